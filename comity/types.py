@@ -1,0 +1,100 @@
+"""The words that all of comity shares: what a game is, what an algorithm is, and what passes between them.
+
+Axes, always in this order: T time, B games, N agents, A actions. A game here is *one* game: batches come from `vmap`
+in `rollout`. Everything that changes is a NamedTuple of arrays, everything fixed a frozen dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from jax import Array
+
+PyTree = Any
+Key = Array  # a typed PRNG key, jax.random.key
+Metrics = dict[str, Array]
+
+
+class Observation(NamedTuple):
+    """What is seen of one game. With several action heads, `available` is a tuple with one entry per head."""
+
+    view: Array  # [N, ...] what each agent sees, in the smallest dtype that holds it; networks cast to float
+    state: Array  # [...] what only a central critic may read, in training
+    available: PyTree  # [N, A] bool, legal actions; with continuous ones, which of the A numbers exist
+
+
+class Timestep(NamedTuple):
+    """What one step of a game returns.
+
+    `info` reports events of the true state as this step's amounts (a door opened: 1, a distance: its value), [] or [N].
+    Statistics sum it over an episode unless the game has a `summary` of its own. No learner reads it.
+    """
+
+    observation: Observation
+    reward: Array  # [N] float32; a team game repeats its one
+    terminated: Array  # [] bool, the game is over: the value of what follows is 0
+    truncated: Array  # [] bool, only the clock has run out
+    info: dict[str, Array]
+
+
+class Transition(NamedTuple):
+    """One step of play, as learners see it. A rollout is a Transition with leaves [T, B, ...]."""
+
+    observation: Observation  # before the step
+    memory: PyTree  # [N, ...] before the step
+    action: PyTree  # [N] int32, or [N, A] float in [-1, 1]; a tuple if there are several heads
+    reward: Array  # [N]
+    next_observation: Observation  # after the step, before any reset
+    next_memory: PyTree  # after the step, before any reset
+    terminated: Array  # [] bool
+    truncated: Array  # [] bool
+    valid: Array  # [] bool, False: padding after the end of the episode
+    notes: dict[str, Array]  # what `act` wrote: log_prob, value, ...
+    info: dict[str, Array]  # from the game
+
+    @property
+    def ended(self) -> Array:
+        """[] bool, the episode ends with this step: cuts sums over time and restarts memory."""
+        return self.terminated | self.truncated
+
+
+class Algorithm(NamedTuple):
+    """A learner of all agents of a game, as pure functions over its state."""
+
+    init: Callable[..., PyTree]  # (key) -> state: params, targets, optimizer, replay, counters: everything to resume
+    act: Callable[..., tuple[PyTree, PyTree, dict[str, Array]]]
+    #   (key, state, memory, observation, explore=True) -> (action, memory, notes); leaves of any leading axes [..., N]
+    update: Callable[..., tuple[PyTree, Metrics]]  # (key, state, steps: Transition) -> (state, metrics)
+    memory: PyTree = ()  # one game's memory at the start of an episode: zeros, leaves [N, ...]
+    whole_episodes: bool = False  # how rollouts end, see `rollout`
+    steps: int | None = None  # T of a rollout; None: env.length
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """One game. A frozen dataclass whose options are fields; `length` bounds every episode.
+
+    `reset` may take a second argument, `episode`: [] int32, how many episodes were played before in this place, for
+    games in which something changes from one episode to the next (whose turn it is).
+
+    Optional: `heads` (a tuple of action counts, then `num_actions` is their sum), `draw(state) -> uint8 [H, W, 3]` for
+    one game outside jit, `summary(reward, info, valid) -> dict` of episode statistics ([B] or [B, N], NaN where
+    undefined) from leaves [T, B, ...], `headline` (the statistic a user looks at first), `incompatible(algorithm)`.
+    """
+
+    @property
+    def num_agents(self) -> int: ...
+    @property
+    def num_actions(self) -> int: ...  # continuous: how many numbers
+    @property
+    def view_size(self) -> int: ...
+    @property
+    def state_size(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def continuous(self) -> bool: ...
+
+    def reset(self, key: Key) -> tuple[PyTree, Observation]: ...
+    def step(self, key: Key, state: PyTree, action: PyTree) -> tuple[PyTree, Timestep]: ...

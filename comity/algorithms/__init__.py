@@ -1,0 +1,9 @@
+"""Algorithms: one file per paper. An algorithm is a module with `Config`, `PRESETS` and `make(config, env)`.
+
+The table names modules as text, so that listing them imports nothing.
+"""
+
+ALGORITHMS = {  # name: (module, one line)
+    "pg": ("comity.algorithms.pg", "recurrent independent policy gradient with a Monte-Carlo critic (hidden gifts)"),
+    "random": ("comity.algorithms.random", "uniform over available actions"),
+}

@@ -1,0 +1,231 @@
+"""PG: independent recurrent policy gradient with a Monte-Carlo critic.
+
+The central learner of "The challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025,
+arXiv 2505.20579).
+
+Each agent climbs E[(G_t - V(o_t)) grad log pi(a_t | history)], where G_t is the discounted return of its own rewards and
+V its own critic of the present observation. docs/algorithms/pg.md derives it and lists every departure.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.learning import discounted_returns, entropy, log_prob, masked, mean_valid, per_agent_optimizer, sample
+from comity.networks import MLP, Activation, RecurrentNet, per_agent, shared, stacked
+from comity.settings import AT_LEAST_ONE, FRACTION, POSITIVE, check
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of PG. Paper: the text and tables; code: the authors' implementation."""
+
+    actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents; critics are separate
+    learning_rate: float = 5e-4  # of the actor; paper 5e-5, code 5e-4
+    critic_learning_rate: float = 5e-4  # paper 5e-5, code 5e-4
+    gamma: float = 0.99  # per step
+    hidden: int = 64  # width of every layer
+    activation: Activation = "relu"  # paper ReLU, code GELU
+    critic_schedule: Literal["each-step", "batch"] = (
+        "each-step"  # one critic step per time index, last first, or one in all
+    )
+    critic_reads: Literal["present", "view"] = (
+        "present"  # without or with the agent's own last action, if the view has it
+    )
+    critic_clip: float = 10.0  # gradient norm, per agent
+    decay: float = 0.99  # RMSprop's alpha, per optimizer step
+    epsilon: float = 1e-5  # RMSprop's, added to the root
+    exploration: Literal["none", "floor"] = (
+        "none"  # floor: mix the uniform policy in, in play and in the gradient (code)
+    )
+    floor_start: float = 0.8  # weight of the uniform policy at the start (code)
+    floor_end: float = 0.01  # and from floor_steps on (code)
+    floor_steps: float = 2e6  # steps of a batch; one update advances by T
+    entropy_bonus: float = 0.0  # c in r + c H(pi); the paper's max-entropy 1e-4, its code -1e-4 (a penalty)
+    last_value: Literal["zero", "released"] = "zero"  # what follows the last step; released: docs/algorithms/pg.md
+
+    def __post_init__(self):
+        check(
+            self,
+            learning_rate=POSITIVE,
+            critic_learning_rate=POSITIVE,
+            gamma=FRACTION,
+            hidden=AT_LEAST_ONE,
+            critic_clip=POSITIVE,
+            decay=FRACTION,
+            epsilon=POSITIVE,
+            floor_start=FRACTION,
+            floor_end=FRACTION,
+            floor_steps=POSITIVE,
+        )
+
+
+PRESETS = {
+    "sound": {},
+    "paper": {"actors": "shared", "learning_rate": 5e-5, "critic_learning_rate": 5e-5},
+    "released": {"actors": "shared", "activation": "gelu", "exploration": "floor", "last_value": "released"},
+}
+
+
+class State(NamedTuple):
+    actor: RecurrentNet  # leaves [N, ...] if separate
+    critic: MLP  # leaves [N, ...]
+    first_critic: MLP | None  # the critic as it was drawn: the "target" that the released code never updates
+    actor_opt_state: PyTree
+    critic_opt_state: PyTree
+    time: Array  # [] int32, steps of a batch so far
+
+
+def policy_logits(logits: Array, available: Array, floor: Array | None) -> Array:
+    """log pi(. | o), up to a constant: (1 - floor) softmax(z) + floor / A, restricted to available actions.
+
+    logits, available [..., A]; floor: [] or None for plain softmax. The gradient flows through the mixture.
+    """
+    if floor is None:
+        return masked(logits, available)
+    mixture = (1 - floor) * jax.nn.softmax(logits) + floor / logits.shape[-1]
+    return masked(jnp.log(jnp.maximum(mixture, 1e-30)), available)
+
+
+def policy_loss(logits: Array, action: Array, advantage: Array, valid: Array) -> Array:
+    """-(sum m (G_t - V(o_t)) log pi(a_t)) / sum m, per agent [N]; m: the step is part of an episode.
+
+    logits [T, B, N, A]; action, advantage [T, B, N]; valid [T, B]. The advantage carries no gradient.
+    """
+    return -mean_valid(lax.stop_gradient(advantage) * log_prob(logits, action), valid)
+
+
+def critic_loss(values: Array, returns: Array, valid: Array) -> Array:
+    """Mean squared error of V(o_t) against G_t over valid steps, per agent [N]. Leaves [T, B, N]; valid [T, B]."""
+    return mean_valid(jnp.square(values - returns), valid)
+
+
+def fit_critic(evaluate, optimizer, critic, opt_state, views, returns, valid, groups: int):
+    """One optimizer step per group of time indices, the last group first, on mean_m (V(o_t) - G_t)^2.
+
+    views [T, B, N, V], returns [T, B, N], valid [T, B]; groups = T: one step per time index, as in the authors' code;
+    groups = 1: one step on the whole batch. Returns (critic, opt_state, values [T, B, N]), where values[t] is V(o_t)
+    just before the step on time t: the baseline.
+    """
+
+    def step(carry, group):
+        critic, opt_state = carry
+        view, target, present = group
+
+        def loss(critic):
+            values = evaluate(critic, view)
+            return critic_loss(values, target, present).sum(), values
+
+        grads, values = jax.grad(loss, has_aux=True)(critic)
+        updates, opt_state = optimizer.update(grads, opt_state)
+        # When every game has ended there is nothing to learn from, and RMSprop's average stays as it is.
+        keep = lambda new, old: jnp.where(present.any(), new, old)  # noqa: E731
+        return jax.tree.map(keep, (optax.apply_updates(critic, updates), opt_state), carry), values
+
+    grouped = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), (views, returns, valid))
+    (critic, opt_state), values = lax.scan(step, (critic, opt_state), grouped, reverse=True)
+    return critic, opt_state, values.reshape(returns.shape)
+
+
+def released_last_value(values: Array, valid: Array) -> Array:
+    """V(o_T) x (1 - number of steps marked done): what the authors' code puts behind the last step of a batch.
+
+    values [B, N] of the critic as it was first drawn, valid [T, B]. A game that ended early stays marked done to the
+    end of the batch, so the factor is large and negative; it is 0 for one that lasts to the end. Returns [B, N].
+    """
+    return -(~valid).sum(0)[:, None] * values
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    agents, hidden = env.num_agents, config.hidden
+    present = env.view_size - (getattr(env, "history_size", 0) if config.critic_reads == "present" else 0)
+    rmsprop = dict(decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
+    actor_optimizer = optax.rmsprop(config.learning_rate, **rmsprop)
+    critic_optimizer = per_agent_optimizer(
+        optax.chain(
+            optax.clip_by_global_norm(config.critic_clip), optax.rmsprop(config.critic_learning_rate, **rmsprop)
+        )
+    )
+    separate = config.actors == "separate"
+    over_actors = per_agent if separate else shared
+
+    def new_actor(key: Key) -> RecurrentNet:
+        return RecurrentNet(key, env.view_size, hidden, env.num_actions, config.activation)
+
+    def new_critic(key: Key) -> MLP:
+        return MLP(key, present, (hidden, hidden), 1, config.activation)
+
+    def evaluate(critic: MLP, views: Array) -> Array:
+        """V of every agent: views [..., N, V] -> [..., N]."""
+        axis = views.ndim - 2
+        return per_agent(lambda net, x: net(x)[..., 0], (0, axis), axis)(critic, views[..., :present])
+
+    def floor_at(time: Array) -> Array | None:
+        if config.exploration == "none":
+            return None
+        return config.floor_start + (config.floor_end - config.floor_start) * jnp.minimum(time / config.floor_steps, 1)
+
+    def init(key: Key) -> State:
+        key_actor, key_critic = jax.random.split(key)
+        actor = stacked(new_actor, key_actor, agents) if separate else new_actor(key_actor)
+        critic = stacked(new_critic, key_critic, agents)
+        first = critic if config.last_value == "released" else None
+        opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
+        return State(actor, critic, first, *opt_states, jnp.zeros((), jnp.int32))
+
+    def act(key: Key, state: State, memory: Array, observation: Observation, explore: bool = True):
+        axis = observation.available.ndim - 2
+        step = over_actors(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
+        logits, memory = step(state.actor, observation.view, memory)
+        logits = policy_logits(logits, observation.available, floor_at(state.time) if explore else None)
+        action = sample(key, logits) if explore else logits.argmax(-1).astype(jnp.int32)
+        notes = {"probabilities": jax.nn.softmax(logits), "value": evaluate(state.critic, observation.view)}
+        return action, memory, notes
+
+    def update(key: Key, state: State, steps: Transition):
+        view, available = steps.observation.view, steps.observation.available
+        floor = floor_at(state.time)
+
+        def unroll(actor: RecurrentNet) -> Array:
+            """log pi(. | history) up to a constant, [T, B, N, A]."""
+            net = over_actors(lambda net, x, h: net.unroll(x, h), (0, 2, 1), 2)
+            return policy_logits(net(actor, view, steps.memory[0]), available, floor)
+
+        logits, pull_back = jax.vjp(unroll, state.actor)
+
+        bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * entropy(logits), 0.0)
+        if state.first_critic is None:
+            returns = discounted_returns(steps.reward + bonus, steps.ended, config.gamma)
+        else:
+            last = released_last_value(evaluate(state.first_critic, steps.next_observation.view[-1]), steps.valid)
+            never = jnp.zeros_like(steps.ended)
+            returns = discounted_returns(steps.reward + bonus, never, config.gamma, last)
+
+        groups = len(view) if config.critic_schedule == "each-step" else 1
+        critic, critic_opt_state, values = fit_critic(
+            evaluate, critic_optimizer, state.critic, state.critic_opt_state, view, returns, steps.valid, groups
+        )
+
+        def loss(logits: Array) -> Array:
+            losses = policy_loss(logits, steps.action, returns - values, steps.valid)
+            return losses.sum() if separate else losses.mean()  # separate actors climb each their own
+
+        policy, grad_logits = jax.value_and_grad(loss)(logits)
+        (grads,) = pull_back(grad_logits)
+        updates, actor_opt_state = actor_optimizer.update(grads, state.actor_opt_state)
+        metrics = {
+            "policy_loss": policy,
+            "critic_loss": critic_loss(values, returns, steps.valid).mean(),
+            "entropy": mean_valid(entropy(logits), steps.valid).mean(),
+            "gradient_norm": optax.tree.norm(grads),
+        }
+        time = state.time + len(view)
+        actor = optax.apply_updates(state.actor, updates)
+        return State(actor, critic, state.first_critic, actor_opt_state, critic_opt_state, time), metrics
+
+    return Algorithm(init, act, update, memory=jnp.zeros((agents, hidden)), whole_episodes=True)

@@ -1,0 +1,37 @@
+"""Distributions over actions: masks, samples, log-probabilities, entropies."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.types import Key
+
+LARGE = 1e9  # finite, so that entropies and unused maxima stay finite; exp(-LARGE) is exactly 0
+
+
+def masked(logits: Array, available: Array) -> Array:
+    """Logits [..., A] with those of unavailable actions at -1e9: probability and gradient exactly 0."""
+    return jnp.where(available, logits, -LARGE)
+
+
+def sample(key: Key, logits: Array) -> Array:
+    """Actions [...] int32 drawn from softmax(logits [..., A]), with one uniform number each, by inversion.
+
+    The default Gumbel draw takes A numbers for each action. An action of probability 0 is never drawn: its step of the
+    distribution function has no width.
+    """
+    cumulative = jnp.cumsum(jax.nn.softmax(logits), axis=-1)
+    uniform = jax.random.uniform(key, logits.shape[:-1])[..., None] * cumulative[..., -1:]
+    return (cumulative <= uniform).sum(-1, dtype=jnp.int32)
+
+
+def log_prob(logits: Array, action: Array) -> Array:
+    """log softmax(logits [..., A]) of action [...]."""
+    chosen = jnp.where(jnp.arange(logits.shape[-1]) == action[..., None], logits, 0.0).sum(-1)  # a gather, vectorised
+    return chosen - jax.nn.logsumexp(logits, axis=-1)
+
+
+def entropy(logits: Array) -> Array:
+    """Entropy [...] of softmax(logits [..., A]), nats; unavailable actions add exactly 0."""
+    log_probs = jax.nn.log_softmax(logits)
+    return -(jnp.exp(log_probs) * log_probs).sum(-1)

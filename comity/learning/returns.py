@@ -1,0 +1,26 @@
+"""Sums of reward over time. Leaves are time first; `ended` cuts every sum at the end of an episode."""
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+
+def discounted_returns(reward: Array, ended: Array, gamma: float | Array, last: Array | float = 0.0) -> Array:
+    """G_t = r_t + gamma * G_{t+1}, with G_{t+1} = 0 after the end of an episode (Sutton & Barto 2018, eq. 3.9).
+
+    reward [T, B, N], ended [T, B]; last [B, N]: the value after the last step, where the episode goes on. Returns
+    [T, B, N], in reward units.
+    """
+
+    def step(following, xs):
+        reward, ended = xs
+        following = reward + gamma * jnp.where(ended[..., None], 0.0, following)
+        return following, following
+
+    start = jnp.broadcast_to(last, reward.shape[1:]).astype(reward.dtype)
+    return lax.scan(step, start, (reward, ended), reverse=True)[1]
+
+
+def mean_valid(x: Array, valid: Array) -> Array:
+    """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]."""
+    weight = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim)).astype(x.dtype)
+    return (x * weight).sum((0, 1)) / jnp.maximum(weight.sum((0, 1)), 1.0)

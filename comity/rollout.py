@@ -1,0 +1,150 @@
+"""Play: agents act, games answer, transitions are recorded. Nothing is learned here.
+
+`collect_episodes` starts every game anew and freezes it where it ends; `collect_steps` goes on from where play stood
+and resets games that ended. Both return a `Transition` with leaves [T, B, ...]. Fields nobody reads cost nothing: the
+compiler drops them from the scan.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
+
+Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
+
+
+class Play(NamedTuple):
+    """Where B games stand between two rollouts."""
+
+    game: PyTree  # [B, ...]
+    observation: Observation  # [B, ...]
+    memory: PyTree  # [B, N, ...]
+    episode: Array  # [B] int32, episodes begun before this one in the same place
+
+
+def start(key: Key, env: Environment, memory: PyTree, games: int, episode: Array | int = 0) -> Play:
+    """`games` fresh games; memory: one game's, at the start of an episode; episode: [] or [games]."""
+    episode = jnp.broadcast_to(jnp.asarray(episode, jnp.int32), (games,))
+    keys = jax.random.split(key, games)
+    game, observation = _reset(env, keys, episode)
+    memory = jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (games, *jnp.shape(x))), memory)
+    return Play(game, observation, memory, episode)
+
+
+def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transition:
+    """Plays each of the B fresh games of `play` to its end: T = env.length, frozen and not `valid` after the end.
+
+    A frozen game keeps its observation and memory and earns 0, so next_observation[t] is observation[t + 1].
+    """
+
+    def step(carry, key):
+        play, over = carry
+        after, transition = _step(key, env, act, play)
+        held = over  # [B] this step is padding
+        after = _select(held, play, after)
+        transition = transition._replace(
+            reward=_zero(held, transition.reward),
+            info=jax.tree.map(lambda x: _zero(held, x), transition.info),
+            terminated=transition.terminated & ~held,
+            truncated=transition.truncated & ~held,
+            valid=~held,
+        )
+        return (after, over | transition.ended), transition
+
+    carry = (play, jnp.zeros(play.episode.shape, bool))
+    (last, _), steps = lax.scan(step, carry, jax.random.split(key, env.length))
+    # Not recorded in the scan: what follows step t is what stood before step t + 1.
+    shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
+    return steps._replace(
+        next_observation=jax.tree.map(shift, steps.observation, last.observation),
+        next_memory=jax.tree.map(shift, steps.memory, last.memory),
+    )
+
+
+def collect_steps(
+    key: Key, env: Environment, act: Act, play: Play, memory: PyTree, length: int
+) -> tuple[Play, Transition]:
+    """Plays `length` steps on from `play`, resets games that end; every step is `valid`.
+
+    memory: one game's, at the start of an episode. Returns (play to go on from, steps).
+    """
+    games = play.episode.shape[0]
+
+    def step(play, key):
+        key, key_reset = jax.random.split(key)
+        after, transition = _step(key, env, act, play)
+        ended = transition.ended
+
+        def reset():
+            return _select(ended, start(key_reset, env, memory, games, after.episode + 1), after)
+
+        # Under plain jit a reset is paid for only when a game ends; under vmap the cond becomes a select.
+        return lax.cond(ended.any(), reset, lambda: after), transition
+
+    return lax.scan(step, play, jax.random.split(key, length))
+
+
+def collect(key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play) -> tuple[Play, Transition]:
+    """One training rollout of `algorithm`, ending as it asks."""
+
+    def act(key, memory, observation):
+        return algorithm.act(key, state, memory, observation)
+
+    if not algorithm.whole_episodes:
+        return collect_steps(key, env, act, play, algorithm.memory, algorithm.steps or env.length)
+    key, key_start = jax.random.split(key)
+    play = start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode)
+    steps = collect_episodes(key, env, act, play)
+    return play._replace(episode=play.episode + 1), steps
+
+
+def starts(steps: Transition) -> Array:
+    """[T, B] bool: memory restarts before this step. The first step has its recorded memory, so it is False."""
+    return jnp.concatenate([jnp.zeros_like(steps.terminated[:1]), steps.ended[:-1]])
+
+
+def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:
+    """One step of B games, without resets and without padding."""
+    key_act, key_step = jax.random.split(key)
+    action, memory, notes = act(key_act, play.memory, play.observation)
+    games = play.episode.shape[0]
+    game, timestep = jax.vmap(env.step)(jax.random.split(key_step, games), play.game, action)
+    after = Play(game, timestep.observation, memory, play.episode)
+    return after, Transition(
+        play.observation,
+        play.memory,
+        action,
+        timestep.reward,
+        timestep.observation,
+        memory,
+        timestep.terminated,
+        timestep.truncated,
+        jnp.ones_like(timestep.terminated),
+        notes,
+        timestep.info,
+    )
+
+
+def _reset(env: Environment, keys: Key, episode: Array):
+    """Hands `episode` to those games that ask for it."""
+    if len(inspect.signature(env.reset).parameters) > 1:
+        return jax.vmap(env.reset)(keys, episode)  # pyright: ignore[reportCallIssue]
+    return jax.vmap(env.reset)(keys)
+
+
+def _select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
+    """`yes` where condition [B], else `no`; typed keys included."""
+    return jax.tree.map(lambda a, b: jnp.where(_align(condition, a), a, b), yes, no)
+
+
+def _zero(condition: Array, x: Array) -> Array:
+    return jnp.where(_align(condition, x), jnp.zeros_like(x), x)
+
+
+def _align(condition: Array, x: Array) -> Array:
+    return condition.reshape(condition.shape + (1,) * (x.ndim - condition.ndim))

@@ -1,0 +1,69 @@
+"""What is measured of Manitokan's episodes (Malenfant & Richards, arXiv 2505.20579); all defined in docs/tasks/manitokan.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+from jax import Array
+
+if TYPE_CHECKING:
+    from comity.environments.manitokan import Manitokan
+
+
+def first_time(happened: Array) -> Array:
+    """The first index along time at which it happened, T if never. happened: [T, ...] bool."""
+    return jnp.where(happened.any(0), happened.argmax(0), len(happened))
+
+
+def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+    """See `Manitokan.summary`."""
+    undefined = jnp.nan
+    reward = jnp.where(valid[..., None], reward, 0)  # [T, B, N]
+    info = {
+        name: jnp.where(valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim)), x, 0) for name, x in info.items()
+    }
+    total = {name: x.sum(0) for name, x in info.items()}  # [B] or [B, N]
+    opened_before = jnp.cumsum(info["doors_opened"], 0) > info["doors_opened"]  # [T, B, N]
+    picked_before = jnp.cumsum(info["pickups"].sum(-1), 0)[..., None] > info["pickups"].sum(-1)[..., None]  # [T, B, 1]
+    any_opened_before = opened_before.any(-1, keepdims=True)  # [T, B, 1]
+    gifts = info["drops"] * opened_before
+    given, success = gifts.sum((0, -1)) > 0, total["success"] > 0  # [B]
+    delay = first_time(info["success"] > 0) - first_time((gifts > 0).any(-1))
+    first_pickup = (info["pickups"] * ~picked_before).sum(0)  # [B, N]
+    first_opening = (info["doors_opened"] * ~any_opened_before).sum(0)  # [B, N]
+    released_success = reward[..., 0].sum(0) >= 1.5 + (game.reward == "oracle") - 1e-3  # rounding of costs and sums
+    mean_distance = total["distance"] / jnp.maximum(valid.sum(0), 1)
+    return {
+        "success": total["success"],  # [B] all doors open
+        "completed": total["completed"],  # [B] the doors that end the episode open
+        "released_success": released_success.astype(jnp.float32),  # [B] agent 0's rewards say so: wrong for variants
+        "doors_opened": total["doors_opened"],  # [B, N]
+        "reward_share": reward.sum(0) / max(game.attainable, 1e-9),  # [B, N]
+        "drops": total["drops"],  # [B, N]
+        "drop_choices": total["drop_choices"],  # [B, N]
+        "drops_nonzero": jnp.where(total["drops"] > 0, total["drops"], undefined),  # [B, N]
+        "drop_choices_nonzero": jnp.where(total["drop_choices"] > 0, total["drop_choices"], undefined),  # [B, N]
+        "drops_per_pickup": jnp.where(
+            total["pickups"] > 0, total["drops"] / jnp.maximum(total["pickups"], 1), undefined
+        ),  # [B, N]
+        "drops_before_opening": total["drops"] - gifts.sum(0),  # [B, N] own door still closed
+        "drops_after_opening": gifts.sum(0),  # [B, N]
+        "pickups": total["pickups"],  # [B, N]
+        "steps_holding": total["holding"],  # [B, N]
+        "distance": mean_distance if game.num_agents > 1 else jnp.full_like(mean_distance, undefined),  # [B] cells
+        "first_reward_time": first_time((reward > 0).any(-1)).astype(jnp.float32),  # [B] steps, of any agent
+        "own_first_reward_time": first_time(reward > 0).astype(jnp.float32),  # [B, N] steps
+        "rewarded": (reward > 0).any((0, -1)).astype(jnp.float32),  # [B]
+        "gift_delay": jnp.where(success & given, delay, undefined),  # [B] steps from the first gift to success
+        "first_pickup": jnp.where(first_pickup.sum(-1, keepdims=True) > 0, first_pickup, undefined),  # [B, N] 0 or 1
+        "first_opening": jnp.where(first_opening.sum(-1, keepdims=True) > 0, first_opening, undefined),  # [B, N]
+    }
+
+
+def success_residual(success: Array, reward_share: Array) -> Array:
+    """(R_c - R_i) R_i, the collective success residual (figure 9), from curves of means.
+
+    success: [...] R_c, mean collective success; reward_share: [..., N] R_i, mean normalised reward. Returns [..., N].
+    """
+    return (success[..., None] - reward_share) * reward_share

@@ -1,0 +1,242 @@
+"""What an episode leaves behind for its film: plain numpy, one episode, nothing that learns.
+
+Axes as everywhere: T time, N agents, A actions. Where there is one more than there are steps (`frames`, `views`,
+`available`), entry t is the game after t steps; `actions[t]`, `probabilities[t]`, `values[t]` are what is decided
+there, and `rewards[t]`, `info[...][t]` come of it, so they are seen at t + 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+DENSE = 0.5  # what happens at more than this share of the steps is no event
+SHORT = 8  # steps; in episodes shorter than this, every non-zero entry is an event
+
+GLYPHS = {
+    "left": "←", "west": "←", "right": "→", "east": "→", "up": "↑", "north": "↑", "down": "↓", "south": "↓",
+    "turn left": "↺", "rotate left": "↺", "turn right": "↻", "rotate right": "↻", "forward": "⇡",
+    "stay": "·", "noop": "·", "no op": "·", "wait": "·", "none": "·", "stop": "·",
+}  # fmt: skip
+
+
+class Event(NamedTuple):
+    """Something that happened in step t (0-based, so it is seen in frame t + 1)."""
+
+    t: int
+    agent: int | None  # None: it concerns the game, or all agents alike
+    text: str
+    amount: float
+
+
+class Head(NamedTuple):
+    """One choice that each agent makes at every step."""
+
+    names: tuple[str, ...]  # [A]
+    actions: np.ndarray  # [T, N] int, or [T, N, A] float
+    available: np.ndarray  # [T + 1, N, A] bool
+    probabilities: np.ndarray | None  # [T, N, A]
+
+    @property
+    def continuous(self) -> bool:
+        return self.actions.ndim == 3
+
+    def glyph(self, action: int) -> str:
+        """A sign for the action, or "" if its name suggests none."""
+        words = re.sub(r"^(move|go|step)[ _-]+", "", self.names[action].strip().lower())
+        return GLYPHS.get(re.sub(r"[ _-]+", " ", words), "")
+
+    def text(self, t: int, agent: int) -> str:
+        """What the agent does in step t, in words: "← left", or the numbers of a continuous action."""
+        if self.continuous:
+            exists = self.available[t, agent]
+            return " ".join(f"{number:+.2f}" for number in self.actions[t, agent][exists]) or "-"
+        action = int(self.actions[t, agent])
+        return f"{self.glyph(action)} {self.names[action]}".strip()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """One episode, from reset to end. Shapes are checked on construction; anything `np.asarray` takes may be given.
+
+    With several action heads `actions`, `available`, `probabilities` and `action_names` are tuples with one entry per
+    head. Raises ValueError where shapes, colours or actions do not fit.
+    """
+
+    title: str
+    task: str
+    algorithm: str
+    seed: int
+    policy: Literal["sampled", "greedy"]
+    actions: Any  # [T, N] int or [T, N, A] float
+    available: Any  # [T + 1, N, A] bool; continuous: which of the A numbers exist
+    rewards: np.ndarray  # [T, N]
+    views: np.ndarray | None = None  # [T + 1, N, ...] what each agent sees, as the networks get it
+    caption: str = ""  # how the episode was picked: "chosen: a successful episode of 32"
+    frames: np.ndarray | None = None  # [T + 1, H, W, 3] uint8; None: the game has no `draw`
+    view_frames: np.ndarray | None = None  # [T + 1, N, h, w, 3] uint8, from `draw_view`
+    agent_names: tuple[str, ...] = ()  # [N]; empty: agent 0, agent 1, ...
+    agent_colours: tuple[str, ...] = ()  # [N] "#rrggbb"; empty: one of our own each
+    action_names: tuple[Any, ...] | None = None  # [A]; None: numbers
+    probabilities: Any = None  # [T, N, A]
+    values: np.ndarray | None = None  # [T, N]
+    info: dict[str, np.ndarray] = field(default_factory=dict)  # leaves [T] or [T, N]
+    terminated: bool = False  # the game was over at the end
+    truncated: bool = False  # only the clock had run out
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):  # frozen, yet lists and device arrays are welcome
+            value = getattr(self, entry.name)
+            if entry.name in ("frames", "view_frames", "views", "rewards", "values") and value is not None:
+                object.__setattr__(self, entry.name, np.asarray(value))
+            elif entry.name in ("actions", "available", "probabilities") and value is not None:
+                several = isinstance(self.actions, tuple)
+                object.__setattr__(self, entry.name, tuple(map(_array, value)) if several else np.asarray(value))
+        object.__setattr__(self, "info", {name: np.asarray(entry) for name, entry in self.info.items()})
+        if self.rewards.ndim != 2 or self.rewards.shape[0] == 0 or self.rewards.shape[1] == 0:
+            raise ValueError(
+                f"rewards has shape {self.rewards.shape}: expected [T, N] with at least one step and agent"
+            )
+        N = self.num_agents
+        names = tuple(self.agent_names) or tuple(f"agent {n}" for n in range(N))
+        object.__setattr__(self, "agent_names", tuple(map(str, names)))
+        object.__setattr__(self, "agent_colours", tuple(self.agent_colours) or own_colours(N))
+        self.check()
+
+    @property
+    def length(self) -> int:
+        """T, the number of steps."""
+        return self.rewards.shape[0]
+
+    @property
+    def num_agents(self) -> int:
+        return self.rewards.shape[1]
+
+    @property
+    def ended(self) -> str:
+        """How the episode ended, in words."""
+        if self.terminated:
+            return "terminated: the game was over"
+        return "truncated: the time was up" if self.truncated else "cut: the game went on"
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The choices of an agent, one for most games."""
+        if not isinstance(self.actions, tuple):
+            names, given, available = (self.action_names,), (self.actions,), (self.available,)
+            probabilities = (self.probabilities,)
+        else:
+            given, available = self.actions, self.available
+            names = self.action_names or (None,) * len(given)
+            probabilities = self.probabilities or (None,) * len(given)
+        return tuple(
+            Head(tuple(map(str, name or range(exists.shape[-1]))), action, exists, probability)
+            for name, action, exists, probability in zip(names, given, available, probabilities, strict=True)
+        )
+
+    def action_text(self, t: int, agent: int) -> str:
+        """What the agent does in step t, all heads, in words."""
+        return ", ".join(head.text(t, agent) for head in self.heads)
+
+    def check(self) -> None:
+        """Raises ValueError, with what came and what was expected, if the parts do not fit one another."""
+        T, N = self.rewards.shape
+        if self.policy not in ("sampled", "greedy"):
+            raise ValueError(f'policy is {self.policy!r}: "sampled" or "greedy"')
+        for name, entries in (("agent_names", self.agent_names), ("agent_colours", self.agent_colours)):
+            if len(entries) != N:
+                raise ValueError(f"{name} has {len(entries)} entries, but rewards tells of {N} agents")
+        for colour in self.agent_colours:
+            if not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", colour):
+                raise ValueError(f'agent colour {colour!r}: write it as "#rgb" or "#rrggbb"')
+        _fits("frames", self.frames, (T + 1, None, None, 3), "[T + 1, H, W, 3]", np.uint8)
+        _fits("view_frames", self.view_frames, (T + 1, N, None, None, 3), "[T + 1, N, h, w, 3]", np.uint8)
+        _fits("values", self.values, (T, N), "[T, N]")
+        if self.views is not None and self.views.shape[:2] != (T + 1, N):
+            raise ValueError(f"views has shape {self.views.shape}: expected [T + 1, N, ...], here ({T + 1}, {N}, ...)")
+        for name, entry in self.info.items():
+            if entry.shape not in ((T,), (T, N)):
+                raise ValueError(
+                    f'info["{name}"] has shape {entry.shape}: expected [T] or [T, N], here ({T},), ({T}, {N})'
+                )
+        self._check_heads(T, N)
+
+    def _check_heads(self, T: int, N: int) -> None:
+        if isinstance(self.actions, tuple):
+            for name in ("available", "probabilities", "action_names"):
+                entries = getattr(self, name)
+                if entries is not None and (not isinstance(entries, tuple) or len(entries) != len(self.actions)):
+                    raise ValueError(
+                        f"actions has {len(self.actions)} heads: {name} must be a tuple of as many entries"
+                    )
+        for index, head in enumerate(self.heads):
+            which = f"[{index}]" if isinstance(self.actions, tuple) else ""
+            if head.available.ndim != 3:
+                raise ValueError(f"available{which} has shape {head.available.shape}: expected [T + 1, N, A]")
+            A = head.available.shape[-1]
+            _fits(f"available{which}", head.available, (T + 1, N, A), "[T + 1, N, A]")
+            if head.actions.ndim == 3:
+                _fits(f"actions{which}", head.actions, (T, N, A), "[T, N, A]")
+            else:
+                _fits(f"actions{which}", head.actions, (T, N), "[T, N] or, if continuous, [T, N, A]")
+                if not np.issubdtype(head.actions.dtype, np.integer):
+                    raise ValueError(f"actions{which} has dtype {head.actions.dtype}: discrete actions are integers")
+                if head.actions.min() < 0 or head.actions.max() >= A:
+                    low, high = head.actions.min(), head.actions.max()
+                    raise ValueError(f"actions{which} runs from {low} to {high}, but available has {A} actions")
+            _fits(f"probabilities{which}", head.probabilities, (T, N, A), "[T, N, A]")
+            if len(head.names) != A:
+                raise ValueError(f"action_names{which} has {len(head.names)} entries, but available has {A} actions")
+
+    def events(self) -> list[Event]:
+        """What happened and when, in order of time: rewards, and counts in `info` that are rarely not zero.
+
+        Left out: entries that are not whole numbers (distances), and what is non-zero at more than half of the steps.
+        What all agents receive alike is one event of agent None.
+        """
+        events = _events("reward", self.rewards, whole=False)
+        for name, entry in self.info.items():
+            events += _events(name.replace("_", " "), entry, whole=True)
+        return sorted(events, key=lambda event: (event.t, -1 if event.agent is None else event.agent))
+
+
+def own_colours(number: int) -> tuple[str, ...]:
+    """Colours that stay apart on light and dark ground, for colour-blind eyes too (Okabe and Ito 2008, darkened)."""
+    colours = ("#0a7bbf", "#d55e00", "#009e73", "#b85c96", "#b8860b", "#4d9fd6", "#7a5ad1", "#8a8a8a")
+    return tuple(colours[n % len(colours)] for n in range(number))
+
+
+def _array(value: Any) -> np.ndarray | None:
+    return None if value is None else np.asarray(value)
+
+
+def _fits(name: str, array: np.ndarray | None, shape: Sequence[int | None], axes: str, dtype: Any = None) -> None:
+    if array is None:
+        return
+    fits = array.ndim == len(shape) and all(want in (None, have) for have, want in zip(array.shape, shape, strict=True))
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name} has shape {array.shape}: expected {axes}, here ({wanted})")
+    if dtype is not None and array.dtype != dtype:
+        raise ValueError(f"{name} has dtype {array.dtype}: expected {np.dtype(dtype)}, 0 to 255")
+
+
+def _events(text: str, entry: np.ndarray, whole: bool) -> list[Event]:
+    amounts = np.nan_to_num(entry.astype(np.float64), posinf=0.0, neginf=0.0)  # [T] or [T, N]
+    if whole and not np.array_equal(amounts, np.round(amounts)):
+        return []
+    happens = (amounts != 0).reshape(len(amounts), -1).any(-1)  # [T]
+    if len(amounts) >= SHORT and happens.mean() > DENSE:
+        return []
+    events = []
+    for t in np.flatnonzero(happens).tolist():
+        row = amounts[t]
+        if row.ndim == 0 or (len(row) > 1 and (row == row[0]).all()):
+            events.append(Event(t, None, text, float(row.flat[0])))
+        else:
+            events += [Event(t, int(n), text, float(row[n])) for n in np.flatnonzero(row)]
+    return events

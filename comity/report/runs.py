@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 BOOKKEEPING = frozenset(
     ("seeds", "chunk", "minutes", "evaluations", "evaluate_every", "evaluation_episodes", "episodes", "out", "trackers")
 )
+RATES = frozenset(("success", "win", "won", "cooperation"))
 KEYS = ("run", "task", "algorithm", "label", "seed", "iteration", "env_steps", "policy", "which")
 
 RunsLike = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -122,9 +123,7 @@ class Table:
             pyarrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
         except ImportError:
             raise ImportError("Parquet needs pyarrow: pip install 'comity[analysis]', or use to_csv") from None
-        pyarrow.parquet.write_table(
-            pyarrow.table({n: pyarrow.array(c.tolist()) for n, c in self.columns.items()}), path
-        )
+        parquet.write_table(pyarrow.table({name: column.tolist() for name, column in self.columns.items()}), path)
         return Path(path)
 
     def __repr__(self) -> str:
@@ -259,11 +258,10 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     import yaml
 
     path = Path(path)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        config = yaml.load(
-            (path / "config.yaml").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
-        str(config["task"]["name"]), str(config["algorithm"]["name"])
+        config = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), loader)
+        _ = config["task"]["name"], config["algorithm"]["name"]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is no run directory: it has no config.yaml") from None
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
@@ -424,6 +422,12 @@ def split(record: Mapping[str, Any], source: str) -> tuple[dict[str, Any], dict[
         elif value is None or isinstance(value, (int, float)):
             mean[name] = number(value)
     return row, mean
+
+
+def is_rate(metric: str) -> bool:
+    """Whether a metric is a share of episodes or steps, shown in percent and never outside 0 to 100."""
+    name = metric.partition(".")[0]
+    return name in RATES or name.endswith(("_rate", "_success", "_share", "_fraction"))
 
 
 def number(value: Any) -> float:

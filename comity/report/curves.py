@@ -1,0 +1,307 @@
+"""Learning curves as PNG and SVG: a mean over seeds with its interval, or, of few seeds, every one of them."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.report.runs import GroupsLike, Study, Table, gather, is_rate
+from comity.report.statistics import FEWEST_SEEDS, Curve, common_curve, mean_ci
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008), colours told apart also by the colour-blind and, by their order here, in grey; without the
+# yellow, which is too light for lines.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+BASELINE = "#7a7a7a"  # of the random policy
+INK, FAINT = "#333333", "#e3e3e3"
+
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same picture on every machine
+    "font.size": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.unicode_minus": True,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "svg.hashsalt": "comity",  # the same runs give the same file
+    "path.simplify_threshold": 0.2,
+}
+
+
+def draw_curves(
+    runs: GroupsLike,
+    metric: str | Sequence[str] | None = None,
+    policy: str = "sampled",
+    path: str | os.PathLike[str] = "curves.png",
+    title: str | None = None,
+    caption: str | None = None,
+    source: str = "eval",
+    level: float = 0.95,
+    root: str | os.PathLike[str] = "runs",
+) -> list[Path]:
+    """Draws learning curves over environment steps, one panel per metric, as PNG and SVG; returns both paths.
+
+    runs: as in `comity.report.runs.find`, or a dict of label -> runs. metric: one or several; without, the headline and
+    the return. policy: "sampled" or "greedy" (ignored for source="metrics", what training saw). With five seeds or more
+    a line is the mean and its band Student's t interval over seeds; with fewer, every seed is a thin line, and no band
+    is drawn. caption: below the picture; without one, what lines and bands are; "" for none.
+    """
+    return draw_study(gather(runs, source, root), metric, policy, path, title, caption, source, level)
+
+
+def draw_study(
+    study: Study,
+    metric: str | Sequence[str] | None = None,
+    policy: str = "sampled",
+    path: str | os.PathLike[str] = "curves.png",
+    title: str | None = None,
+    caption: str | None = None,
+    source: str = "eval",
+    level: float = 0.95,
+) -> list[Path]:
+    """`draw_curves` of runs already gathered."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    if metric is None:
+        metrics = [study.metric()]
+        metrics += ["return"] if "return" in study.table and metrics != ["return"] else []
+    else:
+        metrics = [study.metric(name) for name in ([metric] if isinstance(metric, str) else metric)]
+    table = points(study.table, policy, source)
+    groups = {label: table.where(label=label) for label in table.unique("label")}
+    looks = line_looks({label: str(rows["algorithm"][0]) for label, rows in groups.items()})
+    names = {label: wrapped(label) for label in groups}
+    lines = sum(name.count("\n") + 1 for name in names.values())
+    with matplotlib.rc_context(STYLE):
+        longest = max(len(line) for name in names.values() for line in name.split("\n")) if len(groups) > 1 else 0
+        width = (3.4 if len(metrics) > 1 else 4.4) * len(metrics) + 0.085 * longest
+        figure = Figure(figsize=(width, max(3.2, 1.2 + 0.17 * lines)), dpi=200, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]
+        panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+        seeds: set[int] = set()
+        for axes, name in zip(panels, metrics, strict=True):
+            seeds |= {draw_group(axes, rows, name, looks[label], level, len(groups)) for label, rows in groups.items()}
+            dress(axes, name, policy, source, study.step_unit, float(table["env_steps"].max()))
+        figure.suptitle(study.runs[0].task if title is None else title, x=0.01, ha="left", fontsize=10, weight="bold")
+        text = explanation(seeds, table, source, level) if caption is None else caption
+        if text:
+            text = "\n".join(textwrap.wrap(text, int(figure.get_figwidth() * 18.5)))
+            figure.supxlabel(text, fontsize=7, color="#666666", x=0.01, ha="left")
+        if len(groups) > 1:
+            label_ends(figure, panels[-1], names, looks)
+        return save(figure, Path(path))
+
+
+def points(table: Table, policy: str, source: str) -> Table:
+    """The rows that make curves. ValueError if there are none of this policy."""
+    if source == "metrics":
+        policy = "training"
+    found = table.where(policy=policy, which=["periodic", "training"])
+    if not len(found):
+        there = table.unique("policy")
+        if policy in there or not there:
+            raise ValueError("no evaluation in these runs yet: let them train a little")
+        raise ValueError(f"no policy {policy!r} in these runs; there are: {', '.join(there)}")
+    return found
+
+
+def line_looks(algorithms: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Colour and dashes for each label; the random policy, a baseline, is grey and dashed."""
+    looks: dict[str, dict[str, Any]] = {}
+    for label, algorithm in algorithms.items():
+        if algorithm == "random":
+            looks[label] = {"color": BASELINE, "linestyle": DASHES[2]}
+            continue
+        i = sum(look["color"] != BASELINE for look in looks.values())
+        looks[label] = {"color": PALETTE[i % len(PALETTE)], "linestyle": DASHES[i // len(PALETTE) % len(DASHES)]}
+    return looks
+
+
+def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level: float, groups: int) -> int:
+    """One label's seeds in one panel, fainter among many groups; returns how many seeds have the metric."""
+    scale = 100.0 if is_rate(metric) else 1.0
+    curves = []
+    for seed in sorted(rows.unique("seed")):
+        one = rows.where(seed=seed)
+        if np.isfinite(one[metric]).any():
+            order = np.argsort(one["env_steps"], kind="stable")
+            curves.append((one["env_steps"][order].astype(float), one[metric][order] * scale))
+    if not curves:
+        return 0
+    common: Curve = common_curve(curves)
+    if len(curves) < FEWEST_SEEDS and len(curves) > 1:
+        for steps, values in curves:
+            axes.plot(steps, values, color=look["color"], linewidth=0.7, alpha=0.45, zorder=2)
+    if len(curves) >= FEWEST_SEEDS and len(common.steps):
+        _, low, high = mean_ci(common.values, level)
+        if is_rate(metric):  # no rate lies outside: cutting the interval there leaves out nothing that could be true
+            low, high = np.clip(low, 0, 100), np.clip(high, 0, 100)
+        axes.fill_between(
+            common.steps, low, high, color=look["color"], alpha=0.16 if groups <= 5 else 0.08, linewidth=0, zorder=1
+        )
+    if len(common.steps):
+        axes.plot(
+            common.steps,
+            common.values.mean(0),
+            **look,
+            linewidth=1.9,
+            label=rows["label"][0],
+            solid_capstyle="round",
+            zorder=3,
+        )
+    return len(curves)
+
+
+def dress(axes: Axes, metric: str, policy: str, source: str, step_unit: str, end: float) -> None:
+    """Axes, grid and words of one panel."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=3)
+    who = "training" if source == "metrics" else f"{policy} policy"
+    if is_rate(metric):
+        axes.set_ylabel(f"{metric.replace('_', ' ')}, {who} (%)")
+        top = min(100.0, max(1.0, axes.dataLim.y1 * 1.08))
+        axes.set_ylim(-0.02 * top, top * (1.02 if top == 100 else 1))
+    else:
+        axes.set_ylabel(f"{metric.replace('_', ' ')}, {who}")
+    axes.set_xlabel(f"environment steps ({step_unit})")
+    axes.set_xlim(0, end if end > 0 else 1)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(x)))
+
+
+def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[str, dict[str, Any]]) -> None:
+    """Writes each label at the end of its line in `axes`, moved apart where lines end close together.
+
+    Where colours repeat, each label is led to by a line with the dashes of its own.
+    """
+    figure.draw_without_rendering()  # settles the size of the panel, in which labels need room
+    height = axes.get_window_extent().height / figure.dpi * 72  # points
+    bottom, top = axes.get_ylim()
+    ends: dict[str, tuple[float, float]] = {}
+    lines = [line for line in axes.get_lines() if line.get_linewidth() > 1]
+    for line in lines:
+        label = str(line.get_label())
+        x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+        ends[label] = float(x[-1]), float(y[-1])
+    order = sorted(names, key=lambda label: ends.get(label, (0.0, bottom))[1])
+    heights = np.array([8.5 * 1.2 * (names[label].count("\n") + 1) for label in order])
+    wanted = np.array([(ends.get(label, (0.0, bottom))[1] - bottom) / (top - bottom) * height for label in order])
+    right = axes.get_xlim()[1]
+    places = spread(wanted, heights + 2.5, height)
+    repeated = len({look["color"] for look in looks.values()}) < len(looks)
+    moved = repeated or bool((abs(places - wanted) > 3).any()) or any(x < 0.99 * right for x, _ in ends.values())
+    for label, want, place in zip(order, wanted, places, strict=True):
+        text = {"color": looks[label]["color"], "fontsize": 8.5, "va": "center", "annotation_clip": False}
+        x = ends[label][0] / right if label in ends else 1.0
+        away = repeated or abs(place - want) > 3 or x < 0.99  # then a thin line leads from the end to its label
+        arrow = {"arrowstyle": "-", "color": looks[label]["color"], "linewidth": 0.7, "shrinkA": 0, "shrinkB": 1}
+        arrow["relpos"] = (0, 0.5)  # to the left of the text
+        if repeated:
+            arrow |= {"linestyle": looks[label]["linestyle"], "linewidth": 1.2}
+        axes.annotate(
+            names[label],
+            xy=(x, want / height),
+            xytext=(1.06 if moved else 1.02, place / height),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            arrowprops=arrow if away and label in ends else None,
+            **text,
+        )
+
+
+def spread(wanted: NDArray[np.float64], heights: NDArray[np.float64], room: float) -> NDArray[np.float64]:
+    """Places near `wanted` (ascending) at which boxes of these heights do not overlap, within 0 to room if they fit.
+
+    Boxes that touch move together, each group to the mean of what it wants: least squares, by pooling adjacent
+    violators (Ayer et al. 1955).
+    """
+    offsets = np.concatenate([[0.0], np.cumsum((heights[:-1] + heights[1:]) / 2)])
+    blocks: list[tuple[float, int]] = []  # (mean of wanted - offset, size), must ascend
+    for value in wanted - offsets:
+        mean, size = float(value), 1
+        while blocks and blocks[-1][0] > mean:
+            before, n = blocks.pop()
+            mean, size = (before * n + mean * size) / (n + size), n + size
+        blocks.append((mean, size))
+    base = np.concatenate([np.full(size, mean) for mean, size in blocks])
+    lowest, highest = heights[0] / 2, room - heights[-1] / 2 - offsets[-1]
+    return np.clip(base, min(lowest, highest), max(lowest, highest)) + offsets
+
+
+def explanation(seeds: set[int], table: Table, source: str, level: float) -> str:
+    """What lines and bands are, in words."""
+    seeds = {n for n in seeds if n}
+    fewest, most = min(seeds, default=0), max(seeds, default=0)
+    count = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    parts = []
+    if most >= FEWEST_SEEDS:
+        parts.append(f"Lines: means over seeds ({count}); bands: {100 * level:g} % t intervals over seeds.")
+    if 1 < fewest < FEWEST_SEEDS or (fewest == 1 and most > 1):
+        few = "Fewer than five seeds" if most >= FEWEST_SEEDS else f"{count} seeds"
+        parts.append(f"{few}: each seed is a thin line, their mean bold, and no interval is drawn.")
+    if most == 1:
+        parts.append("One seed: this is no result yet.")
+    if source == "eval":
+        played = sorted({int(n) for n in table["episodes"] if n > 0})
+        if played:
+            number = f"{played[0]}" if len(played) == 1 else f"{played[0]} to {played[-1]}"
+            parts.append(f"Each point: {number} evaluation episodes per seed.")
+    later = table.rows(table["iteration"] > 0)
+    if len(later):
+        ratio = later["env_steps"] / later["iteration"]
+        if np.ptp(ratio) < 0.005 * ratio.mean():
+            parts.append(f"One iteration is {ratio.mean():,.0f} environment steps.")
+    return " ".join(parts)
+
+
+def wrapped(label: str, width: int = 30) -> str:
+    """A long label in several lines, broken between its parts."""
+    lines = [""]
+    for part in label.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(longer) > width and lines[-1]:
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def short(number: float) -> str:
+    """A number of steps in short: 0, 500k, 2.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Writes the figure as PNG and SVG, each whole or not at all; without a time, so equal runs give equal files."""
+    stem = path.with_suffix("") if path.suffix in (".png", ".svg") else path
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    for kind in ("png", "svg"):
+        target = stem.with_name(f"{stem.name}.{kind}")
+        partial = stem.with_name(f".{stem.name}.{os.getpid()}.{kind}")
+        figure.savefig(partial, dpi=200, metadata={"Software": None} if kind == "png" else {"Date": None})
+        partial.replace(target)
+        written.append(target)
+    return written

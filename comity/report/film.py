@@ -14,7 +14,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -53,51 +53,59 @@ def write_gif(
     columns = [_Column(episode, scale) for episode in episodes]
     heights = [max(column.heights[part] for column in columns) for part in range(3)]
     length = max(episode.length for episode in episodes)
-    pictures = [np.concatenate([column.draw(t, heights) for column in columns], axis=1) for t in range(length + 1)]
-    save_gif(path, pictures, [round(1000 / fps)] * length + [max(LAST, round(1000 / fps))])
+    step = round(1000 / fps)
+
+    def picture(t: int) -> np.ndarray:
+        return np.concatenate([column.draw(t, heights) for column in columns], axis=1)
+
+    save_gif(path, picture, [step] * length + [max(LAST, step)])
     return Path(path)
 
 
-def save_gif(path: str | Path, pictures: Sequence[np.ndarray], durations: Sequence[int]) -> None:
-    """Pictures [H, W, 3] uint8 as a GIF with one palette of at most 255 colours. durations: ms, one per picture."""
-    palette, indexed = shared_palette(pictures)
-    images = [Image.fromarray(picture, "P") for picture in indexed]
-    for image in images:
-        image.putpalette(palette.tobytes())
+def save_gif(path: str | Path, picture: Callable[[int], np.ndarray], durations: Sequence[int]) -> None:
+    """The pictures 0, 1, ... ([H, W, 3] uint8) as a GIF with one palette. durations: ms, one per picture.
+
+    Every picture is asked for twice, for its colours and to be written, so that long films need little memory.
+    """
+    palette, indices = shared_palette(picture, len(durations))
+
+    def image(t: int) -> Image.Image:
+        indexed = Image.fromarray(indices[_packed(picture(t))].astype(np.uint8), "P")
+        indexed.putpalette(palette.tobytes())
+        return indexed
+
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    images[0].save(
-        part, "GIF", save_all=True, append_images=images[1:], duration=list(durations), loop=0, optimize=True
-    )
+    others: Any = map(image, range(1, len(durations)))  # Pillow takes any iterable, its annotation only lists
+    image(0).save(part, "GIF", save_all=True, append_images=others, duration=list(durations), loop=0, optimize=True)
     part.replace(path)
 
 
-def shared_palette(pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """One palette for all pictures, and the pictures in its indices: ([256, 3], each [H, W] uint8).
+def shared_palette(picture: Callable[[int], np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """One palette for all pictures, [256, 3] uint8, and for each colour that occurs its nearest index, [2 ** 24].
 
     Exact where 255 colours are enough; otherwise the most frequent, or a median cut where those cover too little.
     One index is left free, which GIF writers use for "as before".
     """
     counts: Counter[int] = Counter()
-    packed = [_packed(picture) for picture in pictures]  # each [H, W] int32
-    for picture in pictures:
-        colours = Image.fromarray(picture).getcolors(picture.shape[0] * picture.shape[1]) or []
-        counts.update({(r << 16) | (g << 8) | b: count for count, (r, g, b) in colours})  # type: ignore[misc]
+    for t in range(count):
+        image = Image.fromarray(picture(t))
+        found: Any = image.getcolors(image.width * image.height)  # [(pixels, (r, g, b)), ...]
+        counts.update({(r << 16) | (g << 8) | b: pixels for pixels, (r, g, b) in found})
     frequent = counts.most_common(255)
-    if sum(count for _, count in frequent) >= 0.98 * sum(counts.values()):
-        chosen = np.array([[c >> 16, c >> 8 & 255, c & 255] for c, _ in frequent])
+    if sum(pixels for _, pixels in frequent) >= 0.98 * sum(counts.values()):
+        chosen = _channels(np.array([colour for colour, _ in frequent]))
     else:
-        sample = np.concatenate([pictures[i] for i in np.linspace(0, len(pictures) - 1, 12).astype(int)])
+        sample = np.concatenate([picture(t) for t in np.linspace(0, count - 1, 12).astype(int).tolist()])
         cut = Image.fromarray(sample).quantize(255, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         chosen = np.array(cut.getpalette()).reshape(-1, 3)[:255]
     indices = np.full(1 << 24, -1, np.int16)
     known = np.array(list(counts))
-    for some in np.array_split(known, max(1, len(known) // 4096)):
-        channels = np.stack([some >> 16, some >> 8 & 255, some & 255], -1)
-        indices[some] = ((channels[:, None] - chosen) ** 2).sum(-1).argmin(-1)
+    for some in np.array_split(known, 1 + len(known) // 4096):
+        indices[some] = ((_channels(some)[:, None] - chosen) ** 2).sum(-1).argmin(-1)
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(chosen)] = chosen
-    return palette, [indices[picture].astype(np.uint8) for picture in packed]
+    return palette, indices
 
 
 class _Column:
@@ -189,7 +197,7 @@ def panel_height(episode: Recording) -> int:
 
 
 def draw_panel(episode: Recording, t: int, width: int) -> Image.Image:
-    """What each agent did so far, a colour for each action, and its rewards as bars below; the rest is still to come."""
+    """What each agent did so far, a colour for each action, and its rewards as bars below; what is to come is blank."""
     image = Image.new("RGB", (width, panel_height(episode)), "#f4f6f9")
     pen = ImageDraw.Draw(image)
     T, left = episode.length, 8
@@ -353,6 +361,7 @@ def replay_data(episode: Recording) -> dict[str, Any]:
         "views": None if views is None or omitted else numbers(views.reshape(*views.shape[:2], -1)),
         "view_shape": None if views is None else list(views.shape[2:]),
         "frames": frames,
+        "frame_size": None if episode.frames is None else [episode.frames.shape[2], episode.frames.shape[1]],
         "view_frames": view_frames,
         "images": images,
         "events": [[event.t, event.agent, event.text, _number(event.amount, 4)] for event in episode.events()],
@@ -444,6 +453,11 @@ def _packed(colours: np.ndarray) -> np.ndarray:
     """[..., 3] uint8 as one number per colour, [...] int32."""
     wide = colours.astype(np.int32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def _channels(packed: np.ndarray) -> np.ndarray:
+    """`_packed` undone, [..., 3] of a type that can be subtracted."""
+    return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], -1)
 
 
 def as_list(recordings: Recording | Iterable[Recording]) -> list[Recording]:

@@ -81,7 +81,7 @@ class Recording:
     view_frames: np.ndarray | None = None  # [T + 1, N, h, w, 3] uint8, from `draw_view`
     agent_names: tuple[str, ...] = ()  # [N]; empty: agent 0, agent 1, ...
     agent_colours: tuple[str, ...] = ()  # [N] "#rrggbb"; empty: one of our own each
-    action_names: tuple[Any, ...] | None = None  # [A]; None: numbers
+    action_names: tuple[Any, ...] | None = None  # [A]; None: "action 0", "action 1", ...
     probabilities: Any = None  # [T, N, A]
     values: np.ndarray | None = None  # [T, N]
     info: dict[str, np.ndarray] = field(default_factory=dict)  # leaves [T] or [T, N]
@@ -134,7 +134,7 @@ class Recording:
             names = self.action_names or (None,) * len(given)
             probabilities = self.probabilities or (None,) * len(given)
         return tuple(
-            Head(tuple(map(str, name or range(exists.shape[-1]))), action, exists, probability)
+            Head(tuple(map(str, name or _numbered(action, exists))), action, exists, probability)
             for name, action, exists, probability in zip(names, given, available, probabilities, strict=True)
         )
 
@@ -208,6 +208,10 @@ def own_colours(number: int) -> tuple[str, ...]:
     """Colours that stay apart on light and dark ground, for colour-blind eyes too (Okabe and Ito 2008, darkened)."""
     colours = ("#0a7bbf", "#d55e00", "#009e73", "#b85c96", "#b8860b", "#4d9fd6", "#7a5ad1", "#8a8a8a")
     return tuple(colours[n % len(colours)] for n in range(number))
+
+
+def _numbered(action: np.ndarray, available: np.ndarray) -> list[str]:
+    return [f"{'number' if action.ndim == 3 else 'action'} {a}" for a in range(available.shape[-1])]
 
 
 def _array(value: Any) -> np.ndarray | None:

@@ -45,7 +45,7 @@ BLUE, GREY = 2, 5  # second number, its colour: of the key, of walls
 LOCKED = 2  # third number, a door's state; doors are locked or gone
 OPEN_SIGNAL, SHUT_SIGNAL, HELD_SIGNAL, FREE_SIGNAL = 23, 37, 53, 59  # raw signals, as in the released code
 NOWHERE = -1  # both coordinates of a door that is gone, and of a key that is carried
-EXTRAS = ("door-signal", "key-signal", "last-action", "agent-id")  # what `observe` may add, in the order of the view
+EXTRAS = ("door-signal", "key-signal", "agent-id", "last-action")  # what `observe` may add, in the order of the view
 
 
 class State(NamedTuple):
@@ -127,6 +127,11 @@ class Manitokan:
         return 27 + sum(sizes[name] for name in self.extras)
 
     @property
+    def history_size(self) -> int:
+        """How many numbers at the end of the view are the agent's own past; a critic of the present leaves them out."""
+        return 6 if "last-action" in self.extras else 0
+
+    @property
     def state_size(self) -> int:
         return 3 * self.width**2 + 3 * self.num_agents
 
@@ -200,10 +205,10 @@ class Manitokan:
         view = state.first_view if self.frozen_observation else live_view(self, state)
         if self.frozen_observation and ended is not False:
             view = jnp.where(ended, live_view(self, state), view)
-        if "last-action" in self.extras:
-            view = jnp.concatenate([view, jax.nn.one_hot(state.last_action, 6, dtype=jnp.int8)], -1)
         if "agent-id" in self.extras:
             view = jnp.concatenate([view, jnp.eye(n, dtype=jnp.int8)], -1)
+        if "last-action" in self.extras:  # last, see history_size
+            view = jnp.concatenate([view, jax.nn.one_hot(state.last_action, 6, dtype=jnp.int8)], -1)
         carried = jnp.broadcast_to(state.holding[:, None], (n, 2))  # drop and toggle need the key
         available = jnp.concatenate([jnp.ones((n, 4), bool), carried], -1)
         return Observation(view, state_vector(self, state), available)
@@ -543,7 +548,7 @@ def check(game: Manitokan) -> None:
             raise ValueError(f"{name} {value!r} is unknown: choose one of {', '.join(choices)}")
         if hint is int and (isinstance(value, bool) or not isinstance(value, (int, np.integer))):
             raise ValueError(f"{name} {value!r} is not a whole number: give an int")
-        if hint is float and not (isfinite(value) and value >= 0):
+        if hint is float and not (isinstance(value, (int, float)) and isfinite(value) and value >= 0):
             raise ValueError(f"{name} {value!r} is not a finite number of at least 0: give one (signs are built in)")
     least = {"num_agents": 1, "length": 1, "injection_window": 0, "injection_batches": 1}
     for name, low in least.items():

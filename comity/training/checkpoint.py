@@ -1,0 +1,142 @@
+"""Checkpoints: a tree of arrays as one npz file of plain arrays and a JSON manifest. No pickle, never half-written.
+
+A file is written beside its place, synced and renamed, so a kill at any moment leaves the old file or the new one.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity.types import PyTree
+
+FORMAT = 1
+MANIFEST = "manifest"  # the JSON text, as bytes, under this name in the npz
+
+
+class CorruptCheckpoint(ValueError):
+    """The file is not a whole checkpoint, or not one of this program."""
+
+
+def save(path: Path, tree: PyTree, about: dict[str, Any]) -> None:
+    """Writes `tree` (leaves: arrays, typed keys) and `about` (JSON values) to `path`, whole or not at all."""
+    arrays, leaves = {}, {}
+    for name, leaf in _named(tree):
+        array, kind = _plain(leaf)
+        arrays[name] = array
+        leaves[name] = {"shape": list(array.shape), "dtype": str(array.dtype), "kind": kind}
+    manifest = {"format": FORMAT, "about": about, "leaves": leaves, "sha256": _checksum(arrays)}
+    text = np.frombuffer(json.dumps(manifest).encode(), np.uint8)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **{MANIFEST: text}, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What was saved beside the arrays. Raises CorruptCheckpoint."""
+    return _open(path)[0]["about"]
+
+
+def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str, Any]]:
+    """The tree saved at `path`, in the structure of `like` (arrays or shapes, as of `jax.eval_shape(init)`).
+
+    part: `like` may be a part of what was saved. Returns (tree, about). Raises CorruptCheckpoint, naming the file and the first array that does not fit.
+    """
+    manifest, arrays = _open(path)
+    if manifest["sha256"] != _checksum(arrays):
+        raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match; resume from another checkpoint")
+    wanted = _named(like)
+    missing, extra = {n for n, _ in wanted} - arrays.keys(), (set() if part else arrays.keys() - {n for n, _ in wanted})
+    if missing or extra:
+        name, what = (min(missing), "lacks") if missing else (min(extra), "has an unknown")
+        raise CorruptCheckpoint(f"{path} {what} array {name}: it was saved by other settings or another version")
+    leaves = []
+    for name, leaf in wanted:
+        value = _restored(arrays[name], manifest["leaves"][name]["kind"])
+        if value.shape != leaf.shape or value.dtype != leaf.dtype:
+            raise CorruptCheckpoint(
+                f"{path} holds {name} as {value.dtype}{list(value.shape)}, not {leaf.dtype}{list(leaf.shape)}: "
+                "it was saved by other settings or another version"
+            )
+        leaves.append(value)
+    return jax.tree.unflatten(jax.tree.structure(like), leaves), manifest["about"]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        manifest = json.loads(arrays.pop(MANIFEST).tobytes())
+        if manifest["format"] != FORMAT:
+            raise CorruptCheckpoint(f"{path} has checkpoint format {manifest['format']}; this comity reads {FORMAT}")
+        return manifest, arrays
+    except CorruptCheckpoint:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise CorruptCheckpoint(f"{path} is corrupt ({error}): resume from another checkpoint") from error
+
+
+def _named(tree: PyTree) -> list[tuple[str, Any]]:
+    """(name, leaf) pairs; names like 0.state.actor.encoder.weight."""
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), x) for path, x in jax.tree.leaves_with_path(tree)]
+
+
+def _plain(leaf: Any) -> tuple[np.ndarray, str]:
+    """(array that npz holds without pickle, how to read it back)."""
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return np.asarray(jax.random.key_data(leaf)), f"key:{jax.random.key_impl(leaf)}"
+    array = np.asarray(leaf)
+    if array.dtype == jnp.bfloat16:
+        return array.view(np.uint16), "bfloat16"
+    return array, "array"
+
+
+def _restored(array: np.ndarray, kind: str) -> jax.Array:
+    if kind.startswith("key:"):
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=kind.removeprefix("key:"))
+    return jnp.asarray(array.view(jnp.bfloat16) if kind == "bfloat16" else array)
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

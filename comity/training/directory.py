@@ -1,0 +1,126 @@
+"""A run directory: where a run writes, and how it stays whole whatever happens to the process."""
+
+import contextlib
+import datetime
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from comity.training.checkpoint import write_text
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: then two processes on one run are not kept apart
+    fcntl = None
+
+
+class RunDirectory:
+    """`runs/TASK/ALGORITHM/DATE_HASH/` with config.yaml, manifest.json, metrics.jsonl, eval.jsonl, checkpoints/ ..."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.figures = self.path / "figures"
+
+    @classmethod
+    def create(cls, root: Path | str, task: str, algorithm: str, config: dict[str, Any]) -> "RunDirectory":
+        """A new directory under `root`, with its config. Never an existing one. Raises OSError, one line."""
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:6]
+        stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}_{digest}"
+        parent = Path(root) / task / algorithm
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
+                with contextlib.suppress(FileExistsError):
+                    (parent / (stem + suffix)).mkdir()
+                    break
+            run = cls(parent / (stem + suffix))
+            run.checkpoints.mkdir()
+            run.figures.mkdir()
+            write_text(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        except OSError as error:
+            raise OSError(
+                f"cannot make a run directory in {parent} ({error.strerror}): give another with --out"
+            ) from error
+        return run
+
+    def config(self) -> dict[str, Any]:
+        return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+    def manifest(self) -> dict[str, Any]:
+        path = self.path / "manifest.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        write_text(self.path / "manifest.json", json.dumps(manifest, indent=2, default=str) + "\n")
+
+    def append(self, name: str, lines: Iterable[dict[str, Any]]) -> None:
+        """Adds JSON lines to `name` and waits until they are on the disk. NaN is written as null."""
+        text = "".join(json.dumps(_null_for_nan(line), separators=(",", ":")) + "\n" for line in lines)
+        with open(self.path / name, "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """The JSON lines of `name`; a last line that a kill left half-written is not one."""
+        path = self.path / name
+        if not path.exists():
+            return []
+        found = []
+        rows = path.read_text(encoding="utf-8").split("\n")
+        for number, row in enumerate(rows, 1):
+            if not row:
+                continue
+            try:
+                found.append(json.loads(row))
+            except json.JSONDecodeError as error:
+                if number < len(rows):
+                    raise ValueError(f"{path}, line {number}, is not JSON ({error.msg}): remove the line") from error
+        return found
+
+    def keep(self, name: str, keep) -> None:
+        """Rewrites `name` with only those lines for which keep(line), whole or not at all."""
+        lines = [line for line in self.lines(name) if keep(line)]
+        if (self.path / name).exists():
+            write_text(self.path / name, "".join(json.dumps(x, separators=(",", ":")) + "\n" for x in lines))
+
+    def log(self, text: str) -> None:
+        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def saved(self) -> list[Path]:
+        """Checkpoints of the whole run, oldest first."""
+        return sorted(p for p in self.checkpoints.glob("*.npz") if p.stem.isdigit())
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Keeps a second process from training the same run. Raises RuntimeError."""
+        with open(self.path / ".lock", "w") as file:
+            if fcntl:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    raise RuntimeError(
+                        f"{self.path} is being trained by another process: wait for it, or stop it"
+                    ) from None
+            yield
+
+
+def _null_for_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {k: _null_for_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_null_for_nan(v) for v in value]
+    return value

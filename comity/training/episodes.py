@@ -1,0 +1,65 @@
+"""Statistics of episodes: what a game's rewards and `info` say of each, and their means."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.types import Environment, PyTree, Transition
+
+
+def episode_statistics(env: Environment, steps: Transition) -> dict[str, Array]:
+    """Of whole episodes: return [B, N] in reward units, length [B] in steps, and the game's own summary.
+
+    steps: leaves [T, B, ...] of `collect_episodes`. A game without `summary` gets the sums of its `info`.
+    """
+    own = getattr(env, "summary", None)
+    extra = own(steps.reward, steps.info, steps.valid) if own else {k: v.sum(0) for k, v in steps.info.items()}
+    return {"return": steps.reward.sum(0), "length": steps.valid.sum(0), **extra}
+
+
+def fresh_totals(steps: Transition) -> PyTree:
+    """Zeros of what `finished_episodes` carries from one rollout to the next: sums so far, leaves [B, ...]."""
+    return jax.tree.map(lambda x: jnp.zeros_like(x[0]), _amounts(steps))
+
+
+def finished_episodes(totals: PyTree, steps: Transition) -> tuple[PyTree, dict[str, Array]]:
+    """Of continuing play: (totals to carry on, statistics [T, B, ...], NaN except where an episode ended).
+
+    Statistics are sums over each episode, which may have begun in an earlier rollout.
+    """
+
+    def step(totals, xs):
+        amounts, ended = xs
+        totals = jax.tree.map(jnp.add, totals, amounts)
+        at = lambda x: ended.reshape(ended.shape + (1,) * (x.ndim - 1))  # noqa: E731
+        done = jax.tree.map(lambda x: jnp.where(at(x), x, jnp.nan), totals)
+        return jax.tree.map(lambda x: jnp.where(at(x), 0.0, x), totals), done
+
+    return jax.lax.scan(step, totals, (_amounts(steps), steps.ended))
+
+
+def means(statistics: dict[str, Array]) -> dict[str, Array]:
+    """Scalars: each statistic's mean over episodes (and agents), and per agent as `name.0`, `name.1`, ...
+
+    Leaves [..., B] or [..., B, N], told apart by the shape of `length`, which has no agents. NaN counts as absent;
+    the mean of nothing is NaN.
+    """
+    episodes = statistics["length"].ndim
+    result = {}
+    for name, x in statistics.items():
+        x = x.astype(jnp.float32)
+        result[name] = _mean(x)
+        if x.ndim > episodes:
+            result |= {f"{name}.{agent}": _mean(x[..., agent]) for agent in range(x.shape[-1])}
+    return result
+
+
+def _mean(x: Array) -> Array:
+    known = ~jnp.isnan(x)
+    return jnp.where(known, x, 0.0).sum() / jnp.where(known.any(), known.sum(), jnp.nan)
+
+
+def _amounts(steps: Transition) -> dict[str, Array]:
+    length = jnp.ones(steps.valid.shape)
+    amounts = {"return": steps.reward, "length": length, **steps.info}
+    return jax.tree.map(lambda x: x.astype(jnp.float32), amounts)

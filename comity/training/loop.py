@@ -1,0 +1,453 @@
+"""The training loop: compiled chunks of iterations, and between them the host's work, in this order: metrics,
+evaluation, best, checkpoint. It names no algorithm.
+
+A kill at any moment loses at most the chunk under way: what was written after the last checkpoint is dropped on resume
+and made again, bit for bit on a CPU.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from comity.recipes import Recipe, from_config
+from comity.settings import floats
+from comity.training import checkpoint
+from comity.training.directory import RunDirectory
+from comity.training.machine import fingerprint, git_state, versions
+from comity.training.programs import BEST, EVALUATE, FINAL, programs
+from comity.training.seeds import Seeds, visible_cores
+from comity.training.settings import Training
+
+Listen = Callable[[str, dict[str, Any]], None]  # (event, facts): header, compiled, chunk, evaluation, note, done
+
+
+class NotFinite(RuntimeError):
+    """A seed's state became NaN or infinite. The others were trained to the end."""
+
+
+class Interrupted(RuntimeError):
+    """The user stopped the run; it is saved."""
+
+
+def train(
+    recipe: Recipe,
+    training: Training,
+    out: Path | str = "runs",
+    initialise: Path | None = None,
+    listen: Listen = lambda event, facts: None,
+    command: str = "",
+) -> RunDirectory:
+    """Trains a new run to its end and returns its directory.
+
+    initialise: a run directory whose last checkpoint gives the first state of each seed. Raises ValueError, OSError for
+    bad input, Interrupted, NotFinite.
+    """
+    session = _Session(recipe, training)  # traces: refuses what does not fit before anything is written
+    config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
+    directory = RunDirectory.create(out, recipe.task.stem, recipe.algorithm.stem, config)
+    for source in (recipe.task, recipe.algorithm):
+        if source.file and source.file.exists():
+            (directory.path / "source").mkdir(exist_ok=True)
+            shutil.copy(source.file, directory.path / "source" / source.file.name)
+    directory.write_manifest(_manifest(recipe, training, command))
+    with directory.lock():
+        session.run(directory, listen, initialise=initialise)
+    return directory
+
+
+def resume(
+    directory: RunDirectory,
+    iterations: int | None = None,
+    minutes: float | None = None,
+    listen: Listen = lambda event, facts: None,
+    recipe: Recipe | None = None,
+) -> RunDirectory:
+    """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned)."""
+    config = directory.config()
+    recipe = recipe or from_config(config, directory.path)
+    every = Training(**config["training"]).evaluate_every
+    training = Training(**{**config["training"], "minutes": minutes})
+    if iterations is not None and iterations != training.iterations:
+        # The grid of evaluations stays as it was, so a longer run repeats the shorter one.
+        evaluations = max(1, round(iterations / every))
+        training = dataclasses.replace(training, iterations=iterations, evaluations=evaluations)
+        directory.write_config({**config, "training": dataclasses.asdict(training)})
+    with directory.lock():
+        for line in differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
+            listen("note", {"text": f"bits may differ from an unbroken run: {line}"})
+        _Session(recipe, training, every).run(directory, listen, resuming=True)
+    return directory
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What float bits depend on and has changed, in words."""
+    return [f"{k} was {then[k]}, is {now.get(k)}" for k in then if then[k] != now.get(k)]
+
+
+class _Session:
+    """One process's work on one run: the compiled programs and the state of all seeds."""
+
+    def __init__(self, recipe: Recipe, training: Training, every: int | None = None):
+        self.recipe, self.training = recipe, training
+        self.every = every or training.evaluate_every
+        self.seeds = Seeds(training.seeds, training.mode)
+        self.names = [training.first_seed + i for i in range(training.seeds)]
+        self.floats = floats(recipe.config)
+        self.programs = programs(
+            recipe.make, recipe.config, recipe.env, training.envs, training.chunk, training.evaluation_episodes
+        )
+        self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
+        self.shape = jax.eval_shape(self.programs.init, self.floats, jax.random.key(0))  # of one seed
+        self.failed: dict[int, str] = {}  # seed: what is not finite
+        self.stop = threading.Event()
+
+    # ------------------------------------------------------------------ the run, from top to bottom
+
+    def run(self, directory: RunDirectory, listen: Listen, resuming: bool = False, initialise: Path | None = None):
+        self.directory, self.listen = directory, listen
+        began = time.monotonic()
+        self.manifest = directory.manifest()
+        listen("header", self._header(resuming))
+        with self._interruptible():
+            try:
+                self._compile()
+                self._restore(resuming, initialise)
+                self._save_manifest("running")
+                self._train(began)
+                if not self.stop.is_set():
+                    self._finals()
+                status = "interrupted" if self.stop.is_set() else "failed" if self.failed else "finished"
+            except BaseException:
+                self._save_manifest("failed", quietly=True)
+                raise
+            finally:
+                self.seeds.close()
+        self._save_manifest(status, wall=self.wall_before + time.monotonic() - began)
+        listen("done", {"directory": directory.path, "status": status, "iteration": self.iteration})
+        if self.failed:
+            seed, what = next(iter(self.failed.items()))
+            raise NotFinite(
+                f"seed {seed} stopped: {what} is not finite; its state is in "
+                f"{directory.checkpoints / f'not-finite-{seed}.npz'}, the other seeds are whole: "
+                "lower the learning rate"
+            )
+        if self.stop.is_set():
+            raise Interrupted(
+                f"stopped at iteration {self.iteration}, saved; go on with: comity resume {directory.path}"
+            )
+
+    def _compile(self) -> None:
+        began = time.monotonic()
+        carry = self.seeds.join([self.shape] * self.training.seeds) if self.seeds.mode == "loop" else self._stacked()
+        i = np.int32(0)
+        lower = self.seeds.lower
+        lowered = [
+            lower(self.programs.init, (self.floats, self.keys), (False, True)),
+            lower(self.programs.chunk, (self.floats, self.keys, i, i, carry), (False, True, False, False, True), (4,)),
+            lower(self.programs.evaluate, (self.floats, self.keys, self._states(carry)), (False, True, True)),
+        ]
+        with ThreadPoolExecutor(visible_cores()) as pool:  # XLA compiles outside Python's lock
+            self.init, self.chunk, self.evaluate = pool.map(lambda program: program.compile(), lowered)
+        self.compile_seconds = time.monotonic() - began
+        self.listen("compiled", {"seconds": self.compile_seconds})
+
+    def _restore(self, resuming: bool, initialise: Path | None) -> None:
+        """The state of all seeds: fresh, from another run, or from the newest whole checkpoint."""
+        self.iteration, self.env_steps, self.wall_before = -1, dict.fromkeys(self.names, 0), 0.0
+        like = {str(seed): self.shape for seed in self.names}
+        for path in reversed(self.directory.saved() if resuming else []):
+            try:
+                tree, about = checkpoint.load(path, like)
+            except checkpoint.CorruptCheckpoint as error:
+                if path == self.directory.saved()[0]:
+                    raise
+                self.listen("note", {"text": f"{error}; trying the one before it"})
+                continue
+            self.iteration, self.wall_before = about["iteration"], about["wall_seconds"]
+            self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
+            self.failed = {int(seed): what for seed, what in about["failed"].items()}
+            self.carry = self.seeds.join([tree[str(seed)] for seed in self.names])
+            break
+        else:
+            self.carry = self.seeds.call(self.init, (self.floats, self.keys), (False, True))
+            if initialise:
+                self._initialise(RunDirectory(initialise))
+        if resuming:
+            at = self.iteration
+            self.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
+            self.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
+        if self.iteration < 0:
+            self.iteration = 0
+            self._evaluate()
+            self._checkpoint()
+
+    def _train(self, began: float) -> None:
+        limit = self.training.minutes and 60 * self.training.minutes
+        slowest = 0.0  # seconds of a chunk with all that follows it
+        while (
+            self.iteration < self.training.iterations and not self.stop.is_set() and len(self.failed) < len(self.names)
+        ):
+            start = time.monotonic()
+            if limit and slowest and start - began + slowest + self._finals_seconds() > limit:
+                self.listen("note", {"text": f"stopped by --minutes {self.training.minutes:g}"})
+                break
+            # Chunks end on whole multiples, so a run that was stopped elsewhere finds back to the grid.
+            count = min(
+                self.training.chunk - self.iteration % self.training.chunk, self.training.iterations - self.iteration
+            )
+            arguments = self.floats, self.keys, np.int32(self.iteration), np.int32(count), self.carry
+            self.carry, history, finite = self.seeds.call(self.chunk, arguments, (False, True, False, False, True))
+            seconds = time.monotonic() - start
+            self.iteration += count
+            self._record(history, count, began)
+            self._check_finite(finite)
+            last = self.iteration >= self.training.iterations
+            if last or (self.training.evaluations and self.iteration % self.every == 0):
+                self._evaluate()
+            self._checkpoint(self.wall_before + time.monotonic() - began)
+            slowest = max(slowest, time.monotonic() - start)
+            self.listen("chunk", {**self._progress(history, count, seconds), "elapsed": time.monotonic() - began})
+
+    def _finals(self) -> None:
+        """The headline: the last policy, and each seed's best checkpoint, on new episodes."""
+        done = [x for x in self.directory.lines("eval.jsonl") if x["iteration"] == self.iteration]
+        if {x["which"] for x in done} >= {"last", "best"}:
+            return
+        if not any(x["which"] == "periodic" for x in done):  # stopped by the clock, off the grid
+            self._evaluate()
+        self.directory.keep(
+            "eval.jsonl", lambda line: line["which"] == "periodic" or line["iteration"] < self.iteration
+        )
+        last, best = self._states(self.carry), []
+        for index, seed in enumerate(self.names):
+            path = self.directory.checkpoints / f"best-{seed}.npz"
+            best.append(checkpoint.load(path, self.shape.state)[0] if path.exists() else self.seeds.of(last, index))
+        lines = self._evaluation("last", last, FINAL, self.training.final_episodes)
+        lines += self._evaluation("best", self.seeds.join(best), BEST, self.training.final_episodes)
+        self.directory.append("eval.jsonl", lines)
+        self.listen("evaluation", {"which": "last", "lines": lines})
+
+    # ------------------------------------------------------------------ the host's work after a chunk
+
+    def _record(self, history: Any, count: int, began: float) -> None:
+        lines = []
+        for index, seed in self._alive():
+            values = {name: np.asarray(x)[:count] for name, x in self.seeds.of(history, index).items()}
+            self.env_steps[seed] += int(values.pop("env_steps").astype(np.float64).sum())
+            line = {"seed": seed, "iteration": self.iteration, "env_steps": self.env_steps[seed]}
+            lines.append({**line, **{name: _mean(x) for name, x in values.items()}})
+        self.directory.append("metrics.jsonl", lines)
+
+    def _check_finite(self, finite: Any) -> None:
+        for index, seed in self._alive():
+            if bool(self.seeds.of(finite, index)):
+                continue
+            state = self.seeds.of(self.carry, index).state
+            names = jax.tree.leaves_with_path(
+                jax.tree.map(lambda x: not np.isfinite(np.asarray(x)).all(), _floating(state))
+            )
+            self.failed[seed] = next(jax.tree_util.keystr(p, simple=True, separator=".") for p, bad in names if bad)
+            path = self.directory.checkpoints / f"not-finite-{seed}.npz"
+            checkpoint.save(path, state, {"iteration": self.iteration, "seed": seed, "not_finite": self.failed[seed]})
+            self.listen(
+                "note", {"text": f"seed {seed}: {self.failed[seed]} is not finite; saved in {path}, the others go on"}
+            )
+
+    def _evaluate(self) -> None:
+        lines = self._evaluation("periodic", self._states(self.carry), EVALUATE, self.training.evaluation_episodes)
+        before = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic"]
+        self.directory.append("eval.jsonl", lines)
+        headline = self.headline
+        for line in (x for x in lines if x["policy"] == "sampled"):
+            seed, score = line["seed"], _score(line, headline)
+            earlier = [_score(x, headline) for x in before if x["seed"] == seed and x["policy"] == "sampled"]
+            if not earlier or score > max(earlier):
+                state = self.seeds.of(self.carry, self.names.index(seed)).state
+                about = {"iteration": self.iteration, "seed": seed, headline: score}
+                checkpoint.save(self.directory.checkpoints / f"best-{seed}.npz", state, about)
+        self.listen("evaluation", {"which": "periodic", "lines": lines})
+
+    def _evaluation(self, which: str, states: Any, stream: int, episodes: int) -> list[dict[str, Any]]:
+        """Lines of eval.jsonl. Keys come from the seed, the stream and the iteration: training never sees them."""
+        start, batch = time.monotonic(), self.training.evaluation_episodes
+        results = []
+        for part in range(-(-episodes // batch)):
+            of = lambda seed: jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), stream), self.iteration)  # noqa: E731
+            keys = self.seeds.join([jax.random.fold_in(of(seed), part) for seed in self.names])  # noqa: B023
+            results.append(self.seeds.call(self.evaluate, (self.floats, keys, states), (False, True, True)))
+        self.evaluation_seconds = (time.monotonic() - start) / len(results)
+        lines = []
+        for index, seed in self._alive():
+            parts = [self.seeds.of(result, index) for result in results]
+            for policy in ("sampled", "greedy"):
+                values = {
+                    k: np.concatenate([np.asarray(p[policy][k]) for p in parts])[:episodes] for k in parts[0][policy]
+                }
+                line = {"seed": seed, "iteration": self.iteration, "env_steps": self.env_steps[seed], "policy": policy}
+                means = _means(values)
+                values = {k: _rounded(x) for k, x in values.items()}
+                lines.append({**line, "which": which, "episodes": episodes, "mean": means, "values": values})
+        return lines
+
+    def _checkpoint(self, wall: float = 0.0) -> None:
+        tree = {str(seed): self.seeds.of(self.carry, index) for index, seed in enumerate(self.names)}
+        about = {"iteration": self.iteration, "env_steps": self.env_steps, "failed": self.failed, "wall_seconds": wall}
+        checkpoint.save(self.directory.checkpoints / f"{self.iteration:08d}.npz", tree, about)
+        for old in self.directory.saved()[:-2]:
+            old.unlink()
+
+    # ------------------------------------------------------------------ small things
+
+    @property
+    def headline(self) -> str:
+        return getattr(self.recipe.env, "headline", "return")
+
+    def _alive(self):
+        return [(index, seed) for index, seed in enumerate(self.names) if seed not in self.failed]
+
+    def _states(self, carry: Any) -> Any:
+        return [c.state for c in carry] if self.seeds.mode == "loop" else carry.state
+
+    def _stacked(self):
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.training.seeds, *x.shape), x.dtype), self.shape)
+
+    def _initialise(self, other: RunDirectory) -> None:
+        saved = other.saved()
+        if not saved:
+            raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run directory")
+        seeds = Training(**other.config()["training"])
+        names = range(seeds.first_seed, seeds.first_seed + seeds.seeds)
+        like = {str(seed): {"state": self.shape.state} for seed in names}
+        tree, _ = checkpoint.load(saved[-1], like, part=True)
+        carries = [self.seeds.of(self.carry, index) for index in range(len(self.names))]
+        states = [tree[str(names[index % len(names)])]["state"] for index in range(len(self.names))]
+        self.carry = self.seeds.join([c._replace(state=s) for c, s in zip(carries, states, strict=True)])
+
+    def _finals_seconds(self) -> float:
+        rounds = 2 * -(-self.training.final_episodes // self.training.evaluation_episodes) + 1
+        return 1.2 * rounds * getattr(self, "evaluation_seconds", 0.0)
+
+    def _header(self, resuming: bool) -> dict[str, Any]:
+        state = jax.tree.leaves(self.shape.state)
+        per_iteration = self.training.envs * (self.programs.algorithm.steps or self.recipe.env.length)
+        return {
+            "directory": self.directory.path,
+            "resuming": resuming,
+            "recipe": self.recipe,
+            "training": self.training,
+            "evaluate_every": self.every,
+            "numbers": sum(int(np.prod(x.shape)) for x in state),
+            "env_steps": per_iteration * self.training.iterations * self.training.seeds,
+            "mode": self.seeds.mode,
+            "workers": self.seeds.workers,
+            "headline": self.headline,
+        }
+
+    def _progress(self, history: Any, count: int, seconds: float) -> dict[str, Any]:
+        values = [self.seeds.of(history, index) for index, _ in self._alive()]
+        names = (self.headline, "return") if self.headline != "return" else ("return",)
+        return {
+            "iteration": self.iteration,
+            "iterations": self.training.iterations,
+            "count": count,
+            "seconds": seconds,
+            "env_steps": float(sum(np.asarray(v["env_steps"])[:count].sum() for v in values)),
+            "metrics": {
+                name: [_mean(np.asarray(v[name])[:count]) for v in values] for name in names if name in values[0]
+            }
+            if values
+            else {},
+        }
+
+    def _save_manifest(self, status: str, wall: float | None = None, quietly: bool = False) -> None:
+        update = {"status": status, "iterations_done": getattr(self, "iteration", 0), "headline": self.headline}
+        update["env_steps"] = getattr(self, "env_steps", {})
+        update["compile_seconds"] = getattr(self, "compile_seconds", None)
+        if wall is not None:
+            update["wall_seconds"] = round(wall, 3)
+            update["env_steps_per_second"] = round(sum(self.env_steps.values()) / max(wall, 1e-9))
+        if self.failed:
+            update["not_finite"] = self.failed
+        self.manifest = {**self.manifest, **update, "changed": datetime.datetime.now().isoformat(timespec="seconds")}
+        with contextlib.suppress(OSError) if quietly else contextlib.nullcontext():
+            self.directory.write_manifest(self.manifest)
+
+    @contextlib.contextmanager
+    def _interruptible(self):
+        """The first Ctrl-C (or SIGTERM) lets the chunk under way finish and saves; the second stops at once."""
+
+        def ask(number, frame):
+            if self.stop.is_set():
+                raise KeyboardInterrupt
+            self.stop.set()
+            self.listen("note", {"text": "stopping after this chunk and saving; Ctrl-C again stops at once"})
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _manifest(recipe: Recipe, training: Training, command: str) -> dict[str, Any]:
+    return {
+        "command": command,
+        "began": datetime.datetime.now().isoformat(timespec="seconds"),
+        "git": git_state(),
+        "versions": versions(),
+        "bits": fingerprint(training.mode),  # what float bits depend on
+        "step_unit": "joint actions",
+        "task": f"{recipe.task.name}@{recipe.task.version}",
+        "sources": [str(s.file.resolve()) for s in (recipe.task, recipe.algorithm) if s.file],
+        "status": "running",
+    }
+
+
+def _floating(tree: Any) -> Any:
+    return jax.tree.map(lambda x: x if np.issubdtype(np.asarray(x).dtype, np.floating) else np.zeros(()), tree)
+
+
+def _mean(x: np.ndarray) -> float:
+    """Mean of what is known; NaN if nothing is."""
+    known = x[~np.isnan(x)]
+    return float(known.astype(np.float64).mean()) if known.size else float("nan")
+
+
+def _means(values: dict[str, np.ndarray]) -> dict[str, float]:
+    result = {}
+    for name, x in values.items():
+        x = x.astype(np.float64)
+        result[name] = _mean(x)
+        if x.ndim > 1:
+            result |= {f"{name}.{agent}": _mean(x[:, agent]) for agent in range(x.shape[1])}
+    return result
+
+
+def _rounded(x: np.ndarray) -> list:
+    """For the file: whole numbers as such, others to 7 digits."""
+    if x.dtype.kind in "ib":
+        return x.astype(int).tolist()
+    return json.loads(json.dumps(np.round(x.astype(np.float64), 7).tolist()))
+
+
+def _score(line: dict[str, Any], headline: str) -> float:
+    """What `best` is chosen by: the headline, then the return."""
+    value, tie = line["mean"].get(headline), line["mean"]["return"]
+    missing = float("-inf")
+    return (missing if value is None or np.isnan(value) else value) + 1e-6 * (tie if tie is not None else 0.0)

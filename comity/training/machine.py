@@ -1,0 +1,57 @@
+"""What a result depends on besides its config: versions, hardware, and what float bits depend on."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from typing import Any
+
+import jax
+
+from comity.training.seeds import visible_cores
+
+
+def versions() -> dict[str, str]:
+    names = ("comity", "jax", "jaxlib", "equinox", "optax", "numpy")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def pool_size() -> int:
+    """Threads of XLA's CPU pool, as it divides work: the variable NPROC or the visible cores, at least one a device."""
+    asked = os.environ.get("NPROC", "")
+    return max(int(asked) if asked.isdigit() and int(asked) else visible_cores(), jax.local_device_count())
+
+
+def processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def fingerprint(mode: str) -> dict[str, Any]:
+    """What float bits depend on. On a CPU, equal fingerprints give equal bits."""
+    device = jax.devices()[0]
+    return {
+        "jax": jax.__version__,
+        "device": device.device_kind if device.platform != "cpu" else processor(),
+        "pool": pool_size() if device.platform == "cpu" else None,  # resume sets NPROC to this
+        "host_devices": jax.local_device_count(),
+        "seeds": mode,
+    }
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the folder comity is imported from, if it is a checkout."""
+    here = os.path.dirname(os.path.abspath(__file__))
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", here, *words], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD").strip(), "dirty": bool(ask("status", "--porcelain", "-uno").strip())}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,116 @@
+"""The programs of a training run, for one seed: pure functions, compiled by `seeds`.
+
+Float settings enter as the argument `floats`, so the same program serves every learning rate. Keys come from the seed
+and the iteration alone, so bits do not depend on how iterations are cut into chunks.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from comity import rollout
+from comity.settings import with_floats
+from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means
+from comity.types import Algorithm, Environment, Key, Metrics, PyTree
+
+INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM = range(7)  # streams of keys from one seed
+
+
+class Carry(NamedTuple):
+    """Everything that one seed's training goes on from."""
+
+    state: PyTree  # the algorithm's
+    play: rollout.Play
+    totals: PyTree  # of episodes under way, in continuing play; else ()
+
+
+class Programs(NamedTuple):
+    init: Callable[..., Carry]  # (floats, seed_key) -> carry
+    chunk: Callable[..., tuple[Carry, Metrics, Array]]
+    #   (floats, seed_key, iteration, count, carry) -> (carry, metrics [capacity], finite []): `count` iterations
+    evaluate: Callable[..., Any]  # (floats, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}}
+    algorithm: Algorithm  # with the settings' own floats
+
+
+def programs(
+    make: Callable[[Any, Environment], Algorithm],
+    config: Any,
+    env: Environment,
+    games: int,
+    capacity: int,
+    episodes: int,
+) -> Programs:
+    """games: parallel games of a rollout; capacity: most iterations of a chunk; episodes: of one `evaluate` call."""
+
+    def build(floats: dict[str, Array]) -> Algorithm:
+        return make(with_floats(config, floats), env)
+
+    @jax.jit  # traced once, though `chunk` asks for its shapes before it loops over it
+    def iterate(floats: dict[str, Array], key: Key, iteration: Array, carry: Carry) -> tuple[Carry, Metrics]:
+        algorithm = build(floats)
+        key_play, key_reward, key_update = jax.random.split(jax.random.fold_in(key, iteration), 3)
+        play, steps = rollout.collect(key_play, env, algorithm, carry.state, carry.play)
+        if algorithm.whole_episodes:
+            totals, statistics = carry.totals, episode_statistics(env, steps)
+        else:
+            totals, statistics = finished_episodes(carry.totals, steps)
+        shaped = getattr(env, "training_reward", None)
+        if shaped:  # rewards that only the learner sees, such as injected ones
+            steps = steps._replace(reward=shaped(key_reward, steps, iteration))
+        state, metrics = algorithm.update(key_update, carry.state, steps)
+        env_steps = steps.valid.sum() + metrics.pop("extra_steps", 0)  # joint actions of this iteration
+        return Carry(state, play, totals), {**means(statistics), **metrics, "env_steps": env_steps}
+
+    def init(floats, seed_key) -> Carry:
+        algorithm = build(floats)
+        key_state = jax.random.fold_in(seed_key, INIT)
+        state = algorithm.init(key_state)
+        play = rollout.start(jax.random.fold_in(seed_key, PLAY), env, algorithm.memory, games)
+        if algorithm.whole_episodes:
+            return Carry(state, play, ())
+        totals = jax.eval_shape(lambda: fresh_totals(rollout.collect(seed_key, env, algorithm, state, play)[1]))
+        return Carry(state, play, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), totals))
+
+    def chunk(floats, seed_key, iteration, count, carry):
+        key = jax.random.fold_in(seed_key, TRAIN)
+
+        def step(i, carried):
+            carry, history = carried
+            carry, metrics = iterate(floats, key, iteration + i, carry)
+            return carry, jax.tree.map(lambda xs, x: xs.at[i].set(x), history, metrics)
+
+        shapes = jax.eval_shape(iterate, floats, key, iteration, carry)[1]
+        history = jax.tree.map(lambda x: jnp.full((capacity, *x.shape), jnp.nan, jnp.float32), shapes)
+        carry, history = lax.fori_loop(0, count, step, (carry, history))
+        return carry, history, finite(carry.state)
+
+    def evaluate(floats, key, state):
+        algorithm = build(floats)
+        key_start, key = jax.random.split(key)
+        # Both policies in one program: the first half of the games is sampled, the second half greedy.
+        play = rollout.start(key_start, env, algorithm.memory, 2 * episodes, jnp.arange(2 * episodes) % episodes)
+
+        def act(key, memory, observation):
+            halves = [jax.tree.map(lambda x: x[part], (memory, observation)) for part in parts]
+            results = [
+                algorithm.act(k, state, *half, explore=explore)
+                for k, half, explore in zip(jax.random.split(key), halves, (True, False), strict=True)
+            ]
+            return jax.tree.map(lambda *xs: jnp.concatenate(xs), *results)
+
+        parts = slice(None, episodes), slice(episodes, None)
+        steps = rollout.collect_episodes(key, env, act, play)
+        statistics = episode_statistics(env, steps)
+        sampled, greedy = (jax.tree.map(lambda x, part=part: x[part], statistics) for part in parts)
+        return {"sampled": sampled, "greedy": greedy}
+
+    return Programs(init, chunk, evaluate, make(config, env))
+
+
+def finite(tree: PyTree) -> Array:
+    """[] bool: no float in the tree is NaN or infinite."""
+    leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(x).all() for x in leaves]).all() if leaves else jnp.bool_(True)

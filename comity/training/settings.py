@@ -1,0 +1,34 @@
+"""How long a run trains, on how many games and seeds, and how often it is looked at."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of a training run that neither the game nor the algorithm owns."""
+
+    seeds: int = 4  # how many, from first_seed on
+    first_seed: int = 0
+    envs: int = 32  # games played at once; one iteration plays each for one rollout, then updates once
+    iterations: int = 3000
+    minutes: float | None = None  # stop at the end of the chunk that fits; iterations is then the most
+    chunk: int = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
+    evaluations: int = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
+    evaluation_episodes: int = 32  # per seed and policy, at each evaluation
+    final_episodes: int = 320  # per seed and policy, of the last policy and of the best
+    mode: Literal["auto", "loop", "vmap"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on an accelerator
+
+    def __post_init__(self):
+        ones = ("seeds", "envs", "iterations", "chunk", "evaluation_episodes", "final_episodes")
+        check(self, first_seed=NOT_NEGATIVE, evaluations=NOT_NEGATIVE, **dict.fromkeys(ones, AT_LEAST_ONE))
+        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
+            raise ValueError(f"minutes {self.minutes} must be greater than 0: give more, or leave it out")
+
+    @property
+    def evaluate_every(self) -> int:
+        """Iterations between evaluations: whole chunks."""
+        return max(1, -(-self.iterations // max(self.evaluations, 1) // self.chunk)) * self.chunk

@@ -140,7 +140,7 @@ class _Column:
 
     def draw(self, t: int, heights: Sequence[int]) -> np.ndarray:
         """[H, W, 3] uint8, the column after t steps; past the end, the end."""
-        episode, t = self.episode, min(t, self.episode.length)
+        episode, waits, t = self.episode, t > self.episode.length, min(t, self.episode.length)
         image = Image.new("RGB", (self.width, sum(heights)), PAPER)
         pen = ImageDraw.Draw(image)
         for line, (text, face, colour) in enumerate(self.heading):
@@ -151,7 +151,7 @@ class _Column:
             picture = picture.resize(self.size, Image.Resampling.NEAREST if enlarged else Image.Resampling.BOX)
         left, top = (self.width - self.size[0]) // 2, heights[0] + 4 + (heights[1] - self.heights[1]) // 2
         image.paste(picture, (left, top))
-        received = episode.rewards[t - 1] if t else np.zeros(episode.num_agents)
+        received = episode.rewards[t - 1] if t and not waits else np.zeros(episode.num_agents)
         if rare(episode.rewards) and received.any():
             box = (left - 4, top - 4, left + self.size[0] + 3, top + self.size[1] + 3)
             pen.rectangle(box, outline=GOOD if received.sum() > 0 else BAD, width=4)

@@ -278,6 +278,15 @@ def test_equal_pictures_are_kept_once():
     assert data["view_frames"] == [[1, 2]] * (T + 1)
 
 
+def test_a_reward_flashes_once_although_the_picture_stays():
+    rewards = np.zeros((T, N))
+    rewards[-1] = 1.0
+    column = film._Column(recorded(rewards=rewards), None)
+    green = [(column.draw(t, column.heights) == np.array([0x12, 0x91, 0x5A])).all(-1).sum() for t in (T - 1, T, T + 1)]
+    assert green[1] > 2 * green[0]
+    assert green[2] == green[0]
+
+
 def test_numbers_that_are_not_finite_are_null():
     values = np.full((T, N), np.nan)
     values[0] = np.inf
@@ -374,7 +383,9 @@ def test_browser_obeys_keys_slider_and_clicks(tmp_path):
 @pytest.mark.parametrize("make", [recorded, continuous, several_heads])
 def test_browser_draws_every_kind_of_game(tmp_path, make):
     episode = make(frames=None, title=EVIL, agent_names=(EVIL, "Bo"), views=np.ones((T + 1, N, 3, 3, 2), np.int8))
-    dom = dom_of(film.replay_html([episode, dataclasses.replace(episode, values=None, views=None)]), tmp_path, "#t=99")
+    bare = dataclasses.replace(episode, values=np.full((T, N), np.nan), views=None)
+    dom = dom_of(film.replay_html([episode, bare]), tmp_path, "#t=99")
+    assert "This algorithm notes no values" in dom_of(film.replay_html(bare), tmp_path, "#agent=1")
     assert 'data-ready="yes"' in dom
     assert panel_of(dom, 1, "did").startswith(episode.action_text(T - 1, 1).split(" ")[0].replace("+0.50", "+0.5"))
     assert "<title>owned" not in dom

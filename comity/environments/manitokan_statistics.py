@@ -1,4 +1,4 @@
-"""What is measured of Manitokan's episodes (Malenfant & Richards, arXiv 2505.20579); all defined in docs/tasks/manitokan.md."""
+"""What is measured of Manitokan's episodes (arXiv 2505.20579), as defined in docs/tasks/manitokan.md."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.report.runs import GroupsLike, Study, Table, gather, is_rate
+from comity.report.runs import GroupsLike, Study, Table, gather, is_rate, short
 from comity.report.statistics import FEWEST_SEEDS, Curve, common_curve, mean_ci
 
 if TYPE_CHECKING:
@@ -151,19 +151,12 @@ def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level
         _, low, high = mean_ci(common.values, level)
         if is_rate(metric):  # no rate lies outside: cutting the interval there leaves out nothing that could be true
             low, high = np.clip(low, 0, 100), np.clip(high, 0, 100)
-        axes.fill_between(
-            common.steps, low, high, color=look["color"], alpha=0.16 if groups <= 5 else 0.08, linewidth=0, zorder=1
-        )
+        alpha = 0.16 if groups <= 5 else 0.08
+        axes.fill_between(common.steps, low, high, color=look["color"], alpha=alpha, linewidth=0, zorder=1)
     if len(common.steps):
-        axes.plot(
-            common.steps,
-            common.values.mean(0),
-            **look,
-            linewidth=1.9,
-            label=rows["label"][0],
-            solid_capstyle="round",
-            zorder=3,
-        )
+        mean, label = common.values.mean(0), str(rows["label"][0])
+        width = 1.9 if groups <= len(PALETTE) else 1.4
+        axes.plot(common.steps, mean, **look, label=label, linewidth=width, solid_capstyle="round", zorder=3)
     return len(curves)
 
 
@@ -213,8 +206,8 @@ def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[st
         text = {"color": looks[label]["color"], "fontsize": 8.5, "va": "center", "annotation_clip": False}
         x = ends[label][0] / right if label in ends else 1.0
         away = repeated or abs(place - want) > 3 or x < 0.99  # then a thin line leads from the end to its label
-        arrow = {"arrowstyle": "-", "color": looks[label]["color"], "linewidth": 0.7, "shrinkA": 0, "shrinkB": 1}
-        arrow["relpos"] = (0, 0.5)  # to the left of the text
+        arrow = {"arrowstyle": "-", "color": looks[label]["color"], "linewidth": 0.7, "shrinkA": 2, "shrinkB": 1}
+        arrow |= {"relpos": (0, 0.5), "patchA": None}  # to the left of the text, at half its height
         if repeated:
             arrow |= {"linestyle": looks[label]["linestyle"], "linewidth": 1.2}
         axes.annotate(
@@ -283,14 +276,6 @@ def wrapped(label: str, width: int = 30) -> str:
         else:
             lines[-1] = longer
     return "\n".join(lines)
-
-
-def short(number: float) -> str:
-    """A number of steps in short: 0, 500k, 2.5M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.3g}"
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

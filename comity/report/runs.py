@@ -381,15 +381,20 @@ def spans(numbers: Iterable[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
 
 
-def tabulate(runs: Sequence[Run], names: Sequence[str], source: str) -> Table:
-    """The table of `read`, of opened runs and their labels."""
+def tabulate(
+    runs: Sequence[Run],
+    names: Sequence[str],
+    source: str,
+    lines: Sequence[Sequence[Mapping[str, Any]]] | None = None,
+) -> Table:
+    """The table of `read`, of opened runs and their labels. lines: of each run, instead of those in its file."""
     if source not in ("eval", "metrics"):
         raise ValueError(f"source {source!r}: allowed are eval and metrics")
     rows: list[dict[str, Any]] = []
     means: dict[str, None] = {}  # metric names in order of appearance
-    for run, label in zip(runs, names, strict=True):
+    for i, (run, label) in enumerate(zip(runs, names, strict=True)):
         fixed = {"run": run.path.as_posix(), "task": run.task, "algorithm": run.algorithm, "label": label}
-        for record in records(run.path / f"{source}.jsonl"):
+        for record in records(run.path / f"{source}.jsonl") if lines is None else lines[i]:
             row, mean = split(record, source)
             rows.append(fixed | row | {"mean": mean})
             means.update(dict.fromkeys(mean))
@@ -422,6 +427,14 @@ def split(record: Mapping[str, Any], source: str) -> tuple[dict[str, Any], dict[
         elif value is None or isinstance(value, (int, float)):
             mean[name] = number(value)
     return row, mean
+
+
+def short(number: float) -> str:
+    """A number of steps in short: 0, 500k, 2.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
 
 
 def is_rate(metric: str) -> bool:

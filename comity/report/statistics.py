@@ -122,7 +122,8 @@ def probability_of_improvement(
     """How likely a seed of `x` beats a seed of `y` on a task: P(X > Y) + P(X = Y) / 2, averaged over tasks.
 
     Agarwal et al. (2021), section 4.3, which is Mann and Whitney's (1947) U / (S_x S_y); the interval is the stratified
-    percentile bootstrap over the seeds of both. x: [S_x] or [S_x, K], y: [S_y] or [S_y, K].
+    percentile bootstrap over the seeds of both. Where every x beats every y it shrinks to [1, 1], as any percentile
+    bootstrap does: read it with the numbers of seeds. x: [S_x] or [S_x, K], y: [S_y] or [S_y, K].
     """
     first, second = scores(x), scores(y)
     check_level(level)

@@ -1,0 +1,85 @@
+"""`comity compare RUN...`: several runs held against each other, printed and written as picture, Markdown and CSV."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from comity.report.curves import draw_study
+from comity.report.runs import GroupsLike, Study, gather
+from comity.report.tables import compare_study
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def compare(
+    runs: GroupsLike,
+    metric: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    console: Console | None = None,
+    root: str | os.PathLike[str] = "runs",
+) -> list[Path]:
+    """Prints the table of `compare_table` and writes compare.png, .svg, .md and .csv; returns their paths.
+
+    runs: as in `comity.report.runs.gather`, which refuses what does not compare. metric: without one, the headline of
+    the runs. out: a directory, without one a new `comparisons/DATE_HASH` beside `runs`. Runs in progress take part with
+    their newest periodic evaluation, which a note says.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    console = console or Console()
+    study = gather(runs, root=root)
+    sheet = compare_study(study, metric)  # refuses before anything is written
+    folder = Path(out) if out is not None else new_folder(study)
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = None if metric is None else [metric] + ["return"] * (metric != "return" and "return" in study.table)
+    written = draw_study(study, chosen, the_policy(study), folder / "compare.png")
+    markdown = folder / "compare.md"
+    listed = "\n".join(
+        f"* {label}: {', '.join(f'`{run.path}`' for run in study.members(label))}" for label in study.labels
+    )
+    markdown.write_text(f"{sheet.markdown()}\n![learning curves](compare.png)\n\nRuns:\n\n{listed}\n", encoding="utf-8")
+    written += [markdown, sheet.to_csv(folder / "compare.csv")]
+    sheet.show(console)
+    console.print(Text("\nfiles\n" + "\n".join(f"  {path}" for path in written)), soft_wrap=True)
+    console.print(Text("next\n" + "\n".join(f"  {line}" for line in next_commands(study, metric))), soft_wrap=True)
+    return written
+
+
+def the_policy(study: Study) -> str:
+    """Sampled, which every run records, or what there is."""
+    there = study.table.unique("policy")
+    return "sampled" if "sampled" in there or not there else there[0]
+
+
+def new_folder(study: Study) -> Path:
+    """`comparisons/DATE_HASH` beside the folder `runs` that holds the first run, else in the current folder.
+
+    The hash is of the runs' names; if the name is taken, a number follows, so that nothing is overwritten.
+    """
+    path = study.runs[0].path
+    roots = [parent for parent in path.parents if parent.name == "runs"]
+    names = "\n".join(sorted(run.path.as_posix() for run in study.runs))
+    name = f"{datetime.now():%Y%m%d-%H%M%S}_{hashlib.sha256(names.encode()).hexdigest()[:4]}"
+    place = (roots[0].parent if roots else Path()) / "comparisons"
+    folders = (place / (name if i == 1 else f"{name}_{i}") for i in range(1, 1000))
+    return next(folder for folder in folders if not folder.exists())
+
+
+def next_commands(study: Study, metric: str | None) -> list[str]:
+    """What one may do now."""
+    paths = [shlex.quote(str(run.path)) for run in study.runs]
+    together = " ".join(paths) if len(paths) <= 4 else "RUN..."
+    unfinished = [path for run, path in zip(study.runs, paths, strict=True) if run.status == "interrupted"]
+    commands = [f"comity resume {path}" for path in unfinished[:1]]
+    commands += [f"comity report {together}", f"comity watch {paths[0]}"]
+    other = [name for name in study.table.metrics if name not in (study.metric(metric), "return") and "." not in name]
+    if other:
+        commands.append(f"comity compare {together} --metric {other[0]}")
+    return commands

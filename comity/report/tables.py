@@ -1,0 +1,409 @@
+"""Tables of final scores: one run's at the end of training, and several held against each other.
+
+Every cell is an estimate over seeds. With five seeds or more it carries a 95 % interval in brackets; with fewer the
+smallest and largest seed in parentheses, because no interval of so few is a result.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from comity.report.runs import (
+    GroupsLike,
+    Run,
+    Study,
+    Table,
+    gather,
+    is_rate,
+    open_run,
+    short,
+    spans,
+    tabulate,
+)
+from comity.report.statistics import (
+    FEWEST_SEEDS,
+    Interval,
+    Statistic,
+    Summary,
+    iqm,
+    probability_of_improvement,
+    summary,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+POLICIES = ("sampled", "greedy")
+BUDGET_TOLERANCE = 0.02  # of environment steps: ends of episodes alone make runs differ by this much
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as it is shown: cells are text, `numbers` the same with one row per estimate, for programs."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    numbers: tuple[dict[str, Any], ...] = ()
+    grouped: int = 0  # leading columns that are filled in the first row of a group only
+
+    def text(self, width: int | None = None) -> str:
+        """Plain text, made to fit `width` columns as far as it goes.
+
+        Where it does not fit, intervals go below their estimates; where that is still too wide, the leading columns
+        become a line of their own.
+        """
+        cells = [self.columns, *self.rows]
+        if not fits(cells, width):
+            cells = [tuple(broken(cell) for cell in row) for row in cells]
+        apart = self.grouped if not fits(cells, width) else 0
+        widths = [extent(column) for column in zip(*cells, strict=True)][apart:]
+        lines = [self.title, ""]
+        for i, row in enumerate(cells):
+            if apart and i and row[0]:
+                facts = zip(self.columns[1:apart], self.rows[i - 1][1:apart], strict=True)
+                lines += ["", " · ".join([self.rows[i - 1][0], *(f"{name} {fact}" for name, fact in facts)])]
+            parts = [cell.split("\n") for cell in row[apart:]]
+            for k in range(max(map(len, parts))):
+                line = (part[k] if k < len(part) else "" for part in parts)
+                lines.append("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip())
+            if i == 0:
+                lines.append("  ".join("-" * w for w in widths))
+        return "\n".join([*lines, *([""] if self.notes else []), *(f"* {note}" for note in self.notes)])
+
+    def markdown(self) -> str:
+        """A Markdown table, its title as heading and its notes as a list."""
+        rows = [self.columns, tuple("---" for _ in self.columns), *self.rows]
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        return "\n".join([f"## {self.title}", "", *lines, "", *(f"* {note}" for note in self.notes)]).rstrip() + "\n"
+
+    def rich(self, width: int = 100) -> RichTable | None:
+        """For a terminal `width` columns wide; None if it does not fit there, `text` then does."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        cells = [self.columns, *self.rows]
+        if not fits(cells, width, between=3):
+            cells = [tuple(broken(cell) for cell in row) for row in cells]
+        if not fits(cells, width, between=3):
+            return None
+        table = RichTable(title=Text(self.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+        for name in cells[0]:
+            table.add_column(Text(name, style="bold"), no_wrap=True)
+        starts = [row[0] != "" for row in self.rows] if self.grouped else []
+        for i, row in enumerate(cells[1:]):
+            table.add_row(*map(Text, row), end_section=bool(starts[i + 1 : i + 2] and starts[i + 1]))
+        return table
+
+    def show(self, console: Console | None = None) -> None:
+        """Prints the table: drawn in a terminal, plain text elsewhere."""
+        from rich.console import Console
+        from rich.text import Text
+
+        console = console or Console()
+        table = self.rich(console.width) if console.is_terminal else None
+        if table is None:
+            console.print(Text(self.text(console.width if console.is_terminal else None)), soft_wrap=True)
+            return
+        console.print(table)
+        for note in self.notes:
+            console.print(Text(f"* {note}", style="dim"))
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Writes `numbers`, one row per estimate, undefined ones empty."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(self.numbers[0]) if self.numbers else ["label"])
+            writer.writeheader()
+            for row in self.numbers:
+                writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
+        return Path(path)
+
+
+def final_table(
+    run: str | os.PathLike[str] | Run, metric: str | None = None, lines: Iterable[Mapping[str, Any]] | None = None
+) -> Sheet:
+    """One run's scores: mean over seeds with 95 % t interval, per policy, for last policy and best checkpoint.
+
+    metric: shown first, without one the run's headline; of fewer than five seeds every one is shown. lines: evaluations
+    in the form of `eval.jsonl` to show instead of those in the run, whatever their `which` is called. A run still in
+    progress shows its newest periodic evaluation.
+    """
+    opened = run if isinstance(run, Run) else open_run(run)
+    table = tabulate([opened], [opened.algorithm], "eval", None if lines is None else [list(lines)])
+    study = Study((opened,), table, ())
+    if not len(table):
+        raise ValueError(f"{opened.path} has no evaluation yet: let it train a little")
+    metric = study.metric(metric)
+    names = [metric, *(["return"] if metric != "return" and "return" in table else [])]
+    final, notes = newest(table, opened.algorithm, opened.status) if lines is None else (table, [])
+    seeds = sorted(final.unique("seed"))
+    each = len(seeds) < FEWEST_SEEDS
+    columns = ["checkpoint", "policy", *(f"{heading(name)}, mean" for name in names)]
+    columns += [f"{heading(metric)}, seed{'s' * (len(seeds) > 1)} {spans(seeds)}"] * each
+    rows, numbers = [], []
+    for which in final.unique("which"):
+        for policy in in_order(final.where(which=which).unique("policy")):
+            some = final.where(which=which, policy=policy)
+            row = [which, policy]
+            for name in names:
+                found = estimate(some, name, np.mean)
+                row.append(cell(found, name))
+                numbers.append(entry(some, name, "mean", found))
+            by_seed = dict(zip(some["seed"].tolist(), some[metric].tolist(), strict=True))
+            row += ["  ".join(plain(by_seed.get(seed, np.nan), metric) for seed in seeds)] * each
+            rows.append(tuple(row))
+    played = sorted({int(n) for n in final["episodes"]})
+    notes.append(f"each score: {' or '.join(map(str, played))} episodes per seed")
+    steps = short(float(np.median(largest_steps(table))))
+    count = f"{len(seeds)} seed{'s' * (len(seeds) != 1)}"
+    title = f"{opened.task} · {opened.algorithm} · {count} · {steps} environment steps ({opened.step_unit}) per seed"
+    notes += few_seeds([len(seeds)], "mean")
+    return Sheet(title, tuple(columns), tuple(rows), tuple(notes), tuple(numbers))
+
+
+def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs") -> Sheet:
+    """Runs held against each other: interquartile means over seeds with 95 % stratified bootstrap intervals.
+
+    runs: as in `comity.report.runs.gather`, which refuses what does not compare. One row per label and policy: the
+    headline (or `metric`) and the return of the last policy, the headline of the best checkpoint, and how likely a
+    seed's last policy beats one of the first label's. Notes say where budgets or numbers of seeds differ.
+    """
+    return compare_study(gather(runs, root=root), metric)
+
+
+def compare_study(study: Study, metric: str | None = None) -> Sheet:
+    """`compare_table` of runs already gathered."""
+    if not len(study.table):
+        raise ValueError("no evaluation in these runs yet: let them train a little")
+    metric = study.metric(metric)
+    names = [metric, *(["return"] if metric != "return" and "return" in study.table else [])]
+    notes = list(study.notes)
+    finals: dict[str, Table] = {}
+    for label in study.labels:
+        status = ", ".join(dict.fromkeys(run.status for run in study.members(label)))
+        finals[label], more = newest(study.table.where(label=label), label, status)
+        notes += more
+    first = study.labels[0]
+    several = len(study.labels) > 1
+    columns = ["", "seeds", "env steps", "policy", *map(heading, names)]
+    columns += [f"{heading(metric)} of best checkpoint", *(["P(better)"] if several else [])]
+    rows, numbers = [], []
+    if several:
+        notes.append(f"P(better): how likely a seed beats one of {first} by {metric}, ties counting half")
+    for label, final in finals.items():
+        seeds, steps = len(final.unique("seed")), largest_steps(study.table.where(label=label))
+        start = [label, str(seeds), short(float(np.median(steps)))]
+        for policy in in_order(final.unique("policy")):
+            last = final.rows((final["policy"] == policy) & (final["which"] != "best"))
+            best = final.where(policy=policy, which="best")
+            row = [*start, policy]
+            for name in names:
+                found = estimate(last, name, iqm)
+                if found.seeds < len(last):
+                    some = f"{len(last) - found.seeds} of {len(last)} seeds"
+                    notes.append(f"{label}, {policy}: {name} is undefined for {some}, which are left out of it")
+                row.append(cell(found, name))
+                numbers.append(entry(last, name, "IQM", found))
+            found = estimate(best, metric, iqm)
+            row.append(cell(found, metric))
+            if len(best):
+                numbers.append(entry(best, metric, "IQM", found))
+            if several:
+                base = finals[first]
+                base = base.rows((base["policy"] == policy) & (base["which"] != "best"))
+                improvement = beats(last, base, metric)
+                row.append("reference" if label == first else chance(improvement))
+                if label != first and improvement is not None:
+                    numbers.append(entry(last, metric, f"P(better than {first})", improvement))
+            rows.append(tuple(row))
+            start = ["", "", ""]
+    notes += few_seeds([len(final.unique("seed")) for final in finals.values()], "IQM")
+    notes += differences(study, finals)
+    title = f"{study.runs[0].task} · interquartile means over seeds"
+    return Sheet(title, tuple(columns), tuple(rows), tuple(notes), tuple(numbers), grouped=3)
+
+
+def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
+    """For each seed and policy its last and best evaluation, or, while there is none, the newest periodic one.
+
+    A run that was resumed holds the last evaluation of its first end; once newer periodic ones stand after it, those
+    count. Returns the rows and a note about seeds that are not at their end.
+    """
+    kept: list[int] = []
+    unfinished: dict[int, int] = {}  # seed -> environment steps
+    keys = list(zip(table["run"].tolist(), table["seed"].tolist(), table["policy"].tolist(), strict=True))
+    which, iteration = table["which"].tolist(), table["iteration"].tolist()
+    for key in dict.fromkeys(keys):
+        rows = [i for i, k in enumerate(keys) if k == key][::-1]  # of equals, the line written last counts
+        last = max((i for i in rows if which[i] == "last"), key=iteration.__getitem__, default=None)
+        periodic = max((i for i in rows if which[i] == "periodic"), key=iteration.__getitem__, default=None)
+        if last is not None and (periodic is None or iteration[periodic] <= iteration[last]):
+            kept += [last, *[i for i in rows if which[i] == "best"][:1]]
+        elif periodic is not None:
+            kept.append(periodic)
+            unfinished[key[1]] = int(table["env_steps"][periodic])
+    order = {"last": 0, "periodic": 1, "best": 2}
+    kept.sort(key=lambda i: order[which[i]])
+    notes = []
+    if unfinished:
+        steps = list(unfinished.values())
+        at = (
+            short(min(steps))
+            if short(min(steps)) == short(max(steps))
+            else f"{short(min(steps))} to {short(max(steps))}"
+        )
+        who = f"seed{'s' * (len(unfinished) > 1)} {spans(unfinished)} ({status})"
+        notes.append(f"{label}: {who} without final evaluation: the newest periodic one counts, at {at} env steps")
+    return table.rows(np.array(kept, int)), notes
+
+
+def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:
+    """Notes on what makes these settings unequal: budgets, numbers of seeds, undefined scores, failures, code."""
+    notes = []
+    steps = {label: largest_steps(study.table.where(label=label)) for label in finals}
+    for label, some in steps.items():
+        if unequal(some):
+            notes.append(f"{label}: its seeds end at different env steps, {short(min(some))} to {short(max(some))}")
+    medians = {label: float(np.median(some)) for label, some in steps.items()}
+    if unequal(list(medians.values())):
+        listed = ", ".join(f"{label} {short(n)}" for label, n in medians.items())
+        notes.append(f"budgets differ, in env steps per seed: {listed}")
+    counts = {label: len(final.unique("seed")) for label, final in finals.items()}
+    if len(set(counts.values())) > 1:
+        notes.append("numbers of seeds differ: " + ", ".join(f"{label} {n}" for label, n in counts.items()))
+    for label in finals:
+        for run in study.members(label):
+            if run.status == "failed":
+                notes.append(f"{label}: {run.path.name} failed; see its log.txt")
+    commits = {str((run.manifest.get("git") or {}).get("commit") or "")[:7] for run in study.runs} - {""}
+    if len(commits) > 1:
+        notes.append(f"the runs were made by different commits: {', '.join(sorted(commits))}")
+    return notes
+
+
+def unequal(steps: Sequence[float]) -> bool:
+    """Whether budgets differ by more than the tolerance."""
+    return max(steps) - min(steps) > BUDGET_TOLERANCE * max(steps)
+
+
+def largest_steps(table: Table) -> list[float]:
+    """Environment steps at which each seed stands."""
+    return [float(table["env_steps"][table["seed"] == seed].max()) for seed in table.unique("seed")]
+
+
+def few_seeds(counts: Sequence[int], statistic: str) -> list[str]:
+    """Notes on what brackets and parentheses mean in this table."""
+    notes = []
+    if max(counts, default=0) >= FEWEST_SEEDS:
+        kind = "95% t interval" if statistic == "mean" else "95% stratified bootstrap interval"
+        notes.append(f"[ ]: {kind} over seeds, not over episodes")
+    if min(counts, default=0) < FEWEST_SEEDS:
+        notes.append(f"( ): smallest to largest seed; fewer than {FEWEST_SEEDS} seeds give no interval, and no result")
+    return notes
+
+
+def estimate(table: Table, metric: str, statistic: Statistic) -> Summary:
+    """One metric over the seeds of a table that holds one row per seed."""
+    found = summary(table[metric], statistic)
+    if is_rate(metric):  # cut where no rate can lie
+        found = found._replace(low=float(np.clip(found.low, 0, 1)), high=float(np.clip(found.high, 0, 1)))
+    return found
+
+
+def beats(x: Table, y: Table, metric: str) -> Summary | None:
+    """Probability of improvement of x over y; None if one of them has no score."""
+    first, second = (values[np.isfinite(values)] for values in (x[metric], y[metric]))
+    if not len(first) or not len(second):
+        return None
+    found: Interval = probability_of_improvement(first, second)
+    fewest = min(len(first), len(second))
+    if fewest < FEWEST_SEEDS:
+        return Summary(found.value, np.nan, np.nan, fewest, "too few seeds")
+    return Summary(found.value, found.low, found.high, fewest, "95% CI")
+
+
+def heading(metric: str) -> str:
+    """A metric with its unit."""
+    return f"{metric.replace('_', ' ')} %" if is_rate(metric) else metric.replace("_", " ")
+
+
+def plain(value: float, metric: str, digits: int | None = None) -> str:
+    """One number of a metric, in percent if it is a rate; a dash if undefined."""
+    if not math.isfinite(value):
+        return "–"
+    if is_rate(metric):
+        return f"{100 * value:.1f}"
+    return f"{value:.{decimals(value) if digits is None else digits}f}"
+
+
+def decimals(*values: float) -> int:
+    """How many decimals show about three digits of the largest of these."""
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=1.0)
+    return 4 if 0 < largest < 0.01 else 3 if 0 < largest < 0.1 else 2 if largest < 100 else 1 if largest < 1000 else 0
+
+
+def cell(found: Summary, metric: str) -> str:
+    """An estimate as text: `62.1 [55.0, 70.1]`, or of few seeds `62.1 (51.0 to 72.0)`."""
+    if found.kind == "undefined":
+        return "–"
+    digits = decimals(found.value, found.low, found.high)
+    value, low, high = (plain(x, metric, digits) for x in (found.value, found.low, found.high))
+    if found.kind == "one seed":
+        return f"{value} (1 seed)"
+    if found.kind == "range":
+        return f"{value} ({low} to {high})"
+    return f"{value} [{low}, {high}]"
+
+
+def chance(found: Summary | None) -> str:
+    """A probability as text."""
+    if found is None:
+        return "–"
+    limits = "(few seeds)" if math.isnan(found.low) else f"[{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f} {limits}"
+
+
+def broken(text: str) -> str:
+    """A cell or heading in several short lines, its interval or unit below."""
+    for mark in (" [", " (", " of best", " checkpoint"):
+        text = text.replace(mark, "\n" + mark.strip())
+    if "[" not in text:  # a heading
+        text = text.replace(", ", "\n").replace("env steps", "env\nsteps")
+    return text.replace(" · ", "\n")
+
+
+def extent(cells: Iterable[str]) -> int:
+    """Columns that the widest line of these cells takes."""
+    return max(len(line) for cell in cells for line in cell.split("\n"))
+
+
+def fits(cells: Sequence[Sequence[str]], width: int | None, between: int = 2) -> bool:
+    """Whether a table of these rows is at most `width` wide, with `between` blanks from column to column."""
+    return width is None or sum(extent(column) + between for column in zip(*cells, strict=True)) <= width
+
+
+def entry(table: Table, metric: str, statistic: str, found: Summary) -> dict[str, Any]:
+    """One row of the CSV."""
+    first = {name: table[name][0].item() if len(table) else "" for name in ("task", "algorithm", "label")}
+    rest = {name: table[name][0].item() if len(table) else "" for name in ("policy", "which")}
+    steps = float(np.median(table["env_steps"])) if len(table) else np.nan
+    played = int(table["episodes"].max()) if len(table) else 0
+    where = {"env_steps": int(steps) if math.isfinite(steps) else "", "episodes": played, "metric": metric}
+    numbers = {"value": found.value, "low": found.low, "high": found.high, "seeds": found.seeds, "interval": found.kind}
+    return {**first, **rest, **where, "statistic": statistic, **numbers}
+
+
+def in_order(policies: Sequence[str]) -> list[str]:
+    """Sampled before greedy before anything else."""
+    return sorted(policies, key=lambda p: POLICIES.index(p) if p in POLICIES else len(POLICIES))

@@ -6,6 +6,7 @@ Views are read as window[agent, column, row] = (object, colour, state); the view
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +22,13 @@ EMPTY, WALL, KEY = (1, 0, 0), (2, 5, 0), (5, 2, 0)
 KEY_OF_TIME = jax.random.key(0)  # `step` draws nothing
 
 # Agent 0 in a corner, facing its own door with the key in hand; agent 1 far away, facing its own door.
-READY = {"position": [[1, 1], [3, 4]], "heading": [0, 0], "doors": [[2, 1], [4, 4]], "holder": 0}
+READY: dict[str, Any] = {"position": [[1, 1], [3, 4]], "heading": [0, 0], "doors": [[2, 1], [4, 4]], "holder": 0}
 # Both face the key.
-CONTEST = {"position": [[2, 2], [4, 2]], "heading": [0, 2], "doors": [[1, 4], [4, 4]], "key": [3, 2]}
+CONTEST: dict[str, Any] = {"position": [[2, 2], [4, 2]], "heading": [0, 2], "doors": [[1, 4], [4, 4]], "key": [3, 2]}
+
+
+def built(game: Manitokan, **layout: Any):
+    return game.build(**layout)
 
 
 def play(game, state, *actions):
@@ -137,7 +142,7 @@ def test_impossible_options_are_refused_in_one_line(options, says):
 )
 def test_impossible_layouts_are_refused_in_one_line(change, says):
     with pytest.raises(ValueError, match=says) as error:
-        Manitokan().build(**READY | change)
+        built(Manitokan(), **READY | change)
     assert "\n" not in str(error.value)
 
 
@@ -145,18 +150,18 @@ def test_impossible_layouts_are_refused_in_one_line(change, says):
 def test_layout_and_build_are_inverse(options):
     game = Manitokan(**options)
     state, observation = jax.jit(game.reset)(jax.random.key(3))
-    again = game.build(**game.layout(state))
+    again = built(game, **game.layout(state))
     assert jax.tree.all(jax.tree.map(lambda a, b: a.dtype == b.dtype and bool((a == b).all()), state, again))
     assert (jax.jit(game.observation)(again).view == observation.view).all()
 
 
 def test_layout_reads_back_a_game_in_play():
     game = Manitokan(reward="oracle")
-    state = play(game, game.build(**READY), [TOGGLE, LEFT], [DROP, LEFT])[-1].state
+    state = play(game, built(game, **READY), [TOGGLE, LEFT], [DROP, LEFT])[-1].state
     plain = game.layout(state)
     assert plain["doors"] == [None, [4, 4]]
     assert (plain["key"], plain["holder"], plain["paid"], plain["time"]) == ([2, 1], None, [True, False], 2)
-    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), state, game.build(**plain)))
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), state, built(game, **plain)))
 
 
 # Actions -------------------------------------------------------------------------------------------------------------
@@ -165,7 +170,7 @@ def test_layout_reads_back_a_game_in_play():
 def test_an_episode_from_key_to_success():
     """The six steps of the paper's figure 1, from the second on."""
     game = Manitokan(observe="door-signal+key-signal")
-    state = game.build(**READY)
+    state = built(game, **READY)
     opened, dropped, *_, last = play(
         game,
         state,
@@ -198,7 +203,7 @@ def test_an_episode_from_key_to_success():
 
 def test_turning_and_walking():
     game = Manitokan()
-    state = game.build(**CONTEST | {"heading": [3, 1]})
+    state = built(game, **CONTEST | {"heading": [3, 1]})
     up, turned, walked, stopped = play(
         game, state, [FORWARD, LEFT], [LEFT, RIGHT], [FORWARD, FORWARD], [FORWARD, FORWARD]
     )
@@ -211,7 +216,7 @@ def test_turning_and_walking():
 
 def test_agents_walk_through_each_other_but_not_over_the_key():
     game = Manitokan()
-    state = game.build(**CONTEST | {"position": [[2, 2], [2, 1]], "heading": [0, 1]})
+    state = built(game, **CONTEST | {"position": [[2, 2], [2, 1]], "heading": [0, 1]})
     (step,) = play(game, state, [FORWARD, FORWARD])
     assert step.state.position.tolist() == [[2, 2], [2, 2]]
 
@@ -219,7 +224,7 @@ def test_agents_walk_through_each_other_but_not_over_the_key():
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_first_in_order_gets_the_key(first):
     game = Manitokan()
-    state = game.build(**CONTEST, order=[first, 1 - first])
+    state = built(game, **CONTEST, order=[first, 1 - first])
     (step,) = play(game, state, [PICKUP, PICKUP])
     assert game.layout(step.state)["holder"] == first
     assert step.info["pickups"].tolist() == [first == 0, first == 1]
@@ -230,7 +235,7 @@ def test_the_first_in_order_gets_the_key(first):
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_key_dropped_earlier_in_the_step_can_be_picked_up_in_it(first):
     game = Manitokan()
-    state = game.build(**{k: v for k, v in CONTEST.items() if k != "key"}, holder=0, order=[first, 1 - first])
+    state = built(game, **{k: v for k, v in CONTEST.items() if k != "key"}, holder=0, order=[first, 1 - first])
     (step,) = play(game, state, [DROP, PICKUP])
     assert game.layout(step.state)["holder"] == (1 if first == 0 else None)
 
@@ -238,14 +243,14 @@ def test_a_key_dropped_earlier_in_the_step_can_be_picked_up_in_it(first):
 def test_only_the_own_door_opens_and_only_with_the_key():
     game = Manitokan()
     for change, actions in (({"doors": [[4, 4], [2, 1]]}, [TOGGLE, LEFT]), ({}, [LEFT, TOGGLE])):
-        (step,) = play(game, game.build(**READY | change), actions)
+        (step,) = play(game, built(game, **READY | change), actions)
         assert not step.state.opened.any()
         assert step.reward.tolist() == [0, 0]
 
 
 def test_drops_in_front_of_objects_are_choices_without_effect():
     game = Manitokan()
-    state = game.build(**READY)
+    state = built(game, **READY)
     (blocked,) = play(game, state, [DROP, DROP])
     assert blocked.info["drop_choices"].tolist() == [1, 0]
     assert blocked.info["drops"].tolist() == [0, 0]
@@ -254,7 +259,7 @@ def test_drops_in_front_of_objects_are_choices_without_effect():
 
 def test_own_cell_pickup():
     game = Manitokan(pickup="own_cell")
-    state = game.build(**CONTEST)
+    state = built(game, **CONTEST)
     walked, taken = play(game, state, [PICKUP, FORWARD], [PICKUP, PICKUP])
     assert walked.state.position[1].tolist() == [3, 2]  # the key is not in the way, and not within reach of agent 0
     assert game.layout(taken.state)["holder"] == 1
@@ -277,14 +282,14 @@ def test_the_window_looks_ahead_and_turns_with_the_agent():
 
 def test_walls_hide_what_is_behind_them():
     game = Manitokan()
-    seen = game.observation(game.build(**READY | {"heading": [2, 0]}))
+    seen = game.observation(built(game, **READY | {"heading": [2, 0]}))
     assert [window(seen, 0, c, 1) for c in range(3)] == [WALL] * 3
     assert [window(seen, 0, c, 0) for c in range(3)] == [(0, 0, 0)] * 3
 
 
 def test_centred_window_shows_what_surrounds_the_agent():
     game = Manitokan(window="centred")
-    seen = game.observation(game.build(**READY | {"heading": [1, 0]}))  # agent 0 looks down: right is on its left
+    seen = game.observation(built(game, **READY | {"heading": [1, 0]}))  # agent 0 looks down: right is on its left
     assert window(seen, 0, 1, 1) == (10, 3, 0)
     assert window(seen, 0, 0, 1) == (4, 3, 2)
     assert [window(seen, 0, c, 2) for c in range(3)] == [WALL] * 3  # behind it
@@ -293,24 +298,24 @@ def test_centred_window_shows_what_surrounds_the_agent():
 
 def test_carried_key_is_shown_only_if_asked():
     for shown, code in ((False, (10, 3, 0)), (True, KEY)):
-        seen = Manitokan(show_carried=shown).observation(Manitokan().build(**READY))
+        seen = Manitokan(show_carried=shown).observation(built(Manitokan(), **READY))
         assert window(seen, 0, 1, 2) == code
 
 
 def test_released_window_shows_only_the_last_agent():
     game = Manitokan(content="last-agent")
     layout = READY | {"position": [[1, 1], [1, 1]], "doors": [[2, 1], [4, 3]]}
-    seen = game.observation(game.build(**layout))
+    seen = game.observation(built(game, **layout))
     assert window(seen, 0, 1, 2) == (10, 4, 0)
     assert window(seen, 0, 1, 1) == EMPTY  # its door
     assert window(seen, 0, 0, 2) == EMPTY  # the border
-    seen = game.observation(game.build(**layout | {"heading": [2, 0]}))
+    seen = game.observation(built(game, **layout | {"heading": [2, 0]}))
     assert [window(seen, 0, c, 1) for c in range(3)] == [EMPTY] * 3  # the border hides what it does not show
     assert [window(seen, 0, c, 0) for c in range(3)] == [(0, 0, 0)] * 3
 
 
 def test_signals_raw_and_binary():
-    state = Manitokan().build(**READY | {"doors": [None, [4, 4]]})
+    state = built(Manitokan(), **READY | {"doors": [None, [4, 4]]})
     names = "key-signal+door-signal"  # always in one order
     assert Manitokan(observe=names).observation(state).view[:, 27:].tolist() == [[1, 1], [0, 0]]
     raw = Manitokan(observe=names, signals="raw").observation(state).view[:, 27:].tolist()
@@ -319,7 +324,7 @@ def test_signals_raw_and_binary():
 
 def test_last_action_and_agent_id():
     game = Manitokan(observe="last-action+agent-id")
-    state = game.build(**READY)
+    state = built(game, **READY)
     assert game.observation(state).view[:, 27:].tolist() == [[1, 0] + [0] * 6, [0, 1] + [0] * 6]
     (step,) = play(game, state, [TOGGLE, LEFT])
     assert step.observation.view[:, 27:].tolist() == [[1, 0, 0, 0, 0, 0, 0, 1], [0, 1, 1, 0, 0, 0, 0, 0]]
@@ -331,8 +336,8 @@ def test_frozen_views_thaw_at_the_end():
     options = {"observe": "door-signal+key-signal+last-action", "length": 3}
     frozen, live = Manitokan(frozen_observation=True, **options), Manitokan(**options)
     actions = [TOGGLE, LEFT], [DROP, RIGHT], [LEFT, LEFT]
-    first = live.observation(live.build(**READY)).view[:, :29]
-    ours, theirs = (play(game, game.build(**READY), *actions) for game in (frozen, live))
+    first = live.observation(built(live, **READY)).view[:, :29]
+    ours, theirs = (play(game, built(game, **READY), *actions) for game in (frozen, live))
     for step, free in zip(ours[:-1], theirs[:-1], strict=True):
         assert (step.observation.view[:, :29] == first).all()
         assert (step.observation.view[:, 29:] == free.observation.view[:, 29:]).all()
@@ -345,7 +350,7 @@ def test_frozen_views_thaw_at_the_end():
 
 def test_state_vector_lists_cells_then_agents():
     game = Manitokan()
-    seen = game.observation(game.build(**CONTEST))
+    seen = game.observation(built(game, **CONTEST))
     grid = np.asarray(seen.state[:108]).reshape(6, 6, 3)  # [x, y]
     assert tuple(grid[3, 2]) == KEY
     assert tuple(grid[1, 4]) == (4, 3, 2)
@@ -388,10 +393,10 @@ def recoloured(view):
 def test_oracle_pays_one_drop_with_an_open_door():
     for oracle in ("paper", "released"):
         game = Manitokan(reward="oracle", oracle=oracle, observe="door-signal")
-        early = game.build(**READY | {"heading": [1, 0]})
+        early = built(game, **READY | {"heading": [1, 0]})
         (step,) = play(game, early, [DROP, LEFT])
         assert step.reward.tolist() == [0, 0]  # not before one's door is open
-        steps = play(game, game.build(**READY), [TOGGLE, LEFT], [DROP, LEFT], [PICKUP, LEFT], [DROP, LEFT])
+        steps = play(game, built(game, **READY), [TOGGLE, LEFT], [DROP, LEFT], [PICKUP, LEFT], [DROP, LEFT])
         assert [s.reward[0] for s in steps] == [0.5, 1.0, 0, 0]
         signal = [int(s.observation.view[0, 27]) for s in steps]
         assert signal == ([1, 1, 1, 1] if oracle == "paper" else [1, 0, 0, 0])
@@ -400,8 +405,8 @@ def test_oracle_pays_one_drop_with_an_open_door():
 
 def test_punishment_for_keeping_the_key():
     actions = [TOGGLE, LEFT], [TOGGLE, LEFT], [LEFT, LEFT], [RIGHT, LEFT], [DROP, LEFT], [LEFT, LEFT]
-    start = Manitokan().build(**READY)
-    expected = {"paper": [0.5, -0.5, -0.5, -0.5, -0.5, 0], "released": [0.0, -0.5, 0, 0, 0, 0]}
+    start = built(Manitokan(), **READY)
+    expected: dict[Any, list[float]] = {"paper": [0.5, -0.5, -0.5, -0.5, -0.5, 0], "released": [0.0, -0.5, 0, 0, 0, 0]}
     for punish, rewards in expected.items():
         steps = play(Manitokan(reward="punish", punish=punish), start, *actions)
         assert [float(s.reward[0]) for s in steps] == rewards
@@ -413,7 +418,7 @@ def test_punishment_for_keeping_the_key():
 @pytest.mark.parametrize(("reward", "last"), [("individual-only", [0, 0.5]), ("collective-only", [1, 1])])
 def test_one_kind_of_reward_only(reward, last):
     game = Manitokan(reward=reward)
-    (step,) = play(game, game.build(**READY | {"doors": [None, [4, 4]], "holder": 1}), [LEFT, TOGGLE])
+    (step,) = play(game, built(game, **READY | {"doors": [None, [4, 4]], "holder": 1}), [LEFT, TOGGLE])
     assert step.reward.tolist() == last
     assert bool(step.terminated)
     assert step.info["success"] == 1
@@ -421,30 +426,36 @@ def test_one_kind_of_reward_only(reward, last):
 
 def test_step_cost_stops_with_the_episode():
     game = Manitokan(step_cost=0.25, length=2)
-    steps = play(game, game.build(**READY), [LEFT, LEFT], [LEFT, LEFT], [LEFT, LEFT])
+    steps = play(game, built(game, **READY), [LEFT, LEFT], [LEFT, LEFT], [LEFT, LEFT])
     assert [s.reward.tolist() for s in steps] == [[-0.25, -0.25], [-0.25, -0.25], [0, 0]]
 
 
 @pytest.mark.parametrize("terminates", [True, False])
 def test_the_clock_terminates_or_truncates(terminates):
     game = Manitokan(length=2, clock_terminates=terminates)
-    first, last = play(game, game.build(**READY), [LEFT, LEFT], [LEFT, LEFT])
+    first, last = play(game, built(game, **READY), [LEFT, LEFT], [LEFT, LEFT])
     assert not (first.terminated | first.truncated)
     assert (bool(last.terminated), bool(last.truncated)) == (terminates, not terminates)
 
 
-THREE = {"position": [[1, 1], [3, 1], [1, 3]], "heading": [0, 0, 0], "doors": [None, [4, 1], [2, 3]], "holder": 1}
+THREE: dict[str, Any] = {
+    "position": [[1, 1], [3, 1], [1, 3]],
+    "heading": [0, 0, 0],
+    "doors": [None, [4, 1], [2, 3]],
+    "holder": 1,
+}
 
 
 def test_three_agents_need_all_doors_or_two():
-    for required, last, over in (("all", [0, 0.5, 0], False), ("two", [1, 1.5, 1], True)):
+    cases: list[Any] = [("all", [0, 0.5, 0], False), ("two", [1, 1.5, 1], True)]
+    for required, last, over in cases:
         game = Manitokan(num_agents=3, doors_required=required)
-        (step,) = play(game, game.build(**THREE), [LEFT, TOGGLE, LEFT])
+        (step,) = play(game, built(game, **THREE), [LEFT, TOGGLE, LEFT])
         assert step.reward.tolist() == last
         assert bool(step.terminated) == over
         assert (step.info["success"], step.info["completed"]) == (0, over)
     game = Manitokan(num_agents=3)
-    (step,) = play(game, game.build(**THREE | {"doors": [None, None, [2, 3]], "holder": 2}), [LEFT, LEFT, TOGGLE])
+    (step,) = play(game, built(game, **THREE | {"doors": [None, None, [2, 3]], "holder": 2}), [LEFT, LEFT, TOGGLE])
     assert step.reward.tolist() == [1.5, 1.5, 2.0]
     assert bool(step.terminated)
 
@@ -493,7 +504,7 @@ def test_orders_of_episodes():
 # Injection -----------------------------------------------------------------------------------------------------------
 
 
-def batch(rewards):
+def batch(rewards) -> Any:
     """A rollout's rewards [T, 1, 2] from {(t, agent): reward}; all steps valid but the last two."""
     reward = np.zeros((40, 1, 2), np.float32)
     for (t, agent), points in rewards.items():
@@ -507,7 +518,7 @@ STEPS = batch({(10, 0): 0.5, (20, 0): 1.0, (20, 1): 1.5})
 def test_only_inject_changes_the_rewards_of_training():
     assert (Manitokan(reward="oracle").training_reward(KEY_OF_TIME, STEPS, 0) == STEPS.reward).all()
     game = Manitokan(reward="inject")
-    (step,) = play(game, game.build(**READY), [TOGGLE, LEFT])
+    (step,) = play(game, built(game, **READY), [TOGGLE, LEFT])
     assert step.reward.tolist() == [0.5, 0]  # never in the game itself
 
 

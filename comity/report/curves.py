@@ -77,12 +77,12 @@ def draw_study(
     import matplotlib
     from matplotlib.figure import Figure
 
+    table = points(study.table, policy, source)
     if metric is None:
         metrics = [study.metric()]
         metrics += ["return"] if "return" in study.table and metrics != ["return"] else []
     else:
         metrics = [study.metric(name) for name in ([metric] if isinstance(metric, str) else metric)]
-    table = points(study.table, policy, source)
     groups = {label: table.where(label=label) for label in table.unique("label")}
     looks = line_looks({label: str(rows["algorithm"][0]) for label, rows in groups.items()})
     names = {label: wrapped(label) for label in groups}

@@ -20,7 +20,10 @@ def sample(key: Key, logits: Array) -> Array:
     The default Gumbel draw takes A numbers for each action. An action of probability 0 is never drawn: its step of the
     distribution function has no width.
     """
-    cumulative = jnp.cumsum(jax.nn.softmax(logits), axis=-1)
+    upto = jnp.tril(jnp.ones((logits.shape[-1],) * 2, bool))
+    # Not cumsum: a parallel one (GPU) adds in another order for each entry, and then the last bit of two entries may
+    # differ with a probability of 0 between them. These sums all add A numbers in the same order.
+    cumulative = jnp.where(upto, jax.nn.softmax(logits)[..., None, :], 0.0).sum(-1)
     uniform = jax.random.uniform(key, logits.shape[:-1])[..., None] * cumulative[..., -1:]
     return (cumulative <= uniform).sum(-1, dtype=jnp.int32)
 

@@ -7,13 +7,14 @@ from jax import Array, lax
 def discounted_returns(reward: Array, ended: Array, gamma: float | Array, last: Array | float = 0.0) -> Array:
     """G_t = r_t + gamma * G_{t+1}, with G_{t+1} = 0 after the end of an episode (Sutton & Barto 2018, eq. 3.9).
 
-    reward [T, B, N], ended [T, B]; last [B, N]: the value after the last step, where the episode goes on. Returns
-    [T, B, N], in reward units.
+    reward [T, B, ..., N], ended [T, B]; last [B, ..., N]: the value after the last step, where the episode goes on.
+    Returns [T, B, ..., N], in reward units.
     """
+    ended = ended.reshape(ended.shape + (1,) * (reward.ndim - ended.ndim))
 
     def step(following, xs):
         reward, ended = xs
-        following = reward + gamma * jnp.where(ended[..., None], 0.0, following)
+        following = reward + gamma * jnp.where(ended, 0.0, following)
         return following, following
 
     start = jnp.broadcast_to(last, reward.shape[1:]).astype(reward.dtype)
@@ -21,6 +22,7 @@ def discounted_returns(reward: Array, ended: Array, gamma: float | Array, last: 
 
 
 def mean_valid(x: Array, valid: Array) -> Array:
-    """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]."""
-    weight = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim)).astype(x.dtype)
-    return (x * weight).sum((0, 1)) / jnp.maximum(weight.sum((0, 1)), 1.0)
+    """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]. What stands in padding is not read."""
+    chosen = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
+    # A select, not a product: 0 x infinity is not a number.
+    return jnp.where(chosen, x, 0).sum((0, 1)) / jnp.maximum(chosen.sum((0, 1)), 1)

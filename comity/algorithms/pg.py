@@ -3,8 +3,8 @@
 The central learner of "The challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025,
 arXiv 2505.20579).
 
-Each agent climbs E[(G_t - V(o_t)) grad log pi(a_t | history)], where G_t is the discounted return of its own rewards and
-V its own critic of the present observation. docs/algorithms/pg.md derives it and lists every departure.
+Each agent climbs E[(G_t - V(o_t)) grad log pi(a_t | history)], where G_t is the discounted return of its own rewards
+and V its own critic of the present observation. docs/algorithms/pg.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ class CorruptCheckpoint(ValueError):
 def save(path: Path, tree: PyTree, about: dict[str, Any]) -> None:
     """Writes `tree` (leaves: arrays, typed keys) and `about` (JSON values) to `path`, whole or not at all."""
     arrays, leaves = {}, {}
-    for name, leaf in _named(tree):
+    for name, leaf in named(tree):
         array, kind = _plain(leaf)
         arrays[name] = array
         leaves[name] = {"shape": list(array.shape), "dtype": str(array.dtype), "kind": kind}
@@ -53,13 +53,15 @@ def about(path: Path) -> dict[str, Any]:
 def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str, Any]]:
     """The tree saved at `path`, in the structure of `like` (arrays or shapes, as of `jax.eval_shape(init)`).
 
-    part: `like` may be a part of what was saved. Returns (tree, about). Raises CorruptCheckpoint, naming the file and the first array that does not fit.
+    part: `like` may be a part of what was saved. Returns (tree, about). Raises CorruptCheckpoint, naming the file and
+    the first array that does not fit.
     """
     manifest, arrays = _open(path)
     if manifest["sha256"] != _checksum(arrays):
         raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match; resume from another checkpoint")
-    wanted = _named(like)
-    missing, extra = {n for n, _ in wanted} - arrays.keys(), (set() if part else arrays.keys() - {n for n, _ in wanted})
+    wanted = named(like)
+    names = {name for name, _ in wanted}
+    missing, extra = names - arrays.keys(), set() if part else arrays.keys() - names
     if missing or extra:
         name, what = (min(missing), "lacks") if missing else (min(extra), "has an unknown")
         raise CorruptCheckpoint(f"{path} {what} array {name}: it was saved by other settings or another version")
@@ -105,7 +107,7 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise CorruptCheckpoint(f"{path} is corrupt ({error}): resume from another checkpoint") from error
 
 
-def _named(tree: PyTree) -> list[tuple[str, Any]]:
+def named(tree: PyTree) -> list[tuple[str, Any]]:
     """(name, leaf) pairs; names like 0.state.actor.encoder.weight."""
     return [(jax.tree_util.keystr(path, simple=True, separator="."), x) for path, x in jax.tree.leaves_with_path(tree)]
 

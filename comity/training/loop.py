@@ -8,7 +8,6 @@ and made again, bit for bit on a CPU.
 import contextlib
 import dataclasses
 import datetime
-import json
 import shutil
 import signal
 import threading
@@ -23,7 +22,7 @@ import numpy as np
 
 from comity.recipes import Recipe, from_config
 from comity.settings import floats
-from comity.training import checkpoint
+from comity.training import checkpoint, evaluation
 from comity.training.directory import RunDirectory
 from comity.training.machine import fingerprint, git_state, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, programs
@@ -247,7 +246,7 @@ class _Session:
             values = {name: np.asarray(x)[:count] for name, x in self.seeds.of(history, index).items()}
             self.env_steps[seed] += int(values.pop("env_steps").astype(np.float64).sum())
             line = {"seed": seed, "iteration": self.iteration, "env_steps": self.env_steps[seed]}
-            lines.append({**line, **{name: _mean(x) for name, x in values.items()}})
+            lines.append({**line, **{name: evaluation.known_mean(x) for name, x in values.items()}})
         self.directory.append("metrics.jsonl", lines)
 
     def _check_finite(self, finite: Any) -> None:
@@ -271,8 +270,8 @@ class _Session:
         self.directory.append("eval.jsonl", lines)
         headline = self.headline
         for line in (x for x in lines if x["policy"] == "sampled"):
-            seed, score = line["seed"], _score(line, headline)
-            earlier = [_score(x, headline) for x in before if x["seed"] == seed and x["policy"] == "sampled"]
+            seed, score = line["seed"], evaluation.score(line, headline)
+            earlier = [evaluation.score(x, headline) for x in before if x["seed"] == seed and x["policy"] == "sampled"]
             if not earlier or score > max(earlier):
                 state = self.seeds.of(self.carry, self.names.index(seed)).state
                 about = {"iteration": self.iteration, "seed": seed, headline: score}
@@ -280,26 +279,16 @@ class _Session:
         self.listen("evaluation", {"which": "periodic", "lines": lines})
 
     def _evaluation(self, which: str, states: Any, stream: int, episodes: int) -> list[dict[str, Any]]:
-        """Lines of eval.jsonl. Keys come from the seed, the stream and the iteration: training never sees them."""
         start, batch = time.monotonic(), self.training.evaluation_episodes
-        results = []
-        for part in range(-(-episodes // batch)):
-            of = lambda seed: jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), stream), self.iteration)  # noqa: E731
-            keys = self.seeds.join([jax.random.fold_in(of(seed), part) for seed in self.names])  # noqa: B023
-            results.append(self.seeds.call(self.evaluate, (self.floats, keys, states), (False, True, True)))
-        self.evaluation_seconds = (time.monotonic() - start) / len(results)
-        lines = []
-        for index, seed in self._alive():
-            parts = [self.seeds.of(result, index) for result in results]
-            for policy in ("sampled", "greedy"):
-                values = {
-                    k: np.concatenate([np.asarray(p[policy][k]) for p in parts])[:episodes] for k in parts[0][policy]
-                }
-                line = {"seed": seed, "iteration": self.iteration, "env_steps": self.env_steps[seed], "policy": policy}
-                means = _means(values)
-                values = {k: _rounded(x) for k, x in values.items()}
-                lines.append({**line, "which": which, "episodes": episodes, "mean": means, "values": values})
-        return lines
+        values = evaluation.evaluate(
+            self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, episodes, batch
+        )
+        self.evaluation_seconds = (time.monotonic() - start) / -(-episodes // batch)
+        return [
+            evaluation.line(seed, self.iteration, self.env_steps[seed], policy, which, values[index][policy])
+            for index, seed in self._alive()
+            for policy in evaluation.POLICIES
+        ]
 
     def _checkpoint(self, wall: float = 0.0) -> None:
         tree = {str(seed): self.seeds.of(self.carry, index) for index, seed in enumerate(self.names)}
@@ -365,7 +354,9 @@ class _Session:
             "seconds": seconds,
             "env_steps": float(sum(np.asarray(v["env_steps"])[:count].sum() for v in values)),
             "metrics": {
-                name: [_mean(np.asarray(v[name])[:count]) for v in values] for name in names if name in values[0]
+                name: [evaluation.known_mean(np.asarray(v[name])[:count]) for v in values]
+                for name in names
+                if name in values[0]
             }
             if values
             else {},
@@ -421,33 +412,3 @@ def _manifest(recipe: Recipe, training: Training, command: str) -> dict[str, Any
 
 def _floating(tree: Any) -> Any:
     return jax.tree.map(lambda x: x if np.issubdtype(np.asarray(x).dtype, np.floating) else np.zeros(()), tree)
-
-
-def _mean(x: np.ndarray) -> float:
-    """Mean of what is known; NaN if nothing is."""
-    known = x[~np.isnan(x)]
-    return float(known.astype(np.float64).mean()) if known.size else float("nan")
-
-
-def _means(values: dict[str, np.ndarray]) -> dict[str, float]:
-    result = {}
-    for name, x in values.items():
-        x = x.astype(np.float64)
-        result[name] = _mean(x)
-        if x.ndim > 1:
-            result |= {f"{name}.{agent}": _mean(x[:, agent]) for agent in range(x.shape[1])}
-    return result
-
-
-def _rounded(x: np.ndarray) -> list:
-    """For the file: whole numbers as such, others to 7 digits."""
-    if x.dtype.kind in "ib":
-        return x.astype(int).tolist()
-    return json.loads(json.dumps(np.round(x.astype(np.float64), 7).tolist()))
-
-
-def _score(line: dict[str, Any], headline: str) -> float:
-    """What `best` is chosen by: the headline, then the return."""
-    value, tie = line["mean"].get(headline), line["mean"]["return"]
-    missing = float("-inf")
-    return (missing if value is None or np.isnan(value) else value) + 1e-6 * (tie if tie is not None else 0.0)

@@ -16,7 +16,7 @@ from comity.settings import with_floats
 from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree
 
-INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM = range(7)  # streams of keys from one seed
+INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH = range(8)  # streams of keys from one seed
 
 
 class Carry(NamedTuple):
@@ -94,17 +94,13 @@ def programs(
         play = rollout.start(key_start, env, algorithm.memory, 2 * episodes, jnp.arange(2 * episodes) % episodes)
 
         def act(key, memory, observation):
-            halves = [jax.tree.map(lambda x: x[part], (memory, observation)) for part in parts]
-            results = [
-                algorithm.act(k, state, *half, explore=explore)
-                for k, half, explore in zip(jax.random.split(key), halves, (True, False), strict=True)
-            ]
-            return jax.tree.map(lambda *xs: jnp.concatenate(xs), *results)
+            keys, (first, second) = jax.random.split(key), _halves((memory, observation), episodes)
+            sampled = algorithm.act(keys[0], state, *first, explore=True)
+            greedy = algorithm.act(keys[1], state, *second, explore=False)
+            return jax.tree.map(lambda *xs: jnp.concatenate(xs), sampled, greedy)
 
-        parts = slice(None, episodes), slice(episodes, None)
-        steps = rollout.collect_episodes(key, env, act, play)
-        statistics = episode_statistics(env, steps)
-        sampled, greedy = (jax.tree.map(lambda x, part=part: x[part], statistics) for part in parts)
+        statistics = episode_statistics(env, rollout.collect_episodes(key, env, act, play))
+        sampled, greedy = _halves(statistics, episodes)
         return {"sampled": sampled, "greedy": greedy}
 
     return Programs(init, chunk, evaluate, make(config, env))
@@ -114,3 +110,7 @@ def finite(tree: PyTree) -> Array:
     """[] bool: no float in the tree is NaN or infinite."""
     leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.stack([jnp.isfinite(x).all() for x in leaves]).all() if leaves else jnp.bool_(True)
+
+
+def _halves(tree: PyTree, size: int) -> tuple[PyTree, PyTree]:
+    return jax.tree.map(lambda x: x[:size], tree), jax.tree.map(lambda x: x[size:], tree)

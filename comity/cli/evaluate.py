@@ -1,0 +1,29 @@
+"""`comity evaluate`: fresh episodes of trained teams."""
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags, one_run
+
+HELP = """  --episodes N     per seed and policy (320)
+  --best           the best checkpoint of each seed instead of the last policy
+  --draw K         another draw of episodes (0)
+Both policies are played, greedy and sampled; the table is over seeds."""
+
+
+def evaluate(arguments: list[str]) -> None:
+    from rich.console import Console
+
+    from comity.report.tables import final_table
+    from comity.training.run import load
+
+    words, values = flags(arguments, {"episodes": int, "draw": int}, switches=("best",))
+    if len(words) != 1:
+        raise Usage("evaluate needs one RUN: a run directory, a glob with one match, or latest")
+    episodes, draw = values.get("episodes", 320), values.get("draw", 0)
+    if episodes < 1 or draw < 0:
+        raise Usage(f"--episodes {episodes} must be 1 or more, --draw {draw} 0 or more")
+    path = one_run(words[0])
+    run = load(path, which="best" if "best" in values else "last")
+    lines = run.play(episodes, draw)
+    final_table(path, lines=lines).show(Console())
+    print(f"iteration {run.iteration}; fresh episodes, draw {draw}: training and its evaluations never saw them")
+    print(f"next\n  comity watch {path}\n  comity compare {path} OTHER_RUN")

@@ -1,0 +1,24 @@
+"""`comity list`: what there is. Imports nothing heavy."""
+
+from comity.algorithms import ALGORITHMS
+from comity.cli.main import Usage
+from comity.environments import TASKS
+from comity.settings import did_you_mean
+
+HELP = (
+    "  comity list             everything\n  comity list tasks       the games\n  comity list algorithms  the learners"
+)
+TABLES = {"tasks": TASKS, "algorithms": ALGORITHMS}
+
+
+def listing(arguments: list[str]) -> None:
+    wanted = arguments or list(TABLES)
+    for kind in wanted:
+        if kind not in TABLES:
+            raise Usage(f"unknown kind {kind!r}{did_you_mean(kind, TABLES)}; known: {', '.join(TABLES)}")
+        width = max(map(len, TABLES[kind]))
+        print(kind)
+        for name, (_, line) in TABLES[kind].items():
+            print(f"  {name:<{width}}  {line}")
+    if wanted == list(TABLES):
+        print("\nyour own: comity train my_game.py:MyGame my_algorithm.py (docs/your_own.md)")

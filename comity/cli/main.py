@@ -1,0 +1,115 @@
+"""The command line: finds the command, prepares jax's surroundings before anything imports it, and turns errors into
+one line. Nothing heavy is imported here, so that help and refusals answer at once."""
+
+import importlib
+import os
+import sys
+
+from comity.names import unknown
+from comity.settings import did_you_mean
+
+COMMANDS = {  # name: (module, usage, one line)
+    "train": ("train", "TASK ALGORITHM [FLAGS]", "train all seeds of an algorithm on a task"),
+    "resume": ("train", "RUN [--iterations N|+N] [--minutes M]", "go on from the last checkpoint"),
+    "evaluate": ("evaluate", "RUN [--episodes 320]", "play fresh episodes: a table over seeds"),
+    "watch": ("watch", "RUN [--seed 0] [--gif FILE] [--html FILE]", "an episode as a film that can be scrubbed"),
+    "play": ("play", "RUN [RUN ...] [scripted:random]", "cross-play: teams and partners put together"),
+    "compare": ("compare", "RUN RUN ...", "table and learning curves of several runs"),
+    "list": ("listing", "[tasks|algorithms]", "what there is"),
+    "demo": ("demo", "[--minutes 4]", "the main job in a few minutes: gifts on Manitokan"),
+}
+
+
+class Usage(ValueError):
+    """The command line itself is wrong."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0, 1 for what went wrong, 2 for wrong usage, 130 when interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return run(arguments)
+    except BrokenPipeError:  # `comity list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("comity: stopped at once; what was saved before is whole", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if os.environ.get("COMITY_TRACEBACK"):
+            raise
+        if type(error).__name__ == "Interrupted":
+            print(f"comity: {error}", file=sys.stderr)
+            return 130
+        expected = isinstance(error, (ValueError, OSError)) or type(error).__name__ in ("NotFinite", "InUse")
+        if not expected:
+            raise
+        print(f"comity: error: {one_line(error)}", file=sys.stderr)
+        return 2 if isinstance(error, Usage) else 1
+
+
+def run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"comity {version('comity')}")
+        return 0
+    command, rest = arguments[0], spelled(arguments[1:])
+    if command not in COMMANDS:
+        raise Usage(f"unknown command {command!r}{did_you_mean(command, COMMANDS)}; known: {', '.join(COMMANDS)}")
+    module, usage, line = COMMANDS[command]
+    if command == "train":
+        for kind, name in zip(("task", "algorithm"), rest, strict=False):
+            if name.startswith("-"):
+                break
+            if problem := unknown(kind, name):
+                raise Usage(problem)
+    if command != "train" and any(word in ("-h", "--help") for word in rest):
+        print(f"comity {command} {usage}\n\n  {line}\n")
+        print(getattr(importlib.import_module(f"comity.cli.{module}"), "HELP", ""))
+        return 0
+    surroundings(command, rest)
+    return getattr(importlib.import_module(f"comity.cli.{module}"), command.replace("list", "listing"))(rest) or 0
+
+
+def overview() -> str:
+    width = max(len(f"{name} {usage}") for name, (_, usage, _) in COMMANDS.items())
+    rows = "\n".join(f"  comity {name + ' ' + usage:<{width}}  {line}" for name, (_, usage, line) in COMMANDS.items())
+    return (
+        "comity: when, and by which learning rule, do agents come to cooperate?\n\n"
+        f"{rows}\n\n"
+        "RUN is a run directory, a glob, or latest. `comity COMMAND --help` says more;\n"
+        "`comity train TASK ALGORITHM --help` lists every setting of both."
+    )
+
+
+def spelled(arguments: list[str]) -> list[str]:
+    """`key=value` is taken as `--key value`; `--key=value` as it is."""
+    result = []
+    for word in arguments:
+        key, equals, value = word.partition("=")
+        plain = equals and key and not key.startswith("-") and all(c.isalnum() or c in "._-" for c in key)
+        result += [f"--{key}", value] if plain else [word]
+    return result
+
+
+def surroundings(command: str, arguments: list[str]) -> None:
+    """Environment variables that jax reads when it is imported. A user's own values win."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's notes to its developers
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "comity", "jax")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+    if command == "resume" and arguments and not arguments[0].startswith("-"):
+        from comity.cli.runs import manifest_of
+
+        pool = manifest_of(arguments[0]).get("bits", {}).get("pool")
+        if pool:  # float bits depend on how XLA's thread pool divides work
+            os.environ["NPROC"] = str(pool)
+
+
+def one_line(error: Exception) -> str:
+    text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
+    return " ".join(text.split()) or type(error).__name__

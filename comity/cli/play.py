@@ -1,0 +1,40 @@
+"""`comity play`: cross-play of trained teams and scripted partners."""
+
+from pathlib import Path
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags, one_run
+
+HELP = """  --episodes N     per pairing (320)
+  --policy P       sampled (default) or greedy
+  --metric NAME    what the matrix shows (the task's headline)
+  --out FILE       also write every pairing's numbers as CSV
+Every seed of every RUN is a team. Row team gives agent 0, column
+team all others; the diagonal is a team with itself."""
+
+
+def play(arguments: list[str]) -> None:
+    from rich.console import Console
+
+    from comity.training.crossplay import cross_play, crossplay_sheets, partner
+    from comity.training.run import load
+
+    words, values = flags(arguments, {"episodes": int, "policy": str, "metric": str, "out": Path})
+    if not words:
+        raise Usage("play needs one RUN or more, and may take scripted:NAME")
+    policy, episodes = values.get("policy", "sampled"), values.get("episodes", 320)
+    if policy not in ("sampled", "greedy"):
+        raise Usage(f"--policy {policy!r} is not one of sampled, greedy")
+    if episodes < 1:
+        raise Usage(f"--episodes {episodes} must be 1 or more")
+    runs = [load(one_run(word)) for word in words if not word.startswith("scripted:")]
+    if not runs:
+        raise Usage("play needs at least one trained RUN: it says which game is played")
+    partners = [partner(word.removeprefix("scripted:"), runs[0].env) for word in words if word.startswith("scripted:")]
+    results = cross_play(runs, partners, episodes, policy)
+    console = Console()
+    for sheet in crossplay_sheets(results, values.get("metric", results.headline)):
+        sheet.show(console)
+    if "out" in values:
+        print(f"files\n  {results.to_csv(values['out'])}")
+    print(f"next\n  comity watch {runs[0].path}\n  comity evaluate {runs[0].path}")

@@ -1,0 +1,57 @@
+"""RUN on the command line: a run directory, a glob, or latest. Imports no jax."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from comity.cli.main import Usage
+from comity.report.runs import find
+
+
+def one_run(text: str, root: str = "runs") -> Path:
+    """The one run that `text` means. Raises Usage if it means several, FileNotFoundError if none."""
+    found = find(text, root=root)
+    if len(found) > 1:
+        raise Usage(f"{text} means {len(found)} runs: give one, such as {found[-1]}")
+    return Path(found[0])
+
+
+def manifest_of(text: str) -> dict[str, Any]:
+    """What the run's manifest says, or {} where there is none."""
+    path = one_run(text) / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def flags(
+    arguments: list[str], known: dict[str, type], switches: tuple[str, ...] = ()
+) -> tuple[list[str], dict[str, Any]]:
+    """(positional words, values of --flags). known: name -> type of its value. Raises Usage, one line."""
+    from comity.settings import did_you_mean
+
+    words, values, rest = [], {}, list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            words.append(word)
+            continue
+        name, equals, value = word[2:].partition("=")
+        name = name.replace("_", "-")
+        if name in switches and not equals:
+            values[name.replace("-", "_")] = True
+            continue
+        if name not in known:
+            allowed = ", ".join(f"--{n}" for n in (*known, *switches))
+            raise Usage(f"unknown flag --{name}{did_you_mean(name, (*known, *switches))}; known: {allowed}")
+        if not equals:
+            if not rest:
+                raise Usage(f"--{name} needs a value")
+            value = rest.pop(0)
+        try:
+            values[name.replace("-", "_")] = known[name](value)
+        except ValueError:
+            raise Usage(f"--{name} {value!r} is not {_described(known[name])}") from None
+    return words, values
+
+
+def _described(kind: type) -> str:
+    return {int: "a whole number", float: "a number"}.get(kind, f"a {kind.__name__}")

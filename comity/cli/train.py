@@ -1,0 +1,202 @@
+"""`comity train` and `comity resume`."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import tyro
+import yaml
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags, one_run
+from comity.settings import did_you_mean
+
+HELP = """  --iterations N    train to N iterations in all; +N: so many more
+  --minutes M       stop at the end of the chunk that fits"""
+
+OWN = {
+    "preset": "algorithm settings to start from",
+    "profile": "task settings to start from",
+    "config": "a config.yaml",
+}
+OWN |= {"initialise": "a run whose last state is the first of this one", "out": "root of the run directories (runs)"}
+
+
+def train(arguments: list[str]) -> None:
+    from comity.recipes import Recipe, find_algorithm, find_task
+    from comity.training.loop import train as train_run
+    from comity.training.progress import Narrator
+    from comity.training.settings import Training
+
+    names, own, rest = _split(arguments)
+    config = _read_config(own.pop("config")) if "config" in own else {}
+    if not names and config:
+        names = [config[kind]["name"].rpartition("@")[0] for kind in ("task", "algorithm")]
+    if len(names) != 2:
+        raise Usage(f"train needs TASK and ALGORITHM, got {' '.join(names) or 'neither'}: comity train manitokan pg")
+    task, algorithm = find_task(names[0]), find_algorithm(names[1])
+    profile, env = _defaults(task, "profile", own.get("profile"), config.get("task"))
+    preset, settings = _defaults(algorithm, "preset", own.get("preset"), config.get("algorithm"))
+    training = _training(Training, config.get("training"))
+    parts = {"task": env, "algorithm": settings, "training": training}
+    flagged = {name: value for name, value in parts.items() if dataclasses.is_dataclass(value)}
+    parts |= parse(rest, f"comity train {names[0]} {names[1]}", **flagged)
+    recipe = Recipe(task, parts["task"], algorithm, parts["algorithm"], profile, preset)
+    initialise = one_run(own["initialise"]) if "initialise" in own else None
+    command = shlex.join(["comity", "train", *arguments])
+    narrator = Narrator()
+    with _closing(narrator):
+        directory = train_run(recipe, parts["training"], own.get("out", "runs"), initialise, narrator, command)
+    finish(directory.path)
+
+
+def resume(arguments: list[str]) -> None:
+    from comity.training.directory import RunDirectory
+    from comity.training.loop import resume as resume_run
+    from comity.training.progress import Narrator
+
+    words, values = flags(arguments, {"iterations": str, "minutes": float})
+    if len(words) != 1:
+        raise Usage("resume needs one RUN: a run directory, a glob with one match, or latest")
+    directory = RunDirectory(one_run(words[0]))
+    planned = directory.config()["training"]["iterations"]
+    iterations = None
+    if "iterations" in values:
+        text = values["iterations"]
+        if not text.removeprefix("+").isdigit():
+            raise Usage(f"--iterations {text!r} is not a whole number: give N for N in all, or +N for N more")
+        iterations = int(text) + (planned if text.startswith("+") else 0)
+    narrator = Narrator()
+    with _closing(narrator):
+        resume_run(directory, iterations, values.get("minutes"), narrator)
+    finish(directory.path)
+
+
+def finish(path: Path) -> None:
+    """The table at the end, the files, and what to do next."""
+    from rich.console import Console
+
+    from comity.report.curves import draw_curves
+    from comity.report.tables import final_table
+
+    console = Console()
+    final_table(path).show(console)
+    picture = draw_curves([path], path=path / "figures" / "curve.png")
+    print("files")
+    for file in (path / "config.yaml", path / "metrics.jsonl", path / "eval.jsonl", path / "checkpoints", *picture):
+        print(f"  {file}")
+    print("next")
+    for line in (f"comity watch {path}", f"comity evaluate {path}", f"comity resume {path} --iterations +1000"):
+        print(f"  {line}")
+
+
+def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
+    """Flags over the defaults in `parts` (dataclasses), by tyro; `training` has no prefix. Returns the same parts.
+
+    Unknown flags and bad values raise Usage with one line; --help prints every setting and exits.
+    """
+    known = {}
+    for name, value in parts.items():
+        prefix = "" if name == "training" else f"{name}."
+        known |= {f"--{prefix}{f.name}".replace("_", "-"): f for f in dataclasses.fields(value) if f.init}
+    for word in arguments:
+        flag = word.partition("=")[0].replace("_", "-")
+        flag = flag.replace(".no-", ".", 1) if flag not in known else flag
+        if flag.startswith("--") and flag not in known and flag != "--help":
+            near = did_you_mean(flag, [*known, *(f"--{name}" for name in OWN)])
+            raise Usage(f"unknown flag {word.partition('=')[0]}{near}; `{program} --help` lists all")
+    types = [
+        (name, tyro.conf.OmitArgPrefixes[type(value)] if name == "training" else type(value), value)
+        for name, value in parts.items()
+    ]
+    flagged = dataclasses.make_dataclass("Settings", types, frozen=True)
+    flagged.__doc__ = "\n".join([f"--{name}: {line}." for name, line in OWN.items()])
+    words, captured = [*arguments], io.StringIO()
+    if "--help" in words or "-h" in words:
+        tyro.cli(flagged, prog=program, args=words)
+    wide = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "1000"  # so that tyro's message stays one line
+    try:
+        with contextlib.redirect_stderr(captured), contextlib.redirect_stdout(captured):
+            result = tyro.cli(flagged, prog=program, args=words)
+    except SystemExit:
+        raise Usage(_first_complaint(captured.getvalue(), program)) from None
+    finally:
+        os.environ.pop("COLUMNS") if wide is None else os.environ.update(COLUMNS=wide)
+    return {name: getattr(result, name) for name in parts}
+
+
+def _first_complaint(text: str, program: str) -> str:
+    lines = [line.strip("│╭╮╰╯─|+- \t") for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.endswith("error")]
+    complaint = (
+        re.sub(r"^Error parsing (task|algorithm|training): ", "", lines[0]) if lines else "cannot read the flags"
+    )
+    if complaint == "Invalid choice" or not complaint:
+        complaint = " ".join(lines[:2])
+    return f"{complaint}; `{program} --help` lists all"
+
+
+def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """(TASK and ALGORITHM, flags of this command itself, flags of the settings)."""
+    names, own, rest = [], {}, []
+    words = list(arguments)
+    while words and not words[0].startswith("-"):
+        names.append(words.pop(0))
+    while words:
+        flag, equals, value = words.pop(0).partition("=")
+        if flag.removeprefix("--") in OWN and flag.startswith("--"):
+            if not equals and not words:
+                raise Usage(f"{flag} needs a value: {OWN[flag.removeprefix('--')]}")
+            own[flag.removeprefix("--")] = value if equals else words.pop(0)
+        else:
+            rest.append(flag + equals + value)
+    return names, own, rest
+
+
+def _defaults(source: Any, kind: str, asked: str | None, config: dict[str, Any] | None) -> tuple[str | None, Any]:
+    """(preset, settings that flags start from)."""
+    from comity.recipes import settings_of
+
+    if config and asked is None:
+        values = {k: v for k, v in config.items() if k not in ("name", kind)}
+        return config.get(kind), settings_of(source, None, kind, values)
+    preset = asked if asked is not None else next(iter(source.presets), None)
+    settings = settings_of(source, preset, kind)
+    return preset, settings
+
+
+def _training(kind: type, config: dict[str, Any] | None) -> Any:
+    known = {f.name for f in dataclasses.fields(kind)}
+    for name in (config or {}).keys() - known:
+        raise ValueError(f"training has no setting {name}{did_you_mean(name, known)}")
+    return kind(**(config or {}))
+
+
+def _read_config(file: str) -> dict[str, Any]:
+    path = Path(file)
+    path = path / "config.yaml" if path.is_dir() else path
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"--config {file}: there is no such file; give a run's config.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"--config {file} is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(config, dict) or not {"task", "algorithm"} <= config.keys():
+        raise ValueError(f"--config {file} has no task and algorithm: give a run's config.yaml")
+    return config
+
+
+@contextlib.contextmanager
+def _closing(narrator: Any):
+    try:
+        yield
+    finally:
+        narrator.close()
+        sys.stderr.flush()

@@ -1,0 +1,35 @@
+"""`comity watch`: an episode as a GIF and as a page that can be scrubbed."""
+
+from pathlib import Path
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags, one_run
+
+HELP = """  --seed S         which seed's team (the first)
+  --episode K      episode K of 32 fresh ones; without it the best of them, labelled as chosen
+  --policy P       sampled (default) or greedy
+  --best           the best checkpoint instead of the last policy
+  --gif FILE       where the GIF goes (RUN/figures/)
+  --html FILE      where the replay goes (RUN/figures/)"""
+
+
+def watch(arguments: list[str]) -> None:
+    from comity.report.film import write_gif, write_html
+    from comity.training.run import load
+
+    known = {"seed": int, "episode": int, "policy": str, "gif": Path, "html": Path}
+    words, values = flags(arguments, known, switches=("best",))
+    if len(words) != 1:
+        raise Usage("watch needs one RUN: a run directory, a glob with one match, or latest")
+    policy = values.get("policy", "sampled")
+    if policy not in ("sampled", "greedy"):
+        raise Usage(f"--policy {policy!r} is not one of sampled, greedy")
+    path = one_run(words[0])
+    run = load(path, which="best" if "best" in values else "last")
+    film = run.film(values.get("seed"), policy, values.get("episode"))
+    stem = path / "figures" / f"seed{film.seed}_{policy}"
+    print(f"{film.caption}; {film.length} steps, {film.ended}")
+    gif, html = values.get("gif", stem.with_suffix(".gif")), values.get("html", stem.with_suffix(".html"))
+    for file in (gif, html):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    print(f"files\n  {write_gif([film], gif)}\n  {write_html([film], html)}  (open in a browser: scrub, arrows, space)")

@@ -1,0 +1,164 @@
+"""Cross-play: teams that never met play one game together. Row team gives agent 0, column team all others."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity import rollout
+from comity.recipes import find_algorithm, settings_of
+from comity.report.tables import Sheet
+from comity.settings import did_you_mean
+from comity.training.episodes import episode_statistics
+from comity.training.evaluation import known_mean
+from comity.training.programs import FRESH
+from comity.training.run import Run
+from comity.types import Algorithm, Environment, PyTree
+
+SCRIPTED = ("random",)  # partners that need no training
+
+
+@dataclass(frozen=True)
+class Team:
+    """Whoever can act in all places of a game."""
+
+    label: str
+    algorithm: Algorithm
+    state: PyTree
+    kind: str  # teams of one kind share a compiled program
+
+
+@dataclass(frozen=True)
+class Results:
+    """values[row, column]: {statistic: [E] or [E, N]} of every pairing."""
+
+    labels: tuple[str, ...]
+    values: dict[tuple[int, int], dict[str, np.ndarray]]
+    task: str
+    headline: str
+    episodes: int
+    policy: str
+
+    def matrix(self, metric: str) -> np.ndarray:
+        """[rows, columns] means over episodes and agents. Raises ValueError for an unknown metric."""
+        known = self.values[0, 0]
+        if metric not in known:
+            raise ValueError(f"no metric {metric!r}: there are {', '.join(known)}")
+        size = range(len(self.labels))
+        return np.array([[known_mean(self.values[i, j][metric]) for j in size] for i in size])
+
+    def to_csv(self, path: Path) -> Path:
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["agent_0", "others", *self.values[0, 0]])
+            for (i, j), values in self.values.items():
+                writer.writerow([self.labels[i], self.labels[j], *(known_mean(x) for x in values.values())])
+        return path
+
+
+def partner(name: str, env: Environment) -> tuple[str, Algorithm]:
+    """A scripted partner by name; all of them are algorithms that do not learn."""
+    if name not in SCRIPTED:
+        raise ValueError(f"unknown partner {name!r}{did_you_mean(name, SCRIPTED)}; known: {', '.join(SCRIPTED)}")
+    source = find_algorithm(name)
+    return f"scripted:{name}", source.thing.make(settings_of(source, None, "preset"), env)
+
+
+def cross_play(
+    runs: list[Run], partners: list[tuple[str, Algorithm]], episodes: int = 320, policy: str = "sampled", draw: int = 0
+) -> Results:
+    """Every pairing of all seeds' teams and partners, over the same fresh episodes. Raises ValueError if the runs are
+    of different games."""
+    first = runs[0]
+    for run in runs[1:]:
+        if run.env != first.env:
+            raise ValueError(
+                f"{run.path} plays another game than {first.path} ({run.env} against {first.env}): "
+                "give runs of one task with equal settings"
+            )
+    several = len({run.path for run in runs}) > 1
+    teams = [
+        Team(f"{run.recipe.algorithm.stem}{'/' + run.path.name[-6:] if several else ''}:{seed}", run.algorithm,
+             run.state(seed), str(run.path))
+        for run in runs for seed in run.seeds
+    ]  # fmt: skip
+    teams += [Team(label, algorithm, (), label) for label, algorithm in partners]
+    if first.env.num_agents < 2:
+        raise ValueError("cross-play needs a game of two agents or more")
+    programs: dict[Any, Any] = {}
+    values = {}
+    for i, row in enumerate(teams):
+        for j, column in enumerate(teams):
+            kinds = row.kind, column.kind
+            if kinds not in programs:
+                programs[kinds] = jax.jit(_pairing(first.env, row.algorithm, column.algorithm, policy == "sampled"))
+            parts = []
+            for part in range(-(-episodes // 32)):
+                key = jax.random.fold_in(jax.random.fold_in(jax.random.key(draw), FRESH), part)
+                parts.append(jax.tree.map(np.asarray, programs[kinds](key, row.state, column.state)))
+            values[i, j] = jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *parts)
+    task = f"{first.recipe.task.name}@{first.recipe.task.version}"
+    headline = getattr(first.env, "headline", "return")
+    return Results(tuple(team.label for team in teams), values, task, headline, episodes, policy)
+
+
+def _pairing(env: Environment, row: Algorithm, column: Algorithm, explore: bool):
+    """(key, state of row, state of column) -> statistics of 32 episodes. Each team keeps its own memory of all places
+    and acts in its own."""
+
+    def play(key, row_state, column_state):
+        def act(key, memory, observation):
+            keys = jax.random.split(key)
+            mine, memory_row, _ = row.act(keys[0], row_state, memory[0], observation, explore=explore)
+            theirs, memory_column, _ = column.act(keys[1], column_state, memory[1], observation, explore=explore)
+            first = lambda a, b: jnp.concatenate([a[:, :1], b[:, 1:]], axis=1)  # noqa: E731
+            return jax.tree.map(first, mine, theirs), (memory_row, memory_column), {}
+
+        key_start, key = jax.random.split(key)
+        start = rollout.start(key_start, env, (row.memory, column.memory), 32, jnp.arange(32))
+        return episode_statistics(env, rollout.collect_episodes(key, env, act, start))
+
+    return play
+
+
+def crossplay_sheets(results: Results, metric: str) -> list[Sheet]:
+    """The matrix of `metric`, and what it says: a team with itself against strangers, with welfare."""
+    matrix, rate = results.matrix(metric), metric.startswith("success")
+    show = (lambda x: "-" if np.isnan(x) else f"{100 * x:.1f}") if rate else (lambda x: f"{x:.3g}")
+    unit = " %" if rate else ""
+    rows = [(label, *map(show, row)) for label, row in zip(results.labels, matrix, strict=True)]
+    numbers = [
+        {"agent_0": a, "others": b, metric: matrix[i, j]}
+        for i, a in enumerate(results.labels)
+        for j, b in enumerate(results.labels)
+    ]
+    title = f"{results.task} · cross-play · {metric}{unit}, {results.policy}, {results.episodes} episodes a pairing"
+    notes = ("row: the team of agent 0; column: the team of all others; the diagonal: a team with itself",)
+    sheets = [Sheet(title, ("agent 0 / others", *results.labels), tuple(rows), notes, tuple(numbers))]
+    summary = []
+    size = len(results.labels)
+    pairs = {
+        "itself": [(i, i) for i in range(size)],
+        "strangers": [(i, j) for i in range(size) for j in range(size) if i != j],
+    }
+    for who, chosen in pairs.items():
+        if chosen:
+            welfare = [_welfare(results.values[pair]["return"]) for pair in chosen]
+            means = [float(np.mean([w[k] for w in welfare])) for k in range(3)]
+            value = float(np.mean([matrix[pair] for pair in chosen]))
+            summary.append((who, str(len(chosen)), show(value), *(f"{x:.3g}" for x in means)))
+    columns = ("with", "pairings", f"{metric}{unit}", "welfare: sum", "worst off", "equality")
+    about = "welfare of returns per episode: sum over agents; the agent worse off on average; 1 - Gini of mean returns"
+    return [*sheets, Sheet("with itself and with strangers", columns, tuple(summary), (about,))]
+
+
+def _welfare(returns: np.ndarray) -> tuple[float, float, float]:
+    """(sum, minimum, equality) of the agents' mean returns. returns [E, N]."""
+    means = returns.mean(0)
+    total = np.abs(means).sum()
+    gini = np.abs(means[:, None] - means[None]).sum() / (2 * len(means) * total) if total > 0 else 0.0
+    return float(means.sum()), float(means.min()), float(1 - gini)

@@ -1,0 +1,80 @@
+"""Evaluation: fresh episodes of a fixed policy, greedy and sampled, kept per episode and per agent."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from comity.training.seeds import PerSeed, Seeds
+
+POLICIES = ("sampled", "greedy")
+
+
+def evaluate(
+    seeds: Seeds, program: Any, floats: dict[str, float], names: list[int], states: PerSeed, stream: int, at: int,
+    episodes: int, batch: int,
+) -> list[dict[str, dict[str, np.ndarray]]]:  # fmt: skip
+    """Plays `episodes` per seed and policy with one compiled program that plays `batch` of each.
+
+    Keys come from the seed's name, the stream and `at` (the iteration), so training never sees them and they never
+    shift. Returns for each seed {policy: {statistic: [episodes] or [episodes, N]}}.
+    """
+    results = []
+    for part in range(-(-episodes // batch)):
+        keys = seeds.join([_key(name, stream, at, part) for name in names])
+        results.append(seeds.call(program, (floats, keys, states), (False, True, True)))
+
+    def of(index: int) -> dict[str, dict[str, np.ndarray]]:
+        parts = [jax.tree.map(np.asarray, seeds.of(result, index)) for result in results]
+        return jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *parts)
+
+    return [of(index) for index in range(len(names))]
+
+
+def line(seed: int, iteration: int, env_steps: int, policy: str, which: str, values: dict[str, np.ndarray]) -> dict:
+    """One line of eval.jsonl: means over episodes (and agents, and per agent) and every episode's own values."""
+    return {
+        "seed": seed,
+        "iteration": iteration,
+        "env_steps": env_steps,
+        "policy": policy,
+        "which": which,
+        "episodes": len(values["length"]),
+        "mean": means(values),
+        "values": {name: _plain(x) for name, x in values.items()},
+    }
+
+
+def means(values: dict[str, np.ndarray]) -> dict[str, float]:
+    """Mean of each statistic [E] or [E, N] over episodes and agents, and per agent as `name.0`, ..."""
+    result = {}
+    for name, x in values.items():
+        result[name] = known_mean(x)
+        if x.ndim > 1:
+            result |= {f"{name}.{agent}": known_mean(x[:, agent]) for agent in range(x.shape[1])}
+    return result
+
+
+def known_mean(x: np.ndarray) -> float:
+    """Mean of what is not NaN; NaN if nothing is."""
+    known = np.asarray(x, np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else math.nan
+
+
+def score(line: dict[str, Any], headline: str) -> float:
+    """What the best checkpoint is chosen by: the headline, and between equals the return."""
+    value, tie = line["mean"].get(headline), line["mean"]["return"]
+    known = value is not None and not math.isnan(value)
+    return (value + 1e-6 * (tie or 0.0)) if known else -math.inf
+
+
+def _key(name: int, stream: int, at: int, part: int):
+    key = jax.random.fold_in(jax.random.key(name), stream)
+    return jax.random.fold_in(jax.random.fold_in(key, at), part)
+
+
+def _plain(x: np.ndarray) -> list:
+    """For the file: whole numbers as such, others to 7 digits."""
+    return x.astype(int).tolist() if x.dtype.kind in "ib" else np.round(x.astype(np.float64), 7).tolist()

@@ -1,0 +1,254 @@
+"""A trained team, loaded: it acts, plays, is filmed, is exported.
+
+run = comity.load("runs/manitokan/pg/...")
+action, memory, notes = run.act(key, run.memory, observation)
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity import rollout
+from comity.recipes import Recipe, from_config
+from comity.settings import floats
+from comity.training import checkpoint, evaluation
+from comity.training.directory import RunDirectory
+from comity.training.programs import FILM, FRESH, programs
+from comity.training.seeds import Seeds
+from comity.training.settings import Training
+from comity.types import Environment, Key, Observation, PyTree
+
+
+def load(
+    run: Path | str = "latest", which: Literal["last", "best"] = "last", root: Path | str = "runs",
+    recipe: Recipe | None = None,
+) -> "Run":  # fmt: skip
+    """A run directory's trained team. recipe: for games that only this Python process knows.
+
+    Raises FileNotFoundError, CorruptCheckpoint, ValueError (another version of the task).
+    """
+    return Run(RunDirectory(locate(run, root)), which, recipe)
+
+
+def locate(run: Path | str, root: Path | str = "runs") -> Path:
+    """One run directory: a path, a glob with one match, or `latest` under `root`."""
+    from comity.report.runs import find
+
+    found = find(str(run), root=str(root))
+    if len(found) != 1:
+        raise ValueError(f"{run} names {len(found)} runs: give one of them, such as {found[-1]}")
+    return Path(found[0])
+
+
+class Run:
+    """The policies of one run, one for each seed."""
+
+    def __init__(self, directory: RunDirectory, which: Literal["last", "best"] = "last", recipe: Recipe | None = None):
+        self.directory, self.path, self.which = directory, directory.path, which
+        config = directory.config()
+        self.recipe = recipe or from_config(config, directory.path)
+        self.env, self.training = self.recipe.env, Training(**config["training"])
+        self.seeds = [self.training.first_seed + i for i in range(self.training.seeds)]
+        self.algorithm = self.recipe.make(self.recipe.config, self.env)
+        self.memory = self.algorithm.memory
+        shape = jax.eval_shape(self.algorithm.init, jax.random.key(0))
+        if which == "best":
+            files = [directory.checkpoints / f"best-{seed}.npz" for seed in self.seeds]
+            pairs = [checkpoint.load(file, shape) for file in files]
+            self._states = {seed: state for seed, (state, _) in zip(self.seeds, pairs, strict=True)}
+            self.iteration = max(about["iteration"] for _, about in pairs)
+            return
+        for file in reversed(directory.saved()):
+            try:
+                like = {str(seed): {"state": shape} for seed in self.seeds}
+                tree, about = checkpoint.load(file, like, part=True)
+            except checkpoint.CorruptCheckpoint:
+                if file == directory.saved()[0]:
+                    raise
+                continue
+            self.iteration = about["iteration"]
+            self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
+            return
+        raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
+
+    def __repr__(self) -> str:
+        task, algorithm = self.recipe.task.name, self.recipe.algorithm.name
+        return f"Run({task}, {algorithm}, seeds {self.seeds}, {self.which} of iteration {self.iteration}, {self.path})"
+
+    def state(self, seed: int | None = None) -> PyTree:
+        """The algorithm's state of a seed (None: the first)."""
+        seed = self.seeds[0] if seed is None else seed
+        if seed not in self._states:
+            raise ValueError(f"seed {seed} is not in this run: it has {', '.join(map(str, self.seeds))}")
+        return self._states[seed]
+
+    @property
+    def params(self) -> dict[str, np.ndarray]:
+        """All arrays of the first seed's state by name: actor.encoder.weight, ..."""
+        return self.arrays()
+
+    def arrays(self, seed: int | None = None) -> dict[str, np.ndarray]:
+        return {name: np.asarray(x) for name, x in checkpoint.named(self.state(seed))}
+
+    @cached_property
+    def _act(self) -> Callable:
+        return jax.jit(self.algorithm.act, static_argnames="explore")
+
+    def act(self, key: Key, memory: PyTree, observation: Observation, seed: int | None = None, explore: bool = True):
+        """(action, memory, notes) for an observation of one game or of a batch [..., N]."""
+        return self._act(key, self.state(seed), memory, observation, explore=explore)
+
+    def play(self, episodes: int = 320, draw: int = 0) -> list[dict[str, Any]]:
+        """Fresh episodes of every seed, sampled and greedy, as lines of eval.jsonl. draw: another draw of episodes."""
+        batch = min(episodes, 32)
+        one = programs(self.recipe.make, self.recipe.config, self.env, 1, 1, batch)
+        seeds = Seeds(len(self.seeds), self.training.mode)
+        values, states = floats(self.recipe.config), seeds.join([self.state(seed) for seed in self.seeds])
+        keys = seeds.join([jax.random.key(seed) for seed in self.seeds])
+        program = seeds.lower(one.evaluate, (values, keys, states), (False, True, True)).compile()
+        results = evaluation.evaluate(seeds, program, values, self.seeds, states, FRESH + draw, 0, episodes, batch)
+        return [
+            evaluation.line(seed, self.iteration, 0, policy, self.which, result[policy])
+            for seed, result in zip(self.seeds, results, strict=True)
+            for policy in evaluation.POLICIES
+        ]
+
+    def film(
+        self, seed: int | None = None, policy: Literal["sampled", "greedy"] = "sampled", episode: int | None = None,
+        games: int = 32,
+    ):  # fmt: skip
+        """One recorded episode, for `comity.report.film`. episode: its number among `games` fresh ones; None chooses
+        the first with the best headline, and the caption says so."""
+        seed = self.seeds[0] if seed is None else seed
+        state = self.state(seed)
+
+        def act(key, memory, observation):
+            return self.algorithm.act(key, state, memory, observation, explore=policy == "sampled")
+
+        key = jax.random.fold_in(jax.random.key(seed), FILM)
+        title = f"{self.recipe.algorithm.stem} on {self.recipe.task.stem}"
+        names = {"task": self.recipe.task.name, "algorithm": self.recipe.algorithm.name}
+        return record(key, self.env, act, self.memory, games, episode, title=title, seed=seed, policy=policy, **names)
+
+    def curve(self, metric: str | None = None, policy: str = "sampled") -> tuple[np.ndarray, np.ndarray]:
+        """(env steps [P], metric [seeds, P]) at the evaluations of training. metric: None is the headline."""
+        metric = metric or getattr(self.env, "headline", "return")
+        lines = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic" and x["policy"] == policy]
+        if lines and metric not in lines[0]["mean"]:
+            raise ValueError(f"no metric {metric!r}: there are {', '.join(lines[0]['mean'])}")
+        of = [[x for x in lines if x["seed"] == seed] for seed in self.seeds]
+        points = min(map(len, of))
+        steps = np.array([[x["env_steps"] for x in xs[:points]] for xs in of], float).mean(0)
+        return steps, np.array([[_number(x["mean"][metric]) for x in xs[:points]] for xs in of])
+
+    def export(self, path: Path | str, seed: int | None = None) -> Path:
+        """The state's arrays by name, as .safetensors (extra `export`) or .npz."""
+        path, arrays = Path(path), self.arrays(seed)
+        if path.suffix == ".npz":
+            np.savez(path, **arrays)  # pyright: ignore[reportArgumentType]
+        elif path.suffix == ".safetensors":
+            try:
+                from safetensors.numpy import save_file
+            except ImportError as error:
+                raise ValueError("safetensors is not installed: pip install 'comity[export]', or give .npz") from error
+            save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, path)
+        else:
+            raise ValueError(f"{path} ends in neither .safetensors nor .npz: give one of them")
+        return path
+
+
+def record(
+    key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int, episode: int | None, title: str,
+    task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
+):  # fmt: skip
+    """Plays `games` episodes and returns one as a Recording. It reads only what `act`, the observations, `info` and an
+    optional `env.draw(state)`, `env.draw_view(view)` give."""
+    from comity.report.recording import Recording
+
+    watched = _Watched(env)
+    key_start, key = jax.random.split(key)
+
+    @jax.jit
+    def play():
+        start = rollout.start(key_start, watched, memory, games, jnp.arange(games))
+        return start.game, rollout.collect_episodes(key, watched, act, start)
+
+    first, steps = jax.tree.map(np.asarray, play())
+    states = steps.info.pop("game")
+    chosen, caption = _choose(env, steps, episode)
+    length = int(steps.valid[:, chosen].sum())
+    of = lambda tree: jax.tree.map(lambda x: x[:length, chosen], tree)  # noqa: E731
+    start, after = jax.tree.map(lambda x: x[chosen], first), of(states)
+    games_seen = [start, *(jax.tree.map(lambda x, t=t: x[t], after) for t in range(length))]
+    seen = jax.tree.map(
+        lambda x, y: np.concatenate([x, y[-1:]]), of(steps.observation), of(steps.next_observation)
+    )  # T + 1
+    draw, draw_view, notes = getattr(env, "draw", None), getattr(env, "draw_view", None), of(steps.notes)
+    view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in seen.view])
+    return Recording(
+        title=title,
+        task=task,
+        algorithm=algorithm,
+        seed=seed,
+        policy=policy,
+        caption=caption,
+        actions=of(steps.action),
+        available=seen.available,
+        rewards=of(steps.reward),
+        views=seen.view,
+        frames=np.stack([draw(state) for state in games_seen]) if draw else None,
+        view_frames=view_frames,
+        agent_names=tuple(getattr(env, "agent_names", ())),
+        agent_colours=tuple(getattr(env, "agent_colours", ())),
+        action_names=getattr(env, "action_names", None),
+        probabilities=notes.get("probabilities"),
+        values=notes.get("value"),
+        info=of(steps.info),
+        terminated=bool(steps.terminated[:, chosen].any()),
+        truncated=bool(steps.truncated[:, chosen].any()),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Watched:
+    """A game that puts its state into `info`, for the film."""
+
+    env: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.env, name)
+
+    @property
+    def reset(self) -> Callable:
+        return self.env.reset
+
+    def step(self, key: Key, state: PyTree, action: PyTree):
+        state, timestep = self.env.step(key, state, action)
+        return state, timestep._replace(info={**timestep.info, "game": state})
+
+
+def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str]:
+    """(index of a game, how it was picked in words)."""
+    from comity.training.episodes import episode_statistics
+
+    games = steps.valid.shape[1]
+    headline = getattr(env, "headline", "return")
+    values = np.asarray(episode_statistics(env, steps)[headline], float)
+    values = values.mean(-1) if values.ndim > 1 else values
+    if episode is not None:
+        if not 0 <= episode < games:
+            raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
+        return episode, f"episode {episode} of {games}, not chosen by its result; {headline} {values[episode]:g}"
+    best = int(np.nanargmax(values))
+    share = int((values == values[best]).sum())
+    return best, f"chosen: {headline} {values[best]:g}, as {share} of {games} fresh episodes"
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

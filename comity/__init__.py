@@ -1,0 +1,50 @@
+"""comity: cooperation and credit assignment among learning agents, in JAX.
+
+    import comity
+    env = comity.make("manitokan", observe="last-action")
+    run = comity.train(env, "pg", seeds=2, iterations=500)
+    steps, success = run.curve("success")
+
+Names are imported when they are first used, so `import comity` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from comity.api import algorithm, load, make, resume, train
+    from comity.checking import check
+    from comity.report.runs import read
+    from comity.types import Algorithm, Environment, Observation, Timestep, Transition
+
+__all__ = [
+    "Algorithm",
+    "Environment",
+    "Observation",
+    "Timestep",
+    "Transition",
+    "algorithm",
+    "check",
+    "load",
+    "make",
+    "read",
+    "resume",
+    "train",
+]
+
+_HOMES = {
+    **dict.fromkeys(("algorithm", "load", "make", "resume", "train"), "comity.api"),
+    **dict.fromkeys(("Algorithm", "Environment", "Observation", "Timestep", "Transition"), "comity.types"),
+    "check": "comity.checking",
+    "read": "comity.report.runs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'comity' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,74 @@
+"""What the command line does, from Python."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from comity.recipes import find_algorithm, find_task, from_objects, settings_of
+from comity.settings import did_you_mean
+from comity.training.directory import RunDirectory
+from comity.training.loop import resume as resume_run
+from comity.training.loop import train as train_run
+from comity.training.progress import Narrator
+from comity.training.run import Run, load, locate
+from comity.training.settings import Training
+from comity.types import Algorithm, Environment
+
+__all__ = ["algorithm", "load", "make", "resume", "train"]
+
+
+def make(task: str, profile: str | None = None, **options: Any) -> Any:
+    """A game by name, `my_game.py:MyGame` or `package.module:Class`: `make("manitokan", observe="last-action")`.
+
+    profile: the preset to start from (None: the first, the paper's). Raises ValueError, one line.
+    """
+    source = find_task(task)
+    return settings_of(source, profile or next(iter(source.presets), None), "profile", options)
+
+
+def algorithm(name: str, preset: str | None = None, **settings: Any) -> Any:
+    """An algorithm's settings by name: `algorithm("pg", learning_rate=1e-3)`. preset: None is the first, `sound`."""
+    source = find_algorithm(name)
+    return settings_of(source, preset or next(iter(source.presets), None), "preset", settings)
+
+
+def train(
+    env: Environment | str,
+    algorithm: Algorithm | str | Any = "pg",
+    *,
+    out: Path | str = "runs",
+    initialise: Path | str | None = None,
+    progress: bool = True,
+    **training: Any,
+) -> Run:
+    """Trains all seeds and returns the run: `train(env, "pg", seeds=10, iterations=3000)`.
+
+    env: a game or its name; algorithm: a name, a Config (`comity.algorithm("pg", ...)`), a module with
+    `make(config, env)`, or an `Algorithm`. training: fields of `comity.training.settings.Training`. Raises ValueError
+    and OSError for bad input, Interrupted on Ctrl-C (saved), NotFinite if a seed's state became NaN.
+    """
+    known = [field.name for field in dataclasses.fields(Training)]
+    for name in training.keys() - set(known):
+        raise ValueError(f"train has no setting {name}{did_you_mean(name, known)}")
+    recipe = from_objects(env, algorithm)
+    start = locate(initialise) if initialise else None
+    narrator = Narrator() if progress else (lambda event, facts: None)
+    try:
+        directory = train_run(recipe, Training(**training), out, start, narrator, "comity.train")
+    finally:
+        if progress:
+            narrator.close()  # pyright: ignore[reportAttributeAccessIssue]
+    return Run(directory, recipe=recipe)
+
+
+def resume(run: Run | Path | str, iterations: int | None = None, progress: bool = True) -> Run:
+    """Goes on from the newest checkpoint, to `iterations` in all."""
+    recipe = run.recipe if isinstance(run, Run) else None
+    directory = RunDirectory(run.path if isinstance(run, Run) else locate(run))
+    narrator = Narrator() if progress else (lambda event, facts: None)
+    try:
+        resume_run(directory, iterations, None, narrator, recipe)
+    finally:
+        if progress:
+            narrator.close()  # pyright: ignore[reportAttributeAccessIssue]
+    return Run(directory, recipe=recipe)

@@ -28,6 +28,13 @@ def test_files_table_and_next_commands(make_run, tmp_path):
     assert f"* coma: `{b}`" in text
 
 
+def test_draws_the_metric_that_was_asked_for(make_run, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("comity.report.compare.draw_study", lambda *given: drawn.append(given[1:]) or [])
+    run_compare(make_run(iterations=60), metric="return.1", out=tmp_path)
+    assert drawn == [(["return.1", "return"], "sampled", tmp_path / "compare.png")]
+
+
 def test_nothing_is_overwritten(make_run, tmp_path):
     run = make_run(iterations=60)
     first, second = (run_compare(run)[0][0].parent for _ in range(2))

@@ -42,6 +42,8 @@ def test_find_directory_glob_latest_and_list(make_run, tmp_path, monkeypatch):
     assert find("runs/*/pg/*_c") == [relative[2]]
     assert find("*/coma") == [relative[1]]
     assert find([c, "latest", c]) == [c, relative[1]]
+    make_run("20260103-120000_d", iterations=30, algorithm="vdn")
+    assert find("latest")[0].name == "20260103-120000_d"
 
 
 def test_find_says_what_is_near(make_run, tmp_path, monkeypatch):
@@ -157,6 +159,7 @@ def test_gather_pools_seeds_and_counts_none_twice(make_run):
     study = gather([a, b])
     assert study.labels == ["pg"]
     last = study.table.where(which="last", policy="sampled")
+    assert len(last) == 3
     assert dict(zip(last["seed"].tolist(), last["success"].tolist(), strict=True)) == {0: 0.1, 1: 0.3, 2: 0.4}
     assert study.notes == ("pg: seed 1 stands in several runs; the run that got further counts",)
     assert [run.path for run in study.members("pg")] == [a, b]

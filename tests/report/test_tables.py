@@ -185,6 +185,8 @@ def test_text_fits_its_width(width):
 
 def test_narrow_text_puts_the_label_on_its_own_line():
     assert "a long label · observe=last-action · seeds 3" in SHEET.text(44).splitlines()
+    assert "[0.5, 1.5]" in SHEET.text(60).splitlines()[6]  # wide enough to keep all columns: the interval goes below
+    assert SHEET.text(60).splitlines()[6].startswith("observe=last-action  ")
 
 
 @pytest.mark.parametrize(("terminal", "width"), [(True, 120), (True, 60), (True, 40), (False, 40)])

@@ -207,7 +207,7 @@ def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[st
         x = ends[label][0] / right if label in ends else 1.0
         away = repeated or abs(place - want) > 3 or x < 0.99  # then a thin line leads from the end to its label
         arrow = {"arrowstyle": "-", "color": looks[label]["color"], "linewidth": 0.7, "shrinkA": 2, "shrinkB": 1}
-        arrow |= {"relpos": (0, 0.5), "patchA": None}  # to the left of the text, at half its height
+        arrow |= {"relpos": (-0.03, 0.5), "patchA": None}  # left of the text, at half its height
         if repeated:
             arrow |= {"linestyle": looks[label]["linestyle"], "linewidth": 1.2}
         axes.annotate(

@@ -1,0 +1,50 @@
+# Every target sets up what it needs: a virtual environment in .venv with the versions of requirements.lock.
+# Another Python: make PYTHON=python3.12 test. Another folder: make VENV=/tmp/comity test.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+JOBS ?= 2
+BIN = $(VENV)/bin
+READY = $(VENV)/.comity-ready
+
+.PHONY: help demo test lint format lock clean
+
+help:
+	@echo "make demo    trains on Manitokan for about 4 minutes; curves, film and table go to comity-demo/"
+	@echo "make test    everything that must hold: ruff, pyright, pytest"
+	@echo "make lint    ruff and pyright only"
+	@echo "make format  lets ruff rewrite the files"
+	@echo "make lock    resolves requirements.lock anew (needs uv)"
+	@echo "make clean   removes $(VENV) and caches"
+
+demo: $(READY)
+	$(BIN)/comity demo
+
+test: lint
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:
+	uv pip compile --universal --python-version 3.11 --extra dev --no-emit-index-url --no-header --no-annotate \
+		--upgrade --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
+
+# Made anew only when one of these two files has changed.
+$(READY): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "comity needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -7,7 +7,7 @@ import optax
 def per_agent_optimizer(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """`optimizer` for each agent apart: what is a norm over all parameters becomes a norm over one agent's."""
 
-    def update(grads, state, params=None):
-        return jax.vmap(optimizer.update)(grads, state, params)
+    def update(updates, state, params=None):
+        return jax.vmap(optimizer.update)(updates, state, params)
 
     return optax.GradientTransformation(jax.vmap(optimizer.init), update)

@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Callable
@@ -31,8 +32,8 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """Name as a folder."""
-        return Path(self.name.split(":")[0]).stem if ":" not in self.name else self.name.split(":")[1]
+        """Name as a folder: MyGame of my_game.py:MyGame, my_algorithm of my_algorithm.py or package.my_algorithm."""
+        return re.split(r"[:./\\]", self.name.removesuffix(".py"))[-1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,24 +109,30 @@ def settings_of(source: Source, preset: str | None, kind: str, values: dict[str,
 
 
 def from_config(config: dict[str, Any], folder: Path | None = None) -> Recipe:
-    """The recipe that a config.yaml describes. folder: the run directory, which holds a copy of a user's own files."""
+    """The recipe that a config.yaml describes. folder: the run directory, which holds a copy of a user's own files.
+
+    Raises ValueError if the task is another version now.
+    """
 
     def split(entry: dict[str, Any], preset: str) -> tuple[str, str, str | None, dict[str, Any]]:
         entry = dict(entry)
-        name, _, version = entry.pop("name").rpartition("@")
-        return name or version, version, entry.pop(preset, None), entry
+        name, _, version = str(entry.pop("name")).partition("@")
+        return name, version, entry.pop(preset, None), entry
 
-    def located(name: str) -> str:
+    def located(name: str, version: str) -> str:
+        """The user's file where it was, beside what it imports, if it is still the same; else the run's copy."""
         file, colon, attribute = name.partition(":")
-        if folder and file.endswith(".py") and (folder / "source" / Path(file).name).exists():
-            return f"{folder / 'source' / Path(file).name}{colon}{attribute}"
-        return name
+        copy = (folder or Path()) / "source" / Path(file).name
+        if not (file.endswith(".py") and folder and copy.exists()):
+            return name
+        same = Path(file).is_file() and _content_hash(Path(file)) == version
+        return name if same else f"{copy}{colon}{attribute}"
 
     task_name, task_version, profile, task_values = split(config["task"], "profile")
-    name, _, preset, values = split(config["algorithm"], "preset")
-    task = dataclasses.replace(find_task(located(task_name)), name=task_name)
-    algorithm = dataclasses.replace(find_algorithm(located(name)), name=name)
-    if task.version != task_version:
+    name, version, preset, values = split(config["algorithm"], "preset")
+    task = dataclasses.replace(find_task(located(task_name, task_version)), name=task_name)
+    algorithm = dataclasses.replace(find_algorithm(located(name, version)), name=name)
+    if task_version and task.version != task_version:
         raise ValueError(
             f"the run was made with {task_name}@{task_version}, here it is @{task.version}: its rules have changed, "
             "so results would not compare; install the version the run was made with"

@@ -2,6 +2,7 @@
 one line. Nothing heavy is imported here, so that help and refusals answer at once."""
 
 import importlib
+import itertools
 import os
 import sys
 
@@ -57,19 +58,19 @@ def run(arguments: list[str]) -> int:
 
         print(f"comity {version('comity')}")
         return 0
-    command, rest = arguments[0], spelled(arguments[1:])
+    command, rest, names = arguments[0], spelled(arguments[1:]), []
     if command not in COMMANDS:
         raise Usage(f"unknown command {command!r}{did_you_mean(command, COMMANDS)}; known: {', '.join(COMMANDS)}")
     module, usage, line = COMMANDS[command]
     if command == "train":
-        for kind, name in zip(("task", "algorithm"), rest, strict=False):
-            if name.startswith("-"):
-                break
+        names = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))
+        for kind, name in zip(("task", "algorithm"), names, strict=False):
             if problem := unknown(kind, name):
                 raise Usage(problem)
-    if command != "train" and any(word in ("-h", "--help") for word in rest):
-        print(f"comity {command} {usage}\n\n  {line}\n")
-        print(getattr(importlib.import_module(f"comity.cli.{module}"), "HELP", ""))
+    asks_help = any(word in ("-h", "--help") for word in rest)
+    if asks_help and (command != "train" or len(names) < 2):  # with both names, train lists the settings of both
+        text = importlib.import_module(f"comity.cli.{module}").HELP
+        print(f"comity {command} {usage}\n\n  {line}\n\n{text[command] if isinstance(text, dict) else text}")
         return 0
     surroundings(command, rest)
     return getattr(importlib.import_module(f"comity.cli.{module}"), command.replace("list", "listing"))(rest) or 0
@@ -102,10 +103,11 @@ def surroundings(command: str, arguments: list[str]) -> None:
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "comity", "jax")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
-    if command == "resume" and arguments and not arguments[0].startswith("-"):
-        from comity.cli.runs import manifest_of
+    if command == "resume":
+        from comity.cli.runs import RESUME, flags, manifest_of
 
-        pool = manifest_of(arguments[0]).get("bits", {}).get("pool")
+        words, _ = flags(arguments, RESUME)
+        pool = words and manifest_of(words[0]).get("bits", {}).get("pool")
         if pool:  # float bits depend on how XLA's thread pool divides work
             os.environ["NPROC"] = str(pool)
 

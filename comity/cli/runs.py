@@ -7,6 +7,8 @@ from typing import Any
 from comity.cli.main import Usage
 from comity.report.runs import find
 
+RESUME = {"iterations": str, "minutes": float}  # flags of `comity resume`
+
 
 def one_run(text: str, root: str = "runs") -> Path:
     """The one run that `text` means. Raises Usage if it means several, FileNotFoundError if none."""
@@ -18,8 +20,10 @@ def one_run(text: str, root: str = "runs") -> Path:
 
 def manifest_of(text: str) -> dict[str, Any]:
     """What the run's manifest says, or {} where there is none."""
-    path = one_run(text) / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        return json.loads((one_run(text) / "manifest.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def flags(

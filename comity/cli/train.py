@@ -14,11 +14,24 @@ import tyro
 import yaml
 
 from comity.cli.main import Usage
-from comity.cli.runs import flags, one_run
+from comity.cli.runs import RESUME, flags, one_run
 from comity.settings import did_you_mean
 
-HELP = """  --iterations N    train to N iterations in all; +N: so many more
-  --minutes M       stop at the end of the chunk that fits"""
+HELP = {
+    "train": """TASK and ALGORITHM: names from `comity list`, or your own my_game.py:MyGame, my_algorithm.py
+  --seeds 4            seeds, trained side by side
+  --envs 32            games played at once
+  --iterations 3000    one iteration: every game is played for one rollout, then one update
+  --minutes M          stop at the end of the chunk that fits; iterations is then the most
+  --task.NAME V, --algorithm.NAME V, also NAME=V for --NAME V: settings of both
+  --preset NAME, --profile NAME    algorithm, task settings to start from
+  --config FILE        a run's config.yaml, its directory, or one like it
+  --initialise RUN     a run whose last state is the first of this one
+  --out DIR            root of the run directories (runs)
+`comity train TASK ALGORITHM --help` lists every setting of both.""",
+    "resume": """  --iterations N    train to N iterations in all; +N: so many more than planned
+  --minutes M       stop at the end of the chunk that fits""",
+}
 
 OWN = {
     "preset": "algorithm settings to start from",
@@ -29,39 +42,44 @@ OWN |= {"initialise": "a run whose last state is the first of this one", "out": 
 
 
 def train(arguments: list[str]) -> None:
-    from comity.recipes import Recipe, find_algorithm, find_task
+    names, own, rest = _split(arguments)
+    config, folder = _read_config(own.pop("config")) if "config" in own else ({}, None)
+    of_config = [str(config[kind]["name"]).partition("@")[0] for kind in ("task", "algorithm")] if config else []
+    if of_config and names not in ([], of_config):
+        raise Usage(f"--config is of {' '.join(of_config)}, not of {' '.join(names)}: leave the names out")
+    names = names or of_config
+    if len(names) != 2:
+        raise Usage(f"train needs TASK and ALGORITHM, got {' '.join(names) or 'neither'}: comity train manitokan pg")
+
+    from comity.training.loop import NotFinite
     from comity.training.loop import train as train_run
     from comity.training.progress import Narrator
     from comity.training.settings import Training
 
-    names, own, rest = _split(arguments)
-    config = _read_config(own.pop("config")) if "config" in own else {}
-    if not names and config:
-        names = [config[kind]["name"].rpartition("@")[0] for kind in ("task", "algorithm")]
-    if len(names) != 2:
-        raise Usage(f"train needs TASK and ALGORITHM, got {' '.join(names) or 'neither'}: comity train manitokan pg")
-    task, algorithm = find_task(names[0]), find_algorithm(names[1])
-    profile, env = _defaults(task, "profile", own.get("profile"), config.get("task"))
-    preset, settings = _defaults(algorithm, "preset", own.get("preset"), config.get("algorithm"))
-    training = _training(Training, config.get("training"))
-    parts = {"task": env, "algorithm": settings, "training": training}
+    recipe = _recipe(names, config, folder, own.get("profile"), own.get("preset"))
+    parts = {"task": recipe.env, "algorithm": recipe.config, "training": _training(Training, config.get("training"))}
     flagged = {name: value for name, value in parts.items() if dataclasses.is_dataclass(value)}
     parts |= parse(rest, f"comity train {names[0]} {names[1]}", **flagged)
-    recipe = Recipe(task, parts["task"], algorithm, parts["algorithm"], profile, preset)
-    initialise = one_run(own["initialise"]) if "initialise" in own else None
-    command = shlex.join(["comity", "train", *arguments])
+    recipe = dataclasses.replace(recipe, env=parts["task"], config=parts["algorithm"])
+    start = own.get("initialise", config.get("initialise"))
+    start, command = start and one_run(start), shlex.join(["comity", "train", *arguments])
     narrator = Narrator()
     with _closing(narrator):
-        directory = train_run(recipe, parts["training"], own.get("out", "runs"), initialise, narrator, command)
+        try:
+            directory = train_run(recipe, parts["training"], own.get("out", "runs"), start, narrator, command)
+        except NotFinite as error:
+            finish(error.directory.path)
+            raise
     finish(directory.path)
 
 
 def resume(arguments: list[str]) -> None:
     from comity.training.directory import RunDirectory
+    from comity.training.loop import NotFinite
     from comity.training.loop import resume as resume_run
     from comity.training.progress import Narrator
 
-    words, values = flags(arguments, {"iterations": str, "minutes": float})
+    words, values = flags(arguments, RESUME)
     if len(words) != 1:
         raise Usage("resume needs one RUN: a run directory, a glob with one match, or latest")
     directory = RunDirectory(one_run(words[0]))
@@ -74,7 +92,11 @@ def resume(arguments: list[str]) -> None:
         iterations = int(text) + (planned if text.startswith("+") else 0)
     narrator = Narrator()
     with _closing(narrator):
-        resume_run(directory, iterations, values.get("minutes"), narrator)
+        try:
+            resume_run(directory, iterations, values.get("minutes"), narrator)
+        except NotFinite:
+            finish(directory.path)
+            raise
     finish(directory.path)
 
 
@@ -160,16 +182,21 @@ def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], list[str]]:
     return names, own, rest
 
 
-def _defaults(source: Any, kind: str, asked: str | None, config: dict[str, Any] | None) -> tuple[str | None, Any]:
-    """(preset, settings that flags start from)."""
-    from comity.recipes import settings_of
+def _recipe(names: list[str], config: dict[str, Any], folder: Path | None, profile: str | None, preset: str | None):
+    """The recipe that flags start from: the config's, or the names' with their first presets; asked presets win."""
+    from comity.recipes import Recipe, find_algorithm, find_task, from_config, settings_of
 
-    if config and asked is None:
-        values = {k: v for k, v in config.items() if k not in ("name", kind)}
-        return config.get(kind), settings_of(source, None, kind, values)
-    preset = asked if asked is not None else next(iter(source.presets), None)
-    settings = settings_of(source, preset, kind)
-    return preset, settings
+    if config:
+        recipe = from_config(config, folder)
+    else:
+        task, algorithm = find_task(names[0]), find_algorithm(names[1])
+        profile, preset = profile or next(iter(task.presets), None), preset or next(iter(algorithm.presets), None)
+        recipe = Recipe(task, None, algorithm, None)
+    if not config or profile:
+        recipe = dataclasses.replace(recipe, env=settings_of(recipe.task, profile, "profile"), profile=profile)
+    if not config or preset:
+        recipe = dataclasses.replace(recipe, config=settings_of(recipe.algorithm, preset, "preset"), preset=preset)
+    return recipe
 
 
 def _training(kind: type, config: dict[str, Any] | None) -> Any:
@@ -179,7 +206,8 @@ def _training(kind: type, config: dict[str, Any] | None) -> Any:
     return kind(**(config or {}))
 
 
-def _read_config(file: str) -> dict[str, Any]:
+def _read_config(file: str) -> tuple[dict[str, Any], Path]:
+    """(config, its folder)."""
     path = Path(file)
     path = path / "config.yaml" if path.is_dir() else path
     try:
@@ -188,9 +216,11 @@ def _read_config(file: str) -> dict[str, Any]:
         raise ValueError(f"--config {file}: there is no such file; give a run's config.yaml") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"--config {file} is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(config, dict) or not {"task", "algorithm"} <= config.keys():
-        raise ValueError(f"--config {file} has no task and algorithm: give a run's config.yaml")
-    return config
+    try:
+        _ = config["task"]["name"], config["algorithm"]["name"]
+    except (KeyError, TypeError):
+        raise ValueError(f"--config {file} has no task and algorithm: give a run's config.yaml") from None
+    return config, path.parent
 
 
 @contextlib.contextmanager

@@ -3,12 +3,14 @@
 A file is written beside its place, synced and renamed, so a kill at any moment leaves the old file or the new one.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ import numpy as np
 from comity.types import PyTree
 
 FORMAT = 1
-MANIFEST = "manifest"  # the JSON text, as bytes, under this name in the npz
+MANIFEST = "manifest.json"  # beside the arrays in the zip file
 
 
 class CorruptCheckpoint(ValueError):
@@ -25,24 +27,23 @@ class CorruptCheckpoint(ValueError):
 
 
 def save(path: Path, tree: PyTree, about: dict[str, Any]) -> None:
-    """Writes `tree` (leaves: arrays, typed keys) and `about` (JSON values) to `path`, whole or not at all."""
+    """Writes `tree` (leaves: arrays, typed keys) and `about` (JSON values) to `path`, whole or not at all.
+
+    Raises OSError (a full disk), ValueError (two leaves of one name).
+    """
     arrays, leaves = {}, {}
     for name, leaf in named(tree):
+        if name in arrays:
+            raise ValueError(f"two arrays of the state are named {name}: rename a key that contains a dot")
         array, kind = _plain(leaf)
         arrays[name] = array
         leaves[name] = {"shape": list(array.shape), "dtype": str(array.dtype), "kind": kind}
     manifest = {"format": FORMAT, "about": about, "leaves": leaves, "sha256": _checksum(arrays)}
-    text = np.frombuffer(json.dumps(manifest).encode(), np.uint8)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            np.savez(file, **{MANIFEST: text}, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, json.dumps(manifest))
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def about(path: Path) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str
     """
     manifest, arrays = _open(path)
     if manifest["sha256"] != _checksum(arrays):
-        raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match; resume from another checkpoint")
+        raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match")
     wanted = named(like)
     names = {name for name, _ in wanted}
     missing, extra = names - arrays.keys(), set() if part else arrays.keys() - names
@@ -78,33 +79,46 @@ def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
+    """Writes a text file whole or not at all. Raises OSError, one line."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all. Raises OSError, one line."""
+    with _whole(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside `path`, which takes its place once all of it is on the disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        raise OSError(f"cannot write {path} ({error.strerror or error})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        manifest = json.loads(arrays.pop(MANIFEST).tobytes())
+        manifest = json.loads(arrays.pop(MANIFEST))
         if manifest["format"] != FORMAT:
             raise CorruptCheckpoint(f"{path} has checkpoint format {manifest['format']}; this comity reads {FORMAT}")
         return manifest, arrays
-    except CorruptCheckpoint:
+    except (CorruptCheckpoint, FileNotFoundError, PermissionError):
         raise
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise CorruptCheckpoint(f"{path} is corrupt ({error}): resume from another checkpoint") from error
+    except Exception as error:  # damaged bytes make zip and npy readers raise whatever they hit upon
+        raise CorruptCheckpoint(f"{path} is corrupt ({type(error).__name__}: {error})") from error
 
 
 def named(tree: PyTree) -> list[tuple[str, Any]]:

@@ -20,6 +20,10 @@ except ImportError:  # not on Windows: then two processes on one run are not kep
     fcntl = None
 
 
+class InUse(RuntimeError):
+    """Another process trains this run."""
+
+
 class RunDirectory:
     """`runs/TASK/ALGORITHM/DATE_HASH/` with config.yaml, manifest.json, metrics.jsonl, eval.jsonl, checkpoints/ ..."""
 
@@ -51,25 +55,41 @@ class RunDirectory:
         return run
 
     def config(self) -> dict[str, Any]:
-        return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        """Raises ValueError, one line, if it is missing or not a run's."""
+        path = self.path / "config.yaml"
+        try:
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+            _ = config["task"]["name"], config["algorithm"]["name"], config["training"]["iterations"]
+        except FileNotFoundError:
+            raise ValueError(f"{self.path} has no config.yaml: it is no run, or was killed before it began") from None
+        except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise ValueError(f"{path} is not a run's config ({reason}): put it back as it was") from None
+        return config
 
     def write_config(self, config: dict[str, Any]) -> None:
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
     def manifest(self) -> dict[str, Any]:
-        path = self.path / "manifest.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        """{} if it is not there, because a kill came before it, or is damaged."""
+        try:
+            return json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         write_text(self.path / "manifest.json", json.dumps(manifest, indent=2, default=str) + "\n")
 
     def append(self, name: str, lines: Iterable[dict[str, Any]]) -> None:
-        """Adds JSON lines to `name` and waits until they are on the disk. NaN is written as null."""
+        """Adds JSON lines to `name` and waits until they are on the disk. NaN is written as null. Raises OSError."""
         text = "".join(json.dumps(_null_for_nan(line), separators=(",", ":")) + "\n" for line in lines)
-        with open(self.path / name, "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(self.path / name, "a", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(f"cannot write {self.path / name} ({error.strerror})") from error
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The JSON lines of `name`; a last line that a kill left half-written is not one."""
@@ -94,25 +114,25 @@ class RunDirectory:
         if (self.path / name).exists():
             write_text(self.path / name, "".join(json.dumps(x, separators=(",", ":")) + "\n" for x in lines))
 
-    def log(self, text: str) -> None:
-        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
-            file.write(text + "\n")
-
     def saved(self) -> list[Path]:
         """Checkpoints of the whole run, oldest first."""
         return sorted(p for p in self.checkpoints.glob("*.npz") if p.stem.isdigit())
 
+    def sweep(self) -> None:
+        """Removes files that a kill left half-written."""
+        for folder in (self.path, self.checkpoints, self.path / "source"):
+            for part in folder.glob(".*.part"):
+                part.unlink()
+
     @contextlib.contextmanager
     def lock(self):
-        """Keeps a second process from training the same run. Raises RuntimeError."""
+        """Keeps a second process from training the same run. Raises InUse."""
         with open(self.path / ".lock", "w") as file:
             if fcntl:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
-                    raise RuntimeError(
-                        f"{self.path} is being trained by another process: wait for it, or stop it"
-                    ) from None
+                    raise InUse(f"{self.path} is being trained by another process: wait for it, or stop it") from None
             yield
 
 

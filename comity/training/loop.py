@@ -8,7 +8,6 @@ and made again, bit for bit on a CPU.
 import contextlib
 import dataclasses
 import datetime
-import shutil
 import signal
 import threading
 import time
@@ -26,6 +25,7 @@ from comity.training import checkpoint, evaluation
 from comity.training.directory import RunDirectory
 from comity.training.machine import fingerprint, git_state, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, programs
+from comity.training.programs import finite as all_finite
 from comity.training.seeds import Seeds, visible_cores
 from comity.training.settings import Training
 
@@ -34,6 +34,10 @@ Listen = Callable[[str, dict[str, Any]], None]  # (event, facts): header, compil
 
 class NotFinite(RuntimeError):
     """A seed's state became NaN or infinite. The others were trained to the end."""
+
+    def __init__(self, text: str, directory: RunDirectory):
+        super().__init__(text)
+        self.directory = directory
 
 
 class Interrupted(RuntimeError):
@@ -54,15 +58,18 @@ def train(
     bad input, Interrupted, NotFinite.
     """
     session = _Session(recipe, training)  # traces: refuses what does not fit before anything is written
+    manifest = _manifest(recipe, training, command)
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
+    if initialise:
+        config["initialise"] = str(initialise.resolve())
     directory = RunDirectory.create(out, recipe.task.stem, recipe.algorithm.stem, config)
+    directory.write_manifest(manifest)
     for source in (recipe.task, recipe.algorithm):
         if source.file and source.file.exists():
             (directory.path / "source").mkdir(exist_ok=True)
-            shutil.copy(source.file, directory.path / "source" / source.file.name)
-    directory.write_manifest(_manifest(recipe, training, command))
+            checkpoint.write_bytes(directory.path / "source" / source.file.name, source.file.read_bytes())
     with directory.lock():
-        session.run(directory, listen, initialise=initialise)
+        session.run(directory, listen, initialise)
     return directory
 
 
@@ -73,20 +80,31 @@ def resume(
     listen: Listen = lambda event, facts: None,
     recipe: Recipe | None = None,
 ) -> RunDirectory:
-    """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned)."""
-    config = directory.config()
-    recipe = recipe or from_config(config, directory.path)
-    every = Training(**config["training"]).evaluate_every
-    training = Training(**{**config["training"], "minutes": minutes})
-    if iterations is not None and iterations != training.iterations:
-        # The grid of evaluations stays as it was, so a longer run repeats the shorter one.
-        evaluations = max(1, round(iterations / every))
-        training = dataclasses.replace(training, iterations=iterations, evaluations=evaluations)
-        directory.write_config({**config, "training": dataclasses.asdict(training)})
+    """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned).
+
+    Raises as `train`; InUse if another process trains the run.
+    """
     with directory.lock():
+        config = directory.config()
+        recipe = recipe or from_config(config, directory.path)
+        training = Training(**{**config["training"], "minutes": minutes})
+        if iterations is not None and iterations != training.iterations:
+            saved = directory.saved()
+            if saved and iterations < int(saved[-1].stem):
+                raise ValueError(
+                    f"{directory.path} has {int(saved[-1].stem)} iterations already, more than {iterations}: "
+                    "give a larger number, or +N for N more than planned"
+                )
+            # The grid of evaluations stays as it was, so a longer run repeats the shorter one.
+            training = dataclasses.replace(training, iterations=iterations, evaluate_every=training.every)
+            planned = {**dataclasses.asdict(training), "minutes": config["training"]["minutes"]}
+            directory.write_config({**config, "training": planned})
+        if not directory.manifest():
+            directory.write_manifest(_manifest(recipe, training, ""))
         for line in differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
             listen("note", {"text": f"bits may differ from an unbroken run: {line}"})
-        _Session(recipe, training, every).run(directory, listen, resuming=True)
+        initialise = config.get("initialise")
+        _Session(recipe, training).run(directory, listen, initialise and Path(initialise), resuming=True)
     return directory
 
 
@@ -98,9 +116,8 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 class _Session:
     """One process's work on one run: the compiled programs and the state of all seeds."""
 
-    def __init__(self, recipe: Recipe, training: Training, every: int | None = None):
+    def __init__(self, recipe: Recipe, training: Training):
         self.recipe, self.training = recipe, training
-        self.every = every or training.evaluate_every
         self.seeds = Seeds(training.seeds, training.mode)
         self.names = [training.first_seed + i for i in range(training.seeds)]
         self.floats = floats(recipe.config)
@@ -110,11 +127,13 @@ class _Session:
         self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         self.shape = jax.eval_shape(self.programs.init, self.floats, jax.random.key(0))  # of one seed
         self.failed: dict[int, str] = {}  # seed: what is not finite
+        self.iteration, self.env_steps, self.wall_before = 0, dict.fromkeys(self.names, 0), 0.0
+        self.evaluation_seconds = 0.0  # of one batch of episodes
         self.stop = threading.Event()
 
     # ------------------------------------------------------------------ the run, from top to bottom
 
-    def run(self, directory: RunDirectory, listen: Listen, resuming: bool = False, initialise: Path | None = None):
+    def run(self, directory: RunDirectory, listen: Listen, initialise: Path | None, resuming: bool = False) -> None:
         self.directory, self.listen = directory, listen
         began = time.monotonic()
         self.manifest = directory.manifest()
@@ -125,24 +144,31 @@ class _Session:
                 self._restore(resuming, initialise)
                 self._save_manifest("running")
                 self._train(began)
-                if not self.stop.is_set():
+                interrupted = self.stop.is_set()
+                if not interrupted:
                     self._finals()
-                status = "interrupted" if self.stop.is_set() else "failed" if self.failed else "finished"
-            except BaseException:
+            except BaseException as error:
                 self._save_manifest("failed", quietly=True)
+                if isinstance(error, OSError):
+                    raise OSError(
+                        f"{error}; all that was saved before is whole: make room, then go on with: "
+                        f"comity resume {directory.path}"
+                    ) from error
                 raise
             finally:
                 self.seeds.close()
+        status = "failed" if self.failed else "interrupted" if interrupted else "finished"
         self._save_manifest(status, wall=self.wall_before + time.monotonic() - began)
         listen("done", {"directory": directory.path, "status": status, "iteration": self.iteration})
         if self.failed:
-            seed, what = next(iter(self.failed.items()))
+            what = ", ".join(f"{name} of seed {seed}" for seed, name in self.failed.items())
+            others = "the other seeds were trained on" if self._alive() else "no other seed is left"
             raise NotFinite(
-                f"seed {seed} stopped: {what} is not finite; its state is in "
-                f"{directory.checkpoints / f'not-finite-{seed}.npz'}, the other seeds are whole: "
-                "lower the learning rate"
+                f"not finite: {what}; saved in {directory.checkpoints}/not-finite-*.npz, {others}: "
+                "lower the learning rate, or look for NaN in the game's rewards",
+                directory,
             )
-        if self.stop.is_set():
+        if interrupted:
             raise Interrupted(
                 f"stopped at iteration {self.iteration}, saved; go on with: comity resume {directory.path}"
             )
@@ -164,33 +190,41 @@ class _Session:
 
     def _restore(self, resuming: bool, initialise: Path | None) -> None:
         """The state of all seeds: fresh, from another run, or from the newest whole checkpoint."""
-        self.iteration, self.env_steps, self.wall_before = -1, dict.fromkeys(self.names, 0), 0.0
-        like = {str(seed): self.shape for seed in self.names}
-        for path in reversed(self.directory.saved() if resuming else []):
-            try:
-                tree, about = checkpoint.load(path, like)
-            except checkpoint.CorruptCheckpoint as error:
-                if path == self.directory.saved()[0]:
-                    raise
-                self.listen("note", {"text": f"{error}; trying the one before it"})
-                continue
+        saved = self._saved() if resuming else None
+        if saved:
+            tree, about = saved
             self.iteration, self.wall_before = about["iteration"], about["wall_seconds"]
             self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
             self.failed = {int(seed): what for seed, what in about["failed"].items()}
             self.carry = self.seeds.join([tree[str(seed)] for seed in self.names])
-            break
         else:
             self.carry = self.seeds.call(self.init, (self.floats, self.keys), (False, True))
             if initialise:
                 self._initialise(RunDirectory(initialise))
-        if resuming:
-            at = self.iteration
+        if resuming:  # what came after the checkpoint is made again
+            at = self.iteration if saved else -1
+            self.directory.sweep()
             self.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
-        if self.iteration < 0:
-            self.iteration = 0
+        if not saved:
             self._evaluate()
             self._checkpoint()
+
+    def _saved(self) -> tuple[Any, dict[str, Any]] | None:
+        """(tree, about) of the newest whole checkpoint; None if there is none yet. Raises CorruptCheckpoint."""
+        like = {str(seed): self.shape for seed in self.names}
+        paths = self.directory.saved()[::-1]
+        for path in paths:
+            try:
+                return checkpoint.load(path, like)
+            except checkpoint.CorruptCheckpoint as error:
+                if path == paths[-1]:
+                    raise checkpoint.CorruptCheckpoint(
+                        f"{error}; {self.directory.path} has no other: train it again with "
+                        f"comity train --config {self.directory.path / 'config.yaml'}"
+                    ) from error
+                self.listen("note", {"text": f"{error}; going on from the checkpoint before it"})
+        return None
 
     def _train(self, began: float) -> None:
         limit = self.training.minutes and 60 * self.training.minutes
@@ -210,10 +244,9 @@ class _Session:
             self.carry, history, finite = self.seeds.call(self.chunk, arguments, (False, True, False, False, True))
             seconds = time.monotonic() - start
             self.iteration += count
-            self._record(history, count, began)
+            self._record(history, count)
             self._check_finite(finite)
-            last = self.iteration >= self.training.iterations
-            if last or (self.training.evaluations and self.iteration % self.every == 0):
+            if self._planned():
                 self._evaluate()
             self._checkpoint(self.wall_before + time.monotonic() - began)
             slowest = max(slowest, time.monotonic() - start)
@@ -221,14 +254,16 @@ class _Session:
 
     def _finals(self) -> None:
         """The headline: the last policy, and each seed's best checkpoint, on new episodes."""
-        done = [x for x in self.directory.lines("eval.jsonl") if x["iteration"] == self.iteration]
-        if {x["which"] for x in done} >= {"last", "best"}:
+        finals = lambda line: line["which"] != "periodic" and line["iteration"] == self.iteration  # noqa: E731
+        done = sum(map(finals, self.directory.lines("eval.jsonl")))
+        if done == 2 * len(evaluation.POLICIES) * len(self._alive()):
+            self.listen("note", {"text": "nothing is left to do: --iterations +N trains N more"})
             return
-        if not any(x["which"] == "periodic" for x in done):  # stopped by the clock, off the grid
+        if self._planned():  # a kill may have left some of these lines
+            self.directory.keep("eval.jsonl", lambda line: not finals(line))
+        else:  # stopped by the clock
+            self.directory.keep("eval.jsonl", lambda line: line["iteration"] < self.iteration)
             self._evaluate()
-        self.directory.keep(
-            "eval.jsonl", lambda line: line["which"] == "periodic" or line["iteration"] < self.iteration
-        )
         last, best = self._states(self.carry), []
         for index, seed in enumerate(self.names):
             path = self.directory.checkpoints / f"best-{seed}.npz"
@@ -240,7 +275,7 @@ class _Session:
 
     # ------------------------------------------------------------------ the host's work after a chunk
 
-    def _record(self, history: Any, count: int, began: float) -> None:
+    def _record(self, history: Any, count: int) -> None:
         lines = []
         for index, seed in self._alive():
             values = {name: np.asarray(x)[:count] for name, x in self.seeds.of(history, index).items()}
@@ -254,10 +289,7 @@ class _Session:
             if bool(self.seeds.of(finite, index)):
                 continue
             state = self.seeds.of(self.carry, index).state
-            names = jax.tree.leaves_with_path(
-                jax.tree.map(lambda x: not np.isfinite(np.asarray(x)).all(), _floating(state))
-            )
-            self.failed[seed] = next(jax.tree_util.keystr(p, simple=True, separator=".") for p, bad in names if bad)
+            self.failed[seed] = next(name for name, x in checkpoint.named(state) if not all_finite(x))
             path = self.directory.checkpoints / f"not-finite-{seed}.npz"
             checkpoint.save(path, state, {"iteration": self.iteration, "seed": seed, "not_finite": self.failed[seed]})
             self.listen(
@@ -303,7 +335,13 @@ class _Session:
     def headline(self) -> str:
         return getattr(self.recipe.env, "headline", "return")
 
-    def _alive(self):
+    def _planned(self) -> bool:
+        """Whether this iteration is one of those that are evaluated."""
+        on_grid = self.training.evaluations and self.iteration % self.training.every == 0
+        return bool(on_grid) or self.iteration >= self.training.iterations
+
+    def _alive(self) -> list[tuple[int, int]]:
+        """(index, seed) of the seeds whose state is finite."""
         return [(index, seed) for index, seed in enumerate(self.names) if seed not in self.failed]
 
     def _states(self, carry: Any) -> Any:
@@ -313,20 +351,23 @@ class _Session:
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.training.seeds, *x.shape), x.dtype), self.shape)
 
     def _initialise(self, other: RunDirectory) -> None:
+        """Replaces the algorithm's states by those of another run's last checkpoint, repeated if it has fewer seeds."""
         saved = other.saved()
         if not saved:
-            raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run directory")
-        seeds = Training(**other.config()["training"])
-        names = range(seeds.first_seed, seeds.first_seed + seeds.seeds)
-        like = {str(seed): {"state": self.shape.state} for seed in names}
-        tree, _ = checkpoint.load(saved[-1], like, part=True)
-        carries = [self.seeds.of(self.carry, index) for index in range(len(self.names))]
-        states = [tree[str(names[index % len(names)])]["state"] for index in range(len(self.names))]
-        self.carry = self.seeds.join([c._replace(state=s) for c, s in zip(carries, states, strict=True)])
+            raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run that has one")
+        theirs = Training(**other.config()["training"])
+        carries = []
+        for index in range(len(self.names)):
+            name = str(theirs.first_seed + index % theirs.seeds)
+            # Read for each seed, because a state that two seeds share could not be donated.
+            tree, about = checkpoint.load(saved[-1], {name: {"state": self.shape.state}}, part=True)
+            carries.append(self.seeds.of(self.carry, index)._replace(state=tree[name]["state"]))
+        self.carry = self.seeds.join(carries)
+        self.manifest["initialised"] = {"run": str(other.path), "iteration": about["iteration"]}
 
     def _finals_seconds(self) -> float:
         rounds = 2 * -(-self.training.final_episodes // self.training.evaluation_episodes) + 1
-        return 1.2 * rounds * getattr(self, "evaluation_seconds", 0.0)
+        return 1.2 * rounds * self.evaluation_seconds
 
     def _header(self, resuming: bool) -> dict[str, Any]:
         state = jax.tree.leaves(self.shape.state)
@@ -336,7 +377,6 @@ class _Session:
             "resuming": resuming,
             "recipe": self.recipe,
             "training": self.training,
-            "evaluate_every": self.every,
             "numbers": sum(int(np.prod(x.shape)) for x in state),
             "env_steps": per_iteration * self.training.iterations * self.training.seeds,
             "mode": self.seeds.mode,
@@ -363,8 +403,8 @@ class _Session:
         }
 
     def _save_manifest(self, status: str, wall: float | None = None, quietly: bool = False) -> None:
-        update = {"status": status, "iterations_done": getattr(self, "iteration", 0), "headline": self.headline}
-        update["env_steps"] = getattr(self, "env_steps", {})
+        update = {"status": status, "iterations_done": self.iteration, "headline": self.headline}
+        update["env_steps"] = self.env_steps
         update["compile_seconds"] = getattr(self, "compile_seconds", None)
         if wall is not None:
             update["wall_seconds"] = round(wall, 3)
@@ -408,7 +448,3 @@ def _manifest(recipe: Recipe, training: Training, command: str) -> dict[str, Any
         "sources": [str(s.file.resolve()) for s in (recipe.task, recipe.algorithm) if s.file],
         "status": "running",
     }
-
-
-def _floating(tree: Any) -> Any:
-    return jax.tree.map(lambda x: x if np.issubdtype(np.asarray(x).dtype, np.floating) else np.zeros(()), tree)

@@ -18,6 +18,7 @@ class Training:
     minutes: float | None = None  # stop at the end of the chunk that fits; iterations is then the most
     chunk: int = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
     evaluations: int = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
+    evaluate_every: int | None = None  # iterations between evaluations, whole chunks; None: so that `evaluations` fit
     evaluation_episodes: int = 32  # per seed and policy, at each evaluation
     final_episodes: int = 320  # per seed and policy, of the last policy and of the best
     mode: Literal["auto", "loop", "vmap"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on an accelerator
@@ -27,8 +28,12 @@ class Training:
         check(self, first_seed=NOT_NEGATIVE, evaluations=NOT_NEGATIVE, **dict.fromkeys(ones, AT_LEAST_ONE))
         if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
             raise ValueError(f"minutes {self.minutes} must be greater than 0: give more, or leave it out")
+        every = self.evaluate_every
+        if every is not None and (every < 1 or every % self.chunk):
+            raise ValueError(f"evaluate_every {every} must be 1 chunk or more, whole chunks of {self.chunk} iterations")
 
     @property
-    def evaluate_every(self) -> int:
+    def every(self) -> int:
         """Iterations between evaluations: whole chunks."""
-        return max(1, -(-self.iterations // max(self.evaluations, 1) // self.chunk)) * self.chunk
+        fitting = max(1, -(-self.iterations // max(self.evaluations, 1) // self.chunk)) * self.chunk
+        return self.evaluate_every or fitting

@@ -108,12 +108,18 @@ def starts(steps: Transition) -> Array:
     return jnp.concatenate([jnp.zeros_like(steps.terminated[:1]), steps.ended[:-1]])
 
 
+def shapes(env: Environment, act: Act, memory: PyTree) -> Transition:
+    """One step of one game as shapes [1, ...]: what a replay or a buffer is built from. Nothing is played."""
+    key = jax.random.key(0)
+    return jax.eval_shape(lambda: _step(key, env, act, start(key, env, memory, 1))[1])
+
+
 def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:
     """One step of B games, without resets and without padding."""
     key_act, key_step = jax.random.split(key)
     action, memory, notes = act(key_act, play.memory, play.observation)
-    games = play.episode.shape[0]
-    game, timestep = jax.vmap(env.step)(jax.random.split(key_step, games), play.game, action)
+    step = getattr(env, "step_games", None) or jax.vmap(env.step)
+    game, timestep = step(jax.random.split(key_step, play.episode.shape[0]), play.game, action)
     after = Play(game, timestep.observation, memory, play.episode)
     return after, Transition(
         play.observation,

@@ -75,12 +75,21 @@ class Algorithm(NamedTuple):
 class Environment(Protocol):
     """One game. A frozen dataclass whose options are fields; `length` bounds every episode.
 
-    `reset` may take a second argument, `episode`: [] int32, how many episodes were played before in this place, for
+    `reset` may take a second argument, `episode=0`: [] int32, how many episodes were played before in this place, for
     games in which something changes from one episode to the next (whose turn it is).
 
-    Optional: `heads` (a tuple of action counts, then `num_actions` is their sum), `draw(state) -> uint8 [H, W, 3]` for
-    one game outside jit, `summary(reward, info, valid) -> dict` of episode statistics ([B] or [B, N], NaN where
-    undefined) from leaves [T, B, ...], `headline` (the statistic a user looks at first), `incompatible(algorithm)`.
+    Optional:
+    `draw(state)`, `draw_view(view)`: uint8 [H, W, 3] of one game, of one agent's view; outside jit, for films.
+    `summary(reward, info, valid)`: {name: [B] or [B, N]}, statistics of episodes (NaN: undefined) from leaves
+        [T, B, ...]. Without it they are the sums of `info`.
+    `headline`: the statistic that a user looks at first ("return").
+    `heads`: the number of actions of each head, where there are several; `num_actions` is then their sum.
+    `history_size`: how many numbers at the end of a view are the agent's own past. A wrapper that appends to views must
+        not pass it on.
+    `training_reward(key, steps, iteration)`: [T, B, N], the rewards that only the learner sees.
+    `step_games(keys, state, action)`: `step` of B games at once, for games that share a clock: there a `lax.cond` stays
+        one branch, where under `vmap` it becomes a select that computes both.
+    `agent_names`, `agent_colours` ("#rrggbb"), `action_names`, `event_names` (of `info`): for films.
     """
 
     @property
@@ -88,7 +97,7 @@ class Environment(Protocol):
     @property
     def num_actions(self) -> int: ...  # continuous: how many numbers
     @property
-    def view_size(self) -> int: ...
+    def view_size(self) -> int: ...  # images: a tuple (h, w, c)
     @property
     def state_size(self) -> int: ...
     @property

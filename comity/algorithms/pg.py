@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from comity.compatibility import require_discrete
 from comity.learning import discounted_returns, entropy, log_prob, masked, mean_valid, per_agent_optimizer, sample
 from comity.networks import MLP, Activation, RecurrentNet, per_agent, shared, stacked
 from comity.settings import AT_LEAST_ONE, FRACTION, POSITIVE, check
@@ -142,6 +143,7 @@ def released_last_value(values: Array, valid: Array) -> Array:
 
 
 def make(config: Config, env: Environment) -> Algorithm:
+    require_discrete(env, "pg")
     agents, hidden = env.num_agents, config.hidden
     present = env.view_size - (getattr(env, "history_size", 0) if config.critic_reads == "present" else 0)
     rmsprop = dict(decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)

@@ -106,6 +106,7 @@ class Manitokan:
 
     num_actions, continuous, headline = 6, False, "success"
     action_names = ("left", "right", "forward", "pickup", "drop", "toggle")
+    event_names = ("pickups", "drops", "doors_opened", "success")  # what of `info` a film tells
 
     def __post_init__(self) -> None:
         check(self)
@@ -139,6 +140,13 @@ class Manitokan:
     def agent_names(self) -> tuple[str, ...]:
         names = ("purple", "yellow", "orange", "cyan")
         return names[: self.num_agents] + tuple(f"agent {k}" for k in range(len(names), self.num_agents))
+
+    @property
+    def agent_colours(self) -> tuple[str, ...]:
+        """ "#rrggbb", as drawn."""
+        from comity.drawing.gridworld import agent_colour
+
+        return tuple("#{:02x}{:02x}{:02x}".format(*agent_colour(k)) for k in range(self.num_agents))
 
     @property
     def required(self) -> int:

@@ -78,7 +78,7 @@ def next_commands(study: Study, metric: str | None) -> list[str]:
     together = " ".join(paths) if len(paths) <= 4 else "RUN..."
     unfinished = [path for run, path in zip(study.runs, paths, strict=True) if run.status == "interrupted"]
     commands = [f"comity resume {path}" for path in unfinished[:1]]
-    commands += [f"comity report {together}", f"comity watch {paths[0]}"]
+    commands += [f"comity watch {paths[0]}", f"comity play {together}"]
     other = [name for name in study.table.metrics if name not in (study.metric(metric), "return") and "." not in name]
     if other:
         commands.append(f"comity compare {together} --metric {other[0]}")

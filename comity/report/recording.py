@@ -236,6 +236,11 @@ def _events(text: str, entry: np.ndarray, whole: bool) -> list[Event]:
     happens = (amounts != 0).reshape(len(amounts), -1).any(-1)  # [T]
     if len(amounts) >= SHORT and happens.mean() > DENSE:
         return []
+    if whole:  # what lasts (holding a key) happens when it begins
+        lasts = np.zeros_like(amounts, bool)
+        lasts[1:] = amounts[1:] == amounts[:-1]
+        amounts = np.where(lasts, 0.0, amounts)
+        happens = (amounts != 0).reshape(len(amounts), -1).any(-1)
     events = []
     for t in np.flatnonzero(happens).tolist():
         row = amounts[t]

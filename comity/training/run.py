@@ -209,7 +209,7 @@ def record(
         action_names=getattr(env, "action_names", None),
         probabilities=notes.get("probabilities"),
         values=notes.get("value"),
-        info=of(steps.info),
+        info={name: x for name, x in of(steps.info).items() if name in getattr(env, "event_names", steps.info)},
         terminated=bool(steps.terminated[:, chosen].any()),
         truncated=bool(steps.truncated[:, chosen].any()),
     )

@@ -1,0 +1,202 @@
+"""Speed of PG on Manitokan against the arithmetic it cannot do without. Prints ratios from one run.
+
+    python benchmarks/manitokan_pg.py [--iterations 10] [--repeats 7]
+
+One core: the process is pinned, times are process CPU time, medians over rounds in which every measurement takes its
+turn. Floor: floating-point operations per update (each layer once forward, twice backward, nothing for the inputs'
+gradient) over the rate of a plain matmul measured in the same rounds. Two cores: wall time of two seeds at once against
+two seeds in turn, beside what the machine itself gives two matmul processes.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+GAMES, SIZE = 32, 1024  # games of a rollout; side of the matrices that measure the matmul rate
+
+
+def flop_per_update(env, config) -> float:
+    """2 per multiply-add: play and learning share one forward pass, the backward pass takes two."""
+    hidden, view, present = config.hidden, env.view_size, env.view_size - env.history_size
+    actor = view * hidden + 2 * 3 * hidden**2 + hidden * env.num_actions
+    critic = present * hidden + hidden**2 + hidden
+    per_agent_step = 3 * (actor + critic) - view * hidden - present * hidden
+    return 2.0 * per_agent_step * env.num_agents * GAMES * env.length
+
+
+def matmul_seconds(clock, repeats: int = 4) -> float:
+    """Seconds per product of two SIZE x SIZE float32 matrices, numpy."""
+    import numpy as np
+
+    a = np.ones((SIZE, SIZE), np.float32)
+    a @ a
+    start = clock()
+    for _ in range(repeats):
+        a @ a
+    return (clock() - start) / repeats
+
+
+def one_core(iterations: int, repeats: int) -> dict[str, float]:
+    """Medians on one pinned core, by process CPU time."""
+    program = Program(iterations)
+    rows = []
+    for _ in range(repeats):
+        start = time.process_time()
+        program.run([0])
+        update = (time.process_time() - start) / iterations
+        start = time.process_time()
+        program.play()
+        rows.append((update, time.process_time() - start, matmul_seconds(time.process_time)))
+    update, play, matmul = (statistics.median(column) for column in zip(*rows, strict=True))
+    rate = 2.0 * SIZE**3 / matmul
+    floor = flop_per_update(program.env, program.config) / rate
+    updates = [row[0] for row in rows]
+    return {
+        "update_ms": 1e3 * update,
+        "spread": (max(updates) - min(updates)) / update,
+        "play_ms": 1e3 * play,
+        "env_steps_per_second": GAMES * program.env.length / update,
+        "gflop": flop_per_update(program.env, program.config) / 1e9,
+        "matmul_gflops": rate / 1e9,
+        "floor_ms": 1e3 * floor,
+        "ratio": update / floor,
+        "compile_s": program.compile_seconds,
+    }
+
+
+def two_cores(iterations: int, repeats: int) -> dict[str, float]:
+    """Two seeds in turn and at once, by wall time, in threads of one process as `comity train` runs them."""
+    program = Program(iterations)
+    rows = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        program.run([0])
+        program.run([1])
+        turn = time.perf_counter() - start
+        start = time.perf_counter()
+        program.run([0, 1])
+        rows.append((turn, time.perf_counter() - start))
+    turn, once = (statistics.median(column) for column in zip(*rows, strict=True))
+    return {
+        "in_turn_ms": 1e3 * turn / 2 / iterations,
+        "at_once_ms": 1e3 * once / 2 / iterations,
+        "scaling": turn / once,
+    }
+
+
+class Program:
+    """What a training run executes: one compiled chunk per seed."""
+
+    def __init__(self, iterations: int):
+        import jax
+        import numpy as np
+
+        from comity import rollout
+        from comity.algorithms import pg
+        from comity.environments.manitokan import Manitokan
+        from comity.settings import floats
+        from comity.training.programs import programs
+        from comity.training.seeds import Seeds
+
+        self.env, self.config, self.iterations = Manitokan(), pg.Config(), iterations
+        self.floats, self.count = floats(self.config), np.int32(iterations)
+        one = programs(pg.make, self.config, self.env, GAMES, iterations, 1)
+        self.seeds = {count: Seeds(count, "loop") for count in (1, 2)}
+        self.keys = [jax.random.key(seed) for seed in range(2)]
+        start = time.perf_counter()
+        init = jax.jit(one.init)
+        self.carry = [init(self.floats, key) for key in self.keys]
+        arguments = (self.floats, [self.keys[0]], np.int32(0), self.count, [self.carry[0]])
+        self.flags = (False, True, False, False, True)
+        self.chunk = self.seeds[1].lower(one.chunk, arguments, self.flags, (4,)).compile()
+        self.compile_seconds = time.perf_counter() - start
+
+        def play(key, state):
+            start = rollout.start(key, self.env, one.algorithm.memory, GAMES)
+            act = lambda key, memory, observation: one.algorithm.act(key, state, memory, observation)  # noqa: E731
+            return rollout.collect_episodes(key, self.env, act, start).reward.sum()
+
+        self._play = jax.jit(play)
+        self.play()
+        self.run([0, 1])
+
+    def run(self, seeds: list[int]) -> None:
+        import numpy as np
+
+        keys, carry = [self.keys[s] for s in seeds], [self.carry[s] for s in seeds]
+        arguments = (self.floats, keys, np.int32(0), self.count, carry)
+        results, _, _ = self.seeds[len(seeds)].call(self.chunk, arguments, self.flags)
+        for seed, result in zip(seeds, results, strict=True):
+            self.carry[seed] = result
+
+    def play(self) -> None:
+        import jax
+
+        jax.block_until_ready(self._play(self.keys[0], self.carry[0].state))
+
+
+def in_process(part: str, iterations: int, repeats: int, cores: int) -> dict[str, float]:
+    """Runs one part in a fresh process on so many cores."""
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of numpy's matmul
+    command = [sys.executable, __file__, "--part", part, "--iterations", str(iterations), "--repeats", str(repeats)]
+    command += ["--cores", str(cores)]
+    out = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True, check=True).stdout
+    return json.loads(out.splitlines()[-1])
+
+
+def machine_scaling() -> float:
+    """Rate of two matmul processes together over that of one: what this machine gives anyone."""
+    code = (
+        "import time, numpy as np; a = np.ones((1024, 1024), np.float32); a @ a; n = 0; end = time.time() + 4\n"
+        "while time.time() < end: a @ a; n += 1\n"
+        "print(n)"
+    )
+    threads = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+    def count(processes: int) -> int:
+        started = [
+            subprocess.Popen([sys.executable, "-c", code], env=threads, stdout=subprocess.PIPE, text=True)
+            for _ in range(processes)
+        ]
+        return sum(int(process.communicate()[0]) for process in started)
+
+    return statistics.median(count(2) / count(1) for _ in range(3))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--iterations", type=int, default=10, help="updates per compiled call")
+    parser.add_argument("--repeats", type=int, default=7, help="rounds; medians are printed")
+    parser.add_argument("--part", choices=("one", "two"), help=argparse.SUPPRESS)
+    parser.add_argument("--cores", type=int, default=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
+        print(json.dumps((one_core if given.part == "one" else two_cores)(given.iterations, given.repeats)))
+        return
+    one = in_process("one", given.iterations, given.repeats, 1)
+    print("PG on Manitokan: 32 games x 150 steps x 2 agents per update, one core, process CPU time, medians")
+    print(f"  CPU ms per update        {one['update_ms']:8.1f}   (spread {100 * one['spread']:.0f}%)")
+    print(f"    of which play          {one['play_ms']:8.1f}")
+    print(f"  env steps per CPU second {one['env_steps_per_second']:8,.0f}")
+    print(
+        f"  floor, ms                {one['floor_ms']:8.1f}   {one['gflop']:.2f} GFLOP at {one['matmul_gflops']:.0f} GFLOP/s"
+    )
+    print(f"  ratio to the floor       {one['ratio']:8.2f}")
+    print(f"  set-up and compile, s    {one['compile_s']:8.1f}")
+    if len(os.sched_getaffinity(0)) < 2:
+        print("one core only: no scaling to measure")
+        return
+    two, machine = in_process("two", given.iterations, given.repeats, 2), machine_scaling()
+    print("two seeds, two cores, wall time")
+    print(f"  ms per update, in turn   {two['in_turn_ms']:8.1f}")
+    print(f"  ms per update, at once   {two['at_once_ms']:8.1f}")
+    print(f"  scaling                  {two['scaling']:8.2f}   two matmul processes on this machine: {machine:.2f}")
+
+
+if __name__ == "__main__":
+    main()

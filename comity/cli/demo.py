@@ -1,0 +1,100 @@
+"""`comity demo`: the main job in a few minutes. PG with and without action history and the random policy on Manitokan,
+then the curves, the film and the table."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags
+
+HELP = """  --minutes M    the time it may take on the whole (4)
+  --seeds S      per policy (2)
+  --out DIR      where everything goes (comity-demo, or comity-demo-2, ... if that exists)"""
+
+LEARNING_RATE = 1e-3  # twice the default, so that the curve rises within minutes; the caption says so
+AFTERWARDS = 35.0  # seconds kept for what follows training: the random policy, curves, film, table
+
+
+def demo(arguments: list[str]) -> None:
+    from rich.console import Console
+
+    words, values = flags(arguments, {"minutes": float, "seeds": int, "out": Path})
+    minutes, seeds = values.get("minutes", 4.0), values.get("seeds", 2)
+    if words:
+        raise Usage(f"demo takes no {words[0]!r}: only --minutes, --seeds and --out")
+    if not 1 <= minutes < 1000 or seeds < 1:
+        raise Usage(f"--minutes {minutes:g} must be at least 1, --seeds {seeds} at least 1")
+    began = time.monotonic()
+    out = _new_folder(values.get("out", Path("comity-demo")))
+    console = Console()
+    console.print(
+        f"[bold]comity demo[/bold]: two agents, two doors, one key. Both are paid in full only if whoever opens first "
+        f"leaves the key to the other, who cannot see that it was a gift. About {minutes:g} minutes."
+    )
+    left = lambda: 60 * minutes - (time.monotonic() - began)  # noqa: E731
+    pg = _train(console, out, "pg", "window", seeds, (left() - AFTERWARDS) / 2)
+    history = _train(console, out, "pg", "last-action", seeds, left() - AFTERWARDS, pg.iteration)
+    random = _train(console, out, "random", "window", seeds, 15.0, pg.iteration)
+    _pictures(console, out, {"PG": pg, "PG with action history": history, "random": random}, time.monotonic() - began)
+
+
+def _train(console: Any, out: Path, name: str, observe: str, seeds: int, seconds: float, iterations: int = 3000) -> Any:
+    from comity.api import algorithm, make
+    from comity.recipes import from_objects
+    from comity.training.loop import train
+    from comity.training.progress import Narrator
+    from comity.training.run import Run
+    from comity.training.settings import Training
+
+    settings = algorithm(name, **({"learning_rate": LEARNING_RATE} if name == "pg" else {}))
+    recipe = from_objects(make("manitokan", observe=observe), settings)
+    training = Training(seeds=seeds, iterations=iterations, minutes=max(seconds, 10.0) / 60, evaluations=100)
+    narrator = Narrator(console)
+    try:
+        directory = train(recipe, training, out / "runs", None, narrator, "comity demo")
+    finally:
+        narrator.close()
+    return Run(directory)
+
+
+def _pictures(console: Any, out: Path, runs: dict[str, Any], seconds: float) -> None:
+    from comity.report.curves import draw_curves
+    from comity.report.film import write_gif, write_html
+    from comity.report.tables import compare_table
+
+    seeds = len(runs["PG"].seeds)
+    caption = (
+        f"Thin lines: {seeds} seeds each, 32 fresh episodes per point; thick: their mean. PG's learning rate is "
+        f"{LEARNING_RATE:g}, twice the default, so that the curve rises within minutes. Too few seeds for an interval."
+    )
+    if seeds >= 5:
+        caption = (
+            f"Mean and 95% t interval over {seeds} seeds. PG's learning rate is {LEARNING_RATE:g}, twice the default."
+        )
+    groups = {label: run.path for label, run in runs.items()}
+    files = draw_curves(groups, path=out / "curves.png", title="Manitokan: leaving the key behind", caption=caption)
+    trained = max((runs["PG"], runs["PG with action history"]), key=lambda run: run.curve()[1][:, -1].mean())
+    films = [trained.film(), runs["random"].film(episode=0)]
+    files += [write_gif(films, out / "film.gif"), write_html(films, out / "film.html")]
+    sheet = compare_table(groups)
+    sheet.show(console)
+    (out / "table.md").write_text(sheet.markdown(), encoding="utf-8")
+    console.print(f"\nfiles, after {seconds:.0f} s of training")
+    for file in [*files, out / "table.md"]:
+        console.print(f"  {file}", highlight=False, soft_wrap=True)
+    console.print("next")
+    for line in (
+        f"comity watch {trained.path} --policy greedy",
+        f"comity play {runs['PG'].path} scripted:random",
+        f"comity resume {runs['PG'].path} --iterations +1000",
+    ):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+
+
+def _new_folder(wanted: Path) -> Path:
+    """`wanted`, or the first of wanted-2, wanted-3, ... that does not exist: nothing is overwritten."""
+    names = (wanted if n == 1 else wanted.with_name(f"{wanted.name}-{n}") for n in range(1, 1000))
+    folder = next(name for name in names if not name.exists())
+    folder.mkdir(parents=True)
+    return folder

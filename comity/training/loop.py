@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from comity import checking
 from comity.recipes import Recipe, from_config
 from comity.settings import floats
 from comity.training import checkpoint, evaluation
@@ -117,6 +118,8 @@ class _Session:
     """One process's work on one run: the compiled programs and the state of all seeds."""
 
     def __init__(self, recipe: Recipe, training: Training):
+        if any(source.file or source.version == "object" for source in (recipe.task, recipe.algorithm)):
+            checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
         self.recipe, self.training = recipe, training
         self.seeds = Seeds(training.seeds, training.mode)
         self.names = [training.first_seed + i for i in range(training.seeds)]

@@ -22,10 +22,9 @@ class Linear(eqx.Module):
     bias: Array  # [out]
 
     def __init__(self, key: Key, inputs: int, outputs: int):
-        key_weight, key_bias = jax.random.split(key)
         bound = 1 / math.sqrt(inputs)
-        self.weight = jax.random.uniform(key_weight, (inputs, outputs), minval=-bound, maxval=bound)
-        self.bias = jax.random.uniform(key_bias, (outputs,), minval=-bound, maxval=bound)
+        drawn = jax.random.uniform(key, (inputs + 1, outputs), minval=-bound, maxval=bound)  # a draw costs compile time
+        self.weight, self.bias = drawn[:-1], drawn[-1]
 
     def __call__(self, x: Array) -> Array:
         """x [..., in] of any dtype -> [..., out] float."""

@@ -1,7 +1,5 @@
 """Gated recurrent networks: one step for play, a whole rollout for learning."""
 
-import math
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,11 +17,10 @@ class GRU(eqx.Module):
     bias: Array  # [3H]
 
     def __init__(self, key: Key, inputs: int, size: int):
-        key_inputs, key_weight, key_bias = jax.random.split(key, 3)
-        bound = 1 / math.sqrt(size)
+        key_inputs, key_memory = jax.random.split(key)
         self.inputs = Linear(key_inputs, inputs, 3 * size)
-        self.weight = jax.random.uniform(key_weight, (size, 3 * size), minval=-bound, maxval=bound)
-        self.bias = jax.random.uniform(key_bias, (3 * size,), minval=-bound, maxval=bound)
+        recurrent = Linear(key_memory, size, 3 * size)
+        self.weight, self.bias = recurrent.weight, recurrent.bias
 
     def step(self, gates: Array, memory: Array) -> Array:
         """One step. gates [..., 3H]: `self.inputs(x)`; memory [..., H]. Returns the next memory."""

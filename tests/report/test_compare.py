@@ -21,7 +21,7 @@ def test_files_table_and_next_commands(make_run, tmp_path):
     assert folder.parent == tmp_path / "comparisons"  # beside runs
     assert all(path.stat().st_size > 0 and str(path) in printed for path in written)
     assert "pg" in printed
-    assert f"comity report {a} {b}" in printed
+    assert f"comity play {a} {b}" in printed
     text = (folder / "compare.md").read_text()
     assert "| pg | 4 | 288k | sampled |" in text
     assert "![learning curves](compare.png)" in text

@@ -66,13 +66,18 @@ def programs(
 
     def init(floats, seed_key) -> Carry:
         algorithm = build(floats)
-        key_state = jax.random.fold_in(seed_key, INIT)
-        state = algorithm.init(key_state)
-        play = rollout.start(jax.random.fold_in(seed_key, PLAY), env, algorithm.memory, games)
-        if algorithm.whole_episodes:
-            return Carry(state, play, ())
+        state = algorithm.init(jax.random.fold_in(seed_key, INIT))
+
+        def start() -> rollout.Play:
+            return rollout.start(jax.random.fold_in(seed_key, PLAY), env, algorithm.memory, games)
+
+        shapes = jax.eval_shape(start)
+        keys = any(jnp.issubdtype(x.dtype, jax.dtypes.prng_key) for x in jax.tree.leaves(shapes))
+        if algorithm.whole_episodes:  # every rollout starts anew: only the shapes are needed, so no reset is compiled
+            return Carry(state, start() if keys else _zeros(shapes), ())
+        play = start()
         totals = jax.eval_shape(lambda: fresh_totals(rollout.collect(seed_key, env, algorithm, state, play)[1]))
-        return Carry(state, play, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), totals))
+        return Carry(state, play, _zeros(totals))
 
     def chunk(floats, seed_key, iteration, count, carry):
         key = jax.random.fold_in(seed_key, TRAIN)
@@ -114,3 +119,7 @@ def finite(tree: PyTree) -> Array:
 
 def _halves(tree: PyTree, size: int) -> tuple[PyTree, PyTree]:
     return jax.tree.map(lambda x: x[:size], tree), jax.tree.map(lambda x: x[size:], tree)
+
+
+def _zeros(shapes: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)

@@ -132,6 +132,7 @@ class _Session:
         self.failed: dict[int, str] = {}  # seed: what is not finite
         self.iteration, self.env_steps, self.wall_before = 0, dict.fromkeys(self.names, 0), 0.0
         self.evaluation_seconds = 0.0  # of one batch of episodes
+        self.best: dict[int, float] = {}  # seed: highest score of a periodic evaluation
         self.stop = threading.Event()
 
     # ------------------------------------------------------------------ the run, from top to bottom
@@ -143,12 +144,16 @@ class _Session:
         listen("header", self._header(resuming))
         with self._interruptible():
             try:
-                self._compile()
-                self._restore(resuming, initialise)
-                self._save_manifest("running")
-                self._train(began)
+                self._read(resuming, initialise)
+                if self._complete():
+                    listen("note", {"text": "nothing is left to do: --iterations +N trains N more"})
+                else:
+                    self._compile()
+                    self._begin(resuming)
+                    self._save_manifest("running")
+                    self._train(began)
                 interrupted = self.stop.is_set()
-                if not interrupted:
+                if not (interrupted or self._complete()):
                     self._finals()
             except BaseException as error:
                 self._save_manifest("failed", quietly=True)
@@ -176,6 +181,18 @@ class _Session:
                 f"stopped at iteration {self.iteration}, saved; go on with: comity resume {directory.path}"
             )
 
+    def _read(self, resuming: bool, initialise: Path | None) -> None:
+        """What training goes on from, before anything is compiled: the newest whole checkpoint, if there is one, or
+        the states of another run, or neither."""
+        self.directory.sweep()
+        self.saved = self._saved() if resuming else None
+        self.given = self._given(RunDirectory(initialise)) if initialise and not self.saved else None
+        if self.saved:
+            about = self.saved[1]
+            self.iteration, self.wall_before = about["iteration"], about["wall_seconds"]
+            self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
+            self.failed = {int(seed): what for seed, what in about["failed"].items()}
+
     def _compile(self) -> None:
         began = time.monotonic()
         carry = self.seeds.join([self.shape] * self.training.seeds) if self.seeds.mode == "loop" else self._stacked()
@@ -191,25 +208,21 @@ class _Session:
         self.compile_seconds = time.monotonic() - began
         self.listen("compiled", {"seconds": self.compile_seconds})
 
-    def _restore(self, resuming: bool, initialise: Path | None) -> None:
-        """The state of all seeds: fresh, from another run, or from the newest whole checkpoint."""
-        saved = self._saved() if resuming else None
-        if saved:
-            tree, about = saved
-            self.iteration, self.wall_before = about["iteration"], about["wall_seconds"]
-            self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
-            self.failed = {int(seed): what for seed, what in about["failed"].items()}
-            self.carry = self.seeds.join([tree[str(seed)] for seed in self.names])
+    def _begin(self, resuming: bool) -> None:
+        """The state of all seeds, and files that hold what led to it and no more."""
+        if self.saved:
+            self.carry = self.seeds.join([self.saved[0][str(seed)] for seed in self.names])
         else:
             self.carry = self.seeds.call(self.init, (self.floats, self.keys), (False, True))
-            if initialise:
-                self._initialise(RunDirectory(initialise))
+        if self.given:
+            carries = [self.seeds.of(self.carry, index) for index in range(len(self.names))]
+            self.carry = self.seeds.join([c._replace(state=s) for c, s in zip(carries, self.given, strict=True)])
         if resuming:  # what came after the checkpoint is made again
-            at = self.iteration if saved else -1
-            self.directory.sweep()
+            at = self.iteration if self.saved else -1
             self.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
-        if not saved:
+            self.best = self._scores(self.directory.lines("eval.jsonl"))
+        if not self.saved:
             self._evaluate()
             self._checkpoint()
 
@@ -255,17 +268,22 @@ class _Session:
             slowest = max(slowest, time.monotonic() - start)
             self.listen("chunk", {**self._progress(history, count, seconds), "elapsed": time.monotonic() - began})
 
+    def _complete(self) -> bool:
+        """Whether training is over and every line of the final tables is there."""
+        over = self.iteration >= self.training.iterations or not self._alive()
+        finals = sum(map(self._is_final, self.directory.lines("eval.jsonl"))) if over else 0
+        return over and finals == 2 * len(evaluation.POLICIES) * len(self._alive())
+
+    def _is_final(self, line: dict[str, Any]) -> bool:
+        return line["which"] != "periodic" and line["iteration"] == self.iteration
+
     def _finals(self) -> None:
         """The headline: the last policy, and each seed's best checkpoint, on new episodes."""
-        finals = lambda line: line["which"] != "periodic" and line["iteration"] == self.iteration  # noqa: E731
-        done = sum(map(finals, self.directory.lines("eval.jsonl")))
-        if done == 2 * len(evaluation.POLICIES) * len(self._alive()):
-            self.listen("note", {"text": "nothing is left to do: --iterations +N trains N more"})
-            return
         if self._planned():  # a kill may have left some of these lines
-            self.directory.keep("eval.jsonl", lambda line: not finals(line))
+            self.directory.keep("eval.jsonl", lambda line: not self._is_final(line))
         else:  # stopped by the clock
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] < self.iteration)
+            self.best = self._scores(self.directory.lines("eval.jsonl"))
             self._evaluate()
         last, best = self._states(self.carry), []
         for index, seed in enumerate(self.names):
@@ -301,17 +319,22 @@ class _Session:
 
     def _evaluate(self) -> None:
         lines = self._evaluation("periodic", self._states(self.carry), EVALUATE, self.training.evaluation_episodes)
-        before = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic"]
         self.directory.append("eval.jsonl", lines)
-        headline = self.headline
-        for line in (x for x in lines if x["policy"] == "sampled"):
-            seed, score = line["seed"], evaluation.score(line, headline)
-            earlier = [evaluation.score(x, headline) for x in before if x["seed"] == seed and x["policy"] == "sampled"]
-            if not earlier or score > max(earlier):
+        for seed, score in self._scores(lines).items():
+            if seed not in self.best or score > self.best[seed]:
+                self.best[seed] = score
                 state = self.seeds.of(self.carry, self.names.index(seed)).state
-                about = {"iteration": self.iteration, "seed": seed, headline: score}
+                about = {"iteration": self.iteration, "seed": seed, "env_steps": self.env_steps[seed], "score": score}
                 checkpoint.save(self.directory.checkpoints / f"best-{seed}.npz", state, about)
         self.listen("evaluation", {"which": "periodic", "lines": lines})
+
+    def _scores(self, lines: list[dict[str, Any]]) -> dict[int, float]:
+        """{seed: its highest score}, by which the best checkpoint is chosen, among these lines."""
+        chosen = [x for x in lines if x["which"] == "periodic" and x["policy"] == "sampled"]
+        return {
+            seed: max(evaluation.score(x, self.headline) for x in chosen if x["seed"] == seed)
+            for seed in {x["seed"] for x in chosen}
+        }
 
     def _evaluation(self, which: str, states: Any, stream: int, episodes: int) -> list[dict[str, Any]]:
         start, batch = time.monotonic(), self.training.evaluation_episodes
@@ -353,20 +376,20 @@ class _Session:
     def _stacked(self):
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.training.seeds, *x.shape), x.dtype), self.shape)
 
-    def _initialise(self, other: RunDirectory) -> None:
-        """Replaces the algorithm's states by those of another run's last checkpoint, repeated if it has fewer seeds."""
+    def _given(self, other: RunDirectory) -> list[Any]:
+        """The algorithm's states in another run's last checkpoint, repeated if it has fewer seeds."""
         saved = other.saved()
         if not saved:
             raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run that has one")
         theirs = Training(**other.config()["training"])
-        carries = []
+        states = []
         for index in range(len(self.names)):
             name = str(theirs.first_seed + index % theirs.seeds)
             # Read for each seed, because a state that two seeds share could not be donated.
             tree, about = checkpoint.load(saved[-1], {name: {"state": self.shape.state}}, part=True)
-            carries.append(self.seeds.of(self.carry, index)._replace(state=tree[name]["state"]))
-        self.carry = self.seeds.join(carries)
+            states.append(tree[name]["state"])
         self.manifest["initialised"] = {"run": str(other.path), "iteration": about["iteration"]}
+        return states
 
     def _finals_seconds(self) -> float:
         rounds = 2 * -(-self.training.final_episodes // self.training.evaluation_episodes) + 1

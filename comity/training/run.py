@@ -63,6 +63,7 @@ class Run:
             pairs = [checkpoint.load(file, shape) for file in files]
             self._states = {seed: state for seed, (state, _) in zip(self.seeds, pairs, strict=True)}
             self.iteration = max(about["iteration"] for _, about in pairs)
+            self.env_steps = {seed: about["env_steps"] for seed, (_, about) in zip(self.seeds, pairs, strict=True)}
             return
         for file in reversed(directory.saved()):
             try:
@@ -73,6 +74,7 @@ class Run:
                     raise
                 continue
             self.iteration = about["iteration"]
+            self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
             self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
             return
         raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
@@ -114,7 +116,7 @@ class Run:
         program = seeds.lower(one.evaluate, (values, keys, states), (False, True, True)).compile()
         results = evaluation.evaluate(seeds, program, values, self.seeds, states, FRESH + draw, 0, episodes, batch)
         return [
-            evaluation.line(seed, self.iteration, 0, policy, self.which, result[policy])
+            evaluation.line(seed, self.iteration, self.env_steps[seed], policy, self.which, result[policy])
             for seed, result in zip(self.seeds, results, strict=True)
             for policy in evaluation.POLICIES
         ]
@@ -244,7 +246,7 @@ def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str
     if episode is not None:
         if not 0 <= episode < games:
             raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
-        return episode, f"episode {episode} of {games}, not chosen by its result; {headline} {values[episode]:g}"
+        return episode, f"episode {episode} of {games}, not chosen; {headline} {values[episode]:g}"
     best = int(np.nanargmax(values))
     share = int((values == values[best]).sum())
     return best, f"chosen: {headline} {values[best]:g}, as {share} of {games} fresh episodes"

@@ -222,10 +222,11 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
     for name, (target, _) in table.items():
         if target == path:
             return Source(name, thing, str(getattr(module, "VERSION", 1)), getattr(module, "PRESETS", {}))
-    file = Path(module.__file__) if getattr(module, "__file__", None) else None
+    path = getattr(module, "__file__", None)
     attribute = "" if inspect.ismodule(thing) else f":{thing.__name__}"
-    if file is None:  # typed into an interpreter: it trains, but only this process can load it again
+    if path is None:  # typed into an interpreter: it trains, but only this process can load it again
         return Source(thing.__name__, thing, "object", {})
+    file = Path(path)
     return Source(f"{file.name}{attribute}", thing, _content_hash(file), getattr(module, "PRESETS", {}), file)
 
 

@@ -62,7 +62,7 @@ def train(arguments: list[str]) -> None:
     parts |= parse(rest, f"comity train {names[0]} {names[1]}", **flagged)
     recipe = dataclasses.replace(recipe, env=parts["task"], config=parts["algorithm"])
     start = own.get("initialise", config.get("initialise"))
-    start, command = start and one_run(start), shlex.join(["comity", "train", *arguments])
+    start, command = one_run(start) if start else None, shlex.join(["comity", "train", *arguments])
     narrator = Narrator()
     with _closing(narrator):
         try:
@@ -186,15 +186,15 @@ def _recipe(names: list[str], config: dict[str, Any], folder: Path | None, profi
     """The recipe that flags start from: the config's, or the names' with their first presets; asked presets win."""
     from comity.recipes import Recipe, find_algorithm, find_task, from_config, settings_of
 
-    if config:
-        recipe = from_config(config, folder)
-    else:
+    if not config:
         task, algorithm = find_task(names[0]), find_algorithm(names[1])
         profile, preset = profile or next(iter(task.presets), None), preset or next(iter(algorithm.presets), None)
-        recipe = Recipe(task, None, algorithm, None)
-    if not config or profile:
+        env, settings = settings_of(task, profile, "profile"), settings_of(algorithm, preset, "preset")
+        return Recipe(task, env, algorithm, settings, profile, preset)
+    recipe = from_config(config, folder)
+    if profile:
         recipe = dataclasses.replace(recipe, env=settings_of(recipe.task, profile, "profile"), profile=profile)
-    if not config or preset:
+    if preset:
         recipe = dataclasses.replace(recipe, config=settings_of(recipe.algorithm, preset, "preset"), preset=preset)
     return recipe
 

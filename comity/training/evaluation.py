@@ -66,8 +66,7 @@ def known_mean(x: np.ndarray) -> float:
 def score(line: dict[str, Any], headline: str) -> float:
     """What the best checkpoint is chosen by: the headline, and between equals the return."""
     value, tie = line["mean"].get(headline), line["mean"]["return"]
-    known = value is not None and not math.isnan(value)
-    return (value + 1e-6 * (tie or 0.0)) if known else -math.inf
+    return -math.inf if value is None or math.isnan(value) else value + 1e-6 * (tie or 0.0)
 
 
 def _key(name: int, stream: int, at: int, part: int):

@@ -1,4 +1,4 @@
-"""Starts `comity` again and again in fresh processes and has them killed: a program of its own, spoken to in JSON lines.
+"""Starts `comity` again and again in fresh processes and has them killed: a program, spoken to in JSON lines.
 
 It imports comity once and forks, before jax has made a backend, so a life costs no import. A line
 {"arguments": [...], "cores": [0], "death": ...} runs one command and answers {"signal": 9} or {"exit": 0}. Deaths:
@@ -19,7 +19,7 @@ from typing import Any
 import comity.cli.train
 import comity.report.curves
 import comity.report.tables
-import comity.training.loop
+import comity.training.loop  # noqa: F401
 from comity.cli.main import main
 
 

@@ -29,14 +29,16 @@ def recipe(config: Any = None, env: Any = None) -> Recipe:
     return from_objects(env or signals.Signals(), config or learner.Config())
 
 
-def trained(out: Path, *recipes: Recipe, listen: Any = None, initialise: Path | None = None, **settings: Any):
+def trained(
+    out: Path, one: Recipe | None = None, listen: Any = silent, initialise: Path | None = None, **settings: Any
+) -> RunDirectory:
     """A run of the tiny game, in this process."""
     training = Training(**{**SMALL, **settings})
-    return train(*(recipes or (recipe(),)), training, out, initialise, listen or silent)
+    return train(one or recipe(), training, out, initialise, listen)
 
 
-def resumed(run: RunDirectory, *recipes: Recipe, listen: Any = None, **settings: Any) -> RunDirectory:
-    return resume(run, listen=listen or silent, recipe=recipes[0] if recipes else recipe(), **settings)
+def resumed(run: RunDirectory, one: Recipe | None = None, listen: Any = silent, **settings: Any) -> RunDirectory:
+    return resume(run, listen=listen, recipe=one or recipe(), **settings)
 
 
 def run_in(out: Path) -> RunDirectory:

@@ -72,7 +72,7 @@ def test_no_pickle_and_plain_names(saved):
         arrays = {name: data[name] for name in data.files if name != checkpoint.MANIFEST}
     assert {"params.weight", "params.half", "key.many", "count"} <= arrays.keys()
     assert all(x.dtype.kind in "fiub" for x in arrays.values())
-    with pytest.raises(ValueError, match="[Oo]bject arrays"):
+    with pytest.raises(ValueError, match=r"[Oo]bject arrays"):
         checkpoint.save(saved, {"thing": np.array([object()])}, {})
     assert_same(checkpoint.load(saved, shapes(state()))[0], state())  # the refused one left it alone
 
@@ -153,20 +153,20 @@ def npz(**arrays: np.ndarray) -> bytes:
 def test_damage_is_found(saved):
     """Cut anywhere, or with one bit turned: refused in one line, or (in zip's own dates and flags) of no effect."""
     original, like = saved.read_bytes(), shapes(state())
-    refused = 0
+    refused = passed = 0
     for what, data in damaged(original):
         saved.write_bytes(data)
         try:
             tree, about = checkpoint.load(saved, like)
         except CorruptCheckpoint as error:
-            refused += 1
-            assert str(saved) in str(error), what
-            assert "\n" not in str(error), what
+            refused += str(saved) in str(error) and "\n" not in str(error)
         else:
             assert what.startswith("bit"), what
             assert_same(tree, state())
             assert about["iteration"] == 10, what
-    assert refused > 200
+            passed += 1
+    assert refused > 300
+    assert refused + passed == 346
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -214,6 +214,6 @@ def test_a_full_disk_in_earnest(saved, monkeypatch):
     monkeypatch.setattr(
         "builtins.open", lambda file, mode="r", **k: real("/dev/full" if mode == "wb" else file, mode, **k)
     )
-    with pytest.raises(OSError, match="cannot write .* \\(No space left on device\\)"):
+    with pytest.raises(OSError, match=r"cannot write .* \(No space left on device\)"):
         checkpoint.save(saved, state(1), {})
     assert_same(checkpoint.load(saved, shapes(state()))[0], state())

@@ -206,8 +206,8 @@ def test_two_processes_on_one_run(copy):
         with pytest.raises(InUse, match="is being trained by another process: wait for it, or stop it"):
             resumed(copy, iterations=20)
         assert copy.config() == before
-        code = "import sys; from comity.cli.main import main; sys.exit(main(['resume', sys.argv[1], '--iterations', '+5']))"
-        second = subprocess.run([sys.executable, "-c", code, str(copy.path)], capture_output=True, text=True)
+        command = [sys.executable, "-m", "comity", "resume", str(copy.path), "--iterations", "+5"]
+        second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode == 1
     assert (
         second.stderr.strip().splitlines()[-1].endswith("is being trained by another process: wait for it, or stop it")
@@ -296,7 +296,7 @@ def test_a_seed_that_is_not_finite(tmp_path):
 
 
 def test_all_seeds_are_not_finite(tmp_path):
-    with pytest.raises(NotFinite, match="of seed 0, .* of seed 1; .* no other seed is left"):
+    with pytest.raises(NotFinite, match=r"of seed 0, .* of seed 1; .* no other seed is left"):
         trained(tmp_path, recipe(env=signals.Signals(nan_chance=1.0)))
     assert run_in(tmp_path).manifest()["iterations_done"] == 2
 

@@ -38,8 +38,7 @@ class Lives:
 def lives(tmp_path_factory):
     lives = Lives(tmp_path_factory.mktemp("lives"))
     yield lives
-    lives.process.stdin.close()
-    lives.process.wait()
+    lives.process.communicate()
 
 
 @pytest.fixture(scope="module")

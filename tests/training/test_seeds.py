@@ -1,6 +1,7 @@
 """Same seed, same bits, however seeds and iterations are cut into pieces; learning rates share one program."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +13,9 @@ from comity.training.programs import programs
 from tiny import learner, signals
 from tiny.runs import arrays, assert_same_arrays, assert_same_run, of_seed, recipe, resumed, trained
 
-ALL = dict(evaluations=0)  # evaluated at iteration 0 and the last only, so the grid does not depend on the chunk
+ALL: dict[str, Any] = dict(
+    evaluations=0
+)  # evaluated at iteration 0 and the last only, so the grid does not depend on the chunk
 
 
 @pytest.fixture(scope="module")

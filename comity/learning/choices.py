@@ -3,18 +3,23 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from comity.types import Key
 
 LARGE = 1e9  # finite, so that entropies and unused maxima stay finite; exp(-LARGE) is exactly 0
 
 
-def masked(logits: Array, available: Array) -> Array:
+Logits = Float[Array, "*axes A"]
+PerChoice = Float[Array, "*axes"]
+
+
+def masked(logits: Logits, available: Bool[Array, "*axes A"]) -> Logits:
     """Logits [..., A] with those of unavailable actions at -1e9: probability and gradient exactly 0."""
     return jnp.where(available, logits, -LARGE)
 
 
-def sample(key: Key, logits: Array) -> Array:
+def sample(key: Key, logits: Logits) -> Int[Array, "*axes"]:
     """Actions [...] int32 drawn from softmax(logits [..., A]), with one uniform number each, by inversion.
 
     The default Gumbel draw takes A numbers for each action. An action of probability 0 is never drawn: its step of the
@@ -28,13 +33,13 @@ def sample(key: Key, logits: Array) -> Array:
     return (cumulative <= uniform).sum(-1, dtype=jnp.int32)
 
 
-def log_prob(logits: Array, action: Array) -> Array:
+def log_prob(logits: Logits, action: Int[Array, "*axes"]) -> PerChoice:
     """log softmax(logits [..., A]) of action [...]."""
     chosen = jnp.where(jnp.arange(logits.shape[-1]) == action[..., None], logits, 0.0).sum(-1)  # a gather, vectorised
     return chosen - jax.nn.logsumexp(logits, axis=-1)
 
 
-def entropy(logits: Array) -> Array:
+def entropy(logits: Logits) -> PerChoice:
     """Entropy [...] of softmax(logits [..., A]), nats; unavailable actions add exactly 0."""
     log_probs = jax.nn.log_softmax(logits)
     return -(jnp.exp(log_probs) * log_probs).sum(-1)

@@ -2,9 +2,15 @@
 
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Bool, Float
 
 
-def discounted_returns(reward: Array, ended: Array, gamma: float | Array, last: Array | float = 0.0) -> Array:
+def discounted_returns(
+    reward: Float[Array, "T B *rest"],
+    ended: Bool[Array, "T B"],
+    gamma: float | Float[Array, ""],
+    last: float | Float[Array, "B *rest"] = 0.0,
+) -> Float[Array, "T B *rest"]:
     """G_t = r_t + gamma * G_{t+1}, with G_{t+1} = 0 after the end of an episode (Sutton & Barto 2018, eq. 3.9).
 
     reward [T, B, ..., N], ended [T, B]; last [B, ..., N]: the value after the last step, where the episode goes on.
@@ -21,7 +27,7 @@ def discounted_returns(reward: Array, ended: Array, gamma: float | Array, last: 
     return lax.scan(step, start, (reward, ended), reverse=True)[1]
 
 
-def mean_valid(x: Array, valid: Array) -> Array:
+def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B"]) -> Float[Array, "*rest"]:
     """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]. What stands in padding is not read."""
     chosen = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
     # A select, not a product: 0 x infinity is not a number.

@@ -73,7 +73,7 @@ def test_entropy_and_its_gradient_stay_finite_under_masks(available):
 def test_samples_have_the_right_frequencies_and_are_never_masked():
     draws = 40_000
     available = jnp.array([[True] * 4, [True, False, True, False], [False, False, False, True]])
-    logits = jnp.broadcast_to(masked(LOGITS, available), (draws, 3, 4))
+    logits = jnp.broadcast_to(masked(jnp.broadcast_to(LOGITS, (3, 4)), available), (draws, 3, 4))
     actions = jax.jit(sample)(jax.random.key(0), logits)
     assert actions.dtype == jnp.int32
     for row, mask in enumerate(np.asarray(available)):
@@ -87,7 +87,7 @@ def test_steps_of_impossible_actions_have_no_width(monkeypatch):
     """At every edge of the distribution function itself, where rounding would show."""
     random = np.random.default_rng(0)
     available = (random.random((2000, 17)) < 0.5) | (np.arange(17) == 3)
-    logits = masked(jnp.float32(2 * random.normal(size=(2000, 17))), available)
+    logits = masked(jnp.float32(2 * random.normal(size=(2000, 17))), jnp.asarray(available))
     possible = jax.nn.softmax(logits) > 0
     edges = np.cumsum(jax.nn.softmax(logits), -1).T  # [17, 2000], summed in one of many possible orders
     for at in (0 * edges, edges, np.nextafter(edges, 0), np.nextafter(edges, 2)):

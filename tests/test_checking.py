@@ -497,7 +497,8 @@ def test_action_that_is_not_available():
 def test_action_that_reads_the_state():
     def peeks(key, state, memory, observation, explore=True):
         choice = observation.state[..., None, :3].argmax(-1, keepdims=True) == jnp.arange(3)
-        return masked(choice * 1.0, observation.available).argmax(-1), memory, {}
+        logits = jnp.broadcast_to(choice * 1.0, observation.available.shape)
+        return masked(logits, observation.available).argmax(-1), memory, {}
 
     problems = problems_of(changed(act=peeks))
     assert "act reads observation.state: an action may depend on view and available alone" in problems
@@ -506,8 +507,8 @@ def test_action_that_reads_the_state():
 def test_action_that_depends_on_other_games():
     def mixes(key, state, memory, observation, explore=True):
         games = observation.view.reshape(-1, 2, 4).sum((0, 1))[3]
-        logits = masked(jnp.arange(3.0) * jnp.sign(games - 0.001), observation.available)
-        return logits.argmax(-1), memory, {}
+        logits = jnp.broadcast_to(jnp.arange(3.0) * jnp.sign(games - 0.001), observation.available.shape)
+        return masked(logits, observation.available).argmax(-1), memory, {}
 
     problem = only_problem_of(changed(act=mixes))
     assert problem == "act chooses otherwise for a game among others than for the same game alone"

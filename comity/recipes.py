@@ -81,7 +81,7 @@ def find_algorithm(name: str) -> Source:
     """A shipped algorithm, `file.py` or `package.module` with `make(config, env)`. Raises ValueError."""
     module, own = _find(name, ALGORITHMS, "algorithm")
     if not hasattr(module, "make"):
-        raise ValueError(f"algorithm {name}: {module.__name__} has no make(config, env): write one, as in `comity new`")
+        raise ValueError(f"algorithm {name}: {module.__name__} has no make(config, env): docs/your_own.md shows one")
     version = _content_hash(own) if own else str(getattr(module, "VERSION", 1))
     return Source(name, module, version, getattr(module, "PRESETS", {}), own)
 

@@ -8,6 +8,7 @@ and V its own critic of the present observation. docs/algorithms/pg.md derives i
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -16,7 +17,16 @@ import optax
 from jax import Array, lax
 
 from comity.compatibility import require_discrete
-from comity.learning import discounted_returns, entropy, log_prob, masked, mean_valid, per_agent_optimizer, sample
+from comity.learning import (
+    discounted_returns,
+    entropy,
+    log_prob,
+    masked,
+    mean_valid,
+    per_agent_optimizer,
+    sample,
+    take_step,
+)
 from comity.networks import MLP, Activation, RecurrentNet, per_agent, shared, stacked
 from comity.settings import AT_LEAST_ONE, FRACTION, POSITIVE, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
@@ -123,10 +133,9 @@ def fit_critic(evaluate, optimizer, critic, opt_state, views, returns, valid, gr
             return critic_loss(values, target, present).sum(), values
 
         grads, values = jax.grad(loss, has_aux=True)(critic)
-        updates, opt_state = optimizer.update(grads, opt_state)
+        after = take_step(optimizer, critic, opt_state, grads)
         # When every game has ended there is nothing to learn from, and RMSprop's average stays as it is.
-        keep = lambda new, old: jnp.where(present.any(), new, old)  # noqa: E731
-        return jax.tree.map(keep, (optax.apply_updates(critic, updates), opt_state), carry), values
+        return jax.tree.map(lambda new, old: jnp.where(present.any(), new, old), after, carry), values
 
     grouped = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), (views, returns, valid))
     (critic, opt_state), values = lax.scan(step, (critic, opt_state), grouped, reverse=True)
@@ -146,12 +155,10 @@ def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "pg")
     agents, hidden = env.num_agents, config.hidden
     present = env.view_size - (getattr(env, "history_size", 0) if config.critic_reads == "present" else 0)
-    rmsprop = dict(decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
-    actor_optimizer = optax.rmsprop(config.learning_rate, **rmsprop)
+    rmsprop = partial(optax.rmsprop, decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
+    actor_optimizer = rmsprop(config.learning_rate)
     critic_optimizer = per_agent_optimizer(
-        optax.chain(
-            optax.clip_by_global_norm(config.critic_clip), optax.rmsprop(config.critic_learning_rate, **rmsprop)
-        )
+        optax.chain(optax.clip_by_global_norm(config.critic_clip), rmsprop(config.critic_learning_rate))
     )
     separate = config.actors == "separate"
     over_actors = per_agent if separate else shared
@@ -174,7 +181,7 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
-        actor = stacked(new_actor, key_actor, agents) if separate else new_actor(key_actor)
+        actor: PyTree = stacked(new_actor, key_actor, agents) if separate else new_actor(key_actor)
         critic = stacked(new_critic, key_critic, agents)
         first = critic if config.last_value == "released" else None
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
@@ -219,7 +226,7 @@ def make(config: Config, env: Environment) -> Algorithm:
 
         policy, grad_logits = jax.value_and_grad(loss)(logits)
         (grads,) = pull_back(grad_logits)
-        updates, actor_opt_state = actor_optimizer.update(grads, state.actor_opt_state)
+        actor, actor_opt_state = take_step(actor_optimizer, state.actor, state.actor_opt_state, grads)
         metrics = {
             "policy_loss": policy,
             "critic_loss": critic_loss(values, returns, steps.valid).mean(),
@@ -227,7 +234,6 @@ def make(config: Config, env: Environment) -> Algorithm:
             "gradient_norm": optax.tree.norm(grads),
         }
         time = state.time + len(view)
-        actor = optax.apply_updates(state.actor, updates)
         return State(actor, critic, state.first_critic, actor_opt_state, critic_opt_state, time), metrics
 
     return Algorithm(init, act, update, memory=jnp.zeros((agents, hidden)), whole_episodes=True)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from comity.learning import masked, sample
-from comity.types import Algorithm, Environment, Key, Observation, Transition
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,16 @@ def make(config: Config, env: Environment) -> Algorithm:
     def init(key: Key):
         return ()
 
-    def act(key: Key, state, memory, observation: Observation, explore: bool = True):
+    def act(key: Key, state, memory, observation: Observation, explore: bool = True) -> tuple[PyTree, PyTree, dict]:
         """Greedy or not, play is uniform: every action is as good as another."""
+        available = observation.available
         if env.continuous:
-            action = jax.random.uniform(key, observation.available.shape, minval=-1.0, maxval=1.0)
-            return jnp.where(observation.available, action, 0.0), memory, {}
-        heads = observation.available if isinstance(observation.available, tuple) else (observation.available,)
-        logits = tuple(masked(jnp.zeros(available.shape), available) for available in heads)
-        actions = tuple(sample(k, l) for k, l in zip(jax.random.split(key, len(heads)), logits, strict=True))
-        if isinstance(observation.available, tuple):
-            return actions, memory, {"probabilities": tuple(jax.nn.softmax(l) for l in logits)}
-        return actions[0], memory, {"probabilities": jax.nn.softmax(logits[0])}
+            action = jax.random.uniform(key, available.shape, minval=-1.0, maxval=1.0)
+            return jnp.where(available, action, 0.0), memory, {}
+        logits = jax.tree.map(lambda mask: masked(jnp.zeros(mask.shape), mask), available)  # per head, if several
+        leaves, heads = jax.tree.flatten(logits)
+        actions = [sample(k, l) for k, l in zip(jax.random.split(key, len(leaves)), leaves, strict=True)]
+        return jax.tree.unflatten(heads, actions), memory, {"probabilities": jax.tree.map(jax.nn.softmax, logits)}
 
     def update(key: Key, state, steps: Transition):
         return state, {}

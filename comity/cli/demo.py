@@ -50,8 +50,8 @@ def _train(console: Any, out: Path, name: str, observe: str, seeds: int, seconds
     from comity.training.run import Run
     from comity.training.settings import Training
 
-    settings = algorithm(name, **(FASTER if name == "pg" else {}))
-    recipe = from_objects(make("manitokan", observe=observe), settings)
+    settings: dict[str, Any] = FASTER if name == "pg" else {}
+    recipe = from_objects(make("manitokan", observe=observe), algorithm(name, **settings))
     training = Training(seeds=seeds, iterations=iterations, minutes=max(seconds, 10.0) / 60, evaluations=100)
     narrator = Narrator(console)
     try:

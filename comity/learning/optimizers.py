@@ -1,7 +1,19 @@
-"""Optimizers, of optax, for parameters stacked on an agent axis."""
+"""Optimizers, of optax: one step, and parameters stacked on an agent axis."""
+
+from typing import Any, TypeVar
 
 import jax
 import optax
+
+from comity.types import PyTree
+
+T = TypeVar("T")
+
+
+def take_step(optimizer: optax.GradientTransformation, params: T, opt_state: PyTree, grads: Any) -> tuple[T, PyTree]:
+    """(params, opt_state) after one step down `grads`."""
+    updates, opt_state = optimizer.update(grads, opt_state, params)  # pyright: ignore[reportArgumentType]
+    return optax.apply_updates(params, updates), opt_state  # pyright: ignore
 
 
 def per_agent_optimizer(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:

@@ -173,7 +173,7 @@ def record(
     optional `env.draw(state)`, `env.draw_view(view)` give."""
     from comity.report.recording import Recording
 
-    watched = _Watched(env)
+    watched: Any = _Watched(env)
     key_start, key = jax.random.split(key)
 
     @jax.jit

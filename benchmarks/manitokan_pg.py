@@ -183,9 +183,8 @@ def main() -> None:
     print(f"  CPU ms per update        {one['update_ms']:8.1f}   (spread {100 * one['spread']:.0f}%)")
     print(f"    of which play          {one['play_ms']:8.1f}")
     print(f"  env steps per CPU second {one['env_steps_per_second']:8,.0f}")
-    print(
-        f"  floor, ms                {one['floor_ms']:8.1f}   {one['gflop']:.2f} GFLOP at {one['matmul_gflops']:.0f} GFLOP/s"
-    )
+    work = f"{one['gflop']:.2f} GFLOP at {one['matmul_gflops']:.0f} GFLOP/s"
+    print(f"  floor, ms                {one['floor_ms']:8.1f}   {work}")
     print(f"  ratio to the floor       {one['ratio']:8.2f}")
     print(f"  set-up and compile, s    {one['compile_s']:8.1f}")
     if len(os.sched_getaffinity(0)) < 2:

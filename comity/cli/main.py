@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("comity: stopped at once; what was saved before is whole", file=sys.stderr)
-        return 130
+        print("comity: stopped at once; what was saved before is whole", file=sys.stderr, flush=True)
+        os._exit(130)  # a thread that compiles or plays cannot be asked to stop, and Python would wait for it
     except Exception as error:
         if os.environ.get("COMITY_TRACEBACK"):
             raise

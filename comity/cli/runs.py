@@ -20,8 +20,9 @@ def one_run(text: str, root: str = "runs") -> Path:
 
 def manifest_of(text: str) -> dict[str, Any]:
     """What the run's manifest says, or {} where there is none."""
+    path = one_run(text)
     try:
-        return json.loads((one_run(text) / "manifest.json").read_text(encoding="utf-8"))
+        return json.loads((path / "manifest.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
 

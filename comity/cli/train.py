@@ -139,7 +139,7 @@ def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
     ]
     flagged = dataclasses.make_dataclass("Settings", types, frozen=True)
     flagged.__doc__ = "\n".join([f"--{name}: {line}." for name, line in OWN.items()])
-    words, captured = [*arguments], io.StringIO()
+    words, captured = _switches(arguments, known), io.StringIO()
     if "--help" in words or "-h" in words:
         tyro.cli(flagged, prog=program, args=words)
     wide = os.environ.get("COLUMNS")
@@ -154,14 +154,41 @@ def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
     return {name: getattr(result, name) for name in parts}
 
 
+def _switches(arguments: list[str], known: dict[str, Any]) -> list[str]:
+    """`--task.x true` and `--task.x=true` as --task.x, false as --task.no-x: so that NAME=VALUE sets switches too."""
+    words, rest = [], list(arguments)
+    while rest:
+        flag, equals, value = rest.pop(0).partition("=")
+        field = known.get(flag.replace("_", "-"))
+        if field and field.type in (bool, "bool"):
+            value = value if equals else rest[0] if rest else ""
+            if value.lower() in ("true", "false"):
+                del rest[: 0 if equals else 1]
+                prefix, dot, name = flag.removeprefix("--").rpartition(".")
+                words.append(f"--{prefix}{dot}{'' if value.lower() == 'true' else 'no-'}{name}")
+                continue
+            value = value if equals else ""
+        words.append(flag + equals + value)
+    return words
+
+
+COMPLAINTS = (  # what tyro says, and how we put it
+    (r"Error parsing (?:task|algorithm|training): (.*)", r"\1"),
+    (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 \2 is not a whole number: give one"),
+    (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 \2 is not a number: give one"),
+    (r"Error parsing (\S+): no type matching (.*) could be instantiated from \[(.*)\]\.", r"\1 \3 is not \2: give one"),
+    (r"Missing value for argument '(\S+)'.*", r"\1 needs a value"),
+    (r"Unrecognized options: (.*)", r"\1: settings are --NAME VALUE or NAME=VALUE"),
+)
+
+
 def _first_complaint(text: str, program: str) -> str:
-    lines = [line.strip("│╭╮╰╯─|+- \t") for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.endswith("error")]
-    complaint = (
-        re.sub(r"^Error parsing (task|algorithm|training): ", "", lines[0]) if lines else "cannot read the flags"
-    )
-    if complaint == "Invalid choice" or not complaint:
-        complaint = " ".join(lines[:2])
+    """The line of tyro's message that says what is wrong: the first below its title."""
+    lines = [line.strip("│╭╮╰╯─ \t") for line in text.splitlines()]
+    lines = [line for line in lines if any(c.isalnum() for c in line)][1:2] or ["cannot read the flags"]
+    complaint = lines[0]
+    for pattern, ours in COMPLAINTS:
+        complaint = re.sub(f"^{pattern}$", ours, complaint)
     return f"{complaint}; `{program} --help` lists all"
 
 

@@ -133,7 +133,7 @@ class _Session:
         self.iteration, self.env_steps, self.wall_before = 0, dict.fromkeys(self.names, 0), 0.0
         self.evaluation_seconds = 0.0  # of one batch of episodes
         self.best: dict[int, float] = {}  # seed: highest score of a periodic evaluation
-        self.stop = threading.Event()
+        self.stop, self.begun = threading.Event(), False  # begun: there is something to save
 
     # ------------------------------------------------------------------ the run, from top to bottom
 
@@ -156,7 +156,8 @@ class _Session:
                 if not (interrupted or self._complete()):
                     self._finals()
             except BaseException as error:
-                self._save_manifest("failed", quietly=True)
+                status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                self._save_manifest(status, quietly=True)
                 if isinstance(error, OSError):
                     raise OSError(
                         f"{error}; all that was saved before is whole: make room, then go on with: "
@@ -203,8 +204,11 @@ class _Session:
             lower(self.programs.chunk, (self.floats, self.keys, i, i, carry), (False, True, False, False, True), (4,)),
             lower(self.programs.evaluate, (self.floats, self.keys, self._states(carry)), (False, True, True)),
         ]
-        with ThreadPoolExecutor(visible_cores()) as pool:  # XLA compiles outside Python's lock
+        pool = ThreadPoolExecutor(visible_cores())
+        try:  # XLA compiles outside Python's lock
             self.init, self.chunk, self.evaluate = pool.map(lambda program: program.compile(), lowered)
+        finally:
+            pool.shutdown(wait=False)  # so that Ctrl-C need not wait
         self.compile_seconds = time.monotonic() - began
         self.listen("compiled", {"seconds": self.compile_seconds})
 
@@ -225,6 +229,7 @@ class _Session:
         if not self.saved:
             self._evaluate()
             self._checkpoint()
+        self.begun = True
 
     def _saved(self) -> tuple[Any, dict[str, Any]] | None:
         """(tree, about) of the newest whole checkpoint; None if there is none yet. Raises CorruptCheckpoint."""
@@ -443,10 +448,11 @@ class _Session:
 
     @contextlib.contextmanager
     def _interruptible(self):
-        """The first Ctrl-C (or SIGTERM) lets the chunk under way finish and saves; the second stops at once."""
+        """The first Ctrl-C (or SIGTERM) lets the chunk under way finish and saves; the second stops at once, and so
+        does the first while there is nothing to save yet."""
 
         def ask(number, frame):
-            if self.stop.is_set():
+            if self.stop.is_set() or not self.begun:
                 raise KeyboardInterrupt
             self.stop.set()
             self.listen("note", {"text": "stopping after this chunk and saving; Ctrl-C again stops at once"})

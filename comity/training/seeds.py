@@ -59,7 +59,7 @@ class Seeds:
         return tuple(map(list, zip(*results, strict=True))) if type(results[0]) is tuple else results
 
     def close(self) -> None:
-        self._pool.shutdown()
+        self._pool.shutdown(wait=False)  # nothing is under way, unless Ctrl-C came twice, which must not wait
 
 
 def visible_cores() -> int:

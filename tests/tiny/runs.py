@@ -43,7 +43,7 @@ def resumed(run: RunDirectory, one: Recipe | None = None, listen: Any = silent, 
 
 def run_in(out: Path) -> RunDirectory:
     """The one run under `out`."""
-    (config,) = out.glob("*/*/*/config.yaml")
+    (config,) = out.rglob("config.yaml")
     return RunDirectory(config.parent)
 
 

@@ -24,7 +24,7 @@ from comity.recipes import Recipe, from_config
 from comity.settings import floats
 from comity.training import checkpoint, evaluation
 from comity.training.directory import RunDirectory
-from comity.training.machine import fingerprint, git_state, versions
+from comity.training.machine import fingerprint, git_state, hardware, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, programs
 from comity.training.programs import finite as all_finite
 from comity.training.seeds import Seeds, visible_cores
@@ -474,6 +474,7 @@ def _manifest(recipe: Recipe, training: Training, command: str) -> dict[str, Any
         "began": datetime.datetime.now().isoformat(timespec="seconds"),
         "git": git_state(),
         "versions": versions(),
+        "hardware": hardware(),
         "bits": fingerprint(training.mode),  # what float bits depend on
         "step_unit": "joint actions",
         "task": f"{recipe.task.name}@{recipe.task.version}",

@@ -30,6 +30,18 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def hardware() -> dict[str, Any]:
+    """Processor, cores and memory of this machine, and the devices jax uses."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    devices = sorted({device.device_kind for device in jax.devices()})
+    return {
+        "processor": processor(),
+        "cores": visible_cores(),
+        "memory_gib": round(memory / 2**30, 1),
+        "devices": devices,
+    }
+
+
 def fingerprint(mode: str) -> dict[str, Any]:
     """What float bits depend on. On a CPU, equal fingerprints give equal bits."""
     device = jax.devices()[0]

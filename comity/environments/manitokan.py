@@ -105,7 +105,7 @@ class Manitokan:
     clock_terminates: bool = True  # the time limit is a true end, of value 0, as in all the paper's algorithms
 
     num_actions, continuous, headline = 6, False, "success"
-    action_names = ("left", "right", "forward", "pickup", "drop", "toggle")
+    action_names = ("turn left", "turn right", "forward", "pick up", "drop", "toggle")
     event_names = ("pickups", "drops", "doors_opened", "success")  # what of `info` a film tells
 
     def __post_init__(self) -> None:

@@ -63,7 +63,8 @@ def test_a_run_directory_holds_what_it_should(whole):
     assert config["training"] | SMALL == config["training"]
     manifest = whole.manifest()
     assert manifest["status"] == "finished"
-    assert {"command", "git", "versions", "hardware", "bits", "compile_seconds", "wall_seconds", "env_steps"} <= manifest.keys()
+    names = {"command", "git", "versions", "hardware", "bits", "compile_seconds", "wall_seconds", "env_steps"}
+    assert names <= manifest.keys()
     assert manifest["bits"]["pool"] >= 1
 
 

@@ -16,8 +16,8 @@ def test_demo_ends_in_curves_film_and_table(tmp_path, monkeypatch, capsys):
     assert len(list(folder.glob("runs/manitokan/random/*/manifest.json"))) == 1
     table = (folder / "table.md").read_text(encoding="utf-8")
     assert all(name in table for name in ("PG |", "PG with action history", "random"))
-    with Image.open(folder / "film.gif") as film:
-        assert film.n_frames > 10
+    with Image.open(folder / "film.gif") as film:  # several pictures
+        assert getattr(film, "n_frames", 1) > 10
     page = (folder / "film.html").read_text(encoding="utf-8")
     assert "chosen: success" in page
     assert "episode 0 of 32, not chosen" in page

@@ -140,10 +140,12 @@ def crossplay_sheets(results: Results, metric: str) -> list[Sheet]:
     notes = ("row: the team of agent 0; column: the team of all others; the diagonal: a team with itself",)
     sheets = [Sheet(title, ("agent 0 / others", *results.labels), tuple(rows), notes, tuple(numbers))]
     summary = []
-    size = len(results.labels)
+    trained = [i for i, label in enumerate(results.labels) if not label.startswith("scripted:")]
+    scripted = [i for i in range(len(results.labels)) if i not in trained]
     pairs = {
-        "itself": [(i, i) for i in range(size)],
-        "strangers": [(i, j) for i in range(size) for j in range(size) if i != j],
+        "itself": [(i, i) for i in trained],
+        "strangers": [(i, j) for i in trained for j in trained if i != j],
+        "scripted partners": [pair for i in trained for j in scripted for pair in ((i, j), (j, i))],
     }
     for who, chosen in pairs.items():
         if chosen:
@@ -151,9 +153,9 @@ def crossplay_sheets(results: Results, metric: str) -> list[Sheet]:
             means = [float(np.mean([w[k] for w in welfare])) for k in range(3)]
             value = float(np.mean([matrix[pair] for pair in chosen]))
             summary.append((who, str(len(chosen)), show(value), *(f"{x:.3g}" for x in means)))
-    columns = ("with", "pairings", f"{metric}{unit}", "welfare: sum", "worst off", "equality")
+    columns = ("team with", "pairings", f"{metric}{unit}", "welfare: sum", "worst off", "equality")
     about = "welfare of returns per episode: sum over agents; the agent worse off on average; 1 - Gini of mean returns"
-    return [*sheets, Sheet("with itself and with strangers", columns, tuple(summary), (about,))]
+    return [*sheets, Sheet("trained teams with themselves and with others", columns, tuple(summary), (about,))]
 
 
 def _welfare(returns: np.ndarray) -> tuple[float, float, float]:

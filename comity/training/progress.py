@@ -88,9 +88,8 @@ class Narrator:
     def _done(self, facts: dict[str, Any]) -> None:
         self.close()
         if facts["status"] == "finished":
-            self.say(
-                f"  finished: {facts['iteration']:,} iteration{'s' * (facts['iteration'] != 1)} in {_duration(self.elapsed)}"
-            )
+            done = facts["iteration"]
+            self.say(f"  finished: {done:,} iteration{'s' * (done != 1)} in {_duration(self.elapsed)}")
 
     def close(self) -> None:
         if self.live is not None:

@@ -1,0 +1,53 @@
+"""The arrows of ARCHITECTURE.md: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import comity
+
+ROOT = Path(comity.__file__).parent
+BASE = {"types", "settings", "names"}
+MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
+    "types": set(),
+    "settings": set(),
+    "rollout": {"types"},
+    "learning": {"types"},
+    "networks": {"types"},
+    "drawing": set(),
+    "environments": {"types", "settings", "drawing"},
+    "algorithms": {*BASE, "rollout", "learning", "networks", "compatibility"},
+    "report": {"types", "settings"},
+    "recipes": {*BASE, "algorithms", "environments"},
+    "training": {*BASE, "rollout", "report", "recipes", "checking"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Parts of comity that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{name.name}" for name in node.names} if node.module == "comity" else {node.module}
+    return {name.split(".")[1] for name in found if name.startswith("comity.")}
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_arrows(part):
+    files = [ROOT / f"{part}.py"] if (ROOT / f"{part}.py").exists() else sorted((ROOT / part).rglob("*.py"))
+    assert files
+    for file in files:
+        wrong = imports(file) - MAY_IMPORT[part] - {part}
+        assert not wrong, f"{file.relative_to(ROOT)} imports {', '.join(sorted(wrong))}"
+
+
+def test_the_loop_names_no_algorithm():
+    from comity.algorithms import ALGORITHMS
+
+    for file in (ROOT / "training").glob("*.py"):
+        words = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
+        named = words & set(ALGORITHMS)
+        assert named <= ({"random"} if file.name == "crossplay.py" else set()), f"{file.name} names {named}"

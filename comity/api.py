@@ -1,6 +1,7 @@
 """What the command line does, from Python."""
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,8 @@ def train(
         raise ValueError(f"train has no setting {name}{did_you_mean(name, known)}")
     recipe = from_objects(env, algorithm)
     start = locate(initialise) if initialise else None
-    narrator = Narrator() if progress else (lambda event, facts: None)
-    try:
-        directory = train_run(recipe, Training(**training), out, start, narrator, "comity.train")
-    finally:
-        if progress:
-            narrator.close()  # pyright: ignore[reportAttributeAccessIssue]
+    with Narrator() if progress else nullcontext(_silent) as listen:
+        directory = train_run(recipe, Training(**training), out, start, listen, "comity.train")
     return Run(directory, recipe=recipe)
 
 
@@ -65,10 +62,10 @@ def resume(run: Run | Path | str, iterations: int | None = None, progress: bool 
     """Goes on from the newest checkpoint, to `iterations` in all."""
     recipe = run.recipe if isinstance(run, Run) else None
     directory = RunDirectory(run.path if isinstance(run, Run) else locate(run))
-    narrator = Narrator() if progress else (lambda event, facts: None)
-    try:
-        resume_run(directory, iterations, None, narrator, recipe)
-    finally:
-        if progress:
-            narrator.close()  # pyright: ignore[reportAttributeAccessIssue]
+    with Narrator() if progress else nullcontext(_silent) as listen:
+        resume_run(directory, iterations, None, listen, recipe)
     return Run(directory, recipe=recipe)
+
+
+def _silent(event: str, facts: dict[str, Any]) -> None:
+    pass

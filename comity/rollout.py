@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from comity.axes import aligned
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
@@ -145,12 +146,8 @@ def _reset(env: Environment, keys: Key, episode: Array):
 
 def _select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
     """`yes` where condition [B], else `no`; typed keys included."""
-    return jax.tree.map(lambda a, b: jnp.where(_align(condition, a), a, b), yes, no)
+    return jax.tree.map(lambda a, b: jnp.where(aligned(condition, a), a, b), yes, no)
 
 
 def _zero(condition: Array, x: Array) -> Array:
-    return jnp.where(_align(condition, x), jnp.zeros_like(x), x)
-
-
-def _align(condition: Array, x: Array) -> Array:
-    return condition.reshape(condition.shape + (1,) * (x.ndim - condition.ndim))
+    return jnp.where(aligned(condition, x), jnp.zeros_like(x), x)

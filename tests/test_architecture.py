@@ -11,16 +11,17 @@ ROOT = Path(comity.__file__).parent
 BASE = {"types", "settings", "names"}
 MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "types": set(),
+    "axes": set(),
     "settings": set(),
-    "rollout": {"types"},
-    "learning": {"types"},
-    "networks": {"types"},
+    "rollout": {"types", "axes"},
+    "learning": {"types", "axes"},
+    "networks": {"types", "axes"},
     "drawing": set(),
-    "environments": {"types", "settings", "drawing"},
+    "environments": {"types", "axes", "settings", "drawing"},
     "algorithms": {*BASE, "rollout", "learning", "networks", "compatibility"},
     "report": {"types", "settings"},
     "recipes": {*BASE, "algorithms", "environments"},
-    "training": {*BASE, "rollout", "report", "recipes", "checking"},
+    "training": {*BASE, "axes", "rollout", "report", "recipes", "checking"},
 }
 
 

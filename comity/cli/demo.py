@@ -53,11 +53,8 @@ def _train(console: Any, out: Path, name: str, observe: str, seeds: int, seconds
     settings: dict[str, Any] = FASTER if name == "pg" else {}
     recipe = from_objects(make("manitokan", observe=observe), algorithm(name, **settings))
     training = Training(seeds=seeds, iterations=iterations, minutes=max(seconds, 10.0) / 60, evaluations=100)
-    narrator = Narrator(console)
-    try:
+    with Narrator(console) as narrator:
         directory = train(recipe, training, out / "runs", None, narrator, "comity demo")
-    finally:
-        narrator.close()
     return Run(directory)
 
 

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +62,7 @@ def train(arguments: list[str]) -> None:
     recipe = dataclasses.replace(recipe, env=parts["task"], config=parts["algorithm"])
     start = own.get("initialise", config.get("initialise"))
     start, command = one_run(start) if start else None, shlex.join(["comity", "train", *arguments])
-    narrator = Narrator()
-    with _closing(narrator):
+    with Narrator() as narrator:
         try:
             directory = train_run(recipe, parts["training"], own.get("out", "runs"), start, narrator, command)
         except NotFinite as error:
@@ -90,8 +88,7 @@ def resume(arguments: list[str]) -> None:
         if not text.removeprefix("+").isdigit():
             raise Usage(f"--iterations {text!r} is not a whole number: give N for N in all, or +N for N more")
         iterations = int(text) + (planned if text.startswith("+") else 0)
-    narrator = Narrator()
-    with _closing(narrator):
+    with Narrator() as narrator:
         try:
             resume_run(directory, iterations, values.get("minutes"), narrator)
         except NotFinite:
@@ -248,12 +245,3 @@ def _read_config(file: str) -> tuple[dict[str, Any], Path]:
     except (KeyError, TypeError):
         raise ValueError(f"--config {file} has no task and algorithm: give a run's config.yaml") from None
     return config, path.parent
-
-
-@contextlib.contextmanager
-def _closing(narrator: Any):
-    try:
-        yield
-    finally:
-        narrator.close()
-        sys.stderr.flush()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 from jax import Array
 
+from comity.axes import aligned
+
 if TYPE_CHECKING:
     from comity.environments.manitokan import Manitokan
 
@@ -20,9 +22,7 @@ def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array
     """See `Manitokan.summary`."""
     undefined = jnp.nan
     reward = jnp.where(valid[..., None], reward, 0)  # [T, B, N]
-    info = {
-        name: jnp.where(valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim)), x, 0) for name, x in info.items()
-    }
+    info = {name: jnp.where(aligned(valid, x), x, 0) for name, x in info.items()}
     total = {name: x.sum(0) for name, x in info.items()}  # [B] or [B, N]
     opened_before = jnp.cumsum(info["doors_opened"], 0) > info["doors_opened"]  # [T, B, N]
     picked_before = jnp.cumsum(info["pickups"].sum(-1), 0)[..., None] > info["pickups"].sum(-1)[..., None]  # [T, B, 1]

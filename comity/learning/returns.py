@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
+from comity.axes import aligned
+
 
 def discounted_returns(
     reward: Float[Array, "T B *rest"],
@@ -16,7 +18,7 @@ def discounted_returns(
     reward [T, B, ..., N], ended [T, B]; last [B, ..., N]: the value after the last step, where the episode goes on.
     Returns [T, B, ..., N], in reward units.
     """
-    ended = ended.reshape(ended.shape + (1,) * (reward.ndim - ended.ndim))
+    ended = aligned(ended, reward)
 
     def step(following, xs):
         reward, ended = xs
@@ -29,6 +31,6 @@ def discounted_returns(
 
 def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B"]) -> Float[Array, "*rest"]:
     """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]. What stands in padding is not read."""
-    chosen = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
+    chosen = aligned(valid, x)
     # A select, not a product: 0 x infinity is not a number.
     return jnp.where(chosen, x, 0).sum((0, 1)) / jnp.maximum(chosen.sum((0, 1)), 1)

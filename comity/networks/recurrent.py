@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from comity.axes import aligned
 from comity.networks.dense import ACTIVATIONS, Activation, Linear
 from comity.types import Key
 
@@ -43,7 +44,7 @@ class GRU(eqx.Module):
         def step(memory, xs):
             gates, restart = xs
             if restart is not None:
-                memory = jnp.where(restart.reshape(restart.shape + (1,) * (memory.ndim - restart.ndim)), 0.0, memory)
+                memory = jnp.where(aligned(restart, memory), 0.0, memory)
             memory = self.step(gates, memory)
             return memory, memory
 

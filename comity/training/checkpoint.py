@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -76,6 +76,26 @@ def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str
             )
         leaves.append(value)
     return jax.tree.unflatten(jax.tree.structure(like), leaves), manifest["about"]
+
+
+def newest(
+    paths: list[Path],
+    like: PyTree,
+    part: bool = False,
+    skipped: Callable[[CorruptCheckpoint], None] = lambda error: None,
+) -> tuple[PyTree, dict[str, Any]] | None:
+    """What `load` reads from the last whole one of `paths` (oldest first); None without paths.
+
+    skipped: told of each damaged file that a whole one stands before. Raises CorruptCheckpoint if none is whole.
+    """
+    for path in reversed(paths):
+        try:
+            return load(path, like, part)
+        except CorruptCheckpoint as error:
+            if path == paths[0]:
+                raise
+            skipped(error)
+    return None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ from comity import rollout
 from comity.recipes import find_algorithm, settings_of
 from comity.report.tables import Sheet
 from comity.settings import did_you_mean
-from comity.training.episodes import episode_statistics
+from comity.training.episodes import episode_statistics, headline
 from comity.training.evaluation import known_mean
 from comity.training.programs import FRESH
 from comity.training.run import Run
@@ -102,8 +102,8 @@ def cross_play(
                 parts.append(jax.tree.map(np.asarray, programs[kinds](key, row.state, column.state)))
             values[i, j] = jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *parts)
     task = f"{first.recipe.task.name}@{first.recipe.task.version}"
-    headline = getattr(first.env, "headline", "return")
-    return Results(tuple(team.label for team in teams), values, task, headline, episodes, policy)
+    labels = tuple(team.label for team in teams)
+    return Results(labels, values, task, headline(first.env), episodes, policy)
 
 
 def _pairing(env: Environment, row: Algorithm, column: Algorithm, explore: bool):

@@ -4,7 +4,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from comity.axes import aligned
 from comity.types import Environment, PyTree, Transition
+
+
+def headline(env: Environment) -> str:
+    """The statistic that a user looks at first."""
+    return getattr(env, "headline", "return")
 
 
 def episode_statistics(env: Environment, steps: Transition) -> dict[str, Array]:
@@ -31,9 +37,8 @@ def finished_episodes(totals: PyTree, steps: Transition) -> tuple[PyTree, dict[s
     def step(totals, xs):
         amounts, ended = xs
         totals = jax.tree.map(jnp.add, totals, amounts)
-        at = lambda x: ended.reshape(ended.shape + (1,) * (x.ndim - 1))  # noqa: E731
-        done = jax.tree.map(lambda x: jnp.where(at(x), x, jnp.nan), totals)
-        return jax.tree.map(lambda x: jnp.where(at(x), 0.0, x), totals), done
+        done = jax.tree.map(lambda x: jnp.where(aligned(ended, x), x, jnp.nan), totals)
+        return jax.tree.map(lambda x: jnp.where(aligned(ended, x), 0.0, x), totals), done
 
     return jax.lax.scan(step, totals, (_amounts(steps), steps.ended))
 

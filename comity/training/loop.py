@@ -24,6 +24,7 @@ from comity.recipes import Recipe, from_config
 from comity.settings import floats
 from comity.training import checkpoint, evaluation
 from comity.training.directory import RunDirectory
+from comity.training.episodes import headline
 from comity.training.machine import fingerprint, git_state, hardware, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, programs
 from comity.training.programs import finite as all_finite
@@ -196,7 +197,7 @@ class _Session:
 
     def _compile(self) -> None:
         began = time.monotonic()
-        carry = self.seeds.join([self.shape] * self.training.seeds) if self.seeds.mode == "loop" else self._stacked()
+        carry = self.seeds.shapes(self.shape)
         i = np.int32(0)
         lower = self.seeds.lower
         lowered = [
@@ -234,18 +235,17 @@ class _Session:
     def _saved(self) -> tuple[Any, dict[str, Any]] | None:
         """(tree, about) of the newest whole checkpoint; None if there is none yet. Raises CorruptCheckpoint."""
         like = {str(seed): self.shape for seed in self.names}
-        paths = self.directory.saved()[::-1]
-        for path in paths:
-            try:
-                return checkpoint.load(path, like)
-            except checkpoint.CorruptCheckpoint as error:
-                if path == paths[-1]:
-                    raise checkpoint.CorruptCheckpoint(
-                        f"{error}; {self.directory.path} has no other: train it again with "
-                        f"comity train --config {self.directory.path / 'config.yaml'}"
-                    ) from error
-                self.listen("note", {"text": f"{error}; going on from the checkpoint before it"})
-        return None
+
+        def skipped(error: checkpoint.CorruptCheckpoint) -> None:
+            self.listen("note", {"text": f"{error}; going on from the checkpoint before it"})
+
+        try:
+            return checkpoint.newest(self.directory.saved(), like, skipped=skipped)
+        except checkpoint.CorruptCheckpoint as error:
+            raise checkpoint.CorruptCheckpoint(
+                f"{error}; {self.directory.path} has no other: train it again with "
+                f"comity train --config {self.directory.path / 'config.yaml'}"
+            ) from error
 
     def _train(self, began: float) -> None:
         limit = self.training.minutes and 60 * self.training.minutes
@@ -364,7 +364,7 @@ class _Session:
 
     @property
     def headline(self) -> str:
-        return getattr(self.recipe.env, "headline", "return")
+        return headline(self.recipe.env)
 
     def _planned(self) -> bool:
         """Whether this iteration is one of those that are evaluated."""
@@ -376,10 +376,7 @@ class _Session:
         return [(index, seed) for index, seed in enumerate(self.names) if seed not in self.failed]
 
     def _states(self, carry: Any) -> Any:
-        return [c.state for c in carry] if self.seeds.mode == "loop" else carry.state
-
-    def _stacked(self):
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.training.seeds, *x.shape), x.dtype), self.shape)
+        return self.seeds.part(lambda one: one.state, carry)
 
     def _given(self, other: RunDirectory) -> list[Any]:
         """The algorithm's states in another run's last checkpoint, repeated if it has fewer seeds."""

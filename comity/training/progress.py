@@ -25,6 +25,12 @@ class Narrator:
         self.elapsed = 0.0
         self.scores: dict[str, list[float]] = {}
 
+    def __enter__(self) -> "Narrator":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def __call__(self, event: str, facts: dict[str, Any]) -> None:
         getattr(self, f"_{event}")(facts)
 

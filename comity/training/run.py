@@ -19,6 +19,7 @@ from comity.recipes import Recipe, from_config
 from comity.settings import floats
 from comity.training import checkpoint, evaluation
 from comity.training.directory import RunDirectory
+from comity.training.episodes import episode_statistics, headline
 from comity.training.programs import FILM, FRESH, programs
 from comity.training.seeds import Seeds
 from comity.training.settings import Training
@@ -65,19 +66,14 @@ class Run:
             self.iteration = max(about["iteration"] for _, about in pairs)
             self.env_steps = {seed: about["env_steps"] for seed, (_, about) in zip(self.seeds, pairs, strict=True)}
             return
-        for file in reversed(directory.saved()):
-            try:
-                like = {str(seed): {"state": shape} for seed in self.seeds}
-                tree, about = checkpoint.load(file, like, part=True)
-            except checkpoint.CorruptCheckpoint:
-                if file == directory.saved()[0]:
-                    raise
-                continue
-            self.iteration = about["iteration"]
-            self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
-            self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
-            return
-        raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
+        like = {str(seed): {"state": shape} for seed in self.seeds}
+        newest = checkpoint.newest(directory.saved(), like, part=True)
+        if newest is None:
+            raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
+        tree, about = newest
+        self.iteration = about["iteration"]
+        self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
+        self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
 
     def __repr__(self) -> str:
         task, algorithm = self.recipe.task.name, self.recipe.algorithm.name
@@ -115,6 +111,7 @@ class Run:
         keys = seeds.join([jax.random.key(seed) for seed in self.seeds])
         program = seeds.lower(one.evaluate, (values, keys, states), (False, True, True)).compile()
         results = evaluation.evaluate(seeds, program, values, self.seeds, states, FRESH + draw, 0, episodes, batch)
+        seeds.close()
         return [
             evaluation.line(seed, self.iteration, self.env_steps[seed], policy, self.which, result[policy])
             for seed, result in zip(self.seeds, results, strict=True)
@@ -140,14 +137,14 @@ class Run:
 
     def curve(self, metric: str | None = None, policy: str = "sampled") -> tuple[np.ndarray, np.ndarray]:
         """(env steps [P], metric [seeds, P]) at the evaluations of training. metric: None is the headline."""
-        metric = metric or getattr(self.env, "headline", "return")
+        metric = metric or headline(self.env)
         lines = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic" and x["policy"] == policy]
         if lines and metric not in lines[0]["mean"]:
             raise ValueError(f"no metric {metric!r}: there are {', '.join(lines[0]['mean'])}")
         of = [[x for x in lines if x["seed"] == seed] for seed in self.seeds]
         points = min(map(len, of))
         steps = np.array([[x["env_steps"] for x in xs[:points]] for xs in of], float).mean(0)
-        return steps, np.array([[_number(x["mean"][metric]) for x in xs[:points]] for xs in of])
+        return steps, np.array([[x["mean"][metric] for x in xs[:points]] for xs in of], float)  # null is NaN
 
     def export(self, path: Path | str, seed: int | None = None) -> Path:
         """The state's arrays by name, as .safetensors (extra `export`) or .npz."""
@@ -237,20 +234,13 @@ class _Watched:
 
 def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str]:
     """(index of a game, how it was picked in words)."""
-    from comity.training.episodes import episode_statistics
-
-    games = steps.valid.shape[1]
-    headline = getattr(env, "headline", "return")
-    values = np.asarray(episode_statistics(env, steps)[headline], float)
+    games, name = steps.valid.shape[1], headline(env)
+    values = np.asarray(episode_statistics(env, steps)[name], float)
     values = values.mean(-1) if values.ndim > 1 else values
     if episode is not None:
         if not 0 <= episode < games:
             raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
-        return episode, f"episode {episode} of {games}, not chosen; {headline} {values[episode]:g}"
+        return episode, f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
     best = int(np.nanargmax(values))
     share = int((values == values[best]).sum())
-    return best, f"chosen: {headline} {values[best]:g}, as {share} of {games} fresh episodes"
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
+    return best, f"chosen: {name} {values[best]:g}, as {share} of {games} fresh episodes"

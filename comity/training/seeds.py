@@ -35,6 +35,16 @@ class Seeds:
     def of(self, data: PerSeed, index: int) -> PyTree:
         return data[index] if self.mode == "loop" else jax.tree.map(lambda x: x[index], data)
 
+    def shapes(self, one: PyTree) -> PerSeed:
+        """Shapes of all seeds' trees, from one seed's."""
+        if self.mode == "loop":
+            return [one] * self.count
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.count, *x.shape), x.dtype), one)
+
+    def part(self, f: Callable[[PyTree], PyTree], data: PerSeed) -> PerSeed:
+        """The part f(tree) of every seed's tree, such as a field."""
+        return [f(tree) for tree in data] if self.mode == "loop" else f(data)
+
     def lower(self, f: Callable, arguments: Sequence, per_seed: Sequence[bool], donate: Sequence[int] = ()):
         """Traces `f` for these arguments; those marked in `per_seed` have one value for each seed.
 

@@ -1,6 +1,5 @@
 """What is wrong is said in one line: what came, what is allowed, what to do; and the exit status is not 0."""
 
-import os
 import subprocess
 import sys
 
@@ -11,13 +10,6 @@ from tiny.runs import NAMES, SMALL, flags, run_in, trained
 
 PG = ["train", "manitokan", "pg", "--iterations", "1", "--seeds", "1"]
 TINY = ["train", *NAMES, *flags(**SMALL)]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """In an empty folder, with an environment that commands may change."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "environ", os.environ.copy())
 
 
 @pytest.fixture(scope="module")

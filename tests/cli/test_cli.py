@@ -18,13 +18,6 @@ COMITY = [sys.executable, "-m", "comity"]
 TRAIN = ["train", *NAMES, *flags(**SMALL)]
 
 
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """In an empty folder, with an environment that commands may change."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run, trained by a command of its own."""

@@ -20,10 +20,11 @@ from comity.compatibility import require_discrete
 from comity.learning import (
     discounted_returns,
     entropy,
+    linear,
     log_prob,
-    masked,
     mean_valid,
     per_agent_optimizer,
+    policy_logits,
     sample,
     take_step,
 )
@@ -90,17 +91,6 @@ class State(NamedTuple):
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     time: Array  # [] int32, steps of a batch so far
-
-
-def policy_logits(logits: Array, available: Array, floor: Array | None) -> Array:
-    """log pi(. | o), up to a constant: (1 - floor) softmax(z) + floor / A, restricted to available actions.
-
-    logits, available [..., A]; floor: [] or None for plain softmax. The gradient flows through the mixture.
-    """
-    if floor is None:
-        return masked(logits, available)
-    mixture = (1 - floor) * jax.nn.softmax(logits) + floor / logits.shape[-1]
-    return masked(jnp.log(jnp.maximum(mixture, 1e-30)), available)
 
 
 def policy_loss(logits: Array, action: Array, advantage: Array, valid: Array) -> Array:
@@ -177,7 +167,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     def floor_at(time: Array) -> Array | None:
         if config.exploration == "none":
             return None
-        return config.floor_start + (config.floor_end - config.floor_start) * jnp.minimum(time / config.floor_steps, 1)
+        return linear(config.floor_start, config.floor_end, config.floor_steps, time)
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)

@@ -1,16 +1,22 @@
 """The field's mathematics, as functions without state."""
 
-from comity.learning.choices import entropy, log_prob, masked, sample
+from comity.learning.choices import entropy, epsilon_greedy, linear, log_prob, masked, policy_logits, sample
 from comity.learning.optimizers import per_agent_optimizer, take_step
-from comity.learning.returns import discounted_returns, mean_valid
+from comity.learning.returns import Reward, credited, discounted_returns, lambda_returns, mean_valid
 
 __all__ = [
+    "Reward",
+    "credited",
     "discounted_returns",
     "entropy",
+    "epsilon_greedy",
+    "lambda_returns",
+    "linear",
     "log_prob",
     "masked",
     "mean_valid",
     "per_agent_optimizer",
+    "policy_logits",
     "sample",
     "take_step",
 ]

@@ -12,11 +12,24 @@ LARGE = 1e9  # finite, so that entropies and unused maxima stay finite; exp(-LAR
 
 Logits = Float[Array, "*axes A"]
 PerChoice = Float[Array, "*axes"]
+Scalar = float | Float[Array, ""]
 
 
 def masked(logits: Logits, available: Bool[Array, "*axes A"]) -> Logits:
     """Logits [..., A] with those of unavailable actions at -1e9: probability and gradient exactly 0."""
     return jnp.where(available, logits, -LARGE)
+
+
+def policy_logits(logits: Logits, available: Bool[Array, "*axes A"], floor: Float[Array, ""] | None) -> Logits:
+    """log pi(. | o), up to a constant: (1 - floor) softmax(z) + floor / A, restricted to available actions.
+
+    logits, available [..., A]; floor: [] or None for plain softmax. The gradient flows through the mixture,
+    which is how the code of "hidden gifts" explores.
+    """
+    if floor is None:
+        return masked(logits, available)
+    mixture = (1 - floor) * jax.nn.softmax(logits) + floor / logits.shape[-1]
+    return masked(jnp.log(jnp.maximum(mixture, 1e-30)), available)
 
 
 def sample(key: Key, logits: Logits) -> Int[Array, "*axes"]:
@@ -43,3 +56,21 @@ def entropy(logits: Logits) -> PerChoice:
     """Entropy [...] of softmax(logits [..., A]), nats; unavailable actions add exactly 0."""
     log_probs = jax.nn.log_softmax(logits)
     return -(jnp.exp(log_probs) * log_probs).sum(-1)
+
+
+def linear(start: Scalar, end: Scalar, steps: Scalar, time: Int[Array, ""]) -> Float[Array, ""]:
+    """What falls or rises from `start` to `end` over `steps`, and stays there."""
+    return start + (end - start) * jnp.minimum(time / steps, 1)
+
+
+def epsilon_greedy(
+    key: Key, values: Logits, available: Bool[Array, "*axes A"], epsilon: Scalar, together: bool = False
+) -> Int[Array, "*axes"]:
+    """Actions [...] int32: with probability epsilon uniform over those available, else the best of values [..., A].
+
+    together: one draw decides for all agents and games at once whether they explore (the code of "hidden gifts").
+    """
+    key_explore, key_action = jax.random.split(key)
+    uniform = sample(key_action, masked(jnp.zeros_like(values), available))
+    explore = jax.random.uniform(key_explore, () if together else uniform.shape) < epsilon
+    return jnp.where(explore, uniform, masked(values, available).argmax(-1)).astype(jnp.int32)

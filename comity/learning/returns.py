@@ -1,10 +1,14 @@
-"""Sums of reward over time. Leaves are time first; `ended` cuts every sum at the end of an episode."""
+"""Rewards and their sums over time. Leaves are time first; `ended` cuts every sum at the end of an episode."""
+
+from typing import Literal
 
 import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from comity.axes import aligned
+
+Reward = Literal["own", "mean", "sum"]  # whose reward an agent learns from
 
 
 def discounted_returns(
@@ -27,6 +31,43 @@ def discounted_returns(
 
     start = jnp.broadcast_to(last, reward.shape[1:]).astype(reward.dtype)
     return lax.scan(step, start, (reward, ended), reverse=True)[1]
+
+
+def lambda_returns(
+    reward: Float[Array, "T B *rest"],
+    next_value: Float[Array, "T B *rest"],
+    terminated: Bool[Array, "T B"],
+    ended: Bool[Array, "T B"],
+    gamma: float | Float[Array, ""],
+    lambda_: float | Float[Array, ""],
+) -> Float[Array, "T B *rest"]:
+    """G_t = r_t + gamma * ((1 - lambda) V(o_{t+1}) + lambda G_{t+1}) (Sutton & Barto 2018, eq. 12.20).
+
+    next_value [T, B, ..., N]: V of what follows step t, before any reset; it counts 0 where the step terminated. Where
+    an episode is cut (truncated, or the rollout's last step) V alone follows, whatever lambda. With lambda 0 these are
+    one-step targets, with lambda 1 and terminated episodes Monte-Carlo returns; minus V(o_t) they are generalised
+    advantages (Schulman et al. 2016, eq. 16). Returns [T, B, ..., N], in reward units.
+    """
+    terminated, ended = aligned(terminated, reward), aligned(ended, reward)
+
+    def step(following, xs):
+        reward, value, terminated, ended = xs
+        following = jnp.where(ended, value, (1 - lambda_) * value + lambda_ * following)
+        following = reward + gamma * jnp.where(terminated, 0.0, following)
+        return following, following
+
+    return lax.scan(step, next_value[-1], (reward, next_value, terminated, ended), reverse=True)[1]
+
+
+def credited(reward: Float[Array, "*axes N"], whose: Reward) -> Float[Array, "*axes N"]:
+    """The rewards [..., N] that agents learn from: "own", or the team's "mean" or "sum", the same for all.
+
+    A team game repeats its one reward N times, so there "mean" is the reward itself.
+    """
+    if whose == "own":
+        return reward
+    total = reward.sum(-1, keepdims=True) if whose == "sum" else reward.mean(-1, keepdims=True)
+    return jnp.broadcast_to(total, reward.shape)
 
 
 def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B"]) -> Float[Array, "*rest"]:

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from comity import rollout
 from comity.algorithms import pg
-from comity.learning import discounted_returns, entropy, log_prob, masked
+from comity.learning import discounted_returns, entropy, log_prob, masked, policy_logits
 from comity.networks import per_agent
 from comity.settings import floats, with_floats
 from comity.types import Observation, Timestep, Transition
@@ -99,8 +99,8 @@ def test_exploration_floor_by_hand():
     logits, available = jnp.array([0.0, np.log(2.0), np.log(5.0)]), jnp.array([True, True, False])
     mixed = 0.6 * np.array([1 / 8, 2 / 8, 5 / 8]) + 0.4 / 3  # before the mask: over all actions
     mixed = np.where(available, mixed, 0) / mixed[:2].sum()
-    np.testing.assert_allclose(jax.nn.softmax(pg.policy_logits(logits, available, jnp.float32(0.4))), mixed, rtol=1e-6)
-    plain = jax.nn.softmax(pg.policy_logits(logits, available, None))
+    np.testing.assert_allclose(jax.nn.softmax(policy_logits(logits, available, jnp.float32(0.4))), mixed, rtol=1e-6)
+    plain = jax.nn.softmax(policy_logits(logits, available, None))
     np.testing.assert_allclose(plain, [1 / 3, 2 / 3, 0], rtol=1e-6)
 
 
@@ -219,7 +219,7 @@ def test_update_by_hand():
 def entropies(state):
     unroll = per_agent(lambda net, x, h: net.unroll(x, h), (0, 2, 1), 2)
     logits = unroll(state.actor, STEPS.observation.view, STEPS.memory[0])
-    return entropy(pg.policy_logits(logits, STEPS.observation.available, jnp.float32(0.8)))
+    return entropy(policy_logits(logits, STEPS.observation.available, jnp.float32(0.8)))
 
 
 @pytest.mark.parametrize("bonus", [0.3, -0.3])
@@ -297,7 +297,7 @@ def test_released_shared_actor_update():
 
         def loss(actor):
             z = actor.unroll(STEPS.observation.view, jnp.zeros((4, 2, 4)))
-            chosen = log_prob(pg.policy_logits(z, STEPS.observation.available, jnp.float32(0.8)), STEPS.action)
+            chosen = log_prob(policy_logits(z, STEPS.observation.available, jnp.float32(0.8)), STEPS.action)
             return -(STEPS.valid[..., None] * (target - values) * chosen).sum() / STEPS.valid.sum() / 2
 
         error = (STEPS.valid[..., None] * jnp.square(values - target)).sum() / STEPS.valid.sum() / 2

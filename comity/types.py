@@ -86,6 +86,8 @@ class Environment(Protocol):
     `heads`: the number of actions of each head, where there are several; `num_actions` is then their sum.
     `history_size`: how many numbers at the end of a view are the agent's own past. A wrapper that appends to views must
         not pass it on.
+    `pack(observation)`, `unpack(codes)`: an observation as a few small integers and back, bit for bit: what a replay
+        keeps.
     `training_reward(key, steps, iteration)`: [T, B, N], the rewards that only the learner sees.
     `step_games(keys, state, action)`: `step` of B games at once, for games that share a clock: there a `lax.cond` stays
         one branch, where under `vmap` it becomes a select that computes both.

@@ -1,0 +1,139 @@
+"""Replay of whole episodes. A row is one game's episode, in the smallest numbers that give it back exactly.
+
+The replay is part of an algorithm's state. On a CPU it is updated in place, whatever its size, as long as the state is
+donated. Of T + 1 observations only what the game packs is kept (`Environment.pack`); the rest is computed again when
+rows are drawn.
+"""
+
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from comity.types import Environment, Key, Observation, PyTree, Transition
+
+T = TypeVar("T")
+
+
+class Row(NamedTuple):
+    """One episode as it is kept; `stored` gives leaves [B, ...], a replay has [capacity, ...]."""
+
+    observation: PyTree  # [T + 1, ...], packed
+    action: Array  # [T, N] int8, int16 or int32, as the number of actions asks
+    reward: Array  # [T, N] float32
+    length: Array  # [] int32, steps that are valid
+    terminated: Array  # [] bool, of the last of them
+    extra: PyTree  # what else belongs to the episode (a latent), of the algorithm
+
+
+class Replay(NamedTuple):
+    """The last episodes, oldest overwritten first."""
+
+    rows: Row  # leaves [capacity, ...]
+    position: Array  # [] int32, where the next rollout is written
+    filled: Array  # [] int32, rows that hold an episode: the first ones
+
+
+class Episodes(NamedTuple):
+    """Drawn episodes as losses read them, time first."""
+
+    observation: Observation  # leaves [T + 1, B, ...]
+    action: Array  # [T, B, N] int32
+    reward: Array  # [T, B, N]
+    terminated: Array  # [T, B] bool
+    ended: Array  # [T, B] bool
+    valid: Array  # [T, B] bool
+    extra: PyTree  # [B, ...]
+
+
+def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
+    """Rows, leaves [B, ...], of a rollout of whole episodes with leaves [T, B, ...]; extra: leaves [B, ...]."""
+    join = lambda first, after: jnp.concatenate([first, after[-1:]])  # noqa: E731
+    observation = jax.tree.map(join, steps.observation, steps.next_observation)  # [T + 1, B, ...]
+    last = steps.valid.sum(0, dtype=jnp.int32)
+    small = next(kind for kind in (jnp.int8, jnp.int16, jnp.int32) if env.num_actions <= jnp.iinfo(kind).max)
+    by_time = Row(_pack(env, observation), steps.action.astype(small), steps.reward, last, steps.terminated, ())
+    rows = jax.tree.map(lambda x: x.swapaxes(0, 1), by_time._replace(length=(), terminated=()))
+    return rows._replace(length=last, terminated=(steps.terminated & steps.valid).any(0), extra=extra)
+
+
+def restored(env: Environment, rows: Row) -> Episodes:
+    """The episodes in rows with leaves [B, ...]."""
+    observation, action, reward = jax.tree.map(
+        lambda x: x.swapaxes(0, 1), (rows.observation, rows.action, rows.reward)
+    )
+    time = jnp.arange(action.shape[0])[:, None]
+    ended = time == rows.length - 1
+    return Episodes(
+        observation=_unpack(env, observation),
+        action=action.astype(jnp.int32),
+        reward=reward,
+        terminated=ended & rows.terminated,
+        ended=ended,
+        valid=time < rows.length,
+        extra=rows.extra,
+    )
+
+
+def empty(row: Row, capacity: int) -> Replay:
+    """Room for `capacity` rows; row: shapes and dtypes of B rows, leaves [B, ...], of which B does not matter."""
+    rows = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape[1:]), x.dtype), row)
+    return Replay(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+
+
+def push(replay: Replay, rows: Row, restart: bool = False) -> Replay:
+    """Writes B rows, one slice. The capacity used is the largest multiple of B that fits.
+
+    restart: when the end is reached, all is forgotten (the code of "hidden gifts": its count wraps to 0).
+    Raises ValueError if B rows are more than the capacity.
+    """
+    games, capacity = rows.length.shape[0], replay.rows.length.shape[0]
+    if games > capacity:
+        raise ValueError(f"a replay of {capacity} episodes cannot take the {games} of one rollout: raise its size")
+    used = capacity // games * games
+    write = lambda old, new: lax.dynamic_update_slice_in_dim(old, new, replay.position, 0)  # noqa: E731
+    position = replay.position + games
+    filled = jnp.minimum(replay.filled + games, used)
+    if restart:
+        filled = jnp.where(position >= used, 0, filled)
+    return Replay(jax.tree.map(write, replay.rows, rows), position % used, filled)
+
+
+def draw(key: Key, replay: Replay, count: int, block: int = 1) -> Row:
+    """`count` rows, uniformly and with replacement from those filled: leaves [count, ...].
+
+    block: rows drawn together, as they were pushed (count is a multiple of it). An empty replay gives its first rows.
+    """
+    starts = jax.random.randint(key, (count // block, 1), 0, jnp.maximum(replay.filled // block, 1)) * block
+    chosen = (starts + jnp.arange(block)).reshape(-1)
+    return jax.tree.map(lambda x: x[chosen], replay.rows)
+
+
+def in_slices(function: Any, rows: T, size: int) -> Any:
+    """Sum of function(slice of rows) over slices of at most `size` rows, one after the other.
+
+    rows: leaves [B, ...]. A slice is the largest divisor of B that is at most `size`. On a CPU more than some 64
+    episodes at once spill the cache and take half as long again.
+    """
+    count = jax.tree.leaves(rows)[0].shape[0]
+    size = next(k for k in range(min(size, count), 0, -1) if count % k == 0)
+    if size == count:
+        return function(rows)
+    slices = jax.tree.map(lambda x: x.reshape(count // size, size, *x.shape[1:]), rows)
+    zero = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, jax.tree.map(lambda x: x[0], slices))
+    )
+    add = lambda total, rows: (jax.tree.map(jnp.add, total, function(rows)), None)  # noqa: E731
+    return lax.scan(add, zero, slices)[0]
+
+
+def _pack(env: Environment, observation: Observation) -> PyTree:
+    """Leaves [T, B, ...] -> packed leaves [T, B, ...]; as they are if the game packs nothing."""
+    pack = getattr(env, "pack", None)
+    return jax.vmap(jax.vmap(pack))(observation) if pack else observation
+
+
+def _unpack(env: Environment, codes: PyTree) -> Observation:
+    unpack = getattr(env, "unpack", None)
+    return jax.vmap(jax.vmap(unpack))(codes) if unpack else codes

@@ -110,9 +110,9 @@ def starts(steps: Transition) -> Array:
 
 
 def shapes(env: Environment, act: Act, memory: PyTree) -> Transition:
-    """One step of one game as shapes [1, ...]: what a replay or a buffer is built from. Nothing is played."""
+    """One episode of one game as shapes [T, 1, ...]: what a replay or a buffer is built from. Nothing is played."""
     key = jax.random.key(0)
-    return jax.eval_shape(lambda: _step(key, env, act, start(key, env, memory, 1))[1])
+    return jax.eval_shape(lambda: collect_episodes(key, env, act, start(key, env, memory, 1)))
 
 
 def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:

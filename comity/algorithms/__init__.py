@@ -5,5 +5,8 @@ The table names modules as text, so that listing them imports nothing.
 
 ALGORITHMS = {  # name: (module, one line)
     "pg": ("comity.algorithms.pg", "recurrent independent policy gradient with a Monte-Carlo critic (hidden gifts)"),
+    "iql": ("comity.algorithms.iql", "independent recurrent Q-learning"),
+    "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
+    "vdn": ("comity.algorithms.vdn", "Q-learning of a team whose value is the sum of the agents' values"),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

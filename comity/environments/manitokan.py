@@ -222,7 +222,7 @@ class Manitokan:
         return Observation(view, state_vector(self, state), available)
 
     def pack(self, observation: Observation) -> Codes:
-        """The observation as few small integers, for a replay: 7 bytes instead of 180 for two agents that see windows."""
+        """The observation as a few small integers, for a replay: 7 bytes instead of 180 for two agents with windows."""
         return packed(self, observation)
 
     def unpack(self, codes: Codes) -> Observation:

@@ -48,8 +48,7 @@ def sample(key: Key, logits: Logits) -> Int[Array, "*axes"]:
 
 def log_prob(logits: Logits, action: Int[Array, "*axes"]) -> PerChoice:
     """log softmax(logits [..., A]) of action [...]."""
-    chosen = jnp.where(jnp.arange(logits.shape[-1]) == action[..., None], logits, 0.0).sum(-1)  # a gather, vectorised
-    return chosen - jax.nn.logsumexp(logits, axis=-1)
+    return chosen(logits, action) - jax.nn.logsumexp(logits, axis=-1)
 
 
 def entropy(logits: Logits) -> PerChoice:
@@ -64,13 +63,19 @@ def linear(start: Scalar, end: Scalar, steps: Scalar, time: Int[Array, ""]) -> F
 
 
 def epsilon_greedy(
-    key: Key, values: Logits, available: Bool[Array, "*axes A"], epsilon: Scalar, together: bool = False
-) -> Int[Array, "*axes"]:
-    """Actions [...] int32: with probability epsilon uniform over those available, else the best of values [..., A].
+    key: Key, greedy: Int[Array, "*axes"], available: Bool[Array, "*axes A"], epsilon: Scalar, together: bool = False
+) -> tuple[Int[Array, "*axes"], Bool[Array, "*flags"]]:
+    """Actions [...] int32, with probability epsilon uniform over those available, else `greedy`; and who explored.
 
-    together: one draw decides for all agents and games at once whether they explore (the code of "hidden gifts").
+    together: one draw decides for all agents and games at once (the code of "hidden gifts"); the flag is then [].
     """
     key_explore, key_action = jax.random.split(key)
-    uniform = sample(key_action, masked(jnp.zeros_like(values), available))
-    explore = jax.random.uniform(key_explore, () if together else uniform.shape) < epsilon
-    return jnp.where(explore, uniform, masked(values, available).argmax(-1)).astype(jnp.int32)
+    uniform = sample(key_action, masked(jnp.zeros(available.shape), available))
+    explore = jax.random.uniform(key_explore, () if together else greedy.shape) < epsilon
+    return jnp.where(explore, uniform, greedy).astype(jnp.int32), explore
+
+
+def chosen(values: Logits, action: Int[Array, "*axes"]) -> PerChoice:
+    """The entry of values [..., A] that belongs to action [...]."""
+    # A sum over a mask instead of a gather: it becomes one vectorised kernel.
+    return jnp.where(jnp.arange(values.shape[-1]) == action[..., None], values, 0.0).sum(-1)

@@ -5,15 +5,14 @@ donated. Of T + 1 observations only what the game packs is kept (`Environment.pa
 rows are drawn.
 """
 
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.types import Environment, Key, Observation, PyTree, Transition
-
-T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -60,9 +59,7 @@ def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
 
 def restored(env: Environment, rows: Row) -> Episodes:
     """The episodes in rows with leaves [B, ...]."""
-    observation, action, reward = jax.tree.map(
-        lambda x: x.swapaxes(0, 1), (rows.observation, rows.action, rows.reward)
-    )
+    observation, action, reward = jax.tree.map(lambda x: x.swapaxes(0, 1), (rows.observation, rows.action, rows.reward))
     time = jnp.arange(action.shape[0])[:, None]
     ended = time == rows.length - 1
     return Episodes(
@@ -110,7 +107,7 @@ def draw(key: Key, replay: Replay, count: int, block: int = 1) -> Row:
     return jax.tree.map(lambda x: x[chosen], replay.rows)
 
 
-def in_slices(function: Any, rows: T, size: int) -> Any:
+def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int) -> PyTree:
     """Sum of function(slice of rows) over slices of at most `size` rows, one after the other.
 
     rows: leaves [B, ...]. A slice is the largest divisor of B that is at most `size`. On a CPU more than some 64

@@ -1,7 +1,22 @@
 """Equinox modules whose only leaves are arrays, on inputs of any leading axes."""
 
 from comity.networks.agents import per_agent, shared, stacked
-from comity.networks.dense import ACTIVATIONS, MLP, Activation, Linear
+from comity.networks.deep import DeepRecurrentNet
+from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear
+from comity.networks.mixers import MonotoneMixer
 from comity.networks.recurrent import GRU, RecurrentNet
 
-__all__ = ["ACTIVATIONS", "GRU", "MLP", "Activation", "Linear", "RecurrentNet", "per_agent", "shared", "stacked"]
+__all__ = [
+    "ACTIVATIONS",
+    "GRU",
+    "MLP",
+    "Activation",
+    "DeepRecurrentNet",
+    "LayerNorm",
+    "Linear",
+    "MonotoneMixer",
+    "RecurrentNet",
+    "per_agent",
+    "shared",
+    "stacked",
+]

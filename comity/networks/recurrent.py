@@ -17,10 +17,10 @@ class GRU(eqx.Module):
     weight: Array  # [H, 3H]
     bias: Array  # [3H]
 
-    def __init__(self, key: Key, inputs: int, size: int):
+    def __init__(self, key: Key, inputs: int, size: int, gain: float | None = None):
         key_inputs, key_memory = jax.random.split(key)
-        self.inputs = Linear(key_inputs, inputs, 3 * size)
-        recurrent = Linear(key_memory, size, 3 * size)
+        self.inputs = Linear(key_inputs, inputs, 3 * size, gain)
+        recurrent = Linear(key_memory, size, 3 * size, gain)
         self.weight, self.bias = recurrent.weight, recurrent.bias
 
     def step(self, gates: Array, memory: Array) -> Array:
@@ -71,6 +71,10 @@ class RecurrentNet(eqx.Module):
         memory = self.cell(ACTIVATIONS[self.activation](self.encoder(x)), memory)
         return self.head(memory), memory
 
+    def memories(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
+        """Memories [T, ..., H] after each step of x [T, ..., in], from memory [..., H] before the first."""
+        return self.cell.unroll(ACTIVATIONS[self.activation](self.encoder(x)), memory, starts)
+
     def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
         """Outputs [T, ..., out] for x [T, ..., in], from memory [..., H] before the first step."""
-        return self.head(self.cell.unroll(ACTIVATIONS[self.activation](self.encoder(x)), memory, starts))
+        return self.head(self.memories(x, memory, starts))

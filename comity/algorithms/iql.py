@@ -1,0 +1,25 @@
+"""IQL: independent Q-learning (Tan 1993), recurrent. Each agent predicts its own return and knows of no other.
+
+The member of value decomposition that decomposes nothing: docs/algorithms/iql.md.
+"""
+
+from dataclasses import dataclass
+
+from comity.algorithms import value_decomposition as family
+from comity.learning import Reward
+from comity.types import Algorithm, Environment
+
+
+@dataclass(frozen=True)
+class Config(family.Config):
+    """Settings of IQL: those of the family. The hidden-gifts paper has no IQL."""
+
+    reward: Reward = "own"
+
+
+PRESETS = {"sound": {}, "paper": {**family.PAPER, "reward": "own"}, "released": family.RELEASED}
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    member = family.td_member(config, lambda key: (), lambda mixer, q, state: q)
+    return family.learner(config, env, "iql", member)

@@ -1,0 +1,17 @@
+"""VDN: value decomposition networks (Sunehag et al. 2018). The team's value is the sum of the agents' values.
+
+    Q_tot(s, a) = sum_i Q_i(history_i, a_i)                                                                      (eq. 3)
+
+One TD loss on Q_tot; each Q_i learns its share by the chain rule alone. docs/algorithms/vdn.md.
+"""
+
+from comity.algorithms import value_decomposition as family
+from comity.types import Algorithm, Environment
+
+Config = family.Config
+PRESETS = {**family.PRESETS, "paper": {**family.PAPER, "hidden": 128}}  # the paper's table of VDN says 128
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    member = family.td_member(config, lambda key: (), lambda mixer, q, state: q.sum(-1, keepdims=True))
+    return family.learner(config, env, "vdn", member)

@@ -1,10 +1,12 @@
 """The field's mathematics, as functions without state."""
 
 from comity.learning.choices import chosen, entropy, epsilon_greedy, linear, log_prob, masked, policy_logits, sample
+from comity.learning.normalisation import Moments, fresh_moments, normalised, restored, standardised, updated_moments
 from comity.learning.optimizers import Optimizer, optimizer, per_agent_optimizer, take_step, towards
 from comity.learning.returns import Reward, credited, discounted_returns, lambda_returns, mean_valid
 
 __all__ = [
+    "Moments",
     "Optimizer",
     "Reward",
     "chosen",
@@ -12,15 +14,20 @@ __all__ = [
     "discounted_returns",
     "entropy",
     "epsilon_greedy",
+    "fresh_moments",
     "lambda_returns",
     "linear",
     "log_prob",
     "masked",
     "mean_valid",
+    "normalised",
     "optimizer",
     "per_agent_optimizer",
     "policy_logits",
+    "restored",
     "sample",
+    "standardised",
     "take_step",
     "towards",
+    "updated_moments",
 ]

@@ -16,12 +16,16 @@ ACTIVATIONS = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh, "elu"
 
 
 class Linear(eqx.Module):
-    """x @ weight + bias, both drawn uniformly from +-1/sqrt(in)."""
+    """x @ weight + bias, both drawn uniformly from +-1/sqrt(in). With a `gain`: an orthogonal weight times it, and 0."""
 
     weight: Array  # [in, out]
     bias: Array  # [out]
 
-    def __init__(self, key: Key, inputs: int, outputs: int):
+    def __init__(self, key: Key, inputs: int, outputs: int, gain: float | None = None):
+        if gain is not None:
+            self.weight = jax.nn.initializers.orthogonal(gain)(key, (inputs, outputs))
+            self.bias = jnp.zeros(outputs)
+            return
         bound = 1 / math.sqrt(inputs)
         drawn = jax.random.uniform(key, (inputs + 1, outputs), minval=-bound, maxval=bound)  # a draw costs compile time
         self.weight, self.bias = drawn[:-1], drawn[-1]
@@ -49,3 +53,18 @@ class MLP(eqx.Module):
         for layer in self.layers[:-1]:
             x = ACTIVATIONS[self.activation](layer(x))
         return self.layers[-1](x)
+
+
+class LayerNorm(eqx.Module):
+    """Each vector brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
+
+    scale: Array  # [size]
+    shift: Array  # [size]
+
+    def __init__(self, size: int):
+        self.scale, self.shift = jnp.ones(size), jnp.zeros(size)
+
+    def __call__(self, x: Array) -> Array:
+        """x [..., size] -> [..., size]."""
+        away = x - x.mean(-1, keepdims=True)
+        return away * jax.lax.rsqrt(jnp.square(away).mean(-1, keepdims=True) + 1e-5) * self.scale + self.shift

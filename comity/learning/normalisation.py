@@ -1,0 +1,72 @@
+"""Advantages and returns brought to mean 0 and variance 1."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Bool, Float
+
+from comity.axes import aligned
+from comity.learning.returns import mean_valid
+
+
+class Moments(NamedTuple):
+    """Exponential averages of x and x^2, not yet divided by their weight: both began at 0."""
+
+    mean: Array  # [N]
+    square: Array  # [N]
+    weight: Array  # [] in [0, 1), 0 before the first batch
+
+
+def fresh_moments(agents: int) -> Moments:
+    return Moments(jnp.zeros(agents), jnp.zeros(agents), jnp.zeros(()))
+
+
+def updated_moments(
+    moments: Moments,
+    x: Float[Array, "T B N"],
+    valid: Bool[Array, "T B"],
+    decay: float | Float[Array, ""],
+    together: bool = False,
+) -> Moments:
+    """`moments` after one more batch, which weighs 1 - decay: its means over valid steps, for each agent apart or
+    together over all of them. A batch without a valid step changes nothing."""
+    mean, square = mean_valid(x, valid), mean_valid(jnp.square(x), valid)
+    if together:
+        mean, square = (jnp.broadcast_to(m.mean(), m.shape) for m in (mean, square))
+    new = jnp.where(valid.any(), 1 - decay, 0.0)
+    average = lambda old, now: (1 - new) * old + new * now  # noqa: E731
+    return Moments(average(moments.mean, mean), average(moments.square, square), average(moments.weight, 1.0))
+
+
+def mean_and_deviation(moments: Moments, least: float = 0.1) -> tuple[Float[Array, "N"], Float[Array, "N"]]:
+    """(mean, standard deviation) without the pull to 0 of the first values; 0 and 1 before the first batch.
+
+    least: the smallest deviation, in units of x, so that values that hardly vary are not blown up.
+    """
+    weight = jnp.maximum(moments.weight, 1e-30)
+    mean = moments.mean / weight
+    deviation = jnp.sqrt(jnp.maximum(moments.square / weight - jnp.square(mean), least**2))
+    return mean, jnp.where(moments.weight > 0, deviation, 1.0)
+
+
+def normalised(x: Float[Array, "*axes N"], moments: Moments) -> Float[Array, "*axes N"]:
+    """x in units of its own deviation from its mean."""
+    mean, deviation = mean_and_deviation(moments)
+    return (x - mean) / deviation
+
+
+def restored(x: Float[Array, "*axes N"], moments: Moments) -> Float[Array, "*axes N"]:
+    """What `normalised` was given."""
+    mean, deviation = mean_and_deviation(moments)
+    return x * deviation + mean
+
+
+def standardised(x: Float[Array, "T B N"], valid: Bool[Array, "T B"], together: bool = False) -> Float[Array, "T B N"]:
+    """x with mean 0 and variance 1 over valid steps, for each agent apart or together over all; 0 in padding."""
+
+    def mean(x: Array) -> Array:
+        return mean_valid(x, valid).mean(keepdims=True) if together else mean_valid(x, valid)
+
+    away = jnp.where(aligned(valid, x), x - mean(x), 0.0)
+    return away / (jnp.sqrt(mean(jnp.square(away))) + 1e-5)

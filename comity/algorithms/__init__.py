@@ -7,6 +7,9 @@ ALGORITHMS = {  # name: (module, one line)
     "pg": ("comity.algorithms.pg", "recurrent independent policy gradient with a Monte-Carlo critic (hidden gifts)"),
     "iql": ("comity.algorithms.iql", "independent recurrent Q-learning"),
     "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
+    "qtran": ("comity.algorithms.qtran", "Q-learning of a team with any value, to which the agents' are fitted"),
     "vdn": ("comity.algorithms.vdn", "Q-learning of a team whose value is the sum of the agents' values"),
+    "ippo": ("comity.algorithms.ippo", "independent recurrent PPO, a critic for each agent"),
+    "mappo": ("comity.algorithms.mappo", "recurrent PPO with one central critic"),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

@@ -36,6 +36,8 @@ from comity.rollout import shapes
 from comity.settings import AT_LEAST_ONE, FRACTION, POSITIVE, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
+SLICE = 64  # episodes whose gradients are taken at once; more spill a CPU's cache (docs/performance.md)
+
 
 @dataclass(frozen=True)
 class Config:
@@ -144,8 +146,8 @@ class Params(NamedTuple):
 
 
 class State(NamedTuple):
-    params: Params
-    target_params: Params
+    params: PyTree  # Params, in most members
+    target_params: PyTree
     opt_state: PyTree
     replay: replay.Replay
     time: Array  # [] int32, steps of a batch so far
@@ -228,12 +230,16 @@ def mix_up(x: Array) -> Array:
     return x.swapaxes(-3, -2).reshape(x.shape)
 
 
+def explore_rate(config: Config, time: Array) -> Array:
+    """Epsilon of the epsilon-greedy policy, after `time` steps of a batch."""
+    return linear(config.explore_start, config.explore_end, config.explore_steps, time)
+
+
 def learner(config: Config, env: Environment, name: str, member: Member) -> Algorithm:
+    """The algorithm of a member: one recurrent network for each agent, or one for all."""
     require_discrete(env, name)
     separate = config.agents == "separate"
     over_agents = per_agent if separate else shared
-    rate = lambda count: linear(config.learning_rate, config.last_learning_rate, config.learning_rate_steps, count)  # noqa: E731
-    descent = optimizer(config.optimizer, rate, config.clip, config.decay, config.epsilon)
     memory = jnp.zeros((env.num_agents, config.hidden))
 
     def new_agent(key: Key) -> RecurrentNet:
@@ -242,20 +248,6 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
     def read(view: Array) -> Array:
         return mix_up(view) if config.views_mixed else view
 
-    def new_replay(state: State) -> replay.Replay:
-        steps = shapes(env, lambda key, memory, observation: act(key, state, memory, observation), memory)
-        rows = jax.eval_shape(lambda steps: replay.stored(env, steps), steps)
-        return replay.empty(rows, config.capacity)
-
-    def init(key: Key) -> State:
-        key_agents, key_mixer = jax.random.split(key)
-        agents: PyTree = stacked(new_agent, key_agents, env.num_agents) if separate else new_agent(key_agents)
-        params = Params(agents, member.init(key_mixer))
-        zero = jnp.zeros((), jnp.int32)
-        target = jax.tree.map(jnp.copy, params)  # a donated state may not hold an array twice
-        state = State(params, target, descent.init(params), (), zero, zero)  # pyright: ignore
-        return state._replace(replay=new_replay(state))
-
     def act(key: Key, state: State, memory: Array, observation: Observation, explore: bool = True):
         available = observation.available
         axis = available.ndim - 2
@@ -263,38 +255,74 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
         q, after = step(state.params.agents, read(observation.view), memory)
         action = greedy(q, available, config.unavailable)
         if explore:
-            epsilon = linear(config.explore_start, config.explore_end, config.explore_steps, state.time)
-            action, random = epsilon_greedy(key, action, available, epsilon, config.explore_together)
+            rate = explore_rate(config, state.time)
+            action, random = epsilon_greedy(key, action, available, rate, config.explore_together)
             after = jnp.where(random, memory, after) if config.explore_together else after
         return action, after, {"values": q}
 
-    def unroll(agents: RecurrentNet, view: Array) -> Values:
+    def values(agents: RecurrentNet, view: Array) -> Values:
         def one(net: RecurrentNet, x: Array) -> tuple[Array, Array]:
             memories = net.memories(x, jnp.zeros((*x.shape[1:-1], config.hidden)))
             return net.head(memories), memories
 
         return Values(*over_agents(one, (0, 2), (2, 2))(agents, read(view)))
 
-    def loss(params: Params, target_params: Params, rows: replay.Row):
-        """Sums over the steps of these episodes, and metrics' sums."""
-        episodes = replay.restored(env, rows)
-        view = episodes.observation.view
-        values, target = unroll(params.agents, view), unroll(target_params.agents, view)
-        reward = credited(episodes.reward, config.reward)
-        logits = masked(lax.stop_gradient(values.q[:-1]), episodes.observation.available[:-1])
-        reward += config.entropy_bonus * entropy(logits).mean(-1, keepdims=True)
-        losses, metrics = member.loss(params.mixer, target_params.mixer, values, target, episodes, reward)
-        counts = episodes.valid & (config.ends_teach | ~episodes.terminated)
-        summed = jax.tree.map(lambda x: jnp.where(counts, x, 0.0).sum(), {"loss": losses, **metrics})
-        return summed["loss"], (summed, counts.sum())
+    def loss(params: Params, target_params: Params, episodes: replay.Episodes):
+        now, target = (values(p.agents, episodes.observation.view) for p in (params, target_params))
+        reward = learned_reward(config, episodes, now.q)
+        return member.loss(params.mixer, target_params.mixer, now, target, episodes, reward)
 
-    def learn(key: Key, learned: tuple, memories: replay.Replay, games: int):
+    begin, update = learning(config, env, loss)
+
+    def init(key: Key) -> State:
+        key_agents, key_mixer = jax.random.split(key)
+        agents: PyTree = stacked(new_agent, key_agents, env.num_agents) if separate else new_agent(key_agents)
+        return begin(Params(agents, member.init(key_mixer)), act, memory)
+
+    return Algorithm(init, act, update, memory=memory, whole_episodes=True)
+
+
+def learned_reward(config: Config, episodes: replay.Episodes, q: Array) -> Array:
+    """[T, B, N], whose reward `config` says, and the entropy bonus. q [T + 1, B, N, A] carries no gradient."""
+    logits = masked(lax.stop_gradient(q[:-1]), episodes.observation.available[:-1])
+    bonus = config.entropy_bonus * entropy(logits).mean(-1, keepdims=True)
+    return credited(episodes.reward, config.reward) + bonus
+
+
+def learning(config: Config, env: Environment, loss: Callable, extra: Callable[[Transition], PyTree] = lambda _: ()):
+    """What all members share once they have a loss: `(begin, update)`.
+
+    loss(params, target_params, episodes) -> (loss of each step [T, B], metrics of each step, leaves [T, B]);
+    extra(steps) -> leaves [B, ...] that a row of the replay keeps beside the episode. `begin(params, act, memory)` is
+    the first state, `update` that of `Algorithm`.
+    """
+    rate = lambda count: linear(config.learning_rate, config.last_learning_rate, config.learning_rate_steps, count)  # noqa: E731
+    descent = optimizer(config.optimizer, rate, config.clip, config.decay, config.epsilon)
+
+    def rows_of(steps: Transition) -> replay.Row:
+        return replay.stored(env, steps, extra(steps))
+
+    def begin(params: PyTree, act: Callable, memory: PyTree) -> State:
+        zero = jnp.zeros((), jnp.int32)
+        target = jax.tree.map(jnp.copy, params)  # a donated state may not hold an array twice
+        state = State(params, target, descent.init(params), (), zero, zero)  # pyright: ignore[reportArgumentType]
+        steps = shapes(env, lambda key, memory, observation: act(key, state, memory, observation), memory)
+        return state._replace(replay=replay.empty(jax.eval_shape(rows_of, steps), config.capacity))
+
+    def total(params: PyTree, target_params: PyTree, rows: replay.Row):
+        """Sums over the steps that count, of the loss and of all metrics, and how many they are."""
+        episodes = replay.restored(env, rows)
+        losses, metrics = loss(params, target_params, episodes)
+        counts = episodes.valid & (config.ends_teach | ~episodes.terminated)
+        sums = jax.tree.map(lambda x: jnp.where(counts, x, 0.0).sum(), {"loss": losses, **metrics})
+        return sums["loss"], (sums, counts.sum())
+
+    def descend(key: Key, learned: tuple, memories: replay.Replay, games: int):
         params, target_params, opt_state, count = learned
-        block = games if config.batch_of == "rollouts" else 1
-        rows = replay.draw(key, memories, config.batch, block)
-        gradient = lambda rows: jax.grad(loss, has_aux=True)(params, target_params, rows)  # noqa: E731
-        grads, (summed, steps) = replay.in_slices(gradient, rows, SLICE)
-        grads, metrics = jax.tree.map(lambda x: x / jnp.maximum(steps, 1), (grads, summed))
+        rows = replay.draw(key, memories, config.batch, games if config.batch_of == "rollouts" else 1)
+        gradient = lambda rows: jax.grad(total, has_aux=True)(params, target_params, rows)  # noqa: E731
+        grads, (sums, steps) = replay.in_slices(gradient, rows, SLICE)
+        grads, metrics = jax.tree.map(lambda x: x / jnp.maximum(steps, 1), (grads, sums))
         params, opt_state = take_step(descent, params, opt_state, grads)
         count += 1
         target_params = towards(target_params, params, config.tau, count % config.target_period == 0)
@@ -304,26 +332,22 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
         games = steps.valid.shape[1]
         if config.batch_of == "rollouts" and config.batch % games:
             raise ValueError(f"batch {config.batch} is not whole rollouts of {games} games: change batch or envs")
-        memories = replay.push(state.replay, replay.stored(env, steps), config.replay_restarts)
+        memories = replay.push(state.replay, rows_of(steps), config.replay_restarts)
         learned = (state.params, state.target_params, state.opt_state, state.steps)
 
-        def go(learned):
-            run = lambda learned, key: learn(key, learned, memories, games)  # noqa: E731
+        def learn(learned):
+            run = lambda learned, key: descend(key, learned, memories, games)  # noqa: E731
             learned, metrics = lax.scan(run, learned, jax.random.split(key, config.updates))
             return learned, jax.tree.map(lambda x: x.mean(0), metrics)
 
         def wait(learned):
-            metrics = jax.eval_shape(go, learned)[1]
+            metrics = jax.eval_shape(learn, learned)[1]
             return learned, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
 
-        learned, metrics = lax.cond(memories.filled >= config.warmup, go, wait, learned)
+        learned, metrics = lax.cond(memories.filled >= config.warmup, learn, wait, learned)
         params, target_params, opt_state, count = learned
         time = state.time + len(steps.valid)
-        epsilon = linear(config.explore_start, config.explore_end, config.explore_steps, time)
-        state = State(params, target_params, opt_state, memories, time, count)
-        return state, metrics | {"epsilon": epsilon, "replay_episodes": memories.filled}
+        metrics |= {"epsilon": explore_rate(config, time), "replay_episodes": memories.filled}
+        return State(params, target_params, opt_state, memories, time, count), metrics
 
-    return Algorithm(init, act, update, memory=memory, whole_episodes=True)
-
-
-SLICE = 64  # episodes whose gradients are taken at once; more spill a CPU's cache (docs/performance.md)
+    return begin, update

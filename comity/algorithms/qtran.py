@@ -1,0 +1,145 @@
+"""QTRAN: factorisation by transformation (Son et al. 2019). Any team value, not only sums and monotone mixtures.
+
+A joint network Q_jt(s, a) learns the team's value by TD. Beside it stand the agents' own Q_i, whose sum is Q'(a),
+and V(s). If, with the agents' greedy actions abar,
+
+    Q'(a) - Q_jt(s, a) + V(s)  =  0  for a = abar,   >= 0  for every other a                                 (theorem 1)
+
+then abar is also the best joint action of Q_jt. `optimum_loss` and one of `rest_loss` (base) and `minimum_loss` (alt)
+pull Q' and V there; Q_jt is not moved by them. docs/algorithms/qtran.md.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from comity.algorithms import value_decomposition as family
+from comity.algorithms.value_decomposition import Member, Values, central_view, greedy, td_targets
+from comity.learning import chosen, masked
+from comity.learning.replay import Episodes
+from comity.networks import MLP
+from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
+from comity.types import Algorithm, Environment, Key
+
+
+@dataclass(frozen=True)
+class Config(family.Config):
+    """Settings of QTRAN: the family's, and those of the joint network."""
+
+    variant: Literal["base", "alt"] = "base"  # base: one value of a joint action; alt: of all actions of one agent
+    mixer_reads: Literal["state", "views"] = "state"  # what Q_jt and V read; paper and code: all views side by side
+    joint_hidden: int = 64  # width of the two hidden layers of Q_jt and V; paper and code 32
+    optimum_weight: float = 1.0  # of the loss at the greedy action; code 0, its two losses are absent
+    rest_weight: float = 1.0  # of the loss elsewhere; 1 in Son et al., 0.1 in the reference implementation
+
+    def __post_init__(self):
+        super().__post_init__()
+        check(self, joint_hidden=AT_LEAST_ONE, optimum_weight=NOT_NEGATIVE, rest_weight=NOT_NEGATIVE)
+
+
+TABLE = {"mixer_reads": "views", "joint_hidden": 32}
+PRESETS = {
+    "sound": {},
+    "alt": {"variant": "alt"},
+    "paper": {**family.PAPER, **TABLE},
+    "released": {**family.RELEASED, **TABLE, "optimum_weight": 0.0, "rest_weight": 0.0},
+}
+
+
+class Mixer(NamedTuple):
+    encoder: MLP  # (memory, action) of one agent -> its part of the joint encoding
+    joint: MLP  # base: (state, sum of encodings) -> Q_jt; alt: (state, own memory, others' encodings, id) -> A values
+    value: MLP  # state -> V
+
+
+def joint_values(mixer: Mixer, memory: Array, action: Array, central: Array, num_actions: int) -> Array:
+    """Q_jt(s, a) of QTRAN-base, [..., 1]. memory [..., N, H], action [..., N], central [..., S]."""
+    encoded = mixer.encoder(with_action(memory, action, num_actions)).sum(-2)
+    return mixer.joint(jnp.concatenate([central, encoded], -1))
+
+
+def counterfactual_values(mixer: Mixer, memory: Array, action: Array, central: Array, num_actions: int) -> Array:
+    """Q_jt(s, (b, a_-i)) of QTRAN-alt for every own action b of every agent i, [..., N, A]; shapes as above."""
+    encoded = mixer.encoder(with_action(memory, action, num_actions))  # [..., N, E]
+    others = encoded.sum(-2, keepdims=True) - encoded
+    agents = memory.shape[-2]
+    central = jnp.broadcast_to(central[..., None, :], (*memory.shape[:-1], central.shape[-1]))
+    name = jnp.broadcast_to(jnp.eye(agents), (*memory.shape[:-1], agents))
+    return mixer.joint(jnp.concatenate([central, memory, others, name], -1))
+
+
+def with_action(memory: Array, action: Array, num_actions: int) -> Array:
+    """[..., N, H + A], each agent's memory beside its action as one-hot."""
+    return jnp.concatenate([memory, jax.nn.one_hot(action, num_actions)], -1)
+
+
+def optimum_loss(own: Array, joint: Array, value: Array) -> Array:
+    """(Q'(abar) - Q_jt(abar) + V)^2, eq. 4b of Son et al.; all [..., 1 or N]. Q_jt carries no gradient."""
+    return jnp.square(own - lax.stop_gradient(joint) + value)
+
+
+def rest_loss(own: Array, joint: Array, value: Array) -> Array:
+    """min(0, Q'(a) - Q_jt(a) + V)^2 at the action taken, eq. 4c: only a violation counts."""
+    return jnp.square(jnp.minimum(own - lax.stop_gradient(joint) + value, 0.0))
+
+
+def minimum_loss(own: Array, joint: Array, value: Array, available: Array) -> Array:
+    """(min_b [Q'(b, a_-i) - Q_jt(b, a_-i) + V])^2, eq. 8: for each agent, the least over its actions is to be 0.
+
+    own, joint [..., N, A]; value [..., 1, 1]; available [..., N, A]. Returns [..., N].
+    """
+    distance = own - lax.stop_gradient(joint) + value
+    return jnp.square(-masked(-distance, available).max(-1))
+
+
+def member(config: Config, env: Environment) -> Member:
+    agents, actions, hidden = env.num_agents, env.num_actions, config.hidden
+    central_size = family.central_size(config, env)
+    code = hidden + actions
+    base = config.variant == "base"
+
+    def init(key: Key) -> Mixer:
+        keys = jax.random.split(key, 3)
+        width = (config.joint_hidden, config.joint_hidden)
+        inputs = central_size + code + (0 if base else hidden + agents)
+        return Mixer(
+            MLP(keys[0], code, (code,), code),
+            MLP(keys[1], inputs, width, 1 if base else actions),
+            MLP(keys[2], central_size, width, 1),
+        )
+
+    def loss(mixer: Mixer, target_mixer: Mixer, values: Values, target: Values, episodes: Episodes, reward: Array):
+        available, central = episodes.observation.available, central_view(config, episodes.observation)
+        best = greedy(values.q, available, config.unavailable)  # [T + 1, B, N], of the present networks
+        value = mixer.value(central[:-1])  # [T, B, 1]
+        q, memory = values.q[:-1], values.memory[:-1]
+        own, own_best = chosen(q, episodes.action), chosen(q, best[:-1])  # [T, B, N]
+        if base:
+            evaluate = joint_values
+            following = evaluate(target_mixer, target.memory[1:], best[1:], central[1:], actions)
+            joint = taken = evaluate(mixer, memory, episodes.action, central[:-1], actions)  # [T, B, 1]
+            joint_best = evaluate(mixer, memory, best[:-1], central[:-1], actions)
+            rest = rest_loss(own.sum(-1, keepdims=True), joint, value)
+        else:
+            evaluate = counterfactual_values
+            following = chosen(evaluate(target_mixer, target.memory[1:], best[1:], central[1:], actions), best[1:])
+            joint = evaluate(mixer, memory, episodes.action, central[:-1], actions)  # [T, B, N, A]
+            taken = chosen(joint, episodes.action)
+            joint_best = chosen(evaluate(mixer, memory, best[:-1], central[:-1], actions), best[:-1])
+            others = own.sum(-1, keepdims=True) - own
+            rest = minimum_loss(q + others[..., None], joint, value[..., None], available[:-1])
+        error = td_targets(config, reward, following, episodes) - taken
+        optimum = optimum_loss(own_best.sum(-1, keepdims=True), joint_best, value)
+        losses = {"td_loss": jnp.square(error), "optimum_loss": optimum, "rest_loss": rest}
+        losses = {name: loss.mean(-1) for name, loss in losses.items()}
+        total = losses["td_loss"] + config.optimum_weight * losses["optimum_loss"]
+        return total + config.rest_weight * losses["rest_loss"], losses | {"q_tot": taken.mean(-1)}
+
+    return Member(init, loss)
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    return family.learner(config, env, "qtran", member(config, env))

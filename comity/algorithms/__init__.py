@@ -6,6 +6,7 @@ The table names modules as text, so that listing them imports nothing.
 ALGORITHMS = {  # name: (module, one line)
     "pg": ("comity.algorithms.pg", "recurrent independent policy gradient with a Monte-Carlo critic (hidden gifts)"),
     "iql": ("comity.algorithms.iql", "independent recurrent Q-learning"),
+    "maven": ("comity.algorithms.maven", "QMIX with a latent that commits a team to one way of playing per episode"),
     "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
     "qtran": ("comity.algorithms.qtran", "Q-learning of a team with any value, to which the agents' are fitted"),
     "vdn": ("comity.algorithms.vdn", "Q-learning of a team whose value is the sum of the agents' values"),

@@ -16,10 +16,9 @@ from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
-class Config(family.Config):
+class Config(family.CentralConfig):
     """Settings of QMIX: the family's, and those of the mixer."""
 
-    mixer_reads: Literal["state", "views"] = "state"  # paper and code: all views side by side
     mixer_width: int = 32  # E, hidden units of f_s
     mixer_layers: Literal["one", "two"] = "two"  # of the hypernetworks for weights; paper two, code one
     mixer_hidden: int = 64  # between the two; paper 64
@@ -30,11 +29,11 @@ class Config(family.Config):
         check(self, mixer_width=AT_LEAST_ONE, mixer_hidden=AT_LEAST_ONE, bias_hidden=AT_LEAST_ONE)
 
 
-PAPER = {**family.PAPER, "mixer_reads": "views"}
+PAPER = {**family.PAPER, **family.CENTRAL}
 PRESETS = {
     "sound": {},
     "paper": PAPER,
-    "released": {**family.RELEASED, "mixer_reads": "views", "mixer_layers": "one", "bias_hidden": 64},
+    "released": {**family.RELEASED, **family.CENTRAL, "mixer_layers": "one", "bias_hidden": 64},
     "randomised": {**PAPER, "explore_steps": family.RANDOMISED["explore_steps"]},
 }
 

@@ -26,11 +26,10 @@ from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
-class Config(family.Config):
+class Config(family.CentralConfig):
     """Settings of QTRAN: the family's, and those of the joint network."""
 
     variant: Literal["base", "alt"] = "base"  # base: one value of a joint action; alt: of all actions of one agent
-    mixer_reads: Literal["state", "views"] = "state"  # what Q_jt and V read; paper and code: all views side by side
     joint_hidden: int = 64  # width of the two hidden layers of Q_jt and V; paper and code 32
     optimum_weight: float = 1.0  # of the loss at the greedy action; code 0, its two losses are absent
     rest_weight: float = 1.0  # of the loss elsewhere; 1 in Son et al., 0.1 in the reference implementation
@@ -40,7 +39,7 @@ class Config(family.Config):
         check(self, joint_hidden=AT_LEAST_ONE, optimum_weight=NOT_NEGATIVE, rest_weight=NOT_NEGATIVE)
 
 
-TABLE = {"mixer_reads": "views", "joint_hidden": 32}
+TABLE = {**family.CENTRAL, "joint_hidden": 32}
 PRESETS = {
     "sound": {},
     "alt": {"variant": "alt"},

@@ -99,6 +99,16 @@ class Config:
         )
 
 
+@dataclass(frozen=True)
+class CentralConfig(Config):
+    """Settings of members that read more than one agent sees, in training."""
+
+    mixer_reads: Literal["state", "views"] = "state"  # paper and code: all views side by side
+    mixer_input: Literal["standard", "raw"] = "standard"
+    # standard: each input vector with mean 0 and deviation 1. Raw (paper, code): Manitokan's codes reach 10, and with
+    # them Q_tot begins near 10 where returns are near 1
+
+
 PAPER = {
     "agents": "shared",
     "reward": "sum",
@@ -136,6 +146,7 @@ RELEASED = {
     "replay_restarts": True,
     "views_mixed": True,
 }
+CENTRAL = {"mixer_reads": "views", "mixer_input": "raw"}  # of paper and code
 RANDOMISED = {**PAPER, "explore_steps": 3e7}  # figure 10: so much exploration that little is learned
 PRESETS = {"sound": {}, "paper": PAPER, "released": RELEASED, "randomised": RANDOMISED}
 
@@ -208,18 +219,21 @@ def td_member(config: Config, init: Callable[[Key], PyTree], mix: Callable[[PyTr
 
 
 def central_view(config: Config, observation: Observation) -> Array:
-    """What a mixer reads, [..., S]: the state, or all views side by side (`mixer_reads`)."""
-    if getattr(config, "mixer_reads", "state") == "state":
-        return observation.state.astype(jnp.float32)
+    """What a mixer reads, [..., S] float: see `CentralConfig`. Empty for members whose mixers read nothing."""
     view = observation.view
-    return view.reshape(*view.shape[:-2], -1).astype(jnp.float32)
+    if not isinstance(config, CentralConfig):
+        return jnp.zeros((*view.shape[:-2], 0))
+    whole = observation.state if config.mixer_reads == "state" else view.reshape(*view.shape[:-2], -1)
+    whole = whole.astype(jnp.float32)
+    if config.mixer_input == "raw":
+        return whole
+    spread = jnp.sqrt(whole.var(-1, keepdims=True) + 1e-6)
+    return (whole - whole.mean(-1, keepdims=True)) / spread
 
 
-def central_size(config: Config, env: Environment) -> int:
+def central_size(config: CentralConfig, env: Environment) -> int:
     """S of `central_view`."""
-    if getattr(config, "mixer_reads", "state") == "state":
-        return env.state_size
-    return env.num_agents * env.view_size
+    return env.state_size if config.mixer_reads == "state" else env.num_agents * env.view_size
 
 
 def mix_up(x: Array) -> Array:

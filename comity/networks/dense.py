@@ -16,7 +16,7 @@ ACTIVATIONS = {"relu": jax.nn.relu, "gelu": jax.nn.gelu, "tanh": jnp.tanh, "elu"
 
 
 class Linear(eqx.Module):
-    """x @ weight + bias, both drawn uniformly from +-1/sqrt(in). With a `gain`: an orthogonal weight times it, and 0."""
+    """x @ weight + bias, both drawn uniformly from +-1/sqrt(in). With a `gain`: orthogonal times it, and 0."""
 
     weight: Array  # [in, out]
     bias: Array  # [out]

@@ -5,4 +5,20 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.manitokan:Manitokan",
         "one key, a door each, gifts that their receiver cannot see (hidden gifts)",
     ),
+    "two-step": (
+        "comity.environments.two_step:TwoStep",
+        "a first choice between a safe table and a risky one (QMIX)",
+    ),
+    "matrix": (
+        "comity.environments.matrix:Matrix",
+        "one pay-off matrix, one step; by default its best entry stands among the worst (QTRAN)",
+    ),
+    "n-step": (
+        "comity.environments.n_step:NStep",
+        "repeat the first joint action n times, and break the rule at the end (MAVEN)",
+    ),
+    "one-step-traffic-junction": (
+        "comity.environments.one_step_traffic_junction:OneStepTrafficJunction",
+        "of two cars exactly one is to pass (LICA)",
+    ),
 }

@@ -1,0 +1,62 @@
+"""One matrix, one step: two agents choose a row and a column, both are paid the entry there.
+
+The default pay-off is the game of QTRAN (Son et al. 2019, section 5.1): the best entry stands among the worst, so that
+whoever judges its own action by an average over the other's leaves it. docs/tasks/small_games.md: what each learner is
+known to do.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+PROFILES: dict[str, dict[str, Any]] = {"paper": {}}
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Two agents, as many actions as the matrix has rows. view int8 [2, 3]: 1, own id as one-hot; state int8 [1]: 1."""
+
+    payoff: tuple[float, ...] = (8, -12, -12, -12, 0, 0, -12, 0, 0)  # points, row by row; rows are agent 0's actions
+
+    num_agents, view_size, state_size, length, continuous = 2, 3, 1, 1, False
+    headline = "optimal"
+
+    def __post_init__(self) -> None:
+        if not self.payoff or math.isqrt(len(self.payoff)) ** 2 != len(self.payoff):
+            raise ValueError(f"payoff has {len(self.payoff)} numbers: give a square matrix, row by row")
+        if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in self.payoff):
+            raise ValueError(f"payoff {self.payoff} holds what is no finite number: give numbers only")
+
+    @property
+    def num_actions(self) -> int:
+        return math.isqrt(len(self.payoff))
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        return tuple(chr(ord("A") + k) if k < 26 else str(k) for k in range(self.num_actions))
+
+    @property
+    def table(self) -> np.ndarray:
+        """float32 [A, A], points for (action of agent 0, action of agent 1)."""
+        return np.asarray(self.payoff, np.float32).reshape(self.num_actions, -1)
+
+    def reset(self, key: Key) -> tuple[tuple[()], Observation]:
+        return (), self.observation()
+
+    def step(self, key: Key, state: tuple[()], action: Array) -> tuple[tuple[()], Timestep]:
+        paid = jnp.asarray(self.table)[action[0], action[1]]
+        info = {"optimal": (paid == self.table.max()).astype(jnp.float32)}
+        return (), Timestep(self.observation(), jnp.broadcast_to(paid, (2,)), jnp.bool_(True), jnp.bool_(False), info)
+
+    def observation(self) -> Observation:
+        """What is seen, before and after: nothing but who one is."""
+        view = jnp.concatenate([jnp.ones((2, 1), jnp.int8), jnp.eye(2, dtype=jnp.int8)], -1)
+        return Observation(view, jnp.ones(1, jnp.int8), jnp.ones((2, self.num_actions), bool))

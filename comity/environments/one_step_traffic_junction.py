@@ -1,0 +1,39 @@
+"""One-step traffic junction (Zhou et al. 2020, LICA, section 4.3.1): of two cars exactly one is to pass.
+
+There are two equally good answers, and nothing to see that would choose between them: the agents must part ways.
+docs/tasks/small_games.md: what each learner is known to do.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+PROFILES: dict[str, dict[str, Any]] = {"paper": {}}
+
+WAIT, PASS = range(2)
+
+
+@dataclass(frozen=True)
+class OneStepTrafficJunction:
+    """Two agents, two actions, one step. view int8 [2, 2]: own index as one-hot; state int8 [1]: 1, there is none."""
+
+    num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 2, 1, 1, False
+    action_names, headline = ("wait", "pass"), "optimal"
+
+    def reset(self, key: Key) -> tuple[tuple[()], Observation]:
+        return (), self.observation()
+
+    def step(self, key: Key, state: tuple[()], action: Array) -> tuple[tuple[()], Timestep]:
+        one = (action[0] != action[1]).astype(jnp.float32)
+        info = {"optimal": one, "passes": (action == PASS).astype(jnp.float32)}
+        return (), Timestep(self.observation(), jnp.broadcast_to(one, (2,)), jnp.bool_(True), jnp.bool_(False), info)
+
+    def observation(self) -> Observation:
+        """What is seen, before and after."""
+        return Observation(jnp.eye(2, dtype=jnp.int8), jnp.ones(1, jnp.int8), jnp.ones((2, 2), bool))

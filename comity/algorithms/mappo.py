@@ -1,0 +1,54 @@
+"""MAPPO: PPO with one central critic (Yu et al. 2022, arXiv 2103.01955).
+
+The family is in `ppo.py`; here is what the critic reads, and how many values it gives. docs/algorithms/mappo.md.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from jax import Array
+
+from comity.algorithms import ppo
+from comity.types import Algorithm, Environment, Observation
+
+
+@dataclass(frozen=True)
+class Config(ppo.Config):
+    """Settings of MAPPO; those of the family are in `ppo.Config`."""
+
+    critic_reads: Literal["state", "views"] = "state"  # paper and code: what all agents see
+    critic_gives: Literal["each", "one"] = "each"  # a value for each agent, or (paper and code) one for all
+    misread_actions: bool = False  # actions ordered (agent, game) go to the games as (game, agent) (code, a slip)
+
+
+PAPER = {**ppo.PAPER, "actors": "shared", "critic_reads": "views", "critic_gives": "one"}
+RELEASED = {
+    **PAPER,
+    "actors": "separate",
+    "lambda_": 1.0,
+    "minibatches": 5,
+    "actor_clip": 1.0,  # a switch, passed as the norm
+    "critic_clip": 1.0,  # the same
+    "activation": "gelu",
+    "misread_actions": True,
+}
+PRESETS = {
+    "sound": {},
+    "paper": PAPER,
+    "released": RELEASED,
+    "released-last-action": {**RELEASED, "actor_reads": "views"},
+    "randomised": {**PAPER, **ppo.RANDOMISED},
+}
+
+
+def true_state(observation: Observation) -> Array:
+    """[..., 1, S], for one critic."""
+    return observation.state[..., None, :]
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    state = config.critic_reads == "state"
+    reads, size = (true_state, env.state_size) if state else (partial(ppo.all_views, env), ppo.views_size(env))
+    values = env.num_agents if config.critic_gives == "each" else 1
+    return ppo.learner(config, env, "mappo", 1, values, reads, size, config.misread_actions)

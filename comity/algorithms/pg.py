@@ -20,6 +20,7 @@ from comity.compatibility import require_discrete
 from comity.learning import (
     discounted_returns,
     entropy,
+    fit_backwards,
     linear,
     log_prob,
     mean_valid,
@@ -114,22 +115,12 @@ def fit_critic(evaluate, optimizer, critic, opt_state, views, returns, valid, gr
     just before the step on time t: the baseline.
     """
 
-    def step(carry, group):
-        critic, opt_state = carry
+    def loss(critic, group):
         view, target, present = group
+        values = evaluate(critic, view)
+        return critic_loss(values, target, present).sum(), values
 
-        def loss(critic):
-            values = evaluate(critic, view)
-            return critic_loss(values, target, present).sum(), values
-
-        grads, values = jax.grad(loss, has_aux=True)(critic)
-        after = take_step(optimizer, critic, opt_state, grads)
-        # When every game has ended there is nothing to learn from, and RMSprop's average stays as it is.
-        return jax.tree.map(lambda new, old: jnp.where(present.any(), new, old), after, carry), values
-
-    grouped = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), (views, returns, valid))
-    (critic, opt_state), values = lax.scan(step, (critic, opt_state), grouped, reverse=True)
-    return critic, opt_state, values.reshape(returns.shape)
+    return fit_backwards(loss, optimizer, critic, opt_state, (views, returns, valid), valid, groups)
 
 
 def released_last_value(values: Array, valid: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from comity.learning.choices import chosen, entropy, epsilon_greedy, linear, log_prob, masked, policy_logits, sample
 from comity.learning.normalisation import Moments, fresh_moments, normalised, restored, standardised, updated_moments
-from comity.learning.optimizers import Optimizer, optimizer, per_agent_optimizer, take_step, towards
+from comity.learning.optimizers import Optimizer, fit_backwards, optimizer, per_agent_optimizer, take_step, towards
 from comity.learning.returns import Reward, credited, discounted_returns, lambda_returns, mean_valid
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "discounted_returns",
     "entropy",
     "epsilon_greedy",
+    "fit_backwards",
     "fresh_moments",
     "lambda_returns",
     "linear",

@@ -1,11 +1,13 @@
 """Optimizers, of optax: one step, and parameters stacked on an agent axis."""
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
+from jax import Array, lax
+from jaxtyping import Bool
 
 from comity.types import PyTree
 
@@ -36,6 +38,34 @@ def take_step(optimizer: optax.GradientTransformation, params: T, opt_state: PyT
     """(params, opt_state) after one step down `grads`."""
     updates, opt_state = optimizer.update(grads, opt_state, params)  # pyright: ignore[reportArgumentType]
     return optax.apply_updates(params, updates), opt_state  # pyright: ignore
+
+
+def fit_backwards(
+    loss: Callable,
+    optimizer: optax.GradientTransformation,
+    params: T,
+    opt_state: PyTree,
+    data: PyTree,
+    valid: Bool[Array, "T B"],
+    groups: int,
+) -> tuple[T, PyTree, PyTree]:
+    """One optimizer step per group of time indices, the last group first, as COMA trains its critic.
+
+    loss(params, data of a group, leaves [T / groups, B, ...]) -> ([], aux with leaves [T / groups, B, ...]); data:
+    leaves [T, B, ...]. groups = T: one step per time index; 1: one step in all. A group without a valid step makes
+    none. Returns (params, opt_state, aux), leaves [T, B, ...], where aux[t] is from just before the step on time t.
+    """
+
+    def step(carry, group):
+        data, present = group
+        grads, aux = jax.grad(loss, has_aux=True)(carry[0], data)
+        after = take_step(optimizer, carry[0], carry[1], grads)
+        # When every game has ended there is nothing to learn from, and RMSprop's average stays as it is.
+        return jax.tree.map(lambda new, old: jnp.where(present.any(), new, old), after, carry), aux
+
+    grouped = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), (data, valid))
+    (params, opt_state), aux = lax.scan(step, (params, opt_state), grouped, reverse=True)
+    return params, opt_state, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), aux)
 
 
 def per_agent_optimizer(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:

@@ -160,8 +160,8 @@ def test_critic_fits_last_group_first_and_reports_values_before_each_step(groups
     valid = np.array([[True] * 4, [True, False, True, True], [False] * 4])
     fit = jax.jit(
         lambda w: pg.fit_critic(
-            lambda w, views: w * views[..., 0], optax.sgd(0.1), w, optax.sgd(0.1).init(w), x[..., None], returns, valid,
-            groups,
+            lambda w, views: w * views[..., 0], optax.sgd(0.1), w, optax.sgd(0.1).init(w), x[..., None], returns,
+            jnp.asarray(valid), groups,
         )
     )  # fmt: skip
     w = np.array([0.5, -1.0], np.float32)

@@ -258,8 +258,8 @@ def learner(
         action = sample(key, logits) if explore else logits.argmax(-1).astype(jnp.int32)
         value, critic_memory = evaluate(state, observation, memory[1])
         notes = {"probabilities": jax.nn.softmax(logits), "log_prob": log_prob(logits, action), "value": value}
-        if misread_actions and action.ndim > 1:
-            notes["meant"], action = action, misread(action)
+        if misread_actions:
+            notes["meant"], action = action, misread(action) if action.ndim > 1 else action
         return action, (actor_memory, critic_memory), notes
 
     def available_to(available: Array) -> Array:
@@ -300,7 +300,7 @@ def learner(
             first(steps.memory[1][..., :critics, :]),
             pieces(starts(steps)),
             pieces(available_to(steps.observation.available)),
-            pieces(steps.notes.get("meant", steps.action)),
+            pieces(steps.notes["meant"] if misread_actions else steps.action),
             pieces(steps.notes["log_prob"]),
             pieces(standardised(advantage, steps.valid, together=not separate)),
             pieces(value),
@@ -321,11 +321,14 @@ def learner(
             # Separate networks climb each their own loss, so the sum only collects them.
             total = actors_loss.sum() if separate else actors_loss.mean()
             total += errors.sum() if critics == agents else errors.mean()
+            log_ratio = log_prob(logits, batch.action) - batch.log_prob
+            clipped = jnp.abs(jnp.exp(log_ratio) - 1) > config.clip
             metrics = {
                 "policy_loss": policy.mean(),
                 "critic_loss": errors.mean(),
                 "entropy": surprise.mean(),
-                "kl": mean_valid(batch.log_prob - log_prob(logits, batch.action), batch.valid).mean(),
+                "kl": -mean_valid(log_ratio, batch.valid).mean(),  # from the policy that played to this one
+                "clipped": mean_valid(clipped.astype(jnp.float32), batch.valid).mean(),
             }
             return total, metrics
 

@@ -60,12 +60,14 @@ class Config(qmix.Config):
 
 
 TABLE = {
+    "epsilon": 1e-5,
+    "tau": 1.0,
+    "updates": 1,
     "mixer_input": "raw",
-    "agents": "shared",
     "gamma": 0.99,
     "optimizer": "rmsprop",
     "latents": 2,
-    "capacity": 1_000,
+    "capacity": 1_024,
     "mixer_layers": "one",
     "chooser_temperature": 1.0,
 }
@@ -77,7 +79,6 @@ PRESETS = {
         "td_lambda": 1.0,
         "learning_rate": 5e-5,
         "last_learning_rate": 5e-5,
-        "target_period": 1,
     },
     "released": {
         **TABLE,
@@ -85,6 +86,8 @@ PRESETS = {
         "activation": "gelu",
         "reward": "own",
         "td_lambda": 0.0,
+        "learning_rate": 5e-4,
+        "last_learning_rate": 5e-4,
         "target_period": 100,
         "chooser": "released",
     },

@@ -43,26 +43,26 @@ SLICE = 64  # episodes whose gradients are taken at once; more spill a CPU's cac
 class Config:
     """Settings of every member. Paper: its tables 6-8; code: the authors' implementation."""
 
-    agents: Literal["separate", "shared"] = "separate"  # paper and code: one network for all agents
+    agents: Literal["shared", "separate"] = "shared"  # one network for all agents, or one for each
     hidden: int = 64  # width of every layer; paper 64, code 128
     activation: Activation = "relu"  # paper ReLU, code GELU
     gamma: float = 0.99  # per step
     reward: Reward = "mean"  # whose reward is predicted: own (code), or the team's mean or sum
-    td_lambda: float = 0.8  # of the targets; paper 1, code 0
+    td_lambda: float = 0.4  # of the targets; paper 1, code 0
     double: bool = True  # next actions by the present network, their values by the target (van Hasselt et al. 2016)
     optimizer: Optimizer = "adam"  # paper Adam, code RMSprop
-    learning_rate: float = 5e-4  # paper 1e-2, code 0.1
-    last_learning_rate: float = 5e-4  # paper 1e-6
+    learning_rate: float = 1e-3  # paper 1e-2, code 0.1
+    last_learning_rate: float = 1e-3  # paper 1e-6
     learning_rate_steps: float = 10_000.0  # optimizer steps from the one to the other, linearly
     decay: float = 0.99  # RMSprop's alpha, per optimizer step
-    epsilon: float = 1e-5  # of the optimizer, added to the root
+    epsilon: float = 1e-8  # of the optimizer, added to the root; code 1e-5. TD gradients are small: 1e-5 slows them
     clip: float = 10.0  # gradient norm, of all parameters together
-    target_period: int = 200  # optimizer steps between two moves of the target; paper: each episode, code 200
-    tau: float = 1.0  # how far the target moves towards the present parameters; 1 copies them, code 0.05
+    target_period: int = 1  # optimizer steps between two moves of the target; paper: each episode, code 200
+    tau: float = 0.01  # how far the target moves towards the present parameters; 1 copies them, code 0.05
     capacity: int = 5_000  # episodes in the replay; paper and code: 1,000 rollouts of 32
     batch: int = 32  # episodes per update; paper and code: 32 rollouts of 32
     batch_of: Literal["episodes", "rollouts"] = "episodes"  # what is drawn one by one; rollouts stay together
-    updates: int = 1  # per rollout; paper not stated, code 5
+    updates: int = 4  # per rollout; paper not stated, code 5
     warmup: int = 32  # episodes in the replay before the first update
     explore_start: float = 1.0  # epsilon of the epsilon-greedy policy at the start
     explore_end: float = 0.05  # and from explore_steps on
@@ -110,21 +110,20 @@ class CentralConfig(Config):
 
 
 PAPER = {
-    "agents": "shared",
     "reward": "sum",
     "td_lambda": 1.0,
     "double": False,
     "learning_rate": 1e-2,
     "last_learning_rate": 1e-6,
-    "target_period": 1,
+    "tau": 1.0,
     "capacity": 32_000,
     "batch": 1_024,
     "batch_of": "rollouts",
+    "updates": 1,
     "warmup": 1_024,
     "explore_steps": 3e6,
 }
 RELEASED = {
-    "agents": "shared",
     "hidden": 128,
     "activation": "gelu",
     "reward": "own",
@@ -133,6 +132,8 @@ RELEASED = {
     "optimizer": "rmsprop",
     "learning_rate": 0.1,
     "last_learning_rate": 0.1,
+    "epsilon": 1e-5,
+    "target_period": 200,
     "tau": 0.05,
     "capacity": 32_000,
     "batch": 1_024,

@@ -5,6 +5,7 @@ The table names modules as text, so that listing them imports nothing.
 
 ALGORITHMS = {  # name: (module, one line)
     "pg": ("comity.algorithms.pg", "recurrent independent policy gradient with a Monte-Carlo critic (hidden gifts)"),
+    "coma": ("comity.algorithms.coma", "counterfactual policy gradient: one central critic of every own action"),
     "iql": ("comity.algorithms.iql", "independent recurrent Q-learning"),
     "maven": ("comity.algorithms.maven", "QMIX with a latent that commits a team to one way of playing per episode"),
     "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),

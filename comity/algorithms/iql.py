@@ -14,10 +14,10 @@ from comity.types import Algorithm, Environment
 class Config(family.Config):
     """Settings of IQL: those of the family. The hidden-gifts paper has no IQL."""
 
-    reward: Reward = "own"
+    credit: Reward = "own"
 
 
-PRESETS = {"sound": {}, "paper": {**family.PAPER, "reward": "own"}, "released": family.RELEASED}
+PRESETS = {"sound": {}, "paper": {**family.PAPER, "credit": "own"}, "released": family.RELEASED}
 
 
 def make(config: Config, env: Environment) -> Algorithm:

@@ -75,7 +75,7 @@ PRESETS = {
     "sound": {},
     "paper": {
         **TABLE,
-        "reward": "sum",
+        "credit": "sum",
         "td_lambda": 1.0,
         "learning_rate": 5e-5,
         "last_learning_rate": 5e-5,
@@ -84,7 +84,7 @@ PRESETS = {
         **TABLE,
         "hidden": 128,
         "activation": "gelu",
-        "reward": "own",
+        "credit": "own",
         "td_lambda": 0.0,
         "learning_rate": 5e-4,
         "last_learning_rate": 5e-4,
@@ -280,7 +280,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     def update(key: Key, state: State, steps: Transition):
         learned, metrics = learn(key, state.learned, steps)
         z = latent_of(steps)
-        team = credited(steps.reward, "mean" if config.reward == "own" else config.reward)[..., 0]
+        team = credited(steps.reward, "mean" if config.credit == "own" else config.credit)[..., 0]
         returns = jnp.where(steps.valid, team, 0.0).sum(0)  # [B], undiscounted
         chooser, opt_state = state.chooser, state.chooser_opt_state
         if trained:

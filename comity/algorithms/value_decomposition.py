@@ -47,7 +47,7 @@ class Config:
     hidden: int = 64  # width of every layer; paper 64, code 128
     activation: Activation = "relu"  # paper ReLU, code GELU
     gamma: float = 0.99  # per step
-    reward: Reward = "mean"  # whose reward is predicted: own (code), or the team's mean or sum
+    credit: Reward = "mean"  # whose reward is predicted: own (code), or the team's mean or sum
     td_lambda: float = 0.4  # of the targets; paper 1, code 0
     double: bool = True  # next actions by the present network, their values by the target (van Hasselt et al. 2016)
     optimizer: Optimizer = "adam"  # paper Adam, code RMSprop
@@ -110,7 +110,7 @@ class CentralConfig(Config):
 
 
 PAPER = {
-    "reward": "sum",
+    "credit": "sum",
     "td_lambda": 1.0,
     "double": False,
     "learning_rate": 1e-2,
@@ -126,7 +126,7 @@ PAPER = {
 RELEASED = {
     "hidden": 128,
     "activation": "gelu",
-    "reward": "own",
+    "credit": "own",
     "td_lambda": 0.0,
     "double": False,
     "optimizer": "rmsprop",
@@ -301,7 +301,7 @@ def learned_reward(config: Config, episodes: replay.Episodes, q: Array) -> Array
     """[T, B, N], whose reward `config` says, and the entropy bonus. q [T + 1, B, N, A] carries no gradient."""
     logits = masked(lax.stop_gradient(q[:-1]), episodes.observation.available[:-1])
     bonus = config.entropy_bonus * entropy(logits).mean(-1, keepdims=True)
-    return credited(episodes.reward, config.reward) + bonus
+    return credited(episodes.reward, config.credit) + bonus
 
 
 def learning(config: Config, env: Environment, loss: Callable, extra: Callable[[Transition], PyTree] = lambda _: ()):

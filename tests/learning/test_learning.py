@@ -8,7 +8,23 @@ import numpy as np
 import optax
 import pytest
 
-from comity.learning import discounted_returns, entropy, log_prob, masked, mean_valid, per_agent_optimizer, sample
+from comity.learning import (
+    chosen,
+    credited,
+    discounted_returns,
+    entropy,
+    epsilon_greedy,
+    lambda_returns,
+    linear,
+    log_prob,
+    masked,
+    mean_valid,
+    optimizer,
+    per_agent_optimizer,
+    sample,
+    take_step,
+    towards,
+)
 
 LOGITS = jnp.log(jnp.array([0.5, 0.2, 0.2, 0.1]))
 
@@ -97,9 +113,89 @@ def test_steps_of_impossible_actions_have_no_width(monkeypatch):
         assert jnp.take_along_axis(possible[None], actions[..., None], -1).all()
 
 
+def test_lambda_returns_by_hand():
+    """Three steps, cut after the second: game 0 terminated, game 1 truncated. The third step stands alone."""
+    reward = jnp.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])[..., None]
+    value = jnp.array([[10.0, 10.0], [20.0, 20.0], [30.0, 30.0]])[..., None]  # of what follows each step
+    terminated = jnp.array([[False, False], [True, False], [False, False]])
+    ended = jnp.array([[False, False], [True, True], [False, False]])
+    returns = lambda_returns(reward, value, terminated, ended, 0.5, 0.8)[..., 0]
+    last = 3 + 0.5 * 30
+    np.testing.assert_allclose(returns[2], last)
+    np.testing.assert_allclose(returns[1], [2, 2 + 0.5 * 20])
+    np.testing.assert_allclose(returns[0], 1 + 0.5 * (0.2 * 10 + 0.8 * returns[1]))
+
+
+def test_lambda_returns_at_their_ends():
+    """lambda 0: one-step targets; lambda 1 on terminated episodes: Monte-Carlo returns."""
+    random = np.random.default_rng(0)
+    reward, value = (jnp.asarray(random.normal(size=(6, 3, 2)), jnp.float32) for _ in range(2))
+    ended = jnp.zeros((6, 3), bool).at[5].set(True).at[2, 1].set(True)
+    one_step = reward + 0.9 * jnp.where(ended[..., None], 0, value)
+    np.testing.assert_allclose(lambda_returns(reward, value, ended, ended, 0.9, 0.0), one_step, rtol=1e-6)
+    monte_carlo = discounted_returns(reward, ended, 0.9)
+    np.testing.assert_allclose(lambda_returns(reward, value, ended, ended, 0.9, 1.0), monte_carlo, atol=1e-5)
+
+
+def test_whose_reward():
+    reward = jnp.array([[1.0, 3.0], [7.0, 7.0]])  # the second row as a team game pays
+    assert credited(reward, "own").tolist() == [[1, 3], [7, 7]]
+    assert credited(reward, "mean").tolist() == [[2, 2], [7, 7]]
+    assert credited(reward, "sum").tolist() == [[4, 4], [14, 14]]
+
+
+def test_epsilon_greedy_has_the_right_frequencies():
+    """0.3: explored uniformly over the three available actions, the greedy one among them."""
+    available = jnp.broadcast_to(jnp.array([True, True, False, True]), (30_000, 4))
+    action, explored = epsilon_greedy(jax.random.key(0), jnp.full(30_000, 1), available, 0.3)
+    np.testing.assert_allclose(np.bincount(action, minlength=4) / 30_000, [0.1, 0.8, 0, 0.1], atol=0.012)
+    np.testing.assert_allclose(explored.mean(), 0.3, atol=0.012)
+    assert (action[~explored] == 1).all()
+
+
+def test_epsilon_greedy_together_explores_all_or_nobody():
+    available = jnp.ones((50, 4), bool)
+    flags = []
+    for key in jax.random.split(jax.random.key(1), 20):
+        action, explored = epsilon_greedy(key, jnp.zeros(50, jnp.int32), available, 0.5, together=True)
+        flags.append(bool(explored))
+        assert explored.shape == ()
+        assert bool((action > 0).any()) == bool(explored)
+    assert 3 < sum(flags) < 17
+
+
+def test_linear_stays_where_it_ends():
+    assert [float(linear(1.0, 0.2, 10.0, jnp.int32(t))) for t in (0, 5, 10, 99)] == pytest.approx([1.0, 0.6, 0.2, 0.2])
+
+
+def test_chosen_is_a_gather():
+    values = jnp.arange(24.0).reshape(2, 3, 4)
+    action = jnp.array([[0, 3, 1], [2, 2, 0]])
+    np.testing.assert_array_equal(chosen(values, action), jnp.take_along_axis(values, action[..., None], -1)[..., 0])
+
+
+def test_targets_move_towards_params():
+    old, new = {"a": jnp.array([0.0, 4.0])}, {"a": jnp.array([1.0, 0.0])}
+    np.testing.assert_allclose(towards(old, new, 0.25)["a"], [0.25, 3.0])
+    np.testing.assert_allclose(towards(old, new, 1.0, jnp.bool_(False))["a"], old["a"])
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop"])
+def test_optimizers_clip_first_and_follow_a_schedule(name):
+    """The first step of Adam is the rate whatever the gradient; RMSprop's is rate / sqrt(1 - decay)."""
+    descent = optimizer(name, lambda count: 0.1 / (1 + count), clip=1.0, decay=0.75, epsilon=0.0)
+    params, state = jnp.array([1.0, 2.0]), descent.init(jnp.zeros(2))
+    first, state = take_step(descent, params, state, jnp.array([300.0, -400.0]))
+    size = 0.1 if name == "adam" else 0.1 / np.sqrt(0.25)
+    np.testing.assert_allclose(first - params, [-size, size], rtol=1e-5)
+    second, _ = take_step(descent, first, state, jnp.array([0.6, -0.8]))  # as the first was after clipping
+    size = 0.05 if name == "adam" else 0.05 / np.sqrt(1 - 0.75**2)
+    np.testing.assert_allclose(second - first, [-size, size], rtol=1e-4)
+
+
 def test_optimizer_clips_each_agent_apart():
-    optimizer = per_agent_optimizer(optax.clip_by_global_norm(1.0))
+    apart = per_agent_optimizer(optax.clip_by_global_norm(1.0))
     grads = {"a": jnp.array([[3.0, 0.0], [0.3, 0.0]]), "b": jnp.array([[4.0], [0.4]])}
-    updates: Any = optimizer.update(grads, optimizer.init(grads))[0]
+    updates: Any = apart.update(grads, apart.init(grads))[0]
     np.testing.assert_allclose(updates["a"], [[0.6, 0.0], [0.3, 0.0]], rtol=1e-6)
     np.testing.assert_allclose(updates["b"], [[0.8], [0.4]], rtol=1e-6)

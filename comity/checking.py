@@ -251,6 +251,11 @@ def _extras_problems(env: Any, game: _Game) -> list[str]:
         problems += _training_reward_problems(env)
     if not problems and hasattr(env, "step_games"):
         problems += _step_games_problems(env, game)
+    if not problems and hasattr(env, "pack") != hasattr(env, "unpack"):
+        problems.append("pack and unpack belong together: give both, or neither")
+    if not problems and hasattr(env, "pack"):
+        result, problems = _trace("unpack", lambda seen: env.unpack(env.pack(seen)), game.observation)
+        problems += _change_problems("observation", game.observation, result, "pack", "unpack") if not problems else []
     if hasattr(env, "draw") and not problems:
         problems += _draw_problems(env)
     return problems
@@ -314,6 +319,8 @@ def _played_game_problems(env: Any) -> list[str]:
         problems.append("the same keys, states and actions give another result the second time: " + _NO_MEMORY)
     if hasattr(env, "step_games") and not _equal(*_run(jax.jit(partial(_both_steps, env)), jax.random.key(1))):
         problems.append("step_games gives another result than step of each game")
+    if hasattr(env, "pack") and not _equal(*_run(jax.jit(partial(_packed_too, env)), jax.random.key(1))):
+        problems.append("unpack gives another observation than pack was given: a replay would show what never was")
     return problems
 
 
@@ -348,6 +355,12 @@ def _both_steps(env: Any, key: Key) -> tuple[PyTree, PyTree]:
     start = rollout.start(key, env, (), GAMES, jnp.arange(GAMES))
     action, keys = _random_action(key, env, start.observation), jax.random.split(key, GAMES)
     return env.step_games(keys, start.game, action), jax.vmap(env.step)(keys, start.game, action)
+
+
+def _packed_too(env: Any, key: Key) -> tuple[PyTree, PyTree]:
+    """Observations of random play, and what comes back of them from a replay."""
+    seen = _random_steps(env, key).observation
+    return seen, jax.vmap(jax.vmap(lambda one: env.unpack(env.pack(one))))(seen)
 
 
 def _random_action(key: Key, env: Any, observation: Observation) -> PyTree:

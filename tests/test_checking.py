@@ -297,6 +297,29 @@ def test_rewards_for_the_learner_alone():
     assert only_problem_of(Shaped()) == "training_reward gives float32[3, 8] for rewards float32[3, 8, 2]"
 
 
+def test_what_a_replay_keeps():
+    class Half(Game):
+        def pack(self, observation):
+            return observation
+
+    class Loses(Half):
+        def unpack(self, codes):
+            return codes._replace(view=0 * codes.view)
+
+    class Widens(Half):
+        def unpack(self, codes):
+            return codes._replace(view=codes.view.astype(jnp.int32))
+
+    class Whole(Half):
+        def unpack(self, codes):
+            return codes
+
+    assert only_problem_of(Half()) == "pack and unpack belong together: give both, or neither"
+    assert "unpack gives another observation than pack was given" in only_problem_of(Loses())
+    assert "view" in only_problem_of(Widens())
+    comity.check(Whole())  # raises nothing
+
+
 def test_step_of_all_games_at_once():
     class Together(Game):
         def step_games(self, keys, state, action):

@@ -16,8 +16,7 @@ import subprocess
 import sys
 import time
 
-GAMES, SEEDS = 32, 4
-SIZE = 1024  # side of the matrices that measure the matmul rate
+from measuring import GAMES, SEEDS, SIZE, THREADS, Program, in_process, matmul_seconds, pin
 
 
 def flop_per_update(env, config) -> float:
@@ -29,21 +28,9 @@ def flop_per_update(env, config) -> float:
     return 2.0 * per_agent_step * env.num_agents * GAMES * env.length
 
 
-def matmul_seconds(clock, repeats: int = 4) -> float:
-    """Seconds per product of two SIZE x SIZE float32 matrices, numpy."""
-    import numpy as np
-
-    a = np.ones((SIZE, SIZE), np.float32)
-    _ = a @ a
-    start = clock()
-    for _ in range(repeats):
-        _ = a @ a
-    return (clock() - start) / repeats
-
-
 def one_core(iterations: int, repeats: int) -> dict[str, float]:
     """Medians on one pinned core, by process CPU time."""
-    program = Program(iterations)
+    program = Program("pg", iterations)
     rows = []
     for _ in range(repeats):
         start = time.process_time()
@@ -71,7 +58,7 @@ def one_core(iterations: int, repeats: int) -> dict[str, float]:
 
 def two_cores(iterations: int, repeats: int) -> dict[str, float]:
     """Four seeds on two cores, two at once and in turn, by wall time."""
-    program = Program(iterations, workers=2)
+    program = Program("pg", iterations, workers=2)
     rows = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -85,66 +72,6 @@ def two_cores(iterations: int, repeats: int) -> dict[str, float]:
     return {"in_turn_ms": 1e3 * turn, "at_once_ms": 1e3 * once}
 
 
-class Program:
-    """What a training run executes: one compiled chunk per seed."""
-
-    def __init__(self, iterations: int, workers: int = 1):
-        import jax
-        import numpy as np
-
-        from comity import rollout
-        from comity.algorithms import pg
-        from comity.environments.manitokan import Manitokan
-        from comity.settings import floats
-        from comity.training.programs import programs
-        from comity.training.seeds import Seeds
-
-        self.env, self.config, self.iterations = Manitokan(), pg.Config(), iterations
-        self.floats, self.count = floats(self.config), np.int32(iterations)
-        one = programs(pg.make, self.config, self.env, GAMES, iterations, 1)
-        self.seeds = {count: Seeds(count, "loop", workers) for count in (1, SEEDS)}
-        self.keys = [jax.random.key(seed) for seed in range(SEEDS)]
-        start = time.perf_counter()
-        init = jax.jit(one.init)
-        self.carry = [init(self.floats, key) for key in self.keys]
-        arguments = (self.floats, [self.keys[0]], np.int32(0), self.count, [self.carry[0]])
-        self.flags = (False, True, False, False, True)
-        self.chunk = self.seeds[1].lower(one.chunk, arguments, self.flags, (4,)).compile()
-        self.compile_seconds = time.perf_counter() - start
-
-        def play(key, state):
-            start = rollout.start(key, self.env, one.algorithm.memory, GAMES)
-            act = lambda key, memory, observation: one.algorithm.act(key, state, memory, observation)  # noqa: E731
-            return rollout.collect_episodes(key, self.env, act, start).reward.sum()
-
-        self._play = jax.jit(play)
-        self.play()
-        self.run(list(range(SEEDS)))
-
-    def run(self, seeds: list[int]) -> None:
-        import numpy as np
-
-        keys, carry = [self.keys[s] for s in seeds], [self.carry[s] for s in seeds]
-        arguments = (self.floats, keys, np.int32(0), self.count, carry)
-        results, _, _ = self.seeds[len(seeds)].call(self.chunk, arguments, self.flags)
-        for seed, result in zip(seeds, results, strict=True):
-            self.carry[seed] = result
-
-    def play(self) -> None:
-        import jax
-
-        jax.block_until_ready(self._play(self.keys[0], self.carry[0].state))
-
-
-def in_process(part: str, iterations: int, repeats: int, cores: int) -> dict[str, float]:
-    """Runs one part in a fresh process on so many cores."""
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of numpy's matmul
-    command = [sys.executable, __file__, "--part", part, "--iterations", str(iterations), "--repeats", str(repeats)]
-    command += ["--cores", str(cores)]
-    out = subprocess.run(command, env={**os.environ, **threads}, capture_output=True, text=True, check=True).stdout
-    return json.loads(out.splitlines()[-1])
-
-
 def machine_scaling() -> float:
     """Rate of two matmul processes together over that of one: what this machine gives anyone."""
     code = (
@@ -152,11 +79,11 @@ def machine_scaling() -> float:
         "while time.time() < end: a @ a; n += 1\n"
         "print(n)"
     )
-    threads = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, **THREADS}
 
     def count(processes: int) -> int:
         started = [
-            subprocess.Popen([sys.executable, "-c", code], env=threads, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
             for _ in range(processes)
         ]
         return sum(int(process.communicate()[0]) for process in started)
@@ -172,10 +99,11 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.part:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
+        pin(given.cores)
         print(json.dumps((one_core if given.part == "one" else two_cores)(given.iterations, given.repeats)))
         return
-    one = in_process("one", given.iterations, given.repeats, 1)
+    rounds = ["--iterations", given.iterations, "--repeats", given.repeats]
+    one = in_process(__file__, ["--part", "one", *rounds], 1)
     print("PG on Manitokan: 32 games x 150 steps x 2 agents per update, one core, process CPU time, medians")
     print(f"  CPU ms per update        {one['update_ms']:8.1f}   (spread {100 * one['spread']:.0f}%)")
     print(f"    of which play          {one['play_ms']:8.1f}")
@@ -187,7 +115,7 @@ def main() -> None:
     if len(os.sched_getaffinity(0)) < 2:
         print("one core only: no scaling to measure")
         return
-    two, machine = in_process("two", given.iterations, given.repeats, 2), machine_scaling()
+    two, machine = in_process(__file__, ["--part", "two", *rounds], 2), machine_scaling()
     print("four seeds, two cores, wall time per update and seed")
     print(f"  ms, in turn              {two['in_turn_ms']:8.1f}   (XLA shares some products between cores)")
     print(f"  ms, two at once          {two['at_once_ms']:8.1f}")

@@ -85,7 +85,6 @@ PRESETS = {
         "hidden": 128,
         "activation": "gelu",
         "credit": "own",
-        "td_lambda": 0.0,
         "learning_rate": 5e-4,
         "last_learning_rate": 5e-4,
         "target_period": 100,

@@ -48,7 +48,7 @@ class Config:
     activation: Activation = "relu"  # paper ReLU, code GELU
     gamma: float = 0.99  # per step
     credit: Reward = "mean"  # whose reward is predicted: own (code), or the team's mean or sum
-    td_lambda: float = 0.4  # of the targets; paper 1, code 0
+    td_lambda: float = 0.0  # of the targets; paper 1, code 0. Above 0 they lean to what the exploring policy earns
     double: bool = True  # next actions by the present network, their values by the target (van Hasselt et al. 2016)
     optimizer: Optimizer = "adam"  # paper Adam, code RMSprop
     learning_rate: float = 1e-3  # paper 1e-2, code 0.1
@@ -127,7 +127,6 @@ RELEASED = {
     "hidden": 128,
     "activation": "gelu",
     "credit": "own",
-    "td_lambda": 0.0,
     "double": False,
     "optimizer": "rmsprop",
     "learning_rate": 0.1,

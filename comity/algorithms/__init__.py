@@ -13,5 +13,6 @@ ALGORITHMS = {  # name: (module, one line)
     "vdn": ("comity.algorithms.vdn", "Q-learning of a team whose value is the sum of the agents' values"),
     "ippo": ("comity.algorithms.ippo", "independent recurrent PPO, a critic for each agent"),
     "mappo": ("comity.algorithms.mappo", "recurrent PPO with one central critic"),
+    "saf": ("comity.algorithms.saf", "PPO with messages, a shared memory of slots and a pool of policies"),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

@@ -1,6 +1,7 @@
 """Equinox modules whose only leaves are arrays, on inputs of any leading axes."""
 
 from comity.networks.agents import per_agent, shared, stacked
+from comity.networks.attention import Attention, AttentionLayer, Slots
 from comity.networks.deep import DeepRecurrentNet
 from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear
 from comity.networks.mixers import MonotoneMixer
@@ -11,11 +12,14 @@ __all__ = [
     "GRU",
     "MLP",
     "Activation",
+    "Attention",
+    "AttentionLayer",
     "DeepRecurrentNet",
     "LayerNorm",
     "Linear",
     "MonotoneMixer",
     "RecurrentNet",
+    "Slots",
     "per_agent",
     "shared",
     "stacked",

@@ -49,15 +49,25 @@ class Linear(eqx.Module):
 
 
 class MLP(eqx.Module):
-    """Linear layers with an activation between them, none after the last."""
+    """Linear layers with an activation between them, none after the last. With a `head_gain` weights are orthogonal,
+    the last layer's times it, the others' times sqrt 2."""
 
     layers: tuple[Linear, ...]
     activation: Activation = eqx.field(static=True)
 
-    def __init__(self, key: Key, inputs: int, hidden: tuple[int, ...], outputs: int, activation: Activation = "relu"):
+    def __init__(
+        self,
+        key: Key,
+        inputs: int,
+        hidden: tuple[int, ...],
+        outputs: int,
+        activation: Activation = "relu",
+        head_gain: float | None = None,
+    ):
         sizes = (inputs, *hidden, outputs)
         keys = jax.random.split(key, len(sizes) - 1)
-        self.layers = tuple(Linear(*a) for a in zip(keys, sizes[:-1], sizes[1:], strict=True))
+        gains = [None if head_gain is None else math.sqrt(2)] * len(hidden) + [head_gain]
+        self.layers = tuple(Linear(*a) for a in zip(keys, sizes[:-1], sizes[1:], gains, strict=True))
         self.activation = activation
 
     def __call__(self, x: Array) -> Array:

@@ -1,0 +1,100 @@
+"""Attention with one head, for sets of a few members: agents, their messages, slots.
+
+Products of queries with keys are sums over a broadcast product, which XLA fuses: a batched matmul of so few members
+would cost a CPU more. All else is a plain dense layer.
+"""
+
+import math
+
+import equinox as eqx
+import jax
+from jax import Array
+
+from comity.networks.dense import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal
+from comity.types import Key
+
+
+class Attention(eqx.Module):
+    """What each query finds among the members of a set: out(softmax(q k^T / sqrt(D)) v) (Vaswani et al. 2017, eq. 1).
+
+    Queries and keys have no bias: one of the keys would move all scores of a query alike, and so nothing.
+    """
+
+    query: Array  # [Q, D]
+    key: Array  # [M, D]
+    value: Linear  # [M, D]
+    out: Linear  # [D, Q]
+
+    def __init__(self, key: Key, queries: int, members: int, width: int):
+        """queries, members: how many numbers one of them has; width: D."""
+        key_query, key_key, key_value, key_out = jax.random.split(key, 4)
+        self.query = orthogonal(key_query, queries, width)
+        self.key = orthogonal(key_key, members, width)
+        self.value = Linear(key_value, members, width, 1.0)
+        self.out = Linear(key_out, width, queries, 1.0)
+
+    def weights(self, x: Array, members: Array) -> Array:
+        """How much each of x [..., X, Q] attends to each of members [..., M, C]: [..., X, M], sums 1."""
+        query, key = _product(x, self.query), _product(members, self.key)
+        scores = (query[..., :, None, :] * key[..., None, :, :]).sum(-1)
+        return jax.nn.softmax(scores / math.sqrt(self.query.shape[-1]))
+
+    def __call__(self, x: Array, members: Array) -> Array:
+        """x [..., X, Q], members [..., M, C] -> [..., X, Q]; leading axes broadcast."""
+        found = (self.weights(x, members)[..., None] * self.value(members)[..., None, :, :]).sum(-2)
+        return self.out(found)
+
+
+class AttentionLayer(eqx.Module):
+    """x + attention, then x + two dense layers, each on normalised inputs."""
+
+    norm: LayerNorm
+    norm_members: LayerNorm
+    attention: Attention
+    norm_dense: LayerNorm
+    dense: tuple[Linear, Linear]
+    activation: Activation = eqx.field(static=True)
+
+    def __init__(self, key: Key, queries: int, members: int, width: int, activation: Activation = "relu"):
+        key_attention, key_first, key_last = jax.random.split(key, 3)
+        self.norm, self.norm_members, self.norm_dense = LayerNorm(queries), LayerNorm(members), LayerNorm(queries)
+        self.attention = Attention(key_attention, queries, members, width)
+        self.dense = (Linear(key_first, queries, width, math.sqrt(2)), Linear(key_last, width, queries, 1.0))
+        self.activation = activation
+
+    def __call__(self, x: Array, members: Array) -> Array:
+        """x [..., X, Q], members [..., M, C] -> [..., X, Q]; leading axes broadcast."""
+        x = x + self.attention(self.norm(x), self.norm_members(members))
+        first, last = self.dense
+        return x + last(ACTIVATIONS[self.activation](first(self.norm_dense(x))))
+
+
+class Slots(eqx.Module):
+    """A few learned slots that read a set and then each other (Perceiver, Jaegle et al. 2021).
+
+    `blocks` times the same layers, so that depth costs no parameters.
+    """
+
+    slots: Array  # [K, D] before anything is written
+    write: AttentionLayer
+    layers: tuple[AttentionLayer, ...]
+    blocks: int = eqx.field(static=True)
+
+    def __init__(self, key: Key, members: int, slots: int, width: int, blocks: int, layers: int):
+        key_slots, key_write, *keys = jax.random.split(key, 2 + layers)
+        self.slots = jax.random.normal(key_slots, (slots, width))
+        self.write = AttentionLayer(key_write, width, members, width)
+        self.layers = tuple(AttentionLayer(k, width, width, width) for k in keys)
+        self.blocks = blocks
+
+    def __call__(self, members: Array) -> Array:
+        """members [..., M, C], in any order -> slots [..., K, D]."""
+        slots = self.write(self.slots, members)
+        for _ in range(self.blocks):
+            for layer in self.layers:
+                slots = layer(slots, slots)
+        return slots
+
+
+def _product(x: Array, weight: Array) -> Array:
+    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], -1)

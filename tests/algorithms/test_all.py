@@ -86,6 +86,7 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small and quick to
     "warmup": GAMES,
     "critic_schedule": "batch",
 }
+SHARING = ("actors", "agents")  # settings that say "separate" or "shared"
 OWN: dict[str, dict[str, Any]] = {}  # what one algorithm wants beside
 
 
@@ -119,10 +120,13 @@ STILL = {"maven": r"agents\.head\.bias"}  # parameters that the algorithm has an
 NOT_LEARNED = r"opt_state|target|replay|first_critic"  # what of a state is no parameter that every update moves
 
 
-def small(name: str) -> Any:
+def small(name: str, other: bool = False) -> Any:
+    """Settings of an algorithm; other: with one network for all agents where by default each has its own, or back."""
     source = find_algorithm(name)
     known = {f.name: f for f in dataclasses.fields(source.thing.Config)}
     values = {**SIZES, **{field: 0.01 for field in known if field.endswith("learning_rate")}, **OWN.get(name, {})}
+    if other:
+        values |= {f: "separate" if known[f].default == "shared" else "shared" for f in SHARING if f in known}
     return settings_of(source, None, "preset", {k: v for k, v in values.items() if k in known})
 
 
@@ -155,10 +159,10 @@ class Acts(NamedTuple):
 
 
 @cache
-def of(name: str) -> SimpleNamespace:
+def of(name: str, other: bool = False) -> SimpleNamespace:
     """An algorithm, small, on Noise: its programs, each compiled once, and what a first rollout gave."""
     env = Noise()
-    algorithm: Algorithm = find_algorithm(name).thing.make(small(name), env)
+    algorithm: Algorithm = find_algorithm(name).thing.make(small(name, other), env)
 
     @compiled
     def start(key):
@@ -195,12 +199,14 @@ def of(name: str) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def one(request):
-    return of(request.param)
+    return of(*request.param) if isinstance(request.param, tuple) else of(request.param)
 
 
 # By module, so that all tests of one algorithm come together and, of two workers, one compiles its programs.
 everyone = pytest.mark.parametrize("one", EVERYONE, indirect=True, scope="module")
 learners = pytest.mark.parametrize("one", LEARNERS, indirect=True, scope="module")
+OTHERS = [(name, True) for name in LEARNERS if small(name, True) != small(name)]
+both = pytest.mark.parametrize("one", [*LEARNERS, *OTHERS], indirect=True, scope="module", ids=lambda x: x if isinstance(x, str) else f"{x[0]}-other")
 
 
 def observations(seed: int, times: int = 3, games: int = 16) -> Observation:
@@ -247,7 +253,7 @@ def test_games_do_not_meet(one):
     same(actions.greedy, actions.single)
 
 
-@learners
+@both
 def test_exchanged_agents_act_exchanged(one):
     seen = observations(3)
     state = scaled(one.carry.state, 3.0)
@@ -258,7 +264,7 @@ def test_exchanged_agents_act_exchanged(one):
     same(actions.greedy, exchange(one.acts(KEY, state, seen).greedy))
 
 
-@learners
+@both
 def test_exchanged_agents_learn_exchanged(one):
     steps = one.steps
     if one.name in DRAWS:

@@ -206,7 +206,8 @@ def one(request):
 everyone = pytest.mark.parametrize("one", EVERYONE, indirect=True, scope="module")
 learners = pytest.mark.parametrize("one", LEARNERS, indirect=True, scope="module")
 OTHERS = [(name, True) for name in LEARNERS if small(name, True) != small(name)]
-both = pytest.mark.parametrize("one", [*LEARNERS, *OTHERS], indirect=True, scope="module", ids=lambda x: x if isinstance(x, str) else f"{x[0]}-other")
+NAMED = [*LEARNERS, *(f"{name}-other" for name, _ in OTHERS)]
+both = pytest.mark.parametrize("one", [*LEARNERS, *OTHERS], indirect=True, scope="module", ids=NAMED)
 
 
 def observations(seed: int, times: int = 3, games: int = 16) -> Observation:

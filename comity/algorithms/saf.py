@@ -45,8 +45,8 @@ class Config:
     """Settings of SAF. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     steps: int = 0  # T of a rollout; 0: env.length
-    epochs: int = 5  # passes over a rollout; paper 15, code 10
-    minibatches: int = 1  # per epoch, at most: the largest divisor of the steps of a rollout; paper 5, code 1
+    epochs: int = 4  # passes over a rollout; paper 15, code 10
+    minibatches: int = 5  # per epoch, at most: the largest divisor of the steps of a rollout; paper 5, code 1
     learning_rate: float = 5e-4  # Adam's; paper and code 3e-4
     last_learning_rate: float = 5e-4  # code 0
     learning_rate_steps: float = 100_000.0  # optimizer steps from the one to the other, linearly
@@ -109,7 +109,6 @@ class Config:
 
 PAPER = {
     "epochs": 15,
-    "minibatches": 5,
     "learning_rate": 3e-4,
     "last_learning_rate": 3e-4,
     "lambda_": 1.0,

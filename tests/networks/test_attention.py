@@ -46,7 +46,7 @@ def test_blocks_run_the_same_layers_again():
     assert len(jax.tree.leaves(one)) == len(jax.tree.leaves(two))
     slots = call(one, MEMBERS)
     for layer in one.layers:
-        slots = call(layer, slots, slots)
+        slots = call(layer, slots)
     np.testing.assert_allclose(call(two, MEMBERS), slots, rtol=1e-5, atol=1e-5)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-ITERATIONS = 1_200  # rollouts of 32 games x 150 steps: 5.76 million joint actions at most
+ITERATIONS = 1_000  # rollouts of 32 games x 150 steps: 4.8 million joint actions at most
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "manitokan_learners.jsonl"
 LEARNERS = {  # row: (algorithm, preset)
     "PG": ("pg", "sound"),

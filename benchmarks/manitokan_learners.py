@@ -50,16 +50,17 @@ def name(line: dict) -> tuple:
     return line["learner"], line["history"], line["seed"]
 
 
-def train(learner: str, history: bool, seed: int, core: int, scratch: Path) -> dict:
+def train(job: tuple[str, bool, int], core: int, scratch: Path) -> dict:
     """Trains one seed in a process of its own and returns its line."""
+    learner, history, seed = job
     algorithm, preset = LEARNERS[learner]
     out = scratch / f"{algorithm}-{preset}-{history}-{seed}"
     command = [sys.executable, "-m", "comity", "train", "manitokan", algorithm, "--preset", preset, "--seeds", "1"]
     command += ["--first-seed", str(seed), "--iterations", str(ITERATIONS), "--chunk", "50", "--evaluations", "0"]
     command += ["--task.observe", "last-action" if history else "window", "--out", str(out)]
     start = time.perf_counter()
-    pinned = {"preexec_fn": lambda: os.sched_setaffinity(0, {core})} if hasattr(os, "sched_setaffinity") else {}
-    subprocess.run(command, check=True, capture_output=True, text=True, **pinned)
+    pin = (lambda: os.sched_setaffinity(0, {core})) if hasattr(os, "sched_setaffinity") else None
+    subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=pin)
     seconds = time.perf_counter() - start
     (directory,) = out.glob("manitokan/*/*")
     last = [line for line in lines(directory / "eval.jsonl") if line["which"] == "last"]
@@ -100,7 +101,7 @@ def work(wanted: list[tuple], workers: int, minutes: float | None) -> None:
                     return
                 job = jobs.pop(0)
             try:
-                line = train(*job, core, scratch)
+                line = train(job, core, scratch)
             except subprocess.CalledProcessError as error:
                 print(f"{job} failed: {error.stderr.strip().splitlines()[-1:]}", flush=True)
                 continue

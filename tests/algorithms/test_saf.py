@@ -50,7 +50,7 @@ class Whisper:
 ENV = Whisper()
 SMALL = saf.Config(
     width=8, encoder=(8,), policy_hidden=(8,), critic_hidden=(8,), slots=2, policies=3, latent=2, epochs=3,
-    minibatches=1, learning_rate=0.01, last_learning_rate=0.01,
+    minibatches=1, learning_rate=0.003, last_learning_rate=0.003,
 )  # fmt: skip
 ALGORITHM = saf.make(SMALL, ENV)
 act = jax.jit(ALGORITHM.act, static_argnames="explore")

@@ -6,13 +6,13 @@ The table names modules as text, so that listing them imports nothing.
 ALGORITHMS = {  # name: (module, one line)
     "pg": ("comity.algorithms.pg", "recurrent independent policy gradient with a Monte-Carlo critic (hidden gifts)"),
     "coma": ("comity.algorithms.coma", "counterfactual policy gradient: one central critic of every own action"),
-    "iql": ("comity.algorithms.iql", "independent recurrent Q-learning"),
-    "maven": ("comity.algorithms.maven", "QMIX with a latent that commits a team to one way of playing per episode"),
-    "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
-    "qtran": ("comity.algorithms.qtran", "Q-learning of a team with any value, to which the agents' are fitted"),
-    "vdn": ("comity.algorithms.vdn", "Q-learning of a team whose value is the sum of the agents' values"),
     "ippo": ("comity.algorithms.ippo", "independent recurrent PPO, a critic for each agent"),
     "mappo": ("comity.algorithms.mappo", "recurrent PPO with one central critic"),
     "saf": ("comity.algorithms.saf", "PPO with messages, a shared memory of slots and a pool of policies"),
+    "iql": ("comity.algorithms.iql", "independent recurrent Q-learning"),
+    "vdn": ("comity.algorithms.vdn", "Q-learning of a team whose value is the sum of the agents' values"),
+    "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
+    "qtran": ("comity.algorithms.qtran", "Q-learning of a team with any value, to which the agents' are fitted"),
+    "maven": ("comity.algorithms.maven", "QMIX with a latent that commits a team to one way of playing per episode"),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

@@ -32,8 +32,8 @@ def refusal(capsys, *arguments: object, status: int) -> str:
         (["train"], "train needs TASK and ALGORITHM, got neither: comity train manitokan pg"),
         (["train", "manitokan"], "train needs TASK and ALGORITHM, got manitokan"),
         (["train", "manitokn", "pg"], "unknown task 'manitokn'; did you mean manitokan?; known: manitokan"),
-        (["train", "manitokan", "pgg"], "unknown algorithm 'pgg'; did you mean pg?; known: pg, random"),
-        (["train", "manitokan", "qqq"], "unknown algorithm 'qqq'; known: pg, random, or your own my_algorithm.py"),
+        (["train", "manitokan", "pgg"], "unknown algorithm 'pgg'; did you mean pg?; known: pg, "),
+        (["train", "manitokan", "qqq"], "unknown algorithm 'qqq'; known: pg, coma, "),
         (
             [*PG, "--algorithm.learning-rat", "1"],
             "unknown flag --algorithm.learning-rat; did you mean --algorithm.learni",

@@ -15,11 +15,9 @@ the state.
 
 import argparse
 import json
-import statistics
-import time
 from typing import Any
 
-from measuring import GAMES, SIZE, Program, in_process, matmul_seconds, pin
+from measuring import GAMES, Program, in_process, pin, rounds
 
 
 def flop(jaxpr: Any) -> float:
@@ -71,26 +69,15 @@ def measured(name: str, iterations: int, repeats: int) -> dict[str, float]:
     import jax
 
     program = Program(name, iterations)
-    rows = []
-    for _ in range(repeats):
-        start = time.process_time()
-        program.run([0])
-        update = (time.process_time() - start) / iterations
-        start = time.process_time()
-        program.play()
-        rows.append((update, time.process_time() - start, matmul_seconds(time.process_time)))
-    update, play, matmul = (statistics.median(column) for column in zip(*rows, strict=True))
-    updates, rate = [row[0] for row in rows], 2.0 * SIZE**3 / matmul
+    times, rate = rounds(program, repeats)
     count, memory = flop_per_update(program), program.chunk.memory_analysis()
     return {
-        "update_ms": 1e3 * update,
-        "spread": (max(updates) - min(updates)) / update,
-        "play_ms": 1e3 * play,
-        "env_steps_per_second": program.env_steps / update,
+        **times,
+        "env_steps_per_second": 1e3 * program.env_steps / times["update_ms"],
         "gflop": count / 1e9,
         "matmul_gflops": rate / 1e9,
         "floor_ms": 1e3 * count / rate,
-        "ratio": update * rate / count,
+        "ratio": times["update_ms"] / 1e3 * rate / count,
         "compile_s": program.compile_cpu_seconds,
         "temporary_mb": memory.temp_size_in_bytes / 1e6 if memory else float("nan"),
         "state_mb": sum(x.nbytes for x in jax.tree.leaves(program.carry[0].state)) / 1e6,

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from measuring import GAMES, SEEDS, SIZE, THREADS, Program, in_process, matmul_seconds, pin
+from measuring import GAMES, SEEDS, THREADS, Program, in_process, pin, rounds
 
 
 def flop_per_update(env, config) -> float:
@@ -31,27 +31,15 @@ def flop_per_update(env, config) -> float:
 def one_core(iterations: int, repeats: int) -> dict[str, float]:
     """Medians on one pinned core, by process CPU time."""
     program = Program("pg", iterations)
-    rows = []
-    for _ in range(repeats):
-        start = time.process_time()
-        program.run([0])
-        update = (time.process_time() - start) / iterations
-        start = time.process_time()
-        program.play()
-        rows.append((update, time.process_time() - start, matmul_seconds(time.process_time)))
-    update, play, matmul = (statistics.median(column) for column in zip(*rows, strict=True))
-    rate = 2.0 * SIZE**3 / matmul
+    times, rate = rounds(program, repeats)
     floor = flop_per_update(program.env, program.config) / rate
-    updates = [row[0] for row in rows]
     return {
-        "update_ms": 1e3 * update,
-        "spread": (max(updates) - min(updates)) / update,
-        "play_ms": 1e3 * play,
-        "env_steps_per_second": GAMES * program.env.length / update,
+        **times,
+        "env_steps_per_second": 1e3 * GAMES * program.env.length / times["update_ms"],
         "gflop": flop_per_update(program.env, program.config) / 1e9,
         "matmul_gflops": rate / 1e9,
         "floor_ms": 1e3 * floor,
-        "ratio": update / floor,
+        "ratio": times["update_ms"] / 1e3 / floor,
         "compile_s": program.compile_seconds,
     }
 

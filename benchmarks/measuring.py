@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +24,25 @@ def matmul_seconds(clock, repeats: int = 4) -> float:
     for _ in range(repeats):
         _ = a @ a
     return (clock() - start) / repeats
+
+
+def rounds(program: "Program", repeats: int) -> tuple[dict[str, float], float]:
+    """Medians of update and play, by process CPU time, with the spread of updates; and the matmul rate, FLOP/s.
+
+    In every round each measurement takes its turn.
+    """
+    rows = []
+    for _ in range(repeats):
+        start = time.process_time()
+        program.run([0])
+        update = (time.process_time() - start) / program.iterations
+        start = time.process_time()
+        program.play()
+        rows.append((update, time.process_time() - start, matmul_seconds(time.process_time)))
+    update, play, matmul = (statistics.median(column) for column in zip(*rows, strict=True))
+    updates = [row[0] for row in rows]
+    times = {"update_ms": 1e3 * update, "spread": (max(updates) - min(updates)) / update, "play_ms": 1e3 * play}
+    return times, 2.0 * SIZE**3 / matmul
 
 
 def in_process(file: str, arguments: list[Any], cores: int) -> dict[str, float]:

@@ -80,7 +80,8 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small and quick to
     "chooser_hidden": 6,
     "discriminator_hidden": 6,
     "chunk": 2,
-    "epochs": 3,
+    "epochs": 2,
+    "minibatches": 1,  # every step of Adam makes differences by rounding larger
     "capacity": 3 * GAMES,
     "batch": GAMES,
     "warmup": GAMES,

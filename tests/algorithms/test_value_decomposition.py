@@ -384,7 +384,7 @@ def test_ends_that_do_not_teach():
     """Released: steps that terminate are left out. Only those pay in the two-step game, so the targets lose the pay."""
     _, _, metrics = learned_once()
     _, _, without = learned_once(ends_teach=False)
-    assert without["loss"] < 0.1 < metrics["loss"]
+    assert without["loss"] < 1 < 5 < metrics["loss"]
 
 
 def test_whole_rollouts_are_drawn_together():

@@ -102,7 +102,7 @@ class LatentNet(eqx.Module):
 
     encoder: Linear
     cell: GRU
-    head: Linear  # [H, Z A], its bias unused
+    head: Array  # [H, Z A], one matrix for each z
     names: Array | None  # [N, H, A], of the agents, where one network serves all
     activation: Activation = eqx.field(static=True)
 
@@ -110,7 +110,7 @@ class LatentNet(eqx.Module):
         keys = jax.random.split(key, 4)
         self.encoder = Linear(keys[0], env.view_size, config.hidden)
         self.cell = GRU(keys[1], config.hidden, config.hidden)
-        self.head = Linear(keys[2], config.hidden, config.latents * env.num_actions)
+        self.head = Linear(keys[2], config.hidden, config.latents * env.num_actions).weight
         table = jax.vmap(lambda key: Linear(key, config.hidden, env.num_actions).weight)
         self.names = table(jax.random.split(keys[3], env.num_agents)) if named else None
         self.activation = config.activation
@@ -120,7 +120,7 @@ class LatentNet(eqx.Module):
 
     def q(self, memory: Array, z: Array, actions: int) -> Array:
         """Q_i of every action, [..., A]. memory [..., H] with N before H where one network serves all, z [..., Z]."""
-        rows = memory.reshape(-1, memory.shape[-1]) @ self.head.weight
+        rows = memory.reshape(-1, memory.shape[-1]) @ self.head
         q = (rows.reshape(*memory.shape[:-1], -1, actions) * z[..., None]).sum(-2)
         if self.names is None:
             return q

@@ -117,7 +117,6 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
     },
 }
 DRAWS = {"coma"}  # draw in `update` what agents would do after a truncated end, with one number for each place
-STILL = {"maven": r"agents\.head\.bias"}  # parameters that the algorithm has and does not use
 NOT_LEARNED = r"opt_state|target|replay|first_critic"  # what of a state is no parameter that every update moves
 
 
@@ -287,8 +286,7 @@ def test_an_update_learns_and_keeps_the_shape_of_the_state(one):
     assert kind(state) == kind(one.carry.state)
     for (path, x), y in zip(jax.tree.leaves_with_path(state), jax.tree.leaves(one.carry.state), strict=True):
         if jnp.issubdtype(x.dtype, jnp.floating) and not re.search(NOT_LEARNED, name_of(path)):
-            unused = one.name in STILL and bool(re.search(STILL[one.name], name_of(path)))
-            assert (x == y).all() == unused, name_of(path)
+            assert (x != y).any(), name_of(path)
     assert metrics
     assert all(x.shape == () and np.isfinite(x) for x in metrics.values())
 

@@ -56,7 +56,7 @@ def test_the_latent_picks_the_last_layer(agents):
         _, after, notes = algorithm.act(KEY, state, memory, observation)
         assert (after.latent == z + 1).all()
         for k in range(2):
-            weight = (net.head.weight[k] if agents == "separate" else net.head.weight).reshape(8, 3, 2)[:, z]
+            weight = (net.head[k] if agents == "separate" else net.head).reshape(8, 3, 2)[:, z]
             weight = weight if agents == "separate" else weight + net.names[k]
             np.testing.assert_allclose(notes["values"][k], after.hidden[k] @ weight, atol=1e-5)
 
@@ -83,7 +83,7 @@ def test_the_information_term_reaches_the_agents():
     def moved(weight):
         algorithm, state = built(chooser="uniform", information_weight=weight, updates=1, td_lambda=0.0)
         steps = played(algorithm, state)
-        return jax.jit(algorithm.update)(KEY, state, steps)[0].learned.params.agents.head.weight
+        return jax.jit(algorithm.update)(KEY, state, steps)[0].learned.params.agents.head
 
     assert jnp.abs(moved(0.0) - moved(5.0)).max() > 1e-5
 

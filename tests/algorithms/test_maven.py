@@ -1,6 +1,8 @@
 """MAVEN: the latent is drawn once and shapes play, the discriminator and the chooser learn what they should."""
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +10,10 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import maven
+from comity.algorithms import maven, qmix
 from comity.environments.n_step import NStep
 from comity.learning import take_step
+from tiny.seeds import trained_seeds
 
 KEY = jax.random.key(1)
 ENV = NStep(n=4)
@@ -86,6 +89,39 @@ def test_the_information_term_reaches_the_agents():
         return jax.jit(algorithm.update)(KEY, state, steps)[0].learned.params.agents.head
 
     assert jnp.abs(moved(0.0) - moved(5.0)).max() > 1e-5
+
+
+def test_commitment_finds_what_step_by_step_exploration_misses():
+    """n-step game, n = 4: QMIX stays with n in 8 of 8 seeds, MAVEN gets n + 3 in most of them."""
+    family: dict[str, Any] = {
+        "hidden": 16,
+        "mixer_width": 8,
+        "learning_rate_steps": 1_000.0,
+        "explore_end": 0.1,
+        "explore_steps": 1_000.0,
+        "capacity": 1_024,
+        "batch": 64,
+        "updates": 1,
+        "agents": "separate",
+    }
+    configs = {
+        qmix: qmix.Config(**family),
+        maven: maven.Config(**family, latents=8, chooser_hidden=32, chooser_temperature=1.0),
+    }
+    best = {}
+    for module, config in configs.items():
+        algorithm = module.make(config, ENV)
+        states = trained_seeds(KEY, algorithm, ENV, 8, 1_000, 32)
+        act = partial(algorithm.act, explore=False)
+
+        def earns(state, algorithm=algorithm, act=act):
+            play = rollout.start(KEY, ENV, algorithm.memory, 1)
+            steps = rollout.collect_episodes(KEY, ENV, lambda key, *seen: act(key, state, *seen), play)
+            return steps.reward[..., 0].sum()
+
+        best[module] = np.asarray(jax.jit(jax.vmap(earns))(states))
+    assert (best[qmix] == 4).sum() >= 7
+    assert (best[maven] == 7).sum() >= 5
 
 
 def test_information_loss_by_hand():

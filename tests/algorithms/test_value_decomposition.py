@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax import lax
 
 from comity import rollout
 from comity.algorithms import iql, qmix, qtran, vdn
@@ -21,6 +20,7 @@ from comity.environments.two_step import TwoStep
 from comity.learning import replay
 from comity.networks import MonotoneMixer
 from comity.types import Observation
+from tiny.seeds import trained_seeds
 
 KEY = jax.random.key(0, impl="unsafe_rbg")
 SEEDS = 8
@@ -41,24 +41,9 @@ KNOWN: dict[str, Any] = {
 
 
 def trained(module, config, env, iterations: int, games: int = 64):
-    """States of SEEDS seeds after training, as one program."""
+    """(algorithm, states of SEEDS seeds after training)."""
     algorithm = module.make(config, env)
-
-    def run(key):
-        key_init, key_play, key_train = jax.random.split(key, 3)
-        state = algorithm.init(key_init)
-        play = rollout.start(key_play, env, algorithm.memory, games)
-
-        def iteration(carry, key):
-            state, play = carry
-            key_play, key_learn = jax.random.split(key)
-            play, steps = rollout.collect(key_play, env, algorithm, state, play)
-            state, _ = algorithm.update(key_learn, state, steps)
-            return (state, play), None
-
-        return lax.scan(iteration, (state, play), jax.random.split(key_train, iterations))[0][0]
-
-    return algorithm, jax.jit(jax.vmap(run))(jax.random.split(KEY, SEEDS))
+    return algorithm, trained_seeds(KEY, algorithm, env, SEEDS, iterations, games)
 
 
 def values(algorithm, state, env, path=()):

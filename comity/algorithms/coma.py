@@ -183,10 +183,8 @@ def critic_targets(
 
 def of_rollout(steps: Transition) -> replay.Episodes:
     """The episodes of a rollout in the form in which a replay gives them, T + 1 observations in one array."""
-    join = lambda first, after: jnp.concatenate([first, after[-1:]])  # noqa: E731
-    observation = jax.tree.map(join, steps.observation, steps.next_observation)
     return replay.Episodes(
-        observation, steps.action, steps.reward, steps.terminated, steps.ended, steps.valid, extra=()
+        replay.observed(steps), steps.action, steps.reward, steps.terminated, steps.ended, steps.valid, extra=()
     )
 
 

@@ -64,7 +64,6 @@ TABLE = {
     "tau": 1.0,
     "updates": 1,
     "mixer_input": "raw",
-    "gamma": 0.99,
     "optimizer": "rmsprop",
     "latents": 2,
     "capacity": 1_024,
@@ -261,10 +260,9 @@ def make(config: Config, env: Environment) -> Algorithm:
     def init(key: Key) -> State:
         key_agents, key_mixer, key_discriminator, key_chooser = jax.random.split(key, 4)
         new_agent = partial(LatentNet, config=config, env=env, named=not separate)
-        hyper = (config.mixer_hidden,) if config.mixer_layers == "two" else ()
         params = Params(
             stacked(new_agent, key_agents, agents) if separate else new_agent(key_agents),
-            MonotoneMixer(key_mixer, agents, central + latents, config.mixer_width, hyper, (config.bias_hidden,)),
+            qmix.new_mixer(key_mixer, config, agents, central + latents),
             MLP(key_discriminator, central + agents * actions, (config.discriminator_hidden,), latents),
         )
         width = (config.chooser_hidden, config.chooser_hidden)

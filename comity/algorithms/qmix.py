@@ -38,12 +38,15 @@ PRESETS = {
 }
 
 
-def make(config: Config, env: Environment) -> Algorithm:
+def new_mixer(key: Key, config: Config, agents: int, size: int) -> MonotoneMixer:
+    """The mixer that `config` asks for, of so many agents; size: of what it reads."""
     hyper = (config.mixer_hidden,) if config.mixer_layers == "two" else ()
+    return MonotoneMixer(key, agents, size, config.mixer_width, hyper, (config.bias_hidden,))
 
+
+def make(config: Config, env: Environment) -> Algorithm:
     def init(key: Key) -> MonotoneMixer:
-        size = family.central_size(config, env)
-        return MonotoneMixer(key, env.num_agents, size, config.mixer_width, hyper, (config.bias_hidden,))
+        return new_mixer(key, config, env.num_agents, family.central_size(config, env))
 
     member = family.td_member(config, init, lambda mixer, q, state: mixer(q, state))
     return family.learner(config, env, "qmix", member)

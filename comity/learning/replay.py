@@ -46,10 +46,15 @@ class Episodes(NamedTuple):
     extra: PyTree  # [B, ...]
 
 
+def observed(steps: Transition) -> Observation:
+    """All T + 1 observations of a rollout of whole episodes, leaves [T + 1, B, ...]."""
+    join = lambda first, after: jnp.concatenate([first, after[-1:]])  # noqa: E731
+    return jax.tree.map(join, steps.observation, steps.next_observation)
+
+
 def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
     """Rows, leaves [B, ...], of a rollout of whole episodes with leaves [T, B, ...]; extra: leaves [B, ...]."""
-    join = lambda first, after: jnp.concatenate([first, after[-1:]])  # noqa: E731
-    observation = jax.tree.map(join, steps.observation, steps.next_observation)  # [T + 1, B, ...]
+    observation = observed(steps)
     last = steps.valid.sum(0, dtype=jnp.int32)
     small = next(kind for kind in (jnp.int8, jnp.int16, jnp.int32) if env.num_actions <= jnp.iinfo(kind).max)
     by_time = Row(_pack(env, observation), steps.action.astype(small), steps.reward, last, steps.terminated, ())

@@ -2,6 +2,7 @@
 
 from comity.networks.agents import per_agent, shared, stacked
 from comity.networks.attention import Attention, AttentionLayer, Slots
+from comity.networks.context import Context, ContextNet, fresh_context
 from comity.networks.deep import DeepRecurrentNet
 from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear
 from comity.networks.mixers import MonotoneMixer
@@ -14,12 +15,15 @@ __all__ = [
     "Activation",
     "Attention",
     "AttentionLayer",
+    "Context",
+    "ContextNet",
     "DeepRecurrentNet",
     "LayerNorm",
     "Linear",
     "MonotoneMixer",
     "RecurrentNet",
     "Slots",
+    "fresh_context",
     "per_agent",
     "shared",
     "stacked",

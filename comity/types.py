@@ -59,6 +59,14 @@ class Transition(NamedTuple):
         return self.terminated | self.truncated
 
 
+class Collective(NamedTuple):
+    """What of a rollout of whole episodes is everybody's, and who had its own part first: the giver."""
+
+    reward: Array  # [T, B] the collective reward, once for all agents
+    giver: Array  # [B, N] bool, the agent that had its individual reward first; nobody: all False
+    after: Array  # [T, B] bool, valid steps after that
+
+
 class Algorithm(NamedTuple):
     """A learner of all agents of a game, as pure functions over its state."""
 
@@ -89,6 +97,7 @@ class Environment(Protocol):
     `pack(observation)`, `unpack(codes)`: an observation as a few small integers and back, bit for bit: what a replay
         keeps.
     `training_reward(key, steps, iteration)`: [T, B, N], the rewards that only the learner sees.
+    `collective(steps)`: Collective, what of a rollout is everybody's: correction terms ask for it.
     `step_games(keys, state, action)`: `step` of B games at once, for games that share a clock: there a `lax.cond` stays
         one branch, where under `vmap` it becomes a select that computes both.
     `agent_names`, `agent_colours` ("#rrggbb"), `action_names`, `event_names` (of `info`): for films.

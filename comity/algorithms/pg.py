@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from comity.algorithms import context, correction
 from comity.compatibility import require_discrete
 from comity.learning import (
     discounted_returns,
@@ -29,13 +30,13 @@ from comity.learning import (
     sample,
     take_step,
 )
-from comity.networks import MLP, Activation, RecurrentNet, per_agent, shared, stacked
+from comity.networks import MLP, Activation, ContextNet, RecurrentNet, per_agent, shared, stacked
 from comity.settings import AT_LEAST_ONE, FRACTION, POSITIVE, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(correction.Settings, context.Settings):
     """Settings of PG. Paper: the text and tables; code: the authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents; critics are separate
@@ -75,23 +76,35 @@ class Config:
             floor_start=FRACTION,
             floor_end=FRACTION,
             floor_steps=POSITIVE,
+            **correction.RULES,
+            **context.RULES,
         )
+        context.check_heads(self)
 
 
+PAPER = {"actors": "shared", "learning_rate": 5e-5, "critic_learning_rate": 5e-5}
+RELEASED = {"actors": "shared", "activation": "gelu", "exploration": "floor", "last_value": "released"}
 PRESETS = {
     "sound": {},
-    "paper": {"actors": "shared", "learning_rate": 5e-5, "critic_learning_rate": 5e-5},
-    "released": {"actors": "shared", "activation": "gelu", "exploration": "floor", "last_value": "released"},
+    "paper": PAPER,
+    "released": RELEASED,
+    "max-entropy": {"entropy_bonus": 1e-4},
+    "correction": {"correction": "mixed"},
+    "self-correction": {"correction": "self_pure"},
+    "anti-collective": {"correction": "mixed", "correction_coefficient": -1.0},
+    "released-max-entropy": {**RELEASED, "entropy_bonus": -1e-4},
+    "released-correction": {**RELEASED, "correction": "released"},
 }
 
 
 class State(NamedTuple):
-    actor: RecurrentNet  # leaves [N, ...] if separate
+    actor: RecurrentNet | ContextNet  # leaves [N, ...] if separate
     critic: MLP  # leaves [N, ...]
     first_critic: MLP | None  # the critic as it was drawn: the "target" that the released code never updates
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     time: Array  # [] int32, steps of a batch so far
+    average: correction.Average | None  # of the correction term
 
 
 def policy_loss(logits: Array, action: Array, advantage: Array, valid: Array) -> Array:
@@ -134,6 +147,7 @@ def released_last_value(values: Array, valid: Array) -> Array:
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "pg")
+    correction.require(config, env)
     agents, hidden = env.num_agents, config.hidden
     present = env.view_size - (getattr(env, "history_size", 0) if config.critic_reads == "present" else 0)
     rmsprop = partial(optax.rmsprop, decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
@@ -144,7 +158,9 @@ def make(config: Config, env: Environment) -> Algorithm:
     separate = config.actors == "separate"
     over_actors = per_agent if separate else shared
 
-    def new_actor(key: Key) -> RecurrentNet:
+    def new_actor(key: Key) -> RecurrentNet | ContextNet:
+        if config.network == "attention":
+            return context.new_actor(config, key, env, env.view_size, (hidden,))
         return RecurrentNet(key, env.view_size, hidden, env.num_actions, config.activation)
 
     def new_critic(key: Key) -> MLP:
@@ -166,9 +182,10 @@ def make(config: Config, env: Environment) -> Algorithm:
         critic = stacked(new_critic, key_critic, agents)
         first = critic if config.last_value == "released" else None
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
-        return State(actor, critic, first, *opt_states, jnp.zeros((), jnp.int32))
+        average = correction.begin(config, actor, agents if separate else 1)
+        return State(actor, critic, first, *opt_states, jnp.zeros((), jnp.int32), average)
 
-    def act(key: Key, state: State, memory: Array, observation: Observation, explore: bool = True):
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
         axis = observation.available.ndim - 2
         step = over_actors(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
         logits, memory = step(state.actor, observation.view, memory)
@@ -180,11 +197,13 @@ def make(config: Config, env: Environment) -> Algorithm:
     def update(key: Key, state: State, steps: Transition):
         view, available = steps.observation.view, steps.observation.available
         floor = floor_at(state.time)
+        # Whole episodes begin with no context; that of every step, which `act` gave, would be T times too much to keep.
+        before = steps.memory[0] if config.network == "gru" else None
 
-        def unroll(actor: RecurrentNet) -> Array:
+        def unroll(actor: RecurrentNet | ContextNet) -> Array:
             """log pi(. | history) up to a constant, [T, B, N, A]."""
             net = over_actors(lambda net, x, h: net.unroll(x, h), (0, 2, 1), 2)
-            return policy_logits(net(actor, view, steps.memory[0]), available, floor)
+            return policy_logits(net(actor, view, before), available, floor)
 
         logits, pull_back = jax.vjp(unroll, state.actor)
 
@@ -205,16 +224,24 @@ def make(config: Config, env: Environment) -> Algorithm:
             losses = policy_loss(logits, steps.action, returns - values, steps.valid)
             return losses.sum() if separate else losses.mean()  # separate actors climb each their own
 
-        policy, grad_logits = jax.value_and_grad(loss)(logits)
+        actor_loss, grad_logits = jax.value_and_grad(loss)(logits)
         (grads,) = pull_back(grad_logits)
+        average, sizes = None, {}
+        if config.correction != "none":
+            policy = correction.Policy(state.actor, unroll, logits, pull_back, separate)
+            shared_reward = env.collective(steps)  # pyright: ignore[reportAttributeAccessIssue]
+            grads, average, sizes = correction.corrected(
+                config, policy, grads, steps, shared_reward, values, config.gamma, state.average
+            )
         actor, actor_opt_state = take_step(actor_optimizer, state.actor, state.actor_opt_state, grads)
         metrics = {
-            "policy_loss": policy,
+            "policy_loss": actor_loss,
             "critic_loss": critic_loss(values, returns, steps.valid).mean(),
             "entropy": mean_valid(entropy(logits), steps.valid).mean(),
             "gradient_norm": optax.tree.norm(grads),
+            **sizes,
         }
         time = state.time + len(view)
-        return State(actor, critic, state.first_critic, actor_opt_state, critic_opt_state, time), metrics
+        return State(actor, critic, state.first_critic, actor_opt_state, critic_opt_state, time, average), metrics
 
-    return Algorithm(init, act, update, memory=jnp.zeros((agents, hidden)), whole_episodes=True)
+    return Algorithm(init, act, update, memory=context.fresh_memory(config, env), whole_episodes=True)

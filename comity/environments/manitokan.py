@@ -20,7 +20,7 @@ from jax import Array
 
 from comity.environments import manitokan_injection as injection
 from comity.environments import manitokan_statistics as statistics
-from comity.types import Key, Observation, Timestep, Transition
+from comity.types import Collective, Key, Observation, Timestep, Transition
 
 VERSION = 1  # of the rules: raised whenever the same seed would give another game
 
@@ -235,6 +235,15 @@ class Manitokan:
             return steps.reward
         inject = injection.released if self.injection == "released" else injection.clean
         return inject(self, key, steps.reward, steps.valid, iteration)
+
+    def collective(self, steps: Transition) -> Collective:
+        """The reward that all get when the last door opens, and who opened its door first."""
+        opened = steps.info["doors_opened"] > 0  # [T, B, N]
+        ever = jnp.cumsum(opened.any(-1), 0) > 0
+        before = jnp.concatenate([jnp.zeros_like(ever[:1]), ever[:-1]])  # [T, B] some door was open
+        first = opened & ~before[..., None]
+        alone = first & (jnp.cumsum(first, -1) == 1)  # one, should two have opened at once
+        return Collective(steps.info["collective_reward"][..., 0], alone.any(0), before & steps.valid)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Statistics of whole episodes, [B] or [B, N], NaN where undefined; defined in docs/tasks/manitokan.md.

@@ -19,7 +19,7 @@ from comity.algorithms import ALGORITHMS
 from comity.recipes import find_algorithm, settings_of
 from comity.training import checkpoint
 from comity.training.programs import Carry
-from comity.types import Algorithm, Observation, Timestep
+from comity.types import Algorithm, Collective, Observation, Timestep
 
 KEY = jax.random.key(0)
 LEARNERS = [name for name in ALGORITHMS if name != "random"]
@@ -60,6 +60,13 @@ class Noise:
         reward = jnp.where(action == state.view[:, :A].argmax(-1), 1.0, 0.0) + 0.5 * (action[0] != action[1])
         late = after.time >= LENGTH
         return after, Timestep(observation, reward, over, late & ~over, {})
+
+    def collective(self, steps):
+        """The first agent is the giver, and what follows the first step is everybody's."""
+        games = steps.valid.shape[1]
+        giver = jnp.broadcast_to(jnp.arange(N) == 0, (games, N))
+        after = steps.valid & (jnp.arange(len(steps.valid)) > 0)[:, None]
+        return Collective(steps.reward.min(-1), giver, after)
 
 
 def masks(key, axes: tuple[int, ...]) -> Array:

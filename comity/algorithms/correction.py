@@ -1,0 +1,177 @@
+"""The collective correction terms of "hidden gifts", for policy-gradient learners: which episodes count, who gave, and
+how far a term may reach.
+
+In an episode one agent has its own reward first, the giver; from then on all that anybody does serves the collective
+reward. What a term does to an agent's parameters is in `learning/corrections.py`; docs/algorithms/correction.md derives
+it. The game says who gave and what was collective (`env.collective`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.learning import corrections, log_prob
+from comity.learning.corrections import Baseline, Direction
+from comity.settings import FRACTION, NOT_NEGATIVE, POSITIVE
+from comity.types import Collective, Environment, PyTree, Transition
+
+Correction = Literal["none", "mixed", "self_pure", "self_mixed", "released"]
+ROLES = {  # term: whose score a u goes along, whose parameters move
+    "mixed": ("others", "giver"),
+    "self_mixed": ("giver", "others"),
+    "self_pure": ("giver", "giver"),
+}
+RULES = {
+    "correction_damping": POSITIVE,
+    "correction_decay": FRACTION,
+    "correction_clip": NOT_NEGATIVE,
+    "correction_weight_clip": POSITIVE,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the correction; the learner has those of its own."""
+
+    correction: Correction = (
+        "none"  # a term added to the gradient: theorem 1, the main text's, the appendix's, the code's
+    )
+    correction_coefficient: float = 1.0  # c; the paper's 1, anti-collective -1
+    correction_direction: Direction = "damped"  # u; elementwise: the paper's Psi read literally
+    correction_damping: float = 1e-3  # times max(1, |s|^2), beside |s|^2 in u
+    correction_decay: float = 0.9  # of the average over batches that s is taken from
+    correction_clip: float = 1.0  # most the term's norm may be, in norms of the plain gradient
+    correction_weight_clip: float = 10.0  # most an episode's weight may be
+    correction_return: Literal["undiscounted", "discounted"] = (
+        "undiscounted"  # R_e; discounted: back to the gift's start
+    )
+    correction_baseline: Baseline = "leave-one-out"  # over the episodes in which somebody had its reward
+
+
+class Policy(NamedTuple):
+    """What a term needs of a policy in the midst of an update."""
+
+    params: PyTree  # leaves [N, ...] if separate
+    unroll: Callable[[PyTree], Array]  # params -> logits [T, B, N, A]
+    logits: Array  # what it gives
+    pull_back: Callable[[Array], tuple[PyTree]]  # of unroll, by jax.vjp
+    separate: bool
+
+
+class Average(NamedTuple):
+    """What s is taken from, one entry for each kind of giver (agents of separate actors, or one for all)."""
+
+    score: PyTree  # [G, ...] averages of sum_e R_e S_e
+    success: Array  # [G] averages of sum_e R_e
+
+
+def require(config: Settings, env: Environment) -> None:
+    """ValueError, one line, for a game that does not say what of its reward is collective."""
+    if config.correction == "none":
+        return
+    if not hasattr(env, "collective"):
+        raise ValueError(
+            f"correction {config.correction!r} needs a game that says who gave and what is collective, "
+            f"`collective(steps)`, which {type(env).__name__} has not: play manitokan, or set correction to 'none'"
+        )
+    if env.num_agents < 2:
+        raise ValueError(f"correction {config.correction!r} needs two agents or more, the game has {env.num_agents}")
+
+
+def begin(config: Settings, params: PyTree, givers: int) -> Average | None:
+    """givers: N for separate actors, whose scores live in different parameters, else 1."""
+    if config.correction not in ROLES:
+        return None
+    return Average(jax.tree.map(lambda x: jnp.zeros((givers, *x.shape)), params), jnp.zeros(givers))
+
+
+def corrected(
+    config: Settings,
+    policy: Policy,
+    grads: PyTree,
+    steps: Transition,
+    shared: Collective,
+    values: Array,
+    gamma: Array | float,
+    average: Average | None,
+) -> tuple[PyTree, Average | None, dict[str, Array]]:
+    """(grads with the term, the next average, metrics). grads go down, so the term is subtracted.
+
+    values [T, B, N]: the baseline of the plain gradient, which only "released" reads. In the units of the plain loss: a
+    mean over valid steps, and over the agents of a shared actor.
+    """
+    agents = steps.action.shape[-1]
+    scale = config.correction_coefficient / jnp.maximum(steps.valid.sum() * (1 if policy.separate else agents), 1)
+    if average is None:  # "released", which needs none
+        climb = policy.pull_back(jax.grad(released_objective)(policy.logits, steps, shared, values))[0]
+    else:
+        climb, average = term(config, policy, steps, shared, gamma, average)
+    climb = jax.tree.map(lambda x: scale * x, climb)
+    sizes = {"correction_norm": optax.tree.norm(climb)}
+    if average is not None:
+        limit = jax.vmap(corrections.limited, (0, 0, None)) if policy.separate else corrections.limited
+        climb = limit(climb, grads, config.correction_clip)
+    return jax.tree.map(lambda g, c: g - c, grads, climb), average, sizes
+
+
+def released_objective(logits: Array, steps: Transition, shared: Collective, values: Array) -> Array:
+    """[] what the authors' code adds to the objective: `released_term` at the step of success, for every agent."""
+    paid = (shared.reward > 0)[..., None]
+    advantage = lax.stop_gradient(steps.reward - values)
+    return jnp.where(paid, corrections.released_term(log_prob(logits, steps.action), advantage), 0.0).sum()
+
+
+def term(
+    config: Settings, policy: Policy, steps: Transition, shared: Collective, gamma: Array | float, average: Average
+) -> tuple[PyTree, Average]:
+    """(the term as a sum over episodes, which goes up; the next average)."""
+
+    def log_probs(params: PyTree) -> Array:
+        return log_prob(policy.unroll(params), steps.action)  # [T, B, N]
+
+    def pull(cotangent: Array) -> PyTree:
+        (of_logits,) = jax.vjp(lambda logits: log_prob(logits, steps.action), policy.logits)[1](cotangent)
+        return policy.pull_back(of_logits)[0]
+
+    returns = collective_returns(config, shared, gamma)  # [B]
+    acting = shared.after[..., None]  # [T, B, 1]
+    masks = {"giver": acting & shared.giver, "others": acting & ~shared.giver & shared.giver.any(-1, keepdims=True)}
+    along, onto = (masks[name] for name in ROLES[config.correction])
+    givers = len(average.success)
+    of = shared.giver.T if givers > 1 else shared.giver.any(-1)[None]  # [G, B] which episodes are whose
+
+    weight, bent, averages = jnp.zeros_like(returns), None, []
+    for g in range(givers):
+        counted = of[g]
+        before = jax.tree.map(lambda x, g=g: x[g], average)
+        # The average of earlier batches, so that u does not depend on the episodes it is used on.
+        score = jax.tree.map(lambda x, n=before.success: jnp.where(n > 0, x / jnp.maximum(n, 1e-30), 0.0), before.score)
+        damping = config.correction_damping * jnp.maximum(1.0, optax.tree.norm(score, squared=True))
+        u = corrections.direction(score, damping, config.correction_direction)
+        centred = jnp.where(counted, returns - corrections.baseline(returns, counted, config.correction_baseline), 0.0)
+        along_u = corrections.episode_weights(log_probs, policy.params, u, along, config.correction_weight_clip)
+        weight += centred * jnp.where(counted, along_u, 0.0)
+        if config.correction == "self_pure":
+            own = corrections.curvature(log_probs, policy.params, u, jnp.where(onto, centred[:, None], 0.0))
+            bent = own if bent is None else jax.tree.map(jnp.add, bent, own)
+        sums, success = corrections.success_score(pull, jnp.where(counted, returns, 0.0), along)
+        averages.append(Average(sums, success))
+    result = pull(jnp.where(onto, weight[:, None], 0.0))
+    result = result if bent is None else jax.tree.map(jnp.add, result, bent)
+    decay = config.correction_decay
+    new = jax.tree.map(lambda *xs: jnp.stack(xs), *averages)
+    average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, new)
+    return result, average
+
+
+def collective_returns(config: Settings, shared: Collective, gamma: Array | float) -> Array:
+    """R_e [B], an episode's collective reward; "discounted": by gamma for each step since the giver's own reward."""
+    if config.correction_return == "undiscounted":
+        return shared.reward.sum(0)
+    since = jnp.cumsum(shared.after, 0)  # [T, B], 1 at the first step after
+    return (shared.reward * gamma**since).sum(0)

@@ -1,0 +1,129 @@
+"""Correction terms of "The challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025,
+arXiv 2505.20579, theorem 1 and appendix A.3.2), in the form in which they are defined.
+
+J is the collective objective, s = grad log J the mean score of successful episodes, u = s / (|s|^2 + damping). A term
+is a second derivative of J applied to u: `mixed` goes along the others' u and moves the giver, `self_mixed` the other
+way round, `self_pure` along the giver's own u and moves the giver. docs/algorithms/correction.md derives them.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jaxtyping import Bool, Float
+
+T = TypeVar("T")
+Direction = Literal["damped", "elementwise"]
+Baseline = Literal["leave-one-out", "mean", "none"]
+
+
+# The terms of an objective that can be differentiated ----------------------------------------------------------------
+
+
+def mixed(objective: Callable[[T, Any], Array], mine: T, theirs: Any, damping: float = 0.0) -> T:
+    """(grad_mine grad_theirs^T J) u, theorem 1 made well-posed: moves `mine`, u is the others'.
+
+    With damping 0 it is grad_mine J + J (grad_mine grad_theirs^T log J) u: grad_mine J itself exactly when J
+    factorises. objective(mine, theirs) -> [], greater than 0.
+    """
+    u = _direction_of(lambda params: objective(mine, params), theirs, damping)
+    return jax.jvp(lambda params: jax.grad(objective)(mine, params), (theirs,), (u,))[1]
+
+
+def self_pure(objective: Callable[[T], Array], mine: T, damping: float = 0.0) -> T:
+    """(grad^2 J) u, all of one's own parameters (the main text's self-correction).
+
+    With damping 0 it is grad J + J (grad^2 log J) u; the second part bends policies away from certainty.
+    """
+    u = _direction_of(objective, mine, damping)
+    return jax.jvp(jax.grad(objective), (mine,), (u,))[1]
+
+
+def self_mixed(objective: Callable[[Any, T], Array], mine: Any, theirs: T, damping: float = 0.0) -> T:
+    """(grad_theirs grad_mine^T J) u, the appendix's self-correction: u is one's own, what moves is `theirs`."""
+    return mixed(lambda theirs, mine: objective(mine, theirs), theirs, mine, damping)
+
+
+def direction(score: T, damping: Any, kind: Direction = "damped") -> T:
+    """u: s / (|s|^2 + damping); or "elementwise", the paper's 1 / s read literally: sign(s) / max(|s|, 1e-6), over how
+    many numbers of s are not 0.
+
+    The inner product of s with either is 1 (damping 0). No score, no direction: 0 gives 0.
+    """
+    if kind == "elementwise":
+        numbers = jnp.maximum(sum((x != 0).sum() for x in jax.tree.leaves(score)), 1)
+        return jax.tree.map(lambda s: jnp.sign(s) / jnp.maximum(jnp.abs(s), 1e-6) / numbers, score)
+    square = optax.tree.norm(score, squared=True)
+    return jax.tree.map(lambda s: s / jnp.maximum(square + damping, 1e-30), score)
+
+
+def _direction_of(objective: Callable[[T], Array], params: T, damping: float) -> T:
+    value, grads = jax.value_and_grad(objective)(params)
+    return direction(jax.tree.map(lambda g: g / value, grads), damping)
+
+
+# The same from episodes ----------------------------------------------------------------------------------------------
+
+
+def baseline(
+    returns: Float[Array, " B"], counted: Bool[Array, " B"], kind: Baseline = "leave-one-out"
+) -> Float[Array, " B"]:
+    """A baseline for each episode from the other counted ones (or from all of them): [B]; 0 where there is none.
+
+    E[S_i S_j] and E[S S^T + grad^2 l] are 0, so any constant leaves the expectation of a term as it is; leaving the
+    episode itself out keeps that true for a mean.
+    """
+    total, number = jnp.where(counted, returns, 0.0).sum(), counted.sum()
+    if kind == "none":
+        return jnp.zeros_like(returns)
+    if kind == "mean":
+        return jnp.broadcast_to(total / jnp.maximum(number, 1), returns.shape)
+    return jnp.where(number > 1, (total - returns) / jnp.maximum(number - 1, 1), 0.0)
+
+
+def success_score(
+    pull: Callable[[Array], T], returns: Float[Array, " B"], along: Bool[Array, "T B N"]
+) -> tuple[T, Float[Array, ""]]:
+    """(sum_e R_e S_e, sum_e R_e), whose quotient is s; S_e is the score of an episode over the steps `along`.
+
+    pull: what `jax.vjp` gives for the function params -> log pi(a_t) [T, B, N].
+    """
+    return pull(jnp.where(along, returns[:, None], 0.0)), returns.sum()
+
+
+def episode_weights(
+    log_probs: Callable[[T], Array], params: T, u: T, along: Bool[Array, "T B N"], most: Any
+) -> Float[Array, " B"]:
+    """w_e = <S_e, u>, within -+ most: how far an episode's score over the steps `along` goes along u. One jvp."""
+    slopes = jax.jvp(log_probs, (params,), (u,))[1]  # [T, B, N]
+    return jnp.clip(jnp.where(along, slopes, 0.0).sum((0, 2)), -most, most)
+
+
+def curvature(log_probs: Callable[[T], Array], params: T, u: T, weight: Float[Array, "T B N"]) -> T:
+    """sum weight (grad^2 log pi(a_t)) u: what a term of one's own parameters has beside E[(R - b) S S^T] u."""
+
+    def climb(params: T) -> T:
+        return jax.grad(lambda params: (weight * log_probs(params)).sum())(params)
+
+    return jax.jvp(climb, (params,), (u,))[1]
+
+
+def limited(term: T, plain: T, most: Any) -> T:
+    """`term`, scaled down if its norm exceeds `most` times that of `plain`."""
+    size, allowed = optax.tree.norm(term), most * optax.tree.norm(plain)
+    scale = jnp.where(size > allowed, allowed / jnp.maximum(size, 1e-30), 1.0)
+    return jax.tree.map(lambda x: scale * x, term)
+
+
+def released_term(log_prob: Array, advantage: Array) -> Array:
+    """A / (p log p) - 1, what the authors' code adds to the objective of an agent at the step of success, elementwise.
+
+    Its trace of central first differences of (G - V) log p in the two numbers p and V, over log p, in closed form; p is
+    kept within 0.001 and 0.999, where it has no gradient. It drives p towards 1 / e.
+    """
+    low, high = jnp.log(1e-3), jnp.log1p(-1e-3)
+    log_p = jnp.clip(log_prob, low, high)
+    return advantage / (jnp.exp(log_p) * log_p) - 1

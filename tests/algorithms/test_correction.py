@@ -1,0 +1,213 @@
+"""Correction terms inside a learner: episodes agree with enumeration, and what the terms do to a gift."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from comity import rollout
+from comity.algorithms import correction, pg
+from comity.algorithms.correction import Average, Policy
+from comity.environments.manitokan import Manitokan
+from comity.environments.two_step import TwoStep
+from comity.learning import corrections, log_prob, masked, sample
+from comity.settings import floats, with_floats
+from comity.types import Collective, Transition
+from tests.tiny.gift import Gift
+from tests.tiny.seeds import trained_seeds
+
+KEY = jax.random.key(0)
+SMALL: dict[str, Any] = {"hidden": 8, "critic_schedule": "batch", "learning_rate": 5e-3, "critic_learning_rate": 5e-3}
+
+
+def one_decision(key, theta, games: int, separate: bool = True) -> tuple[Policy, Transition, Collective]:
+    """Agents of one number each, who act once: agent 0 gives with sigmoid(theta_0), agent 1 uses with sigmoid(theta_1).
+
+    separate: these are parameters [N] of two actors, else a shared vector of two numbers.
+    """
+
+    def unroll(theta):
+        return jnp.broadcast_to(jnp.stack([jnp.zeros(2), theta], -1), (1, games, 2, 2))
+
+    action = jax.random.bernoulli(key, jax.nn.sigmoid(theta), (1, games, 2)).astype(jnp.int32)
+    success = (action[0].prod(-1) > 0).astype(jnp.float32)  # [B]
+    steps = made_up(action, jnp.repeat(success[None, :, None], 2, -1))
+    shared = Collective(success[None], jnp.broadcast_to(jnp.array([True, False]), (games, 2)), steps.valid)
+    logits, pull_back = jax.vjp(unroll, theta)
+    return Policy(theta, unroll, logits, pull_back, separate), steps, shared
+
+
+def made_up(action, reward) -> Transition:
+    ones = jnp.ones(action.shape[:2], bool)
+    nothing: Any = None
+    return Transition(nothing, nothing, action, reward, nothing, nothing, ~ones, ~ones, ones, {}, {})
+
+
+def exact(theta, kind):
+    """The term, by differentiating J = p q."""
+    gift = lambda t, f: jax.nn.sigmoid(t) * jax.nn.sigmoid(f)  # noqa: E731
+    if kind == "mixed":
+        return jnp.array([corrections.mixed(gift, theta[0], theta[1]), 0.0])
+    if kind == "self_mixed":
+        return jnp.array([0.0, corrections.self_mixed(gift, theta[0], theta[1])])
+    return jnp.array([corrections.self_pure(lambda t: gift(t, theta[1]), theta[0]), 0.0])
+
+
+@pytest.mark.parametrize("kind", ["mixed", "self_pure", "self_mixed"])
+@pytest.mark.parametrize("separate", [True, False])
+def test_episodes_agree_with_enumeration(kind, separate):
+    theta, games = jnp.array([-0.5, 0.7]), 400_000
+    p, q = jax.nn.sigmoid(theta)
+    policy, steps, shared = one_decision(KEY, theta, games, separate)
+    config = pg.Config(correction=kind, correction_damping=1e-9)
+    # s is known here: 1 - p, 1 - q; the average holds sum R S and sum R of as many episodes as one likes.
+    whose = {"mixed": jnp.array([0.0, 1 - q]), "self_pure": jnp.array([1 - p, 0.0])}
+    score = whose.get(kind, jnp.array([1 - p, 0.0]))
+    givers = 2 if separate else 1
+    average = Average(jnp.stack([score, jnp.zeros(2)][:givers]), jnp.array([1.0, 0.0][:givers]))
+    term, after = jax.jit(lambda: correction.term(config, policy, steps, shared, 1.0, average))()
+    np.testing.assert_allclose(term / games, exact(theta, kind), atol=4e-3)
+    # The average moves a tenth of the way to this batch's sums.
+    successes = shared.reward.sum()
+    np.testing.assert_allclose(after.success[0], 0.9 + 0.1 * successes, rtol=1e-5)
+    measured = (after.score[0] - 0.9 * score) / (0.1 * successes)
+    np.testing.assert_allclose(measured, score, atol=2e-3)  # the mean score of successful episodes
+
+
+def test_without_a_success_there_is_no_term():
+    theta = jnp.array([-0.5, 0.7])
+    policy, steps, shared = one_decision(KEY, theta, 64)
+    config = pg.Config(correction="mixed")
+    average = correction.begin(config, theta, 2)
+    assert average is not None
+    term, after = correction.term(config, policy, steps, shared, 1.0, average)
+    assert not term.any()
+    assert after.success[0] > 0  # nothing was known before this batch, now something is
+
+
+def test_discounted_returns_count_from_the_givers_reward():
+    config = pg.Config(correction="mixed", correction_return="discounted")
+    reward = jnp.array([[0.0], [0.0], [0.0], [2.0]])
+    after = jnp.array([[False], [True], [True], [True]])  # the giver's own reward came at step 0
+    shared = Collective(reward, jnp.array([[True, False]]), after)
+    np.testing.assert_allclose(correction.collective_returns(config, shared, 0.5), 2 * 0.5**3)
+    np.testing.assert_allclose(correction.collective_returns(pg.Config(), shared, 0.5), 2)
+
+
+def climbed(config: pg.Config, rate: float, batches: int) -> np.ndarray:
+    """How likely agent 0 gives, after each batch of REINFORCE with the sampled term; agent 1 stays as it is."""
+    games = 512
+    start = jnp.array([-1.0, 0.5])
+
+    def batch(carry, key):
+        theta, average = carry
+        policy, steps, shared = one_decision(key, theta, games)
+        centred = (steps.reward - steps.reward.mean())[0, :, 0][None, :, None]
+        loss = lambda theta: -(log_prob(policy.unroll(theta), steps.action) * centred).sum() / games  # noqa: E731
+        grads, average, _ = correction.corrected(
+            config, policy, jax.grad(loss)(theta), steps, shared, steps.reward, 1.0, average
+        )
+        theta = (theta - rate * grads).at[1].set(start[1])
+        return (theta, average), theta[0]
+
+    first = start, correction.begin(config, start, 2)
+    return np.asarray(jax.nn.sigmoid(jax.jit(lambda: lax.scan(batch, first, jax.random.split(KEY, batches))[1])()))
+
+
+UNLIMITED: dict[str, Any] = {  # an episode's weight is up to p / (1 - p)
+    "correction_damping": 1e-6,
+    "correction_clip": 100.0,
+    "correction_weight_clip": 1e3,
+}
+
+
+@pytest.mark.parametrize("c", [1.0, 0.1])
+def test_the_pure_term_ends_where_predicted_from_episodes(c):
+    """In the one-decision game: p = (1 + c) / (1 + 2c)."""
+    config = pg.Config(correction="self_pure", correction_coefficient=c, **UNLIMITED)
+    assert climbed(config, 2.0, 3000)[-1500:].mean() == pytest.approx((1 + c) / (1 + 2 * c), abs=0.02)
+
+
+def test_minus_the_mixed_term_a_gift_is_no_longer_learned():
+    plain = climbed(pg.Config(correction="mixed", correction_coefficient=0.0), 2.0, 300)
+    anti = climbed(pg.Config(correction="mixed", correction_coefficient=-1.0, **UNLIMITED), 2.0, 300)
+    assert plain[-1] > 0.95
+    assert np.abs(anti - anti[0]).max() < 0.1
+
+
+@pytest.mark.parametrize("actors", ["separate", "shared"])
+def test_pg_with_the_mixed_term_learns_the_gift(actors):
+    env = Gift()
+    algorithm = pg.make(pg.Config(**SMALL, correction="mixed", actors=actors), env)
+    states = trained_seeds(KEY, algorithm, env, 3, 300, 64)
+
+    def given(state):
+        begin = rollout.start(KEY, env, algorithm.memory, 256)
+        act = lambda key, memory, view: algorithm.act(key, state, memory, view)  # noqa: E731
+        return rollout.collect_episodes(KEY, env, act, begin).info["given"].sum(0).mean()
+
+    assert jax.jit(jax.vmap(given))(states).min() > 0.9
+
+
+def test_coefficient_0_is_plain_pg():
+    """And the coefficient is a traced float: one program for all."""
+    env = Gift()
+    config = pg.Config(**SMALL, correction="self_pure", actors="shared")
+
+    @jax.jit
+    def run(coefficient):
+        traced = with_floats(config, {**floats(config), "correction_coefficient": coefficient})
+        return trained_seeds(KEY, pg.make(traced, env), env, 2, 5, 8).actor
+
+    plain = trained_seeds(KEY, pg.make(pg.Config(**SMALL, actors="shared"), env), env, 2, 5, 8).actor
+    for a, b, c in zip(*map(jax.tree.leaves, (plain, run(0.0), run(1.0))), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+        assert not np.allclose(a, c, rtol=1e-5)
+
+
+def test_the_released_term_acts_at_the_step_of_success_only():
+    """Its gradient in the logits against the closed form, and 0 at every other step."""
+    key_logits, key_values = jax.random.split(KEY)
+    logits = jax.random.normal(key_logits, (4, 3, 2, 5))
+    values = jax.random.uniform(key_values, (4, 3, 2))
+    action = logits.argmin(-1).astype(jnp.int32)
+    paid = jnp.zeros((4, 3)).at[2, 1].set(1.0)
+    reward = jnp.zeros((4, 3, 2)).at[2, 1].set(jnp.array([1.0, 1.5]))
+    steps = made_up(action, reward)
+    shared = Collective(paid, jnp.ones((3, 2), bool), steps.valid)
+    grads = jax.grad(correction.released_objective)(logits, steps, shared, values)
+    assert not grads.at[2, 1].set(0).any()
+    p = jnp.exp(log_prob(logits, action))[2, 1]
+    advantage = jnp.array([1.0, 1.5]) - values[2, 1]
+    slope = -advantage * (1 + jnp.log(p)) / (p * jnp.log(p)) ** 2 * p * (1 - p)  # by the logit of the action taken
+    np.testing.assert_allclose(jnp.take_along_axis(grads[2, 1], action[2, 1][:, None], -1)[:, 0], slope, rtol=1e-4)
+
+
+def test_manitokan_says_who_gave_and_from_when_on():
+    env = Manitokan()
+    act = lambda key, memory, view: (sample(key, masked(jnp.zeros((64, 2, 6)), view.available)), memory, {})  # noqa: E731
+    steps = jax.jit(lambda: rollout.collect_episodes(KEY, env, act, rollout.start(KEY, env, (), 64)))()
+    shared = env.collective(steps)
+    opened = np.asarray(steps.info["doors_opened"]) > 0
+    for game in range(64):
+        times, agents = np.nonzero(opened[:, game])
+        first = times.min() if len(times) else 10_000
+        np.testing.assert_array_equal(
+            shared.after[:, game], (np.arange(150) > first) & np.asarray(steps.valid[:, game])
+        )
+        wanted = [len(times) > 0 and agent == agents[0] for agent in range(2)]
+        np.testing.assert_array_equal(shared.giver[game], wanted)
+    assert 3 < opened.any((0, 2)).sum() < 64  # both kinds were seen
+    np.testing.assert_array_equal(shared.reward, steps.info["collective_reward"][..., 0])
+
+
+def test_games_without_a_collective_reward_are_refused():
+    with pytest.raises(ValueError, match="says who gave"):
+        pg.make(pg.Config(correction="mixed"), TwoStep())
+    with pytest.raises(ValueError, match="two agents or more"):
+        pg.make(pg.Config(correction="mixed"), Manitokan(num_agents=1))
+    with pytest.raises(ValueError, match="correction_clip"):
+        pg.Config(correction="mixed", correction_clip=-1.0)

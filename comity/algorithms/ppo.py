@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from comity.algorithms import context
 from comity.compatibility import require_discrete
 from comity.learning import (
     Moments,
@@ -35,7 +36,7 @@ from comity.learning import (
     take_step,
     updated_moments,
 )
-from comity.networks import Activation, DeepRecurrentNet, per_agent, stacked
+from comity.networks import Activation, ContextNet, DeepRecurrentNet, per_agent, stacked
 from comity.rollout import starts
 from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
@@ -44,13 +45,13 @@ WIDTHS = ("whole numbers of 1 or greater", lambda xs: all(type(x) is int and x >
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(context.Settings):
     """Settings of the family. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper: shared in MAPPO, separate in IPPO; code: separate
     actor_reads: Literal["view", "views"] = "view"  # views: everyone's, with the own last action alone (code, variant)
     steps: int = 0  # T of a rollout; 0: env.length
-    chunk: int = 10  # most steps that a gradient goes back; the largest divisor of T that is no greater
+    chunk: int = 10  # most steps that a gradient goes back; the largest divisor of T that is no greater. Attention: T
     epochs: int = 5  # passes over a rollout; paper and code 15
     minibatches: int = 1  # per epoch, at most, see `divisor`; paper 1, code 5
     learning_rate: float = 5e-4  # of actors; paper and code 1e-5
@@ -94,7 +95,13 @@ class Config:
             encoder=WIDTHS,
             hidden=AT_LEAST_ONE,
             view_scale=POSITIVE,
+            **context.RULES,
         )
+        context.check_heads(self)
+        if self.network == "attention" and self.steps:
+            raise ValueError(
+                f"steps {self.steps} with network attention, whose rollouts are whole episodes: set it to 0"
+            )
 
 
 PAPER = {  # what IPPO and MAPPO share in its tables
@@ -109,7 +116,7 @@ RANDOMISED = {"learning_rate": 1e-6, "critic_learning_rate": 1e-3}  # figure 10:
 
 
 class State(NamedTuple):
-    actor: DeepRecurrentNet  # leaves [N, ...] if separate
+    actor: DeepRecurrentNet | ContextNet  # leaves [N, ...] if separate
     critic: DeepRecurrentNet  # leaves [C, ...], C = N or 1
     returns: Moments  # mean and variance of returns so far, per agent
     actor_opt_state: PyTree
@@ -121,7 +128,7 @@ class Batch(NamedTuple):
 
     actor_input: Array  # [N, c, R, V]
     critic_input: Array  # [C, c, R, S]
-    actor_memory: Array  # [N, R, H] before the first step
+    actor_memory: Array | None  # [N, R, H] before the first step; None: it begins with no context
     critic_memory: Array  # [C, R, H]
     starts: Array  # [c, R] bool, memory restarts before this step
     available: Array  # [c, R, N, A]
@@ -202,6 +209,7 @@ def learner(
     """
     require_discrete(env, name)
     agents, hidden, separate = env.num_agents, config.hidden, config.actors == "separate"
+    gated = config.network == "gru"
     one_value = critics * values < agents
     history = getattr(env, "history_size", 0)
     actor_size = env.view_size + (agents - 1) * (env.view_size - history if config.actor_reads == "views" else 0)
@@ -244,13 +252,16 @@ def learner(
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
-        new_actor = partial(network, inputs=actor_size, outputs=env.num_actions, gain=0.01)
+        if gated:
+            new_actor = partial(network, inputs=actor_size, outputs=env.num_actions, gain=0.01)
+        else:
+            new_actor = partial(context.new_actor, config, env=env, inputs=actor_size, encoder=config.encoder)
         actor: PyTree = stacked(new_actor, key_actor, agents) if separate else new_actor(key_actor)
         critic = stacked(partial(network, inputs=size, outputs=values, gain=1.0), key_critic, critics)
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
         return State(actor, critic, fresh_moments(agents), *opt_states)
 
-    def act(key: Key, state: State, memory: tuple[Array, Array], observation: Observation, explore: bool = True):
+    def act(key: Key, state: State, memory: tuple[PyTree, Array], observation: Observation, explore: bool = True):
         axis = observation.available.ndim - 2
         step = per_agent(lambda net, x, h: net(x, h), (of_actor, axis, axis), (axis, axis))
         logits, actor_memory = step(state.actor, actor_input(observation), memory[0])
@@ -281,7 +292,7 @@ def learner(
     def update(key: Key, state: State, steps: Transition):
         returns, advantage = targets(state, steps)
         value, target, moments = steps.notes["value"], returns, state.returns
-        chunk = divisor(len(steps.valid), config.chunk)
+        chunk = divisor(len(steps.valid), config.chunk) if gated else len(steps.valid)
         count = steps.valid.size // chunk
         minibatches = divisor(count, config.minibatches)
         length = config.epochs * minibatches  # optimizer steps
@@ -296,7 +307,8 @@ def learner(
         rows = Batch(
             agents_first(actor_input(steps.observation)),
             agents_first(critic_input(steps.observation)),
-            first(steps.memory[0]),
+            # Whole episodes begin with no context; that of every step would be T times too much to keep.
+            first(steps.memory[0]) if gated else None,
             first(steps.memory[1][..., :critics, :]),
             pieces(starts(steps)),
             pieces(available_to(steps.observation.available)),
@@ -335,7 +347,8 @@ def learner(
         def step(carry, chosen):
             networks, opt_states = carry
             pick = partial(jnp.take, indices=chosen, mode="clip")
-            batch = rows if chosen is None else jax.tree.map(lambda x, axis: pick(x, axis=axis), rows, PIECES)
+            axes = PIECES if gated else PIECES._replace(actor_memory=None)
+            batch = rows if chosen is None else jax.tree.map(lambda x, axis: pick(x, axis=axis), rows, axes)
             grads, metrics = jax.grad(loss, has_aux=True)(networks, batch)
             metrics["gradient_norm"] = optax.tree.norm(grads[0])
             actor, actor_opt_state = take_step(actor_optimizer, networks[0], opt_states[0], grads[0])
@@ -350,5 +363,5 @@ def learner(
         (networks, opt_states), metrics = lax.scan(step, carry, order, length)
         return State(*networks, moments, *opt_states), jax.tree.map(jnp.mean, metrics)
 
-    memory = jnp.zeros((agents, hidden)), jnp.zeros((agents, hidden))
-    return Algorithm(init, act, update, memory, steps=config.steps or None)
+    memory = context.fresh_memory(config, env), jnp.zeros((agents, hidden))
+    return Algorithm(init, act, update, memory, whole_episodes=not gated, steps=config.steps or None)

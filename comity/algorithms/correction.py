@@ -8,6 +8,7 @@ it. The game says who gave and what was collective (`env.collective`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from comity.axes import aligned
 from comity.learning import corrections, log_prob
 from comity.learning.corrections import Baseline, Direction
 from comity.settings import FRACTION, NOT_NEGATIVE, POSITIVE
@@ -64,10 +66,10 @@ class Policy(NamedTuple):
 
 
 class Average(NamedTuple):
-    """What s is taken from, one entry for each kind of giver (agents of separate actors, or one for all)."""
+    """What s is taken from: averages over batches, for each of N separate actors; a shared one has no such axis."""
 
-    score: PyTree  # [G, ...] averages of sum_e R_e S_e
-    success: Array  # [G] averages of sum_e R_e
+    score: PyTree  # [N, ...] of sum_e R_e S_e, over the episodes in which an agent's score is one to go along
+    success: Array  # [N] of sum_e R_e over the same
 
 
 def require(config: Settings, env: Environment) -> None:
@@ -83,11 +85,11 @@ def require(config: Settings, env: Environment) -> None:
         raise ValueError(f"correction {config.correction!r} needs two agents or more, the game has {env.num_agents}")
 
 
-def begin(config: Settings, params: PyTree, givers: int) -> Average | None:
-    """givers: N for separate actors, whose scores live in different parameters, else 1."""
+def begin(config: Settings, params: PyTree, agents: int | None) -> Average | None:
+    """agents: N for separate actors, None for a shared one."""
     if config.correction not in ROLES:
         return None
-    return Average(jax.tree.map(lambda x: jnp.zeros((givers, *x.shape)), params), jnp.zeros(givers))
+    return Average(jax.tree.map(jnp.zeros_like, params), jnp.zeros(() if agents is None else agents))
 
 
 def corrected(
@@ -139,34 +141,42 @@ def term(
         return policy.pull_back(of_logits)[0]
 
     returns = collective_returns(config, shared, gamma)  # [B]
-    acting = shared.after[..., None]  # [T, B, 1]
-    masks = {"giver": acting & shared.giver, "others": acting & ~shared.giver & shared.giver.any(-1, keepdims=True)}
-    along, onto = (masks[name] for name in ROLES[config.correction])
-    givers = len(average.success)
-    of = shared.giver.T if givers > 1 else shared.giver.any(-1)[None]  # [G, B] which episodes are whose
+    given = shared.giver.any(-1, keepdims=True)  # [B, 1]
+    roles = {"giver": shared.giver, "others": ~shared.giver & given}  # [B, N]
+    whose, moved = (roles[role] for role in ROLES[config.correction])
+    along, onto = (shared.after[..., None] & role for role in (whose, moved))  # [T, B, N]
 
-    weight, bent, averages = jnp.zeros_like(returns), None, []
-    for g in range(givers):
-        counted = of[g]
-        before = jax.tree.map(lambda x, g=g: x[g], average)
-        # The average of earlier batches, so that u does not depend on the episodes it is used on.
-        score = jax.tree.map(lambda x, n=before.success: jnp.where(n > 0, x / jnp.maximum(n, 1e-30), 0.0), before.score)
-        damping = config.correction_damping * jnp.maximum(1.0, optax.tree.norm(score, squared=True))
-        u = corrections.direction(score, damping, config.correction_direction)
-        centred = jnp.where(counted, returns - corrections.baseline(returns, counted, config.correction_baseline), 0.0)
-        along_u = corrections.episode_weights(log_probs, policy.params, u, along, config.correction_weight_clip)
-        weight += centred * jnp.where(counted, along_u, 0.0)
-        if config.correction == "self_pure":
-            own = corrections.curvature(log_probs, policy.params, u, jnp.where(onto, centred[:, None], 0.0))
-            bent = own if bent is None else jax.tree.map(jnp.add, bent, own)
-        sums, success = corrections.success_score(pull, jnp.where(counted, returns, 0.0), along)
-        averages.append(Average(sums, success))
+    # s is the average of earlier batches, so that u does not depend on the episodes it is used on.
+    score = jax.tree.map(lambda x: _quotient(x, aligned(average.success, x)), average.score)
+    ray_of = partial(corrections.ray_of, kind=config.correction_direction)
+    ray, size = jax.vmap(ray_of)(score) if policy.separate else ray_of(score)  # size [N] or []
+    size = jnp.where(whose, size, 0.0).sum(-1) if policy.separate else jnp.where(given[:, 0], size, 0.0)  # [B]
+    if config.correction_direction == "damped":
+        size = jnp.where(size > 0, size + config.correction_damping * jnp.maximum(1.0, size), 0.0)
+
+    # Episodes of one giver are one objective; a shared actor has one for all.
+    groups = shared.giver.T if policy.separate else given.T  # [G, B]
+    means = jax.vmap(lambda group: corrections.baseline(returns, group, config.correction_baseline))(groups)
+    centred = jnp.where(groups, returns - means, 0.0).sum(0)  # [B]
+
+    weight = _quotient(corrections.slopes(log_probs, policy.params, ray, along), size)
+    weight = centred * jnp.clip(weight, -config.correction_weight_clip, config.correction_weight_clip)
     result = pull(jnp.where(onto, weight[:, None], 0.0))
-    result = result if bent is None else jax.tree.map(jnp.add, result, bent)
+    if config.correction == "self_pure":
+        scaled = jnp.where(onto, _quotient(centred, size)[:, None], 0.0)
+        bent = corrections.curvature(log_probs, policy.params, ray, scaled)
+        result = jax.tree.map(jnp.add, result, bent)
+
+    earned = jnp.where(whose, returns[:, None], 0.0) if policy.separate else jnp.where(given, returns[:, None], 0.0)
+    successes = earned.sum(0) if policy.separate else earned.sum()
+    new = Average(pull(jnp.where(along, returns[:, None], 0.0)), successes)
     decay = config.correction_decay
-    new = jax.tree.map(lambda *xs: jnp.stack(xs), *averages)
-    average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, new)
-    return result, average
+    return result, jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, new)
+
+
+def _quotient(x: Array, y: Array) -> Array:
+    """x / y, 0 where y is not greater than 0."""
+    return jnp.where(y > 0, x / jnp.maximum(y, 1e-30), 0.0)
 
 
 def collective_returns(config: Settings, shared: Collective, gamma: Array | float) -> Array:

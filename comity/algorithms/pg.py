@@ -182,7 +182,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         critic = stacked(new_critic, key_critic, agents)
         first = critic if config.last_value == "released" else None
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
-        average = correction.begin(config, actor, agents if separate else 1)
+        average = correction.begin(config, actor, agents if separate else None)
         return State(actor, critic, first, *opt_states, jnp.zeros((), jnp.int32), average)
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):

@@ -53,11 +53,16 @@ def direction(score: T, damping: Any, kind: Direction = "damped") -> T:
 
     The inner product of s with either is 1 (damping 0). No score, no direction: 0 gives 0.
     """
+    ray, size = ray_of(score, kind)
+    return jax.tree.map(lambda x: x / jnp.maximum(size + (0 if kind == "elementwise" else damping), 1e-30), ray)
+
+
+def ray_of(score: T, kind: Direction = "damped") -> tuple[T, Array]:
+    """(where u points, what it is divided by): (s, |s|^2), or elementwise (sign(s) / max(|s|, 1e-6), how many)."""
     if kind == "elementwise":
-        numbers = jnp.maximum(sum((x != 0).sum() for x in jax.tree.leaves(score)), 1)
-        return jax.tree.map(lambda s: jnp.sign(s) / jnp.maximum(jnp.abs(s), 1e-6) / numbers, score)
-    square = optax.tree.norm(score, squared=True)
-    return jax.tree.map(lambda s: s / jnp.maximum(square + damping, 1e-30), score)
+        ray = jax.tree.map(lambda s: jnp.sign(s) / jnp.maximum(jnp.abs(s), 1e-6), score)
+        return ray, jnp.stack([(x != 0).sum() for x in jax.tree.leaves(score)]).sum().astype(jnp.float32)
+    return score, jnp.asarray(optax.tree.norm(score, squared=True))
 
 
 def _direction_of(objective: Callable[[T], Array], params: T, damping: float) -> T:
@@ -84,22 +89,12 @@ def baseline(
     return jnp.where(number > 1, (total - returns) / jnp.maximum(number - 1, 1), 0.0)
 
 
-def success_score(
-    pull: Callable[[Array], T], returns: Float[Array, " B"], along: Bool[Array, "T B N"]
-) -> tuple[T, Float[Array, ""]]:
-    """(sum_e R_e S_e, sum_e R_e), whose quotient is s; S_e is the score of an episode over the steps `along`.
+def slopes(log_probs: Callable[[T], Array], params: T, ray: T, along: Bool[Array, "T B N"]) -> Float[Array, " B"]:
+    """<S_e, ray> [B]: how an episode's log-likelihood of the steps `along` changes along a ray. One jvp.
 
-    pull: what `jax.vjp` gives for the function params -> log pi(a_t) [T, B, N].
+    log_probs(params): log pi(a_t) [T, B, N].
     """
-    return pull(jnp.where(along, returns[:, None], 0.0)), returns.sum()
-
-
-def episode_weights(
-    log_probs: Callable[[T], Array], params: T, u: T, along: Bool[Array, "T B N"], most: Any
-) -> Float[Array, " B"]:
-    """w_e = <S_e, u>, within -+ most: how far an episode's score over the steps `along` goes along u. One jvp."""
-    slopes = jax.jvp(log_probs, (params,), (u,))[1]  # [T, B, N]
-    return jnp.clip(jnp.where(along, slopes, 0.0).sum((0, 2)), -most, most)
+    return jnp.where(along, jax.jvp(log_probs, (params,), (ray,))[1], 0.0).sum((0, 2))
 
 
 def curvature(log_probs: Callable[[T], Array], params: T, u: T, weight: Float[Array, "T B N"]) -> T:

@@ -64,17 +64,53 @@ def test_episodes_agree_with_enumeration(kind, separate):
     policy, steps, shared = one_decision(KEY, theta, games, separate)
     config = pg.Config(correction=kind, correction_damping=1e-9)
     # s is known here: 1 - p, 1 - q; the average holds sum R S and sum R of as many episodes as one likes.
-    whose = {"mixed": jnp.array([0.0, 1 - q]), "self_pure": jnp.array([1 - p, 0.0])}
-    score = whose.get(kind, jnp.array([1 - p, 0.0]))
-    givers = 2 if separate else 1
-    average = Average(jnp.stack([score, jnp.zeros(2)][:givers]), jnp.array([1.0, 0.0][:givers]))
+    score = jnp.array([0.0, 1 - q] if kind == "mixed" else [1 - p, 0.0])
+    average = Average(score, (score > 0) * 1.0 if separate else jnp.float32(1.0))
     term, after = jax.jit(lambda: correction.term(config, policy, steps, shared, 1.0, average))()
     np.testing.assert_allclose(term / games, exact(theta, kind), atol=4e-3)
     # The average moves a tenth of the way to this batch's sums.
     successes = shared.reward.sum()
-    np.testing.assert_allclose(after.success[0], 0.9 + 0.1 * successes, rtol=1e-5)
-    measured = (after.score[0] - 0.9 * score) / (0.1 * successes)
+    np.testing.assert_allclose(after.success.max(), 0.9 + 0.1 * successes, rtol=1e-5)
+    measured = (after.score - 0.9 * score) / (0.1 * successes)
     np.testing.assert_allclose(measured, score, atol=2e-3)  # the mean score of successful episodes
+
+
+def test_three_agents_and_givers_that_change():
+    """w_e by hand: <S of the others, s> / (|s of the others|^2 + damping), where any agent may be the giver."""
+    games, key_giver, key_action, key_score = 50, *jax.random.split(KEY, 3)
+    giver = jax.nn.one_hot(jax.random.randint(key_giver, (games,), 0, 4), 3) > 0  # a quarter has none
+    theta = jnp.array([[0.1, -0.2], [0.3, 0.5], [-0.4, 0.2]])  # two numbers each: logits are their sum and difference
+
+    def unroll(theta):
+        logits = jnp.stack([theta.sum(-1), theta[:, 0] - theta[:, 1]], -1)
+        return jnp.broadcast_to(logits, (1, games, 3, 2))
+
+    action = jax.random.randint(key_action, (1, games, 3), 0, 2)
+    steps = made_up(action, jnp.zeros((1, games, 3)))
+    returns = jax.random.uniform(key_score, (games,))
+    shared = Collective(returns[None], giver, giver.any(-1)[None])
+    logits, pull_back = jax.vjp(unroll, theta)
+    policy = Policy(theta, unroll, logits, pull_back, True)
+    config = pg.Config(correction="mixed", correction_baseline="mean", correction_damping=0.1)
+    sums, success = jnp.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]]), jnp.array([2.0, 1.0, 4.0])
+    term, after = correction.term(config, policy, steps, shared, 1.0, Average(sums, success))
+
+    s = np.asarray(sums / success[:, None])
+    all_scores = jax.jacrev(lambda t: log_prob(unroll(t), action)[0])(theta)  # [games, N, N, 2]
+    own = np.stack([all_scores[:, n, n] for n in range(3)], 1)
+    wanted, earned = np.zeros((3, 2)), np.zeros((3, 2))
+    for game in np.flatnonzero(giver.any(-1)):
+        i = int(giver[game].argmax())
+        others = [n for n in range(3) if n != i]
+        size = (s[others] ** 2).sum()
+        w = (own[game, others] * s[others]).sum() / (size + 0.1 * max(1, size))
+        alike = np.asarray(giver[:, i])
+        wanted[i] += (returns[game] - returns[alike].mean()) * w * own[game, i]
+        earned[others] += returns[game] * own[game, others]
+    np.testing.assert_allclose(term, wanted, atol=1e-4)
+    np.testing.assert_allclose(after.score, 0.9 * sums + 0.1 * earned, atol=1e-4)
+    not_giver = np.asarray(giver.any(-1, keepdims=True) & ~giver)
+    np.testing.assert_allclose(after.success, 0.9 * success + 0.1 * (not_giver * returns[:, None]).sum(0), rtol=1e-5)
 
 
 def test_without_a_success_there_is_no_term():
@@ -85,7 +121,7 @@ def test_without_a_success_there_is_no_term():
     assert average is not None
     term, after = correction.term(config, policy, steps, shared, 1.0, average)
     assert not term.any()
-    assert after.success[0] > 0  # nothing was known before this batch, now something is
+    assert after.success[1] > 0  # nothing was known before this batch, now something is
 
 
 def test_discounted_returns_count_from_the_givers_reward():

@@ -5,6 +5,10 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.manitokan:Manitokan",
         "one key, a door each, gifts that their receiver cannot see (hidden gifts)",
     ),
+    "manitokan-messages": (
+        "comity.environments.manitokan_messages:ManitokanMessages",
+        "the same, with a symbol beside every action that the others see one step later",
+    ),
     "two-step": (
         "comity.environments.two_step:TwoStep",
         "a first choice between a safe table and a risky one (QMIX)",

@@ -1,0 +1,1 @@
+"""Wrappers: a game in, a game out."""

@@ -1,0 +1,200 @@
+"""Messages: with each action an agent sends one of a few symbols, which the others see at the next step.
+
+Cheap talk: a symbol costs nothing and changes nothing but what others see. Asked for by section 5.1 of "hidden gifts"
+(arXiv 2505.20579). An action and a symbol are one choice among num_actions x symbols, so that whatever plays discrete
+games plays this one. docs/tasks/messages.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.axes import aligned
+from comity.settings import check
+from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
+
+PASSED_ON = (
+    "headline",
+    "agent_names",
+    "agent_colours",
+    "event_names",
+    "history_size",
+)  # as they are, if the game has them
+
+
+class State(NamedTuple):
+    game: PyTree
+    sent: Array  # [N] int32, everyone's last symbol; -1 before the first
+
+
+class Codes(NamedTuple):
+    """An observation as a replay keeps it."""
+
+    game: PyTree
+    heard: Array  # [N] int16, everyone's symbol that was delivered; -1: none
+
+
+@dataclass(frozen=True)
+class Messages:
+    """`game` with messages. Action a K + k plays a and sends symbol k, of K.
+
+    view: what the others sent, (N - 1) K numbers, one-hot for each other agent in a circle (the next one first), zeros
+    at the start; they stand before the game's own `history_size` numbers. state: the same for all agents in order,
+    N K numbers at its end.
+    """
+
+    game: Environment
+    symbols: int = 4  # K
+    closed: bool = False  # True: nothing is delivered; agents choose symbols all the same
+
+    continuous = False
+
+    def __post_init__(self) -> None:
+        check(self, symbols=("2 or greater", lambda k: k >= 2))
+        name = type(self.game).__name__
+        if self.game.continuous or getattr(self.game, "heads", None) or not isinstance(self.game.view_size, int):
+            raise ValueError(
+                f"messages need one discrete action per agent and views that are vectors: {name} has others"
+            )
+        if self.game.num_agents < 2:
+            raise ValueError(f"messages need two agents or more, {name} has {self.game.num_agents}")
+
+    @property
+    def num_agents(self) -> int:
+        return self.game.num_agents
+
+    @property
+    def num_actions(self) -> int:
+        return self.game.num_actions * self.symbols
+
+    @property
+    def view_size(self) -> int:
+        return self.game.view_size + (self.num_agents - 1) * self.symbols
+
+    @property
+    def state_size(self) -> int:
+        return self.game.state_size + self.num_agents * self.symbols
+
+    @property
+    def length(self) -> int:
+        return self.game.length
+
+    def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
+        asks = len(inspect.signature(self.game.reset).parameters) > 1
+        game, observation = self.game.reset(key, *((episode,) if asks else ()))
+        state = State(game, jnp.full(self.num_agents, -1, jnp.int32))
+        return state, joined(self, observation, state.sent)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        game, timestep = self.game.step(key, state.game, action // self.symbols)
+        sent = action.astype(jnp.int32) % self.symbols
+        said = {name: (sent == k).astype(jnp.float32) for k, name in enumerate(names(self))}
+        observation = joined(self, timestep.observation, sent)
+        return State(game, sent), timestep._replace(observation=observation, info={**timestep.info, **said})
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """The game's statistics; of each agent the share of its steps with each symbol, and their entropy in nats."""
+        said = {name: info[name] for name in names(self)}
+        info = {name: x for name, x in info.items() if name not in said}
+        own = getattr(self.game, "summary", None)
+        total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
+        game = own(reward, info, valid) if own else {name: total(x) for name, x in info.items()}
+        steps = jnp.maximum(valid.sum(0), 1)[:, None]
+        shares = {name: total(x) / steps for name, x in said.items()}  # [B, N]
+        surprise = jax.scipy.special.entr(jnp.stack(list(shares.values()))).sum(0)
+        return {**game, **shares, "symbol_entropy": surprise}
+
+    def __getattr__(self, name: str) -> Any:
+        """What not every game has: there is as much of it here as the game has."""
+        if name in PASSED_ON:
+            return getattr(self.game, name)
+        if name in ADAPTED:
+            theirs = getattr(self.game, name)
+            adapted = ADAPTED[name]
+            return adapted(self, theirs) if name == "action_names" else lambda *xs: adapted(self, theirs, *xs)
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
+
+def names(messages: Messages) -> list[str]:
+    """What counts the symbols in `info`."""
+    return [f"symbol_{k}" for k in range(messages.symbols)]
+
+
+def place(messages: Messages) -> int:
+    """Where in a view the messages begin: before the agent's own past."""
+    return messages.game.view_size - getattr(messages.game, "history_size", 0)
+
+
+def joined(messages: Messages, observation: Observation, sent: Array) -> Observation:
+    """What is seen of the game, with everyone's symbols, sent [N] (-1: none)."""
+    n, at = messages.num_agents, place(messages)
+    sent = jnp.full_like(sent, -1) if messages.closed else sent
+    symbols = jax.nn.one_hot(sent, messages.symbols, dtype=jnp.int8)  # [N, K]
+    others = jnp.concatenate([jnp.roll(symbols, -k, 0) for k in range(1, n)], -1)
+    view, state = observation.view, observation.state
+    return Observation(
+        jnp.concatenate([view[:, :at], others.astype(view.dtype), view[:, at:]], -1),
+        jnp.concatenate([state, symbols.reshape(-1).astype(state.dtype)]),
+        jnp.repeat(observation.available, messages.symbols, -1),
+    )
+
+
+def parted(messages: Messages, observation: Observation) -> tuple[Observation, Array]:
+    """(what the game showed, everyone's symbols [N] int32): undoes `joined`."""
+    at, size = place(messages), messages.game.state_size
+    view = jnp.concatenate([observation.view[:, :at], observation.view[:, at + _heard(messages) :]], -1)
+    symbols = observation.state[size:].reshape(messages.num_agents, -1).astype(jnp.int32)
+    sent = (symbols * jnp.arange(1, messages.symbols + 1)).sum(-1) - 1
+    return Observation(view, observation.state[:size], observation.available[:, :: messages.symbols]), sent
+
+
+def _heard(messages: Messages) -> int:
+    return (messages.num_agents - 1) * messages.symbols
+
+
+# What a game may have, for the game with messages; the second argument is the game's own -----------------------------
+
+
+def _pack(messages: Messages, pack: Any, observation: Observation) -> Codes:
+    game, sent = parted(messages, observation)
+    return Codes(pack(game), sent.astype(jnp.int16))
+
+
+def _unpack(messages: Messages, unpack: Any, codes: Codes) -> Observation:
+    return joined(messages, unpack(codes.game), codes.heard.astype(jnp.int32))
+
+
+def _draw(messages: Messages, draw: Any, state: State) -> Any:
+    return draw(state.game)
+
+
+def _draw_view(messages: Messages, draw_view: Any, view: Any) -> Any:
+    at = place(messages)
+    return draw_view(jnp.concatenate([view[:at], view[at + _heard(messages) :]]))
+
+
+def _of_steps(messages: Messages, theirs: Any, *arguments: Any) -> Any:
+    """`training_reward` and `collective`: they see the game's own actions."""
+    own = lambda x: x._replace(action=x.action // messages.symbols) if isinstance(x, Transition) else x  # noqa: E731
+    return theirs(*map(own, arguments))
+
+
+def _action_names(messages: Messages, theirs: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{name}, says {k}" for name in theirs for k in range(messages.symbols))
+
+
+ADAPTED: dict[str, Any] = {
+    "pack": _pack,
+    "unpack": _unpack,
+    "draw": _draw,
+    "draw_view": _draw_view,
+    "training_reward": _of_steps,
+    "collective": _of_steps,
+    "action_names": _action_names,
+}

@@ -604,6 +604,7 @@ def events(game: Manitokan, before: State, after: State, action: Array) -> dict[
         "drops": before.holding & ~after.holding,
         "drop_choices": before.holding & (action == DROP),  # also where something is in the way: what the code counts
         "holding": after.holding,
+        "moves_first": (before.time == 0) & (before.order[0] == jnp.arange(game.num_agents)),
         "distance": distance(after.position),
     }
     return {name: amount.astype(jnp.float32) for name, amount in amounts.items()}

@@ -33,13 +33,17 @@ def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array
     first_pickup = (info["pickups"] * ~picked_before).sum(0)  # [B, N]
     first_opening = (info["doors_opened"] * ~any_opened_before).sum(0)  # [B, N]
     released_success = reward[..., 0].sum(0) >= 1.5 + (game.reward == "oracle") - 1e-3  # rounding of costs and sums
+    share = reward.sum(0) / max(game.attainable, 1e-9)  # [B, N]
+    first = total["moves_first"]  # [B, N]
+    gap = (share * first).sum(-1) - (share * (1 - first)).sum(-1) / max(game.num_agents - 1, 1)
     mean_distance = total["distance"] / jnp.maximum(valid.sum(0), 1)
     return {
         "success": total["success"],  # [B] all doors open
         "completed": total["completed"],  # [B] the doors that end the episode open
         "released_success": released_success.astype(jnp.float32),  # [B] agent 0's rewards say so: wrong for variants
         "doors_opened": total["doors_opened"],  # [B, N]
-        "reward_share": reward.sum(0) / max(game.attainable, 1e-9),  # [B, N]
+        "reward_share": share,  # [B, N]
+        "first_mover_gap": gap,  # [B] reward share of who moves first, less the others' mean
         "drops": total["drops"],  # [B, N]
         "drop_choices": total["drop_choices"],  # [B, N]
         "drops_nonzero": jnp.where(total["drops"] > 0, total["drops"], undefined),  # [B, N]

@@ -41,6 +41,7 @@ class Narrator:
     def _header(self, facts: dict[str, Any]) -> None:
         recipe, training, path = facts["recipe"], facts["training"], facts["directory"]
         self.log = lambda text: _append(path / "log.txt", text)
+        self.took, self.elapsed = [], 0.0  # of this run: one narrator may tell of several
         first, last = training.first_seed, training.first_seed + training.seeds - 1
         seeds = f"seed {first}" if first == last else f"{training.seeds} seeds ({first}-{last})"
         how = f"{facts['workers']} at a time" if facts["mode"] == "loop" else "as one batch"

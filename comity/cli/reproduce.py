@@ -1,0 +1,79 @@
+"""`comity reproduce`: the figures of a paper, trained where something is missing, drawn, and their claims tested."""
+
+import importlib
+from pathlib import Path
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags
+from comity.experiments import PAPERS
+from comity.settings import did_you_mean
+
+HELP = """PAPER or PAPER/FIGURE: names from `comity list figures`
+  --scale S      smoke: seconds, shows that the machinery works | laptop (default) | paper: as long as the paper
+  --seeds N      of each arm, instead of the scale's
+  --minutes M    train no longer than this; the next call goes on
+  --plan         say what is there and what the rest will take, train nothing
+  --no-train     draw and test what is there
+  --fresh        leave out the results that came with the code
+  --out DIR      pictures, claims and new results (reproductions/PAPER)
+  --runs DIR     run directories (OUT/runs)"""
+
+
+def reproduce(arguments: list[str]) -> None:
+    words, values = flags(
+        arguments,
+        {"scale": str, "seeds": int, "minutes": float, "out": Path, "runs": Path},
+        switches=("plan", "no-train", "fresh"),
+    )
+    if len(words) != 1:
+        raise Usage(f"reproduce needs one PAPER or PAPER/FIGURE, such as {next(iter(PAPERS))}/fig5")
+    name, _, wanted = words[0].partition("/")
+    if name not in PAPERS:
+        raise Usage(f"unknown paper {name!r}{did_you_mean(name, PAPERS)}; known: {', '.join(PAPERS)}")
+    scale = values.get("scale", "laptop")
+    if scale not in ("smoke", "laptop", "paper"):
+        raise Usage(f"--scale {scale!r} is not one of smoke, laptop, paper")
+    if values.get("seeds", 1) < 1 or values.get("minutes", 1) <= 0:
+        raise Usage("--seeds must be 1 or more, --minutes more than 0")
+
+    from comity.experiments import reproduce as machinery
+    from comity.training.progress import Narrator
+    from comity.training.seeds import visible_cores
+
+    paper = importlib.import_module(PAPERS[name][0]).PAPER
+    if wanted and wanted not in paper.figures:
+        raise Usage(f"{name} has no {wanted!r}{did_you_mean(wanted, paper.figures)}; it has {', '.join(paper.figures)}")
+    figures = [paper.figures[wanted]] if wanted else list(paper.figures.values())
+    out = values.get("out", Path("reproductions") / name)
+    folders = machinery.Folders(committed(name), out, values.get("runs", out / "runs"))
+    jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
+    print("\n".join(machinery.described(jobs, visible_cores())), flush=True)
+    if "plan" in values:
+        return
+    left = []
+    if "no_train" not in values and any(job.missing for job in jobs):
+        with Narrator() as narrator:
+            left = machinery.train_missing(
+                jobs, paper, folders, values.get("minutes"), lambda text: print(text, flush=True), narrator, scale
+            )
+    files = []
+    for figure in figures:
+        found = machinery.results(paper, figure, scale, jobs)
+        files += machinery.written(paper, figure, scale, found, out)
+        print(f"\n{figure.title}")
+        for claim, verdict, _ in machinery.judged(figure, scale, found):
+            gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
+            print(f"  {verdict:<19} {claim.name}: {claim.text}{gone}")
+    print("files")
+    for file in files:
+        print(f"  {file}")
+    if left:
+        print(f"not finished: {', '.join(left)}; the same command goes on")
+
+
+def committed(name: str) -> Path | None:
+    """Results that came with the code, if this is a checkout."""
+    import comity
+
+    folder = Path(comity.__file__).parent.parent / "docs" / "papers" / name / "data"
+    return folder if folder.is_dir() else None

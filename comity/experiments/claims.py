@@ -1,0 +1,230 @@
+"""Claims of a figure as statistical statements over seeds, and their verdicts.
+
+A claim is committed before its runs: what is measured, in which part of training, which arms are held against each
+other, how, and from which size on a difference means something. Tests of one figure are corrected for their number
+(Holm 1979). docs/papers/README.md says in words what a verdict means.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from comity.experiments.measures import Measure
+
+Verdict = Literal["reproduced", "partly", "not", "too few seeds", "too little training"]
+Relation = Literal["above", "below", "equal", "wider"]
+FEWEST = 3  # seeds of an arm below which nothing is tested
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Test:
+    """One statement: `first` is above (below) `second`, equal to it, or spreads wider over seeds."""
+
+    first: str  # label of an arm
+    relation: Relation
+    second: str | float  # another label, or a number
+    measure: Measure
+    margin: (
+        float  # above, below: smallest meaningful difference; equal: of what size a difference is none; wider: ratio
+    )
+
+    def __post_init__(self):
+        if self.margin < 0 or (self.relation == "equal" and self.margin == 0):
+            raise ValueError(f"margin {self.margin}: equality needs one greater than 0, the others 0 or more")
+        if self.relation == "wider" and not isinstance(self.second, str):
+            raise ValueError("wider holds one arm's spread over seeds against another's: give a label")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says of a figure, as tests that must all hold."""
+
+    name: str
+    text: str  # the claim, in our words
+    tests: tuple[Test, ...]
+    since: str  # date it was written down
+    replaced_by: str = ""  # name of the claim that came in its place; the old one stays, with its verdict
+
+
+class Outcome(NamedTuple):
+    """What a test found."""
+
+    test: Test
+    first: list[float]  # a value for each seed
+    second: list[float]
+    estimate: float  # difference of means; for "wider" the ratio of standard deviations
+    low: float  # 95 % interval
+    high: float
+    p: float  # of no such difference; "equal": of a difference of `margin` or more
+    p_holm: float
+    verdict: Verdict
+    moving: float  # how much the measure still changed in the last tenth of training, mean over seeds, the faster arm
+
+    def described(self) -> dict[str, Any]:
+        """Plain values, for claims.json."""
+        return {
+            "first": self.test.first,
+            "relation": self.test.relation,
+            "second": self.test.second,
+            "measure": self.test.measure.words,
+            "margin": self.test.margin,
+            "values": {"first": self.first, "second": self.second},
+            "estimate": _plain(self.estimate),
+            "low": _plain(self.low),
+            "high": _plain(self.high),
+            "p": _plain(self.p),
+            "p_holm": _plain(self.p_holm),
+            "verdict": self.verdict,
+        }
+
+
+def judge(
+    claims: Sequence[Claim], records: Mapping[str, Sequence[dict[str, Any]]], short_of: bool
+) -> list[tuple[Claim, Verdict, list[Outcome]]]:
+    """The verdict of each claim of a figure. records: label -> one record for each seed.
+
+    short_of: training was shorter than the paper's; then what is still moving is not called absent. Claims that were
+    replaced are tested too, outside the correction for number.
+    """
+    valid = [(claim, test) for claim in claims for test in claim.tests if not claim.replaced_by]
+    old = [(claim, test) for claim in claims for test in claim.tests if claim.replaced_by]
+    found: dict[tuple[str, int], Outcome] = {}
+    for group in (valid, *([pair] for pair in old)):
+        raw = [compared(test, records) for _, test in group]
+        adjusted = holm([outcome.p for outcome in raw])
+        for (claim, test), outcome, p in zip(group, raw, adjusted, strict=True):
+            judged = outcome._replace(p_holm=p)
+            found[claim.name, claim.tests.index(test)] = judged._replace(verdict=verdict(judged, short_of))
+    results = []
+    for claim in claims:
+        outcomes = [found[claim.name, i] for i in range(len(claim.tests))]
+        results.append((claim, together([outcome.verdict for outcome in outcomes]), outcomes))
+    return results
+
+
+def compared(test: Test, records: Mapping[str, Sequence[dict[str, Any]]]) -> Outcome:
+    """A test before correction for number; its verdict is not yet one."""
+
+    def values(side: str | float, measure: Measure) -> np.ndarray:
+        if not isinstance(side, str):
+            return np.array([float(side)])
+        seeds = np.array([measure(record) for record in records.get(side, ())], float)
+        return seeds[np.isfinite(seeds)]
+
+    first, second = values(test.first, test.measure), values(test.second, test.measure)
+    moving = [
+        np.abs(values(side, test.measure) - values(side, test.measure.earlier())).mean()
+        for side in (test.first, test.second)
+        if isinstance(side, str) and len(values(side, test.measure)) == len(values(side, test.measure.earlier())) > 0
+    ]
+    few = len(first) < FEWEST or (isinstance(test.second, str) and len(second) < FEWEST)
+    undefined = float("nan")
+    if few:
+        estimate, low, high, p = undefined, undefined, undefined, 1.0
+    elif test.relation == "wider":
+        estimate, low, high, p = spread_ratio(first, second, test.margin)
+    else:
+        estimate, low, high, p = difference(first, second, test.relation, test.margin)
+    return Outcome(
+        test, first.tolist(), second.tolist(), estimate, low, high, p, p, "too few seeds", max(moving, default=0.0)
+    )
+
+
+def difference(
+    first: np.ndarray, second: np.ndarray, relation: Relation, margin: float
+) -> tuple[float, float, float, float]:
+    """(mean difference, its 95 % interval, p) by Welch's t test (1947); one value in `second` is a constant.
+
+    p, above or below: of no difference that way, one-sided. Equal: of a difference of `margin` or more, the larger of
+    two one-sided tests (Schuirmann 1987).
+    """
+    from scipy.special import stdtr, stdtrit
+
+    estimate = float(first.mean() - second.mean())
+    parts = [x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for x in (first, second)]
+    error = float(np.sqrt(sum(parts)))
+    if error < 1e-12:  # every seed the same
+        holds = {"above": estimate > 0, "below": estimate < 0, "equal": abs(estimate) < margin}[relation]
+        return estimate, estimate, estimate, 0.0 if holds else 1.0
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(x) - 1) for part, x in zip(parts, (first, second), strict=True) if part > 0
+    )
+    half = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    tail = lambda t: float(stdtr(freedom, -t))  # noqa: E731  # P(T > t)
+    p = {
+        "above": tail(estimate / error),
+        "below": tail(-estimate / error),
+        "equal": max(tail((estimate + margin) / error), tail((margin - estimate) / error)),
+    }[relation]
+    return estimate, estimate - half, estimate + half, p
+
+
+def spread_ratio(first: np.ndarray, second: np.ndarray, margin: float) -> tuple[float, float, float, float]:
+    """(ratio of standard deviations over seeds, its 95 % interval, p of no more than 1) by the F test.
+
+    It takes seeds as draws from normal distributions, and is sensitive to that: five seeds say little of a spread.
+    """
+    from scipy.special import fdtr, fdtri
+
+    a, b = first.var(ddof=1), second.var(ddof=1)
+    if b < 1e-24:
+        ratio = float("inf") if a > 1e-24 else 1.0
+        return ratio, ratio, ratio, 0.0 if a > 1e-24 else 1.0
+    n, m = len(first) - 1, len(second) - 1
+    ratio = a / b
+    low, high = ratio / fdtri(n, m, 1 - LEVEL / 2), ratio / fdtri(n, m, LEVEL / 2)
+    return float(np.sqrt(ratio)), float(np.sqrt(low)), float(np.sqrt(high)), float(1 - fdtr(n, m, ratio))
+
+
+def verdict(outcome: Outcome, short_of: bool) -> Verdict:
+    """What a corrected test says.
+
+    reproduced: significant, and as large as the margin. partly: significant, but smaller. not: an effect as large as
+    the margin is excluded by the interval (equal: a difference of more than the margin is shown). too little training:
+    not reproduced, while the measure still moved by more than a quarter of the margin in the last tenth of a training
+    shorter than the paper's. too few seeds: the interval holds both nothing and something.
+    """
+    test = outcome.test
+    if not np.isfinite(outcome.low) and not np.isinf(outcome.estimate):
+        return "too few seeds"
+    significant = outcome.p_holm < LEVEL
+    sign = -1 if test.relation == "below" else 1
+    reached, best = sign * outcome.estimate, max(sign * outcome.low, sign * outcome.high)
+    if significant and (test.relation == "equal" or reached >= test.margin):
+        return "reproduced"
+    still = short_of and test.relation != "wider" and outcome.moving > test.margin / 4
+    if significant:
+        return "too little training" if still else "partly"
+    if test.relation == "equal":
+        away = outcome.low > test.margin or outcome.high < -test.margin
+        return ("too little training" if still else "not") if away else "too few seeds"
+    if best < max(test.margin, 1e-12):
+        return "too little training" if still else "not"
+    return "too little training" if still else "too few seeds"
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of a claim, from those of its tests."""
+    kinds = set(verdicts)
+    if len(kinds) == 1:
+        return verdicts[0]
+    for undecided in ("too little training", "too few seeds"):
+        if undecided in kinds:
+            return "partly" if "not" in kinds and "reproduced" in kinds else undecided
+    return "partly"
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values corrected for their number: the k-th smallest of n times n - k + 1, never falling (Holm 1979)."""
+    order, corrected, least = np.argsort(p), np.empty(len(p)), 0.0
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = least
+    return corrected.tolist()
+
+
+def _plain(x: float) -> float | str:
+    return float(f"{x:.6g}") if np.isfinite(x) else str(x)

@@ -1,0 +1,76 @@
+"""What a figure is: arms that are trained, a budget for each scale, panels that are drawn, claims that are tested."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from comity.experiments.claims import Claim
+from comity.recipes import Recipe, find_algorithm, find_task, settings_of
+
+Scale = Literal["smoke", "laptop", "paper"]
+SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One thing that is trained: a game and an algorithm with all their settings. Figures share arms by name."""
+
+    name: str  # also of its file of results
+    algorithm: str
+    preset: str = "paper"
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the algorithm, over the preset
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the game, over the profile
+    task: str = "manitokan"
+    profile: str = "paper"
+    budget: str = "pg"  # which of the figure's budgets
+
+
+class Budget(NamedTuple):
+    """How long and how often an arm is trained at one scale."""
+
+    seeds: int
+    iterations: int
+    envs: int = 32
+    settings: Mapping[str, Any] = {}  # of the algorithm, for schedules that span the whole of a training
+
+
+class Panel(NamedTuple):
+    """One picture of curves over training."""
+
+    metric: str  # of the records, see `records.curve`
+    words: str  # on its axis
+    arms: tuple[str, ...] | None = None  # labels; None: all
+    show: Literal["mean", "seeds", "variance"] = "mean"  # with interval | each seed | variance over seeds
+    scale: float = 1.0
+
+
+class Figure(NamedTuple):
+    name: str  # fig5
+    title: str
+    arms: Mapping[str, Arm]  # label -> arm
+    budgets: Mapping[Scale, Mapping[str, Budget]]
+    panels: tuple[Panel, ...]
+    claims: tuple[Claim, ...] = ()
+    iterations: int = 10_000  # of the paper, in its batches: less may be too little training
+    picture: Callable[[Path], list[Path]] | None = None  # for a figure that is no set of curves
+    note: str = ""  # what a reader must know beside it
+
+
+class Paper(NamedTuple):
+    name: str
+    title: str
+    figures: Mapping[str, Figure]
+    kept: tuple[str, ...]  # metrics of training that a record keeps
+    cost: Callable[
+        [Arm, Recipe], float
+    ]  # CPU seconds of one iteration with 32 games, on the machine of docs/performance
+    smoke: Callable[[Arm], Arm]  # the same arm, made small
+
+
+def recipe_of(arm: Arm) -> Recipe:
+    """Everything that an arm names. Raises ValueError, one line, for what does not exist."""
+    task, algorithm = find_task(arm.task), find_algorithm(arm.algorithm)
+    env = settings_of(task, arm.profile, "profile", dict(arm.options))
+    config = settings_of(algorithm, arm.preset, "preset", dict(arm.settings))
+    return Recipe(task, env, algorithm, config, arm.profile, arm.preset)

@@ -1,0 +1,158 @@
+"""Finished seeds as records: what was trained, with what, and its numbers. One file of JSON lines for each arm.
+
+A record is of the arm that asks for it if its settings are the arm's. Settings that came into the code after it was
+written count as their defaults, which keep what was before.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from comity.experiments.figure import Arm, Budget, recipe_of
+from comity.recipes import Recipe
+
+Record = dict[str, Any]
+POINTS = 100  # most points of a curve
+
+
+def settings(recipe: Recipe, budget: Budget) -> dict[str, Any]:
+    """What makes two experiments the same, seeds aside: plain values."""
+    described = recipe.describe()
+    for kind, label in (("task", "profile"), ("algorithm", "preset")):
+        described[kind].pop(label)
+    return {**described, "envs": budget.envs, "iterations": budget.iterations}
+
+
+def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """Default of every setting of game and algorithm that has one."""
+
+    def of(thing: Any) -> dict[str, Any]:
+        fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
+        return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+
+    return {"task": of(recipe.env), "algorithm": of(recipe.config)}
+
+
+def same(found: dict[str, Any], wanted: dict[str, Any], given: dict[str, dict[str, Any]]) -> bool:
+    """Whether a record's settings `found` are those `wanted`; given: the defaults of what it may not know yet."""
+    if any(found.get(key) != wanted[key] for key in ("envs", "iterations")):
+        return False
+    for kind in ("task", "algorithm"):
+        if found[kind].keys() - wanted[kind].keys():
+            return False
+        for name, value in wanted[kind].items():
+            old = found[kind].get(name, given[kind].get(name))
+            plain = list(old) if isinstance(old, tuple) else old
+            if plain != value:
+                return False
+    return True
+
+
+def read(folders: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
+    """{seed: record} of an arm, from the first folder that has the seed."""
+    recipe = recipe_of(arm)
+    wanted, given = json.loads(json.dumps(settings(recipe, budget))), defaults(recipe)
+    found: dict[int, Record] = {}
+    for folder in folders:
+        path = folder / f"{arm.name}.jsonl"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{path}, line {number}, is not JSON ({error.msg}): remove the line") from error
+            if same(record["settings"], wanted, given):
+                found.setdefault(record["seed"], {**record, "file": str(path)})
+    return dict(sorted(found.items()))
+
+
+def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
+    """Adds records to an arm's file, each line whole."""
+    import os
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{arm.name}.jsonl"
+    text = "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return path
+
+
+def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> list[Record]:
+    """The records of a finished run directory, one for each of its seeds that stayed finite."""
+    from comity.training.directory import RunDirectory
+
+    directory = RunDirectory(run)
+    manifest, metrics = directory.manifest(), directory.lines("metrics.jsonl")
+    last = [line for line in directory.lines("eval.jsonl") if line["which"] == "last"]
+    seeds = sorted({line["seed"] for line in last})
+    seconds = (
+        manifest.get("wall_seconds", math.nan) * min(manifest["hardware"]["cores"], len(seeds)) / max(len(seeds), 1)
+    )
+    return [
+        {
+            "settings": settings(recipe, budget),
+            "seed": seed,
+            "commit": (manifest.get("git") or {}).get("commit"),
+            "dirty": (manifest.get("git") or {}).get("dirty"),
+            "versions": manifest["versions"],
+            "bits": manifest["bits"],
+            "core_seconds": round(seconds, 1),
+            "curve": thinned([line for line in metrics if line["seed"] == seed], kept),
+            "last": {line["policy"]: rounded(line["mean"]) for line in last if line["seed"] == seed},
+            "episodes": max((line["episodes"] for line in last if line["seed"] == seed), default=0),
+        }
+        for seed in seeds
+    ]
+
+
+def thinned(lines: Sequence[dict[str, Any]], kept: Sequence[str]) -> dict[str, list[float | None]]:
+    """At most `POINTS` points: means over equally many chunks each, at the iteration where they end."""
+    groups = np.array_split(np.arange(len(lines)), min(POINTS, len(lines)))
+    ends = [int(group[-1]) for group in groups]
+    curve: dict[str, list[Any]] = {name: [lines[i][name] for i in ends] for name in ("iteration", "env_steps")}
+    for name in kept:
+        if name in lines[0]:
+            values = np.array([math.nan if x[name] is None else x[name] for x in lines], float)
+            curve[name] = [short(_mean(values[group])) for group in groups]
+    return curve
+
+
+def curve(record: Record, name: str) -> np.ndarray:
+    """[P] a metric of training at the record's points, NaN where undefined.
+
+    Beside what was recorded: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K (figure 9);
+    `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`, |NAME|.
+    """
+    if name.startswith("absolute_"):
+        return np.abs(curve(record, name.removeprefix("absolute_")))
+    stem, _, agent = name.partition(".")
+    if stem == "residual":
+        success, share = curve(record, "success"), curve(record, f"reward_share.{agent}")
+        return (success - share) * share
+    if name == "success_deviation":
+        success = np.clip(curve(record, "success"), 0, 1)
+        return np.sqrt(success * (1 - success))
+    if name not in record["curve"]:
+        return np.full(len(record["curve"]["iteration"]), math.nan)
+    return np.array([math.nan if x is None else x for x in record["curve"][name]], float)
+
+
+def rounded(means: dict[str, Any]) -> dict[str, float | None]:
+    return {name: None if value is None else short(value) for name, value in means.items()}
+
+
+def short(value: float) -> float | None:
+    """Four digits; what is not finite is null."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else math.nan

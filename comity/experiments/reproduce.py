@@ -1,0 +1,344 @@
+"""Reproduces figures: says what there is and what it will cost, trains what is missing, draws, tests the claims.
+
+Finished seeds are records (`records.py`) in two folders: those committed with the code, and those made here. A run that
+was interrupted is resumed, one that several figures share is trained once.
+"""
+
+import csv
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from comity.experiments import claims, records
+from comity.experiments.figure import Arm, Budget, Figure, Paper, Scale, recipe_of
+from comity.experiments.records import Record
+from comity.recipes import Recipe
+from comity.training.settings import Training
+
+SMOKE = Budget(seeds=2, iterations=4, envs=4)
+Say = Callable[[str], None]
+
+
+class Folders(NamedTuple):
+    """Where records are read and everything is written."""
+
+    committed: Path | None  # records that came with the code; never written
+    out: Path  # out/data: records made here; out/FIGURE.*: what is drawn and tested
+    runs: Path  # run directories
+
+    @property
+    def data(self) -> Path:
+        return self.out / "data"
+
+    def of_records(self, fresh: bool) -> list[Path]:
+        committed = [] if fresh or self.committed is None or self.committed == self.data else [self.committed]
+        return [*committed, self.data]
+
+
+class Job(NamedTuple):
+    """One arm at one budget, for all figures that ask for it."""
+
+    arm: Arm
+    recipe: Recipe
+    budget: Budget
+    found: dict[int, Record]
+    missing: list[int]
+    seconds: float  # CPU seconds that the missing seeds will take
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm.name}-{self.budget.iterations}"
+
+
+def arms_at(paper: Paper, figure: Figure, scale: Scale, seeds: int | None = None) -> dict[str, tuple[Arm, Budget]]:
+    """label -> (arm, budget) of a figure at a scale."""
+    if scale == "smoke":
+        return {label: (paper.smoke(arm), SMOKE) for label, arm in figure.arms.items()}
+    found = {}
+    for label, arm in figure.arms.items():
+        budget = figure.budgets[scale][arm.budget]
+        whole = replace(arm, settings={**arm.settings, **budget.settings})
+        found[label] = (whole, budget if seeds is None else budget._replace(seeds=seeds))
+    return found
+
+
+def plan(
+    paper: Paper,
+    figures: Sequence[Figure],
+    scale: Scale,
+    folders: Folders,
+    fresh: bool = False,
+    seeds: int | None = None,
+) -> list[Job]:
+    """What figures need, each arm once: what is there, what is missing, what that will take."""
+    wanted: dict[tuple[str, int], tuple[Arm, Budget]] = {}
+    for figure in figures:
+        for arm, budget in arms_at(paper, figure, scale, seeds).values():
+            key = arm.name, budget.iterations
+            if key in wanted and wanted[key][0] != arm:
+                raise ValueError(f"two arms of {paper.name} are called {arm.name} and differ: give one another name")
+            most = max(budget.seeds, wanted[key][1].seeds if key in wanted else 0)
+            wanted[key] = arm, budget._replace(seeds=most)
+    jobs = []
+    for arm, budget in wanted.values():
+        recipe = recipe_of(arm)
+        found = records.read(folders.of_records(fresh), arm, budget)
+        missing = [seed for seed in range(budget.seeds) if seed not in found]
+        each = [record["core_seconds"] / budget.iterations for record in found.values()]
+        rate = float(np.median(each)) if each else paper.cost(arm, recipe) * budget.envs / 32
+        jobs.append(Job(arm, recipe, budget, found, missing, len(missing) * budget.iterations * rate))
+    return jobs
+
+
+def described(jobs: Sequence[Job], cores: int) -> list[str]:
+    """The plan in words, the expected time first."""
+    total = sum(job.seconds for job in jobs) / cores
+    missing = sum(len(job.missing) for job in jobs)
+    lines = [f"{missing} seeds to train, about {words_of(total)} on {cores} cores" if missing else "nothing to train"]
+    width = max(len(job.arm.name) for job in jobs)
+    for job in jobs:
+        committed = len(job.found)
+        todo = f", {len(job.missing)} to train: {words_of(job.seconds / cores)}" if job.missing else ""
+        lines.append(
+            f"  {job.arm.name:<{width}}  {job.budget.iterations:>6,} iterations, {committed} of "
+            f"{job.budget.seeds} seeds there{todo}"
+        )
+    return lines
+
+
+def train_missing(
+    jobs: Sequence[Job], paper: Paper, folders: Folders, minutes: float | None, say: Say, listen: Any, scale: Scale
+) -> list[str]:
+    """Trains what is missing, arm by arm, all its seeds side by side. Returns the names of arms that are not finished.
+
+    minutes: nothing new begins once what is expected does not fit; a run that is under way is stopped, saved, and gone
+    on with the next time.
+    """
+    from comity.training.loop import NotFinite
+
+    began, left = time.monotonic(), []
+    for job in jobs:
+        if not job.missing:
+            continue
+        spent = (time.monotonic() - began) / 60
+        if minutes is not None and spent >= minutes:
+            left.append(job.arm.name)
+            continue
+        say(f"{job.arm.name}: seeds {', '.join(map(str, job.missing))}, {job.budget.iterations:,} iterations")
+        try:
+            run = _trained(job, folders, None if minutes is None else minutes - spent, listen, scale)
+        except NotFinite as error:
+            say(f"  {error}")
+            run = error.directory.path
+        if run is None:
+            left.append(job.arm.name)
+            continue
+        new = [x for x in records.of_run(run, job.recipe, job.budget, paper.kept) if x["seed"] in job.missing]
+        records.write(folders.data, job.arm, new)
+        job.found.update({record["seed"]: record for record in new})
+    return left
+
+
+def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, scale: Scale) -> Path | None:
+    """A finished run directory with the missing seeds; None if time ran out first."""
+    from comity.training.directory import RunDirectory
+    from comity.training.loop import resume, train
+
+    root = folders.runs / job.name
+    for path in sorted(root.glob("*/*/*/config.yaml"), reverse=True):
+        directory = RunDirectory(path.parent)
+        config = directory.config()
+        training, status = config["training"], directory.manifest().get("status")
+        seeds = set(range(training["first_seed"], training["first_seed"] + training["seeds"]))
+        same = records.same(
+            json.loads(json.dumps({**_plain(config), "envs": training["envs"], "iterations": training["iterations"]})),
+            json.loads(json.dumps(records.settings(job.recipe, job.budget))),
+            records.defaults(job.recipe),
+        )
+        if not same or not set(job.missing) <= seeds:
+            continue
+        if status != "finished":
+            resume(directory, None, minutes, listen)
+        return directory.path if directory.manifest().get("status") == "finished" and _whole(directory) else None
+    consecutive = job.missing == list(range(job.missing[0], job.missing[0] + len(job.missing)))
+    count = len(job.missing) if consecutive else max(job.missing) - min(job.missing) + 1
+    small = scale == "smoke"
+    training = Training(
+        seeds=count,
+        first_seed=min(job.missing),
+        envs=job.budget.envs,
+        iterations=job.budget.iterations,
+        minutes=minutes,
+        chunk=max(1, min(25, job.budget.iterations // 100)),
+        evaluations=0,
+        evaluation_episodes=4 if small else 32,
+        final_episodes=4 if small else 320,
+    )
+    directory = train(job.recipe, training, root, None, listen, "comity reproduce")
+    return directory.path if _whole(directory) else None
+
+
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    task = {k: v for k, v in config["task"].items() if k != "profile"}
+    return {"task": task, "algorithm": {k: v for k, v in config["algorithm"].items() if k != "preset"}}
+
+
+def _whole(directory: Any) -> bool:
+    """Trained to the end, not stopped by the clock."""
+    planned = directory.config()["training"]["iterations"]
+    return directory.manifest().get("iterations_done") == planned
+
+
+# What comes of it ----------------------------------------------------------------------------------------------------
+
+
+def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> dict[str, list[Record]]:
+    """label -> records of a figure, its own number of seeds each."""
+    there = {(job.arm.name, job.budget.iterations): job.found for job in jobs}
+    found = {}
+    for label, (arm, budget) in arms_at(paper, figure, scale).items():
+        of_arm = there[arm.name, budget.iterations]
+        found[label] = [of_arm[seed] for seed in sorted(of_arm)]
+    return found
+
+
+def judged(figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]]):
+    """Claims with verdicts. A claim about an arm without a record is open: too few seeds."""
+    longest = max((record["settings"]["iterations"] for some in found.values() for record in some), default=0)
+    return claims.judge(figure.claims, found, short_of=longest < figure.iterations or scale == "smoke")
+
+
+def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path) -> list[Path]:
+    """Writes picture, CSV, claims.json and table of a figure; returns their paths."""
+    from comity.report.panels import draw_panels
+
+    out.mkdir(parents=True, exist_ok=True)
+    files = figure.picture(out) if figure.picture else []
+    if figure.panels and any(found.values()):
+        drawn = {label: some for label, some in found.items() if some}
+        panels = [(panel, curves_of(panel, drawn)) for panel in figure.panels]
+        looks = {label: figure.arms[label].algorithm for label in drawn}
+        files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(found))
+        files.append(to_csv(out / f"{figure.name}.csv", drawn, paper.kept))
+    verdicts = judged(figure, scale, found)
+    about = {
+        "paper": paper.name,
+        "figure": figure.name,
+        "title": figure.title,
+        "scale": scale,
+        "note": figure.note,
+        "arms": {label: provenance(some) for label, some in found.items()},
+        "claims": [
+            {
+                "name": claim.name,
+                "text": claim.text,
+                "since": claim.since,
+                "replaced_by": claim.replaced_by,
+                "verdict": verdict,
+                "tests": [outcome.described() for outcome in outcomes],
+            }
+            for claim, verdict, outcomes in verdicts
+        ],
+    }
+    path = out / f"{figure.name}.claims.json"
+    path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    table = out / f"{figure.name}.md"
+    table.write_text(markdown(figure, scale, found, verdicts), encoding="utf-8")
+    return [*files, path, table]
+
+
+def provenance(some: Sequence[Record]) -> dict[str, Any]:
+    """Of what a label's curves are made."""
+    return {
+        "seeds": [record["seed"] for record in some],
+        "iterations": sorted({record["settings"]["iterations"] for record in some}),
+        "core_hours": round(sum(record["core_seconds"] for record in some) / 3600, 2),
+        "commits": sorted({str(record["commit"])[:10] for record in some}),
+        "versions": [json.loads(x) for x in sorted({json.dumps(record["versions"]) for record in some})],
+    }
+
+
+def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """label -> (env steps [P], values [S, P]) of one panel."""
+    result = {}
+    for label in panel.arms or found:
+        if label not in found:
+            continue
+        curves = [records.curve(record, panel.metric) for record in found[label]]
+        steps = np.array([record["curve"]["env_steps"] for record in found[label]], float)
+        points = min(map(len, curves))
+        values = panel.scale * np.stack([x[:points] for x in curves])
+        if np.isfinite(values).any():
+            result[label] = steps[:, :points].mean(0), values
+    return result
+
+
+def caption(found: Mapping[str, Sequence[Record]]) -> str:
+    seeds = sorted({len(some) for some in found.values() if some})
+    iterations = sorted({record["settings"]["iterations"] for some in found.values() for record in some})
+    count = " to ".join(str(n) for n in (seeds if len(seeds) < 2 else (seeds[0], seeds[-1])))
+    return (
+        f"Seeds: {count}; {' or '.join(f'{n:,}' for n in iterations)} batches of games. Lines: means over seeds of "
+        "what training saw; bands: 95 % t intervals over seeds, of five or more; of fewer, every seed is a thin line."
+    )
+
+
+def to_csv(path: Path, found: Mapping[str, Sequence[Record]], kept: Sequence[str]) -> Path:
+    """Every point of every seed."""
+    names = (
+        "iteration",
+        "env_steps",
+        *(n for n in kept if any(n in r["curve"] for some in found.values() for r in some)),
+    )
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["arm", "seed", *names])
+        for label, some in found.items():
+            for record in some:
+                columns = [record["curve"].get(name, [None] * len(record["curve"]["iteration"])) for name in names]
+                writer.writerows([label, record["seed"], *row] for row in zip(*columns, strict=True))
+    return path
+
+
+def markdown(figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]], verdicts: Any) -> str:
+    """A table of claims, and one of the last policies."""
+    lines = [f"# {figure.title}", ""]
+    if figure.note:
+        lines += [figure.note, ""]
+    if verdicts:
+        lines += ["| claim | verdict | found | 95 % interval | p (Holm) |", "| --- | --- | --- | --- | --- |"]
+    for claim, verdict, outcomes in verdicts:
+        gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
+        lines.append(f"| **{claim.name}**: {claim.text}{gone} | **{verdict}** | | | |")
+        for outcome in outcomes:
+            test = outcome.test
+            what = f"{test.first} {test.relation} {test.second}: {test.measure.words}, margin {test.margin:g}"
+            sizes = f"{outcome.estimate:.3g}", f"{outcome.low:.3g} to {outcome.high:.3g}", f"{outcome.p_holm:.2g}"
+            lines.append(f"| {what} | {outcome.verdict} | {' | '.join(sizes)} |")
+    lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest].", ""]
+    columns = ("success", "return", "drops")
+    lines += [f"| arm | seeds | batches | {' | '.join(columns)} |", "| --- |" + " --- |" * (2 + len(columns))]
+    for label, some in found.items():
+        if not some:
+            lines.append(f"| {label} | 0 | | {' | '.join('' for _ in columns)} |")
+            continue
+        cells = []
+        for name in columns:
+            values = [record["last"]["sampled"].get(name) for record in some]
+            values = np.array([np.nan if x is None else x for x in values], float)
+            cells.append(f"{values.mean():.3f} [{values.min():.3f}, {values.max():.3f}]")
+        batches = ", ".join(f"{n:,}" for n in sorted({record["settings"]["iterations"] for record in some}))
+        lines.append(f"| {label} | {len(some)} | {batches} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def words_of(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1.5:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

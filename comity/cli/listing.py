@@ -3,12 +3,14 @@
 from comity.algorithms import ALGORITHMS
 from comity.cli.main import Usage
 from comity.environments import TASKS
+from comity.experiments import FIGURES
 from comity.settings import did_you_mean
 
-HELP = (
-    "  comity list             everything\n  comity list tasks       the games\n  comity list algorithms  the learners"
-)
-TABLES = {"tasks": TASKS, "algorithms": ALGORITHMS}
+HELP = """  comity list             everything
+  comity list tasks       the games
+  comity list algorithms  the learners
+  comity list figures     of papers: comity reproduce PAPER/FIGURE"""
+TABLES = {"tasks": TASKS, "algorithms": ALGORITHMS, "figures": FIGURES}
 
 
 def listing(arguments: list[str]) -> None:

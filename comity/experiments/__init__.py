@@ -1,11 +1,31 @@
 """Figures of papers as data: what is trained, on what, for how long, and what a figure claims.
 
-A registry of papers: name -> (module, one line). Names only, so that listing imports nothing heavy.
+A registry of papers: name -> (module, one line), and of their figures. Names only, so that listing imports nothing
+heavy.
 """
 
 PAPERS: dict[str, tuple[str, str]] = {
-    "hidden-gifts": (
-        "comity.experiments.hidden_gifts",
-        "The challenge of hidden gifts in multi-agent RL (Malenfant 2025)",
-    ),
+    "hidden-gifts": ("comity.experiments.hidden_gifts", "The challenge of hidden gifts in multi-agent RL (2025)"),
+}
+FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
+    f"{paper}/{name}": (PAPERS[paper][0], line)
+    for paper, name, line in (
+        ("hidden-gifts", "fig1", "an episode in six steps"),
+        ("hidden-gifts", "fig2", "success and reward of every learner, window only"),
+        ("hidden-gifts", "fig3", "how often the key is dropped"),
+        ("hidden-gifts", "fig4", "with door and key signals"),
+        ("hidden-gifts", "fig5", "with action history"),
+        ("hidden-gifts", "fig6", "correction terms"),
+        ("hidden-gifts", "fig7", "COMA's policy loss and baseline"),
+        ("hidden-gifts", "fig8", "drops of the value mixers"),
+        ("hidden-gifts", "fig9", "who moves first"),
+        ("hidden-gifts", "fig10", "learners kept close to random"),
+        ("hidden-gifts", "fig11", "distance between agents"),
+        ("hidden-gifts", "fig12", "time of the first reward"),
+        ("hidden-gifts", "fig13", "other rewards: oracle, punishment, injection"),
+        ("hidden-gifts", "fig14", "one of the two rewards alone"),
+        ("hidden-gifts", "fig15", "the negated correction terms"),
+        ("hidden-gifts", "factorial", "PG: history x actors x learning rate x exploration"),
+        ("hidden-gifts", "repairs", "the released code, one defect repaired at a time"),
+    )
 }

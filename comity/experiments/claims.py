@@ -20,7 +20,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Test:
+class Comparison:
     """One statement: `first` is above (below) `second`, equal to it, or spreads wider over seeds."""
 
     first: str  # label of an arm
@@ -44,7 +44,7 @@ class Claim:
 
     name: str
     text: str  # the claim, in our words
-    tests: tuple[Test, ...]
+    tests: tuple[Comparison, ...]
     since: str  # date it was written down
     replaced_by: str = ""  # name of the claim that came in its place; the old one stays, with its verdict
 
@@ -52,7 +52,7 @@ class Claim:
 class Outcome(NamedTuple):
     """What a test found."""
 
-    test: Test
+    test: Comparison
     first: list[float]  # a value for each seed
     second: list[float]
     estimate: float  # difference of means; for "wider" the ratio of standard deviations
@@ -105,7 +105,7 @@ def judge(
     return results
 
 
-def compared(test: Test, records: Mapping[str, Sequence[dict[str, Any]]]) -> Outcome:
+def compared(test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]]) -> Outcome:
     """A test before correction for number; its verdict is not yet one."""
 
     def values(side: str | float, measure: Measure) -> np.ndarray:

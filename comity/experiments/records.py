@@ -90,7 +90,9 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
 
     directory = RunDirectory(run)
     manifest, metrics = directory.manifest(), directory.lines("metrics.jsonl")
-    last = [line for line in directory.lines("eval.jsonl") if line["which"] == "last"]
+    played = directory.lines("eval.jsonl")
+    last = [line for line in played if line["which"] == "last"]
+    sampled = [line for line in played if line["which"] == "periodic" and line["policy"] == "sampled"]
     seeds = sorted({line["seed"] for line in last})
     seconds = (
         manifest.get("wall_seconds", math.nan) * min(manifest["hardware"]["cores"], len(seeds)) / max(len(seeds), 1)
@@ -104,7 +106,7 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
             "versions": manifest["versions"],
             "bits": manifest["bits"],
             "core_seconds": round(seconds, 1),
-            "curve": thinned([line for line in metrics if line["seed"] == seed], kept),
+            "curve": thinned(of_seed(metrics, seed), of_seed(sampled, seed), kept),
             "last": {line["policy"]: rounded(line["mean"]) for line in last if line["seed"] == seed},
             "episodes": max((line["episodes"] for line in last if line["seed"] == seed), default=0),
         }
@@ -112,13 +114,25 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
     ]
 
 
-def thinned(lines: Sequence[dict[str, Any]], kept: Sequence[str]) -> dict[str, list[float | None]]:
-    """At most `POINTS` points: means over equally many chunks each, at the iteration where they end."""
+def of_seed(lines: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    return [line for line in lines if line["seed"] == seed]
+
+
+def thinned(
+    lines: Sequence[dict[str, Any]], evaluations: Sequence[dict[str, Any]], kept: Sequence[str]
+) -> dict[str, list[float | None]]:
+    """At most `POINTS` points: means over equally many chunks each, at the iteration where they end.
+
+    Evaluations, if there are any, come first: continuing play knows sums over its episodes only, a distance is no sum.
+    """
     groups = np.array_split(np.arange(len(lines)), min(POINTS, len(lines)))
     ends = [int(group[-1]) for group in groups]
     curve: dict[str, list[Any]] = {name: [lines[i][name] for i in ends] for name in ("iteration", "env_steps")}
     for name in kept:
-        if name in lines[0]:
+        if evaluations and name in evaluations[0]["mean"]:
+            at = {x["iteration"]: x["mean"][name] for x in evaluations}
+            curve[name] = [None if at.get(i) is None else short(at[i]) for i in curve["iteration"]]
+        elif name in lines[0]:
             values = np.array([math.nan if x[name] is None else x[name] for x in lines], float)
             curve[name] = [short(_mean(values[group])) for group in groups]
     return curve
@@ -128,8 +142,11 @@ def curve(record: Record, name: str) -> np.ndarray:
     """[P] a metric of training at the record's points, NaN where undefined.
 
     Beside what was recorded: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K (figure 9);
-    `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`, |NAME|.
+    `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`, |NAME|;
+    `success_error`, how far success measured by agent 0's rewards is from success by the doors.
     """
+    if name == "success_error":
+        return np.abs(curve(record, "released_success") - curve(record, "success"))
     if name.startswith("absolute_"):
         return np.abs(curve(record, name.removeprefix("absolute_")))
     stem, _, agent = name.partition(".")

@@ -100,7 +100,7 @@ def described(jobs: Sequence[Job], cores: int) -> list[str]:
     total = sum(job.seconds for job in jobs) / cores
     missing = sum(len(job.missing) for job in jobs)
     lines = [f"{missing} seeds to train, about {words_of(total)} on {cores} cores" if missing else "nothing to train"]
-    width = max(len(job.arm.name) for job in jobs)
+    width = max((len(job.arm.name) for job in jobs), default=0)
     for job in jobs:
         committed = len(job.found)
         todo = f", {len(job.missing)} to train: {words_of(job.seconds / cores)}" if job.missing else ""
@@ -153,7 +153,7 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
     for path in sorted(root.glob("*/*/*/config.yaml"), reverse=True):
         directory = RunDirectory(path.parent)
         config = directory.config()
-        training, status = config["training"], directory.manifest().get("status")
+        training = config["training"]
         seeds = set(range(training["first_seed"], training["first_seed"] + training["seeds"]))
         same = records.same(
             json.loads(json.dumps({**_plain(config), "envs": training["envs"], "iterations": training["iterations"]})),
@@ -162,20 +162,22 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
         )
         if not same or not set(job.missing) <= seeds:
             continue
-        if status != "finished":
+        if not _whole(directory):
             resume(directory, None, minutes, listen)
-        return directory.path if directory.manifest().get("status") == "finished" and _whole(directory) else None
+        return directory.path if _whole(directory) else None
     consecutive = job.missing == list(range(job.missing[0], job.missing[0] + len(job.missing)))
     count = len(job.missing) if consecutive else max(job.missing) - min(job.missing) + 1
     small = scale == "smoke"
+    # Continuing play knows sums over episodes only; the rest of its curves comes from evaluations, one a point.
+    points = 0 if job.recipe.make(job.recipe.config, job.recipe.env).whole_episodes else records.POINTS
     training = Training(
         seeds=count,
         first_seed=min(job.missing),
         envs=job.budget.envs,
         iterations=job.budget.iterations,
         minutes=minutes,
-        chunk=max(1, min(25, job.budget.iterations // 100)),
-        evaluations=0,
+        chunk=max(1, job.budget.iterations // records.POINTS),
+        evaluations=points,
         evaluation_episodes=4 if small else 32,
         final_episodes=4 if small else 320,
     )
@@ -225,6 +227,8 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
         looks = {label: figure.arms[label].algorithm for label in drawn}
         files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(found))
         files.append(to_csv(out / f"{figure.name}.csv", drawn, paper.kept))
+    if not figure.arms:
+        return files
     verdicts = judged(figure, scale, found)
     about = {
         "paper": paper.name,

@@ -31,37 +31,42 @@ def draw_panels(
     """Draws panels side by side, three in a row, as PNG and SVG; returns both paths.
 
     panels: (what has `words` and `show`: "mean", "seeds" or "variance", its curves). algorithms: label -> algorithm,
-    for colours: the same label has the same colour in every panel.
+    for colours. Where all panels show the same labels, these stand at the ends of the lines; else each panel has a
+    legend and colours of its own.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    looks = line_looks(dict(algorithms))
+    alike = len({tuple(sorted(curves)) for _, curves in panels}) == 1
+    every = line_looks(dict(algorithms))
     names = {label: wrapped(label) for label in algorithms}
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(STYLE):
-        longest = max(len(line) for name in names.values() for line in name.split("\n"))
-        lines = sum(name.count("\n") + 1 for name in names.values())
+        longest = max(len(line) for name in names.values() for line in name.split("\n")) if alike else 0
+        lines = sum(name.count("\n") + 1 for name in names.values()) if alike else 14
         size = (3.4 * across + 0.085 * longest, max(3.0, 1.0 + 0.17 * lines) * down + 0.2)
         figure = Figure(figsize=size, dpi=200, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]
         grid = figure.subplots(down, across, squeeze=False)
         for place, (panel, curves) in zip(grid.flat, panels, strict=False):
+            looks = every if alike else line_looks({label: algorithms[label] for label in curves})
             for label, (steps, values) in curves.items():
                 _draw(place, panel.show, steps, values, looks[label], label, level, len(curves))
             _dress(place, panel.words, max((float(s[-1]) for s, _ in curves.values()), default=1.0))
+            if not alike:
+                place.legend(fontsize=6.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
         for place in grid.flat[len(panels) :]:
             place.set_visible(False)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
         if caption:
             text = "\n".join(textwrap.wrap(caption, int(figure.get_figwidth() * 18.5)))
             figure.supxlabel(text, fontsize=7, color="#666666", x=0.01, ha="left")
-        if len(names) > 1:
+        if alike and len(names) > 1:
             for row in range(down):
                 last = [i for i in range(across) if row * across + i < len(panels)][-1]
                 here = panels[row * across + last][1]
-                label_ends(figure, grid[row][last], {k: v for k, v in names.items() if k in here}, looks)
+                label_ends(figure, grid[row][last], {k: v for k, v in names.items() if k in here}, every)
         return save(figure, path)
 
 

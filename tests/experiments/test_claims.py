@@ -1,0 +1,202 @@
+"""Verdicts of claims, on made-up seeds."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from comity.experiments.claims import (
+    Claim,
+    Comparison,
+    Relation,
+    compared,
+    difference,
+    holm,
+    judge,
+    spread_ratio,
+    together,
+)
+from comity.experiments.measures import Measure
+
+SUCCESS = Measure("success")
+
+
+def record(curve, other=None, last=0.5):
+    curve = {
+        "iteration": list(range(1, len(curve) + 1)),
+        "env_steps": [10 * i for i in range(1, len(curve) + 1)],
+        "success": list(curve),
+    }
+    if other is not None:
+        curve["other"] = list(other)
+    return {"curve": curve, "last": {"sampled": {"success": last}}, "settings": {"iterations": 100}}
+
+
+def flat(*levels):
+    return [record([level] * 10) for level in levels]
+
+
+def judged(test, records, short_of=False):
+    ((_, verdict, (outcome,)),) = judge([Claim("c", "text", (test,), "2026-01-01")], records, short_of)
+    return verdict, outcome
+
+
+def above(margin=0.1, relation: Relation = "above", second: str | float = "b"):
+    return Comparison("a", relation, second, SUCCESS, margin)
+
+
+HIGH, LOW = flat(0.80, 0.82, 0.78, 0.81, 0.79), flat(0.50, 0.53, 0.47, 0.52, 0.48)
+MID = flat(0.52, 0.50, 0.54, 0.53, 0.51)
+
+
+def test_a_clear_difference_is_reproduced_and_its_opposite_is_not():
+    assert judged(above(), {"a": HIGH, "b": LOW})[0] == "reproduced"
+    assert judged(above(), {"a": LOW, "b": HIGH})[0] == "not"
+    assert judged(above(relation="below"), {"a": LOW, "b": HIGH})[0] == "reproduced"
+    assert judged(above(relation="below"), {"a": HIGH, "b": LOW})[0] == "not"
+
+
+def test_p_and_interval_are_welchs():
+    a, b = np.array([0.8, 0.82, 0.78, 0.9]), np.array([0.5, 0.53, 0.1, 0.52, 0.48])
+    estimate, low, high, p = difference(a, b, "above", 0.1)
+    known: Any = stats.ttest_ind(a, b, equal_var=False, alternative="greater")
+    both: Any = stats.ttest_ind(a, b, equal_var=False)
+    interval = both.confidence_interval(0.95)
+    assert p == pytest.approx(known.pvalue)
+    assert (estimate, low, high) == pytest.approx((a.mean() - b.mean(), interval.low, interval.high))
+    constant: Any = stats.ttest_1samp(a, 0.7, alternative="less")
+    assert difference(a, np.array([0.7]), "below", 0.1)[3] == pytest.approx(constant.pvalue)
+
+
+def test_smaller_than_what_matters_is_partly():
+    close = flat(0.5301, 0.53, 0.5299, 0.5302, 0.5298)
+    there = flat(0.5001, 0.5, 0.4999, 0.5002, 0.4998)
+    assert judged(above(margin=0.1), {"a": close, "b": there})[0] == "partly"
+
+
+def test_a_wide_interval_is_too_few_seeds():
+    wide = flat(0.9, 0.1, 0.8, 0.3)
+    assert judged(above(), {"a": wide, "b": LOW})[0] == "too few seeds"
+    assert judged(above(relation="equal"), {"a": wide, "b": LOW})[0] == "too few seeds"
+
+
+def test_two_seeds_are_never_enough():
+    verdict, outcome = judged(above(), {"a": HIGH[:2], "b": LOW})
+    assert verdict == "too few seeds"
+    assert outcome.p == 1
+    assert judged(above(), {"a": HIGH})[0] == "too few seeds"
+
+
+def test_equality_needs_an_interval_within_the_margin():
+    """The larger p of two one-sided tests (Schuirmann)."""
+    verdict, outcome = judged(above(margin=0.1, relation="equal"), {"a": MID, "b": LOW})
+    assert verdict == "reproduced"
+    a, b = (np.array([r["curve"]["success"][0] for r in x]) for x in (MID, LOW))
+    upper: Any = stats.ttest_ind(a - 0.1, b, equal_var=False, alternative="less")
+    lower: Any = stats.ttest_ind(a + 0.1, b, equal_var=False, alternative="greater")
+    assert outcome.p == pytest.approx(max(upper.pvalue, lower.pvalue))
+    assert judged(above(margin=0.1, relation="equal"), {"a": HIGH, "b": LOW})[0] == "not"
+    assert judged(above(margin=0.02, relation="equal"), {"a": MID, "b": LOW})[0] == "too few seeds"
+
+
+def test_seeds_that_are_all_alike():
+    zero = flat(0.0, 0.0, 0.0)
+    assert judged(above(margin=0.01, relation="equal", second=0.0), {"a": zero})[0] == "reproduced"
+    assert judged(above(margin=0.01, second=0.0), {"a": zero})[0] == "not"
+    assert judged(above(margin=0.01, second=0.0), {"a": flat(0.5, 0.5, 0.5)})[0] == "reproduced"
+    assert judged(above(margin=0.0, relation="below", second=0.0), {"a": zero})[0] == "not"
+
+
+def test_what_still_moves_in_a_short_training_is_not_called_absent():
+    rising = [record(np.linspace(0, 0.2 + s, 10)) for s in (0.0, 0.01, -0.01, 0.02)]
+    test = above(margin=0.05, second=0.5)
+    assert judged(test, {"a": rising}, short_of=False)[0] == "not"
+    assert judged(test, {"a": rising}, short_of=True)[0] == "too little training"
+    assert judged(test, {"a": flat(0.2, 0.21, 0.19, 0.2)}, short_of=True)[0] == "not"
+
+
+def test_spread_is_an_f_test():
+    rng = np.random.default_rng(0)
+    wide, narrow = rng.normal(0.5, 0.2, 12), rng.normal(0.5, 0.02, 12)
+    ratio, low, high, p = spread_ratio(wide, narrow, 1.0)
+    assert ratio == pytest.approx(wide.std(ddof=1) / narrow.std(ddof=1))
+    assert p == pytest.approx(stats.f.sf(ratio**2, 11, 11))
+    assert low < ratio < high
+    assert low > 1
+    assert (
+        judged(Comparison("a", "wider", "b", SUCCESS, 1.0), {"a": flat(*wide), "b": flat(*narrow)})[0] == "reproduced"
+    )
+    assert judged(Comparison("a", "wider", "b", SUCCESS, 1.0), {"a": flat(*narrow), "b": flat(*wide)})[0] == "not"
+    assert spread_ratio(np.ones(4), np.ones(4), 1.0)[0] == 1
+
+
+def test_holm():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.9]) == [1, 1]
+    assert holm([]) == []
+
+
+def test_claims_of_a_figure_are_corrected_for_their_number():
+    """What holds alone is no longer significant among twenty claims; those that were replaced do not count."""
+    a, b = flat(0.60, 0.66, 0.63, 0.70, 0.58), flat(0.50, 0.56, 0.53, 0.60, 0.48)
+    test = above(margin=0.05)
+    alone = compared(test, {"a": a, "b": b}).p
+    assert 0.005 < alone < 0.05
+    nothing = Claim("n", "t", (above(relation="below"),), "2026-01-01")
+    many = [Claim("c", "t", (test,), "2026-01-01"), *(nothing for _ in range(1))]
+    records = {"a": a, "b": b}
+    assert judge(many[:1], records, False)[0][1] == "reproduced"
+    crowd = [
+        Claim("c", "t", (test,), "2026-01-01"),
+        *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01") for i in range(19)),
+    ]
+    assert judge(crowd, records, False)[0][1] == "too few seeds"
+    gone = [
+        Claim("c", "t", (test,), "2026-01-01"),
+        *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01", "c") for i in range(19)),
+    ]
+    results = judge(gone, records, False)
+    assert results[0][1] == "reproduced"
+    assert len(results) == 20  # and the old verdicts stay visible
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        (["reproduced", "reproduced"], "reproduced"),
+        (["not", "not"], "not"),
+        (["reproduced", "not"], "partly"),
+        (["reproduced", "partly"], "partly"),
+        (["reproduced", "too few seeds"], "too few seeds"),
+        (["not", "too little training"], "too little training"),
+        (["reproduced", "not", "too few seeds"], "partly"),
+    ],
+)
+def test_a_claim_of_several_tests(verdicts, whole):
+    assert together(verdicts) == whole
+
+
+def test_measures():
+    one = record([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], other=[9, 8, 7, 6, 5, 4, 3, 2, 1, 0], last=0.95)
+    assert SUCCESS(one) == 0.9
+    assert Measure("success", window=(0.0, 0.5))(one) == pytest.approx(0.2)
+    assert Measure("success", "change")(one) == pytest.approx(0.9)
+    assert Measure("success", "last")(one) == 0.95
+    assert Measure("success", "peak", (0.0, 0.5))(one) == 0.4
+    assert Measure("success", "trough", (0.5, 1.0))(one) == 0.5
+    assert Measure("success", "correlation", (0.0, 1.0), "other")(one) == pytest.approx(-1)
+    assert SUCCESS.earlier()(one) == 0.8
+    assert np.isnan(Measure("nothing")(one))
+    assert np.isnan(Measure("success", "correlation", (0.0, 1.0), "nothing")(one))
+    undefined = record([0.0] * 9 + [None])
+    assert np.isnan(SUCCESS(undefined))
+
+
+def test_bad_tests_are_refused():
+    with pytest.raises(ValueError, match="margin"):
+        above(margin=-0.1)
+    with pytest.raises(ValueError, match="greater than 0"):
+        above(margin=0.0, relation="equal")
+    with pytest.raises(ValueError, match="give a label"):
+        Comparison("a", "wider", 0.5, SUCCESS, 1.0)

@@ -1,0 +1,183 @@
+"""The machinery of `comity reproduce`, on a tiny paper: what is trained, what is found again, what is written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from comity.experiments import records
+from comity.experiments import reproduce as machinery
+from comity.experiments.claims import Claim, Comparison
+from comity.experiments.figure import SCALES, Arm, Budget, Figure, Panel, Paper, Scale, recipe_of
+from comity.experiments.measures import Measure
+from comity.experiments.reproduce import Folders
+
+GAME = str(Path(__file__).parents[1] / "tiny" / "signals.py") + ":Signals"
+LEARNER = str(Path(__file__).parents[1] / "tiny" / "learner.py")
+ONE = Arm("one", LEARNER, None, task=GAME, profile=None)  # pyright: ignore[reportArgumentType]
+TWO = replace(ONE, name="two", options={"bonus": 2.0})
+BUDGETS: dict[Scale, dict[str, Budget]] = {scale: {"pg": Budget(3, 20, envs=4)} for scale in SCALES}
+CLAIM = Claim("more", "Two earns more.", (Comparison("two", "above", "one", Measure("return"), 0.1),), "2026-01-01")
+FIGURE = Figure("fig1", "A figure", {"one": ONE, "two": TWO}, BUDGETS, (Panel("return", "return"),), (CLAIM,))
+OTHER = Figure("fig2", "Another", {"one": ONE}, BUDGETS, (Panel("return", "return", show="variance"),))
+PAPER = Paper(
+    "tiny",
+    "A tiny paper",
+    {"fig1": FIGURE, "fig2": OTHER},
+    ("return", "right"),
+    lambda arm, recipe: 0.1,
+    lambda arm: arm,
+)
+
+
+def silent(event, facts):
+    pass
+
+
+def planned(folders, figures=(FIGURE, OTHER), **options):
+    return machinery.plan(PAPER, figures, "laptop", folders, **options)
+
+
+def trained(jobs, folders, minutes=None):
+    return machinery.train_missing(jobs, PAPER, folders, minutes, lambda text: None, silent, "laptop")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A folder in which all of the tiny paper is trained."""
+    out = tmp_path_factory.mktemp("reproduced")
+    folders = Folders(None, out, out / "runs")
+    jobs = planned(folders)
+    assert [(job.arm.name, job.missing) for job in jobs] == [("one", [0, 1, 2]), ("two", [0, 1, 2])]  # shared: once
+    assert jobs[0].seconds == pytest.approx(3 * 20 * 0.1 * 4 / 32)
+    assert trained(jobs, folders) == []
+    return folders
+
+
+def test_what_is_there_is_not_trained_again(folders):
+    jobs = planned(folders)
+    assert all(not job.missing and list(job.found) == [0, 1, 2] for job in jobs)
+    assert machinery.described(jobs, 2)[0] == "nothing to train"
+    more = planned(folders, seeds=4)
+    assert [job.missing for job in more] == [[3], [3]]
+    assert more[0].seconds > 0
+
+
+def test_records_hold_curves_and_last_policies(folders):
+    record = planned(folders)[0].found[1]
+    assert record["curve"]["iteration"] == list(range(1, 21))
+    assert len(record["curve"]["return"]) == len(record["curve"]["right"]) == len(record["curve"]["env_steps"]) == 20
+    assert record["last"]["sampled"].keys() == record["last"]["greedy"].keys() >= {"return", "right"}
+    assert record["episodes"] == 320
+    assert record["settings"]["task"]["bonus"] == 1
+    assert record["core_seconds"] > 0
+    assert record["versions"]["jax"]
+
+
+def test_committed_records_come_first_and_fresh_leaves_them_out(folders, tmp_path):
+    elsewhere = Folders(folders.data, tmp_path, tmp_path / "runs")
+    assert all(not job.missing for job in planned(elsewhere))
+    assert [job.missing for job in planned(elsewhere, fresh=True)] == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_a_seed_alone_gives_the_record_it_has_among_others(folders, tmp_path):
+    here = Folders(None, tmp_path, tmp_path / "runs")
+    jobs = planned(here, [OTHER], seeds=1)
+    trained(jobs, here)
+    alone, among = jobs[0].found[0], planned(folders)[0].found[0]
+    assert alone["curve"] == among["curve"]
+    assert alone["last"] == among["last"]
+
+
+def test_what_was_stopped_goes_on(folders, tmp_path):
+    here = Folders(None, tmp_path, tmp_path / "runs")
+    jobs = planned(here, [OTHER])
+    assert trained(jobs, here, minutes=1e-6) == ["one"]
+    assert not here.data.exists()
+    jobs = planned(here, [OTHER])
+    assert jobs[0].missing == [0, 1, 2]
+    assert trained(jobs, here) == []
+    assert len(list((tmp_path / "runs").glob("*/*/*/*/config.yaml"))) == 1  # the same run, not a second one
+    assert jobs[0].found[2]["curve"] == planned(folders)[0].found[2]["curve"]
+
+
+def test_a_record_is_of_the_settings_it_was_made_with(folders):
+    budget = Budget(3, 20, envs=4)
+    assert len(records.read([folders.data], ONE, budget)) == 3
+    assert not records.read([folders.data], ONE, budget._replace(iterations=21))
+    assert not records.read([folders.data], ONE, budget._replace(envs=8))
+    assert not records.read([folders.data], replace(ONE, options={"bonus": 3.0}), budget)
+
+
+def test_settings_that_came_later_count_as_their_defaults(folders):
+    recipe = recipe_of(ONE)
+    wanted = json.loads(json.dumps(records.settings(recipe, Budget(3, 20, envs=4))))
+    given = records.defaults(recipe)
+    older = {**wanted, "task": {k: v for k, v in wanted["task"].items() if k != "bonus"}}
+    assert records.same(older, wanted, given)
+    assert not records.same(older, {**wanted, "task": {**wanted["task"], "bonus": 2.0}}, given)
+    newer = {**wanted, "task": {**wanted["task"], "unheard_of": 1}}
+    assert not records.same(newer, wanted, given)
+
+
+def test_a_damaged_line_is_named(folders, tmp_path):
+    (tmp_path / "one.jsonl").write_text('{"settings": {}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"one\.jsonl, line 1, is not JSON"):
+        records.read([tmp_path], ONE, Budget(3, 20, envs=4))
+
+
+def test_what_is_written(folders, tmp_path):
+    jobs = planned(folders)
+    found = machinery.results(PAPER, FIGURE, "laptop", jobs)
+    files = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path)
+    assert {f.name for f in files} == {"fig1.png", "fig1.svg", "fig1.csv", "fig1.claims.json", "fig1.md"}
+    about = json.loads((tmp_path / "fig1.claims.json").read_text())
+    (claim,) = about["claims"]
+    assert claim["verdict"] == machinery.judged(FIGURE, "laptop", found)[0][1]
+    (test,) = claim["tests"]
+    assert len(test["values"]["first"]) == 3
+    assert about["arms"]["one"]["seeds"] == [0, 1, 2]
+    rows = (tmp_path / "fig1.csv").read_text().splitlines()
+    assert rows[0] == "arm,seed,iteration,env_steps,return,right"
+    assert len(rows) == 1 + 2 * 3 * 20
+    assert "**more**: Two earns more." in (tmp_path / "fig1.md").read_text()
+    again = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path / "again")
+    assert [f.read_bytes() for f in again] == [f.read_bytes() for f in files]  # the same records, the same files
+
+
+def test_figures_without_records_are_written_too(tmp_path):
+    here = Folders(None, tmp_path, tmp_path / "runs")
+    found = machinery.results(PAPER, FIGURE, "laptop", planned(here))
+    files = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path)
+    assert {f.name for f in files} == {"fig1.claims.json", "fig1.md"}
+    assert json.loads((tmp_path / "fig1.claims.json").read_text())["claims"][0]["verdict"] == "too few seeds"
+
+
+def test_two_arms_of_one_name_are_refused(tmp_path):
+    clash = FIGURE._replace(arms={"one": ONE, "two": replace(TWO, name="one")})
+    with pytest.raises(ValueError, match="called one and differ"):
+        planned(Folders(None, tmp_path, tmp_path / "runs"), [clash])
+
+
+def test_a_narrator_tells_of_several_runs(capsys):
+    """Its pace is that of the run it tells of, not of the one before."""
+    from comity.training.progress import Narrator
+
+    narrator = Narrator(Console(stderr=True, width=200))
+    narrator.took, narrator.elapsed = [(1, 1.0)], 1e4
+    recipe, training = recipe_of(ONE), machinery.Training(seeds=1)
+    facts = {"recipe": recipe, "training": training, "directory": Path("nowhere"), "mode": "loop", "workers": 1}
+    narrator("header", {**facts, "resuming": False, "numbers": 1, "env_steps": 1})
+    chunk = {
+        "elapsed": 5.0,
+        "iteration": 10,
+        "iterations": 20,
+        "count": 10,
+        "seconds": 2.0,
+        "env_steps": 1.0,
+        "metrics": {},
+    }
+    narrator("chunk", chunk)
+    assert "about 2 s to go" in capsys.readouterr().err

@@ -18,10 +18,11 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "networks": {"types", "axes"},
     "drawing": set(),
     "environments": {"types", "axes", "settings", "drawing"},
-    "algorithms": {*BASE, "rollout", "learning", "networks", "compatibility"},
+    "algorithms": {*BASE, "axes", "rollout", "learning", "networks", "compatibility"},
     "report": {"types", "settings"},
     "recipes": {*BASE, "algorithms", "environments"},
     "training": {*BASE, "axes", "rollout", "report", "recipes", "checking"},
+    "experiments": {*BASE, "report", "recipes", "training", "environments", "algorithms"},
 }
 
 

@@ -52,6 +52,14 @@ def test_g1_where_the_objective_factorises_theorem_1_is_exact(p, q, value, of_th
     np.testing.assert_allclose(self_pure(lambda t: one_gift(t, phi), theta), own, atol=1e-12)
 
 
+def test_g1_the_gradient_is_no_function_of_the_others_entropy():
+    """The paper reads its theorem so. It is proportional to q: 0.3 and 0.7 have one entropy and two gradients."""
+    entropy = lambda q: -(q * jnp.log(q) + (1 - q) * jnp.log(1 - q))  # noqa: E731
+    few, many = (jax.grad(one_gift)(logit(0.4), logit(q)) for q in (0.3, 0.7))
+    assert entropy(0.3) == pytest.approx(entropy(0.7))
+    assert many / few == pytest.approx(0.7 / 0.3)
+
+
 G2_MINE, G2_THEIRS = np.array([0.2, -0.4, 0.1]), np.array([0.5, 0.0, -0.3])
 
 

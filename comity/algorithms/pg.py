@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.algorithms import context, correction
+from comity.algorithms import context, correction, prediction
 from comity.compatibility import require_discrete
 from comity.learning import (
     discounted_returns,
@@ -36,7 +36,7 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 
 @dataclass(frozen=True)
-class Config(correction.Settings, context.Settings):
+class Config(correction.Settings, prediction.Settings, context.Settings):
     """Settings of PG. Paper: the text and tables; code: the authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents; critics are separate
@@ -78,6 +78,7 @@ class Config(correction.Settings, context.Settings):
             floor_steps=POSITIVE,
             **correction.RULES,
             **context.RULES,
+            **prediction.RULES,
         )
         context.check_heads(self)
 
@@ -105,6 +106,7 @@ class State(NamedTuple):
     critic_opt_state: PyTree
     time: Array  # [] int32, steps of a batch so far
     average: correction.Average | None  # of the correction term
+    predictor: prediction.Predictor | None
 
 
 def policy_loss(logits: Array, action: Array, advantage: Array, valid: Array) -> Array:
@@ -183,7 +185,8 @@ def make(config: Config, env: Environment) -> Algorithm:
         first = critic if config.last_value == "released" else None
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
         average = correction.begin(config, actor, agents if separate else None)
-        return State(actor, critic, first, *opt_states, jnp.zeros((), jnp.int32), average)
+        predictor = prediction.begin(config, jax.random.fold_in(key, 1), env, hidden, separate, actor_optimizer)
+        return State(actor, critic, first, *opt_states, jnp.zeros((), jnp.int32), average, predictor)
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
         axis = observation.available.ndim - 2
@@ -200,12 +203,15 @@ def make(config: Config, env: Environment) -> Algorithm:
         # Whole episodes begin with no context; that of every step, which `act` gave, would be T times too much to keep.
         before = steps.memory[0] if config.network == "gru" else None
 
-        def unroll(actor: RecurrentNet | ContextNet) -> Array:
-            """log pi(. | history) up to a constant, [T, B, N, A]."""
-            net = over_actors(lambda net, x, h: net.unroll(x, h), (0, 2, 1), 2)
-            return policy_logits(net(actor, view, before), available, floor)
+        def unroll(actor: RecurrentNet | ContextNet) -> tuple[Array, PyTree]:
+            """(log pi(. | history) up to a constant, [T, B, N, A]; memories that others are predicted from, or ())."""
+            net = over_actors(partial(prediction.unrolled, config), (0, 2, 1), (2, 2))
+            logits, memories = net(actor, view, before)
+            return policy_logits(logits, available, floor), memories
 
-        logits, pull_back = jax.vjp(unroll, state.actor)
+        (logits, memories), pull = jax.vjp(unroll, state.actor)
+        nothing = jax.tree.map(jnp.zeros_like, memories)
+        pull_back = lambda grad_logits: pull((grad_logits, nothing))  # noqa: E731
 
         bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * entropy(logits), 0.0)
         if state.first_critic is None:
@@ -228,11 +234,18 @@ def make(config: Config, env: Environment) -> Algorithm:
         (grads,) = pull_back(grad_logits)
         average, sizes = None, {}
         if config.correction != "none":
-            policy = correction.Policy(state.actor, unroll, logits, pull_back, separate)
+            policy = correction.Policy(state.actor, lambda actor: unroll(actor)[0], logits, pull_back, separate)
             shared_reward = env.collective(steps)  # pyright: ignore[reportAttributeAccessIssue]
             grads, average, sizes = correction.corrected(
                 config, policy, grads, steps, shared_reward, values, config.gamma, state.average
             )
+        predictor = None
+        if state.predictor is not None:
+            grad_memories, predictor, guesses = prediction.learned(
+                config, actor_optimizer, state.predictor, memories, steps.action, steps.valid, separate
+            )
+            (more,) = pull((jnp.zeros_like(logits), grad_memories))
+            grads, sizes = jax.tree.map(jnp.add, grads, more), sizes | guesses
         actor, actor_opt_state = take_step(actor_optimizer, state.actor, state.actor_opt_state, grads)
         metrics = {
             "policy_loss": actor_loss,
@@ -242,6 +255,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             **sizes,
         }
         time = state.time + len(view)
-        return State(actor, critic, state.first_critic, actor_opt_state, critic_opt_state, time, average), metrics
+        opt_states = actor_opt_state, critic_opt_state
+        return State(actor, critic, state.first_critic, *opt_states, time, average, predictor), metrics
 
     return Algorithm(init, act, update, memory=context.fresh_memory(config, env), whole_episodes=True)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.algorithms import context
+from comity.algorithms import context, prediction
 from comity.compatibility import require_discrete
 from comity.learning import (
     Moments,
@@ -45,7 +45,7 @@ WIDTHS = ("whole numbers of 1 or greater", lambda xs: all(type(x) is int and x >
 
 
 @dataclass(frozen=True)
-class Config(context.Settings):
+class Config(prediction.Settings, context.Settings):
     """Settings of the family. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper: shared in MAPPO, separate in IPPO; code: separate
@@ -96,6 +96,7 @@ class Config(context.Settings):
             hidden=AT_LEAST_ONE,
             view_scale=POSITIVE,
             **context.RULES,
+            **prediction.RULES,
         )
         context.check_heads(self)
         if self.network == "attention" and self.steps:
@@ -121,6 +122,7 @@ class State(NamedTuple):
     returns: Moments  # mean and variance of returns so far, per agent
     actor_opt_state: PyTree
     critic_opt_state: PyTree
+    predictor: prediction.Predictor | None
 
 
 class Batch(NamedTuple):
@@ -259,7 +261,8 @@ def learner(
         actor: PyTree = stacked(new_actor, key_actor, agents) if separate else new_actor(key_actor)
         critic = stacked(partial(network, inputs=size, outputs=values, gain=1.0), key_critic, critics)
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
-        return State(actor, critic, fresh_moments(agents), *opt_states)
+        predictor = prediction.begin(config, jax.random.fold_in(key, 1), env, hidden, separate, actor_optimizer)
+        return State(actor, critic, fresh_moments(agents), *opt_states, predictor)
 
     def act(key: Key, state: State, memory: tuple[PyTree, Array], observation: Observation, explore: bool = True):
         axis = observation.available.ndim - 2
@@ -321,9 +324,11 @@ def learner(
         )
 
         def loss(networks, batch: Batch):
-            actor, critic = networks
+            actor, critic, head = networks
             unroll = lambda net, x, memory: net.unroll(x, memory, batch.starts)  # noqa: E731
-            logits = per_agent(unroll, (of_actor, 0, 0), 2)(actor, batch.actor_input, batch.actor_memory)
+            remember = lambda net, x, memory: prediction.unrolled(config, net, x, memory, batch.starts)  # noqa: E731
+            acted = per_agent(remember, (of_actor, 0, 0), (2, 2))
+            logits, memories = acted(actor, batch.actor_input, batch.actor_memory)
             logits = masked(logits, batch.available)
             policy = policy_loss(logits, batch.action, batch.log_prob, batch.advantage, batch.valid, config.clip)
             surprise = mean_valid(entropy(logits), batch.valid)
@@ -342,6 +347,9 @@ def learner(
                 "kl": -mean_valid(log_ratio, batch.valid).mean(),  # from the policy that played to this one
                 "clipped": mean_valid(clipped.astype(jnp.float32), batch.valid).mean(),
             }
+            if head is not None:
+                more, guesses = prediction.objective(config, head, memories, batch.action, batch.valid, separate)
+                total, metrics = total + more, metrics | guesses
             return total, metrics
 
         def step(carry, chosen):
@@ -353,15 +361,20 @@ def learner(
             metrics["gradient_norm"] = optax.tree.norm(grads[0])
             actor, actor_opt_state = take_step(actor_optimizer, networks[0], opt_states[0], grads[0])
             critic, critic_opt_state = take_step(critic_optimizer, networks[1], opt_states[1], grads[1])
-            return ((actor, critic), (actor_opt_state, critic_opt_state)), metrics
+            head, head_opt_state = networks[2], opt_states[2]
+            if head is not None:
+                head, head_opt_state = take_step(actor_optimizer, head, head_opt_state, grads[2])
+            return ((actor, critic, head), (actor_opt_state, critic_opt_state, head_opt_state)), metrics
 
-        carry = ((state.actor, state.critic), (state.actor_opt_state, state.critic_opt_state))
+        head, head_opt_state = state.predictor or (None, None)
+        carry = ((state.actor, state.critic, head), (state.actor_opt_state, state.critic_opt_state, head_opt_state))
         order = None  # one minibatch is all pieces, in any order
         if minibatches > 1:
             order = jax.vmap(partial(jax.random.permutation, x=count))(jax.random.split(key, config.epochs))
             order = order.reshape(length, -1)
         (networks, opt_states), metrics = lax.scan(step, carry, order, length)
-        return State(*networks, moments, *opt_states), jax.tree.map(jnp.mean, metrics)
+        predictor = None if networks[2] is None else prediction.Predictor(networks[2], opt_states[2])
+        return State(*networks[:2], moments, *opt_states[:2], predictor), jax.tree.map(jnp.mean, metrics)
 
     memory = context.fresh_memory(config, env), jnp.zeros((agents, hidden))
     return Algorithm(init, act, update, memory, whole_episodes=not gated, steps=config.steps or None)

@@ -53,6 +53,10 @@ class DeepRecurrentNet(eqx.Module):
         memory = self.cell(self.encode(x), memory)
         return self.output(memory), memory
 
+    def memories(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
+        """Memories [T, ..., H] after each step of x [T, ..., in], from memory [..., H] before the first."""
+        return self.cell.unroll(self.encode(x), memory, starts)
+
     def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
         """Outputs [T, ..., out] for x [T, ..., in], from memory [..., H] before the first step."""
-        return self.output(self.cell.unroll(self.encode(x), memory, starts))
+        return self.output(self.memories(x, memory, starts))

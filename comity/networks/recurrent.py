@@ -69,7 +69,10 @@ class RecurrentNet(eqx.Module):
     def __call__(self, x: Array, memory: Array) -> tuple[Array, Array]:
         """x [..., in], memory [..., H] -> (output [..., out], next memory)."""
         memory = self.cell(ACTIVATIONS[self.activation](self.encoder(x)), memory)
-        return self.head(memory), memory
+        return self.output(memory), memory
+
+    def output(self, memory: Array) -> Array:
+        return self.head(memory)
 
     def memories(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
         """Memories [T, ..., H] after each step of x [T, ..., in], from memory [..., H] before the first."""
@@ -77,4 +80,4 @@ class RecurrentNet(eqx.Module):
 
     def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
         """Outputs [T, ..., out] for x [T, ..., in], from memory [..., H] before the first step."""
-        return self.head(self.memories(x, memory, starts))
+        return self.output(self.memories(x, memory, starts))

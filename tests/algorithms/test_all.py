@@ -22,7 +22,9 @@ from comity.training.programs import Carry
 from comity.types import Algorithm, Collective, Observation, Timestep
 
 KEY = jax.random.key(0)
-LEARNERS = [name for name in ALGORITHMS if name != "random"]
+LONG = {"network": "attention", "context_heads": 1, "predict": "others"}
+VARIANTS = {"pg-long": ("pg", LONG), "mappo-long": ("mappo", LONG)}  # other structures: (algorithm, settings)
+LEARNERS = [*(name for name in ALGORITHMS if name != "random"), *VARIANTS]
 EVERYONE = [*LEARNERS, "random"]
 PRESETS = [(name, preset) for name in ALGORITHMS for preset in find_algorithm(name).presets]
 N, A, V, S = 2, 3, 5, 4  # agents, actions, numbers in a view and a state; no other size of a test is N
@@ -95,7 +97,7 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small and quick to
     "critic_schedule": "batch",
 }
 SHARING = ("actors", "agents")  # settings that say "separate" or "shared"
-OWN: dict[str, dict[str, Any]] = {}  # what one algorithm wants beside
+OWN: dict[str, dict[str, Any]] = {name: settings for name, (_, settings) in VARIANTS.items()}  # what one wants beside
 
 
 def blocks(axis: int, first: int = 0) -> Callable[[Array], Array]:
@@ -117,6 +119,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
     "coma": {r"critic.*layers\.0\.weight": blocks(0, S + V + (N - 1) * A)},  # last in what it reads: who is judged
     "qmix": MIXER,
     "mappo": {r"critic.*head\.(weight|bias)": blocks(-1)},  # a value for each agent
+    "mappo-long": {r"critic.*head\.(weight|bias)": blocks(-1)},
     "maven": {
         **MIXER,
         r"discriminator\.layers\.0\.weight": blocks(0, S),  # reads the state, then everyone's policy
@@ -127,9 +130,13 @@ DRAWS = {"coma"}  # draw in `update` what agents would do after a truncated end,
 NOT_LEARNED = r"opt_state|target|replay|first_critic"  # what of a state is no parameter that every update moves
 
 
+def source_of(name: str) -> Any:
+    return find_algorithm(VARIANTS[name][0] if name in VARIANTS else name)
+
+
 def small(name: str, other: bool = False) -> Any:
     """Settings of an algorithm; other: with one network for all agents where by default each has its own, or back."""
-    source = find_algorithm(name)
+    source = source_of(name)
     known = {f.name: f for f in dataclasses.fields(source.thing.Config)}
     values = {**SIZES, **{field: 0.01 for field in known if field.endswith("learning_rate")}, **OWN.get(name, {})}
     if other:
@@ -169,7 +176,7 @@ class Acts(NamedTuple):
 def of(name: str, other: bool = False) -> SimpleNamespace:
     """An algorithm, small, on Noise: its programs, each compiled once, and what a first rollout gave."""
     env = Noise()
-    algorithm: Algorithm = find_algorithm(name).thing.make(small(name, other), env)
+    algorithm: Algorithm = source_of(name).thing.make(small(name, other), env)
 
     @compiled
     def start(key):

@@ -1,0 +1,99 @@
+"""A head on the actor's memory that predicts what the others do in the same step, for PG and PPO.
+
+Section 5.2 of "hidden gifts" asks whether agents that predict each other leave gifts. At step t an agent has seen
+o_0, ..., o_t, and the others choose a_t at the same time, so a_t is the next action there is to predict.
+docs/algorithms/pg.md.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from comity.learning import log_prob, mean_valid, take_step
+from comity.networks import Linear, per_agent, stacked
+from comity.settings import NOT_NEGATIVE
+from comity.types import Environment, Key, PyTree
+
+RULES = {"prediction_weight": NOT_NEGATIVE}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the prediction; the learner has those of its own."""
+
+    predict: Literal["none", "others"] = "none"  # others: a head on the actor's memory names every other agent's action
+    prediction_weight: float = 0.1  # of its cross-entropy, nats, in the actor's loss; not tuned
+
+
+class Predictor(NamedTuple):
+    head: Linear  # leaves [N, ...] if actors are separate
+    opt_state: PyTree
+
+
+def begin(
+    config: Settings, key: Key, env: Environment, size: int, separate: bool, optimizer: optax.GradientTransformation
+) -> Predictor | None:
+    """size: numbers of an actor's memory. Raises ValueError if there is nobody else."""
+    if config.predict == "none":
+        return None
+    others = env.num_agents - 1
+    if not others:
+        raise ValueError("predict 'others' needs two agents or more, the game has 1: set predict to 'none'")
+    new = lambda key: Linear(key, size, others * env.num_actions)  # noqa: E731
+    head: PyTree = stacked(new, key, env.num_agents) if separate else new(key)
+    return Predictor(head, optimizer.init(head))
+
+
+def unrolled(config: Settings, net, x: Array, memory: PyTree, starts: Array | None = None) -> tuple[Array, PyTree]:
+    """(outputs [T, ..., out], what they were read from [T, ..., H], or () if nothing is predicted)."""
+    memories = net.memories(x, memory, starts)
+    return net.output(memories), memories if config.predict == "others" else ()
+
+
+def others(x: Array) -> Array:
+    """x [..., N] of each agent's others, in a circle, [..., N, N - 1]: for agent i those of i + 1, i + 2, ..."""
+    return jnp.stack([jnp.roll(x, -k, -1) for k in range(1, x.shape[-1])], -1)
+
+
+def prediction_loss(head: Linear, memories: Array, action: Array, valid: Array, separate: bool) -> tuple[Array, Array]:
+    """(-mean_m log p(a_t of the others | memory), share of right guesses), means over the others, per agent [N].
+
+    memories [T, B, N, H], action [T, B, N], valid m [T, B]. What is available to others is not known, so all actions
+    count.
+    """
+    outputs = per_agent(lambda net, x: net(x), (0, 2), 2)(head, memories) if separate else head(memories)
+    theirs = others(action)  # [T, B, N, N - 1]
+    logits = outputs.reshape(*theirs.shape, -1)
+    right = (logits.argmax(-1) == theirs).astype(jnp.float32)
+    return -mean_valid(log_prob(logits, theirs).mean(-1), valid), mean_valid(right.mean(-1), valid)
+
+
+def objective(
+    config: Settings, head: Linear, memories: Array, action: Array, valid: Array, separate: bool
+) -> tuple[Array, dict[str, Array]]:
+    """(what the actors' loss gains, metrics). Separate actors climb each their own, so the sum only collects them."""
+    losses, right = prediction_loss(head, memories, action, valid, separate)
+    total = config.prediction_weight * (losses.sum() if separate else losses.mean())
+    return total, {"prediction_loss": losses.mean(), "prediction_accuracy": right.mean()}
+
+
+def learned(
+    config: Settings,
+    optimizer: optax.GradientTransformation,
+    predictor: Predictor,
+    memories: Array,
+    action: Array,
+    valid: Array,
+    separate: bool,
+) -> tuple[Array, Predictor, dict[str, Array]]:
+    """(gradient of memories, the predictor after one step, metrics)."""
+
+    def loss(head: Linear, memories: Array):
+        return objective(config, head, memories, action, valid, separate)
+
+    (grad_head, grad_memories), metrics = jax.grad(loss, (0, 1), has_aux=True)(predictor.head, memories)
+    return grad_memories, Predictor(*take_step(optimizer, *predictor, grad_head)), metrics

@@ -16,7 +16,11 @@ COMMANDS = {  # name: (module, usage, one line)
     "watch": ("watch", "RUN [--seed 0] [--gif FILE] [--html FILE]", "an episode as a film that can be scrubbed"),
     "play": ("play", "RUN [RUN ...] [scripted:random]", "cross-play: teams and partners put together"),
     "compare": ("compare", "RUN RUN ...", "table and learning curves of several runs"),
-    "reproduce": ("reproduce", "PAPER[/FIGURE] [--scale laptop]", "a paper's figures, and whether their claims hold"),
+    "reproduce": (
+        "reproduce",
+        "PAPER[/FIGURE] ... [--scale laptop]",
+        "a paper's figures, and whether their claims hold",
+    ),
     "list": ("listing", "[tasks|algorithms|figures]", "what there is"),
     "demo": ("demo", "[--minutes 4]", "the main job in a few minutes: gifts on Manitokan"),
 }

@@ -8,7 +8,7 @@ from comity.cli.runs import flags
 from comity.experiments import PAPERS
 from comity.settings import did_you_mean
 
-HELP = """PAPER or PAPER/FIGURE: names from `comity list figures`
+HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comity list figures`
   --scale S      smoke: seconds, shows that the machinery works | laptop (default) | paper: as long as the paper
   --seeds N      of each arm, instead of the scale's
   --minutes M    train no longer than this; the next call goes on
@@ -25,9 +25,10 @@ def reproduce(arguments: list[str]) -> None:
         {"scale": str, "seeds": int, "minutes": float, "out": Path, "runs": Path},
         switches=("plan", "no-train", "fresh"),
     )
-    if len(words) != 1:
-        raise Usage(f"reproduce needs one PAPER or PAPER/FIGURE, such as {next(iter(PAPERS))}/fig5")
-    name, _, wanted = words[0].partition("/")
+    papers = {word.partition("/")[0]: None for word in words}
+    if len(papers) != 1:
+        raise Usage(f"reproduce needs PAPER or PAPER/FIGURE of one paper, such as {next(iter(PAPERS))}/fig5")
+    (name,), wanted = papers, [word.partition("/")[2] for word in words]
     if name not in PAPERS:
         raise Usage(f"unknown paper {name!r}{did_you_mean(name, PAPERS)}; known: {', '.join(PAPERS)}")
     scale = values.get("scale", "laptop")
@@ -41,9 +42,11 @@ def reproduce(arguments: list[str]) -> None:
     from comity.training.seeds import visible_cores
 
     paper = importlib.import_module(PAPERS[name][0]).PAPER
-    if wanted and wanted not in paper.figures:
-        raise Usage(f"{name} has no {wanted!r}{did_you_mean(wanted, paper.figures)}; it has {', '.join(paper.figures)}")
-    figures = [paper.figures[wanted]] if wanted else list(paper.figures.values())
+    for figure in filter(None, wanted):
+        if figure not in paper.figures:
+            known = ", ".join(paper.figures)
+            raise Usage(f"{name} has no {figure!r}{did_you_mean(figure, paper.figures)}; it has {known}")
+    figures = list(paper.figures.values()) if "" in wanted else [paper.figures[figure] for figure in wanted]
     out = values.get("out", Path("reproductions") / name)
     folders = machinery.Folders(committed(name), out, values.get("runs", out / "runs"))
     jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))

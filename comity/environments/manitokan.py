@@ -9,6 +9,7 @@ Coordinates are (x right, y down); headings 0 right, 1 down, 2 left, 3 up. Agent
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
@@ -62,6 +63,8 @@ class State(NamedTuple):
     order: Array  # [N] int32, who acts first, second, ... within a step: any permutation
     last_action: Array  # [N] int32, -1 before the first
     first_view: Array  # [N, V'] int8, window and signals at the start, for `frozen_observation`; else [N, 0]
+    past: Array | None = None  # [T + 1, N, V'] int8, window and signals of every step so far, for `lagged_observation`
+    lag: Array | None = None  # [] int32, how many steps late they are shown
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ class Manitokan:
     content: Literal["scene", "last-agent"] = "scene"  # what it sees there. Released: only the last agent, a slip
     show_carried: bool = False  # True: the carrier's cell shows the key instead of the agent
     frozen_observation: bool = False  # True: window and signals stay those of the first step until the episode's end
+    lagged_observation: bool = False
+    # True: window and signals are shown as many steps late as episodes were played before, modulo the length; nothing
+    # until then. The released buffers of MAPPO and IPPO drift so; there the last episode's views fill the gap.
     observe: str = "window"  # or a set of EXTRAS joined by "+", as "door-signal+last-action"
     signals: Literal["binary", "raw"] = "binary"  # one 0/1 flag each, or 23/37 and 53/59, three times each
 
@@ -180,7 +186,7 @@ class Manitokan:
             last_action=jnp.full(n, -1, jnp.int32),
             first_view=jnp.zeros((n, 0), jnp.int8),
         )
-        state = with_first_view(self, state)
+        state = with_past(self, with_first_view(self, state), episode)
         return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
@@ -196,6 +202,7 @@ class Manitokan:
             time=state.time + 1,
             last_action=action.astype(jnp.int32),
         )
+        after = remembered(self, after)
         complete, late = completed(self, after), after.time >= self.length
         timestep = Timestep(
             observation=self.observation(after, ended=complete | late),
@@ -211,6 +218,8 @@ class Manitokan:
         """What is seen of a state; `ended`: it is the last of its episode, which no option freezes."""
         n = self.num_agents
         view = state.first_view if self.frozen_observation else live_view(self, state)
+        if state.past is not None:
+            view = late_view(state)
         if self.frozen_observation and ended is not False:
             view = jnp.where(ended, live_view(self, state), view)
         if "agent-id" in self.extras:
@@ -531,6 +540,30 @@ def with_first_view(game: Manitokan, state: State) -> State:
     return state._replace(first_view=live_view(game, state)) if game.frozen_observation else state
 
 
+def with_past(game: Manitokan, state: State, episode: Array | int) -> State:
+    """The state as the first of its episode, the `episode`-th in its place."""
+    if not game.lagged_observation:
+        return state
+    view = live_view(game, state)
+    past = jnp.zeros((game.length + 1, *view.shape), jnp.int8)
+    return remembered(game, state._replace(past=past, lag=jnp.asarray(episode % game.length, jnp.int32)))
+
+
+def remembered(game: Manitokan, state: State) -> State:
+    """The state with what is to be seen now put to the past."""
+    if state.past is None:
+        return state
+    return state._replace(past=state.past.at[state.time].set(live_view(game, state), mode="drop"))
+
+
+def late_view(state: State) -> Array:
+    """[N, V'] int8, window and signals of `lag` steps ago; zeros, nothing seen, before there were any."""
+    assert state.past is not None
+    assert state.lag is not None
+    then = state.time - state.lag
+    return jnp.where(then >= 0, state.past[jnp.maximum(then, 0)], jnp.int8(UNSEEN))
+
+
 def state_vector(game: Manitokan, state: State) -> Array:
     """[3 W^2 + 3 N] int8: codes of all cells, x by x, then agents' cells, then their headings. Agents are not drawn."""
     axis = np.arange(game.width)
@@ -544,7 +577,7 @@ class Codes(NamedTuple):
 
     cells: Array  # [2 N + 1] uint8, uint16 on large grids: of agents, doors, key
     agents: Array  # [N] uint8: heading + 4 holding + 8 (last action + 1) + 64 what the door signal says
-    first_view: Array  # [N, V'] int8, of a game with `frozen_observation`; else [N, 0]
+    first_view: Array  # [N, V'] int8, of a game with `frozen_observation` or `lagged_observation`; else [N, 0]
 
 
 def packed(game: Manitokan, observation: Observation) -> Codes:
@@ -564,7 +597,8 @@ def packed(game: Manitokan, observation: Observation) -> Codes:
         agents += 8 * (chosen.astype(jnp.int32) * jnp.arange(1, 7)).sum(-1)
     if "door-signal" in game.extras:
         agents += 64 * (observation.view[:, 27] == (OPEN_SIGNAL if game.signals == "raw" else 1))
-    frozen = observation.view[:, : signals_end(game)] if game.frozen_observation else jnp.zeros((n, 0), jnp.int8)
+    kept = game.frozen_observation or game.lagged_observation  # views that no state tells
+    frozen = observation.view[:, : signals_end(game)] if kept else jnp.zeros((n, 0), jnp.int8)
     return Codes(cells.astype(jnp.uint8 if width**2 <= 256 else jnp.uint16), agents.astype(jnp.uint8), frozen)
 
 
@@ -587,7 +621,8 @@ def unpacked(game: Manitokan, codes: Codes) -> Observation:
         last_action=agents // 8 % 8 - 1,
         first_view=codes.first_view,
     )
-    return game.observation(state)
+    kept = game.frozen_observation or game.lagged_observation
+    return dataclasses.replace(game, frozen_observation=kept, lagged_observation=False).observation(state)
 
 
 # What is counted -----------------------------------------------------------------------------------------------------
@@ -645,5 +680,7 @@ def check(game: Manitokan) -> None:
             f"size {game.size} leaves {max(inner, 0)} x {max(inner, 0)} cells for {needed} doors, agents and key, "
             f"and a column for {game.num_agents} agents: raise size"
         )
+    if game.frozen_observation and game.lagged_observation:
+        raise ValueError("frozen_observation and lagged_observation are both on: choose one, no learner had both")
     if game.width > 100:
         raise ValueError(f"size + num_agents is {game.width}: at most 100, so that all fits int8: lower one")

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from comity.environments.manitokan import NOWHERE, Manitokan, State, with_first_view
+from comity.environments.manitokan import NOWHERE, Manitokan, State, with_first_view, with_past
 
 
 def build(
@@ -73,7 +73,7 @@ def build(
         last_action=jnp.asarray(list(last_action), jnp.int32),
         first_view=jnp.zeros((n, 0), jnp.int8),
     )
-    return with_first_view(game, state)
+    return with_past(game, with_first_view(game, state), episode=0)
 
 
 def layout(state: State) -> dict[str, Any]:

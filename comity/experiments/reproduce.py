@@ -58,7 +58,8 @@ class Job(NamedTuple):
 def arms_at(paper: Paper, figure: Figure, scale: Scale, seeds: int | None = None) -> dict[str, tuple[Arm, Budget]]:
     """label -> (arm, budget) of a figure at a scale."""
     if scale == "smoke":
-        return {label: (paper.smoke(arm), SMOKE) for label, arm in figure.arms.items()}
+        labels = figure.arms if figure.smoke is None else figure.smoke
+        return {label: (paper.smoke(figure.arms[label]), SMOKE) for label in labels}
     found = {}
     for label, arm in figure.arms.items():
         budget = figure.budgets[scale][arm.budget]

@@ -5,6 +5,7 @@ Views are read as window[agent, column, row] = (object, colour, state); the view
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -333,6 +334,28 @@ def test_last_action_and_agent_id():
     assert Manitokan(observe="agent-id").history_size == 0
 
 
+def test_lagged_views_come_as_many_steps_late_as_episodes_were_played():
+    options = {"observe": "door-signal+last-action", "length": 5}
+    late, live = Manitokan(lagged_observation=True, **options), Manitokan(**options)
+    actions = jax.random.randint(KEY_OF_TIME, (5, 2), 0, 4)
+
+    @partial(jax.jit, static_argnums=0)
+    def views(game, episode):
+        state, first = game.reset(KEY_OF_TIME, episode)
+        step = lambda state, action: game.step(KEY_OF_TIME, state, action)  # noqa: E731
+        _, steps = jax.lax.scan(step, state, actions)
+        return jnp.concatenate([first.view[None], steps.observation.view])
+
+    seen = np.asarray(views(live, 0))
+    for episode, lag in ((0, 0), (2, 2), (7, 2), (4, 4)):
+        shown = np.asarray(views(late, episode))
+        np.testing.assert_array_equal(shown[lag:, :, :28], seen[: 6 - lag, :, :28])
+        assert not shown[:lag, :, :28].any()  # nothing is seen yet
+        np.testing.assert_array_equal(shown[..., 28:], seen[..., 28:])  # the own last action is never late
+    with pytest.raises(ValueError, match="choose one"):
+        Manitokan(frozen_observation=True, lagged_observation=True)
+
+
 def test_frozen_views_thaw_at_the_end():
     options = {"observe": "door-signal+key-signal+last-action", "length": 3}
     frozen, live = Manitokan(frozen_observation=True, **options), Manitokan(**options)
@@ -378,7 +401,9 @@ def test_renaming_agents_renames_everything_but_colours():
 
 
 def swapped(state):
-    flipped = {name: x[::-1] for name, x in state._asdict().items() if name not in ("key", "time", "order")}
+    flipped = {
+        name: x[::-1] for name, x in state._asdict().items() if name not in ("key", "time", "order", "past", "lag")
+    }
     return state._replace(**flipped, order=1 - state.order)
 
 
@@ -609,7 +634,9 @@ def test_statistics_of_a_gift():
 def test_delay_of_the_gift():
     game = Manitokan()
     zeros = np.zeros((8, 1, 2), np.float32)
-    events = {name: zeros.copy() for name in ("doors_opened", "pickups", "drops", "drop_choices", "holding")}
+    events = {
+        name: zeros.copy() for name in ("doors_opened", "pickups", "drops", "drop_choices", "holding", "moves_first")
+    }
     single = {name: np.zeros((8, 1), np.float32) for name in ("success", "completed", "distance")}
     events["drops"][[0, 3, 5], 0, 0] = 1  # before its door is open; the gift; another
     events["doors_opened"][1, 0, 0] = events["doors_opened"][7, 0, 1] = 1
@@ -619,6 +646,18 @@ def test_delay_of_the_gift():
     assert told["drops_before_opening"].tolist() == [[1, 0]]
     assert told["drops_after_opening"].tolist() == [[2, 0]]
     assert told["first_opening"].tolist() == [[1, 0]]
+
+
+def test_the_first_mover_is_counted_once_and_its_reward_is_held_against_the_others():
+    game = Manitokan(order="alternating", length=3)
+    for episode in (0, 1):
+        state, _ = game.reset(KEY_OF_TIME, episode)
+        steps = play(game, state, [LEFT, LEFT], [LEFT, LEFT], [LEFT, LEFT])
+        told = {name: jnp.stack([step.info[name] for step in steps])[:, None] for name in steps[0].info}
+        assert told["moves_first"].sum((0, 1)).tolist() == [1 - episode, episode]
+        reward = jnp.zeros((3, 1, 2)).at[1, 0].set(jnp.array([1.5, 0.75]))
+        gap = game.summary(reward, told, jnp.ones((3, 1), bool))["first_mover_gap"]
+        assert gap.tolist() == [0.5 if episode == 0 else -0.5]
 
 
 def test_success_residual():

@@ -26,9 +26,10 @@ def test_the_registry_names_what_there_is():
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_arm_exists_and_arms_of_one_name_are_the_same(scale, tmp_path):
     jobs = machinery.plan(PAPER, list(PAPER.figures.values()), scale, Folders(None, tmp_path, tmp_path))
-    assert len({job.name for job in jobs}) == len(jobs) > 80
+    assert len({job.name for job in jobs}) == len(jobs) > (40 if scale == "smoke" else 80)
     settings = [json.dumps(records.settings(job.recipe, job.budget), sort_keys=True) for job in jobs]
-    assert len(set(settings)) == len(settings)  # no experiment under two names
+    if scale != "smoke":  # where all episodes are equally short
+        assert len(set(settings)) == len(settings)  # no experiment under two names
 
 
 def test_claims_and_panels_speak_of_arms_and_metrics_that_exist():
@@ -100,19 +101,57 @@ def test_committed_results_fit_into_20_megabytes():
 QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
 
 
-def test_every_figure_runs_at_smoke_scale(tmp_path):
+ONE_HALF = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig7", "fig8", "fig10", "fig11", "fig12")
+
+
+@pytest.mark.parametrize("half", [ONE_HALF, tuple(name for name in PAPER.figures if name not in ONE_HALF)], ids=str)
+def test_every_figure_runs_at_smoke_scale(half, tmp_path):
     """From the command line, in one go; a second call trains nothing and writes the same."""
-    command = [sys.executable, "-m", "comity", "reproduce", "hidden-gifts", "--scale", "smoke", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "comity", "reproduce", *(f"hidden-gifts/{name}" for name in half)]
+    command += ["--scale", "smoke", "--out", str(tmp_path)]
     first = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stderr[-2000:]
     assert "not finished" not in first.stdout
-    for name, figure in PAPER.figures.items():
+    for name in half:
+        figure = PAPER.figures[name]
         assert (tmp_path / f"{name}.png").stat().st_size > 5_000
         if figure.arms:
             about = json.loads((tmp_path / f"{name}.claims.json").read_text())
+            assert set(about["arms"]) == set(figure.smoke or figure.arms)
             assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
             assert len(about["claims"]) == len(figure.claims)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "nothing to train" in second.stdout
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "reproduce needs PAPER or PAPER/FIGURE of one paper"),
+        ("hiden-gifts", "unknown paper 'hiden-gifts'; did you mean hidden-gifts?"),
+        ("hidden-gifts/fig55", "hidden-gifts has no 'fig55'; did you mean fig5"),
+        ("hidden-gifts/fig5 --scale large", "--scale 'large' is not one of smoke, laptop, paper"),
+        ("hidden-gifts/fig5 --seeds 0", "--seeds must be 1 or more"),
+        ("hidden-gifts/fig5 --sedes 4", "unknown flag --sedes; did you mean seeds"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(words, told, capsys):
+    from comity.cli.main import main
+
+    assert main(["reproduce", *words.split()]) == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert "\n" not in error
+
+
+def test_the_plan_says_the_time_first_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    from comity.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "hidden-gifts/fig9", "--plan", "--fresh"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("15 seeds to train, about ")
+    assert len(lines) == 4
+    assert not any(tmp_path.iterdir())

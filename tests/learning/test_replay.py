@@ -18,6 +18,7 @@ OPTIONS = [
     {},
     {"observe": "door-signal+key-signal+agent-id+last-action"},
     {"frozen_observation": True, "observe": "last-action+door-signal", "signals": "raw", "content": "last-agent"},
+    {"lagged_observation": True, "observe": "last-action+key-signal"},
     {"reward": "oracle", "oracle": "released", "observe": "door-signal", "num_agents": 3},
     {"pickup": "own_cell", "window": "centred", "show_carried": True},
     {"size": 14, "num_agents": 3},  # cells need 16 bits

@@ -27,5 +27,6 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("hidden-gifts", "fig15", "the negated correction terms"),
         ("hidden-gifts", "factorial", "PG: history x actors x learning rate x exploration"),
         ("hidden-gifts", "repairs", "the released code, one defect repaired at a time"),
+        ("hidden-gifts", "beyond", "more agents, long memory, messages, prediction of the other"),
     )
 }

@@ -123,15 +123,16 @@ def thinned(
 ) -> dict[str, list[float | None]]:
     """At most `POINTS` points: means over equally many chunks each, at the iteration where they end.
 
-    Evaluations, if there are any, come first: continuing play knows sums over its episodes only, a distance is no sum.
+    Evaluations, if there is one at every point, come first: continuing play knows sums over its episodes only, and a
+    distance is no sum.
     """
     groups = np.array_split(np.arange(len(lines)), min(POINTS, len(lines)))
     ends = [int(group[-1]) for group in groups]
     curve: dict[str, list[Any]] = {name: [lines[i][name] for i in ends] for name in ("iteration", "env_steps")}
+    played = {line["iteration"]: line["mean"] for line in evaluations}
     for name in kept:
-        if evaluations and name in evaluations[0]["mean"]:
-            at = {x["iteration"]: x["mean"][name] for x in evaluations}
-            curve[name] = [None if at.get(i) is None else short(at[i]) for i in curve["iteration"]]
+        if all(name in played.get(i, ()) for i in curve["iteration"]):
+            curve[name] = [None if played[i][name] is None else short(played[i][name]) for i in curve["iteration"]]
         elif name in lines[0]:
             values = np.array([math.nan if x[name] is None else x[name] for x in lines], float)
             curve[name] = [short(_mean(values[group])) for group in groups]

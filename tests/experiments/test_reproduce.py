@@ -69,11 +69,29 @@ def test_records_hold_curves_and_last_policies(folders):
     record = planned(folders)[0].found[1]
     assert record["curve"]["iteration"] == list(range(1, 21))
     assert len(record["curve"]["return"]) == len(record["curve"]["right"]) == len(record["curve"]["env_steps"]) == 20
+    assert all(x is not None for x in (*record["curve"]["return"], *record["curve"]["right"]))
     assert record["last"]["sampled"].keys() == record["last"]["greedy"].keys() >= {"return", "right"}
     assert record["episodes"] == 320
     assert record["settings"]["task"]["bonus"] == 1
     assert record["core_seconds"] > 0
     assert record["versions"]["jax"]
+
+
+def test_curves_are_of_evaluations_only_where_there_is_one_at_every_point():
+    lines = [{"iteration": i, "env_steps": 10 * i, "success": 0.1 * i, "loss": 1.0} for i in range(1, 5)]
+    played = [{"iteration": i, "mean": {"success": 0.5, "distance": None if i == 2 else 2.0}} for i in range(5)]
+    assert records.thinned(lines, played, ["success", "distance", "loss"]) == {
+        "iteration": [1, 2, 3, 4],
+        "env_steps": [10, 20, 30, 40],
+        "success": [0.5] * 4,
+        "distance": [2.0, None, 2.0, 2.0],
+        "loss": [1.0] * 4,
+    }
+    last_only = records.thinned(lines, played[-1:], ["success", "distance"])
+    assert last_only["success"] == [0.1, 0.2, 0.3, 0.4]
+    assert "distance" not in last_only
+    many = [{**lines[0], "iteration": i, "success": i % 2} for i in range(1, 201)]
+    assert records.thinned(many, [], ["success"])["success"] == [0.5] * 100
 
 
 def test_committed_records_come_first_and_fresh_leaves_them_out(folders, tmp_path):

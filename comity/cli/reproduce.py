@@ -64,7 +64,7 @@ def reproduce(arguments: list[str]) -> None:
         found = machinery.results(paper, figure, scale, jobs)
         files += machinery.written(paper, figure, scale, found, out)
         print(f"\n{figure.title}")
-        for claim, verdict, _ in machinery.judged(figure, scale, found):
+        for claim, verdict, _ in machinery.judged(figure, found):
             gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
             print(f"  {verdict:<19} {claim.name}: {claim.text}{gone}")
     print("files")

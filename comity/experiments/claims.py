@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from comity.experiments.measures import Measure
 
@@ -61,7 +62,7 @@ class Outcome(NamedTuple):
     p: float  # of no such difference; "equal": of a difference of `margin` or more
     p_holm: float
     verdict: Verdict
-    moving: float  # how much the measure still changed in the last tenth of training, mean over seeds, the faster arm
+    course: "Course"
 
     def described(self) -> dict[str, Any]:
         """Plain values, for claims.json."""
@@ -77,27 +78,36 @@ class Outcome(NamedTuple):
             "high": _plain(self.high),
             "p": _plain(self.p),
             "p_holm": _plain(self.p_holm),
+            "begun": self.course.begun,
+            "pace": _plain(self.course.pace),
             "verdict": self.verdict,
         }
 
 
-def judge(
-    claims: Sequence[Claim], records: Mapping[str, Sequence[dict[str, Any]]], short_of: bool
-) -> list[tuple[Claim, Verdict, list[Outcome]]]:
-    """The verdict of each claim of a figure. records: label -> one record for each seed.
+class Course(NamedTuple):
+    """Where a difference is in training: what decides whether its absence means anything."""
 
-    short_of: training was shorter than the paper's; then what is still moving is not called absent. Claims that were
-    replaced are tested too, outside the correction for number.
+    left: float  # tenths of a training as long as this one that the paper trained on; 0: as long as the paper
+    begun: bool  # one of the two has moved by more than the margin since the first tenth
+    pace: float  # how much the difference changed in the last tenth of this training
+
+
+def judge(
+    claims: Sequence[Claim], records: Mapping[str, Sequence[dict[str, Any]]], iterations: int
+) -> list[tuple[Claim, Verdict, list[Outcome]]]:
+    """The verdict of each claim of a figure. records: label -> one record for each seed; iterations: of the paper.
+
+    Claims that were replaced are tested too, outside the correction for number.
     """
     valid = [(claim, test) for claim in claims for test in claim.tests if not claim.replaced_by]
     old = [(claim, test) for claim in claims for test in claim.tests if claim.replaced_by]
     found: dict[tuple[str, int], Outcome] = {}
     for group in (valid, *([pair] for pair in old)):
-        raw = [compared(test, records) for _, test in group]
+        raw = [compared(test, records, iterations) for _, test in group]
         adjusted = holm([outcome.p for outcome in raw])
         for (claim, test), outcome, p in zip(group, raw, adjusted, strict=True):
             judged = outcome._replace(p_holm=p)
-            found[claim.name, claim.tests.index(test)] = judged._replace(verdict=verdict(judged, short_of))
+            found[claim.name, claim.tests.index(test)] = judged._replace(verdict=verdict(judged))
     results = []
     for claim in claims:
         outcomes = [found[claim.name, i] for i in range(len(claim.tests))]
@@ -105,32 +115,44 @@ def judge(
     return results
 
 
-def compared(test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]]) -> Outcome:
+def compared(test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]], iterations: int) -> Outcome:
     """A test before correction for number; its verdict is not yet one."""
-
-    def values(side: str | float, measure: Measure) -> np.ndarray:
-        if not isinstance(side, str):
-            return np.array([float(side)])
-        seeds = np.array([measure(record) for record in records.get(side, ())], float)
-        return seeds[np.isfinite(seeds)]
-
-    first, second = values(test.first, test.measure), values(test.second, test.measure)
-    moving = [
-        np.abs(values(side, test.measure) - values(side, test.measure.earlier())).mean()
-        for side in (test.first, test.second)
-        if isinstance(side, str) and len(values(side, test.measure)) == len(values(side, test.measure.earlier())) > 0
-    ]
+    first, second = (values(side, test.measure, records) for side in (test.first, test.second))
     few = len(first) < FEWEST or (isinstance(test.second, str) and len(second) < FEWEST)
     undefined = float("nan")
     if few:
         estimate, low, high, p = undefined, undefined, undefined, 1.0
     elif test.relation == "wider":
-        estimate, low, high, p = spread_ratio(first, second, test.margin)
+        estimate, low, high, p = spread_ratio(first, second)
     else:
         estimate, low, high, p = difference(first, second, test.relation, test.margin)
-    return Outcome(
-        test, first.tolist(), second.tolist(), estimate, low, high, p, p, "too few seeds", max(moving, default=0.0)
-    )
+    course = course_of(test, records, iterations)
+    return Outcome(test, first.tolist(), second.tolist(), estimate, low, high, p, p, "too few seeds", course)
+
+
+def values(side: str | float, measure: Measure, records: Mapping[str, Sequence[dict[str, Any]]]) -> NDArray[np.float64]:
+    """A value for each seed of a label that has one; or the number itself."""
+    if not isinstance(side, str):
+        return np.array([float(side)])
+    seeds = np.array([measure(record) for record in records.get(side, ())], float)
+    return seeds[np.isfinite(seeds)]
+
+
+def course_of(test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]], iterations: int) -> Course:
+    trained = max((record["settings"]["iterations"] for record in records.get(test.first, ())), default=iterations)
+
+    def mean(side: str | float, measure: Measure) -> float:
+        found = values(side, measure, records)
+        return float(found.mean()) if found.size else float("nan")
+
+    sides = [side for side in (test.first, test.second) if isinstance(side, str)]
+    moved = [abs(mean(side, test.measure) - mean(side, test.measure.at_first())) for side in sides]
+    gaps = [
+        mean(test.first, measure) - mean(test.second, measure) for measure in (test.measure, test.measure.earlier())
+    ]
+    pace = gaps[0] - gaps[1]
+    left = max(0.0, 10 * (iterations / trained - 1))
+    return Course(left, bool(np.nanmax([0.0, *moved]) > test.margin), pace if np.isfinite(pace) else 0.0)
 
 
 def difference(
@@ -162,7 +184,7 @@ def difference(
     return estimate, estimate - half, estimate + half, p
 
 
-def spread_ratio(first: np.ndarray, second: np.ndarray, margin: float) -> tuple[float, float, float, float]:
+def spread_ratio(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float, float]:
     """(ratio of standard deviations over seeds, its 95 % interval, p of no more than 1) by the F test.
 
     It takes seeds as draws from normal distributions, and is sensitive to that: five seeds say little of a spread.
@@ -179,31 +201,33 @@ def spread_ratio(first: np.ndarray, second: np.ndarray, margin: float) -> tuple[
     return float(np.sqrt(ratio)), float(np.sqrt(low)), float(np.sqrt(high)), float(1 - fdtr(n, m, ratio))
 
 
-def verdict(outcome: Outcome, short_of: bool) -> Verdict:
+def verdict(outcome: Outcome) -> Verdict:
     """What a corrected test says.
 
     reproduced: significant, and as large as the margin. partly: significant, but smaller. not: an effect as large as
-    the margin is excluded by the interval (equal: a difference of more than the margin is shown). too little training:
-    not reproduced, while the measure still moved by more than a quarter of the margin in the last tenth of a training
-    shorter than the paper's. too few seeds: the interval holds both nothing and something.
+    the margin is excluded by the interval (equal: a difference of more than the margin is shown). too few seeds: the
+    interval holds both nothing and something. too little training, instead of partly or not, where training was
+    shorter than the paper's, and nothing has begun to move yet or the rest of it would, at the pace of the last tenth,
+    carry the difference to where the claim has it.
     """
-    test = outcome.test
+    test, course = outcome.test, outcome.course
     if not np.isfinite(outcome.low) and not np.isinf(outcome.estimate):
         return "too few seeds"
-    significant = outcome.p_holm < LEVEL
     sign = -1 if test.relation == "below" else 1
-    reached, best = sign * outcome.estimate, max(sign * outcome.low, sign * outcome.high)
+    significant, reached = outcome.p_holm < LEVEL, sign * outcome.estimate
     if significant and (test.relation == "equal" or reached >= test.margin):
         return "reproduced"
-    still = short_of and test.relation != "wider" and outcome.moving > test.margin / 4
-    if significant:
-        return "too little training" if still else "partly"
+    end = outcome.estimate + course.left * course.pace
     if test.relation == "equal":
-        away = outcome.low > test.margin or outcome.high < -test.margin
-        return ("too little training" if still else "not") if away else "too few seeds"
-    if best < max(test.margin, 1e-12):
-        return "too little training" if still else "not"
-    return "too little training" if still else "too few seeds"
+        absent = outcome.low > test.margin or outcome.high < -test.margin
+        arrives = abs(end) < test.margin or end * outcome.estimate < 0
+    else:
+        absent = max(sign * outcome.low, sign * outcome.high) < max(test.margin, 1e-12)
+        arrives = sign * end >= max(test.margin, 1e-12)
+    open_ended = course.left > 0 and test.relation != "wider" and (arrives or not course.begun)
+    if significant or absent:
+        return "too little training" if open_ended else "partly" if significant else "not"
+    return "too few seeds"
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:

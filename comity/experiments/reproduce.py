@@ -210,10 +210,9 @@ def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> 
     return found
 
 
-def judged(figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]]):
+def judged(figure: Figure, found: Mapping[str, Sequence[Record]]):
     """Claims with verdicts. A claim about an arm without a record is open: too few seeds."""
-    longest = max((record["settings"]["iterations"] for some in found.values() for record in some), default=0)
-    return claims.judge(figure.claims, found, short_of=longest < figure.iterations or scale == "smoke")
+    return claims.judge(figure.claims, found, figure.iterations)
 
 
 def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path) -> list[Path]:
@@ -230,7 +229,7 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
         files.append(to_csv(out / f"{figure.name}.csv", drawn, paper.kept))
     if not figure.arms:
         return files
-    verdicts = judged(figure, scale, found)
+    verdicts = judged(figure, found)
     about = {
         "paper": paper.name,
         "figure": figure.name,

@@ -37,8 +37,8 @@ def flat(*levels):
     return [record([level] * 10) for level in levels]
 
 
-def judged(test, records, short_of=False):
-    ((_, verdict, (outcome,)),) = judge([Claim("c", "text", (test,), "2026-01-01")], records, short_of)
+def judged(test, records, iterations=100):
+    ((_, verdict, (outcome,)),) = judge([Claim("c", "text", (test,), "2026-01-01")], records, iterations)
     return verdict, outcome
 
 
@@ -108,18 +108,37 @@ def test_seeds_that_are_all_alike():
     assert judged(above(margin=0.0, relation="below", second=0.0), {"a": zero})[0] == "not"
 
 
-def test_what_still_moves_in_a_short_training_is_not_called_absent():
-    rising = [record(np.linspace(0, 0.2 + s, 10)) for s in (0.0, 0.01, -0.01, 0.02)]
-    test = above(margin=0.05, second=0.5)
-    assert judged(test, {"a": rising}, short_of=False)[0] == "not"
-    assert judged(test, {"a": rising}, short_of=True)[0] == "too little training"
-    assert judged(test, {"a": flat(0.2, 0.21, 0.19, 0.2)}, short_of=True)[0] == "not"
+def lines(*ends, start=0.0):
+    return [record(np.linspace(start, end, 10)) for end in ends]
+
+
+def test_a_training_shorter_than_the_papers_that_is_on_its_way():
+    """It rises by 0.02 in the last tenth: the paper's nine times longer training would carry it above 0.5."""
+    rising, test = lines(0.20, 0.21, 0.19, 0.22), above(margin=0.05, second=0.5)
+    assert judged(test, {"a": rising}, iterations=100)[0] == "not"
+    assert judged(test, {"a": rising}, iterations=1000)[0] == "too little training"
+    assert judged(test, {"a": rising}, iterations=150)[0] == "not"  # half as long again is not enough
+    assert judged(above(0.05, "below", 0.1), {"a": rising}, iterations=1000)[0] == "not"  # the wrong way
+
+
+def test_where_nothing_has_begun_absence_says_nothing():
+    still, test = flat(0.0, 0.001, 0.0, 0.001), above(margin=0.1, second=0.2)
+    assert judged(test, {"a": still}, iterations=1000)[0] == "too little training"
+    assert judged(test, {"a": still}, iterations=100)[0] == "not"
+
+
+def test_what_has_been_learned_and_stays_is_absent_in_a_short_training_too():
+    risen = [record([0.0] + [0.97 + s] * 9) for s in (0.0, 0.001, -0.001, 0.002)]
+    assert judged(above(margin=0.1), {"a": risen, "b": risen}, iterations=1000)[0] == "not"
+    assert judged(above(0.01, "equal", 0.0), {"a": risen}, iterations=1000)[0] == "not"
+    falling = [record(np.linspace(1.0, 0.3 + s, 10)) for s in (0.0, 0.01, -0.01)]
+    assert judged(above(0.01, "equal", 0.0), {"a": falling}, iterations=1000)[0] == "too little training"
 
 
 def test_spread_is_an_f_test():
     rng = np.random.default_rng(0)
     wide, narrow = rng.normal(0.5, 0.2, 12), rng.normal(0.5, 0.02, 12)
-    ratio, low, high, p = spread_ratio(wide, narrow, 1.0)
+    ratio, low, high, p = spread_ratio(wide, narrow)
     assert ratio == pytest.approx(wide.std(ddof=1) / narrow.std(ddof=1))
     assert p == pytest.approx(stats.f.sf(ratio**2, 11, 11))
     assert low < ratio < high
@@ -128,7 +147,7 @@ def test_spread_is_an_f_test():
         judged(Comparison("a", "wider", "b", SUCCESS, 1.0), {"a": flat(*wide), "b": flat(*narrow)})[0] == "reproduced"
     )
     assert judged(Comparison("a", "wider", "b", SUCCESS, 1.0), {"a": flat(*narrow), "b": flat(*wide)})[0] == "not"
-    assert spread_ratio(np.ones(4), np.ones(4), 1.0)[0] == 1
+    assert spread_ratio(np.ones(4), np.ones(4))[0] == 1
 
 
 def test_holm():
@@ -141,22 +160,22 @@ def test_claims_of_a_figure_are_corrected_for_their_number():
     """What holds alone is no longer significant among twenty claims; those that were replaced do not count."""
     a, b = flat(0.60, 0.66, 0.63, 0.70, 0.58), flat(0.50, 0.56, 0.53, 0.60, 0.48)
     test = above(margin=0.05)
-    alone = compared(test, {"a": a, "b": b}).p
+    alone = compared(test, {"a": a, "b": b}, 100).p
     assert 0.005 < alone < 0.05
     nothing = Claim("n", "t", (above(relation="below"),), "2026-01-01")
     many = [Claim("c", "t", (test,), "2026-01-01"), *(nothing for _ in range(1))]
     records = {"a": a, "b": b}
-    assert judge(many[:1], records, False)[0][1] == "reproduced"
+    assert judge(many[:1], records, 100)[0][1] == "reproduced"
     crowd = [
         Claim("c", "t", (test,), "2026-01-01"),
         *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01") for i in range(19)),
     ]
-    assert judge(crowd, records, False)[0][1] == "too few seeds"
+    assert judge(crowd, records, 100)[0][1] == "too few seeds"
     gone = [
         Claim("c", "t", (test,), "2026-01-01"),
         *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01", "c") for i in range(19)),
     ]
-    results = judge(gone, records, False)
+    results = judge(gone, records, 100)
     assert results[0][1] == "reproduced"
     assert len(results) == 20  # and the old verdicts stay visible
 

@@ -153,7 +153,7 @@ def test_what_is_written(folders, tmp_path):
     assert {f.name for f in files} == {"fig1.png", "fig1.svg", "fig1.csv", "fig1.claims.json", "fig1.md"}
     about = json.loads((tmp_path / "fig1.claims.json").read_text())
     (claim,) = about["claims"]
-    assert claim["verdict"] == machinery.judged(FIGURE, "laptop", found)[0][1]
+    assert claim["verdict"] == machinery.judged(FIGURE, found)[0][1]
     (test,) = claim["tests"]
     assert len(test["values"]["first"]) == 3
     assert about["arms"]["one"]["seeds"] == [0, 1, 2]

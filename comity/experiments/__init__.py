@@ -5,7 +5,7 @@ heavy.
 """
 
 PAPERS: dict[str, tuple[str, str]] = {
-    "hidden-gifts": ("comity.experiments.hidden_gifts", "The challenge of hidden gifts in multi-agent RL (2025)"),
+    "hidden-gifts": ("comity.experiments.hidden_gifts.paper", "The challenge of hidden gifts in multi-agent RL (2025)"),
 }
 FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
     f"{paper}/{name}": (PAPERS[paper][0], line)

@@ -10,10 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from comity.experiments import FIGURES, hidden_gifts_episode, records
+from comity.experiments import FIGURES, records
 from comity.experiments import reproduce as machinery
 from comity.experiments.figure import SCALES, recipe_of
-from comity.experiments.hidden_gifts import CELLS, KEPT, PAPER, REPAIR_STUDY, STUDIES
+from comity.experiments.hidden_gifts import episode as scripted
+from comity.experiments.hidden_gifts.factorial import CELLS
+from comity.experiments.hidden_gifts.paper import KEPT, PAPER
+from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY, STUDIES
 from comity.experiments.reproduce import SMOKE, Folders
 
 DATA = Path(__file__).parents[2] / "docs" / "papers" / "hidden-gifts"
@@ -70,7 +73,7 @@ def test_every_arm_can_be_made(tmp_path):
 
 
 def test_the_episode_of_figure_1():
-    episode = hidden_gifts_episode.play()
+    episode = scripted.play()
     np.testing.assert_allclose(episode.rewards.sum(0), (1.5, 1.5))
     assert [tuple(map(int, x)) for x in np.argwhere(episode.events["pickups"])] == [(0, 0), (5, 1)]
     assert [tuple(map(int, x)) for x in np.argwhere(episode.events["doors_opened"])] == [(3, 0), (8, 1)]

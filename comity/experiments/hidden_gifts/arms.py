@@ -1,0 +1,98 @@
+"""What the figures of "hidden gifts" share: arms, budgets, measures, panels.
+
+Games follow the paper's text (150 steps, agents see keys and doors). PG is the paper's, one actor for all agents, with
+the learning rates of its code, which are ten times those of its tables; the others follow the tables, except that a
+replay draws 32 episodes. docs/papers/hidden-gifts/README.md says what came of it.
+"""
+
+from typing import Any
+
+from comity.experiments.claims import Claim, Comparison, Relation
+from comity.experiments.figure import Arm, Budget, Panel, Scale
+from comity.experiments.measures import Measure
+
+RATES = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4}  # of the code, for PG and COMA
+EPISODES = {"batch_of": "episodes", "batch": 32, "warmup": 32}  # 32 episodes a draw, not 32 rollouts of 32
+HISTORY = {"observe": "last-action"}
+SIGNALS = {"observe": "door-signal+key-signal"}
+SEEN = {"history": HISTORY, "signals": SIGNALS, "window": {}}
+
+
+def pg(name: str, options: dict[str, Any] | None = None, **settings: Any) -> Arm:
+    return Arm(name, "pg", settings={**RATES, **settings}, options=options or {})
+
+
+def learner(algorithm: str, sees: str = "window", preset: str = "paper") -> Arm:
+    """Another learner of the paper, by its tables; sees: window, signals, history."""
+    settings: dict[str, Any] = {}
+    if algorithm in ("vdn", "qmix", "qtran", "maven"):
+        settings = EPISODES
+    elif algorithm == "coma":
+        settings = RATES
+    budget = {"coma": "coma", "saf": "saf", "mappo": "ppo", "ippo": "ppo"}.get(algorithm, "replay")
+    suffix = "" if preset == "paper" else f"-{preset}"
+    return Arm(f"{algorithm}{suffix}-{sees}", algorithm, preset, settings, SEEN[sees], budget=budget)
+
+
+RANDOM = Arm("random", "random", "sound", budget="random")
+PG_WINDOW, PG_HISTORY, PG_SIGNALS = pg("pg-window"), pg("pg-history", HISTORY), pg("pg-signals", SIGNALS)
+
+# Replays explore over a whole training, as theirs do over 10,000 batches of 300 steps.
+BUDGETS: dict[Scale, dict[str, Budget]] = {
+    "smoke": {},
+    "laptop": {
+        "pg": Budget(5, 3_000),
+        "coma": Budget(3, 1_000),
+        "ppo": Budget(3, 300),
+        "saf": Budget(3, 150),
+        "replay": Budget(3, 1_000, settings={"explore_steps": 150_000.0, "learning_rate_steps": 1_000.0}),
+        "randomised": Budget(3, 300),
+        "random": Budget(5, 100),
+    },
+    "paper": {
+        "pg": Budget(10, 10_000),
+        "coma": Budget(10, 10_000),
+        "ppo": Budget(10, 10_000),
+        "saf": Budget(10, 10_000),
+        "replay": Budget(10, 10_000, settings={"explore_steps": 1.5e6}),
+        "randomised": Budget(10, 10_000),
+        "random": Budget(10, 100),
+    },
+}
+
+
+def longer(iterations: int) -> dict[Scale, dict[str, Budget]]:
+    """The budgets, with as many batches of PG at the paper's scale as a figure has."""
+    paper = {**BUDGETS["paper"], "pg": Budget(10, iterations)}
+    return {**BUDGETS, "paper": paper}
+
+
+# Measures. Training's own numbers in the last tenth of training, unless said.
+SUCCESS, SHARE, DROPS = Measure("success"), Measure("reward_share"), Measure("drops")
+DISTANCE, FIRST_REWARD = Measure("distance"), Measure("first_reward_time")
+WRITTEN = "2026-11-21"  # the day on which the claims below were written down, before any of their runs
+
+PANELS = {
+    "success": Panel("success", "success (%)", scale=100),
+    "share": Panel("reward_share", "reward, share of what is attainable"),
+    "drops": Panel("drops", "drops per agent"),
+    "nonzero": Panel("drops_nonzero", "drops where there was one"),
+    "variance": Panel("success", "variance of success over seeds", show="variance"),
+}
+
+
+def all_of(labels: tuple[str, ...], relation: Relation, second: str | float, measure: Measure, margin: float):
+    return tuple(Comparison(label, relation, second, measure, margin) for label in labels)
+
+
+def claim(name: str, text: str, *tests: Comparison) -> Claim:
+    return Claim(name, text, tests, WRITTEN)
+
+
+TEAMS = ("COMA", "VDN", "QMIX", "QTRAN", "MAVEN", "MAPPO", "IPPO", "SAF")
+MIXERS = ("VDN", "QMIX", "QTRAN", "MAVEN")
+WINDOW_ARMS = {
+    "PG": PG_WINDOW,
+    **{name: learner(name.lower()) for name in TEAMS},
+    "random": RANDOM,
+}

@@ -1,0 +1,90 @@
+"""Figures 11 and 12: how far agents are from each other, and when the first reward comes."""
+
+from comity.experiments.claims import Comparison
+from comity.experiments.figure import Figure, Panel
+from comity.experiments.hidden_gifts.arms import DISTANCE, FIRST_REWARD, WINDOW_ARMS, all_of, claim, longer
+from comity.experiments.hidden_gifts.corrections import CORRECTED
+from comity.experiments.measures import Measure
+
+FIG11 = Figure(
+    "fig11",
+    "Figure 11: how far agents are from each other",
+    {**WINDOW_ARMS, **{f"PG with history, {name}": arm for name, arm in CORRECTED.items()}},
+    longer(26_000),
+    (
+        Panel("distance", "distance between agents, cells", tuple(WINDOW_ARMS)),
+        Panel("distance", "distance, PG with history, cells", tuple(f"PG with history, {name}" for name in CORRECTED)),
+    ),
+    (
+        claim(
+            "pg-far-then-near",
+            "PG's agents are far apart early in training, and closer later.",
+            Comparison("PG", "below", 0.0, Measure("distance", "change"), 0.1),
+        ),
+        claim(
+            "near",
+            "IPPO's and MAVEN's agents are closer than random.",
+            *all_of(("IPPO", "MAVEN"), "below", "random", DISTANCE, 0.05),
+        ),
+        claim(
+            "coma-closer", "COMA's come closer.", Comparison("COMA", "below", 0.0, Measure("distance", "change"), 0.05)
+        ),
+        claim(
+            "saf-flat",
+            "SAF's stay as far as they were.",
+            Comparison("SAF", "equal", 0.0, Measure("distance", "change"), 0.1),
+        ),
+        claim(
+            "corrected-farther",
+            "With correction terms agents end farther apart than without.",
+            Comparison("PG with history, correction", "above", "PG with history, vanilla", DISTANCE, 0.05),
+            Comparison("PG with history, self-correction", "above", "PG with history, vanilla", DISTANCE, 0.05),
+        ),
+    ),
+    iterations=26_000,
+)
+
+FIG12 = Figure(
+    "fig12",
+    "Figure 12: when the first reward comes",
+    FIG11.arms,
+    longer(26_000),
+    (
+        Panel("first_reward_time", "first reward, step", tuple(WINDOW_ARMS)),
+        Panel(
+            "first_reward_time",
+            "first reward, PG with history",
+            tuple(f"PG with history, {name}" for name in CORRECTED),
+        ),
+    ),
+    (
+        claim(
+            "fast",
+            "PG, IPPO, MAPPO and SAF get their first reward sooner than random.",
+            *all_of(("PG", "IPPO", "MAPPO", "SAF"), "below", "random", FIRST_REWARD, 5.0),
+        ),
+        claim(
+            "all-faster",
+            "With action history PG gets faster, with and without corrections.",
+            *(
+                Comparison(f"PG with history, {name}", "below", 0.0, Measure("first_reward_time", "change"), 10.0)
+                for name in ("vanilla", "max-entropy", "correction", "self-correction")
+            ),
+        ),
+        claim(
+            "corrected-slower",
+            "With corrections it gets faster more slowly.",
+            *(
+                Comparison(
+                    f"PG with history, {name}",
+                    "above",
+                    "PG with history, vanilla",
+                    Measure("first_reward_time", window=(0.1, 0.5)),
+                    2.0,
+                )
+                for name in ("correction", "self-correction")
+            ),
+        ),
+    ),
+    iterations=26_000,
+)

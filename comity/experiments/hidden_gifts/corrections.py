@@ -1,0 +1,78 @@
+"""Figures 6 and 15: PG with action history and the correction terms, added and subtracted."""
+
+from comity.experiments.claims import Comparison
+from comity.experiments.figure import Figure, Panel
+from comity.experiments.hidden_gifts.arms import HISTORY, PANELS, PG_HISTORY, SUCCESS, all_of, claim, longer, pg
+from comity.experiments.measures import Measure
+
+LATE = Measure("success", window=(0.5, 1.0))
+CORRECTED = {
+    "vanilla": PG_HISTORY,
+    "max-entropy": pg("pg-history-entropy", HISTORY, entropy_bonus=1e-4),
+    "correction": pg("pg-history-mixed", HISTORY, correction="mixed"),
+    "self-correction": pg("pg-history-self-pure", HISTORY, correction="self_pure"),
+    "self-correction, swapped": pg("pg-history-self-mixed", HISTORY, correction="self_mixed"),
+    "as released": pg("pg-history-released", HISTORY, correction="released"),
+}
+FIG6 = Figure(
+    "fig6",
+    "Figure 6: PG with action history and the correction terms",
+    CORRECTED,
+    longer(26_000),
+    (PANELS["success"], PANELS["share"], PANELS["variance"]),
+    (
+        claim(
+            "all-succeed",
+            "All reach a fairly high success.",
+            *all_of(("vanilla", "max-entropy", "correction", "self-correction"), "above", 0.5, SUCCESS, 0.0),
+        ),
+        claim(
+            "correction-steadier",
+            "Correction: success varies less over seeds.",
+            Comparison("vanilla", "wider", "correction", LATE, 1.0),
+        ),
+        claim(
+            "self-correction-steadiest",
+            "Self-correction: it varies least.",
+            Comparison("vanilla", "wider", "self-correction", LATE, 1.0),
+            Comparison("correction", "wider", "self-correction", LATE, 1.0),
+        ),
+        claim(
+            "entropy-no-steadier",
+            "Max-entropy does not make it vary less.",
+            Comparison("max-entropy", "wider", "correction", LATE, 1.0),
+        ),
+    ),
+    iterations=26_000,
+)
+
+ANTI = {
+    "anti-collective, self": pg("pg-history-anti-self", HISTORY, correction="self_pure", correction_coefficient=-1.0),
+    "anti-collective, mixed": pg("pg-history-anti-mixed", HISTORY, correction="mixed", correction_coefficient=-1.0),
+}
+FIG15 = Figure(
+    "fig15",
+    "Figure 15: PG with action history and the negated terms",
+    {**ANTI, "vanilla": PG_HISTORY},
+    longer(11_000),
+    (
+        PANELS["share"],
+        PANELS["success"],
+        Panel("success", "success, each seed (%)", tuple(ANTI), "seeds", 100),
+        Panel("success_deviation", "s.d. of success over games", tuple(ANTI), "seeds"),
+    ),
+    (
+        claim(
+            "reward-rises",
+            "The reward rises.",
+            *all_of(tuple(ANTI), "above", 0.0, Measure("reward_share", "change"), 0.05),
+        ),
+        claim("success-falls", "Success falls.", *all_of(tuple(ANTI), "below", 0.0, Measure("success", "change"), 0.0)),
+        claim(
+            "less-success",
+            "Success is lower than without the term.",
+            *all_of(tuple(ANTI), "below", "vanilla", SUCCESS, 0.2),
+        ),
+    ),
+    iterations=11_000,
+)

@@ -1,0 +1,71 @@
+"""Figures 13 and 14: other rewards, and one of the two rewards alone."""
+
+from comity.experiments.claims import Comparison
+from comity.experiments.figure import Figure, Panel
+from comity.experiments.hidden_gifts.arms import BUDGETS, HISTORY, PANELS, PG_HISTORY, SHARE, SUCCESS, claim, pg
+from comity.experiments.measures import Measure
+
+FIG13 = Figure(
+    "fig13",
+    "Figure 13: other rewards, PG with action history",
+    {
+        "normal": PG_HISTORY,
+        "oracle": pg("pg-history-oracle", {**HISTORY, "reward": "oracle"}),
+        "punish": pg("pg-history-punish", {**HISTORY, "reward": "punish"}),
+        "inject": pg("pg-history-inject", {**HISTORY, "reward": "inject"}),
+    },
+    BUDGETS,
+    (PANELS["success"], PANELS["share"], Panel("pickups", "pickups per agent")),
+    (
+        claim(
+            "oracle-fastest",
+            "Paid for the gift, agents learn success fastest.",
+            Comparison("oracle", "above", "normal", Measure("success", window=(0.2, 0.6)), 0.1),
+        ),
+        claim(
+            "punish-avoids",
+            "Punished for keeping the key, they avoid it.",
+            Comparison("punish", "below", "normal", Measure("pickups"), 0.2),
+        ),
+        claim(
+            "inject-less",
+            "With injected rewards success is much lower.",
+            Comparison("inject", "below", "normal", SUCCESS, 0.2),
+        ),
+        claim(
+            "inject-steadier",
+            "And rewards vary less over seeds.",
+            Comparison("normal", "wider", "inject", Measure("reward_share", window=(0.5, 1.0)), 1.0),
+        ),
+    ),
+)
+
+FIG14 = Figure(
+    "fig14",
+    "Figure 14: one of the two rewards alone, PG with action history",
+    {
+        "both": PG_HISTORY,
+        "individual only": pg("pg-history-individual", {**HISTORY, "reward": "individual-only"}),
+        "collective only": pg("pg-history-collective", {**HISTORY, "reward": "collective-only"}),
+    },
+    BUDGETS,
+    (PANELS["success"], PANELS["share"]),
+    (
+        claim(
+            "individual-none",
+            "With the individual reward alone there is no success.",
+            Comparison("individual only", "equal", 0.0, SUCCESS, 0.02),
+        ),
+        claim(
+            "individual-more",
+            "But a higher share of what is then attainable.",
+            Comparison("individual only", "above", "both", SHARE, 0.0),
+        ),
+        claim(
+            "collective-little",
+            "With the collective reward alone success is severely inhibited, but not 0.",
+            Comparison("collective only", "below", "both", SUCCESS, 0.2),
+            Comparison("collective only", "above", 0.0, SUCCESS, 0.0005),
+        ),
+    ),
+)

@@ -17,6 +17,14 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.matrix:Matrix",
         "one pay-off matrix, one step; by default its best entry stands among the worst (QTRAN)",
     ),
+    "ipd": (
+        "comity.environments.ipd:IPD",
+        "iterated prisoner's dilemma, as in COALA-PG, RUSP or LOLA; exact values of tabular players",
+    ),
+    "repeated-matrix": (
+        "comity.environments.repeated_matrix:RepeatedMatrix",
+        "a two-player matrix game played again and again: stag hunt, chicken, pennies, one's own",
+    ),
     "n-step": (
         "comity.environments.n_step:NStep",
         "repeat the first joint action n times, and break the rule at the end (MAVEN)",

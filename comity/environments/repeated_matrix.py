@@ -1,0 +1,190 @@
+"""A matrix game of two players, played again and again: prisoner's dilemma, stag hunt, chicken, or one's own.
+
+Each step both choose, both see what both chose, and both are paid. Actions of two-action games are 0 = cooperate,
+1 = defect, and outcomes stand in the order CC, CD, DC, DD, own action first, for each player from its own point of
+view. For players that remember one outcome, what they earn is known in closed form (`exact_values`, `finite_values`).
+docs/tasks/repeated_matrix.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from comity.settings import AT_LEAST_ONE, FRACTION, check
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "stag-hunt": {"payoffs": (4.0, 0.0, 3.0, 3.0)},
+    "chicken": {"payoffs": (0.0, -1.0, 1.0, -10.0)},
+    "matching-pennies": {"payoffs": (1.0, -1.0, -1.0, 1.0), "payoffs_second": (-1.0, 1.0, 1.0, -1.0)},
+    "coordination": {"payoffs": (2.0, 0.0, 0.0, 1.0)},
+}
+START = 0  # the outcome before the first; then own action x A + the other's, + 1
+
+
+class State(NamedTuple):
+    last: Array  # [2] int32, last actions; -1 before the first
+    time: Array  # [] int32, steps played
+    horizon: Array  # [] int32, steps of this episode
+
+
+@dataclass(frozen=True)
+class RepeatedMatrix:
+    """Two players, A actions. view float32 [2, V] by `sees`; state float32 [4]: last actions, t / H, H.
+
+    Rewards in points. `end_chance` 0: every episode has `length` steps. Raises ValueError for tables that are none.
+    """
+
+    payoffs: tuple[float, ...] = (4.0, 0.0, 3.0, 3.0)  # own points, row by own action, column by the other's
+    payoffs_second: tuple[float, ...] = ()  # of agent 1, rows its own action too; empty: as agent 0
+    length: int = 10  # steps, at most
+    end_chance: float = 0.0  # that a step is the last: horizons are geometric, cut at `length`
+    sees: Literal["outcome", "actions"] = "outcome"
+    # outcome: one-hot of the last outcome, own action first, or the start | actions: own, the other's (-1: none yet), t
+    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
+
+    num_agents, state_size, continuous, mixed_motive = 2, 4, False, True
+
+    def __post_init__(self) -> None:
+        check(self, length=AT_LEAST_ONE, end_chance=FRACTION)
+        for name in ("payoffs", "payoffs_second"):
+            values = getattr(self, name)
+            if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in values):
+                raise ValueError(f"{name} {values} holds what is no finite number: give numbers only")
+        if self.num_actions < 2 or self.num_actions**2 != len(self.payoffs):
+            raise ValueError(f"payoffs has {len(self.payoffs)} numbers: give a square matrix, row by row")
+        if self.payoffs_second and len(self.payoffs_second) != len(self.payoffs):
+            raise ValueError(
+                f"payoffs_second has {len(self.payoffs_second)} numbers, payoffs {len(self.payoffs)}: give as many"
+            )
+
+    @property
+    def num_actions(self) -> int:
+        return math.isqrt(len(self.payoffs))
+
+    @property
+    def view_size(self) -> int:
+        return 1 + self.num_actions**2 if self.sees == "outcome" else 3
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        names = ("cooperate", "defect")
+        return names if self.num_actions == 2 else tuple(f"action {k}" for k in range(self.num_actions))
+
+    @property
+    def headline(self) -> str:
+        return "cooperation" if self.num_actions == 2 else "return"
+
+    @property
+    def tables(self) -> np.ndarray:
+        """float32 [2, A, A], own points of each agent for (own action, the other's)."""
+        second = self.payoffs_second or self.payoffs
+        return np.asarray([self.payoffs, second], np.float32).reshape(2, self.num_actions, -1)
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        horizon = jnp.asarray(self.length, jnp.int32)
+        if self.end_chance > 0:  # H = 1 + the number of steps survived, by inversion
+            survived = jnp.floor(
+                jnp.log(jax.random.uniform(key, minval=1e-30)) / math.log1p(-min(self.end_chance, 1 - 1e-9))
+            )
+            horizon = jnp.minimum(1 + survived.astype(jnp.int32), self.length)
+        state = State(jnp.full(2, -1, jnp.int32), jnp.zeros((), jnp.int32), horizon)
+        return state, self.observation(state)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        other = action[::-1]
+        tables = jnp.asarray(self.tables)
+        reward = tables[jnp.arange(2), action, other]  # [2]
+        after = State(action.astype(jnp.int32), state.time + 1, state.horizon)
+        over = after.time >= state.horizon
+        by_clock = over & (after.time >= self.length)
+        truncated = by_clock & (not self.clock_terminates)
+        info = {f"action_{k}": (action == k).astype(jnp.float32) for k in range(self.num_actions)}
+        return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
+
+    def observation(self, state: State) -> Observation:
+        other = state.last[::-1]
+        if self.sees == "outcome":
+            outcome = jnp.where(state.last < 0, START, 1 + state.last * self.num_actions + other)
+            view = jax.nn.one_hot(outcome, self.view_size)
+        else:
+            view = jnp.stack([state.last, other, jnp.broadcast_to(state.time, (2,))], -1).astype(jnp.float32)
+        passed = state.time / state.horizon
+        known = jnp.concatenate([state.last, passed[None], state.horizon[None]]).astype(jnp.float32)
+        return Observation(view, known, jnp.ones((2, self.num_actions), bool))
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """Shares of an agent's steps, [B, N]: `cooperation` (action 0, of two-action games), or each action's."""
+        steps = jnp.maximum(valid.sum(0), 1)[:, None]
+        shares = {name: x.sum(0) / steps for name, x in info.items()}
+        return {"cooperation": shares["action_0"]} if self.num_actions == 2 else shares
+
+    def exact_values(self, logits: Float[Array, "2 5"], gamma: Float[Array, ""] | float) -> Float[Array, " 2"]:
+        """What players that remember one outcome earn, if the game goes on for ever; see the function of that name."""
+        return exact_values(jnp.asarray(self.tables), logits, gamma)
+
+
+# What players that remember one outcome earn -------------------------------------------------------------------------
+
+
+def outcomes(logits: Float[Array, "2 5"]) -> tuple[Float[Array, " 4"], Float[Array, "4 4"]]:
+    """(distribution of the first outcome, transitions from outcome to outcome), CC, CD, DC, DD as agent 0 sees them.
+
+    logits: of cooperation, after the start, CC, CD, DC, DD, each player's from its own point of view.
+    """
+    mine, theirs = jax.nn.sigmoid(logits)
+    theirs = theirs[jnp.array([0, 1, 3, 2, 4])]  # agent 1's CD is agent 0's DC
+    both = jnp.stack([mine * theirs, mine * (1 - theirs), (1 - mine) * theirs, (1 - mine) * (1 - theirs)], -1)
+    return both[0], both[1:]
+
+
+def rewards_of(tables: Float[Array, "2 2 2"]) -> Float[Array, "2 4"]:
+    """Each agent's points at the outcomes CC, CD, DC, DD as agent 0 sees them."""
+    return jnp.stack([tables[0].reshape(-1), tables[1].T.reshape(-1)])
+
+
+def exact_values(
+    tables: Float[Array, "2 2 2"], logits: Float[Array, "2 5"], gamma: Float[Array, ""] | float
+) -> Float[Array, " 2"]:
+    """V_i = p_0^T (I - gamma P)^-1 r_i: discounted sums of points, for ever. Times 1 - gamma: points per step.
+
+    tables [2, 2, 2]: own points by (own action, the other's). Foerster et al. 2018 (LOLA), section 4.3.
+    """
+    first, transitions = outcomes(logits)
+    visits = solved(jnp.eye(4) - gamma * transitions.T, first)  # discounted number of visits
+    return rewards_of(tables) @ visits
+
+
+def solved(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
+    """x of matrix @ x = right, by elimination without exchanges: I - gamma P^T needs none, its columns are dominated by
+    the diagonal. Not by LAPACK, which hangs where two threads run a compiled program (ARCHITECTURE.md)."""
+    rows = [jnp.append(matrix[i], right[i]) for i in range(4)]
+    for i in range(4):
+        rows[i] = rows[i] / rows[i][i]
+        rows = [row if j == i else row - row[i] * rows[i] for j, row in enumerate(rows)]
+    return jnp.stack([row[4] for row in rows])
+
+
+def finite_values(
+    tables: Float[Array, "2 2 2"], logits: Float[Array, "2 5"], steps: int, gamma: Float[Array, ""] | float = 1.0
+) -> Float[Array, " 2"]:
+    """The same over `steps` steps."""
+    now, transitions = outcomes(logits)
+
+    def step(carry, _):
+        now, factor, total = carry
+        return (now @ transitions, factor * gamma, total + factor * now), None
+
+    start = now, jnp.ones_like(now[0]), jnp.zeros_like(now)
+    (_, _, visits), _ = jax.lax.scan(step, start, None, length=steps)
+    return rewards_of(tables) @ visits

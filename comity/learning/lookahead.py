@@ -1,0 +1,73 @@
+"""Learning with the other's learning in view, for two players whose values can be differentiated.
+
+values(mine, theirs) -> (my value, theirs), both []; parameters are arrays or trees. Naive learners climb their own
+value with the other fixed; LOLA (Foerster et al. 2018, arXiv 1709.04326) and LOLA-DiCE (arXiv 1802.05098)
+climb through the other's next steps; a shaper climbs through a whole path of them (Meulemans et al. 2025, arXiv
+2410.18636, section 4).
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+Mine = TypeVar("Mine")
+Theirs = TypeVar("Theirs")
+Values = Callable[[Any, Any], tuple[Array, Array]]
+
+
+def naive_gradient(values: Values, mine: Mine, theirs: Any) -> Mine:
+    """dV_1 / d mine, the other as it is."""
+    return jax.grad(lambda mine: values(mine, theirs)[0])(mine)
+
+
+def their_gradient(values: Values, mine: Any, theirs: Theirs) -> Theirs:
+    """dV_2 / d theirs."""
+    return jax.grad(lambda theirs: values(mine, theirs)[1])(theirs)
+
+
+def lola_term(values: Values, mine: Mine, theirs: Any) -> Mine:
+    """d / d mine of <dV_1 / d theirs, dV_2 / d theirs>, the first factor held fixed (LOLA, eq. 4.5).
+
+    How the other's naive step, which depends on mine, changes what I get: LOLA's step is the naive gradient plus c
+    times this, where c is the other's learning rate.
+    """
+    fixed = lax.stop_gradient(jax.grad(lambda theirs: values(mine, theirs)[0])(theirs))
+
+    def agreement(mine: Mine) -> Array:
+        products = jax.tree.map(lambda a, b: (a * b).sum(), fixed, their_gradient(values, mine, theirs))
+        return jnp.stack(jax.tree.leaves(products)).sum()
+
+    return jax.grad(agreement)(mine)
+
+
+def looked_ahead(values: Values, mine: Any, theirs: Theirs, rate: Any, steps: int) -> Theirs:
+    """The other after `steps` naive steps of size `rate` against `mine`, as a function of it."""
+    for _ in range(steps):
+        theirs = stepped(values, mine, theirs, rate)
+    return theirs
+
+
+def stepped(values: Values, mine: Any, theirs: Theirs, rate: Any) -> Theirs:
+    """The other after one naive step."""
+    return jax.tree.map(lambda x, g: x + rate * g, theirs, their_gradient(values, mine, theirs))
+
+
+def dice_objective(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> Array:
+    """V_1(mine, theirs after `steps` naive steps), to be differentiated in full (LOLA-DiCE with exact values)."""
+    return values(mine, looked_ahead(values, mine, theirs, rate, steps))[0]
+
+
+def shaping_objective(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> Array:
+    """Sum of V_1 over the path of a naive learner: before its first step, and after each of `steps` (C.7).
+
+    To be differentiated through all steps.
+    """
+
+    def step(theirs: Any, _: None) -> tuple[Any, Array]:
+        return stepped(values, mine, theirs, rate), values(mine, theirs)[0]
+
+    last, earned = lax.scan(step, theirs, None, length=steps)
+    return earned.sum() + values(mine, last)[0]

@@ -1,0 +1,78 @@
+"""Credit for shaping others: what an action of one inner game is worth when its opponent learns from all of them.
+
+COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, section 3, appendix E). b inner games are played at once against one
+learner, M episodes of T steps in a row; the learner changes at the end of each episode, by what happened in all games.
+So an action counts for the rest of its own episode in its own game, and for the later episodes of all of them.
+"""
+
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jaxtyping import Bool, Float
+
+Estimator = Literal["coala", "m-fos", "batch-unaware"]
+
+
+class Credit(NamedTuple):
+    """How an estimator weighs an action of game b: cur_b, the rest of its episode, and fut_b, what follows."""
+
+    averages: bool  # later episodes: the mean over all games, or the own game's
+    normalises: bool  # the own episode: 1 / games of it, or the whole
+
+
+CREDITS: dict[Estimator, Credit] = {
+    "coala": Credit(averages=True, normalises=True),  # cur_b / b + mean fut: unbiased, summed over games
+    "m-fos": Credit(averages=True, normalises=False),  # cur_b + mean fut
+    "batch-unaware": Credit(averages=False, normalises=False),  # cur_b + fut_b, to be averaged over games
+}
+
+
+def batch_lambda_returns(
+    reward: Float[Array, "L *B b N"],
+    value: Float[Array, "L *B b N"],
+    episode_ends: Bool[Array, " L"],
+    gamma: float | Float[Array, ""],
+    lambda_: float | Float[Array, ""],
+    credit: Credit,
+    last: float | Float[Array, "*B b N"] = 0.0,
+) -> Float[Array, "L *B b N"]:
+    """Lambda returns over M episodes in a row, games of a batch joined where episodes end (appendix E, algorithm 1).
+
+    value: of what follows each step; episode_ends [L], L = M T: the last steps of inner episodes; last: what the sums
+    start from behind step L. With TD errors as reward, last 0 and lambda 1 these are advantages, with rewards and the
+    credit of no averaging the targets of a critic.
+    """
+    games = reward.shape[-2]
+    share = games if credit.normalises else 1
+    start = jnp.broadcast_to(last, reward.shape[1:]).astype(reward.dtype)
+
+    def step(carry: tuple[Array, Array], xs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
+        own, shared = carry  # [*B, b, N], [*B, 1, N]
+        reward, value, ends = xs
+        own = jnp.where(ends & credit.averages, shared, own)
+        own = reward / share + gamma * ((1 - lambda_) * value + lambda_ * own)
+        follows = reward + gamma * ((1 - lambda_) * value + lambda_ * shared)
+        return (own, follows.mean(-2, keepdims=True)), own
+
+    first = start, start.mean(-2, keepdims=True)
+    return lax.scan(step, first, (reward, value, episode_ends), reverse=True)[1]
+
+
+def batch_advantages(
+    reward: Float[Array, "L *B b N"],
+    value: Float[Array, "L *B b N"],
+    next_value: Float[Array, "L *B b N"],
+    episode_ends: Bool[Array, " L"],
+    gamma: float | Float[Array, ""],
+    lambda_: float | Float[Array, ""],
+    estimator: Estimator,
+) -> Float[Array, "L *B b N"]:
+    """What an action is worth beyond the critic's expectation, by one of the three estimators (C.3).
+
+    value, next_value: of the critic, before and after each step; it predicts the rest of its own game's M episodes, and
+    inner ends do not cut it. They attenuate the shaping signal by (gamma lambda)^T an episode: keep both at 1.
+    """
+    errors = reward + gamma * next_value - value
+    zeros = jnp.zeros_like(errors)
+    return batch_lambda_returns(errors, zeros, episode_ends, gamma * lambda_, 1.0, CREDITS[estimator])

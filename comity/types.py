@@ -94,6 +94,8 @@ class Environment(Protocol):
     `heads`: the number of actions of each head, where there are several; `num_actions` is then their sum.
     `history_size`: how many numbers at the end of a view are the agent's own past. A wrapper that appends to views must
         not pass it on.
+    `private_size`: the state ends with so many numbers for each agent, in order, which only that agent's critic may
+        read; what reads the whole state may read them all.
     `pack(observation)`, `unpack(codes)`: an observation as a few small integers and back, bit for bit: what a replay
         keeps.
     `training_reward(key, steps, iteration)`: [T, B, N], the rewards that only the learner sees.

@@ -31,7 +31,10 @@ def refusal(capsys, *arguments: object, status: int) -> str:
         (["trian", "manitokan", "pg"], "unknown command 'trian'; did you mean train?"),
         (["train"], "train needs TASK and ALGORITHM, got neither: comity train manitokan pg"),
         (["train", "manitokan"], "train needs TASK and ALGORITHM, got manitokan"),
-        (["train", "manitokn", "pg"], "unknown task 'manitokn'; did you mean manitokan?; known: manitokan"),
+        (
+            ["train", "manitokn", "pg"],
+            "unknown task 'manitokn'; did you mean manitokan or manitokan-messages?; known: manitokan",
+        ),
         (["train", "manitokan", "pgg"], "unknown algorithm 'pgg'; did you mean pg?; known: pg, "),
         (["train", "manitokan", "qqq"], "unknown algorithm 'qqq'; known: pg, coma, "),
         (
@@ -90,7 +93,7 @@ def test_wrong_usage(capsys, tmp_path, arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([*PG, "--preset", "papr"], "preset 'papr' of pg is not one of sound, paper, released; did you mean paper?"),
+        ([*PG, "--preset", "papr"], "preset 'papr' of pg is not one of sound, paper, released, max-entropy, "),
         ([*PG, "--profile", "nothing"], "profile 'nothing' of manitokan is not one of"),
         ([*PG, "--config", "nowhere.yaml"], "--config nowhere.yaml: there is no such file; give a run's config.yaml"),
         ([*PG, "--initialise", "nowhere"], "no run 'nowhere'"),
@@ -145,7 +148,7 @@ def test_a_config_that_is_none(capsys, tmp_path, text):
         ),
         ({"algorithm": {"name": "pg", "learning_rate": -1}}, "learning_rate -1 must be greater than 0"),
         ({"task": {"name": "manitokan@99"}}, "was made with manitokan@99, here it is @1: its rules have changed"),
-        ({"task": {"name": "manitokn"}}, "unknown task 'manitokn'; did you mean manitokan?"),
+        ({"task": {"name": "manitokn"}}, "unknown task 'manitokn'; did you mean manitokan or manitokan-messages?"),
         ({"training": {"seed": 1}}, "training has no setting seed; did you mean"),
     ],
 )

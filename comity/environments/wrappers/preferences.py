@@ -1,0 +1,270 @@
+"""Randomized uncertain social preferences: whose rewards an agent cares for is drawn anew in every episode.
+
+RUSP (Baker 2020, arXiv 2011.05373, section 3, appendix B). A game in, a game out: rewards are shared by a random
+matrix, agents see a noisy part of it, a critic may see more. docs/tasks/preferences.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from comity.axes import aligned
+from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, check
+from comity.types import Environment, Key, Observation, PyTree, Timestep
+
+PASSED_ON = ("headline", "agent_names", "agent_colours", "event_names", "action_names", "history_size", "heads")
+
+
+class State(NamedTuple):
+    game: PyTree
+    weight: Array  # [N, N] float32, U: how much row cares for column, before rows are made to sum to 1
+    level: Array  # [N, N, N] S[i, k, j]: how unsure i is of U[k, j]
+    noise: Array  # [N, N, N] what is added to what i sees of U[k, j]
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """`game` with rewards T r, T = U with rows that sum to 1. view float32 [N, V + 2 + 4 (N - 1)]; state [S + N P].
+
+    The state ends with a part for each agent, in order, that only its own critic may read (`private_size`, P). An agent
+    sees its own weight and how unsure it is of it; of each other agent, in a circle: its own weight on it, and
+    that one's own weight, each noisy and with its level. They stand before the game's own `history_size` numbers.
+    """
+
+    game: Environment
+    sharing: Literal["teams", "full", "selfish", "selfish-unsure"] = "teams"
+    # teams: only inside teams, a random partition | full: everybody | selfish: T = I, nothing to be unsure of |
+    # selfish-unsure: T = I, but all levels are `uncertainty`
+    smallest_team: int = 1  # of partitions; one team may be smaller, what is left over
+    largest_team: int = 0  # 0: all agents
+    alpha: float = 1.0  # weights are drawn from Beta(alpha, beta); 1, 1: uniform
+    beta: float = 1.0
+    own_weight: Literal["random", "one"] = "random"  # the diagonal of U
+    uncertainty: float = 1.0  # sigma_max, most that a level may be
+    levels: Literal["own", "shared"] = "own"  # each observer its own levels, or all the same (figure 8)
+    noises: Literal["own", "shared"] = "own"  # each observer its own noise, or all the same
+    observe: Literal["weights", "shares"] = "weights"  # what is seen, with noise: U, as the code, or T
+    privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows of preferences, see `known`
+
+    continuous, mixed_motive = False, True
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            smallest_team=AT_LEAST_ONE,
+            largest_team=NOT_NEGATIVE,
+            alpha=POSITIVE,
+            beta=POSITIVE,
+            uncertainty=NOT_NEGATIVE,
+        )
+        name, n = type(self.game).__name__, self.game.num_agents
+        if n < 2:
+            raise ValueError(f"preferences need two agents or more, {name} has {n}")
+        if not isinstance(self.game.view_size, int):
+            raise ValueError(f"preferences need views that are vectors: {name} shows images")
+        if self.smallest_team > (self.largest_team or n) or (self.largest_team or n) > n:
+            raise ValueError(
+                f"teams of {self.smallest_team} to {self.largest_team or n} among {n} agents: give sizes that fit"
+            )
+
+    @property
+    def num_agents(self) -> int:
+        return self.game.num_agents
+
+    @property
+    def num_actions(self) -> int:
+        return self.game.num_actions
+
+    @property
+    def length(self) -> int:
+        return self.game.length
+
+    @property
+    def view_size(self) -> int:
+        return self.game.view_size + 2 + 4 * (self.num_agents - 1)
+
+    @property
+    def private_size(self) -> int:
+        """P, how many numbers of the state are for the critic of one agent alone."""
+        n = self.num_agents
+        return 1 + 4 * (n - 1) + (self.privileged == "all") * (n * n + (n - 1) * (4 * n - 2))
+
+    @property
+    def state_size(self) -> int:
+        return self.game.state_size + self.num_agents * self.private_size
+
+    def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
+        key_game, key_weight, key_level, key_noise = jax.random.split(key, 4)
+        asks = len(inspect.signature(self.game.reset).parameters) > 1
+        game, observation = self.game.reset(key_game, *((episode,) if asks else ()))
+        weight = draw_weights(key_weight, self)
+        level, noise = draw_noise(key_level, key_noise, self)
+        state = State(game, weight, level, noise)
+        return state, joined(self, observation, state)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        game, timestep = self.game.step(key, state.game, action)
+        state = state._replace(game=game)
+        raw = timestep.reward
+        return state, timestep._replace(
+            observation=joined(self, timestep.observation, state),
+            reward=shares(state.weight) @ raw,
+            info={**timestep.info, "raw_reward": raw},
+        )
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """The game's own statistics, of the rewards before they were shared, and their sum `raw_return` [B, N]."""
+        raw = info["raw_reward"]
+        info = {name: x for name, x in info.items() if name != "raw_reward"}
+        own = getattr(self.game, "summary", None)
+        total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
+        game = own(raw, info, valid) if own else {name: total(x) for name, x in info.items()}
+        return {**game, "raw_return": total(raw)}
+
+    def __getattr__(self, name: str) -> Any:
+        """What not every game has: there is as much of it here as the game has."""
+        if name in PASSED_ON:
+            return getattr(self.game, name)
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
+
+# Who cares for whom --------------------------------------------------------------------------------------------------
+
+
+def partitions(n: int, smallest: int = 1, largest: int | None = None) -> list[tuple[int, ...]]:
+    """All ways to write n as a sum of parts of `smallest` to `largest`, of which one may be smaller, in any order.
+
+    As in the authors' environments: of 3 with parts up to 3: (3), (1, 2), (1, 1, 1).
+    """
+
+    def split(left: int, most: int) -> list[tuple[int, ...]]:
+        if left == 0:
+            return [()]
+        return [(part, *rest) for part in range(min(left, most), 0, -1) for rest in split(left - part, part)]
+
+    found = [tuple(sorted(parts)) for parts in split(n, largest or n)]
+    return [parts for parts in found if sum(part < smallest for part in parts) <= 1]
+
+
+def team_masks(n: int, smallest: int = 1, largest: int | None = None) -> np.ndarray:
+    """[P, N, N] bool, for each partition: row and column are in one team; teams are consecutive agents."""
+    teams = [np.repeat(np.arange(len(parts)), parts) for parts in partitions(n, smallest, largest)]
+    return np.stack([team[:, None] == team for team in teams])
+
+
+def draw_weights(key: Key, rules: Preferences) -> Float[Array, "N N"]:
+    """U (B.1): a partition uniformly from the list of all, symmetric random weights inside teams, agents permuted."""
+    n = rules.num_agents
+    if rules.sharing in ("selfish", "selfish-unsure"):
+        return jnp.eye(n)
+    key_team, key_weight, key_order = jax.random.split(key, 3)
+    plain = rules.alpha == rules.beta == 1
+    drawn = (
+        jax.random.uniform(key_weight, (n, n))
+        if plain
+        else jax.random.beta(key_weight, rules.alpha, rules.beta, (n, n))
+    )
+    weight = jnp.triu(drawn) + jnp.triu(drawn, 1).T
+    if rules.own_weight == "one":
+        weight = jnp.where(jnp.eye(n, dtype=bool), 1.0, weight)
+    if rules.sharing == "teams":
+        masks = jnp.asarray(team_masks(n, rules.smallest_team, rules.largest_team or None))
+        weight = jnp.where(masks[jax.random.randint(key_team, (), 0, len(masks))], weight, 0.0)
+    order = jax.random.permutation(key_order, n)
+    return weight[order][:, order]
+
+
+def shares(weight: Float[Array, "N N"]) -> Float[Array, "N N"]:
+    """T: U with rows that sum to 1; who cares for nobody at all cares for itself."""
+    total = weight.sum(-1, keepdims=True)
+    return jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), jnp.eye(len(weight)))
+
+
+def draw_noise(key_level: Key, key_noise: Key, rules: Preferences) -> tuple[Array, Array]:
+    """(S, eps), each [N, N, N]: observer, row, column (B.2). One draw for an episode."""
+    n = rules.num_agents
+    if rules.sharing == "selfish":
+        return jnp.zeros((n, n, n)), jnp.zeros((n, n, n))
+
+    def of(whose: str) -> tuple[int, int, int]:
+        return (n if whose == "own" else 1, n, n)
+
+    uniform = (
+        jnp.ones((n, n, n)) if rules.sharing == "selfish-unsure" else jax.random.uniform(key_level, of(rules.levels))
+    )
+    level = jnp.broadcast_to(rules.uncertainty * uniform, (n, n, n))
+    normal = jax.random.normal(key_noise, of(rules.noises))
+    return level, level * normal
+
+
+# Who sees what -------------------------------------------------------------------------------------------------------
+
+
+class Sights(NamedTuple):
+    """Numbers about preferences (B.3). own: [N]; the others [N, N]: row is who knows it, column of whom."""
+
+    own: Array  # U[i, i] as i sees it
+    own_level: Array
+    mine: Array  # U[i, j] as i sees it: my weight on j
+    mine_level: Array
+    theirs: Array  # U[j, j] as i sees it: how much j cares for itself
+    theirs_level: Array
+    of_me: Array  # U[j, i] as j sees it: j's weight on me, for a critic of i
+    of_me_level: Array
+
+
+def sights(weight: Array, level: Array, noise: Array) -> Sights:
+    i = jnp.arange(len(weight))
+    seen = weight + noise  # [observer, row, column]
+    mine, mine_level = seen[i, i], level[i, i]  # [i, j]
+    theirs, theirs_level = seen[:, i, i], level[:, i, i]
+    return Sights(
+        jnp.diagonal(mine), jnp.diagonal(mine_level), mine, mine_level, theirs, theirs_level, mine.T, mine_level.T
+    )
+
+
+def around(table: Array) -> Array:
+    """[N, N - 1]: of table [N, N] each row's others, in a circle, the next one first."""
+    n = len(table)
+    index = (jnp.arange(n)[:, None] + jnp.arange(1, n)) % n
+    return jnp.take_along_axis(table, index, 1)
+
+
+def joined(rules: Preferences, observation: Observation, state: State) -> Observation:
+    """What is seen of the game, and of preferences."""
+    weight = shares(state.weight) if rules.observe == "shares" else state.weight
+    known = sights(weight, state.level, state.noise)
+    own = jnp.stack([known.own, known.own_level], -1)  # [N, 2]
+    pairs = [around(x) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)]
+    others = jnp.stack(pairs, -1).reshape(len(weight), -1)  # [N, (N - 1) 4]
+    view = observation.view.astype(jnp.float32)
+    at = rules.game.view_size - getattr(rules.game, "history_size", 0)
+    return Observation(
+        jnp.concatenate([view[:, :at], own, others, view[:, at:]], -1),
+        jnp.concatenate([observation.state.astype(jnp.float32), privileged(rules, weight, state, known).reshape(-1)]),
+        observation.available,
+    )
+
+
+def privileged(rules: Preferences, weight: Array, state: State, known: Sights) -> Array:
+    """[N, P], what the critic of one agent may know beside the game's state: its own true weight, and of each other
+    agent the true weights on it and on itself, and what it sees of its weight on me. "all": T, and all that others see.
+    """
+    n = rules.num_agents
+    others = jnp.broadcast_to(jnp.diagonal(weight), (n, n))
+    pairs = jnp.stack([around(x) for x in (weight, others, known.of_me, known.of_me_level)], -1)
+    parts = [jnp.diagonal(weight)[:, None], pairs.reshape(n, -1)]
+    if rules.privileged == "all":
+        seen = jnp.stack([around(x) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)], -1)
+        whole = jnp.concatenate([known.own[:, None], known.own_level[:, None], seen.reshape(n, -1)], -1)  # [N, 4 N - 2]
+        index = (jnp.arange(n)[:, None] + jnp.arange(1, n)) % n
+        parts += [jnp.broadcast_to(shares(state.weight).reshape(-1), (n, n * n)), whole[index].reshape(n, -1)]
+    return jnp.concatenate(parts, -1)

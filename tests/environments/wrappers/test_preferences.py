@@ -1,0 +1,180 @@
+"""RUSP: the sampler, the routing of what is seen, the rewards, against specification B and D.5."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from comity import checking, rollout
+from comity.environments.ipd import IPD, PROFILES
+from comity.environments.manitokan import Manitokan
+from comity.environments.wrappers import preferences
+from comity.environments.wrappers.preferences import Preferences, around, partitions, shares, sights, team_masks
+
+KEY = jax.random.key(0)
+GAME = IPD(**PROFILES["rusp"])
+
+
+def test_partitions():
+    assert set(partitions(3)) == {(3,), (1, 2), (1, 1, 1)}
+    assert set(partitions(5)) == {(5,), (1, 4), (1, 1, 3), (1, 1, 1, 2), (1, 1, 1, 1, 1), (1, 2, 2), (2, 3)}
+    assert [len(partitions(n)) for n in (2, 3, 5, 6)] == [2, 3, 7, 11]
+    assert partitions(3, 2, 2) == [(1, 2)]  # two against one
+    assert set(partitions(5, 1, 2)) == {(1, 1, 1, 1, 1), (1, 1, 1, 2), (1, 2, 2)}
+
+
+@pytest.mark.parametrize(
+    ("n", "together", "alone"), [(2, 1 / 2, 1 / 2), (3, 4 / 9, 4 / 9), (5, 0.371429, 0.342857), (6, 0.345455, 0.287879)]
+)
+def test_chances_of_a_team(n, together, alone):
+    """Exactly, from the masks: uniform over partitions, then over permutations of agents."""
+    masks = team_masks(n)
+    pairs = (masks.sum((1, 2)) - n) / (n * (n - 1))  # of a random pair
+    single = (masks.sum(-1) == 1).mean(-1)
+    assert pairs.mean() == pytest.approx(together, abs=1e-6)
+    assert single.mean() == pytest.approx(alone, abs=1e-6)
+
+
+class Crowd(IPD):
+    """A game that is only asked how many it has."""
+
+    num_agents = 5
+
+
+@pytest.mark.parametrize(("n", "own", "other"), [(2, 0.75, 0.25), (3, 0.667, 0.166), (5, 0.571, 0.107)])
+def test_mean_shares(n, own, other):
+    game = type("Game", (Crowd,), {"num_agents": n})()
+    weights = jax.jit(jax.vmap(lambda key: preferences.draw_weights(key, Preferences(game))))(
+        jax.random.split(KEY, 40_000)
+    )
+    drawn = np.asarray(jax.vmap(shares)(weights))
+    np.testing.assert_allclose(drawn.sum(-1), 1, atol=1e-6)
+    diagonal = np.eye(n, dtype=bool)
+    assert drawn[:, diagonal].mean() == pytest.approx(own, abs=0.004)
+    assert drawn[:, ~diagonal].mean() == pytest.approx(other, abs=0.004)
+    np.testing.assert_allclose(drawn.mean(0)[diagonal], own, atol=0.01)  # no agent is special
+    np.testing.assert_allclose(weights, np.swapaxes(weights, 1, 2))  # U is symmetric, T is not
+    assert (np.abs(drawn - np.swapaxes(drawn, 1, 2)) > 0.01).any()
+
+
+def test_shared_rewards():
+    weight = jnp.array([[0.6, 0.2, 0.0], [0.2, 0.3, 0.0], [0.0, 0.0, 0.9]])
+    np.testing.assert_allclose(shares(weight) @ jnp.array([4.0, -2.0, 1.0]), (2.5, 0.4, 1.0), rtol=1e-6)
+    np.testing.assert_array_equal(shares(jnp.zeros((2, 2))), np.eye(2))
+
+
+def test_routing():
+    """Specification B.3: U = [[1, 2], [3, 4]], levels 1 to 8, noise ten times as much."""
+    level = jnp.arange(1.0, 9.0).reshape(2, 2, 2)
+    seen = sights(jnp.array([[1.0, 2.0], [3.0, 4.0]]), level, 10 * level)
+    assert seen.own.tolist() == [11, 84]
+    assert seen.theirs.tolist() == [[11, 44], [51, 84]]
+    assert seen.mine.tolist() == [[11, 22], [73, 84]]
+    assert seen.of_me.tolist() == [[11, 73], [22, 84]]
+    assert seen.own_level.tolist() == [1, 8]
+    assert seen.mine_level[0, 1] == 2
+    assert seen.theirs_level.tolist() == [[1, 4], [5, 8]]
+    assert seen.of_me_level[0, 1] == seen.mine_level[1, 0] == 7
+
+
+def test_others_stand_in_a_circle():
+    assert around(jnp.arange(9).reshape(3, 3)).tolist() == [[1, 2], [5, 3], [6, 7]]
+
+
+def test_views_and_states():
+    env = Preferences(GAME)
+    state, observation = env.reset(KEY)
+    seen = sights(state.weight, state.level, state.noise)
+    assert observation.view.shape == (2, env.view_size) == (2, 3 + 2 + 4)
+    for i, j in ((0, 1), (1, 0)):
+        wanted = [seen.own[i], seen.own_level[i], seen.mine[i, j], seen.mine_level[i, j], seen.theirs[i, j]]
+        np.testing.assert_allclose(observation.view[i, 3:], [*wanted, seen.theirs_level[i, j]])
+        known = [state.weight[i, i], state.weight[i, j], state.weight[j, j], seen.mine[j, i], seen.mine_level[j, i]]
+        np.testing.assert_allclose(observation.state[4:].reshape(2, 5)[i], known)
+    assert observation.state.shape == (env.state_size,) == (4 + 2 * 5,)
+    every = Preferences(GAME, privileged="all")
+    state, observation = every.reset(KEY)
+    assert observation.state.shape == (every.state_size,) == (4 + 2 * (5 + 4 + 6),)
+    own = observation.state[4:].reshape(2, -1)[0]
+    np.testing.assert_allclose(own[-6:], observation.view[1, 3:])  # all that the other sees
+    np.testing.assert_allclose(own[5:9], shares(state.weight).reshape(-1))
+
+
+def test_rewards_are_shared_and_statistics_are_of_the_raw_ones():
+    env = Preferences(GAME)
+    state, _ = env.reset(KEY)
+    _, timestep = env.step(KEY, state, jnp.array([0, 1]))
+    np.testing.assert_allclose(timestep.reward, shares(state.weight) @ jnp.array([-2.0, 4.0]), rtol=1e-6)
+    assert timestep.info["raw_reward"].tolist() == [-2, 4]
+    info = {name: x[None, None] for name, x in timestep.info.items()}
+    told = env.summary(timestep.reward[None, None], info, jnp.ones((1, 1), bool))
+    assert told["raw_return"].tolist() == [[-2, 4]]
+    assert told["cooperation"].tolist() == [[1, 0]]
+
+
+def test_selfish_evaluation():
+    for sharing, level in (("selfish", 0.0), ("selfish-unsure", 0.5)):
+        env = Preferences(GAME, sharing=sharing, uncertainty=0.5)  # pyright: ignore[reportArgumentType]
+        state, observation = env.reset(KEY)
+        np.testing.assert_array_equal(state.weight, np.eye(2))
+        np.testing.assert_allclose(observation.view[:, [4, 6, 8]], level)
+        if not level:
+            assert observation.view[:, 3:].tolist() == [[1, 0, 0, 0, 1, 0]] * 2
+        _, timestep = env.step(KEY, state, jnp.array([0, 1]))
+        assert timestep.reward.tolist() == [-2, 4]
+
+
+def test_symmetric_variants_of_noise():
+    def drawn(key, **options):
+        first, second = jax.random.split(key)
+        return preferences.draw_noise(first, second, Preferences(GAME, **options))
+
+    draw = lambda **options: drawn(KEY, **options)  # noqa: E731
+    level, noise = draw()
+    assert not np.allclose(level[0], level[1])
+    level, noise = draw(levels="shared")
+    np.testing.assert_array_equal(level[0], level[1])
+    assert not np.allclose(noise[0], noise[1])
+    level, noise = draw(levels="shared", noises="shared")
+    np.testing.assert_array_equal(noise[0], noise[1])
+    levels, noises = jax.vmap(drawn)(jax.random.split(KEY, 20_000))
+    assert levels.mean() == pytest.approx(0.5, abs=0.01)
+    assert (noises / levels).std() == pytest.approx(1, abs=0.01)
+
+
+def test_options_of_weights():
+    draw = lambda **options: np.asarray(  # noqa: E731
+        jax.vmap(lambda key: preferences.draw_weights(key, Preferences(GAME, **options)))(jax.random.split(KEY, 500))
+    )
+    assert (draw(sharing="full") > 0).all()
+    assert (draw(own_weight="one")[:, [0, 1], [0, 1]] == 1).all()
+    assert draw(alpha=8.0, beta=2.0, sharing="full").mean() == pytest.approx(0.8, abs=0.02)
+    assert (draw(smallest_team=2)[:, 0, 1] > 0).all()
+
+
+def test_it_plays_as_a_game():
+    """On the prisoner's dilemma and on Manitokan, whose last action stays at the end of a view."""
+    checking.check(Preferences(IPD(length=4)))
+    env = Preferences(Manitokan(length=4, observe="last-action"))
+    play = rollout.start(KEY, env, (), 3)
+    act = lambda key, memory, view: (jnp.full((3, 2), 2), memory, {})  # noqa: E731
+    steps = jax.jit(lambda: rollout.collect_episodes(KEY, env, act, play))()
+    assert steps.observation.view.shape == (4, 3, 2, 33 + 6)
+    assert steps.observation.view[1, 0, 0, -6:].tolist() == [0, 0, 1, 0, 0, 0]
+    assert env.history_size == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"sharing": "some"}, "not one of teams"),
+        ({"uncertainty": -1.0}, "uncertainty -1.0 must be 0 or greater"),
+        ({"smallest_team": 3}, "give sizes that fit"),
+        ({"largest_team": 5}, "give sizes that fit"),
+    ],
+)
+def test_bad_options(options, told):
+    with pytest.raises(ValueError, match=told):
+        Preferences(GAME, **options)
+    with pytest.raises(ValueError, match="two agents or more"):
+        Preferences(Manitokan(num_agents=1))

@@ -29,45 +29,45 @@ CREDITS: dict[Estimator, Credit] = {
 
 
 def batch_lambda_returns(
-    reward: Float[Array, "L *B b N"],
-    value: Float[Array, "L *B b N"],
+    reward: Float[Array, "L *B b"],
+    value: Float[Array, "L *B b"],
     episode_ends: Bool[Array, " L"],
     gamma: float | Float[Array, ""],
     lambda_: float | Float[Array, ""],
     credit: Credit,
-    last: float | Float[Array, "*B b N"] = 0.0,
-) -> Float[Array, "L *B b N"]:
+    last: float | Float[Array, "*B b"] = 0.0,
+) -> Float[Array, "L *B b"]:
     """Lambda returns over M episodes in a row, games of a batch joined where episodes end (appendix E, algorithm 1).
 
     value: of what follows each step; episode_ends [L], L = M T: the last steps of inner episodes; last: what the sums
     start from behind step L. With TD errors as reward, last 0 and lambda 1 these are advantages, with rewards and the
     credit of no averaging the targets of a critic.
     """
-    games = reward.shape[-2]
+    games = reward.shape[-1]
     share = games if credit.normalises else 1
     start = jnp.broadcast_to(last, reward.shape[1:]).astype(reward.dtype)
 
     def step(carry: tuple[Array, Array], xs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
-        own, shared = carry  # [*B, b, N], [*B, 1, N]
+        own, shared = carry  # [*B, b], [*B, 1]
         reward, value, ends = xs
         own = jnp.where(ends & credit.averages, shared, own)
         own = reward / share + gamma * ((1 - lambda_) * value + lambda_ * own)
         follows = reward + gamma * ((1 - lambda_) * value + lambda_ * shared)
-        return (own, follows.mean(-2, keepdims=True)), own
+        return (own, follows.mean(-1, keepdims=True)), own
 
-    first = start, start.mean(-2, keepdims=True)
+    first = start, start.mean(-1, keepdims=True)
     return lax.scan(step, first, (reward, value, episode_ends), reverse=True)[1]
 
 
 def batch_advantages(
-    reward: Float[Array, "L *B b N"],
-    value: Float[Array, "L *B b N"],
-    next_value: Float[Array, "L *B b N"],
+    reward: Float[Array, "L *B b"],
+    value: Float[Array, "L *B b"],
+    next_value: Float[Array, "L *B b"],
     episode_ends: Bool[Array, " L"],
     gamma: float | Float[Array, ""],
     lambda_: float | Float[Array, ""],
     estimator: Estimator,
-) -> Float[Array, "L *B b N"]:
+) -> Float[Array, "L *B b"]:
     """What an action is worth beyond the critic's expectation, by one of the three estimators (C.3).
 
     value, next_value: of the critic, before and after each step; it predicts the rest of its own game's M episodes, and

@@ -14,13 +14,37 @@ def headline(env: Environment) -> str:
 
 
 def episode_statistics(env: Environment, steps: Transition) -> dict[str, Array]:
-    """Of whole episodes: return [B, N] in reward units, length [B] in steps, and the game's own summary.
+    """Of whole episodes: return [B, N] in reward units, length [B] in steps, and the game's own summary; welfare, where
+    motives are mixed.
 
     steps: leaves [T, B, ...] of `collect_episodes`. A game without `summary` gets the sums of its `info`.
     """
     own = getattr(env, "summary", None)
     extra = own(steps.reward, steps.info, steps.valid) if own else {k: v.sum(0) for k, v in steps.info.items()}
-    return {"return": steps.reward.sum(0), "length": steps.valid.sum(0), **extra}
+    return with_welfare(env, {"return": steps.reward.sum(0), "length": steps.valid.sum(0), **extra})
+
+
+def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Array]:
+    """The statistics, and of a game with mixed motives how well off all are: sum, minimum and equality of returns.
+
+    Of the game's own rewards, where a wrapper has shared them out anew. Equality is 1 - sum |R_i - R_j| / (2 N sum R)
+    (Perolat et al. 2017, section 4), 1 minus Gini's coefficient; undefined (NaN) unless the sum is positive and no
+    return negative.
+    """
+    if not getattr(env, "mixed_motive", False):
+        return statistics
+    known = (name for name in ("raw_return", "raw_reward", "return") if name in statistics)
+    returns = statistics[next(known)]  # [..., N]
+    total = returns.sum(-1)
+    away = jnp.abs(returns[..., :, None] - returns[..., None, :]).sum((-1, -2))
+    equality = 1 - away / (2 * returns.shape[-1] * jnp.where(total > 0, total, 1.0))
+    equality = jnp.where((total > 0) & (returns >= 0).all(-1), equality, jnp.nan)
+    return {
+        **statistics,
+        "welfare_sum": total,
+        "welfare_minimum": returns.min(-1),
+        "welfare_equality": equality,
+    }
 
 
 def fresh_totals(steps: Transition) -> PyTree:

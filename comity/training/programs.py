@@ -13,7 +13,7 @@ from jax import Array, lax
 
 from comity import rollout
 from comity.settings import with_floats
-from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means
+from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree
 
 INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH = range(8)  # streams of keys from one seed
@@ -57,6 +57,7 @@ def programs(
             totals, statistics = carry.totals, episode_statistics(env, steps)
         else:
             totals, statistics = finished_episodes(carry.totals, steps)
+            statistics = with_welfare(env, statistics)
         shaped = getattr(env, "training_reward", None)
         if shaped:  # rewards that only the learner sees, such as injected ones
             steps = steps._replace(reward=shaped(key_reward, steps, iteration))

@@ -126,6 +126,15 @@ def test_lambda_returns_by_hand():
     np.testing.assert_allclose(returns[0], 1 + 0.5 * (0.2 * 10 + 0.8 * returns[1]))
 
 
+def test_generalised_advantages_of_five_steps():
+    """Specification D.6 of social dilemmas: gamma 0.998, lambda 0.95, a value of 0.8 behind the last step."""
+    reward, value = jnp.array([2.0, -2, 4, 0, 2]), jnp.array([1.0, 0.5, 2, 1, 0.5])
+    following = jnp.append(value[1:], 0.8)
+    never = jnp.zeros((5, 1), bool)
+    returns = lambda_returns(reward[:, None], following[:, None], never, never, 0.998, 0.95)[:, 0]
+    np.testing.assert_allclose(returns - value, (5.14619743, 3.84684889, 4.58901897, 1.67811304, 2.2984), rtol=1e-6)
+
+
 def test_lambda_returns_at_their_ends():
     """lambda 0: one-step targets; lambda 1 on terminated episodes: Monte-Carlo returns."""
     random = np.random.default_rng(0)

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity.learning import fresh_moments, normalised, restored, standardised, updated_moments
+from comity.learning.normalisation import mean_and_deviation
 
 RANDOM = np.random.default_rng(0)
 BATCHES = (RANDOM.normal(3.0, 2.0, (3, 4, 5, 2)) * np.array([1.0, 10.0])).astype(np.float32)  # [batches, T, B, N]
@@ -29,6 +30,16 @@ def by_hand(decay, together=False):
         mean, square = mean.mean(-1, keepdims=True), square.mean(-1, keepdims=True)
     mean, square = (weight * mean).sum(0), (weight * square).sum(0)
     return mean, np.sqrt(square - mean**2)
+
+
+def test_two_batches_by_hand():
+    """Specification D.6 of social dilemmas: decay 0.9, batches {1, 3} and {2, 6}."""
+    moments, valid = fresh_moments(1), jnp.ones((2, 1), bool)
+    for batch in ([1.0, 3.0], [2.0, 6.0]):
+        moments = updated_moments(moments, jnp.array(batch)[:, None, None], valid, 0.9)
+    assert moments.weight == np.float32(0.19)
+    mean, deviation = mean_and_deviation(moments)
+    np.testing.assert_allclose((mean[0], deviation[0]), (3.0526315789, 1.8910783693), rtol=1e-6)
 
 
 def test_first_values_pull_nothing_to_zero():

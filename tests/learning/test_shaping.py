@@ -22,8 +22,8 @@ ENDS = jnp.array([False, True, False, True])
 
 
 def by_time(x):
-    """[b, L] -> [L, b, 1]."""
-    return jnp.asarray(x).T[..., None]
+    """[b, L] -> [L, b]."""
+    return jnp.asarray(x).T
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def by_time(x):
 def test_advantages_by_hand(gamma, lambda_, estimator, wanted):
     following = np.concatenate([VALUE[:, 1:], np.zeros((2, 1))], 1)
     arguments = by_time(REWARD), by_time(VALUE), by_time(following), ENDS, float(gamma), float(lambda_), estimator
-    np.testing.assert_allclose(batch_advantages(*arguments)[..., 0].T, wanted, atol=1e-9)
+    np.testing.assert_allclose(batch_advantages(*arguments).T, wanted, atol=1e-9)
 
 
 def test_coala_is_the_exact_advantage():
     """(1/B) cur_b + (1/B) sum fut - (1/B) V(h_b) - (1/B) sum over the others of V at the next episode's start."""
     following = np.concatenate([VALUE[:, 1:], np.zeros((2, 1))], 1)
-    found = batch_advantages(by_time(REWARD), by_time(VALUE), by_time(following), ENDS, 1.0, 1.0, "coala")[..., 0].T
+    found = batch_advantages(by_time(REWARD), by_time(VALUE), by_time(following), ENDS, 1.0, 1.0, "coala").T
     for b, t in product(range(2), range(4)):
         end = 2 if t < 2 else 4
         later = REWARD[:, end:].sum()
@@ -72,7 +72,7 @@ def test_coala_is_the_exact_advantage():
 def test_targets_of_the_critic():
     following = np.concatenate([VALUE[:, 1:], np.zeros((2, 1))], 1)
     plain = Credit(averages=False, normalises=False)
-    found = batch_lambda_returns(by_time(REWARD), by_time(following), ENDS, 0.99, 0.95, plain)[..., 0].T
+    found = batch_lambda_returns(by_time(REWARD), by_time(following), ENDS, 0.99, 0.95, plain).T
     wanted = [[2.1278948911, 1.093987125, 1.08425, -1], [3.7539512907, 3.8861789375, 1.952875, 1]]
     np.testing.assert_allclose(found, wanted, atol=1e-9)
 
@@ -80,13 +80,13 @@ def test_targets_of_the_critic():
 def test_one_game_and_one_episode_are_reinforce():
     """With b = 1 all three are the returns of one long episode; with M = 1 COALA's is REINFORCE, 1/b of each game's."""
     rng = np.random.default_rng(0)
-    reward = jnp.asarray(rng.normal(size=(6, 3, 1, 2)))
+    reward = jnp.asarray(rng.normal(size=(6, 3, 1)))
     ends, zeros = jnp.arange(6) % 3 == 2, jnp.zeros_like(reward)
     never = jnp.arange(6)[:, None].repeat(3, 1) == 5
-    plain = discounted_returns(reward[:, :, 0], never, 0.9)[:, :, None]
+    plain = discounted_returns(reward, never, 0.9)
     for credit in CREDITS.values():
         np.testing.assert_allclose(batch_lambda_returns(reward, zeros, ends, 0.9, 1.0, credit), plain, atol=1e-12)
-    many = jnp.asarray(rng.normal(size=(6, 1, 4, 2)))
+    many = jnp.asarray(rng.normal(size=(6, 4)))
     once = batch_lambda_returns(many, jnp.zeros_like(many), jnp.arange(6) == 5, 0.9, 1.0, CREDITS["coala"])
     np.testing.assert_allclose(
         4 * once[:, 0], discounted_returns(many[:, 0], never[:, :1].repeat(4, 1), 0.9), atol=1e-12
@@ -95,12 +95,12 @@ def test_one_game_and_one_episode_are_reinforce():
 
 def weights(reward, estimator):
     """What stands before grad log pi in the sum over games and steps, for rewards [..., M T, B]."""
-    steps = jnp.moveaxis(jnp.asarray(reward), -2, 0)[..., None]  # [L, ..., B, 1]
+    steps = jnp.moveaxis(jnp.asarray(reward), -2, 0)  # [L, ..., B]
     ends = jnp.arange(len(steps)) % EPISODE == EPISODE - 1
     credit = CREDITS[estimator]
     returns = batch_lambda_returns(steps, jnp.zeros_like(steps), ends, 1.0, 1.0, credit)
-    share = 1 if credit.averages else steps.shape[-2]  # batch-unaware: averaged over games
-    return jnp.moveaxis(returns[..., 0], 0, -2) / share
+    share = 1 if credit.averages else steps.shape[-1]  # batch-unaware: averaged over games
+    return jnp.moveaxis(returns, 0, -2) / share
 
 
 EPISODE = 1

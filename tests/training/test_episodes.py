@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means
+from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
 from comity.types import Transition
 
 NOTHING: dict[str, Any] = dict.fromkeys(Transition._fields)
@@ -47,3 +47,16 @@ def test_whole_episodes_do_not_count_padding():
     np.testing.assert_array_equal(found["return"], [[3, 1]])
     np.testing.assert_array_equal(found["length"], [2])
     np.testing.assert_array_equal(found["gifts"], [[1, 3]])  # a game without summary: sums of info
+
+
+def test_welfare_of_mixed_motives():
+    env: Any = SimpleNamespace(mixed_motive=True)
+    returns = jnp.array([[3.0, 1.0], [2.0, 2.0], [-1.0, 5.0], [0.0, 0.0], [jnp.nan, 1.0]])
+    found = with_welfare(env, {"return": returns})
+    np.testing.assert_allclose(found["welfare_sum"], [4, 4, 4, 0, np.nan])
+    np.testing.assert_allclose(found["welfare_minimum"], [1, 2, -1, 0, np.nan])
+    np.testing.assert_allclose(found["welfare_equality"], [0.75, 1, np.nan, np.nan, np.nan])
+    shared = with_welfare(env, {"return": returns, "raw_return": 2 * returns})
+    assert shared["welfare_sum"][0] == 8  # of the rewards before they were shared
+    team: Any = SimpleNamespace()
+    assert with_welfare(team, {"return": returns}).keys() == {"return"}

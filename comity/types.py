@@ -90,6 +90,8 @@ class Environment(Protocol):
     `draw(state)`, `draw_view(view)`: uint8 [H, W, 3] of one game, of one agent's view; outside jit, for films.
     `summary(reward, info, valid)`: {name: [B] or [B, N]}, statistics of episodes (NaN: undefined) from leaves
         [T, B, ...]. Without it they are the sums of `info`.
+    `scripts`: names of players that need no training; `script(name)`: (memory, act) of one of them, where
+        act(memory, view [..., V]) -> (action [...], memory).
     `mixed_motive`: True where agents' rewards differ; then welfare is measured: sum, minimum, equality of returns.
     `headline`: the statistic that a user looks at first ("return").
     `heads`: the number of actions of each head, where there are several; `num_actions` is then their sum.

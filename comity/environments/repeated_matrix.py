@@ -9,6 +9,7 @@ docs/tasks/repeated_matrix.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -18,8 +19,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from comity.settings import AT_LEAST_ONE, FRACTION, check
-from comity.types import Key, Observation, Timestep
+from comity.settings import AT_LEAST_ONE, FRACTION, check, did_you_mean
+from comity.types import Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
 
@@ -54,6 +55,7 @@ class RepeatedMatrix:
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
     num_agents, state_size, continuous, mixed_motive = 2, 4, False, True
+    scripts = ("all-c", "all-d", "tit-for-tat")  # players that need no training, see `script`
 
     def __post_init__(self) -> None:
         check(self, length=AT_LEAST_ONE, end_chance=FRACTION)
@@ -128,6 +130,25 @@ class RepeatedMatrix:
         steps = jnp.maximum(valid.sum(0), 1)[:, None]
         shares = {name: x.sum(0) / steps for name, x in info.items()}
         return {"cooperation": shares["action_0"]} if self.num_actions == 2 else shares
+
+    def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
+        """(memory at the start, act): act(memory, view [..., V]) -> (action [...] int32, memory).
+
+        all-c cooperates, all-d defects, tit-for-tat cooperates first and then does what the other did.
+        """
+        if name not in self.scripts:
+            near = did_you_mean(name, self.scripts)
+            raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(self.scripts)}")
+
+        def act(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
+            if name != "tit-for-tat":
+                return jnp.full(view.shape[:-1], 0 if name == "all-c" else 1, jnp.int32), memory
+            if self.sees == "actions":
+                return jnp.maximum(view[..., 1], 0).astype(jnp.int32), memory
+            outcome = view.argmax(-1)
+            return jnp.where(outcome == START, 0, (outcome - 1) % self.num_actions).astype(jnp.int32), memory
+
+        return (), act
 
     def exact_values(self, logits: Float[Array, "2 5"], gamma: Float[Array, ""] | float) -> Float[Array, " 2"]:
         """What players that remember one outcome earn, if the game goes on for ever; see the function of that name."""

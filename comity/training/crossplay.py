@@ -61,9 +61,16 @@ class Results:
 
 
 def partner(name: str, env: Environment) -> tuple[str, Algorithm]:
-    """A scripted partner by name; all of them are algorithms that do not learn."""
+    """A scripted partner by name, of the game's own or of any game; an algorithm that does not learn."""
+    own = getattr(env, "scripts", ())
+    if name in own:
+        memory, script = env.script(name)  # pyright: ignore[reportAttributeAccessIssue]
+        memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (env.num_agents, *x.shape)), memory)
+        act = lambda key, state, memory, observation, explore=True: (*script(memory, observation.view), {})  # noqa: E731
+        return f"scripted:{name}", Algorithm(lambda key: (), act, lambda key, state, steps: (state, {}), memory)
     if name not in SCRIPTED:
-        raise ValueError(f"unknown partner {name!r}{did_you_mean(name, SCRIPTED)}; known: {', '.join(SCRIPTED)}")
+        known = (*own, *SCRIPTED)
+        raise ValueError(f"unknown partner {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
     source = find_algorithm(name)
     return f"scripted:{name}", source.thing.make(settings_of(source, None, "preset"), env)
 

@@ -88,9 +88,7 @@ def test_one_game_and_one_episode_are_reinforce():
         np.testing.assert_allclose(batch_lambda_returns(reward, zeros, ends, 0.9, 1.0, credit), plain, atol=1e-12)
     many = jnp.asarray(rng.normal(size=(6, 4)))
     once = batch_lambda_returns(many, jnp.zeros_like(many), jnp.arange(6) == 5, 0.9, 1.0, CREDITS["coala"])
-    np.testing.assert_allclose(
-        4 * once, discounted_returns(many, never[:, :1].repeat(4, 1), 0.9), atol=1e-12
-    )
+    np.testing.assert_allclose(4 * once, discounted_returns(many, never[:, :1].repeat(4, 1), 0.9), atol=1e-12)
 
 
 def weights(reward, estimator):

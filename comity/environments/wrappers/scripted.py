@@ -1,0 +1,125 @@
+"""A game against a scripted player: the last agent follows a script of the game, and only the others are left to learn.
+
+For evaluation against players that always cooperate, always defect, or do as was done to them.
+docs/tasks/repeated_matrix.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from comity.axes import aligned
+from comity.settings import did_you_mean
+from comity.types import Environment, Key, Observation, PyTree, Timestep
+
+PASSED_ON = (
+    "headline",
+    "agent_names",
+    "agent_colours",
+    "action_names",
+    "event_names",
+    "history_size",
+    "mixed_motive",
+)
+
+
+class State(NamedTuple):
+    game: PyTree
+    view: Array  # what the script sees
+    memory: PyTree  # of the script
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """`game` without its last agent, which plays `script`: one of `game.scripts`. Sizes are the game's."""
+
+    game: Environment
+    script: str
+
+    continuous = False
+
+    def __post_init__(self) -> None:
+        known, name = getattr(self.game, "scripts", ()), type(self.game).__name__
+        if self.script not in known:
+            near = did_you_mean(self.script, known)
+            raise ValueError(f"{name} has no script {self.script!r}{near}; it has {', '.join(known) or 'none'}")
+
+    @property
+    def num_agents(self) -> int:
+        return self.game.num_agents - 1
+
+    @property
+    def num_actions(self) -> int:
+        return self.game.num_actions
+
+    @property
+    def view_size(self) -> int:
+        return self.game.view_size
+
+    @property
+    def state_size(self) -> int:
+        return self.game.state_size
+
+    @property
+    def length(self) -> int:
+        return self.game.length
+
+    def _script(self) -> tuple[PyTree, Any]:
+        return self.game.script(self.script)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
+        asks = len(inspect.signature(self.game.reset).parameters) > 1
+        game, observation = self.game.reset(key, *((episode,) if asks else ()))
+        return State(game, observation.view[-1], self._script()[0]), learners(observation)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        theirs, memory = self._script()[1](state.memory, state.view)
+        game, timestep = self.game.step(key, state.game, jnp.append(action, theirs))
+        observation = timestep.observation
+        return State(game, observation.view[-1], memory), timestep._replace(
+            observation=learners(observation),
+            reward=timestep.reward[:-1],
+            info=parted({**timestep.info, "reward": timestep.reward}, 0),
+        )
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """The game's statistics; of the scripted player under names that begin with `script_`."""
+        whole = joined(info)
+        everyone = whole.pop("reward")
+        own = getattr(self.game, "summary", None)
+        total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
+        found = own(everyone, whole, valid) if own else {name: total(x) for name, x in whole.items()}
+        return parted({**found, "return": total(everyone)}, 1)
+
+    def __getattr__(self, name: str) -> Any:
+        """What not every game has: there is as much of it here as the game has."""
+        if name in PASSED_ON:
+            return getattr(self.game, name)
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
+
+def parted(told: dict[str, Array], axis: int) -> dict[str, Array]:
+    """What is told of each agent, on this axis, without the last one's, which gets a name of its own."""
+    each = {name for name, x in told.items() if x.ndim > axis}
+    last = {f"script_{name}": told[name][..., -1] for name in each}
+    return {name: x[..., :-1] if name in each else x for name, x in told.items()} | last
+
+
+def joined(told: dict[str, Array]) -> dict[str, Array]:
+    """What `parted` was given."""
+    last = {name.removeprefix("script_"): x for name, x in told.items() if name.startswith("script_")}
+    return {
+        name: jnp.concatenate([x, last[name][..., None]], -1) if name in last else x
+        for name, x in told.items()
+        if not name.startswith("script_")
+    }
+
+
+def learners(observation: Observation) -> Observation:
+    """What all but the last agent see."""
+    return observation._replace(view=observation.view[:-1], available=observation.available[:-1])

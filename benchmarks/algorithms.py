@@ -102,7 +102,7 @@ COLUMNS = {  # heading: (entry, format)
 def main() -> None:
     from comity.algorithms import ALGORITHMS
 
-    known = [name for name in ALGORITHMS if name != "random"]
+    known = [name for name in ALGORITHMS if name not in ("random", "lola")]  # what learns from games
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--algorithms", nargs="+", choices=known, default=known, metavar="NAME", help=", ".join(known))
     parser.add_argument("--iterations", type=int, default=5, help="updates per compiled call")

@@ -14,5 +14,6 @@ ALGORITHMS = {  # name: (module, one line)
     "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
     "qtran": ("comity.algorithms.qtran", "Q-learning of a team with any value, to which the agents' are fitted"),
     "maven": ("comity.algorithms.maven", "QMIX with a latent that commits a team to one way of playing per episode"),
+    "lola": ("comity.algorithms.lola", "two tabular players who climb through each other's learning, exact values"),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

@@ -118,9 +118,9 @@ def work(wanted: list[tuple], workers: int, minutes: float | None) -> None:
 
 
 def interval(values: list[float], scale: float, digits: int) -> str:
-    """Mean and 95 % t interval over seeds."""
+    """Mean and, of three seeds or more, 95 % t interval over seeds."""
     values = [scale * value for value in values]
-    if len(values) < 2:
+    if len(values) < 3:
         return f"{np.mean(values):.{digits}f}"
     half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
     return f"{np.mean(values):.{digits}f} ± {half:.{digits}f}"

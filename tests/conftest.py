@@ -7,7 +7,17 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(tempfile.gettemp
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import jax
+import pytest
 from jaxtyping import install_import_hook
 
 # Shapes and dtypes in the signatures of `learning` are checked at every call that a test makes or traces.
 install_import_hook("comity.learning", "beartype.beartype")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Every loaded program holds memory maps, of which Linux allows a process 65,530: all tests together need more, and
+    then jaxlib ends with a segmentation fault."""
+    yield
+    jax.clear_caches()

@@ -9,7 +9,7 @@ from comity.experiments import PAPERS
 from comity.settings import did_you_mean
 
 HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comity list figures`
-  --scale S      smoke: seconds, shows that the machinery works | laptop (default) | paper: as long as the paper
+  --scale S      smoke: minutes, shows that the machinery works | laptop (default) | paper: as long as the paper
   --seeds N      of each arm, instead of the scale's
   --minutes M    train no longer than this; the next call goes on
   --plan         say what is there and what the rest will take, train nothing

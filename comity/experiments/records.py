@@ -22,10 +22,14 @@ POINTS = 100  # most points of a curve
 
 def settings(recipe: Recipe, budget: Budget) -> dict[str, Any]:
     """What makes two experiments the same, seeds aside: plain values."""
-    described = recipe.describe()
-    for kind, label in (("task", "profile"), ("algorithm", "preset")):
-        described[kind].pop(label)
-    return {**described, "envs": budget.envs, "iterations": budget.iterations}
+    return identity(recipe.describe(), budget.envs, budget.iterations)
+
+
+def identity(described: dict[str, Any], envs: int, iterations: int) -> dict[str, Any]:
+    """The same of a recipe as described, as in a run's config.yaml, without the names of what it started from."""
+    task = {name: value for name, value in described["task"].items() if name != "profile"}
+    algorithm = {name: value for name, value in described["algorithm"].items() if name != "preset"}
+    return {"task": task, "algorithm": algorithm, "envs": envs, "iterations": iterations}
 
 
 def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -56,7 +60,7 @@ def same(found: dict[str, Any], wanted: dict[str, Any], given: dict[str, dict[st
 def read(folders: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
     """{seed: record} of an arm, from the first folder that has the seed."""
     recipe = recipe_of(arm)
-    wanted, given = json.loads(json.dumps(settings(recipe, budget))), defaults(recipe)
+    wanted, given = settings(recipe, budget), defaults(recipe)
     found: dict[int, Record] = {}
     for folder in folders:
         path = folder / f"{arm.name}.jsonl"

@@ -117,8 +117,8 @@ def train_missing(
 ) -> list[str]:
     """Trains what is missing, arm by arm, all its seeds side by side. Returns the names of arms that are not finished.
 
-    minutes: nothing new begins once what is expected does not fit; a run that is under way is stopped, saved, and gone
-    on with the next time.
+    minutes: nothing new begins after them; a run that is under way then is stopped, saved, and gone on with the next
+    time.
     """
     from comity.training.loop import NotFinite
 
@@ -156,23 +156,18 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
         config = directory.config()
         training = config["training"]
         seeds = set(range(training["first_seed"], training["first_seed"] + training["seeds"]))
-        same = records.same(
-            json.loads(json.dumps({**_plain(config), "envs": training["envs"], "iterations": training["iterations"]})),
-            json.loads(json.dumps(records.settings(job.recipe, job.budget))),
-            records.defaults(job.recipe),
-        )
+        found = records.identity(config, training["envs"], training["iterations"])
+        same = records.same(found, records.settings(job.recipe, job.budget), records.defaults(job.recipe))
         if not same or not set(job.missing) <= seeds:
             continue
         if not _whole(directory):
             resume(directory, None, minutes, listen)
         return directory.path if _whole(directory) else None
-    consecutive = job.missing == list(range(job.missing[0], job.missing[0] + len(job.missing)))
-    count = len(job.missing) if consecutive else max(job.missing) - min(job.missing) + 1
     small = scale == "smoke"
     # Continuing play knows sums over episodes only; the rest of its curves comes from evaluations, one a point.
     points = 0 if job.recipe.make(job.recipe.config, job.recipe.env).whole_episodes else records.POINTS
     training = Training(
-        seeds=count,
+        seeds=max(job.missing) - min(job.missing) + 1,
         first_seed=min(job.missing),
         envs=job.budget.envs,
         iterations=job.budget.iterations,
@@ -184,11 +179,6 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
     )
     directory = train(job.recipe, training, root, None, listen, "comity reproduce")
     return directory.path if _whole(directory) else None
-
-
-def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    task = {k: v for k, v in config["task"].items() if k != "profile"}
-    return {"task": task, "algorithm": {k: v for k, v in config["algorithm"].items() if k != "preset"}}
 
 
 def _whole(directory: Any) -> bool:

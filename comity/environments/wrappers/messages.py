@@ -7,7 +7,6 @@ games plays this one. docs/tasks/messages.md.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
+from comity.environments.wrappers.begin import begun
 from comity.settings import check
 from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
 
@@ -86,8 +86,7 @@ class Messages:
         return self.game.length
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
-        asks = len(inspect.signature(self.game.reset).parameters) > 1
-        game, observation = self.game.reset(key, *((episode,) if asks else ()))
+        game, observation = begun(self.game, key, episode)
         state = State(game, jnp.full(self.num_agents, -1, jnp.int32))
         return state, joined(self, observation, state.sent)
 

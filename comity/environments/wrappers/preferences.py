@@ -6,7 +6,6 @@ matrix, agents see a noisy part of it, a critic may see more. docs/tasks/prefere
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +16,7 @@ from jax import Array
 from jaxtyping import Float
 
 from comity.axes import aligned
+from comity.environments.wrappers.begin import begun
 from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, check
 from comity.types import Environment, Key, Observation, PyTree, Timestep
 
@@ -103,8 +103,7 @@ class Preferences:
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         key_game, key_weight, key_level, key_noise = jax.random.split(key, 4)
-        asks = len(inspect.signature(self.game.reset).parameters) > 1
-        game, observation = self.game.reset(key_game, *((episode,) if asks else ()))
+        game, observation = begun(self.game, key_game, episode)
         weight = draw_weights(key_weight, self)
         level, noise = draw_noise(key_level, key_noise, self)
         state = State(game, weight, level, noise)

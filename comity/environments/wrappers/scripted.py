@@ -6,7 +6,6 @@ docs/tasks/repeated_matrix.md.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
+from comity.environments.wrappers.begin import begun
 from comity.settings import did_you_mean
 from comity.types import Environment, Key, Observation, PyTree, Timestep
 
@@ -73,8 +73,7 @@ class Scripted:
         return self.game.script(self.script)  # pyright: ignore[reportAttributeAccessIssue]
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
-        asks = len(inspect.signature(self.game.reset).parameters) > 1
-        game, observation = self.game.reset(key, *((episode,) if asks else ()))
+        game, observation = begun(self.game, key, episode)
         return State(game, observation.view[-1], self._script()[0]), learners(observation)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:

@@ -67,6 +67,15 @@ class Collective(NamedTuple):
     after: Array  # [T, B] bool, valid steps after that
 
 
+class Entities(NamedTuple):
+    """Which numbers of a view are an agent's own, and which are about each other agent. Columns in any order."""
+
+    own: tuple[int, ...]  # columns of the view
+    others: tuple[tuple[int, ...], ...]  # columns about the k-th other, all of the same length and meaning
+    offsets: tuple[int, ...]  # the k-th other of agent i is agent (i + offsets[k]) mod N
+    head: int | None = None  # the action head that chooses one of the others, in this order
+
+
 class Algorithm(NamedTuple):
     """A learner of all agents of a game, as pure functions over its state."""
 
@@ -94,7 +103,12 @@ class Environment(Protocol):
         act(memory, view [..., V]) -> (action [...], memory).
     `mixed_motive`: True where agents' rewards differ; then welfare is measured: sum, minimum, equality of returns.
     `headline`: the statistic that a user looks at first ("return").
-    `heads`: the number of actions of each head, where there are several; `num_actions` is then their sum.
+    `heads`: the number of actions of each head, where there are several; then actions and `available` are tuples with
+        one entry per head, and `num_actions` is their sum.
+    `counts(action)`: of several heads, a tuple of bool [..., N], one per head: whether its choice means anything beside
+        the others (who sits out chooses nobody). The log-probability of an action is the sum over heads that count.
+        Without it all do.
+    `entities`: Entities, how a view falls into parts; without it all of it is an agent's own.
     `history_size`: how many numbers at the end of a view are the agent's own past. A wrapper that appends to views must
         not pass it on.
     `private_size`: the state ends with so many numbers for each agent, in order, which only that agent's critic may

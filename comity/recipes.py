@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from comity.algorithms import ALGORITHMS
-from comity.environments import TASKS
+from comity.environments import TASKS, WRAPPERS
 from comity.names import unknown
 from comity.settings import did_you_mean
 from comity.types import Algorithm, Environment
@@ -59,7 +59,32 @@ class Recipe:
 
 
 def find_task(name: str) -> Source:
-    """A shipped task, `file.py:Class` or `package.module:Class`. Raises ValueError with the nearest names."""
+    """A shipped task, `file.py:Class` or `package.module:Class`, and wrappers around it: `ipd+rusp`.
+
+    Raises ValueError with the nearest names.
+    """
+    if complaint := unknown("task", name):
+        raise ValueError(complaint)
+    name, *around = name.split("+")
+    source = _find_game(name)
+    for suffix in around:
+        source = _wrapped(source, suffix)
+    return source
+
+
+def _wrapped(source: Source, suffix: str) -> Source:
+    """The task inside one of `WRAPPERS`."""
+    from comity.environments.wrappers.flat import flattened
+
+    target, _, attribute = WRAPPERS[suffix][0].partition(":")
+    module = importlib.import_module(target)
+    game = flattened(getattr(module, attribute), source.thing, f"{source.thing.__name__}+{suffix}")
+    version = f"{source.version}+{getattr(module, 'VERSION', 1)}"
+    return dataclasses.replace(source, name=f"{source.name}+{suffix}", thing=game, version=version)
+
+
+def _find_game(name: str) -> Source:
+    """A task without wrappers."""
     module, own = _find(name, TASKS, "task")
     attribute = (TASKS[name][0] if name in TASKS else name).rpartition(":")[2] if ":" in name or name in TASKS else None
     if attribute is None:
@@ -148,7 +173,7 @@ def from_objects(env: Any, algorithm: Any) -> Recipe:
         profile = next(iter(task.presets), None)
         env = settings_of(task, profile, "profile")
     else:
-        profile, task = None, _source_of(type(env), TASKS)
+        profile, (task, env) = None, _task_of(env)
     if isinstance(algorithm, str):
         source = find_algorithm(algorithm)
         preset = next(iter(source.presets), None)
@@ -228,6 +253,28 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
         return Source(thing.__name__, thing, "object", {})
     file = Path(path)
     return Source(f"{file.name}{attribute}", thing, _content_hash(file), getattr(module, "PRESETS", {}), file)
+
+
+def _task_of(env: Any) -> tuple[Source, Any]:
+    """(source, the game) of a game object; a wrapped one becomes the same with a name, `ipd+rusp`."""
+    kind = type(env)
+    for suffix, (target, _) in WRAPPERS.items():
+        if target == f"{kind.__module__}:{kind.__name__}" and dataclasses.is_dataclass(env.game):
+            inner, game = _task_of(env.game)
+            source = _wrapped(inner, suffix)
+            values = {f.name: getattr(env, f.name) for f in dataclasses.fields(env)[1:]}
+            values |= {f.name: getattr(game, f.name) for f in dataclasses.fields(game) if f.init}
+            return source, source.thing(**values)
+    return _source_of_class(kind), env
+
+
+def _source_of_class(kind: type) -> Source:
+    """The source of a game's class, which may itself be wrapped."""
+    if not hasattr(kind, "parts"):
+        return _source_of(kind, TASKS)
+    game, wrapper = kind.parts  # pyright: ignore[reportAttributeAccessIssue]
+    path = f"{wrapper.__module__}:{wrapper.__name__}"
+    return _wrapped(_source_of_class(game), next(name for name, (target, _) in WRAPPERS.items() if target == path))
 
 
 def _content_hash(file: Path) -> str:

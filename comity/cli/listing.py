@@ -2,15 +2,16 @@
 
 from comity.algorithms import ALGORITHMS
 from comity.cli.main import Usage
-from comity.environments import TASKS
+from comity.environments import TASKS, WRAPPERS
 from comity.experiments import FIGURES
 from comity.settings import did_you_mean
 
 HELP = """  comity list             everything
   comity list tasks       the games
   comity list algorithms  the learners
+  comity list wrappers    around a game: comity train ipd+rusp ippo
   comity list figures     of papers: comity reproduce PAPER/FIGURE"""
-TABLES = {"tasks": TASKS, "algorithms": ALGORITHMS, "figures": FIGURES}
+TABLES = {"tasks": TASKS, "wrappers": WRAPPERS, "algorithms": ALGORITHMS, "figures": FIGURES}
 
 
 def listing(arguments: list[str]) -> None:

@@ -25,6 +25,10 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.repeated_matrix:RepeatedMatrix",
         "a two-player matrix game played again and again: stag hunt, chicken, pennies, one's own",
     ),
+    "indirect-reciprocity": (
+        "comity.environments.indirect_reciprocity:IndirectReciprocity",
+        "of several agents two play a prisoner's dilemma at every step, the others watch (RUSP)",
+    ),
     "n-step": (
         "comity.environments.n_step:NStep",
         "repeat the first joint action n times, and break the rule at the end (MAVEN)",
@@ -32,5 +36,20 @@ TASKS = {  # name: (module:class, one line)
     "one-step-traffic-junction": (
         "comity.environments.one_step_traffic_junction:OneStepTrafficJunction",
         "of two cars exactly one is to pass (LICA)",
+    ),
+}
+
+WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)
+    "rusp": (
+        "comity.environments.wrappers.preferences:Preferences",
+        "whose rewards an agent cares for is drawn anew in every episode, and seen with noise",
+    ),
+    "messages": (
+        "comity.environments.wrappers.messages:Messages",
+        "a symbol beside every action, which the others see one step later",
+    ),
+    "scripted": (
+        "comity.environments.wrappers.scripted:Scripted",
+        "the last agent follows a script of the game: all-c, all-d, tit-for-tat",
     ),
 }

@@ -71,7 +71,7 @@ def refusal(capsys, *arguments: object, status: int) -> str:
         ([*PG, "--minutes", "-1"], "minutes -1.0 must be greater than 0"),
         ([*PG, "--chunk", "0"], "chunk 0 must be 1 or greater"),
         ([*PG, "--evaluate-every", "7"], "evaluate_every 7 must be 1 chunk or more, whole chunks of 10 iterations"),
-        (["list", "task"], "unknown kind 'task'; did you mean tasks?; known: tasks, algorithms"),
+        (["list", "task"], "unknown kind 'task'; did you mean tasks?; known: tasks, wrappers, algorithms"),
         (["resume"], "resume needs one RUN"),
         (["evaluate"], "evaluate needs one RUN"),
         (["watch"], "watch needs one RUN"),

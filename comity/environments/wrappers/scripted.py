@@ -39,7 +39,7 @@ class Scripted:
     """`game` without its last agent, which plays `script`: one of `game.scripts`. Sizes are the game's."""
 
     game: Environment
-    script: str
+    script: str = "tit-for-tat"  # one of the game's
 
     continuous = False
 

@@ -1,0 +1,84 @@
+"""Wrapped games by name: fields of both, one game."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from comity.environments.ipd import IPD
+from comity.environments.wrappers.flat import comments, flattened
+from comity.environments.wrappers.preferences import Preferences
+from comity.environments.wrappers.scripted import Scripted
+from comity.recipes import find_task, from_config, from_objects
+
+
+def test_a_name_and_settings_say_game_and_wrapper():
+    source = find_task("ipd+rusp")
+    env = source.thing(length=7, sharing="full", uncertainty=0.5)
+    made = Preferences(IPD(length=7), sharing="full", uncertainty=0.5)
+    assert (env.length, env.view_size, env.state_size, env.sharing) == (7, made.view_size, made.state_size, "full")
+    key = jax.random.key(0)
+    for mine, theirs in zip(jax.tree.leaves(env.reset(key)), jax.tree.leaves(made.reset(key)), strict=True):
+        assert jnp.array_equal(mine, theirs)
+    assert source.presets.keys() == {"coala", "rusp", "lola"}
+    assert source.version == "1+1"
+    assert find_task("ipd+rusp").thing is source.thing  # games of two runs can be compared
+    assert source.thing() == source.thing()
+    assert source.thing() != source.thing(sharing="full")
+
+
+def test_wrappers_go_around_each_other():
+    env = find_task("ipd+messages+rusp").thing(symbols=3)
+    assert env.num_actions == 6
+    assert env.view_size == 5 + 3 + 6
+
+
+def test_settings_are_explained():
+    said = comments(find_task("ipd+messages+rusp").thing)
+    assert said["payoffs"].startswith("own points for CC")
+    assert said["smallest_team"].startswith("of partitions")
+    assert "sees" in said
+    assert "outcome: one-hot" in said["sees"]
+    assert said["symbols"].startswith("K")
+    assert "smallest_team: of partitions" in (find_task("ipd+rusp").thing.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("ipd+rups", "unknown wrapper 'rups'; did you mean rusp"),
+        ("ipdd+rusp", "unknown task 'ipdd'; did you mean ipd"),
+        ("ipd+rusp+rusp", "both have a setting"),
+    ],
+)
+def test_names_that_are_none(name, line):
+    with pytest.raises(ValueError, match=line):
+        find_task(name)
+
+
+def test_what_a_wrapper_refuses_is_refused_at_once():
+    with pytest.raises(ValueError, match="Matrix has no script"):
+        find_task("matrix+scripted").thing()
+    with pytest.raises(ValueError, match="IPD has no script 'all-x'; did you mean all-d"):
+        find_task("ipd+scripted").thing(script="all-x")
+
+
+def test_a_wrapper_whose_setting_has_no_default_has_no_name():
+    @dataclasses.dataclass(frozen=True)
+    class Demanding:
+        game: object
+        amount: int
+
+    with pytest.raises(ValueError, match="no default for amount"):
+        flattened(Demanding, IPD, "IPD+demanding")
+
+
+def test_a_wrapped_object_gets_its_name_and_comes_back_from_a_config():
+    recipe = from_objects(Preferences(Scripted(IPD(length=4), "all-d").game, sharing="full"), "ippo")
+    assert recipe.task.name == "ipd+rusp"
+    assert recipe.env == find_task("ipd+rusp").thing(length=4, sharing="full")
+    again = from_config(recipe.describe())
+    assert again.env == recipe.env
+    assert again.task.name == "ipd+rusp"
+    assert from_objects(recipe.env, "ippo").task.name == "ipd+rusp"

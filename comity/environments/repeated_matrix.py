@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from comity.environments.horizon import drawn_horizon
 from comity.settings import AT_LEAST_ONE, FRACTION, check, did_you_mean
 from comity.types import Key, Observation, PyTree, Timestep
 
@@ -94,12 +95,7 @@ class RepeatedMatrix:
         return np.asarray([self.payoffs, second], np.float32).reshape(2, self.num_actions, -1)
 
     def reset(self, key: Key) -> tuple[State, Observation]:
-        horizon = jnp.asarray(self.length, jnp.int32)
-        if self.end_chance > 0:  # H = 1 + the number of steps survived, by inversion
-            survived = jnp.floor(
-                jnp.log(jax.random.uniform(key, minval=1e-30)) / math.log1p(-min(self.end_chance, 1 - 1e-9))
-            )
-            horizon = jnp.minimum(1 + survived.astype(jnp.int32), self.length)
+        horizon = drawn_horizon(key, self.end_chance, self.length)
         state = State(jnp.full(2, -1, jnp.int32), jnp.zeros((), jnp.int32), horizon)
         return state, self.observation(state)
 

@@ -93,8 +93,10 @@ def collect_steps(
 def collect(key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play) -> tuple[Play, Transition]:
     """One training rollout of `algorithm`, ending as it asks."""
 
+    practise = algorithm.practise or algorithm.act
+
     def act(key, memory, observation):
-        return algorithm.act(key, state, memory, observation)
+        return practise(key, state, memory, observation)
 
     if not algorithm.whole_episodes:
         return collect_steps(key, env, act, play, algorithm.memory, algorithm.steps or env.length)

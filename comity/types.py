@@ -76,6 +76,19 @@ class Entities(NamedTuple):
     head: int | None = None  # the action head that chooses one of the others, in this order
 
 
+class MetaEpisodes(NamedTuple):
+    """How a game with learners inside is built of inner games: agents are its seats, each with all inner games in order.
+
+    Its state begins with: [] 1.0 if the opponent is a naive learner, and the number of the player in each seat.
+    """
+
+    games: int  # b, inner games against one opponent
+    length: int  # T, steps of an inner episode
+    episodes: int  # M, inner episodes of an episode
+    seats: int  # 1: against naive learners only; 2: both sides of a game may be players
+    players: int  # K, how many players there are to sit in them
+
+
 class Algorithm(NamedTuple):
     """A learner of all agents of a game, as pure functions over its state."""
 
@@ -86,6 +99,9 @@ class Algorithm(NamedTuple):
     memory: PyTree = ()  # one game's memory at the start of an episode: zeros, leaves [N, ...]
     whole_episodes: bool = False  # how rollouts end, see `rollout`
     steps: int | None = None  # T of a rollout; None: env.length
+    practise: Callable[..., tuple[PyTree, PyTree, dict[str, Array]]] | None = None
+    #   (key, state, memory, observation): `act` in training rollouts alone, where another than the present policy may
+    #   drive some agents; None: as `act`
 
 
 @runtime_checkable
@@ -96,6 +112,7 @@ class Environment(Protocol):
     games in which something changes from one episode to the next (whose turn it is).
 
     Optional:
+    `meta`: MetaEpisodes, of a game that holds learners.
     `draw(state)`, `draw_view(view)`: uint8 [H, W, 3] of one game, of one agent's view; outside jit, for films.
     `summary(reward, info, valid)`: {name: [B] or [B, N]}, statistics of episodes (NaN: undefined) from leaves
         [T, B, ...]. Without it they are the sums of `info`.
@@ -113,6 +130,7 @@ class Environment(Protocol):
         not pass it on.
     `private_size`: the state ends with so many numbers for each agent, in order, which only that agent's critic may
         read; what reads the whole state may read them all.
+    `private_entities`: Entities, how those numbers of one agent fall into parts.
     `pack(observation)`, `unpack(codes)`: an observation as a few small integers and back, bit for bit: what a replay
         keeps.
     `training_reward(key, steps, iteration)`: [T, B, N], the rewards that only the learner sees.

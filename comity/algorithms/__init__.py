@@ -14,6 +14,12 @@ ALGORITHMS = {  # name: (module, one line)
     "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
     "qtran": ("comity.algorithms.qtran", "Q-learning of a team with any value, to which the agents' are fitted"),
     "maven": ("comity.algorithms.maven", "QMIX with a latent that commits a team to one way of playing per episode"),
+    "rusp": (
+        "comity.algorithms.rusp",
+        "PPO of one policy, an omniscient critic, opponents from the past (RUSP)",
+    ),
+    "a2c": ("comity.algorithms.a2c", "advantage actor-critic with one recurrent network; the naive learner of COALA-PG"),
+    "coala": ("comity.algorithms.coala", "policy gradients of players whose opponents learn (COALA-PG, M-FOS)"),
     "lola": ("comity.algorithms.lola", "two tabular players who climb through each other's learning, exact values"),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

@@ -150,7 +150,12 @@ def policy_loss(logits: Array, action: Array, old_log_prob: Array, advantage: Ar
 
     logits [T, B, N, A]; action, old_log_prob, advantage [T, B, N]; valid m [T, B].
     """
-    ratio = jnp.exp(log_prob(logits, action) - old_log_prob)
+    return surrogate_loss(log_prob(logits, action), old_log_prob, advantage, valid, clip)
+
+
+def surrogate_loss(log_probs: Array, old_log_prob: Array, advantage: Array, valid: Array, clip) -> Array:
+    """The same from log-probabilities [T, B, ...] of the actions; one for each of the axes behind [T, B]."""
+    ratio = jnp.exp(log_probs - old_log_prob)
     return -mean_valid(jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage), valid)
 
 

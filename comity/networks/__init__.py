@@ -5,13 +5,16 @@ from comity.networks.attention import Attention, AttentionLayer, Slots
 from comity.networks.context import Context, ContextNet, fresh_context
 from comity.networks.deep import DeepRecurrentNet
 from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear
+from comity.networks.entities import EntityNet, Seen
 from comity.networks.hawk import HawkNet, fresh_trace
+from comity.networks.lstm import LSTM, Kept, fresh_kept
 from comity.networks.mixers import MonotoneMixer
 from comity.networks.recurrent import GRU, RecurrentNet
 
 __all__ = [
     "ACTIVATIONS",
     "GRU",
+    "LSTM",
     "MLP",
     "Activation",
     "Attention",
@@ -19,13 +22,17 @@ __all__ = [
     "Context",
     "ContextNet",
     "DeepRecurrentNet",
+    "EntityNet",
     "HawkNet",
+    "Kept",
     "LayerNorm",
     "Linear",
     "MonotoneMixer",
     "RecurrentNet",
+    "Seen",
     "Slots",
     "fresh_context",
+    "fresh_kept",
     "fresh_trace",
     "per_agent",
     "shared",

@@ -81,6 +81,8 @@ def masks(key, axes: tuple[int, ...]) -> Array:
 
 SIZES: dict[str, Any] = {  # settings that make any algorithm small and quick to learn, if it has them
     "hidden": 5,
+    "width": 6,
+    "versions": 3,
     "encoder": (5,),
     "mixer_width": 4,
     "mixer_hidden": 7,

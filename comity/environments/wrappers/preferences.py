@@ -6,6 +6,7 @@ matrix, agents see a noisy part of it, a critic may see more. docs/tasks/prefere
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -18,9 +19,19 @@ from jaxtyping import Float
 from comity.axes import aligned
 from comity.environments.wrappers.begin import begun
 from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, check
-from comity.types import Environment, Key, Observation, PyTree, Timestep
+from comity.types import Entities, Environment, Key, Observation, PyTree, Timestep
 
-PASSED_ON = ("headline", "agent_names", "agent_colours", "event_names", "action_names", "history_size", "heads")
+PASSED_ON = (
+    "headline",
+    "agent_names",
+    "agent_colours",
+    "event_names",
+    "action_names",
+    "history_size",
+    "heads",
+    "counts",
+    "scripts",
+)
 
 
 class State(NamedTuple):
@@ -35,8 +46,8 @@ class Preferences:
     """`game` with rewards T r, T = U with rows that sum to 1. view float32 [N, V + 2 + 4 (N - 1)]; state [S + N P].
 
     The state ends with a part for each agent, in order, that only its own critic may read (`private_size`, P). An agent
-    sees its own weight and how unsure it is of it; of each other agent, in a circle: its own weight on it, and
-    that one's own weight, each noisy and with its level. They stand before the game's own `history_size` numbers.
+    sees its own weight and how unsure it is of it; of each other agent (`offsets`): its weight on it, and that one's
+    own weight, each noisy and with its level. They stand before the game's own `history_size` numbers.
     """
 
     game: Environment
@@ -100,6 +111,48 @@ class Preferences:
     @property
     def state_size(self) -> int:
         return self.game.state_size + self.num_agents * self.private_size
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Who the others of an agent are: in the game's order if it has one, else in a circle, the next one first."""
+        theirs = getattr(self.game, "entities", None)
+        return theirs.offsets if theirs and theirs.offsets else tuple(range(1, self.num_agents))
+
+    @property
+    def entities(self) -> Entities:
+        """The game's, with two numbers more of an agent's own and four more about each other."""
+        at, others = place(self), self.num_agents - 1
+        moved = lambda columns: tuple(c if c < at else c + 2 + 4 * others for c in columns)  # noqa: E731
+        theirs = getattr(self.game, "entities", None)
+        if not (theirs and theirs.offsets):
+            theirs = Entities(tuple(range(self.game.view_size)), ((),) * others, self.offsets)
+        about = (tuple(range(at + 2 + 4 * k, at + 6 + 4 * k)) for k in range(others))
+        return theirs._replace(
+            own=(*moved(theirs.own), at, at + 1),
+            others=tuple((*moved(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
+        )
+
+    @property
+    def private_entities(self) -> Entities:
+        """How the `private_size` numbers of one agent fall into parts; see `privileged`."""
+        n = self.num_agents
+        own, others = (0,), [tuple(range(1 + 4 * k, 5 + 4 * k)) for k in range(n - 1)]
+        if self.privileged == "all":
+            at, more = 4 * n - 3, 4 * n - 2
+            own = (0, *range(at, at + n * n))
+            at += n * n
+            others = [(*columns, *range(at + k * more, at + (k + 1) * more)) for k, columns in enumerate(others)]
+        return Entities(own, tuple(others), self.offsets)
+
+    def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
+        """(memory at the start, act) of one of the game's `scripts`, which sees what the game alone shows."""
+        memory, act = self.game.script(name)  # pyright: ignore[reportAttributeAccessIssue]
+        at, more = place(self), self.view_size - self.game.view_size
+
+        def of_game(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
+            return act(memory, jnp.concatenate([view[..., :at], view[..., at + more :]], -1))
+
+        return memory, of_game
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         key_game, key_weight, key_level, key_noise = jax.random.split(key, 4)
@@ -230,11 +283,20 @@ def sights(weight: Array, level: Array, noise: Array) -> Sights:
     )
 
 
-def around(table: Array) -> Array:
-    """[N, N - 1]: of table [N, N] each row's others, in a circle, the next one first."""
-    n = len(table)
-    index = (jnp.arange(n)[:, None] + jnp.arange(1, n)) % n
-    return jnp.take_along_axis(table, index, 1)
+def others_of(offsets: tuple[int, ...]) -> np.ndarray:
+    """[N, N - 1]: who the others of each agent are, in order."""
+    n = len(offsets) + 1
+    return (np.arange(n)[:, None] + np.asarray(offsets)) % n
+
+
+def around(table: Array, offsets: tuple[int, ...]) -> Array:
+    """[N, N - 1]: of table [N, N] each row's others, in order."""
+    return jnp.take_along_axis(table, jnp.asarray(others_of(offsets)), 1)
+
+
+def place(rules: Preferences) -> int:
+    """Where in a view preferences stand: before the agent's own past."""
+    return rules.game.view_size - getattr(rules.game, "history_size", 0)
 
 
 def joined(rules: Preferences, observation: Observation, state: State) -> Observation:
@@ -242,10 +304,10 @@ def joined(rules: Preferences, observation: Observation, state: State) -> Observ
     weight = shares(state.weight) if rules.observe == "shares" else state.weight
     known = sights(weight, state.level, state.noise)
     own = jnp.stack([known.own, known.own_level], -1)  # [N, 2]
-    pairs = [around(x) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)]
+    pairs = [around(x, rules.offsets) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)]
     others = jnp.stack(pairs, -1).reshape(len(weight), -1)  # [N, (N - 1) 4]
     view = observation.view.astype(jnp.float32)
-    at = rules.game.view_size - getattr(rules.game, "history_size", 0)
+    at = place(rules)
     return Observation(
         jnp.concatenate([view[:, :at], own, others, view[:, at:]], -1),
         jnp.concatenate([observation.state.astype(jnp.float32), privileged(rules, weight, state, known).reshape(-1)]),
@@ -259,11 +321,13 @@ def privileged(rules: Preferences, weight: Array, state: State, known: Sights) -
     """
     n = rules.num_agents
     others = jnp.broadcast_to(jnp.diagonal(weight), (n, n))
-    pairs = jnp.stack([around(x) for x in (weight, others, known.of_me, known.of_me_level)], -1)
+    pairs = jnp.stack([around(x, rules.offsets) for x in (weight, others, known.of_me, known.of_me_level)], -1)
     parts = [jnp.diagonal(weight)[:, None], pairs.reshape(n, -1)]
     if rules.privileged == "all":
-        seen = jnp.stack([around(x) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)], -1)
+        seen = jnp.stack(
+            [around(x, rules.offsets) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)], -1
+        )
         whole = jnp.concatenate([known.own[:, None], known.own_level[:, None], seen.reshape(n, -1)], -1)  # [N, 4 N - 2]
-        index = (jnp.arange(n)[:, None] + jnp.arange(1, n)) % n
+        index = others_of(rules.offsets)
         parts += [jnp.broadcast_to(shares(state.weight).reshape(-1), (n, n * n)), whole[index].reshape(n, -1)]
     return jnp.concatenate(parts, -1)

@@ -78,7 +78,7 @@ def test_routing():
 
 
 def test_others_stand_in_a_circle():
-    assert around(jnp.arange(9).reshape(3, 3)).tolist() == [[1, 2], [5, 3], [6, 7]]
+    assert around(jnp.arange(9).reshape(3, 3), (1, 2)).tolist() == [[1, 2], [5, 3], [6, 7]]
 
 
 def test_views_and_states():

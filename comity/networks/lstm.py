@@ -1,0 +1,68 @@
+"""Long short-term memory: one step for play, a whole rollout for learning."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from comity.axes import aligned
+from comity.networks.dense import Linear
+from comity.types import Key
+
+
+class Kept(NamedTuple):
+    """What an LSTM remembers; zeros at the start of an episode."""
+
+    output: Array  # [..., H] what other layers read
+    cell: Array  # [..., H]
+
+
+def fresh_kept(size: int, agents: int) -> Kept:
+    """Of one game, leaves [N, H]."""
+    return Kept(jnp.zeros((agents, size)), jnp.zeros((agents, size)))
+
+
+class LSTM(eqx.Module):
+    """c' = f c + i g, h' = o tanh(c') (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
+
+    i, f, o: sigmoid, g: tanh, of x W + h U + b. The forget gate's bias begins one higher (Jozefowicz et al. 2015).
+    """
+
+    inputs: Linear  # [in, 4H], gates in the order i, f, o, g
+    weight: Array  # [H, 4H]
+
+    def __init__(self, key: Key, inputs: int, size: int):
+        key_inputs, key_memory = jax.random.split(key)
+        layer = Linear(key_inputs, inputs, 4 * size)
+        forget = jnp.zeros(4 * size).at[size : 2 * size].set(1.0)
+        self.inputs = eqx.tree_at(lambda layer: layer.bias, layer, layer.bias + forget)
+        self.weight = Linear(key_memory, size, 4 * size).weight
+
+    def step(self, gates: Array, memory: Kept) -> Kept:
+        """One step. gates [..., 4H]: `self.inputs(x)`."""
+        size = memory.cell.shape[-1]
+        recurrent = memory.output.reshape(-1, size) @ self.weight
+        gates = gates + recurrent.reshape(gates.shape)
+        let_in, keep, show = jnp.split(jax.nn.sigmoid(gates[..., : 3 * size]), 3, axis=-1)
+        cell = keep * memory.cell + let_in * jnp.tanh(gates[..., 3 * size :])
+        return Kept(show * jnp.tanh(cell), cell)
+
+    def __call__(self, x: Array, memory: Kept) -> Kept:
+        return self.step(self.inputs(x), memory)
+
+    def unroll(self, x: Array, memory: Kept, starts: Array | None = None) -> Array:
+        """Outputs [T, ..., H] of each step. x [T, ..., in], memory leaves [..., H], starts [T, B] (None: no restarts).
+
+        The input product is taken for all T at once; only the recurrent product is in the scan.
+        """
+
+        def step(memory: Kept, xs: tuple[Array, Array | None]) -> tuple[Kept, Array]:
+            gates, restart = xs
+            if restart is not None:
+                memory = jax.tree.map(lambda m: jnp.where(aligned(restart, m), 0.0, m), memory)
+            memory = self.step(gates, memory)
+            return memory, memory.output
+
+        return lax.scan(step, memory, (self.inputs(x), starts))[1]

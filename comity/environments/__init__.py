@@ -29,6 +29,10 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.indirect_reciprocity:IndirectReciprocity",
         "of several agents two play a prisoner's dilemma at every step, the others watch (RUSP)",
     ),
+    "prisoners-buddy": (
+        "comity.environments.prisoners_buddy:PrisonersBuddy",
+        "agents choose partners; a mutual choice pays both, an unanswered one costs (RUSP)",
+    ),
     "n-step": (
         "comity.environments.n_step:NStep",
         "repeat the first joint action n times, and break the rule at the end (MAVEN)",

@@ -1,0 +1,222 @@
+"""Prisoner's Buddy: agents choose partners. A mutual choice pays both, an unanswered one costs the chooser.
+
+The team formation game of RUSP (Baker 2020, arXiv 2011.05373). Only every fifth step pays; what is chosen in between is
+seen, and free. With an odd number of agents somebody stays alone. docs/tasks/prisoners_buddy.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.environments.horizon import drawn_horizon
+from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, check
+from comity.types import Entities, Key, Observation, PyTree, Timestep
+
+VERSION = 1  # of the rules
+
+PROFILES: dict[str, dict[str, Any]] = {"paper": {}, "one-head": {"heads_as": "one"}}
+
+CHOOSE, SIT_OUT = 0, 1  # the option
+
+
+class State(NamedTuple):
+    identity: Array  # [N, D] float32 in [0, 1), what an agent is known by; drawn for an episode
+    choice: Array  # [N] int32, the agent chosen in the last step; -1: none
+    paid: Array  # [N] int32, the agent chosen in the last paid round; -1: none
+    time: Array  # [] int32, steps played
+    horizon: Array  # [] int32, steps of this episode
+
+
+@dataclass(frozen=True)
+class PrisonersBuddy:
+    """N agents. view float32 [N, 5 + 2 D + (N - 1) (7 + 2 D)]; state [3 + N (2 + 2 N + D)]. Rewards in points.
+
+    Actions: an option (0 choose somebody, 1 sit out) and one of the others, agents i - 1, i - 2, ...; or as one head,
+    others first, sitting out last. view: last option (one-hot, zeros before the first), whether the coming step pays,
+    whether one chose in the last paid round, identity, identity of the last choice (zeros: none), t; then of each other
+    in the same order: last option, chose me, I chose it (last step), the same two (last paid round), whether it chose
+    anybody in that, identity, identity of its last choice. state: t / H, H, whether the coming step pays; of each agent
+    last option, last choice and last paid choice as one-hot, identity.
+    """
+
+    agents: int = 5
+    length: int = 500  # steps, at most: the cut comes in 4 of 100,000 episodes
+    end_chance: float = 0.02  # that a step is the last; 0: every episode has `length` steps
+    period: int = 5  # steps, numbered from 1: those that are multiples of it pay
+    identity_size: int = 16  # D
+    heads_as: Literal["two", "one"] = "two"  # one: a single head of N actions, for learners that have no other
+    mutual: float = 2.0  # points to each of two that choose each other
+    unanswered: float = -2.0  # to who chooses one that does not choose it
+    chosen: float = 1.0  # for each that chooses one without being chosen by it
+    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
+
+    continuous, mixed_motive, headline = False, True, "agents_in_pairs"
+    event_names = ("new_team", "team_change", "one_way")
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            agents=("2 or greater", lambda n: n >= 2),
+            length=AT_LEAST_ONE,
+            end_chance=FRACTION,
+            period=AT_LEAST_ONE,
+            identity_size=NOT_NEGATIVE,
+        )
+
+    @property
+    def num_agents(self) -> int:
+        return self.agents
+
+    @property
+    def heads(self) -> tuple[int, ...] | None:
+        return (2, self.agents - 1) if self.heads_as == "two" else None
+
+    @property
+    def num_actions(self) -> int:
+        return self.agents + 1 if self.heads_as == "two" else self.agents
+
+    @property
+    def action_names(self) -> tuple[Any, ...]:
+        others = tuple(f"agent i{offset}" for offset in self.offsets)
+        return (("choose", "sit out"), others) if self.heads_as == "two" else (*others, "sit out")
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Others of agent i in order: i - 1, i - 2, ..., modulo N."""
+        return tuple(range(-1, -self.agents, -1))
+
+    @property
+    def own_size(self) -> int:
+        """How many numbers of a view are an agent's own; they come first."""
+        return 5 + 2 * self.identity_size
+
+    @property
+    def other_size(self) -> int:
+        """How many are about each other agent."""
+        return 7 + 2 * self.identity_size
+
+    @property
+    def view_size(self) -> int:
+        return self.own_size + (self.agents - 1) * self.other_size
+
+    @property
+    def state_size(self) -> int:
+        return 3 + self.agents * (2 + 2 * self.agents + self.identity_size)
+
+    @property
+    def entities(self) -> Entities:
+        first = [self.own_size + k * self.other_size for k in range(self.agents - 1)]
+        return Entities(
+            own=tuple(range(self.own_size)),
+            others=tuple(tuple(range(at, at + self.other_size)) for at in first),
+            offsets=self.offsets,
+            head=1 if self.heads_as == "two" else None,
+        )
+
+    def counts(self, action: PyTree) -> tuple[Array, ...]:
+        """Who sits out chooses nobody: its second head means nothing. Bool [..., N], one entry per head."""
+        if self.heads_as == "one":
+            return (jnp.ones_like(action, bool),)
+        option, _ = action
+        return jnp.ones_like(option, bool), option == CHOOSE
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        key_horizon, key_identity = jax.random.split(key)
+        horizon = drawn_horizon(key_horizon, self.end_chance, self.length)
+        identity = jax.random.uniform(key_identity, (self.agents, self.identity_size))
+        nobody = jnp.full(self.agents, -1, jnp.int32)
+        state = State(identity, nobody, nobody, jnp.zeros((), jnp.int32), horizon)
+        return state, self.observation(state)
+
+    def step(self, key: Key, state: State, action: PyTree) -> tuple[State, Timestep]:
+        choice, time = self.choices(action), state.time + 1
+        pays = time % self.period == 0
+        chose, before = self.chosen_by(choice), self.chosen_by(state.paid)  # [N, N], of this step, of the last round
+        pair, old_pair = chose & chose.T, before & before.T
+        one_way = chose & ~chose.T
+        points = (
+            self.mutual * pair.any(1) + self.unanswered * one_way.any(1) + self.chosen * one_way.sum(0)
+        )  # row: who chooses, column: who is chosen
+        after = State(state.identity, choice, jnp.where(pays, choice, state.paid), time, state.horizon)
+        over = time >= state.horizon
+        truncated = over & (time >= self.length) & (not self.clock_terminates)
+        told = {  # of paid rounds only
+            "teamed": pair.any(1),
+            "new_team": (pair & ~old_pair).any(1),
+            "team_change": (old_pair & ~pair).any(1),
+            "one_way": one_way.any(1),
+            "unchosen": ~chose.any(0),
+            "sat_out": choice < 0,
+        }
+        info = {name: (x & pays).astype(jnp.float32) for name, x in told.items()}
+        info["paid"] = pays.astype(jnp.float32)
+        reward = jnp.where(pays, points, 0.0).astype(jnp.float32)
+        return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
+
+    def choices(self, action: PyTree) -> Array:
+        """[N] int32, the agent that each chooses; -1: none."""
+        if self.heads_as == "two":
+            option, slot = action
+            sits = option == SIT_OUT
+        else:
+            slot, sits = action, action == self.agents - 1
+        chosen = (jnp.arange(self.agents) - 1 - slot) % self.agents
+        return jnp.where(sits, -1, chosen).astype(jnp.int32)
+
+    def chosen_by(self, choice: Array) -> Array:
+        """[N, N] bool: row chooses column."""
+        return choice[:, None] == jnp.arange(self.agents)
+
+    def observation(self, state: State) -> Observation:
+        n = self.agents
+        begun, chose = state.time > 0, state.choice >= 0
+        option = jnp.stack([chose & begun, ~chose & begun], -1).astype(jnp.float32)  # [N, 2]
+        last, paid = self.chosen_by(state.choice).astype(jnp.float32), self.chosen_by(state.paid).astype(jnp.float32)
+        taken = jnp.where(chose[:, None], state.identity[state.choice], 0.0)  # [N, D], identity of who was chosen
+        pays = ((state.time + 1) % self.period == 0).astype(jnp.float32)
+        any_paid = (state.paid >= 0).astype(jnp.float32)[:, None]
+        clock = state.time.astype(jnp.float32)
+        own = [option, jnp.full((n, 1), pays), any_paid, state.identity, taken, jnp.full((n, 1), clock)]
+        # Row: who sees; column: whom, in the order of others.
+        others = (jnp.arange(n)[:, None] + jnp.asarray(self.offsets)) % n  # [N, N - 1]
+        ties = [jnp.take_along_axis(x, others, 1)[..., None] for x in (last.T, last, paid.T, paid)]
+        seen = [option[others], *ties, any_paid[others], state.identity[others], taken[others]]
+        view = [*own, jnp.concatenate(seen, -1).reshape(n, -1)]
+        known = jnp.stack([state.time / state.horizon, state.horizon.astype(jnp.float32), pays])
+        each = jnp.concatenate([option, last, paid, state.identity], -1)
+        if self.heads_as == "two":
+            available = (jnp.ones((n, 2), bool), jnp.ones((n, n - 1), bool))
+        else:
+            available = jnp.ones((n, n), bool)
+        return Observation(jnp.concatenate(view, -1), jnp.concatenate([known, each.reshape(-1)]), available)
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """Of paid rounds, NaN where there was none. A team is a pair of agents that choose each other.
+
+        [B]: `agents_in_pairs`: per round; `team_length`: rounds, of a mean team, NaN without any; `team_changes`: times
+        that an agent is no more in the team it was in the round before; `ever_unchosen`: agents that nobody chose in
+        some round; `one_way_choices`: choices not answered; `perfect`: all rounds have the same teams, as many as there
+        can be, NaN below two rounds; `paid_rounds`. [B, N]: `sat_out`: share of rounds.
+        """
+        rounds = info["paid"].sum(0)  # [B]
+        known = lambda x, least=1: jnp.where(rounds >= least, x, jnp.nan)  # noqa: E731
+        total = {name: x.sum(0) for name, x in info.items() if name != "paid"}  # [B, N]
+        agents = {name: x.sum(-1) for name, x in total.items()}  # [B]
+        teams, full = agents["new_team"], 2 * (self.agents // 2)
+        kept = (info["teamed"].sum(-1) == full) & (info["new_team"].sum(-1) == 0)
+        compared = (info["paid"] > 0) & (info["paid"].cumsum(0) >= 2)  # [T, B], rounds after the first
+        return {
+            "agents_in_pairs": known(agents["teamed"] / jnp.maximum(rounds, 1)),
+            "team_length": jnp.where(teams > 0, agents["teamed"] / jnp.maximum(teams, 1), jnp.nan),
+            "team_changes": known(agents["team_change"]),
+            "ever_unchosen": known((total["unchosen"] > 0).sum(-1)),
+            "one_way_choices": known(agents["one_way"]),
+            "perfect": known((kept | ~compared).all(0), 2),
+            "paid_rounds": rounds,
+            "sat_out": jnp.where(rounds[:, None] > 0, total["sat_out"] / jnp.maximum(rounds, 1)[:, None], jnp.nan),
+        }

@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from comity.environments.horizon import drawn_horizon
 from comity.settings import AT_LEAST_ONE, FRACTION, check, did_you_mean
-from comity.types import Key, Observation, PyTree, Timestep
+from comity.types import Entities, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
 
@@ -78,6 +78,12 @@ class RepeatedMatrix:
     @property
     def view_size(self) -> int:
         return 1 + self.num_actions**2 if self.sees == "outcome" else 3
+
+    @property
+    def entities(self) -> Entities:
+        if self.sees == "outcome":  # of both at once
+            return Entities(tuple(range(self.view_size)), ((),), (1,))
+        return Entities((0, 2), ((1,),), (1,))
 
     @property
     def action_names(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from PIL import Image, ImageDraw, ImageFont
 from comity.report.recording import Head, Recording, own_colours
 
 INK, FAINT, PAPER, RULE = "#1b1f24", "#667080", "#ffffff", "#d8dee6"
+BLANK = "#f4f6f9"  # the ground of a panel
 GOOD, BAD = "#12915a", "#cf3a3a"
 PICTURE = 288  # pixels, about the side of a picture in a GIF when no scale is given
 ROWS = 10  # agents with a row of their own in a GIF
@@ -198,7 +199,7 @@ def panel_height(episode: Recording) -> int:
 
 def draw_panel(episode: Recording, t: int, width: int) -> Image.Image:
     """What each agent did so far, a colour for each action, and its rewards as bars below; what is to come is blank."""
-    image = Image.new("RGB", (width, panel_height(episode)), "#f4f6f9")
+    image = Image.new("RGB", (width, panel_height(episode)), BLANK)
     pen = ImageDraw.Draw(image)
     T, left = episode.length, 8
     unit = (width - 2 * left) / T
@@ -255,9 +256,11 @@ def colours_of(episode: Recording) -> list[tuple[str, ...]]:
 
 
 def _lines(head: Head, colours: tuple[str, ...], agent: int) -> list[list[str]]:
-    """The colours of an agent's actions over time: one line for a choice, one for each continuous number."""
+    """The colours of an agent's actions over time: one line for a choice, blank where there was none, or one for each
+    continuous number."""
     if not head.continuous:
-        return [[colours[action] for action in head.actions[:, agent].tolist()]]
+        chosen = enumerate(head.actions[:, agent].tolist())
+        return [[BLANK if head.forced(t, agent) else colours[action] for t, action in chosen]]
     exists = np.flatnonzero(head.available[0, agent])
     return [[_diverging(x) for x in np.clip(np.nan_to_num(head.actions[:, agent, a]), -1, 1).tolist()] for a in exists]
 

@@ -51,12 +51,18 @@ class Head(NamedTuple):
         return GLYPHS.get(re.sub(r"[ _-]+", " ", words), "")
 
     def text(self, t: int, agent: int) -> str:
-        """What the agent does in step t, in words: "← left", or the numbers of a continuous action."""
+        """What the agent does in step t, in words: "← left", or the numbers of a continuous action; in brackets where
+        it had no choice."""
         if self.continuous:
             exists = self.available[t, agent]
             return " ".join(f"{number:+.2f}" for number in self.actions[t, agent][exists]) or "-"
         action = int(self.actions[t, agent])
-        return f"{self.glyph(action)} {self.names[action]}".strip()
+        text = f"{self.glyph(action)} {self.names[action]}".strip()
+        return f"({text})" if self.forced(t, agent) else text
+
+    def forced(self, t: int, agent: int) -> bool:
+        """Whether there was nothing to choose: one of several actions is available."""
+        return not self.continuous and len(self.names) > 1 and int(self.available[t, agent].sum()) == 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

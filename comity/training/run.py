@@ -236,11 +236,13 @@ def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str
     """(index of a game, how it was picked in words)."""
     games, name = steps.valid.shape[1], headline(env)
     values = np.asarray(episode_statistics(env, steps)[name], float)
-    values = values.mean(-1) if values.ndim > 1 else values
+    values = np.array([evaluation.known_mean(x) for x in values])  # over agents; NaN: undefined for all of them
     if episode is not None:
         if not 0 <= episode < games:
             raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
         return episode, f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
+    if np.isnan(values).all():
+        return 0, f"episode 0 of {games}; {name} is defined in none"
     best = int(np.nanargmax(values))
     share = int((values == values[best]).sum())
     return best, f"chosen: {name} {values[best]:g}, as {share} of {games} fresh episodes"

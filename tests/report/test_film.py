@@ -132,6 +132,17 @@ def test_actions_in_words():
     assert several_heads().action_text(1, 0) == "share, ↓ down"
 
 
+def test_what_is_no_choice_is_said_in_brackets_and_left_blank():
+    actions, available = recorded().actions, np.ones((T + 1, N, A), bool)
+    available[3, 0] = np.arange(A) == actions[3, 0]
+    film_of = recorded(available=available, frames=None)
+    assert film_of.action_text(3, 0) == f"({recorded().action_text(3, 0)})"
+    assert film_of.action_text(3, 1) == recorded().action_text(3, 1)
+    (head,) = film_of.heads
+    (line,) = film._lines(head, film.colours_of(film_of)[0], 0)
+    assert [t for t, colour in enumerate(line) if colour == film.BLANK] == [3]
+
+
 def continuous(**changes) -> Recording:
     available = np.ones((T + 1, N, 2), bool)
     available[:, 1, 1] = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -25,6 +26,9 @@ PASSED_ON = (
     "event_names",
     "history_size",
     "mixed_motive",
+    "heads",
+    "counts",
+    "entities",  # of the whole game: offsets count the scripted agent too
 )
 
 
@@ -76,9 +80,9 @@ class Scripted:
         game, observation = begun(self.game, key, episode)
         return State(game, observation.view[-1], self._script()[0]), learners(observation)
 
-    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+    def step(self, key: Key, state: State, action: PyTree) -> tuple[State, Timestep]:
         theirs, memory = self._script()[1](state.memory, state.view)
-        game, timestep = self.game.step(key, state.game, jnp.append(action, theirs))
+        game, timestep = self.game.step(key, state.game, jax.tree.map(jnp.append, action, theirs))
         observation = timestep.observation
         return State(game, observation.view[-1], memory), timestep._replace(
             observation=learners(observation),
@@ -121,4 +125,5 @@ def joined(told: dict[str, Array]) -> dict[str, Array]:
 
 def learners(observation: Observation) -> Observation:
     """What all but the last agent see."""
-    return observation._replace(view=observation.view[:-1], available=observation.available[:-1])
+    available = jax.tree.map(lambda x: x[:-1], observation.available)  # of each head, if there are several
+    return observation._replace(view=observation.view[:-1], available=available)

@@ -8,6 +8,7 @@ import pytest
 from comity import checking
 from comity.environments.ipd import IPD, PROFILES
 from comity.environments.matrix import Matrix
+from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.scripted import Scripted
 from comity.training.crossplay import partner
 from comity.types import Observation
@@ -70,6 +71,25 @@ def test_partners_of_cross_play():
         partner("tit-for-tatt", IPD())
     with pytest.raises(ValueError, match="known: random"):
         partner("all-c", Matrix())
+
+
+class Buddy(PrisonersBuddy):
+    """With a script that chooses the agent before it."""
+
+    scripts = ("clings",)
+
+    def script(self, name):
+        return (), lambda memory, view: ((jnp.int32(0), jnp.int32(0)), memory)
+
+
+def test_games_of_several_heads():
+    env = Scripted(Buddy(agents=3, period=1, identity_size=0, length=4), "clings")
+    checking.check(env)
+    assert (env.heads, env.num_agents, env.entities.head) == ((2, 2), 2, 1)  # pyright: ignore
+    state, _ = env.reset(KEY)
+    for option, paid in (([1, 0], [0, 2]), ([1, 1], [0, 1]), ([0, 0], [-2, 3])):  # 0 chooses 1, and 1 chooses 2
+        _, timestep = env.step(KEY, state, (jnp.array(option), jnp.array([1, 1])))
+        assert timestep.reward.tolist() == paid
 
 
 def test_unknown_scripts_are_refused():

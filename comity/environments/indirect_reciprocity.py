@@ -47,11 +47,11 @@ class IndirectReciprocity:
     last action, whether it plays now, identity. Who does not play has action 0 alone, and earns 0. Rewards in points.
     """
 
-    agents: int = 3
+    agents: int = 3  # N
     payoffs: tuple[float, ...] = (2.0, -2.0, 4.0, 0.0)  # own points for CC, CD, DC, DD, own action first
     length: int = 200  # steps, at most: the cut comes in 4 of 100,000 episodes
     end_chance: float = 0.05  # that a step is the last; 0: every episode has `length` steps
-    identity_size: int = 16  # D
+    identity_size: int = 16  # D, how many numbers an agent is known by
     selects: Literal["uniform", "hold-out", "rapport", "always-plays"] = "uniform"  # who plays
     # uniform: any two | hold-out: agent 0 only watches, but in the last step it plays the last agent | rapport: any
     # two, but not the last agent in the first `rapport_steps` | always-plays: the last agent and any other

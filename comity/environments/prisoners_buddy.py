@@ -44,11 +44,11 @@ class PrisonersBuddy:
     last option, last choice and last paid choice as one-hot, identity.
     """
 
-    agents: int = 5
+    agents: int = 5  # N
     length: int = 500  # steps, at most: the cut comes in 4 of 100,000 episodes
     end_chance: float = 0.02  # that a step is the last; 0: every episode has `length` steps
     period: int = 5  # steps, numbered from 1: those that are multiples of it pay
-    identity_size: int = 16  # D
+    identity_size: int = 16  # D, how many numbers an agent is known by
     heads_as: Literal["two", "one"] = "two"  # one: a single head of N actions, for learners that have no other
     mutual: float = 2.0  # points to each of two that choose each other
     unanswered: float = -2.0  # to who chooses one that does not choose it

@@ -50,7 +50,7 @@ class Config:
     chunk: int = 5  # most steps that a gradient goes back; the largest divisor of T that is no greater (paper)
     epochs: int = 5  # how often each step is learned from (paper: about 5)
     minibatches: int = 4  # per epoch, at most; paper: 60 gradient steps an iteration, so 12, each of 8000 chunks
-    learning_rate: float = 3e-4  # of Adam (paper)
+    learning_rate: float = 1e-3  # of Adam; paper 3e-4
     epsilon: float = 1e-8  # Adam's, added to the root
     gradient_clip: float = 1.0  # norm of the whole gradient, policy and critic together (not given)
     clip: float = 0.2  # of the ratio (paper)
@@ -62,8 +62,8 @@ class Config:
     input_clip: float = 5.0  # deviations that an input may be from its mean (paper)
     past_play: float = 0.1  # chance that an agent is driven by a past policy for an episode (paper)
     versions: int = 64  # past policies that are kept; 0: no past play. Paper: all of them
-    width: int = 64  # of the dense layers; paper 128
-    hidden: int = 64  # of the LSTM; paper 128
+    width: int = 32  # of the dense layers; paper 128
+    hidden: int = 32  # of the LSTM; paper 128
 
     def __post_init__(self):
         check(
@@ -91,7 +91,13 @@ class Config:
 
 PRESETS = {
     "sound": {},
-    "paper": {"width": 128, "hidden": 128, "minibatches": 12, "steps": 100},  # and 480,000 steps of agents an iteration
+    "paper": {  # with so many games that one iteration is 480,000 steps of agents
+        "width": 128,
+        "hidden": 128,
+        "learning_rate": 3e-4,
+        "minibatches": 12,
+        "steps": 100,
+    },
     "no-past-play": {"versions": 0},  # figure 9
 }
 

@@ -1,11 +1,12 @@
 """`comity evaluate`: fresh episodes of trained teams."""
 
 from comity.cli.main import Usage
-from comity.cli.runs import flags, one_run
+from comity.cli.runs import flags, on_task, one_run, task_flags
 
 HELP = """  --episodes N     per seed and policy (320)
   --best           the best checkpoint of each seed instead of the last policy
   --draw K         another draw of episodes (0)
+  --task.NAME V    another setting of the game than in training
 Both policies are played, greedy and sampled; the table is over seeds."""
 
 
@@ -15,6 +16,7 @@ def evaluate(arguments: list[str]) -> None:
     from comity.report.tables import final_table
     from comity.training.run import load
 
+    arguments, settings = task_flags(arguments)
     words, values = flags(arguments, {"episodes": int, "draw": int}, switches=("best",))
     if len(words) != 1:
         raise Usage("evaluate needs one RUN: a run directory, a glob with one match, or latest")
@@ -22,7 +24,7 @@ def evaluate(arguments: list[str]) -> None:
     if episodes < 1 or draw < 0:
         raise Usage(f"--episodes {episodes} must be 1 or more, --draw {draw} 0 or more")
     path = one_run(words[0])
-    run = load(path, which="best" if "best" in values else "last")
+    run = on_task(load(path, which="best" if "best" in values else "last"), settings)
     lines = run.play(episodes, draw)
     final_table(path, lines=lines).show(Console())
     print(f"iteration {run.iteration}; fresh episodes, draw {draw}: training and its evaluations never saw them")

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from comity.cli.main import Usage
-from comity.cli.runs import flags, one_run
+from comity.cli.runs import flags, on_task, one_run, task_flags
 
 HELP = """  --episodes N     per pairing (320)
   --policy P       sampled (default) or greedy
-  --metric NAME    what the matrix shows (the task's headline)
+  --metric NAME    what the matrix shows (the task's headline); NAME.0: of
+                   agent 0 alone
+  --task.NAME V    another setting of the game than in training
   --out FILE       also write every pairing's numbers as CSV
 Every seed of every RUN is a team. Row team gives agent 0, column
 team all others; the diagonal is a team with itself."""
@@ -19,6 +21,7 @@ def play(arguments: list[str]) -> None:
     from comity.training.crossplay import cross_play, crossplay_sheets, partner
     from comity.training.run import load
 
+    arguments, settings = task_flags(arguments)
     words, values = flags(arguments, {"episodes": int, "policy": str, "metric": str, "out": Path})
     if not words:
         raise Usage("play needs one RUN or more, and may take scripted:NAME")
@@ -27,7 +30,7 @@ def play(arguments: list[str]) -> None:
         raise Usage(f"--policy {policy!r} is not one of sampled, greedy")
     if episodes < 1:
         raise Usage(f"--episodes {episodes} must be 1 or more")
-    runs = [load(one_run(word)) for word in words if not word.startswith("scripted:")]
+    runs = [on_task(load(one_run(word)), settings) for word in words if not word.startswith("scripted:")]
     if not runs:
         raise Usage("play needs at least one trained RUN: it says which game is played")
     partners = [partner(word.removeprefix("scripted:"), runs[0].env) for word in words if word.startswith("scripted:")]

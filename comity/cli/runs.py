@@ -27,6 +27,32 @@ def manifest_of(text: str) -> dict[str, Any]:
         return {}
 
 
+def task_flags(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """(all others, those that begin with --task. and their values)."""
+    others, found, rest = [], [], list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--task."):
+            others.append(word)
+            continue
+        found.append(word)
+        if "=" not in word and rest and not rest[0].startswith("--"):
+            found.append(rest.pop(0))
+    return others, found
+
+
+def on_task(run: Any, words: list[str]) -> Any:
+    """The loaded run on its game with other settings, by `task_flags`; says so. Raises Usage for unknown ones."""
+    from comity.cli.train import parse
+
+    if not words:
+        return run
+    names = run.recipe.task.name, run.recipe.algorithm.name
+    env = parse(words, f"comity train {names[0]} {names[1]}", task=run.env)["task"]
+    print(f"the game differs from the one trained on: {' '.join(words)}")
+    return run.on(env)
+
+
 def flags(
     arguments: list[str], known: dict[str, type], switches: tuple[str, ...] = ()
 ) -> tuple[list[str], dict[str, Any]]:

@@ -44,12 +44,17 @@ class Results:
     policy: str
 
     def matrix(self, metric: str) -> np.ndarray:
-        """[rows, columns] means over episodes and agents. Raises ValueError for an unknown metric."""
-        known = self.values[0, 0]
-        if metric not in known:
-            raise ValueError(f"no metric {metric!r}: there are {', '.join(known)}")
+        """[rows, columns] means over episodes and agents; of NAME.K over episodes, of agent K.
+
+        Raises ValueError for an unknown metric.
+        """
+        known, (name, _, agent) = self.values[0, 0], metric.partition(".")
+        alone = agent.isdigit() and name in known and known[name].ndim > 1 and int(agent) < known[name].shape[1]
+        if metric not in known and not alone:
+            raise ValueError(f"no metric {metric!r}: there are {', '.join(known)}; NAME.0 is agent 0's")
+        of = lambda values: values[metric] if metric in known else values[name][:, int(agent)]  # noqa: E731
         size = range(len(self.labels))
-        return np.array([[known_mean(self.values[i, j][metric]) for j in size] for i in size])
+        return np.array([[known_mean(of(self.values[i, j])) for j in size] for i in size])
 
     def to_csv(self, path: Path) -> Path:
         with open(path, "w", newline="", encoding="utf-8") as file:

@@ -4,6 +4,7 @@ run = comity.load("runs/manitokan/pg/...")
 action, memory, notes = run.act(key, run.memory, observation)
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property
@@ -78,6 +79,23 @@ class Run:
     def __repr__(self) -> str:
         task, algorithm = self.recipe.task.name, self.recipe.algorithm.name
         return f"Run({task}, {algorithm}, seeds {self.seeds}, {self.which} of iteration {self.iteration}, {self.path})"
+
+    def on(self, env: Environment) -> "Run":
+        """The same policies in another game, such as this one with other settings: `dataclasses.replace(run.env, ...)`.
+
+        Raises ValueError if they do not fit there.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("_act", None)
+        other.recipe, other.env = dataclasses.replace(self.recipe, env=env), env
+        other.algorithm = self.recipe.make(self.recipe.config, env)
+        other.memory = other.algorithm.memory
+        shape = lambda algorithm: jax.eval_shape(algorithm.init, jax.random.key(0))  # noqa: E731
+        if shape(self.algorithm) != shape(other.algorithm):
+            raise ValueError(
+                f"{self.path} was trained on {self.env}; its policies do not fit {env}: keep what has sizes"
+            )
+        return other
 
     def state(self, seed: int | None = None) -> PyTree:
         """The algorithm's state of a seed (None: the first)."""

@@ -80,6 +80,7 @@ def refusal(capsys, *arguments: object, status: int) -> str:
         (["play", "scripted:random"], "play needs at least one trained RUN: it says which game is played"),
         (["evaluate", "x", "--episode", "3"], "unknown flag --episode; did you mean episodes?"),
         (["evaluate", "x", "--episodes", "many"], "--episodes 'many' is not a whole number"),
+        (["evaluate", "x", "--epsiodes", "3", "--task.length", "5"], "unknown flag --epsiodes; did you mean episodes?"),
         (["evaluate", "x", "--episodes", "0"], "--episodes 0 must be 1 or more"),
         (["watch", "x", "--policy", "best"], "--policy 'best' is not one of sampled, greedy"),
         (["resume", "x", "--iterations"], "--iterations needs a value"),

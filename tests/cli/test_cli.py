@@ -155,6 +155,16 @@ def test_all_commands_on_a_run(capsys, whole):
     assert list(Path("comparison").iterdir())
 
 
+def test_a_run_on_its_game_with_other_settings(capsys, whole):
+    text = done(capsys, "evaluate", whole.path, "--episodes", "5", "--task.bonus", "0", "task.length=3")
+    assert "the game differs from the one trained on: --task.bonus 0 --task.length 3\n" in text
+    assert "0.00 (0.00 to 0.00)" in text
+    options = ("--metric", "return.0", "--episodes", "4", "--task.bonus=0")
+    rows = done(capsys, "play", whole.path, "scripted:random", *options).splitlines()
+    row = next(line for line in rows if line.startswith("scripted:random"))
+    assert row.split()[1:] == ["0", "0", "0"]
+
+
 def test_latest_and_globs_find_the_run(capsys, whole, monkeypatch):
     monkeypatch.chdir(whole.path.parents[3])
     for name in ("latest", "runs/*/learner/*", "Signals", whole.path.name[:-6] + "*"):

@@ -30,6 +30,14 @@ def test_matrix_and_welfare():
     assert rows["scripted partners"][0] == "4"
 
 
+def test_one_agent_alone():
+    np.testing.assert_array_equal(results().matrix("return.0"), [[2, 1, 0], [1, 2, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(results().matrix("return.1"), [[2, 0, 0], [0, 2, 0], [0, 0, 0]])
+    for name in ("return.2", "success.0", "return.x"):
+        with pytest.raises(ValueError, match="no metric"):
+            results().matrix(name)
+
+
 def test_unknown_metric_is_refused():
     with pytest.raises(ValueError, match="no metric 'sucess'"):
         results().matrix("sucess")

@@ -8,8 +8,11 @@ import pytest
 from comity import checking, rollout
 from comity.environments.ipd import IPD, PROFILES
 from comity.environments.manitokan import Manitokan
+from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers import preferences
 from comity.environments.wrappers.preferences import Preferences, around, partitions, shares, sights, team_masks
+from comity.environments.wrappers.scripted import Scripted
+from comity.types import Entities
 
 KEY = jax.random.key(0)
 GAME = IPD(**PROFILES["rusp"])
@@ -150,6 +153,62 @@ def test_options_of_weights():
     assert (draw(own_weight="one")[:, [0, 1], [0, 1]] == 1).all()
     assert draw(alpha=8.0, beta=2.0, sharing="full").mean() == pytest.approx(0.8, abs=0.02)
     assert (draw(smallest_team=2)[:, 0, 1] > 0).all()
+
+
+@pytest.mark.parametrize("privileged", ["pairs", "all"])
+def test_parts_about_each_other(privileged):
+    """What is about another stands with the game's own numbers about it, in the game's order: i - 1, i - 2, ..."""
+    game = PrisonersBuddy()
+    env = Preferences(game, privileged=privileged)
+    parts, of_game, n = env.entities, game.entities, game.num_agents
+    assert parts.offsets == of_game.offsets == (-1, -2, -3, -4)
+    assert (parts.head, env.heads) == (1, game.heads)
+    assert sorted((*parts.own, *sum(parts.others, ()))) == list(range(env.view_size))
+    state, observation = env.reset(KEY)
+    seen, view = sights(state.weight, state.level, state.noise), np.asarray(observation.view)
+    known, private = env.private_entities, np.asarray(observation.state)[game.state_size :].reshape(n, -1)
+    assert sorted((*known.own, *sum(known.others, ()))) == list(range(env.private_size))
+    for i in range(n):
+        np.testing.assert_allclose(view[i, list(parts.own[-2:])], [seen.own[i], seen.own_level[i]])
+        np.testing.assert_allclose(private[i, known.own[0]], state.weight[i, i])
+        for columns, hidden, offset in zip(parts.others, known.others, parts.offsets, strict=True):
+            j = (i + offset) % n
+            wanted = [seen.mine[i, j], seen.mine_level[i, j], seen.theirs[i, j], seen.theirs_level[i, j]]
+            np.testing.assert_allclose(view[i, list(columns[-4:])], wanted)
+            wanted = [state.weight[i, j], state.weight[j, j], seen.mine[j, i], seen.mine_level[j, i]]
+            np.testing.assert_allclose(private[i, list(hidden[:4])], wanted)
+            if privileged == "all":  # then all that j sees of preferences, its own first
+                np.testing.assert_allclose(private[i, list(hidden[4:6])], [seen.own[j], seen.own_level[j]])
+    shown = np.asarray(game.reset(jax.random.split(KEY, 4)[0])[1].view)
+    np.testing.assert_allclose(view[:, list(parts.own[:-2])], shown[:, list(of_game.own)])
+    np.testing.assert_allclose(view[:, list(parts.others[2][:-4])], shown[:, list(of_game.others[2])])
+    counted = env.counts((jnp.array([0, 1]), jnp.array([2, 2])))
+    assert [x.tolist() for x in counted] == [x.tolist() for x in game.counts((jnp.array([0, 1]), jnp.array([2, 2])))]
+
+
+def test_parts_of_games_that_say_nothing_of_others():
+    """All of the game's view is one's own; numbers stand before the own past."""
+    env = Preferences(Manitokan(length=4, observe="last-action"))
+    assert env.entities.own == (*range(27), *range(33, 39), 27, 28)
+    assert env.entities.others == ((29, 30, 31, 32),)
+    assert Preferences(GAME).entities == Entities((0, 2, 3, 4), ((1, 5, 6, 7, 8),), (1,))
+    assert Preferences(IPD()).entities == Entities((0, 1, 2, 3, 4, 5, 6), ((7, 8, 9, 10),), (1,))
+
+
+@pytest.mark.parametrize(
+    ("script", "paid"),
+    [("all-c", (2, 4, 4, 2, 2)), ("all-d", (-2, 0, 0, -2, -2)), ("tit-for-tat", (2, 4, 0, -2, 2))],
+)
+def test_scripted_players_see_the_game_alone(script, paid):
+    """The learner plays C, D, D, C, C; nobody shares."""
+    env = Scripted(Preferences(IPD(payoffs=GAME.payoffs, length=9), sharing="selfish-unsure"), script)
+    state, observation = env.reset(KEY)
+    assert observation.view.shape == (1, 5 + 6)
+    earned = []
+    for action in (0, 1, 1, 0, 0):
+        state, timestep = env.step(KEY, state, jnp.array([action]))
+        earned.append(float(timestep.reward[0]))
+    assert tuple(earned) == paid
 
 
 def test_it_plays_as_a_game():

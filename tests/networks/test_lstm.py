@@ -10,8 +10,8 @@ import numpy as np
 from comity.networks import LSTM, Kept, fresh_kept
 
 RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(size=(5, 4, 3)).astype(np.float32)  # [T, B, in]
-STARTS = np.zeros((5, 4), bool)
+X = RANDOM.normal(size=(7, 4, 3)).astype(np.float32)  # [T, B, in]
+STARTS = np.zeros((7, 4), bool)
 STARTS[2, 1] = STARTS[4, 1] = STARTS[0, 3] = True
 NET = LSTM(jax.random.key(0), 3, 2)
 unroll: Callable[..., Any] = jax.jit(lambda *xs: NET.unroll(*xs))
@@ -39,6 +39,8 @@ def test_unrolled_is_numpy_step_by_step():
     memory = Kept(jnp.full((4, 2), 0.3), jnp.full((4, 2), -0.2))
     np.testing.assert_allclose(unroll(X, memory, STARTS), by_hand(X, STARTS), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(unroll(X, memory), by_hand(X, np.zeros_like(STARTS)), rtol=1e-5, atol=1e-6)
+    short = X[:4], STARTS[:4]  # then the loop is written out
+    np.testing.assert_allclose(unroll(short[0], memory, short[1]), by_hand(*short), rtol=1e-5, atol=1e-6)
 
 
 def test_single_steps_for_any_leading_axes():
@@ -53,7 +55,7 @@ def test_single_steps_for_any_leading_axes():
 
 def test_what_was_before_a_start_is_forgotten():
     first = unroll(X, fresh_kept(2, 4), STARTS)
-    other = unroll(X + (np.arange(5) < 2)[:, None, None], fresh_kept(2, 4), STARTS)
+    other = unroll(X + (np.arange(7) < 2)[:, None, None], fresh_kept(2, 4), STARTS)
     np.testing.assert_array_equal(first[2:, 1], other[2:, 1])
     assert (first[2:, 0] != other[2:, 0]).all()
     assert (first[:2, 1] != other[:2, 1]).all()

@@ -78,9 +78,12 @@ def _wrapped(source: Source, suffix: str) -> Source:
 
     target, _, attribute = WRAPPERS[suffix][0].partition(":")
     module = importlib.import_module(target)
-    game = flattened(getattr(module, attribute), source.thing, f"{source.thing.__name__}+{suffix}")
+    wrapper = getattr(module, attribute)
+    game = flattened(wrapper, source.thing, f"{source.thing.__name__}+{suffix}")
+    here = lambda values: {getattr(wrapper, "RENAMED", {}).get(name, name): x for name, x in values.items()}  # noqa: E731
+    presets = {name: here(values) for name, values in source.presets.items()}
     version = f"{source.version}+{getattr(module, 'VERSION', 1)}"
-    return dataclasses.replace(source, name=f"{source.name}+{suffix}", thing=game, version=version)
+    return dataclasses.replace(source, name=f"{source.name}+{suffix}", thing=game, version=version, presets=presets)
 
 
 def _find_game(name: str) -> Source:
@@ -263,7 +266,8 @@ def _task_of(env: Any) -> tuple[Source, Any]:
             inner, game = _task_of(env.game)
             source = _wrapped(inner, suffix)
             values = {f.name: getattr(env, f.name) for f in dataclasses.fields(env)[1:]}
-            values |= {f.name: getattr(game, f.name) for f in dataclasses.fields(game) if f.init}
+            renamed = getattr(kind, "RENAMED", {})
+            values |= {renamed.get(f.name, f.name): getattr(game, f.name) for f in dataclasses.fields(game) if f.init}
             return source, source.thing(**values)
     return _source_of_class(kind), env
 

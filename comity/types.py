@@ -77,7 +77,7 @@ class Entities(NamedTuple):
 
 
 class MetaEpisodes(NamedTuple):
-    """How a game with learners inside is built of inner games: agents are its seats, each with all inner games in order.
+    """How a game with learners inside is built of inner games: agents are its seats, each with all inner games.
 
     Its state begins with: [] 1.0 if the opponent is a naive learner, and the number of the player in each seat.
     """

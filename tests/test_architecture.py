@@ -19,6 +19,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "drawing": set(),
     "environments": {"types", "axes", "settings", "drawing"},
     "algorithms": {*BASE, "axes", "rollout", "learning", "networks", "compatibility"},
+    "opponents": {"types", "networks", "environments", "algorithms"},
     "report": {"types", "settings"},
     "recipes": {*BASE, "algorithms", "environments"},
     "training": {*BASE, "axes", "rollout", "report", "recipes", "checking"},

@@ -18,8 +18,15 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.rusp",
         "PPO of one policy, an omniscient critic, opponents from the past (RUSP)",
     ),
-    "a2c": ("comity.algorithms.a2c", "advantage actor-critic with one recurrent network; the naive learner of COALA-PG"),
+    "a2c": (
+        "comity.algorithms.a2c",
+        "advantage actor-critic with one recurrent network; the naive learner of COALA-PG",
+    ),
     "coala": ("comity.algorithms.coala", "policy gradients of players whose opponents learn (COALA-PG, M-FOS)"),
-    "lola": ("comity.algorithms.lola", "two tabular players who climb through each other's learning, exact values"),
+    "coala-exact": (
+        "comity.algorithms.coala_exact",
+        "tabular players who shape naive learners, exact values (COALA-PG)",
+    ),
+    "lola": ("comity.algorithms.lola", "two tabular players who climb through each other's learning (LOLA, LOLA-DiCE)"),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

@@ -56,4 +56,8 @@ WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)
         "comity.environments.wrappers.scripted:Scripted",
         "the last agent follows a script of the game: all-c, all-d, tit-for-tat",
     ),
+    "learners": (
+        "comity.opponents:Learners",
+        "many episodes in a row against a naive learner, which learns between them (COALA-PG)",
+    ),
 }

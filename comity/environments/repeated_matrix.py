@@ -189,8 +189,19 @@ def exact_values(
 
 
 def solved(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
-    """x of matrix @ x = right, by elimination without exchanges: I - gamma P^T needs none, its columns are dominated by
-    the diagonal. Not by LAPACK, which hangs where two threads run a compiled program (ARCHITECTURE.md)."""
+    """x of matrix @ x = right, whose derivatives are further solutions: those of the elimination itself would make a
+    program for LOLA several times as large."""
+    return jax.lax.custom_linear_solve(
+        lambda x: (matrix * x).sum(-1),
+        right,
+        lambda _, right: eliminated(matrix, right),
+        lambda _, right: eliminated(matrix.T, right),
+    )
+
+
+def eliminated(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
+    """The same by elimination without exchanges: I - gamma P^T needs none, its columns are dominated by the diagonal.
+    Not by LAPACK, which hangs where two threads run a compiled program (ARCHITECTURE.md)."""
     rows = [jnp.append(matrix[i], right[i]) for i in range(4)]
     for i in range(4):
         rows[i] = rows[i] / rows[i][i]

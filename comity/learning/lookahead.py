@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jaxtyping import Float
 
 Mine = TypeVar("Mine")
 Theirs = TypeVar("Theirs")
@@ -28,13 +29,14 @@ def their_gradient(values: Values, mine: Any, theirs: Theirs) -> Theirs:
     return jax.grad(lambda theirs: values(mine, theirs)[1])(theirs)
 
 
-def lola_term(values: Values, mine: Mine, theirs: Any) -> Mine:
+def lola_term(values: Values, mine: Mine, theirs: Any, apart: Values | None = None) -> Mine:
     """d / d mine of <dV_1 / d theirs, dV_2 / d theirs>, the first factor held fixed (LOLA, eq. 4.5).
 
     How the other's naive step, which depends on mine, changes what I get: LOLA's step is the naive gradient plus c
-    times this, where c is the other's learning rate.
+    times this, where c is the other's learning rate. apart: estimates of V_1 that do not share their play with
+    `values`, since a product of two estimates from one play is off by their covariance.
     """
-    fixed = lax.stop_gradient(jax.grad(lambda theirs: values(mine, theirs)[0])(theirs))
+    fixed = lax.stop_gradient(jax.grad(lambda theirs: (apart or values)(mine, theirs)[0])(theirs))
 
     def agreement(mine: Mine) -> Array:
         products = jax.tree.map(lambda a, b: (a * b).sum(), fixed, their_gradient(values, mine, theirs))
@@ -58,6 +60,20 @@ def stepped(values: Values, mine: Any, theirs: Theirs, rate: Any) -> Theirs:
 def dice_objective(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> Array:
     """V_1(mine, theirs after `steps` naive steps), to be differentiated in full (LOLA-DiCE with exact values)."""
     return values(mine, looked_ahead(values, mine, theirs, rate, steps))[0]
+
+
+def dice_values(
+    log_prob: Float[Array, "T B N"], reward: Float[Array, "T B N"], gamma: float | Float[Array, ""]
+) -> Float[Array, " N"]:
+    """mean_b sum_t gamma^t box(all actions up to t) r_t: discounted returns whose derivatives of every order are right.
+
+    box(W) = exp(W - stop(W)), W the sum of all agents' log-probabilities so far (DiCE, arXiv 1802.05098, eq. 5). Play
+    is data; what is differentiated is `log_prob`.
+    """
+    upto = jnp.cumsum(log_prob.sum(-1), 0)  # [T, B]
+    box = jnp.exp(upto - lax.stop_gradient(upto))
+    discount = gamma ** jnp.arange(len(reward))
+    return (discount[:, None, None] * box[..., None] * reward).sum(0).mean(0)
 
 
 def shaping_objective(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> Array:

@@ -8,6 +8,7 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms import lola
+from comity.algorithms.tabular import seen_by
 from comity.environments.ipd import IPD, PROFILES
 from comity.environments.matrix import Matrix
 from comity.environments.repeated_matrix import exact_values, finite_values
@@ -60,7 +61,7 @@ def ends():
 
         return jax.tree.map(np.asarray, jax.jit(jax.vmap(run))(jax.random.split(KEY, 40)))
 
-    return {name: trained(settings) for name, settings in lola.PRESETS.items()}
+    return {name: trained(lola.PRESETS[name]) for name in ("sound", "naive", "dice")}
 
 
 def test_naive_players_defect(ends):
@@ -93,6 +94,45 @@ def test_play_is_of_the_logits():
     sums = np.asarray(watched())
     exact = finite_values(jnp.asarray(env.tables), THETA, 10)
     np.testing.assert_array_less(np.abs(sums.mean(0) - exact), 4 * sums.std(0) / np.sqrt(20_000))
+
+
+def test_the_mixture_of_dice_and_the_naive_gradient():
+    """COALA-PG, figure 4C: weight 1 is DiCE, 0 is naive, and between them lies what lies between."""
+    env, at = IPD(), dict(gamma=0.95, rule="dice", look_aheads=1, look_ahead_rate=1.0)
+    whole, none, half = (stepped(env, **at, look_ahead_weight=w) - THETA for w in (1.0, 0.0, 0.5))
+    np.testing.assert_allclose(none, stepped(env, gamma=0.95, rule="naive") - THETA, rtol=1e-4)
+    np.testing.assert_allclose(half, (whole + none) / 2, rtol=1e-4)
+    assert np.abs(whole - none).max() > 0.1
+
+
+@pytest.mark.parametrize("rule", ["naive", "lola", "dice"])
+def test_sampled_gradients_are_those_of_the_closed_form(rule):
+    """The same rules on the exact values of three steps, against estimates from play; 5 standard errors of 200."""
+    env = IPD(length=3)
+    settings = {"rule": rule, "gamma": 0.9, "look_ahead_rate": 0.5, "look_aheads": 1}
+    sampled = lola.make(lola.Config(**settings, play="sampled", games=500, learning_rate=1.0), env)
+
+    @jax.jit
+    def steps(keys):
+        return jax.vmap(lambda key: sampled.update(key, lola.State(THETA), None)[0].logits - THETA)(keys)
+
+    found = np.concatenate([np.asarray(steps(keys)) for keys in jax.random.split(KEY, (10, 20))])
+    values = lambda logits: finite_values(jnp.asarray(env.tables), logits, 3, 0.9)  # noqa: E731
+    config = lola.Config(**settings)
+    exact = jnp.stack([
+        lola.gradient(config, lambda number, i=i: seen_by(i, values), THETA[i], THETA[1 - i]) for i in range(2)
+    ])  # fmt: skip
+    error = found.std(0, ddof=1) / np.sqrt(len(found))
+    np.testing.assert_array_less(np.abs(found.mean(0) - exact), 5 * error + 1e-4)
+    assert (error < 0.2 * np.abs(exact).max()).all()  # so that the line above can fail
+
+
+def test_sampled_play_is_counted():
+    algorithm = lola.make(lola.Config(rule="dice", look_aheads=2, play="sampled", games=3), IPD(length=4))
+    _, metrics = jax.eval_shape(algorithm.update, KEY, lola.State(THETA), None)
+    assert "extra_steps" in metrics
+    config = lola.Config(rule="dice", look_aheads=2)
+    assert lola.estimates(config) == 2 * 4  # values, two steps of the other, and the naive part
 
 
 def test_other_games_are_refused():

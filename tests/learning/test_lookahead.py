@@ -1,13 +1,16 @@
 """Learning with the other's learning in view, against specification D.1, and its identities."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from comity.environments.ipd import IPD, PROFILES
-from comity.environments.repeated_matrix import exact_values
+from comity.environments.repeated_matrix import exact_values, finite_values
 from comity.learning import lookahead
+from comity.learning.lookahead import dice_values
 
 MINE, THEIRS = np.array([0.1, -0.2, 0.3, -0.4, 0.5]), np.array([-0.5, 0.4, -0.3, 0.2, -0.1])
 
@@ -94,3 +97,41 @@ def test_dice_is_lola_to_first_order_without_the_mixed_derivative_of_ones_own_va
     mixed = jax.jacobian(lambda theirs: lookahead.naive_gradient(values, mine, theirs))(theirs)
     other = mixed @ lookahead.their_gradient(values, mine, theirs)
     close(slope, lookahead.lola_term(values, mine, theirs) + other)
+
+
+def every_play(steps):
+    """All joint actions of so many steps: [T, 4^T, 2], and views of both players [T, 4^T, 2, 5]."""
+    joint = np.array(list(itertools.product(range(4), repeat=steps))).T  # [T, G]
+    action = np.stack([joint // 2, joint % 2], -1)
+    outcome = 1 + np.stack([joint, 2 * (joint % 2) + joint // 2], -1)  # own action first
+    before = np.concatenate([np.zeros_like(outcome[:1]), outcome[:-1]])
+    return action, np.eye(5)[before]
+
+
+def test_dice_has_the_right_derivatives():
+    """Over all plays of two steps, each with its probability: value, gradient and Hessian are the closed form's, and
+    the Hessian that of finite differences."""
+    env, gamma = IPD(length=2), 0.9
+    action, view = every_play(2)
+    reward = jnp.asarray(env.tables)[jnp.arange(2), action, action[..., ::-1]]
+    at = jnp.array([[0.1, -0.2, 0.3, -0.4, 0.5], [-0.5, 0.4, -0.3, 0.2, -0.1]])
+
+    def log_probs(logits):
+        p = jax.nn.sigmoid((view * logits).sum(-1))
+        return jnp.log(jnp.where(action == 0, p, 1 - p))
+
+    chance = jnp.exp(log_probs(at).sum((0, -1)))  # [G], of a play, fixed
+
+    def dice(logits):
+        weighed = lambda game: dice_values(log_probs(logits)[:, game], reward[:, game], gamma)  # noqa: E731
+        return sum(chance[g] * weighed(slice(g, g + 1))[0] for g in range(16))
+
+    exact = lambda logits: finite_values(jnp.asarray(env.tables), logits, 2, gamma)[0]  # noqa: E731
+    np.testing.assert_allclose(dice(at), exact(at), rtol=1e-5)
+    gradient, hessian = jax.jit(jax.grad(dice))(at), jax.jit(jax.hessian(dice))(at)
+    np.testing.assert_allclose(gradient, jax.grad(exact)(at), atol=1e-5)
+    np.testing.assert_allclose(hessian, jax.hessian(exact)(at), atol=1e-4)
+    step = jnp.zeros((2, 5)).at[1, 0].set(1e-2)
+    slope = (jax.grad(exact)(at + step) - jax.grad(exact)(at - step)) / 2e-2
+    np.testing.assert_allclose(hessian[1, 0], slope, atol=2e-3)
+    assert np.abs(hessian[0, :, 1]).max() > 0.01  # the mixed part, which a plain surrogate has not

@@ -11,18 +11,18 @@ from typing import Any, TypeVar
 T = TypeVar("T", bound=type)
 
 
-def plays_as(wrapper: type, game: type) -> Callable[[T], T]:
-    """Class decorator for a dataclass whose fields are those of `game`, which it inherits, and those of `wrapper`.
+def plays_as(wrapper: type, game: type, renamed: dict[str, str] | None = None) -> Callable[[T], T]:
+    """Class decorator for a dataclass whose fields are those of `game` and those of `wrapper`.
 
     Its fields are its own; in all else it is `wrapper(game(...), ...)`. A wrapper is a dataclass whose first field is
-    the game.
+    the game. renamed: {field of the game: its name here}.
     """
-    settings = [f.name for f in fields(game) if f.init]  # pyright: ignore[reportArgumentType]
+    settings = {f.name: (renamed or {}).get(f.name, f.name) for f in fields(game) if f.init}  # pyright: ignore
     more = [f.name for f in fields(wrapper)[1:]]  # pyright: ignore[reportArgumentType]
 
     @lru_cache
     def wrapped(flat: Any) -> Any:
-        inner = game(**{name: getattr(flat, name) for name in settings})
+        inner = game(**{name: getattr(flat, here) for name, here in settings.items()})
         return wrapper(inner, **{name: getattr(flat, name) for name in more})
 
     def attribute(self: Any, name: str) -> Any:
@@ -30,7 +30,7 @@ def plays_as(wrapper: type, game: type) -> Callable[[T], T]:
             return object.__getattribute__(self, name)
         return getattr(wrapped(self), name)
 
-    own = {*settings, *more}
+    own = {*settings.values(), *more}
 
     def decorate(cls: T) -> T:
         cls.__getattribute__ = attribute  # pyright: ignore[reportAttributeAccessIssue]
@@ -44,30 +44,36 @@ def plays_as(wrapper: type, game: type) -> Callable[[T], T]:
 def flattened(wrapper: type, game: type, name: str) -> type:
     """The same without a class written by hand; name: what it is called, `IPD+rusp`.
 
+    A wrapper may say `RENAMED`: {setting of a game: its name here}, where the whole has another thing of that name.
     Raises ValueError if game and wrapper have a setting of one name.
     """
-    settings = {f.name for f in fields(game)}  # pyright: ignore[reportArgumentType]
-    hints, said = typing.get_type_hints(wrapper), {**comments(game), **comments(wrapper)}
-    added = fields(wrapper)[1:]  # pyright: ignore[reportArgumentType]
-    for f in added:
-        if f.name in settings:
+    renamed = getattr(wrapper, "RENAMED", {})
+    said = {renamed.get(name, name): words for name, words in comments(game).items()} | comments(wrapper)
+    inner, outer = typing.get_type_hints(game), typing.get_type_hints(wrapper)
+    listed = [(renamed.get(f.name, f.name), inner[f.name], f) for f in fields(game) if f.init]  # pyright: ignore
+    names = {name for name, *_ in listed}
+    for f in fields(wrapper)[1:]:  # pyright: ignore[reportArgumentType]
+        if f.name in names:
             raise ValueError(f"{name}: game and wrapper both have a setting {f.name}; wrap it in Python instead")
+        listed.append((f.name, outer[f.name], f))
+    for setting, _, f in listed:
         if f.default is MISSING:
-            raise ValueError(f"{name}: {wrapper.__name__} has no default for {f.name}, so that it cannot be named")
-    made = make_dataclass(
-        name, [(f.name, hints[f.name], field(default=f.default)) for f in added], bases=(game,), frozen=True
-    )
+            raise ValueError(f"{name}: {setting} has no default, so that a name does not say all; wrap it in Python")
+    settings = [(setting, hint, field(default=f.default)) for setting, hint, f in listed]
+    checked = {"__post_init__": lambda self: None}  # a dataclass calls one only if it was there when it was made
+    made = make_dataclass(name, settings, namespace=checked, frozen=True)
     made.__module__, made.parts = wrapper.__module__, (game, wrapper)  # pyright: ignore[reportAttributeAccessIssue]
-    lines = [f"        {f.name}: {said.get(f.name, '')}" for f in fields(made)]  # where tyro looks for help
+    lines = [f"        {setting}: {said.get(setting, '')}" for setting, *_ in listed]  # where tyro looks for help
     made.__doc__ = "\n".join([f"{game.__name__}, and {wrapper.__name__} around it.", "", "    Args:", *lines])
-    return plays_as(wrapper, game)(made)
+    return plays_as(wrapper, game, renamed)(made)
 
 
 def comments(cls: type) -> dict[str, str]:
     """{setting: what stands behind it in the source, and in the lines of comment below it}."""
     if hasattr(cls, "parts"):
         game, wrapper = cls.parts  # pyright: ignore[reportAttributeAccessIssue]
-        return {**comments(game), **comments(wrapper)}
+        renamed = getattr(wrapper, "RENAMED", {})
+        return {renamed.get(name, name): words for name, words in comments(game).items()} | comments(wrapper)
     found: dict[str, str] = {}
     for one in (c for c in reversed(cls.__mro__) if c is not object):
         name = None

@@ -70,7 +70,7 @@ def test_a_wrapper_whose_setting_has_no_default_has_no_name():
         game: object
         amount: int
 
-    with pytest.raises(ValueError, match="no default for amount"):
+    with pytest.raises(ValueError, match="amount has no default"):
         flattened(Demanding, IPD, "IPD+demanding")
 
 
@@ -82,3 +82,12 @@ def test_a_wrapped_object_gets_its_name_and_comes_back_from_a_config():
     assert again.env == recipe.env
     assert again.task.name == "ipd+rusp"
     assert from_objects(recipe.env, "ippo").task.name == "ipd+rusp"
+
+
+def test_a_setting_gives_way_to_what_the_whole_calls_by_its_name():
+    source = find_task("ipd+learners")
+    env = source.thing(inner_length=3, episodes=4, games=2)
+    assert env.length == 12
+    assert env.meta.length == 3
+    assert source.presets["rusp"]["inner_length"] == 100
+    assert comments(source.thing)["inner_length"].startswith("steps, at most")

@@ -1,0 +1,48 @@
+"""Networks for whole sequences, by name: what a policy remembers of all it has seen."""
+
+from typing import Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import Array
+
+from comity.networks.hawk import HawkNet, fresh_trace
+from comity.networks.recurrent import RecurrentNet
+from comity.types import Key, PyTree
+
+Sequence = Literal["gru", "hawk", "table"]
+
+
+class Table(eqx.Module):
+    """One row of outputs for each place of a one-hot view, and no memory: what tabular players are."""
+
+    rows: Array  # [in, out], 0 at the start
+
+    def __init__(self, key: Key, inputs: int, width: int, outputs: int):
+        del key, width
+        self.rows = jnp.zeros((inputs, outputs))
+
+    def __call__(self, x: Array, memory: PyTree) -> tuple[Array, PyTree]:
+        """x [..., in] -> (output [..., out], the memory as it came)."""
+        return self.unroll(x, memory), memory
+
+    def unroll(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
+        """x [T, ..., in] -> [T, ..., out]."""
+        del memory, starts
+        return (x.reshape(-1, x.shape[-1]) @ self.rows).reshape(*x.shape[:-1], -1)
+
+
+NETS = {"gru": RecurrentNet, "hawk": HawkNet, "table": Table}
+
+
+def sequence_net(kind: Sequence, key: Key, inputs: int, width: int, outputs: int) -> PyTree:
+    """gru: a dense layer, a GRU, a dense layer | hawk: one residual block around a gated linear recurrence | table: a
+    row for each place of a one-hot view."""
+    return NETS[kind](key, inputs, width, outputs)
+
+
+def sequence_memory(kind: Sequence, width: int, agents: int) -> PyTree:
+    """What it remembers at the start of an episode, leaves [N, ...]."""
+    if kind == "hawk":
+        return fresh_trace(1, width, agents)
+    return jnp.zeros((agents, width if kind == "gru" else 0))

@@ -1,0 +1,60 @@
+"""Games whose opponents learn, as tasks with a name: `ipd+learners` puts naive actor-critics into a game.
+
+Here, above games and algorithms, because such a game holds an algorithm. docs/tasks/learners.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, ClassVar
+
+from comity.algorithms import a2c
+from comity.environments.wrappers.learners import LearningOpponents, Side
+from comity.networks.sequence import Sequence
+from comity.types import Environment
+
+VERSION = 1  # of the rules
+
+
+@dataclass(frozen=True)
+class Learners:
+    """`LearningOpponents(game, a2c, ...)`: M inner episodes against a naive learner, or against another player."""
+
+    game: Environment
+    episodes: int = 20  # M, inner episodes of an episode
+    games: int = 16  # b, inner games at once against one opponent
+    naive_share: float = 1.0  # probability that the opponent is naive, not another player
+    players: int = 1  # K, how many players learn; with two or more, nobody meets itself
+    starts: int = 10  # first parameters of naive learners, always the same; 0: new ones for every episode
+    starts_seed: int = 0  # of those
+    naive_network: Sequence = "gru"  # paper: hawk
+    naive_width: int = 32  # of its memory
+    naive_learning_rate: float = 0.005  # Adam, one step after each inner episode
+    naive_gamma: float = 0.99  # per step
+    naive_reward_factor: float = 0.05  # its rewards are multiplied by it, for learning only
+
+    RENAMED: ClassVar = {"length": "inner_length"}  # an episode is many of the game's
+
+    def __post_init__(self) -> None:
+        _ = self.made
+
+    @cached_property
+    def made(self) -> LearningOpponents:
+        config = a2c.Config(
+            actors="shared",
+            network=self.naive_network,
+            width=self.naive_width,
+            learning_rate=self.naive_learning_rate,
+            gamma=self.naive_gamma,
+            reward_factor=self.naive_reward_factor,
+        )
+        own = {f.name: getattr(self, f.name) for f in fields(self)[1:] if not f.name.startswith("naive_")}
+        learner = a2c.make(config, Side(self.game))  # pyright: ignore[reportArgumentType]  # sizes are all it asks
+        return LearningOpponents(self.game, learner, naive_share=self.naive_share, **own)
+
+    def __getattr__(self, name: str) -> Any:
+        """It plays as what it makes."""
+        if name.startswith("_") or name == "made":
+            raise AttributeError(name)
+        return getattr(self.made, name)

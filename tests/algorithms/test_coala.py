@@ -1,0 +1,174 @@
+"""COALA-PG on games with learners inside: credit, weights, players; what it learns."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from comity import rollout
+from comity.algorithms import coala
+from comity.environments.ipd import IPD
+from comity.learning.shaping import batch_advantages
+from comity.opponents import Learners
+from comity.types import MetaEpisodes
+
+KEY = jax.random.key(0)
+GAME = IPD(length=3)
+TINY: dict[str, Any] = {"width": 4, "epochs": 1, "minibatches": 1}
+
+
+def env_of(**settings):
+    return Learners(GAME, **{"episodes": 2, "games": 2, "naive_width": 4, "starts": 1, **settings}).made
+
+
+def once(env, games=4, state=None, **settings):
+    """(state before, steps, state after, metrics) of one iteration."""
+    algorithm = coala.make(coala.Config(**{**TINY, **settings}), env)
+
+    @jax.jit
+    def run(key):
+        before = algorithm.init(key) if state is None else state
+        _, steps = rollout.collect(key, env, algorithm, before, rollout.start(key, env, algorithm.memory, games))
+        return before, steps, *algorithm.update(key, before, steps)
+
+    return run(KEY)
+
+
+def largest(a, b):
+    return max(float(jnp.abs(x - y).max()) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+def test_one_inner_episode_is_reinforce():
+    """M = 1: there is nothing to shape, and COALA's update is that of the plain gradient."""
+    env = env_of(episodes=1)
+    after = {name: once(env, estimator=name)[2].net for name in ("coala", "batch-unaware")}
+    assert largest(after["coala"], after["batch-unaware"]) < 1e-5
+    assert largest(after["coala"], once(env)[0].net) > 1e-5
+    more = env_of()
+    assert largest(once(more)[2].net, once(more, estimator="batch-unaware")[2].net) > 1e-6
+
+
+@pytest.mark.parametrize("estimator", ["coala", "m-fos", "batch-unaware"])
+def test_the_parts_make_up_the_advantage(estimator):
+    keys = jax.random.split(KEY, 2)
+    reward, value = (jax.random.normal(key, (6, 3, 1, 4)) for key in keys)
+    ends = jnp.arange(1, 7) % 2 == 0
+    own, later = coala.parts(estimator, reward, value, ends)
+    following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
+    whole = batch_advantages(reward, value, following, ends, 1.0, 1.0, estimator)
+    np.testing.assert_allclose(own + later, whole, atol=1e-5)
+    np.testing.assert_allclose(later[4:], 0.0)  # nothing follows the last inner episode
+
+
+def test_against_players_the_credit_is_plain():
+    reward, value = (jax.random.normal(key, (4, 2, 2, 3)) for key in jax.random.split(KEY, 2))
+    ends = jnp.array([False, True, False, True])
+    naive = jnp.array([True, False])
+    plain, target = coala.credit("batch-unaware", reward, value, naive, ends, 1.0, 1.0, 1.0)
+    mixed, same = coala.credit("coala", reward, value, naive, ends, 1.0, 1.0, 1.0)
+    np.testing.assert_allclose(mixed[:, 1], plain[:, 1], rtol=1e-6)
+    assert np.abs(mixed[:, 0] - plain[:, 0]).max() > 0.1
+    np.testing.assert_allclose(target, same)
+    np.testing.assert_allclose(target, jnp.cumsum(reward[::-1], 0)[::-1], atol=1e-5)
+
+
+def test_weights_of_seats():
+    """Three games: against a learner, two between players. Two players; a share of 0.25 is against learners."""
+    meta = MetaEpisodes(games=5, length=3, episodes=2, seats=2, players=2)
+    naive = jnp.array([True, False, False])
+    player = jnp.array([[0, 1], [0, 1], [1, 0]])
+    found = coala.weights("coala", meta, 0.25, naive, player)
+    # Player 0: one seat against a learner, two against players. Player 1: none, two.
+    wanted = [[5 * 0.25, 0.0], [0.75 / 2, 0.75 / 2], [0.75 / 2, 0.75 / 2]]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    plain = coala.weights("batch-unaware", meta, 0.25, naive, player)
+    np.testing.assert_allclose(plain[0, 0], 0.25, rtol=1e-6)
+
+
+def test_advantages_are_centred_for_each_kind():
+    advantage = jax.random.normal(KEY, (4, 3, 2, 2)) + jnp.array([5.0, -5.0, -5.0])[:, None, None]
+    naive = jnp.array([True, False, False])
+    seated = jnp.array([[True, False], [True, True], [True, True]])
+    found = np.asarray(coala.standardised_by_kind(advantage, naive, seated))
+    assert found[:, 0, 0].mean() == pytest.approx(0, abs=1e-5)
+    assert found[:, 1:].mean() == pytest.approx(0, abs=1e-5)
+    learnt = np.concatenate([found[:, 0, 0].ravel(), found[:, 1:].ravel()])
+    assert np.square(learnt).mean() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("network", ["gru", "hawk"])
+def test_the_update_sees_what_was_played(network):
+    """One pass over all games at once: at its only step every ratio is 1."""
+    _, _, _, metrics = once(env_of(naive_share=0.5, players=2), network=network)
+    assert float(metrics["clipped"]) == 0
+    assert abs(float(metrics["kl"])) < 1e-5
+
+
+def test_players_act_by_their_own_networks_and_learn_for_themselves():
+    env = env_of(naive_share=0.0, players=3)
+    before, steps, after, _ = once(env, games=1)
+    sitting = np.asarray(steps.observation.state[0, 0, 1:3], int)
+    (absent,) = set(range(3)) - set(sitting)
+    algorithm = coala.make(coala.Config(**TINY), env)
+    for seat, player in enumerate(sitting):
+        net = jax.tree.map(lambda x, p=player: x[p], before.net)
+        view = steps.observation.view[:, 0, 2 * seat : 2 * seat + 2]
+        logits = net.unroll(view, jnp.zeros((2, 4)))[..., :-1]
+        np.testing.assert_allclose(
+            jax.nn.softmax(logits), steps.notes["probabilities"][:, 0, 2 * seat : 2 * seat + 2], atol=1e-5
+        )
+    for player in range(3):
+        moved = largest(*(jax.tree.map(lambda x, p=player: x[p], s.net) for s in (before, after)))
+        assert (moved > 0) == (player != absent)
+    one = jax.tree.map(lambda x: x[3, 0], steps.observation)  # a single game, as in films
+    action, _, notes = algorithm.act(KEY, before, algorithm.memory, one, False)
+    assert action.shape == (4,)
+    assert notes["value"].shape == (4,)
+
+
+def test_the_seat_of_a_learner_teaches_nobody():
+    """Its reward may be anything: the update stays the same."""
+    env = env_of(naive_share=0.5)
+    algorithm = coala.make(coala.Config(**TINY), env)
+    before, steps, after, _ = once(env, games=6)
+    naive = np.asarray(steps.observation.state[0, :, 0]) > 0
+    assert 0 < naive.sum() < 6
+    theirs = jnp.where(jnp.asarray(naive)[:, None] & (jnp.arange(4) >= 2), 1000.0, 0.0)
+    other = jax.jit(algorithm.update)(KEY, before, steps._replace(reward=steps.reward + theirs))[0]
+    assert largest(after.net, other.net) == 0
+
+
+def test_the_parts_of_the_gradient_are_measured():
+    _, _, _, metrics = once(env_of(), measure=True)
+    own, later = float(metrics["gradient_own"]), float(metrics["gradient_later"])
+    assert own > 0
+    assert later > 0
+    assert float(metrics["gradient_balance"]) == pytest.approx(later / own, rel=1e-4)
+    _, _, _, last = once(env_of(episodes=1), measure=True)
+    assert float(last["gradient_later"]) == 0
+
+
+def test_against_learners_that_hardly_learn_it_defects():
+    env = env_of(naive_learning_rate=1e-6, games=8)
+    algorithm = coala.make(coala.Config(width=8, learning_rate=0.01), env)
+
+    @jax.jit
+    def trained(key):
+        def iteration(state, key):
+            play = rollout.start(key, env, algorithm.memory, 8)
+            _, steps = rollout.collect(key, env, algorithm, state, play)
+            found = env.summary(steps.reward, steps.info, steps.valid)["defection"].mean()
+            return algorithm.update(key, state, steps)[0], found
+
+        return jax.lax.scan(iteration, algorithm.init(key), jax.random.split(key, 60))[1]
+
+    defection = np.asarray(trained(KEY))
+    assert defection[:5].mean() < 0.7
+    assert defection[-5:].mean() > 0.9
+
+
+def test_a_game_without_learners_is_refused():
+    with pytest.raises(ValueError, match=r"comity train ipd\+learners coala"):
+        coala.make(coala.Config(), GAME)

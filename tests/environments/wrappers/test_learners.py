@@ -1,0 +1,194 @@
+"""Opponents that learn inside the game: its clock, its learner, its seats."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from comity import rollout
+from comity.algorithms import a2c
+from comity.environments.indirect_reciprocity import IndirectReciprocity
+from comity.environments.ipd import IPD
+from comity.environments.wrappers.learners import LearningOpponents, Side, summarised
+from comity.opponents import Learners
+from comity.types import Observation, Transition
+
+KEY = jax.random.key(0)
+GAME = IPD(length=3)
+SMALL = {"naive_width": 4, "episodes": 3, "games": 2, "starts": 2, "inner_length": 3}
+LEARNER = a2c.make(a2c.Config(actors="shared", width=4, learning_rate=0.1, reward_factor=1.0), Side(GAME))  # pyright: ignore
+
+
+def opponents(**settings):
+    return LearningOpponents(GAME, LEARNER, **{"episodes": 3, "games": 2, "starts": 2, **settings})
+
+
+def acting(env):
+    """Actions drawn uniformly among those available, as any algorithm does."""
+
+    def act(key, memory, observation):
+        draw = jax.random.uniform(key, observation.available.shape)
+        return jnp.where(observation.available, draw, -1).argmax(-1).astype(jnp.int32), memory, {}
+
+    return act
+
+
+@pytest.fixture(scope="module")
+def played():
+    """One batch of two episodes against naive learners, and the state after each step."""
+    env = opponents()
+
+    def run(key):
+        play = rollout.start(key, env, (), 2)
+
+        def step(play, key):
+            after, transition = rollout._step(key, env, acting(env), play)
+            return after, (play, transition)
+
+        last, (plays, steps) = jax.lax.scan(step, play, jax.random.split(key, env.length))
+        return plays, steps, last
+
+    return env, *jax.tree.map(np.asarray, jax.jit(run)(KEY))
+
+
+def test_every_inner_episode_starts_anew(played):
+    env, _, steps, _ = played
+    assert (env.length, env.num_agents, env.view_size, env.state_size) == (9, 2, 5, 4)
+    begins = steps.observation.view[..., 0]  # the start's place in the one-hot
+    assert (begins[::3] == 1).all()
+    assert (np.delete(begins, [0, 3, 6], 0) == 0).all()
+    np.testing.assert_array_equal(steps.terminated[:, 0], np.arange(9) == 8)
+    np.testing.assert_allclose(steps.observation.state[:, 0, 0], 1.0)
+    np.testing.assert_allclose(steps.observation.state[:, 0, 2], [0, 1 / 3, 2 / 3] * 3, rtol=1e-6)
+    np.testing.assert_allclose(steps.observation.state[:, 0, 3], np.repeat([0, 1 / 3, 2 / 3], 3), rtol=1e-6)
+
+
+def test_the_learner_changes_between_inner_episodes_only(played):
+    _, plays, _, _ = played
+    weights = plays.game.learner.net.head.weight  # [T, B, ...]
+    moved = np.abs(np.diff(weights, axis=0)).max((1, 2, 3)) > 0
+    np.testing.assert_array_equal(moved, [False, False, True, False, False, True, False, False])
+
+
+def test_the_learner_learns_from_what_it_played(played):
+    """Its update after the first inner episode, by hand from what both sides did."""
+    _, plays, steps, _ = played
+    mine, theirs = steps.action[:3], plays.game.action[:3, ..., 0]  # [T, B, b]
+    payoffs = np.array(GAME.payoffs).reshape(2, 2)
+    np.testing.assert_allclose(steps.reward[:3], payoffs[mine, theirs])
+    outcome = 1 + 2 * theirs + mine  # as the learner sees it
+    view = np.eye(5)[np.concatenate([np.zeros_like(outcome[:1]), outcome[:-1]])][..., None, :]
+    over = np.broadcast_to(np.arange(3)[:, None] == 2, mine.shape[:1] + mine.shape[2:])
+    game = 1
+    build: Any = Transition
+    watched = build(
+        Observation(*map(jnp.asarray, (view[:, game], 0, np.ones((3, 2, 1, 2), bool)))), (), theirs[:, game][..., None],
+        payoffs[theirs, mine][:, game][..., None], None, (), over, ~over & False, np.ones_like(over), {}, {},
+    )  # fmt: skip
+    before = jax.tree.map(lambda x: x[0, game], plays.game.learner)
+    after = jax.jit(lambda state, steps: LEARNER.update(KEY, state, steps)[0])(before, watched)
+    for wanted, found in zip(
+        jax.tree.leaves(after), jax.tree.leaves(jax.tree.map(lambda x: x[3, game], plays.game.learner)), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_games_together_are_games_alone(played):
+    env, plays, steps, _ = played
+    state = jax.tree.map(lambda x: x[2], plays.game)  # just before learners learn
+    keys = jax.random.split(KEY, 2)
+    together, alone = jax.jit(lambda *x: (env.step_games(*x), jax.vmap(env.step)(*x)))(keys, state, steps.action[2])
+    for one, other in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_learners_begin_from_few_first_parameters_or_always_new_ones():
+    reset = lambda env: jax.vmap(env.reset)(jax.random.split(KEY, 12))[0].learner.net.head.weight  # noqa: E731
+    assert len(np.unique(np.asarray(reset(opponents())).reshape(12, -1), axis=0)) == 2
+    assert len(np.unique(np.asarray(reset(opponents(starts=0))).reshape(12, -1), axis=0)) == 12
+
+
+def test_two_seats():
+    """Where the learner sits, only what it has chosen is available; players differ; their rewards are their own."""
+    env = opponents(naive_share=0.5, players=3)
+    assert (env.num_agents, env.headline) == (4, "meeting_reward")
+
+    @jax.jit
+    def run(key):
+        play = rollout.start(key, env, (), 24)
+        return play.game.naive, play.game.players, rollout.collect_episodes(key, env, acting(env), play)
+
+    naive, players, steps = jax.tree.map(np.asarray, run(KEY))
+    assert 4 < naive.sum() < 20
+    assert (players[:, 0] != players[:, 1]).all()
+    assert set(players.ravel()) == {0, 1, 2}
+    free = steps.observation.available.sum(-1)
+    assert (free[:, naive][..., 2:] == 1).all()
+    assert (free[:, ~naive] == 2).all()
+    assert (free[..., :2] == 2).all()
+    mine, theirs = steps.action[..., :2], steps.action[..., 2:]  # the learner's action is the one that was open
+    payoffs = np.array(GAME.payoffs).reshape(2, 2)
+    np.testing.assert_allclose(steps.reward[..., :2], payoffs[mine, theirs])
+    np.testing.assert_allclose(steps.reward[..., 2:], payoffs[theirs, mine])
+    found = env.summary(steps.reward, steps.info, steps.valid)
+    assert np.isnan(found["meeting_reward"][naive]).all()
+    assert np.isnan(found["shaping_reward"][~naive]).all()
+    np.testing.assert_allclose(found["meeting_reward"][~naive], steps.reward.mean((0, 2))[~naive], rtol=1e-5)
+
+
+def test_statistics_by_hand():
+    reward = np.arange(8.0).reshape(4, 1, 2)  # two inner episodes of two steps, one game
+    action = np.array([[1, 0], [0, 0], [0, 1], [0, 0.5]]).reshape(4, 1, 2)
+    info = {"inner_reward": jnp.asarray(reward), "action_0": jnp.asarray(action)}
+    found = summarised(info, jnp.array([True]), 2, 2, 1)
+    wanted = {
+        "shaping_reward": 3, "naive_reward": 4, "shaping_reward_first": 1, "shaping_reward_last": 5,
+        "naive_reward_last": 6, "defection": 0.75, "defection_first": 0.5, "defection_last": 1.0,
+        "cooperation": 0.3125,
+    }  # fmt: skip
+    for name, value in wanted.items():
+        assert float(found[name][0]) == pytest.approx(value), name
+    np.testing.assert_allclose(found["raw_return"], [[12, 16]])
+
+
+def test_a_naive_learner_learns_against_one_that_never_changes():
+    """Against players that choose at random, defection pays a point more at every step."""
+    env = opponents(episodes=12, games=8)
+    run = lambda key: rollout.collect_episodes(key, env, acting(env), rollout.start(key, env, (), 8))  # noqa: E731
+    steps = jax.jit(run)(KEY)
+    found = env.summary(steps.reward, steps.info, steps.valid)
+    assert float(found["naive_reward_last"].mean()) > 0.75  # 0.5 at random, 1 for defection
+    assert float(found["naive_reward_last"].mean()) > float(found["naive_reward"].mean())
+
+
+def test_inner_games_that_end_early_wait():
+    env = Learners(IPD(length=4, end_chance=0.5), episodes=2, games=8, naive_width=4, starts=1)
+
+    @jax.jit
+    def run(key):
+        return rollout.collect_episodes(key, env.made, acting(env), rollout.start(key, env.made, (), 2))
+
+    steps = run(KEY)
+    alive = np.asarray(steps.observation.available.sum(-1) == 2)  # [T, B, N]
+    rewards = np.asarray(steps.reward)
+    assert not alive.all()
+    assert (rewards[~alive] == 0).all()
+    assert alive[0].all()  # and all begin again together
+    assert alive[4].all()
+    assert (np.diff(alive[:4].astype(int), axis=0) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: Learners(IndirectReciprocity()), "opponents in games of two, IndirectReciprocity has 3 agents"),
+        (lambda: Learners(GAME, naive_share=1.5), "naive_share 1.5 must be between 0 and 1"),
+        (lambda: Learners(GAME, naive_width=0), "width 0 must be"),
+        (lambda: LearningOpponents(GAME, LEARNER._replace(whole_episodes=False)), "learns from whole episodes"),
+    ],
+)
+def test_what_cannot_be_is_refused(make, line):
+    with pytest.raises(ValueError, match=line):
+        make()

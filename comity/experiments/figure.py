@@ -12,6 +12,16 @@ Scale = Literal["smoke", "laptop", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
 
 
+class Trial(NamedTuple):
+    """The policies of an arm on its task with other settings, perhaps beside a partner that does not learn.
+
+    Its metrics stand in records, panels and measures as TRIAL:METRIC. With a partner, METRIC.0 is of the arm alone.
+    """
+
+    options: Mapping[str, Any] = {}  # of the game, over the arm's
+    partner: str = ""  # plays the last agent: a script of the game's own, or random; empty: nobody, all are the arm's
+
+
 @dataclass(frozen=True)
 class Arm:
     """One thing that is trained: a game and an algorithm with all their settings. Figures share arms by name."""
@@ -24,6 +34,7 @@ class Arm:
     task: str = "manitokan"
     profile: str = "paper"
     budget: str = "pg"  # which of the figure's budgets
+    trials: Mapping[str, Trial] = field(default_factory=dict)  # at every point of its curves, and at the end
 
 
 class Budget(NamedTuple):
@@ -33,6 +44,7 @@ class Budget(NamedTuple):
     iterations: int
     envs: int = 32
     settings: Mapping[str, Any] = {}  # of the algorithm, for schedules that span the whole of a training
+    points: int = 100  # most points of a curve; trials and the evaluations of continuing play cost time at each
 
 
 class Panel(NamedTuple):
@@ -67,6 +79,8 @@ class Paper(NamedTuple):
         [Arm, Recipe], float
     ]  # CPU seconds of one iteration with 32 games, on the machine of docs/performance
     smoke: Callable[[Arm], Arm]  # the same arm, made small
+    columns: tuple[str, ...] = ("return",)  # metrics in the table of last policies
+    batch: str = "batches of games"  # what an iteration is called
 
 
 def recipe_of(arm: Arm) -> Recipe:

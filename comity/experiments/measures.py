@@ -10,6 +10,7 @@ import numpy as np
 class Measure:
     """A statistic of one metric over a window of training, or of the last policy on new episodes.
 
+    metric: of training and its evaluations, or TRIAL:METRIC, of a trial of the arm.
     window: fractions of training. "mean": over the window. "change": its mean minus that of the first tenth.
     "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in it.
     "last": of the last policy, sampled, on its own episodes (the window is not read).

@@ -94,7 +94,7 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
 
     directory = RunDirectory(run)
     manifest, metrics = directory.manifest(), directory.lines("metrics.jsonl")
-    played = directory.lines("eval.jsonl")
+    played, tried = directory.lines("eval.jsonl"), directory.lines("trials.jsonl")
     last = [line for line in played if line["which"] == "last"]
     sampled = [line for line in played if line["which"] == "periodic" and line["policy"] == "sampled"]
     seeds = sorted({line["seed"] for line in last})
@@ -110,8 +110,14 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
             "versions": manifest["versions"],
             "bits": manifest["bits"],
             "core_seconds": round(seconds, 1),
-            "curve": thinned(of_seed(metrics, seed), of_seed(sampled, seed), kept),
-            "last": {line["policy"]: rounded(line["mean"]) for line in last if line["seed"] == seed},
+            "curve": with_trials(
+                thinned(of_seed(metrics, seed), of_seed(sampled, seed), kept), of_seed(tried, seed), kept
+            ),
+            "last": {
+                line["policy"]: rounded(line["mean"]) | at_last(of_seed(tried, seed), line["policy"], kept)
+                for line in last
+                if line["seed"] == seed
+            },
             "episodes": max((line["episodes"] for line in last if line["seed"] == seed), default=0),
         }
         for seed in seeds
@@ -143,8 +149,28 @@ def thinned(
     return curve
 
 
+def with_trials(
+    curve: dict[str, list[float | None]], lines: Sequence[dict[str, Any]], kept: Sequence[str]
+) -> dict[str, list[float | None]]:
+    """A curve, and TRIAL:METRIC for each trial's metrics at its points; null where there was none."""
+    played = {(x["trial"], x["iteration"]): x["mean"] for x in lines if x["which"] == "point"}
+    for trial in dict.fromkeys(trial for trial, _ in played):
+        means = [played.get((trial, i), {}) for i in curve["iteration"]]
+        for name in kept:
+            values = [mean.get(name) for mean in means]
+            if any(value is not None for value in values):
+                curve[f"{trial}:{name}"] = [None if x is None else short(x) for x in values]
+    return curve
+
+
+def at_last(lines: Sequence[dict[str, Any]], policy: str, kept: Sequence[str]) -> dict[str, float | None]:
+    """TRIAL:METRIC of the last policy; trials are played sampled."""
+    chosen = [x for x in lines if x["which"] == "last" and policy == "sampled"]
+    return {f"{x['trial']}:{name}": value for x in chosen for name, value in rounded(x["mean"]).items() if name in kept}
+
+
 def curve(record: Record, name: str) -> np.ndarray:
-    """[P] a metric of training at the record's points, NaN where undefined.
+    """[P] a metric of training at the record's points, or TRIAL:METRIC, NaN where undefined.
 
     Beside what was recorded: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K (figure 9);
     `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`, |NAME|;

@@ -17,6 +17,7 @@ import numpy as np
 from comity.experiments import claims, records
 from comity.experiments.figure import Arm, Budget, Figure, Paper, Scale, recipe_of
 from comity.experiments.records import Record
+from comity.experiments.trials import Trials
 from comity.recipes import Recipe
 from comity.training.settings import Training
 
@@ -131,14 +132,16 @@ def train_missing(
             left.append(job.arm.name)
             continue
         say(f"{job.arm.name}: seeds {', '.join(map(str, job.missing))}, {job.budget.iterations:,} iterations")
+        trials = Trials(job.recipe, job.arm.trials, small=scale == "smoke")
         try:
-            run = _trained(job, folders, None if minutes is None else minutes - spent, listen, scale)
+            run = _trained(job, folders, None if minutes is None else minutes - spent, trials.after(listen), scale)
         except NotFinite as error:
             say(f"  {error}")
             run = error.directory.path
         if run is None:
             left.append(job.arm.name)
             continue
+        trials.play(run, "last")
         new = [x for x in records.of_run(run, job.recipe, job.budget, paper.kept) if x["seed"] in job.missing]
         records.write(folders.data, job.arm, new)
         job.found.update({record["seed"]: record for record in new})
@@ -164,16 +167,18 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
             resume(directory, None, minutes, listen)
         return directory.path if _whole(directory) else None
     small = scale == "smoke"
+    chunk = -(-job.budget.iterations // min(job.budget.points, records.POINTS))  # one point of a curve each
     # Continuing play knows sums over episodes only; the rest of its curves comes from evaluations, one a point.
-    points = 0 if job.recipe.make(job.recipe.config, job.recipe.env).whole_episodes else records.POINTS
+    whole = job.recipe.make(job.recipe.config, job.recipe.env).whole_episodes
     training = Training(
         seeds=max(job.missing) - min(job.missing) + 1,
         first_seed=min(job.missing),
         envs=job.budget.envs,
         iterations=job.budget.iterations,
         minutes=minutes,
-        chunk=max(1, job.budget.iterations // records.POINTS),
-        evaluations=points,
+        chunk=chunk,
+        evaluations=0 if whole else records.POINTS,
+        evaluate_every=None if whole else chunk,
         evaluation_episodes=4 if small else 32,
         final_episodes=4 if small else 320,
     )
@@ -213,10 +218,11 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
     files = figure.picture(out) if figure.picture else []
     if figure.panels and any(found.values()):
         drawn = {label: some for label, some in found.items() if some}
+        tried = dict.fromkeys(f"{name}:{x}" for a in figure.arms.values() for name in a.trials for x in paper.kept)
         panels = [(panel, curves_of(panel, drawn)) for panel in figure.panels]
         looks = {label: figure.arms[label].algorithm for label in drawn}
-        files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(found))
-        files.append(to_csv(out / f"{figure.name}.csv", drawn, paper.kept))
+        files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(found, paper))
+        files.append(to_csv(out / f"{figure.name}.csv", drawn, (*paper.kept, *tried)))
     if not figure.arms:
         return files
     verdicts = judged(figure, found)
@@ -242,7 +248,7 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
     path = out / f"{figure.name}.claims.json"
     path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     table = out / f"{figure.name}.md"
-    table.write_text(markdown(figure, scale, found, verdicts), encoding="utf-8")
+    table.write_text(markdown(figure, scale, found, verdicts, paper), encoding="utf-8")
     return [*files, path, table]
 
 
@@ -272,12 +278,12 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
     return result
 
 
-def caption(found: Mapping[str, Sequence[Record]]) -> str:
+def caption(found: Mapping[str, Sequence[Record]], paper: Paper) -> str:
     seeds = sorted({len(some) for some in found.values() if some})
     iterations = sorted({record["settings"]["iterations"] for some in found.values() for record in some})
     count = " to ".join(str(n) for n in (seeds if len(seeds) < 2 else (seeds[0], seeds[-1])))
     return (
-        f"Seeds: {count}; {' or '.join(f'{n:,}' for n in iterations)} batches of games. Lines: means over seeds of "
+        f"Seeds: {count}; {' or '.join(f'{n:,}' for n in iterations)} {paper.batch}. Lines: means over seeds of "
         "what training saw; bands: 95 % t intervals over seeds, of five or more; of fewer, every seed is a thin line."
     )
 
@@ -299,7 +305,9 @@ def to_csv(path: Path, found: Mapping[str, Sequence[Record]], kept: Sequence[str
     return path
 
 
-def markdown(figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]], verdicts: Any) -> str:
+def markdown(
+    figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]], verdicts: Any, paper: Paper
+) -> str:  # fmt: skip
     """A table of claims, and one of the last policies."""
     lines = [f"# {figure.title}", ""]
     if figure.note:
@@ -315,8 +323,9 @@ def markdown(figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]]
             sizes = f"{outcome.estimate:.3g}", f"{outcome.low:.3g} to {outcome.high:.3g}", f"{outcome.p_holm:.2g}"
             lines.append(f"| {what} | {outcome.verdict} | {' | '.join(sizes)} |")
     lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest].", ""]
-    columns = ("success", "return", "drops")
-    lines += [f"| arm | seeds | batches | {' | '.join(columns)} |", "| --- |" + " --- |" * (2 + len(columns))]
+    columns = paper.columns
+    head = " | ".join(("arm", "seeds", paper.batch.split()[0], *columns))
+    lines += [f"| {head} |", "| --- |" + " --- |" * (2 + len(columns))]
     for label, some in found.items():
         if not some:
             lines.append(f"| {label} | 0 | | {' | '.join('' for _ in columns)} |")
@@ -325,7 +334,8 @@ def markdown(figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]]
         for name in columns:
             values = [record["last"]["sampled"].get(name) for record in some]
             values = np.array([np.nan if x is None else x for x in values], float)
-            cells.append(f"{values.mean():.3f} [{values.min():.3f}, {values.max():.3f}]")
+            values = values[np.isfinite(values)]
+            cells.append(f"{values.mean():.3f} [{values.min():.3f}, {values.max():.3f}]" if values.size else "")
         batches = ", ".join(f"{n:,}" for n in sorted({record["settings"]["iterations"] for record in some}))
         lines.append(f"| {label} | {len(some)} | {batches} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

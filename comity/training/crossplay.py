@@ -107,7 +107,7 @@ def cross_play(
         for j, column in enumerate(teams):
             kinds = row.kind, column.kind
             if kinds not in programs:
-                programs[kinds] = jax.jit(_pairing(first.env, row.algorithm, column.algorithm, policy == "sampled"))
+                programs[kinds] = jax.jit(pairing(first.env, row.algorithm, column.algorithm, policy == "sampled"))
             parts = []
             for part in range(-(-episodes // 32)):
                 key = jax.random.fold_in(jax.random.fold_in(jax.random.key(draw), FRESH), part)
@@ -118,20 +118,22 @@ def cross_play(
     return Results(labels, values, task, headline(first.env), episodes, policy)
 
 
-def _pairing(env: Environment, row: Algorithm, column: Algorithm, explore: bool):
-    """(key, state of row, state of column) -> statistics of 32 episodes. Each team keeps its own memory of all places
-    and acts in its own."""
+def pairing(
+    env: Environment, row: Algorithm, column: Algorithm, explore: bool, first: int = 1, episodes: int = 32
+):  # fmt: skip
+    """(key, state of row, state of column) -> statistics of `episodes`. Row plays the `first` agents, column all after
+    them. Each team keeps its own memory of all places and acts in its own."""
 
     def play(key, row_state, column_state):
         def act(key, memory, observation):
             keys = jax.random.split(key)
             mine, memory_row, _ = row.act(keys[0], row_state, memory[0], observation, explore=explore)
             theirs, memory_column, _ = column.act(keys[1], column_state, memory[1], observation, explore=explore)
-            first = lambda a, b: jnp.concatenate([a[:, :1], b[:, 1:]], axis=1)  # noqa: E731
-            return jax.tree.map(first, mine, theirs), (memory_row, memory_column), {}
+            both = lambda a, b: jnp.concatenate([a[:, :first], b[:, first:]], axis=1)  # noqa: E731
+            return jax.tree.map(both, mine, theirs), (memory_row, memory_column), {}
 
         key_start, key = jax.random.split(key)
-        start = rollout.start(key_start, env, (row.memory, column.memory), 32, jnp.arange(32))
+        start = rollout.start(key_start, env, (row.memory, column.memory), episodes, jnp.arange(episodes))
         return episode_statistics(env, rollout.collect_episodes(key, env, act, start))
 
     return play

@@ -16,7 +16,7 @@ from comity.settings import with_floats
 from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree
 
-INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH = range(8)  # streams of keys from one seed
+INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH, TRIAL = range(9)  # streams of keys from one seed
 
 
 class Carry(NamedTuple):

@@ -10,14 +10,15 @@ from rich.console import Console
 from comity.experiments import records
 from comity.experiments import reproduce as machinery
 from comity.experiments.claims import Claim, Comparison
-from comity.experiments.figure import SCALES, Arm, Budget, Figure, Panel, Paper, Scale, recipe_of
+from comity.experiments.figure import SCALES, Arm, Budget, Figure, Panel, Paper, Scale, Trial, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
 
 GAME = str(Path(__file__).parents[1] / "tiny" / "signals.py") + ":Signals"
 LEARNER = str(Path(__file__).parents[1] / "tiny" / "learner.py")
-ONE = Arm("one", LEARNER, None, task=GAME, profile=None)  # pyright: ignore[reportArgumentType]
-TWO = replace(ONE, name="two", options={"bonus": 2.0})
+TRIALS = {"rich": Trial({"bonus": 3.0}), "stranger": Trial(partner="random")}
+ONE = Arm("one", LEARNER, None, task=GAME, profile=None, trials=TRIALS)  # pyright: ignore[reportArgumentType]
+TWO = replace(ONE, name="two", options={"bonus": 2.0}, trials={})
 BUDGETS: dict[Scale, dict[str, Budget]] = {scale: {"pg": Budget(3, 20, envs=4)} for scale in SCALES}
 CLAIM = Claim("more", "Two earns more.", (Comparison("two", "above", "one", Measure("return"), 0.1),), "2026-01-01")
 FIGURE = Figure("fig1", "A figure", {"one": ONE, "two": TWO}, BUDGETS, (Panel("return", "return"),), (CLAIM,))
@@ -26,9 +27,11 @@ PAPER = Paper(
     "tiny",
     "A tiny paper",
     {"fig1": FIGURE, "fig2": OTHER},
-    ("return", "right"),
+    ("return", "return.0", "right"),
     lambda arm, recipe: 0.1,
     lambda arm: arm,
+    ("right", "rich:return"),
+    "rounds of games",
 )
 
 
@@ -70,11 +73,27 @@ def test_records_hold_curves_and_last_policies(folders):
     assert record["curve"]["iteration"] == list(range(1, 21))
     assert len(record["curve"]["return"]) == len(record["curve"]["right"]) == len(record["curve"]["env_steps"]) == 20
     assert all(x is not None for x in (*record["curve"]["return"], *record["curve"]["right"]))
-    assert record["last"]["sampled"].keys() == record["last"]["greedy"].keys() >= {"return", "right"}
+    assert record["last"]["sampled"].keys() > record["last"]["greedy"].keys() >= {"return", "right"}
     assert record["episodes"] == 320
     assert record["settings"]["task"]["bonus"] == 1
     assert record["core_seconds"] > 0
     assert record["versions"]["jax"]
+
+
+def test_trials_are_of_the_same_policy_in_another_game(folders):
+    """The game pays `bonus` times as much there."""
+    record = planned(folders)[0].found[1]
+    sampled = record["last"]["sampled"]
+    assert sampled["rich:right"] == pytest.approx(sampled["right"], abs=0.25)
+    assert sampled["rich:return"] == pytest.approx(sampled["rich:right"] * 3, rel=1e-3)
+    rich = records.curve(record, "rich:return")
+    assert len(rich) == 20
+    assert rich[-1] > rich[0]  # it learns
+    assert Measure("rich:return")(record) == pytest.approx(rich[-2:].mean())
+    assert Measure("rich:return", "last")(record) == sampled["rich:return"]
+    assert not any(name.startswith("rich") for name in record["last"]["greedy"])
+    two = planned(folders)[1].found[1]
+    assert not any(":" in name for name in (*two["curve"], *two["last"]["sampled"]))
 
 
 def test_curves_are_of_evaluations_only_where_there_is_one_at_every_point():
@@ -158,9 +177,13 @@ def test_what_is_written(folders, tmp_path):
     assert len(test["values"]["first"]) == 3
     assert about["arms"]["one"]["seeds"] == [0, 1, 2]
     rows = (tmp_path / "fig1.csv").read_text().splitlines()
-    assert rows[0] == "arm,seed,iteration,env_steps,return,right"
+    tried = "rich:return,rich:return.0,rich:right,stranger:return,stranger:return.0,stranger:right"
+    assert rows[0] == f"arm,seed,iteration,env_steps,return,return.0,right,{tried}"
     assert len(rows) == 1 + 2 * 3 * 20
-    assert "**more**: Two earns more." in (tmp_path / "fig1.md").read_text()
+    table = (tmp_path / "fig1.md").read_text()
+    assert "**more**: Two earns more." in table
+    assert "| arm | seeds | rounds | right | rich:return |" in table
+    assert table.endswith(" |  |\n")  # of two there was no such trial
     again = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path / "again")
     assert [f.read_bytes() for f in again] == [f.read_bytes() for f in files]  # the same records, the same files
 

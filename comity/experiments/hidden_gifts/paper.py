@@ -121,4 +121,5 @@ PAPER = Paper(
     KEPT,
     cost,
     smoke,
+    ("success", "return", "drops"),
 )

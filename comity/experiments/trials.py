@@ -1,0 +1,110 @@
+"""Policies on trial: at every point of training's curve, on its task with other settings, perhaps beside a partner.
+
+What they did is written to `trials.jsonl` of the run directory. Keys come from the seed and the iteration alone.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity import rollout
+from comity.experiments.figure import Trial
+from comity.recipes import Recipe
+from comity.training import checkpoint, evaluation
+from comity.training.crossplay import pairing, partner
+from comity.training.directory import RunDirectory
+from comity.training.episodes import episode_statistics
+from comity.training.loop import Listen
+from comity.training.programs import TRIAL
+from comity.training.seeds import Seeds
+from comity.training.settings import Training
+
+EPISODES = {"point": 64, "last": 320}  # per seed
+BATCH = 32  # of them at once
+
+
+class Trials:
+    """The trials of one arm, compiled once for all points of its run."""
+
+    def __init__(self, recipe: Recipe, trials: Mapping[str, Trial], small: bool = False):
+        """small: a few episodes only, to show that the machinery works."""
+        self.recipe, self.trials, self.small = recipe, trials, small
+        self.compiled: dict[str, Any] = {}
+        self.shape = jax.eval_shape(recipe.make(recipe.config, recipe.env).init, jax.random.key(0))
+
+    def after(self, listen: Listen) -> Listen:
+        """`listen`, which also holds the trials after every chunk of the run it hears of."""
+        run: list[Path] = []
+
+        def listening(event: str, facts: dict[str, Any]) -> None:
+            listen(event, facts)
+            if event == "header":
+                run[:] = [facts["directory"]]
+            elif event == "chunk":
+                self.play(run[0], "point")
+            if event == "header" and facts["resuming"]:  # a kill may have come between checkpoint and trials
+                self.play(run[0], "point")
+
+        return listening
+
+    def play(self, run: Path, which: Literal["point", "last"]) -> None:
+        """Holds all trials on the newest checkpoint of a run, unless it was done before."""
+        directory = RunDirectory(run)
+        if not self.trials or not directory.saved():
+            return
+        training = Training(**directory.config()["training"])
+        names = [training.first_seed + i for i in range(training.seeds)]
+        like = {str(seed): {"state": self.shape} for seed in names}
+        found = checkpoint.newest(directory.saved(), like, part=True)
+        if found is None or (iteration := found[1]["iteration"]) == 0:
+            return
+        there = [x for x in directory.lines("trials.jsonl") if x["iteration"] == iteration and x["which"] == which]
+        if {x["trial"] for x in there} >= set(self.trials):  # all lines of a point are written at once
+            return
+        seeds = Seeds(len(names), training.mode)
+        states = seeds.join([found[0][str(seed)]["state"] for seed in names])
+        batch, episodes = (4, 4) if self.small else (BATCH, EPISODES[which])
+        lines = []
+        for name, trial in self.trials.items():
+            parts = []
+            for part in range(-(-episodes // batch)):
+                keys = seeds.join([key_of(seed, which, iteration, part) for seed in names])
+                if name not in self.compiled:
+                    play = played(self.recipe, trial, batch)
+                    self.compiled[name] = seeds.lower(play, (keys, states), (True, True)).compile()
+                parts.append(seeds.call(self.compiled[name], (keys, states), (True, True)))
+            for index, seed in enumerate(names):
+                each = [jax.tree.map(np.asarray, seeds.of(part, index)) for part in parts]
+                values = jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *each)
+                about = {"seed": seed, "iteration": iteration, "which": which, "trial": name, "episodes": episodes}
+                lines.append({**about, "mean": evaluation.means(values)})
+        seeds.close()
+        directory.append("trials.jsonl", lines)
+
+
+def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[[jax.Array, Any], dict[str, jax.Array]]:
+    """(key, the algorithm's state) -> statistics of episodes, [E] or [E, N], with sampled actions."""
+    env = dataclasses.replace(recipe.env, **trial.options)  # pyright: ignore[reportArgumentType]
+    algorithm = recipe.make(recipe.config, env)
+    if trial.partner:
+        other = partner(trial.partner, env)[1]
+        play = pairing(env, algorithm, other, True, first=env.num_agents - 1, episodes=episodes)
+        return lambda key, state: play(key, state, ())
+
+    def alone(key, state):
+        act = lambda key, memory, observation: algorithm.act(key, state, memory, observation, explore=True)  # noqa: E731
+        key_start, key = jax.random.split(key)
+        start = rollout.start(key_start, env, algorithm.memory, episodes, jnp.arange(episodes))
+        return episode_statistics(env, rollout.collect_episodes(key, env, act, start))
+
+    return alone
+
+
+def key_of(seed: int, which: str, iteration: int, part: int) -> jax.Array:
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), TRIAL), iteration)
+    return jax.random.fold_in(jax.random.fold_in(key, list(EPISODES).index(which)), part)

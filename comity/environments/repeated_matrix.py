@@ -36,6 +36,7 @@ START = 0  # the outcome before the first; then own action x A + the other's, + 
 
 class State(NamedTuple):
     last: Array  # [2] int32, last actions; -1 before the first
+    seen: Array  # [2] int32, the other's last action as each has seen it
     time: Array  # [] int32, steps played
     horizon: Array  # [] int32, steps of this episode
 
@@ -53,13 +54,14 @@ class RepeatedMatrix:
     end_chance: float = 0.0  # that a step is the last: horizons are geometric, cut at `length`
     sees: Literal["outcome", "actions"] = "outcome"
     # outcome: one-hot of the last outcome, own action first, or the start | actions: own, the other's (-1: none yet), t
+    misseen: float = 0.0  # chance that an agent sees another action of the other than it took, any of them alike
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
     num_agents, state_size, continuous, mixed_motive = 2, 4, False, True
     scripts = ("all-c", "all-d", "tit-for-tat")  # players that need no training, see `script`
 
     def __post_init__(self) -> None:
-        check(self, length=AT_LEAST_ONE, end_chance=FRACTION)
+        check(self, length=AT_LEAST_ONE, end_chance=FRACTION, misseen=FRACTION)
         for name in ("payoffs", "payoffs_second"):
             values = getattr(self, name)
             if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in values):
@@ -102,14 +104,15 @@ class RepeatedMatrix:
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         horizon = drawn_horizon(key, self.end_chance, self.length)
-        state = State(jnp.full(2, -1, jnp.int32), jnp.zeros((), jnp.int32), horizon)
+        none = jnp.full(2, -1, jnp.int32)
+        state = State(none, none, jnp.zeros((), jnp.int32), horizon)
         return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         other = action[::-1]
         tables = jnp.asarray(self.tables)
         reward = tables[jnp.arange(2), action, other]  # [2]
-        after = State(action.astype(jnp.int32), state.time + 1, state.horizon)
+        after = State(action.astype(jnp.int32), self._seen(key, other), state.time + 1, state.horizon)
         over = after.time >= state.horizon
         by_clock = over & (after.time >= self.length)
         truncated = by_clock & (not self.clock_terminates)
@@ -117,7 +120,7 @@ class RepeatedMatrix:
         return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
 
     def observation(self, state: State) -> Observation:
-        other = state.last[::-1]
+        other = state.seen
         if self.sees == "outcome":
             outcome = jnp.where(state.last < 0, START, 1 + state.last * self.num_actions + other)
             view = jax.nn.one_hot(outcome, self.view_size)
@@ -126,6 +129,15 @@ class RepeatedMatrix:
         passed = state.time / state.horizon
         known = jnp.concatenate([state.last, passed[None], state.horizon[None]]).astype(jnp.float32)
         return Observation(view, known, jnp.ones((2, self.num_actions), bool))
+
+    def _seen(self, key: Key, other: Array) -> Array:
+        """The other's actions [2] as they are seen."""
+        if not self.misseen:
+            return other.astype(jnp.int32)
+        key_whether, key_what = jax.random.split(key)
+        wrong = jax.random.uniform(key_whether, (2,)) < self.misseen
+        another = (other + jax.random.randint(key_what, (2,), 1, self.num_actions)) % self.num_actions
+        return jnp.where(wrong, another, other).astype(jnp.int32)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Shares of an agent's steps, [B, N]: `cooperation` (action 0, of two-action games), or each action's."""

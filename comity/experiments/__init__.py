@@ -6,6 +6,10 @@ heavy.
 
 PAPERS: dict[str, tuple[str, str]] = {
     "hidden-gifts": ("comity.experiments.hidden_gifts.paper", "The challenge of hidden gifts in multi-agent RL (2025)"),
+    "coala-pg": (
+        "comity.experiments.coala_pg.paper",
+        "Multi-agent cooperation through learning-aware policy gradients (2025)",
+    ),
 }
 FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
     f"{paper}/{name}": (PAPERS[paper][0], line)
@@ -28,5 +32,14 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("hidden-gifts", "factorial", "PG: history x actors x learning rate x exploration"),
         ("hidden-gifts", "repairs", "the released code, one defect repaired at a time"),
         ("hidden-gifts", "beyond", "more agents, long memory, messages, prediction of the other"),
+        ("coala-pg", "analytic", "extortion, groups and look-ahead with exact values"),
+        ("coala-pg", "pure-shaping", "COALA-PG, M-FOS, batch-unaware against naive learners"),
+        ("coala-pg", "mixed-pool", "players among naive learners"),
+        ("coala-pg", "gradient-balance", "the gradient of later episodes against that of the own one"),
+        ("coala-pg", "estimators", "each estimator's mean against the true gradient, enumerated"),
+        ("coala-pg", "time-scales", "what pulls where: naive learners, other players"),
+        ("coala-pg", "composition", "how many naive learners a group needs"),
+        ("coala-pg", "minibatch", "how many inner games, at equal play"),
+        ("coala-pg", "observability", "when the other's actions are seen wrongly"),
     )
 }

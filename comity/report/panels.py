@@ -54,7 +54,7 @@ def draw_panels(
             for label, (steps, values) in curves.items():
                 _draw(place, panel.show, steps, values, looks[label], label, level, len(curves))
             _dress(place, panel.words, max((float(s[-1]) for s, _ in curves.values()), default=1.0))
-            if not alike:
+            if not alike and curves:
                 place.legend(fontsize=6.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
         for place in grid.flat[len(panels) :]:
             place.set_visible(False)

@@ -197,3 +197,23 @@ def test_cooperation_is_a_share_of_steps():
 def test_bad_options(options, told):
     with pytest.raises(ValueError, match=told):
         RepeatedMatrix(**options)
+
+
+def test_actions_are_seen_wrongly_as_often_as_said():
+    env = IPD(length=2, misseen=0.3)
+    keys = jax.random.split(jax.random.key(0), 4_000)
+    state = jax.vmap(env.reset)(keys)[0]
+    state, timestep = jax.vmap(lambda key, state: env.step(key, state, jnp.array([0, 1])))(keys, state)
+    assert (timestep.reward == jnp.array([-1.0, 2.0])).all()  # what is paid is what was done
+    wrong = np.asarray(state.seen) != np.array([1, 0])
+    np.testing.assert_allclose(wrong.mean(0), 0.3, atol=4 * np.sqrt(0.21 / 4_000))
+    assert abs(np.corrcoef(wrong.T)[0, 1]) < 0.07  # each sees for itself
+    outcome = np.asarray(timestep.observation.view.argmax(-1))
+    np.testing.assert_array_equal(outcome[:, 0], np.where(wrong[:, 0], 1, 2))  # own C, and C or D seen
+    plain = IPD(length=2)
+    state = plain.step(keys[0], plain.reset(keys[0])[0], jnp.array([0, 1]))[0]
+    np.testing.assert_array_equal(state.seen, [1, 0])
+    three = RepeatedMatrix(payoffs=tuple(map(float, range(9))), misseen=1.0)
+    seen = jax.vmap(lambda key: three.step(key, three.reset(key)[0], jnp.array([0, 2]))[0].seen)(keys[:500])
+    assert set(np.asarray(seen[:, 0])) == {0, 1}
+    assert set(np.asarray(seen[:, 1])) == {1, 2}

@@ -1,0 +1,71 @@
+"""How far each estimator's mean is from the true gradient, on a game small enough to be enumerated.
+
+A player cooperates with probability p in three inner episodes of one step. The other's cooperation q is 0.5 in the
+first, and 0.1 + 0.8 n / b afterwards, where n of the b inner games saw cooperation in the first; the player earns
+2 q - a, a = 1 if it cooperated. So J = 1.4 + 0.2 p per game, whatever b (specification D.3, toy 1).
+"""
+
+from math import comb
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comity.learning.shaping import CREDITS, Estimator
+
+GAMES = (1, 2, 4, 8, 16, 32, 64)
+TRUE = 0.2  # dJ / dp
+NAMES: dict[str, Estimator] = {"COALA-PG": "coala", "M-FOS": "m-fos", "batch-unaware": "batch-unaware"}
+
+
+def expected(estimator: Estimator, b: int, p: float = 0.6) -> float:
+    """The mean of an estimate of dJ / dp, exact: a sum over n. The score of an action is (a - p) / (p (1 - p))."""
+    averages, normalises = CREDITS[estimator]
+    total = 0.0
+    for n in range(b + 1):
+        chance = comb(b, n) * p**n * (1 - p) ** (b - n)
+        # Sums over games of (a - p) x what the action's own episode pays: in the first, 1 - a for b - n defectors; in
+        # the two later ones, whose actions change nothing else, E[(a - p)(2 q - a)] = -p (1 - p) each.
+        own = -p * (b - n) - 2 * b * p * (1 - p)
+        # Both later episodes together pay every game as much, in the mean over their own actions.
+        later = (n - b * p) * 2 * (2 * (0.1 + 0.8 * n / b) - p)
+        total += chance * (own / b if normalises else own) + chance * later
+    return total / (p * (1 - p)) / (1 if averages else b)
+
+
+def table() -> dict[str, NDArray[np.float64]]:
+    """estimator -> its mean at each of GAMES."""
+    return {label: np.array([expected(name, b) for b in GAMES]) for label, name in NAMES.items()}
+
+
+def draw(out: Path) -> list[Path]:
+    """estimators.png, .svg and .csv."""
+    import csv
+
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from comity.report.curves import PALETTE, STYLE, save
+
+    found = table()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.4, 3.4), dpi=200, layout="constrained")
+        axes = figure.subplots()
+        axes.axhline(TRUE, color="#7a7a7a", linewidth=0.8)
+        for (label, values), colour in zip(found.items(), PALETTE, strict=False):
+            axes.plot(GAMES, values, color=colour, marker="o", markersize=3, label=label)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(GAMES, [str(b) for b in GAMES])
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_xlabel("inner games b")
+        axes.set_ylabel("mean estimate of dJ / dp (grey: true)")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+        figure.suptitle("Estimators on an enumerated game", x=0.01, ha="left", fontsize=10, weight="bold")
+        files = save(figure, out / "estimators.png")
+    path = out / "estimators.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["b", *found])
+        writer.writerows([b, *(values[i] for values in found.values())] for i, b in enumerate(GAMES))
+    return [*files, path]

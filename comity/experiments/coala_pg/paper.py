@@ -1,0 +1,100 @@
+"""The figures of COALA-PG together: what records keep, what an arm costs, how it is made small."""
+
+from dataclasses import replace
+
+from comity.experiments.coala_pg import estimators
+from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION, PARTS, TIME_SCALES
+from comity.experiments.coala_pg.sampled import BALANCE, MINIBATCH, MIXED_POOL, OBSERVABILITY, PURE_SHAPING
+from comity.experiments.figure import Arm, Figure, Paper
+from comity.recipes import Recipe
+
+ESTIMATORS = Figure(
+    "estimators", "Each estimator's mean against the true gradient", {}, {}, (), picture=estimators.draw
+)
+KEPT = (
+    "return",
+    "length",
+    "cooperation",
+    "meeting_value",
+    "meeting_least",
+    "shaping_value",
+    "naive_value",
+    "shaping_value_last",
+    "naive_value_last",
+    "extortion_factor",
+    "extortion_residual",
+    *(f"cooperates_{place}" for place in ("start", "cc", "cd", "dc", "dd")),
+    *(f"{whose}_gradient_{place}" for whose, place in PARTS),
+    "naive_gradient_norm",
+    "player_gradient_norm",
+    "shaping_reward",
+    "naive_reward",
+    "shaping_reward_first",
+    "shaping_reward_last",
+    "naive_reward_last",
+    "meeting_reward",
+    "meeting_reward_last",
+    "defection",
+    "defection_first",
+    "defection_last",
+    "welfare_sum",
+    "welfare_minimum",
+    "gradient_own",
+    "gradient_later",
+    "gradient_balance",
+    "entropy",
+    "kl",
+)
+
+
+def cost(arm: Arm, recipe: Recipe) -> float:
+    """CPU seconds of an iteration, times 32 games over those played."""
+    if arm.algorithm == "coala-exact":
+        return 32 * 0.003
+    if arm.algorithm == "lola":
+        ahead = getattr(recipe.config, "look_aheads", 1)
+        return 16 * 0.02 * ahead if getattr(recipe.config, "play", "exact") == "sampled" else 32 * 0.0005 * (1 + ahead)
+    meta = recipe.env.meta  # pyright: ignore[reportAttributeAccessIssue]
+    each = 0.12 if getattr(recipe.config, "network", "table") == "table" else 2.5
+    return each * meta.seats * meta.games / 16 * (1.5 if meta.players > 1 else 1.0)
+
+
+SMALL = {
+    "coala-exact": {"naive_starts": 2, "naive_steps": 2},
+    "lola": {"look_aheads": 1, "games": 4},
+    "coala": {"width": 4, "epochs": 1, "minibatches": 1},
+}
+
+
+def smoke(arm: Arm) -> Arm:
+    """The same arm, small: it shows that the machinery works."""
+    options = {**arm.options}
+    if arm.task == "ipd+learners":
+        options |= {"inner_length": 3, "episodes": 2, "games": min(2, int(options.get("games", 2))), "naive_width": 4}
+    else:
+        options["length"] = 4
+    settings = {k: v for k, v in SMALL[arm.algorithm].items() if k != "look_aheads" or "look_aheads" in arm.settings}
+    return replace(arm, name=f"{arm.name}-smoke", settings={**arm.settings, **settings}, options=options)
+
+
+FIGURES = (
+    ANALYTIC,
+    PURE_SHAPING,
+    MIXED_POOL,
+    BALANCE,
+    ESTIMATORS,
+    TIME_SCALES,
+    COMPOSITION,
+    MINIBATCH,
+    OBSERVABILITY,
+)
+PAPER = Paper(
+    "coala-pg",
+    "Multi-agent cooperation through learning-aware policy gradients",
+    {figure.name: figure for figure in FIGURES},
+    KEPT,
+    cost,
+    smoke,
+    columns=("cooperation", "shaping_reward", "naive_reward", "meeting_reward"),
+    batch="iterations",
+)

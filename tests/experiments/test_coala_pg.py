@@ -1,0 +1,74 @@
+"""The figures of COALA-PG that are not trained, and what their arms are."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from comity.experiments.coala_pg import estimators
+from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION
+from comity.experiments.coala_pg.paper import PAPER
+from comity.experiments.coala_pg.sampled import MINIBATCH, MIXED_POOL
+from comity.experiments.figure import recipe_of
+from comity.experiments.reproduce import SMOKE
+
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+
+
+@pytest.mark.parametrize(("b", "wanted"), [(1, (0.2, 0.2, 0.2)), (2, (0.2, -2.8, -1.4)), (4, (0.2, -8.8, -2.2))])
+def test_means_of_estimators(b, wanted):
+    """Specification D.3, toy 1, p = sigmoid(0.3): estimates divided by p (1 - p)."""
+    p = 1 / (1 + math.exp(-0.3))
+    found = [estimators.expected(name, b, p) for name in ("coala", "m-fos", "batch-unaware")]
+    assert found == pytest.approx(wanted, abs=1e-9)
+
+
+def test_the_picture_of_estimators(tmp_path):
+    files = estimators.draw(tmp_path)
+    assert {file.name for file in files} == {"estimators.png", "estimators.svg", "estimators.csv"}
+    assert (tmp_path / "estimators.png").stat().st_size > 5_000
+    lines = (tmp_path / "estimators.csv").read_text().splitlines()
+    assert lines[0] == "b,COALA-PG,M-FOS,batch-unaware"
+    assert len(lines) == 1 + len(estimators.GAMES)
+
+
+def test_arms_are_what_their_labels_say():
+    weights = [recipe_of(arm).config.naive_weight for arm in COMPOSITION.arms.values()]
+    assert weights == sorted(set(weights)) == [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]
+    ahead = {label: recipe_of(arm).config for label, arm in ANALYTIC.arms.items() if label.startswith("DiCE")}
+    for label, config in ahead.items():
+        assert str(config.look_aheads) == label.split()[1]
+        assert (config.look_ahead_weight < 1) == label.endswith("mixed")
+        assert config.values == "per-step"
+    games = {label: recipe_of(arm).env.games for label, arm in MINIBATCH.arms.items()}  # pyright: ignore
+    for label, b in games.items():
+        assert str(b) == label.split()[-1]
+        arm = MINIBATCH.arms[label]
+        assert MINIBATCH.budgets["laptop"][arm.budget].envs * b == 512  # equal play
+    shares = [recipe_of(arm).env.naive_share for arm in MIXED_POOL.arms.values()]  # pyright: ignore
+    assert shares == [0.1, 0.1, 0.1, 0.25, 0.5, 0.75, 0.0]
+    assert all(recipe_of(arm).env.players == 4 for arm in MIXED_POOL.arms.values())  # pyright: ignore
+
+
+def test_what_it_costs_is_finite_and_above_zero():
+    for figure in PAPER.figures.values():
+        for arm in figure.arms.values():
+            assert 0 < PAPER.cost(arm, recipe_of(arm)) < 100
+
+
+def test_every_figure_runs_at_smoke_scale(tmp_path):
+    """From the command line, in one go."""
+    command = [sys.executable, "-m", "comity", "reproduce", "coala-pg", "--scale", "smoke", "--out", str(tmp_path)]
+    done = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "not finished" not in done.stdout
+    for name, figure in PAPER.figures.items():
+        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
+        if figure.arms:
+            about = json.loads((tmp_path / f"{name}.claims.json").read_text())
+            assert set(about["arms"]) == set(figure.smoke or figure.arms)
+            assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
+            assert [claim["name"] for claim in about["claims"]] == [claim.name for claim in figure.claims]

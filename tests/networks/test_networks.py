@@ -106,3 +106,30 @@ def test_per_agent_refuses_unequal_agent_axes():
 def test_shared_is_the_function_itself():
     f = lambda net, x: net(x)  # noqa: E731
     assert shared(f, (0, 1), 1) is f
+
+
+def test_a_table_has_a_row_for_each_place_and_no_memory():
+    from comity.networks.sequence import sequence_memory, sequence_net
+
+    net = sequence_net("table", jax.random.key(0), 5, 8, 3)
+    net = jax.tree.map(lambda x: jnp.arange(x.size, dtype=float).reshape(x.shape), net)
+    memory = sequence_memory("table", 8, 2)
+    view = jnp.eye(5)[jnp.array([[3, 0], [1, 4]])]  # [T, N, 5]
+    np.testing.assert_allclose(net.unroll(view, memory)[..., 0], [[9, 0], [3, 12]])
+    output, after = net(view[0], memory)
+    np.testing.assert_allclose(output, [[9, 10, 11], [0, 1, 2]])
+    assert after.shape == memory.shape == (2, 0)
+
+
+@pytest.mark.parametrize("kind", ["gru", "hawk"])
+def test_sequences_by_name_play_as_they_unroll(kind):
+    from comity.networks.sequence import sequence_memory, sequence_net
+
+    net = sequence_net(kind, jax.random.key(0), 3, 8, 2)
+    net = jax.tree.map(lambda x: x + 0.1, net)  # a head that begins at 0 would say nothing
+    memory = sequence_memory(kind, 8, 2)
+    view = jax.random.normal(jax.random.key(1), (4, 2, 3))
+    whole, step = net.unroll(view, memory), jax.jit(lambda x, memory: net(x, memory))
+    for t in range(4):
+        output, memory = step(view[t], memory)
+        np.testing.assert_allclose(output, whole[t], atol=1e-5)

@@ -10,6 +10,10 @@ PAPERS: dict[str, tuple[str, str]] = {
         "comity.experiments.coala_pg.paper",
         "Multi-agent cooperation through learning-aware policy gradients (2025)",
     ),
+    "rusp": (
+        "comity.experiments.rusp.paper",
+        "Emergent reciprocity and team formation from randomized uncertain social preferences (2020)",
+    ),
 }
 FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
     f"{paper}/{name}": (PAPERS[paper][0], line)
@@ -41,5 +45,11 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("coala-pg", "composition", "how many naive learners a group needs"),
         ("coala-pg", "minibatch", "how many inner games, at equal play"),
         ("coala-pg", "observability", "when the other's actions are seen wrongly"),
+        ("rusp", "fig3", "prisoner's dilemma: selfish, and with random uncertain preferences"),
+        ("rusp", "fig8", "who shares levels and noises"),
+        ("rusp", "fig9", "play against the past"),
+        ("rusp", "fig10", "Prisoner's Buddy: partitions, or everybody shares"),
+        ("rusp", "indirect", "indirect reciprocity: watched, and newcomers"),
+        ("rusp", "buddy", "Prisoner's Buddy: do teams form"),
     )
 }

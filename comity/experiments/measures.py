@@ -10,7 +10,8 @@ import numpy as np
 class Measure:
     """A statistic of one metric over a window of training, or of the last policy on new episodes.
 
-    metric: of training and its evaluations, or TRIAL:METRIC, of a trial of the arm.
+    metric: of training and its evaluations; TRIAL:METRIC, of a trial of the arm; or a difference of two, `A - B`.
+
     window: fractions of training. "mean": over the window. "change": its mean minus that of the first tenth.
     "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in it.
     "last": of the last policy, sampled, on its own episodes (the window is not read).
@@ -22,11 +23,10 @@ class Measure:
     other: str = ""
 
     def __call__(self, record: dict[str, Any]) -> float:
-        from comity.experiments.records import curve
+        from comity.experiments.records import at_end, curve
 
         if self.statistic == "last":
-            value = record["last"]["sampled"].get(self.metric)
-            return np.nan if value is None else float(value)
+            return at_end(record, self.metric)
         values = self._cut(curve(record, self.metric))
         if self.statistic == "correlation":
             others = self._cut(curve(record, self.other))

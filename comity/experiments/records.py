@@ -174,8 +174,11 @@ def curve(record: Record, name: str) -> np.ndarray:
 
     Beside what was recorded: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K (figure 9);
     `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`, |NAME|;
-    `success_error`, how far success measured by agent 0's rewards is from success by the doors.
+    `success_error`, how far success measured by agent 0's rewards is from success by the doors; `A - B`, of two.
     """
+    if " - " in name:
+        first, _, second = name.rpartition(" - ")
+        return curve(record, first) - curve(record, second)
     if name == "success_error":
         return np.abs(curve(record, "released_success") - curve(record, "success"))
     if name.startswith("absolute_"):
@@ -190,6 +193,15 @@ def curve(record: Record, name: str) -> np.ndarray:
     if name not in record["curve"]:
         return np.full(len(record["curve"]["iteration"]), math.nan)
     return np.array([math.nan if x is None else x for x in record["curve"][name]], float)
+
+
+def at_end(record: Record, name: str) -> float:
+    """A metric of the last policy, sampled, or the difference `A - B` of two; NaN where undefined."""
+    if " - " in name:
+        first, _, second = name.rpartition(" - ")
+        return at_end(record, first) - at_end(record, second)
+    value = record["last"]["sampled"].get(name)
+    return math.nan if value is None else float(value)
 
 
 def rounded(means: dict[str, Any]) -> dict[str, float | None]:

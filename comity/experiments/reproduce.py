@@ -219,9 +219,9 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
     if figure.panels and any(found.values()):
         drawn = {label: some for label, some in found.items() if some}
         tried = dict.fromkeys(f"{name}:{x}" for a in figure.arms.values() for name in a.trials for x in paper.kept)
-        panels = [(panel, curves_of(panel, drawn)) for panel in figure.panels]
+        panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn))]
         looks = {label: figure.arms[label].algorithm for label in drawn}
-        files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(found, paper))
+        files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(figure, found, paper))
         files.append(to_csv(out / f"{figure.name}.csv", drawn, (*paper.kept, *tried)))
     if not figure.arms:
         return files
@@ -278,13 +278,14 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
     return result
 
 
-def caption(found: Mapping[str, Sequence[Record]], paper: Paper) -> str:
+def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper) -> str:
     seeds = sorted({len(some) for some in found.values() if some})
     iterations = sorted({record["settings"]["iterations"] for some in found.values() for record in some})
+    told = "what training saw, and of trials" if any(":" in p.metric for p in figure.panels) else "what training saw"
     count = " to ".join(str(n) for n in (seeds if len(seeds) < 2 else (seeds[0], seeds[-1])))
     return (
         f"Seeds: {count}; {' or '.join(f'{n:,}' for n in iterations)} {paper.batch}. Lines: means over seeds of "
-        "what training saw; bands: 95 % t intervals over seeds, of five or more; of fewer, every seed is a thin line."
+        f"{told}; bands: 95 % t intervals over seeds, of five or more; of fewer, every seed is a thin line."
     )
 
 
@@ -323,7 +324,8 @@ def markdown(
             sizes = f"{outcome.estimate:.3g}", f"{outcome.low:.3g} to {outcome.high:.3g}", f"{outcome.p_holm:.2g}"
             lines.append(f"| {what} | {outcome.verdict} | {' | '.join(sizes)} |")
     lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest].", ""]
-    columns = paper.columns
+    known = {n for some in found.values() for x in some for n in paper.columns if np.isfinite(records.at_end(x, n))}
+    columns = [name for name in paper.columns if name in known or not known]
     head = " | ".join(("arm", "seeds", paper.batch.split()[0], *columns))
     lines += [f"| {head} |", "| --- |" + " --- |" * (2 + len(columns))]
     for label, some in found.items():
@@ -332,8 +334,7 @@ def markdown(
             continue
         cells = []
         for name in columns:
-            values = [record["last"]["sampled"].get(name) for record in some]
-            values = np.array([np.nan if x is None else x for x in values], float)
+            values = np.array([records.at_end(record, name) for record in some])
             values = values[np.isfinite(values)]
             cells.append(f"{values.mean():.3f} [{values.min():.3f}, {values.max():.3f}]" if values.size else "")
         batches = ", ".join(f"{n:,}" for n in sorted({record["settings"]["iterations"] for record in some}))

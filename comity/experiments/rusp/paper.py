@@ -1,0 +1,87 @@
+"""The figures of RUSP together: what records keep, what an arm costs, how it is made small."""
+
+from dataclasses import replace
+
+from comity.experiments.figure import Arm, Paper
+from comity.experiments.rusp.groups import BUDDY, FIG10, INDIRECT
+from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9
+from comity.recipes import Recipe
+
+KEPT = (
+    "cooperation",
+    "cooperation.0",
+    "return",
+    "raw_return",
+    "raw_return.0",
+    "length",
+    "welfare_sum",
+    "welfare_minimum",
+    "defection_against_last",
+    "defection_among_others",
+    "defection_among_others_since",
+    "defection_in_the_end",
+    "agents_in_pairs",
+    "team_length",
+    "team_changes",
+    "ever_unchosen",
+    "one_way_choices",
+    "perfect",
+    "sat_out",
+    "entropy",
+    "critic_loss",
+)
+
+COST = {"ipd": 0.13, "indirect-reciprocity": 0.28, "prisoners-buddy": 0.4}  # CPU seconds, 32 games, preset sound
+
+
+def cost(arm: Arm, recipe: Recipe) -> float:
+    usual = 60 if arm.task.startswith("indirect") else 50
+    return COST[arm.task.partition("+")[0]] * recipe.config.steps / usual * (recipe.config.width / 32) ** 1.5
+
+
+SMALL = {"ipd": {"length": 6}, "indirect-reciprocity": {"length": 8, "identity_size": 2}}
+SMALL["prisoners-buddy"] = {"length": 8, "period": 2, "identity_size": 2}
+
+
+def smoke(arm: Arm) -> Arm:
+    """The same arm with tiny networks, short episodes and one trial: it shows that the machinery works."""
+    task = arm.task.partition("+")[0]
+    small = {"width": 4, "hidden": 4, "steps": 4, "chunk": 2, "epochs": 1, "minibatches": 1}
+    if arm.settings.get("versions") != 0:
+        small["versions"] = 2
+    name = {"ipd": "all-d", "indirect-reciprocity": "hold-out-all-d"}.get(task, "self")
+    return replace(
+        arm,
+        name=f"{arm.name}-smoke",
+        settings={**arm.settings, **small},
+        options={**arm.options, **SMALL[task]},
+        trials={name: arm.trials[name]},
+    )
+
+
+PAPER = Paper(
+    "rusp",
+    "Emergent reciprocity and team formation from randomized uncertain social preferences",
+    {figure.name: figure for figure in (FIG3, FIG8, FIG9, FIG10, INDIRECT, BUDDY)},
+    KEPT,
+    cost,
+    smoke,
+    (
+        "self:cooperation",
+        "all-c:cooperation.0",
+        "all-d:cooperation.0",
+        "tit-for-tat:cooperation.0",
+        "unsure-self:cooperation",
+        "unsure-all-d:cooperation.0",
+        "hold-out-all-c:defection_in_the_end",
+        "hold-out-all-d:defection_in_the_end",
+        "rapport-all-c:defection_against_last",
+        "rapport-all-d:defection_against_last",
+        "rapport-tit-for-tat:defection_against_last",
+        "rapport-all-d:defection_among_others_since",
+        "self:agents_in_pairs",
+        "self:team_length",
+        "self:perfect",
+    ),
+    "iterations",
+)

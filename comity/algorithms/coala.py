@@ -70,6 +70,7 @@ class Config:
 PRESETS = {
     "sound": {},
     "paper": {"network": "hawk"},
+    "tables": {"network": "table", "learning_rate": 0.02},  # players of five rows, which shape within a minute
     "m-fos": {"estimator": "m-fos"},
     "batch-unaware": {"estimator": "batch-unaware"},
 }

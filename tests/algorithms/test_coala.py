@@ -157,23 +157,43 @@ def test_the_parts_of_the_gradient_are_measured():
     assert float(last["gradient_later"]) == 0
 
 
-def test_against_learners_that_hardly_learn_it_defects():
-    env = env_of(naive_learning_rate=1e-6, games=8)
-    algorithm = coala.make(coala.Config(width=8, learning_rate=0.01), env)
+@pytest.fixture(scope="module")
+def shaped():
+    """{estimator: (points per step against naive learners, defection)} of tables after 50 iterations."""
+    env = Learners(IPD(), naive_network="table", naive_learning_rate=0.3).made
 
-    @jax.jit
-    def trained(key):
-        def iteration(state, key):
-            play = rollout.start(key, env, algorithm.memory, 8)
-            _, steps = rollout.collect(key, env, algorithm, state, play)
-            found = env.summary(steps.reward, steps.info, steps.valid)["defection"].mean()
-            return algorithm.update(key, state, steps)[0], found
+    def trained(estimator):
+        config = coala.Config(estimator=estimator, network="table", learning_rate=0.02)
+        algorithm = coala.make(config, env)
 
-        return jax.lax.scan(iteration, algorithm.init(key), jax.random.split(key, 60))[1]
+        @jax.jit
+        def run(key):
+            def iteration(state, key):
+                play = rollout.start(key, env, algorithm.memory, 16)
+                _, steps = rollout.collect(key, env, algorithm, state, play)
+                found = env.summary(steps.reward, steps.info, steps.valid)
+                told = found["shaping_reward"].mean(), found["defection"].mean()
+                return algorithm.update(key, state, steps)[0], told
 
-    defection = np.asarray(trained(KEY))
-    assert defection[:5].mean() < 0.7
-    assert defection[-5:].mean() > 0.9
+            return jax.lax.scan(iteration, algorithm.init(key), jax.random.split(key, 50))[1]
+
+        return tuple(np.asarray(x)[-10:].mean() for x in run(KEY))
+
+    return {estimator: trained(estimator) for estimator in ("coala", "m-fos")}
+
+
+def test_coala_shapes_naive_learners(shaped):
+    """The paper's figure 5A, as tables do it: defection would earn 0.16."""
+    reward, defection = shaped["coala"]
+    assert reward > 0.7
+    assert defection < 0.8
+
+
+def test_m_fos_defects(shaped):
+    """It weighs the own episode b times too much, so that it ends where a selfish learner does."""
+    reward, defection = shaped["m-fos"]
+    assert reward < 0.4
+    assert defection > 0.9
 
 
 def test_a_game_without_learners_is_refused():

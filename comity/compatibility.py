@@ -1,5 +1,7 @@
 """Which games an algorithm can play, said before anything compiles."""
 
+import sys
+
 from comity.types import Environment
 
 
@@ -12,6 +14,16 @@ def require_discrete(env: Environment, algorithm: str, several_heads: bool = Fal
     if env.continuous:
         raise ValueError(f"{algorithm} chooses among discrete actions, {name} has continuous ones: take another; {fit}")
     if getattr(env, "heads", None) and not several_heads:
-        raise ValueError(f"{algorithm} has one head, {name} asks for {len(env.heads)}: take another; {fit}")  # pyright: ignore
+        simpler = "".join(f"start from --profile {profile}, or " for profile in one_headed(env)[:1])
+        raise ValueError(f"{algorithm} has one head, {name} asks for {len(env.heads)}: {simpler}take another; {fit}")  # pyright: ignore
     if not isinstance(env.view_size, int):
         raise ValueError(f"{algorithm} reads vectors, {name} shows images {env.view_size}: take another; {fit}")
+
+
+def one_headed(env: Environment) -> list[str]:
+    """Profiles of a game, under whatever wrappers, in which agents choose one action."""
+    while hasattr(env, "game"):
+        env = env.game  # pyright: ignore[reportAttributeAccessIssue]
+    kind = type(env)
+    profiles = getattr(sys.modules[kind.__module__], "PROFILES", {})
+    return [name for name, values in profiles.items() if not getattr(kind(**values), "heads", None)]

@@ -24,10 +24,10 @@ from comity.types import Algorithm, Collective, Observation, Timestep
 KEY = jax.random.key(0)
 LONG = {"network": "attention", "context_heads": 1, "predict": "others"}
 VARIANTS = {"pg-long": ("pg", LONG), "mappo-long": ("mappo", LONG)}  # other structures: (algorithm, settings)
-TABULAR = ("lola",)  # learns from the closed form of one family of games, and plays no other
-LEARNERS = [*(name for name in ALGORITHMS if name not in ("random", *TABULAR)), *VARIANTS]
+PARTICULAR = ("lola", "coala-exact", "coala")  # want values in closed form, or opponents that learn inside the game
+LEARNERS = [*(name for name in ALGORITHMS if name not in ("random", *PARTICULAR)), *VARIANTS]
 EVERYONE = [*LEARNERS, "random"]
-PRESETS = [(name, preset) for name in ALGORITHMS if name not in TABULAR for preset in find_algorithm(name).presets]
+PRESETS = [(name, preset) for name in ALGORITHMS if name not in PARTICULAR for preset in find_algorithm(name).presets]
 N, A, V, S = 2, 3, 5, 4  # agents, actions, numbers in a view and a state; no other size of a test is N
 GAMES, LENGTH = 4, 4
 ORDER = np.array([1, 0])  # the agents exchanged

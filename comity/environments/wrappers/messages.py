@@ -25,6 +25,7 @@ PASSED_ON = (
     "agent_colours",
     "event_names",
     "history_size",
+    "mixed_motive",
 )  # as they are, if the game has them
 
 

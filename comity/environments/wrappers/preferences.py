@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,7 @@ class Preferences:
     privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows of preferences, see `known`
 
     continuous, mixed_motive = False, True
+    RENAMED: ClassVar = {"observe": "game_observe"}  # Manitokan's, what is added to its views
 
     def __post_init__(self) -> None:
         check(

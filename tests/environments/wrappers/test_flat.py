@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from comity.environments.ipd import IPD
+from comity.environments.manitokan import Manitokan
 from comity.environments.wrappers.flat import comments, flattened
 from comity.environments.wrappers.preferences import Preferences
 from comity.environments.wrappers.scripted import Scripted
@@ -32,6 +33,15 @@ def test_wrappers_go_around_each_other():
     env = find_task("ipd+messages+rusp").thing(symbols=3)
     assert env.num_actions == 6
     assert env.view_size == 5 + 3 + 6
+    assert find_task("ipd+messages").thing().mixed_motive
+
+
+def test_a_setting_of_both_is_the_wrappers_and_the_games_has_another_name():
+    source = find_task("manitokan+rusp")
+    env = source.thing(length=4, game_observe="last-action", observe="shares")
+    assert env == from_objects(Preferences(Manitokan(length=4, observe="last-action"), observe="shares"), "ippo").env
+    assert (env.view_size, env.observe) == (Manitokan(observe="last-action").view_size + 2 + 4, "shares")
+    assert comments(source.thing)["game_observe"].startswith("or a set of EXTRAS")
 
 
 def test_settings_are_explained():
@@ -49,7 +59,7 @@ def test_settings_are_explained():
     [
         ("ipd+rups", "unknown wrapper 'rups'; did you mean rusp"),
         ("ipdd+rusp", "unknown task 'ipdd'; did you mean ipd"),
-        ("ipd+rusp+rusp", "both have a setting"),
+        ("ipd+rusp+rusp", "both have a setting sharing"),
     ],
 )
 def test_names_that_are_none(name, line):

@@ -1,0 +1,374 @@
+"""Every algorithm on every game: what fits can be traced as `comity train TASK ALGORITHM` traces it, what does not is
+refused in one line before anything compiles. The tables here are also the page docs/compatibility.md, which
+
+    python tests/test_compatibility.py
+
+writes anew. Names come from the registries, so a new game or algorithm is tested here without a new line.
+"""
+
+import dataclasses
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from comity.algorithms import ALGORITHMS
+from comity.environments import TASKS, WRAPPERS
+from comity.recipes import find_algorithm, find_task, settings_of
+from comity.settings import floats
+from comity.training.programs import Programs, programs
+
+PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
+KEY = jax.random.key(0)
+GAMES = 4
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # halves compile times
+
+ONE_HEAD = "prisoners-buddy --profile one-head"
+PLAIN = [*TASKS, ONE_HEAD]
+WRAPPED = [  # each wrapper around games that it fits, and around each other
+    "ipd+rusp",
+    "ipd+messages",
+    "ipd+scripted",
+    "ipd+learners",
+    "manitokan+rusp",
+    "manitokan+messages",
+    "indirect-reciprocity+rusp",
+    "indirect-reciprocity+scripted",
+    "prisoners-buddy+rusp",
+    "ipd+rusp+scripted",
+    "ipd+messages+rusp",
+    "ipd+messages+learners",
+    "ipd+rusp+learners",
+]
+ALL = [*PLAIN, *WRAPPED]
+TRACED = ("pg", "mappo", "qmix", "rusp", "coala")  # on wrapped games, where the others are traced by `pytest -m slow`
+UPDATED = [  # trained for two updates. All others: tests/algorithms/test_all.py, and the tests of lola and coala-exact
+    ("pg", "ipd+messages"),
+    ("mappo", "ipd+scripted"),
+    ("qmix", "ipd+rusp"),
+    ("rusp", "prisoners-buddy+rusp"),
+    ("coala", "ipd+learners"),
+]
+NOT_LEARNED = r"opt_state|target|replay|returns|past|rival|versions"  # what of a state is no parameter
+
+
+class Refusal(NamedTuple):
+    """Algorithms that refuse some tasks, and the whole line that they say."""
+
+    algorithms: list[str]
+    tasks: list[str]
+    line: str
+    presets: tuple[str, ...] | None = None  # None: all
+
+
+SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
+REFUSED = [  # of several that hold the first is said
+    Refusal(
+        ["lola", "coala-exact"],
+        [task for task in ALL if task not in ("ipd", "repeated-matrix")],
+        "{algorithm} needs a game of two players and two actions with exact values, in which they see the last "
+        "outcome; {game} is none: play ipd or repeated-matrix with sees 'outcome'",
+    ),
+    Refusal(
+        [name for name in ALGORITHMS if name not in ("rusp", "random")],
+        SEVERAL_HEADS,
+        "{algorithm} has one head, {game} asks for 2: start from --profile one-head, or take another; "
+        "`comity list algorithms` says what there is",
+    ),
+    Refusal(
+        ["coala"],
+        [task for task in ALL if not task.endswith("+learners")],
+        "coala plays games whose opponents learn, {game} is none: put learners into it, as in "
+        "`comity train ipd+learners coala`",
+    ),
+]
+COLLECTIVE = ("manitokan", "manitokan-messages", "manitokan+messages")  # games that say what is everybody's
+REFUSED += [
+    Refusal(
+        ["pg"],
+        [task for task in ALL if task not in COLLECTIVE],
+        f"correction {correction!r} needs a game that says who gave and what is collective, `collective(steps)`, which "
+        "{game} has not: play manitokan, or set correction to 'none'",
+        presets,
+    )
+    for correction, presets in {
+        "mixed": ("correction", "anti-collective"),
+        "self_pure": ("self-correction",),
+        "released": ("released-correction",),
+    }.items()
+]
+
+
+class Unfit(NamedTuple):
+    """Games that a wrapper does not go around, and the whole line that it says."""
+
+    wrapper: str
+    games: list[str]
+    line: str
+
+
+UNFIT = [
+    Unfit(
+        "messages",
+        ["manitokan-messages"],
+        "{game}+messages: game and wrapper both have a setting symbols; wrap it in Python instead",
+    ),
+    Unfit(
+        "messages",
+        ["prisoners-buddy"],
+        "messages need one discrete action per agent and views that are vectors: {game} has others",
+    ),
+    Unfit(
+        "scripted",
+        [task for task in PLAIN if task not in ("ipd", "repeated-matrix", "indirect-reciprocity")],
+        "{game} has no script 'tit-for-tat'; it has none",
+    ),
+    Unfit(
+        "learners",
+        ["indirect-reciprocity", "prisoners-buddy", ONE_HEAD],
+        "learners are opponents in games of two, {game} has {agents} agents",
+    ),
+]
+
+# Small and quick ------------------------------------------------------------------------------------------------------
+
+SHORT = {"agents": 3, "length": 4, "inner_length": 3, "episodes": 2, "games": 2, "starts": 2, "naive_width": 3}
+SIZES: dict[str, Any] = {  # settings that make any algorithm small, if it has them
+    "hidden": 4,
+    "context_heads": 1,
+    "width": 5,
+    "versions": 3,
+    "encoder": (4,),
+    "mixer_width": 4,
+    "mixer_hidden": 4,
+    "bias_hidden": 4,
+    "joint_hidden": 4,
+    "latents": 3,
+    "chooser_hidden": 4,
+    "discriminator_hidden": 4,
+    "capacity": 2 * GAMES,
+    "batch": GAMES,
+    "warmup": GAMES,
+}
+
+
+def parted(task: str) -> tuple[str, str | None]:
+    """(name, profile) of `NAME --profile PROFILE`."""
+    name, _, profile = task.partition(" --profile ")
+    return name, profile or None
+
+
+@cache
+def short(task: str, profile: str | None = None) -> Any:
+    """The game, with short episodes; profile: None, the one that the task's name says, or else the default."""
+    name, own = parted(task)
+    source = find_task(name)
+    profile = profile or own or next(iter(source.presets), None)
+    known = {f.name for f in dataclasses.fields(source.thing)}
+    skip = {"length"} if "inner_length" in known else set()
+    values = {name: x for name, x in SHORT.items() if name in known - skip}
+    return settings_of(source, profile, "profile", values)
+
+
+def small(algorithm: str, preset: str | None = None) -> tuple[Any, Any]:
+    """(make, settings) of an algorithm; preset: None, the default."""
+    source = find_algorithm(algorithm)
+    known = {f.name for f in dataclasses.fields(source.thing.Config)}
+    values = {name: x for name, x in SIZES.items() if name in known}
+    return source.thing.make, settings_of(source, preset or next(iter(source.presets)), "preset", values)
+
+
+def refusal(algorithm: str, task: str, preset: str | None = None, profile: str | None = None) -> str | None:
+    """The line that the table has for them, or None if they fit."""
+    default = next(iter(find_algorithm(algorithm).presets))
+    for refused in REFUSED:
+        of_preset = refused.presets is None or (preset or default) in refused.presets
+        if of_preset and algorithm in refused.algorithms and task in refused.tasks:
+            return refused.line.format(algorithm=algorithm, game=type(short(task, profile)).__name__)
+    return None
+
+
+class Once:
+    """A game whose rules are traced once for all algorithms."""
+
+    def __init__(self, env: Any):
+        self.env, self.reset, self.step = env, jax.jit(env.reset), jax.jit(env.step)
+        if hasattr(env, "step_games"):
+            self.step_games = jax.jit(env.step_games)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.env, name)
+
+
+@cache
+def once(task: str, profile: str | None) -> Any:
+    return Once(short(task, profile))
+
+
+def built(algorithm: str, task: str, preset: str | None = None, profile: str | None = None) -> Programs:
+    """What `comity train` compiles."""
+    make, config = small(algorithm, preset)
+    return programs(make, config, once(task, profile), games=GAMES, capacity=2, episodes=2)
+
+
+def trace(algorithm: str, task: str, preset: str | None = None, profile: str | None = None) -> None:
+    """One iteration of the loop, play and update, and an evaluation, as shapes."""
+    made = built(algorithm, task, preset, profile)
+    values, count = floats(small(algorithm, preset)[1]), jnp.int32(1)
+    carry = jax.eval_shape(made.init, values, KEY)
+    after, metrics, finite = jax.eval_shape(made.chunk, values, KEY, count, count, carry)
+    assert after == carry
+    assert {"return", "length", "env_steps"} <= metrics.keys()
+    assert all(x.shape == (2,) for x in metrics.values())
+    assert finite.shape == ()
+    found = jax.eval_shape(made.evaluate, values, KEY, carry.state)
+    assert found["greedy"] == found["sampled"]
+    assert found["greedy"]["return"].shape == (2, short(task, profile).num_agents)
+
+
+# Games and wrappers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_wrappers_refuse_exactly_the_games_of_the_table(wrapper):
+    for task in PLAIN:
+        name, profile = parted(task)
+        try:
+            short(f"{name}+{wrapper}", profile)
+            said = None
+        except ValueError as error:
+            said = str(error)
+        lines = [unfit.line for unfit in UNFIT if wrapper == unfit.wrapper and task in unfit.games]
+        game, agents = type(short(task)).__name__, short(task).num_agents
+        assert said == (lines[0].format(game=game, agents=agents) if lines else None), task
+
+
+def test_a_script_leaves_nobody_to_share_with():
+    with pytest.raises(ValueError, match=r"preferences need two agents or more, IPD\+scripted has 1"):
+        short("ipd+scripted+rusp")
+
+
+# Algorithms and games -------------------------------------------------------------------------------------------------
+
+PRESETS = [(name, preset) for name in ALGORITHMS for preset in find_algorithm(name).presets]
+FIT = [(name, task) for task in PLAIN for name in ALGORITHMS] + [(name, task) for task in WRAPPED for name in TRACED]
+FIT = [pair for pair in FIT if refusal(*pair) is None]
+EVERY_PRESET = [(name, task, preset) for task in ALL for name, preset in PRESETS if refusal(name, task, preset) is None]
+PROFILES = [(task, profile) for task in (*TASKS, *WRAPPED) for profile in [*find_task(task).presets][1:]]
+
+
+@pytest.mark.parametrize(("algorithm", "preset"), PRESETS)
+def test_algorithms_refuse_exactly_the_games_of_the_table(algorithm, preset):
+    make, config = small(algorithm, preset)
+    for task in ALL:
+        try:
+            make(config, short(task))
+            said = None
+        except ValueError as error:
+            said = str(error)
+        assert said == refusal(algorithm, task, preset), task
+
+
+@pytest.mark.parametrize(("algorithm", "task"), FIT)
+def test_what_fits_can_be_traced(algorithm, task):
+    trace(algorithm, task)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("algorithm", "task", "preset"), EVERY_PRESET)
+def test_every_preset_can_be_traced_on_every_game(algorithm, task, preset):
+    trace(algorithm, task, preset)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "profile"), PROFILES)
+def test_every_profile_can_be_traced(task, profile):
+    for algorithm in ALGORITHMS:
+        line = refusal(algorithm, task, None, profile)
+        if line is None:
+            trace(algorithm, task, None, profile)
+        else:
+            make, config = small(algorithm)
+            with pytest.raises(ValueError, match=re.escape(line)):
+                make(config, short(task, profile))
+
+
+@pytest.mark.parametrize(("algorithm", "task"), UPDATED)
+def test_two_updates(algorithm, task):
+    made, values = built(algorithm, task), floats(small(algorithm)[1])
+    before = jax.jit(made.init, compiler_options=QUICK)(values, KEY)
+    after, metrics, finite = jax.jit(made.chunk, compiler_options=QUICK)(values, KEY, 0, 2, before)
+    assert finite
+    assert all(np.isfinite(x).all() for name, x in metrics.items() if "loss" in name or "gradient" in name)
+    changed = {
+        jax.tree_util.keystr(path, simple=True, separator="."): bool((x != y).any())
+        for (path, x), y in zip(jax.tree.leaves_with_path(before.state), jax.tree.leaves(after.state), strict=True)
+        if jnp.issubdtype(x.dtype, jnp.floating)
+    }
+    changed = {name: x for name, x in changed.items() if not re.search(NOT_LEARNED, name)}
+    assert changed
+    assert all(changed.values()), [name for name, x in changed.items() if not x]
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+
+def table(corner: str, rows: list[str], columns: list[str], cell: Any) -> list[str]:
+    head = f"| {corner} | {' | '.join(columns)} |"
+    body = [f"| `{row}` | {' | '.join(cell(row, column) for column in columns)} |" for row in rows]
+    return [head, f"|{' --- |' * (len(columns) + 1)}", *body]
+
+
+def page() -> str:
+    reasons: list[str] = []  # general lines, in order of their letters
+
+    def letter(line: str | None) -> str:
+        if line is None:
+            return "✓"
+        if line not in reasons:
+            reasons.append(line)
+        return chr(ord("a") + reasons.index(line))
+
+    def fits(task: str, algorithm: str) -> str:
+        lines = [r.line for r in REFUSED if r.presets is None and algorithm in r.algorithms and task in r.tasks]
+        return letter(lines[0] if lines else None)
+
+    def wraps(task: str, wrapper: str) -> str:
+        lines = [unfit.line for unfit in UNFIT if wrapper == unfit.wrapper and task in unfit.games]
+        return letter(lines[0] if lines else None)
+
+    algorithms, wrappers = list(ALGORITHMS), list(WRAPPERS)
+    first, second = table("task", ALL, algorithms, fits), table("game", PLAIN, wrappers, wraps)
+    anyone = {"algorithm": "ALGORITHM", "game": "GAME", "agents": "N"}
+    lines = [f"* **{letter(line)}** {line.format(**anyone)}" for line in reasons]
+    named = lambda names: ", ".join(f"`{name}`" for name in names)  # noqa: E731
+    presets = [
+        f"* {named(r.presets)} of {named(r.algorithms)}: {r.line.format(**anyone)}" for r in REFUSED if r.presets
+    ]
+    parts = [HEAD, *first, "", MIDDLE, "", *second, "", "## Reasons", "", *lines, "", "Some presets want more:", ""]
+    return "\n".join([*parts, *presets, ""])
+
+
+HEAD = (
+    "# What plays what\n\n"
+    "✓: `comity train TASK ALGORITHM` plays and learns. A letter: it refuses in one line, before anything compiles, "
+    "for the reason below.\n"
+    "Of each algorithm's default preset and each task's default profile. `python tests/test_compatibility.py` writes "
+    "this page from the tables that the tests in it hold against the code.\n"
+)
+MIDDLE = (
+    "Wrapped tasks above are examples; any game may wear any wrapper of its row here, and several: `ipd+messages+rusp`."
+)
+
+
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), "python tests/test_compatibility.py writes it anew"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

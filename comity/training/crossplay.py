@@ -13,7 +13,7 @@ from comity import rollout
 from comity.recipes import find_algorithm, settings_of
 from comity.report.tables import Sheet
 from comity.settings import did_you_mean
-from comity.training.episodes import episode_statistics, headline
+from comity.training.episodes import episode_statistics, headline, own_returns
 from comity.training.evaluation import known_mean
 from comity.training.programs import FRESH
 from comity.training.run import Run
@@ -163,12 +163,15 @@ def crossplay_sheets(results: Results, metric: str) -> list[Sheet]:
     }
     for who, chosen in pairs.items():
         if chosen:
-            welfare = [_welfare(results.values[pair]["return"]) for pair in chosen]
+            welfare = [_welfare(own_returns(results.values[pair])) for pair in chosen]
             means = [float(np.mean([w[k] for w in welfare])) for k in range(3)]
             value = float(np.mean([matrix[pair] for pair in chosen]))
             summary.append((who, str(len(chosen)), show(value), *(f"{x:.3g}" for x in means)))
     columns = ("team with", "pairings", f"{metric}{unit}", "welfare: sum", "worst off", "equality")
-    about = "welfare of returns per episode: sum over agents; the agent worse off on average; 1 - Gini of mean returns"
+    about = (
+        "welfare of the game's own returns per episode: sum over agents; the agent worse off on average; "
+        "1 - Gini of mean returns"
+    )
     return [*sheets, Sheet("trained teams with themselves and with others", columns, tuple(summary), (about,))]
 
 

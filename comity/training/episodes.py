@@ -1,5 +1,7 @@
 """Statistics of episodes: what a game's rewards and `info` say of each, and their means."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -33,8 +35,7 @@ def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Ar
     """
     if not getattr(env, "mixed_motive", False):
         return statistics
-    known = (name for name in ("raw_return", "raw_reward", "return") if name in statistics)
-    returns = statistics[next(known)]  # [..., N]
+    returns = own_returns(statistics)  # [..., N]
     total = returns.sum(-1)
     away = jnp.abs(returns[..., :, None] - returns[..., None, :]).sum((-1, -2))
     equality = 1 - away / (2 * returns.shape[-1] * jnp.where(total > 0, total, 1.0))
@@ -45,6 +46,11 @@ def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Ar
         "welfare_minimum": returns.min(-1),
         "welfare_equality": equality,
     }
+
+
+def own_returns(statistics: dict[str, Any]) -> Any:
+    """Returns in the game's own rewards, [..., N], where a wrapper may have shared them out anew."""
+    return statistics[next(name for name in ("raw_return", "raw_reward", "return") if name in statistics)]
 
 
 def fresh_totals(steps: Transition) -> PyTree:

@@ -1,5 +1,7 @@
 """What cross-play says of results that were made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,14 @@ def test_matrix_and_welfare():
     assert rows["itself"] == ("2", "100.0", "4", "2", "1")
     assert rows["strangers"] == ("2", "0.0", "1", "0", "0.5")
     assert rows["scripted partners"][0] == "4"
+
+
+def test_welfare_is_of_the_games_own_rewards():
+    """`return` may be of rewards that a wrapper has shared out."""
+    shared = results()
+    values = {pair: {**told, "raw_return": 3 * told["return"]} for pair, told in shared.values.items()}
+    _, summary = crossplay_sheets(replace(shared, values=values), "success")
+    assert {row[0]: row[3:5] for row in summary.rows}["itself"] == ("12", "6")
 
 
 def test_one_agent_alone():

@@ -216,7 +216,7 @@ def record(
         policy=policy,
         caption=caption,
         actions=of(steps.action),
-        available=seen.available,
+        available=_counted(env, of(steps.action), seen.available),
         rewards=of(steps.reward),
         views=seen.view,
         frames=np.stack([draw(state) for state in games_seen]) if draw else None,
@@ -230,6 +230,20 @@ def record(
         terminated=bool(steps.terminated[:, chosen].any()),
         truncated=bool(steps.truncated[:, chosen].any()),
     )
+
+
+def _counted(env: Environment, actions: PyTree, available: PyTree) -> PyTree:
+    """Masks [T + 1, N, A] of each head, without a choice where what was chosen, [T, N], means nothing beside the other:
+    who sits out chooses nobody."""
+    if not (getattr(env, "heads", None) and hasattr(env, "counts")):
+        return available
+
+    def shown(mask: np.ndarray, action: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        forced = np.where(counts[..., None], mask[:-1], np.arange(mask.shape[-1]) == action[..., None])
+        return np.concatenate([forced, mask[-1:]])
+
+    counted = jax.tree.map(np.asarray, env.counts(actions))  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.tree.map(shown, available, actions, counted)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.axes import aligned
+from comity.environments.wrappers.begin import handed_on
 from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, check
 from comity.types import Algorithm, Environment, Key, MetaEpisodes, Observation, PyTree, Timestep, Transition
 
@@ -43,22 +44,8 @@ class Side:
     game: Environment
 
     num_agents, continuous = 1, False
-
-    @property
-    def num_actions(self) -> int:
-        return self.game.num_actions
-
-    @property
-    def view_size(self) -> int:
-        return self.game.view_size
-
-    @property
-    def state_size(self) -> int:
-        return self.game.state_size
-
-    @property
-    def length(self) -> int:
-        return self.game.length
+    num_actions, view_size, state_size = map(handed_on, ("num_actions", "view_size", "state_size"))
+    length = handed_on("length")
 
 
 @dataclass(frozen=True)
@@ -80,6 +67,7 @@ class LearningOpponents:
     starts_seed: int = 0  # of those
 
     continuous, mixed_motive = False, True
+    num_actions, view_size = handed_on("num_actions"), handed_on("view_size")
 
     def __post_init__(self) -> None:
         check(
@@ -106,14 +94,6 @@ class LearningOpponents:
     @property
     def num_agents(self) -> int:
         return self.meta.seats * self.games
-
-    @property
-    def num_actions(self) -> int:
-        return self.game.num_actions
-
-    @property
-    def view_size(self) -> int:
-        return self.game.view_size
 
     @property
     def state_size(self) -> int:

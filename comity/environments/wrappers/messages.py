@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
-from comity.environments.wrappers.begin import begun
+from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import check
 from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
 
@@ -55,6 +55,8 @@ class Messages:
     closed: bool = False  # True: nothing is delivered; agents choose symbols all the same
 
     continuous = False
+    num_agents = handed_on("num_agents")
+    length = handed_on("length")
 
     def __post_init__(self) -> None:
         check(self, symbols=("2 or greater", lambda k: k >= 2))
@@ -67,10 +69,6 @@ class Messages:
             raise ValueError(f"messages need two agents or more, {name} has {self.game.num_agents}")
 
     @property
-    def num_agents(self) -> int:
-        return self.game.num_agents
-
-    @property
     def num_actions(self) -> int:
         return self.game.num_actions * self.symbols
 
@@ -81,10 +79,6 @@ class Messages:
     @property
     def state_size(self) -> int:
         return self.game.state_size + self.num_agents * self.symbols
-
-    @property
-    def length(self) -> int:
-        return self.game.length
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         game, observation = begun(self.game, key, episode)

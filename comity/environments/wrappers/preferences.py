@@ -17,7 +17,7 @@ from jax import Array
 from jaxtyping import Float
 
 from comity.axes import aligned
-from comity.environments.wrappers.begin import begun
+from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, check
 from comity.types import Entities, Environment, Key, Observation, PyTree, Timestep
 
@@ -66,6 +66,9 @@ class Preferences:
     privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows of preferences, see `known`
 
     continuous, mixed_motive = False, True
+    num_agents = handed_on("num_agents")
+    num_actions = handed_on("num_actions")
+    length = handed_on("length")
     RENAMED: ClassVar = {"observe": "game_observe"}  # Manitokan's, what is added to its views
 
     def __post_init__(self) -> None:
@@ -86,18 +89,6 @@ class Preferences:
             raise ValueError(
                 f"teams of {self.smallest_team} to {self.largest_team or n} among {n} agents: give sizes that fit"
             )
-
-    @property
-    def num_agents(self) -> int:
-        return self.game.num_agents
-
-    @property
-    def num_actions(self) -> int:
-        return self.game.num_actions
-
-    @property
-    def length(self) -> int:
-        return self.game.length
 
     @property
     def view_size(self) -> int:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
-from comity.environments.wrappers.begin import begun
+from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import did_you_mean
 from comity.types import Environment, Key, Observation, PyTree, Timestep
 
@@ -46,6 +46,10 @@ class Scripted:
     script: str = "tit-for-tat"  # one of the game's
 
     continuous = False
+    num_actions = handed_on("num_actions")
+    view_size = handed_on("view_size")
+    state_size = handed_on("state_size")
+    length = handed_on("length")
 
     def __post_init__(self) -> None:
         known, name = getattr(self.game, "scripts", ()), type(self.game).__name__
@@ -56,22 +60,6 @@ class Scripted:
     @property
     def num_agents(self) -> int:
         return self.game.num_agents - 1
-
-    @property
-    def num_actions(self) -> int:
-        return self.game.num_actions
-
-    @property
-    def view_size(self) -> int:
-        return self.game.view_size
-
-    @property
-    def state_size(self) -> int:
-        return self.game.state_size
-
-    @property
-    def length(self) -> int:
-        return self.game.length
 
     def _script(self) -> tuple[PyTree, Any]:
         return self.game.script(self.script)  # pyright: ignore[reportAttributeAccessIssue]

@@ -55,7 +55,7 @@ def cost(arm: Arm, recipe: Recipe) -> float:
         ahead = getattr(recipe.config, "look_aheads", 1)
         return 16 * 0.02 * ahead if getattr(recipe.config, "play", "exact") == "sampled" else 32 * 0.0005 * (1 + ahead)
     meta = recipe.env.meta  # pyright: ignore[reportAttributeAccessIssue]
-    each = 0.12 if getattr(recipe.config, "network", "table") == "table" else 2.5
+    each = 0.08 if getattr(recipe.config, "network", "table") == "table" else 2.0
     return each * meta.seats * meta.games / 16 * (1.5 if meta.players > 1 else 1.0)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from comity.experiments.figure import recipe_of
 from comity.experiments.reproduce import SMOKE
 from comity.experiments.rusp.groups import INDIRECT
-from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9, RUSP
+from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9
 from comity.experiments.rusp.paper import PAPER, smoke
 from comity.experiments.trials import played
 
@@ -37,27 +37,30 @@ def test_arms_are_what_their_labels_say():
     assert {recipe_of(arm).config.chunk for arm in INDIRECT.arms.values()} == {20}
 
 
-def test_in_a_trial_the_last_agent_is_the_partner_and_rewards_are_each_ones_own():
-    """Against all-d, d = 0.0, who cooperates earns -2 and gives 4."""
-    arm = smoke(RUSP)
-    recipe = recipe_of(arm)
+def test_in_a_trial_only_the_last_agent_is_the_partner_and_rewards_are_each_ones_own():
+    arm = INDIRECT.arms["RUSP"]
+    recipe = recipe_of(smoke(arm))
     state = recipe.make(recipe.config, recipe.env).init(jax.random.key(0))
-    values = jax.jit(played(recipe, RUSP.trials["all-d"], 8))(jax.random.key(1), state)
-    cooperation, returns = np.asarray(values["cooperation"]), np.asarray(values["return"])
-    np.testing.assert_array_equal(cooperation[:, 1], 0)
-    assert 0 < cooperation[:, 0].mean() < 1
-    np.testing.assert_allclose(returns, np.stack([-2 * cooperation[:, 0], 4 * cooperation[:, 0]], -1)
-                               * np.asarray(values["length"])[:, None], atol=1e-5)  # fmt: skip
-    np.testing.assert_allclose(values["raw_return"], returns)
+    values = jax.jit(played(recipe, arm.trials["rapport-all-d"], 32))(jax.random.key(1), state)
+    defection = np.asarray(values["defection"])
+    assert defection.shape == (32, 3)
+    last = defection[:, 2]
+    np.testing.assert_array_equal(last[~np.isnan(last)], 1)
+    assert ((np.nanmean(defection, 0) > 0) & (np.nanmean(defection, 0) < 1)).tolist() == [True, True, False]
+    np.testing.assert_allclose(values["return"], values["raw_return"], atol=1e-5)  # T = I
+    assert np.isnan(last).any()  # short episodes end before the newcomer plays
 
 
-def test_every_figure_runs_at_smoke_scale(tmp_path):
-    """From the command line, in one go."""
-    command = [sys.executable, "-m", "comity", "reproduce", "rusp", "--scale", "smoke", "--out", str(tmp_path)]
+def test_a_figure_of_each_game_runs_at_smoke_scale(tmp_path):
+    """From the command line, in one go; the other figures are of the same games."""
+    names = ("fig3", "indirect", "buddy")
+    command = [sys.executable, "-m", "comity", "reproduce", *(f"rusp/{name}" for name in names)]
+    command += ["--scale", "smoke", "--out", str(tmp_path)]
     done = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "not finished" not in done.stdout
-    for name, figure in PAPER.figures.items():
+    for name in names:
+        figure = PAPER.figures[name]
         assert (tmp_path / f"{name}.png").stat().st_size > 5_000
         about = json.loads((tmp_path / f"{name}.claims.json").read_text())
         assert set(about["arms"]) == set(figure.smoke or figure.arms)

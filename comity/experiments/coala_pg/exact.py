@@ -155,12 +155,25 @@ TIME_SCALES = Figure(
         Panel("naive_gradient_dc", "from naive learners, component DC"),
     ),
     (
-        claim(
+        Claim(
             "out-of-defection",
             "At defection naive learners pull towards extortion: the component DC is positive, and the largest.",
-            Comparison("defection", "above", 0.0, slope("naive", "dc"), 0.0),
+            (
+                Comparison("defection", "above", 0.0, slope("naive", "dc"), 0.0),
+                *(
+                    Comparison("defection", "equal", 0.0, slope("naive", place), 0.0005)
+                    for place in ("start", "cc", "cd", "dd")
+                ),
+            ),
+            WRITTEN,
+            replaced_by="out-of-defection-projected",
+        ),
+        claim(  # what pushes a probability of 0.01 further down is no way out of defection: the paper projects it away
+            "out-of-defection-projected",
+            "At defection naive learners pull towards extortion: the component DC is positive, no other is.",
+            Comparison("defection", "above", 0.0, slope("naive", "dc"), 0.001),
             *(
-                Comparison("defection", "equal", 0.0, slope("naive", place), 0.0005)
+                Comparison("defection", "below", 0.0005, slope("naive", place), 0.0)
                 for place in ("start", "cc", "cd", "dd")
             ),
         ),

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array, lax
+from jax import Array
 
-from comity.algorithms.lola import act_by_table, require_exact_values, seen_by
+from comity.algorithms.tabular import act_by_table, require_exact_values, seen_by
 from comity.learning.extortion import extortion_fit
-from comity.learning.lookahead import Values, naive_gradient, stepped
+from comity.learning.lookahead import Values, learning_path, naive_gradient
 from comity.learning.optimizers import take_step
 from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
 from comity.types import Algorithm, Environment, Key, PyTree, Transition
@@ -80,13 +80,7 @@ class Path(NamedTuple):
 def paths(values: Values, mine: Array, starts: Array, rate, steps: int) -> Path:
     """Of naive learners that begin at `starts` [S, 5] and make so many steps against `mine` [5] (C.7)."""
 
-    def path(theirs: Array) -> tuple[Array, Array]:
-        def step(theirs: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
-            return stepped(values, mine, theirs, rate), values(mine, theirs)
-
-        last, earned = lax.scan(step, theirs, None, length=steps)
-        return jax.tree.map(lambda x, y: jnp.append(x, y), earned, values(mine, last))
-
+    path = lambda theirs: learning_path(values, mine, theirs, rate, steps)  # noqa: E731
     mine_earned, theirs_earned = jax.vmap(path)(starts)  # [S, M + 1]
     ends = mine_earned[:, -1].mean(), theirs_earned[:, -1].mean()
     return Path(mine_earned.mean(), theirs_earned.mean(), *ends)

@@ -20,7 +20,7 @@ from jax import Array, lax
 from comity import rollout
 from comity.algorithms.tabular import act_by_table, require_exact_values, seen_by, table_logits
 from comity.learning import log_prob, take_step
-from comity.learning.lookahead import Values, dice_values, lola_term, naive_gradient, stepped
+from comity.learning.lookahead import Values, dice_objective, dice_values, lola_term, naive_gradient
 from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
@@ -87,10 +87,8 @@ def gradient(config: Config, estimate: Estimate, mine: Array, theirs: Array) -> 
         )
 
     def objective(mine: Array) -> Array:
-        ahead = theirs
-        for k in range(config.look_aheads):
-            ahead = stepped(estimate(k + 1), mine, ahead, config.look_ahead_rate)
-        return values(mine, ahead)[0]
+        apart = [estimate(k + 1) for k in range(config.look_aheads)]
+        return dice_objective(values, mine, theirs, config.look_ahead_rate, config.look_aheads, apart)
 
     weight = config.look_ahead_weight
     return weight * jax.grad(objective)(mine) + (1 - weight) * naive_gradient(

@@ -6,7 +6,7 @@ climb through the other's next steps; a shaper climbs through a whole path of th
 2410.18636, section 4).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -45,21 +45,21 @@ def lola_term(values: Values, mine: Mine, theirs: Any, apart: Values | None = No
     return jax.grad(agreement)(mine)
 
 
-def looked_ahead(values: Values, mine: Any, theirs: Theirs, rate: Any, steps: int) -> Theirs:
-    """The other after `steps` naive steps of size `rate` against `mine`, as a function of it."""
-    for _ in range(steps):
-        theirs = stepped(values, mine, theirs, rate)
-    return theirs
-
-
 def stepped(values: Values, mine: Any, theirs: Theirs, rate: Any) -> Theirs:
     """The other after one naive step."""
     return jax.tree.map(lambda x, g: x + rate * g, theirs, their_gradient(values, mine, theirs))
 
 
-def dice_objective(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> Array:
-    """V_1(mine, theirs after `steps` naive steps), to be differentiated in full (LOLA-DiCE with exact values)."""
-    return values(mine, looked_ahead(values, mine, theirs, rate, steps))[0]
+def dice_objective(
+    values: Values, mine: Any, theirs: Any, rate: Any, steps: int, apart: Sequence[Values] | None = None
+) -> Array:
+    """V_1(mine, theirs after `steps` naive steps), to be differentiated in full (LOLA-DiCE).
+
+    apart: for each step estimates that do not share their play with the others'; without, `values` serve all.
+    """
+    for step in apart or [values] * steps:
+        theirs = stepped(step, mine, theirs, rate)
+    return values(mine, theirs)[0]
 
 
 def dice_values(
@@ -76,14 +76,16 @@ def dice_values(
     return (discount[:, None, None] * box[..., None] * reward).sum(0).mean(0)
 
 
-def shaping_objective(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> Array:
-    """Sum of V_1 over the path of a naive learner: before its first step, and after each of `steps` (C.7).
+def learning_path(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> tuple[Array, Array]:
+    """([M + 1], [M + 1]), what I earn and what a naive learner earns before its first step and after each of M."""
 
-    To be differentiated through all steps.
-    """
-
-    def step(theirs: Any, _: None) -> tuple[Any, Array]:
-        return stepped(values, mine, theirs, rate), values(mine, theirs)[0]
+    def step(theirs: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
+        return stepped(values, mine, theirs, rate), values(mine, theirs)
 
     last, earned = lax.scan(step, theirs, None, length=steps)
-    return earned.sum() + values(mine, last)[0]
+    return jax.tree.map(jnp.append, earned, values(mine, last))
+
+
+def shaping_objective(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> Array:
+    """Sum of V_1 over the path of a naive learner (C.7), to be differentiated through all steps."""
+    return learning_path(values, mine, theirs, rate, steps)[0].sum()

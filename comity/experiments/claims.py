@@ -5,7 +5,7 @@ other, how, and from which size on a difference means something. Tests of one fi
 (Holm 1979). docs/papers/README.md says in words what a verdict means.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -48,6 +48,15 @@ class Claim:
     tests: tuple[Comparison, ...]
     since: str  # date it was written down
     replaced_by: str = ""  # name of the claim that came in its place; the old one stays, with its verdict
+
+
+def written(since: str) -> Callable[..., Claim]:
+    """claim(name, text, *tests) of that day."""
+
+    def claim(name: str, text: str, *tests: Comparison) -> Claim:
+        return Claim(name, text, tests, since)
+
+    return claim
 
 
 class Outcome(NamedTuple):

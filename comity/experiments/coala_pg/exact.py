@@ -7,7 +7,7 @@ learners is a weight of the gradient. docs/papers/coala-pg/README.md says what c
 from typing import Any
 
 from comity.algorithms.coala_exact import DEFECTOR, EXTORTIONER
-from comity.experiments.claims import Claim, Comparison
+from comity.experiments.claims import Claim, Comparison, written
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
@@ -15,8 +15,7 @@ WRITTEN = "2026-11-21"  # the day on which the claims below were written down, b
 TIT_FOR_TAT = (0.99, 0.99, 0.01, 0.99, 0.01)
 
 
-def claim(name: str, text: str, *tests: Comparison) -> Claim:
-    return Claim(name, text, tests, WRITTEN)
+claim = written(WRITTEN)
 
 
 def shaper(name: str, **settings: Any) -> Arm:

@@ -7,7 +7,7 @@ replay draws 32 episodes. docs/papers/hidden-gifts/README.md says what came of i
 
 from typing import Any
 
-from comity.experiments.claims import Claim, Comparison, Relation
+from comity.experiments.claims import Comparison, Relation, written
 from comity.experiments.figure import Arm, Budget, Panel, Scale
 from comity.experiments.measures import Measure
 
@@ -85,8 +85,7 @@ def all_of(labels: tuple[str, ...], relation: Relation, second: str | float, mea
     return tuple(Comparison(label, relation, second, measure, margin) for label in labels)
 
 
-def claim(name: str, text: str, *tests: Comparison) -> Claim:
-    return Claim(name, text, tests, WRITTEN)
+claim = written(WRITTEN)
 
 
 TEAMS = ("COMA", "VDN", "QMIX", "QTRAN", "MAVEN", "MAPPO", "IPPO", "SAF")

@@ -6,7 +6,7 @@ scale. docs/papers/rusp/README.md says what came of it.
 
 from typing import Any
 
-from comity.experiments.claims import Claim, Comparison
+from comity.experiments.claims import written
 from comity.experiments.figure import Arm, Budget, Scale, Trial
 from comity.experiments.measures import Measure
 
@@ -42,8 +42,7 @@ def late(metric: str) -> Measure:
     return Measure(metric, window=LATE)
 
 
-def claim(name: str, text: str, *tests: Comparison) -> Claim:
-    return Claim(name, text, tests, WRITTEN)
+claim = written(WRITTEN)
 
 
 def trained(name: str, task: str, profile: str, budget: str, trials: dict[str, Trial], options: dict[str, Any],

@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from comity.algorithms.coala_exact import exact_worth
 from comity.algorithms.ppo import divisor
+from comity.algorithms.tabular import require_exact_values
 from comity.compatibility import require_discrete
 from comity.learning import entropy, log_prob, masked, optimizer, per_agent_optimizer, sample, take_step
 from comity.learning.shaping import CREDITS, Estimator, batch_advantages, batch_lambda_returns
@@ -47,6 +49,7 @@ class Config:
     normalise: bool = False  # advantages: the mean of each kind of opponent to 0, the deviation of all to 1
     reward_factor: float = 0.05  # rewards are multiplied by it, for learning only
     measure: bool = False  # also the two parts of the gradient, own episode and later ones, at twice the cost
+    exact: bool = False  # also what players that are tables earn by the closed form, against each other and a learner
 
     def __post_init__(self):
         check(
@@ -181,6 +184,10 @@ def make(config: Config, env: Environment) -> Algorithm:
             f"coala plays games whose opponents learn, {type(env).__name__} is none: put learners into it, "
             "as in `comity train ipd+learners coala`"
         )
+    if config.exact:
+        if config.network != "table":
+            raise ValueError(f"coala's exact values are those of tables, the network is {config.network}: set network")
+        require_exact_values(env.game, "coala with exact values")  # pyright: ignore[reportAttributeAccessIssue]
     meta: MetaEpisodes = env.meta  # pyright: ignore[reportAttributeAccessIssue]
     seats, games, players = meta.seats, meta.games, meta.players
     share = getattr(env, "naive_share", 1.0)
@@ -288,6 +295,9 @@ def make(config: Config, env: Environment) -> Algorithm:
             player,
         )
         metrics = sizes(state.net, rows, reward) if config.measure else {}
+        if config.exact:
+            table = state.net.rows  # [K, 5, A + 1]
+            metrics |= exact_worth(env.game, table[..., 0] - table[..., 1])  # pyright: ignore[reportAttributeAccessIssue]
 
         def step(carry: tuple[PyTree, PyTree], chosen: Array) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
             net, opt_state = carry

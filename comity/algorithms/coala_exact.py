@@ -7,6 +7,7 @@ Values come from the game's closed form; play is only watched. docs/algorithms/c
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -86,13 +87,45 @@ def paths(values: Values, mine: Array, starts: Array, rate, steps: int) -> Path:
     return Path(mine_earned.mean(), theirs_earned.mean(), *ends)
 
 
+def points_per_step(env: Environment, gamma, logits: Array) -> Array:
+    """[2], of two players [2, 5] against each other, 1 - gamma times the discounted sum."""
+    return (1 - gamma) * env.exact_values(logits, gamma)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def told(env: Environment, logits: Array, meeting: Array, path: Path) -> dict[str, Array]:
+    """What is reported of K tabular players: logits [K, 5], what each earns against another [K], leaves of path [K]."""
+    policy = jax.nn.sigmoid(logits)
+    chi, residual = extortion_fit(jnp.asarray(env.payoffs), policy[:, 1:])  # pyright: ignore[reportAttributeAccessIssue]
+    return {
+        "meeting_value": meeting.mean(),
+        "meeting_least": meeting.min(),
+        "shaping_value": path.mine.mean(),
+        "naive_value": path.theirs.mean(),
+        "shaping_value_last": path.mine_last.mean(),
+        "naive_value_last": path.theirs_last.mean(),
+        "extortion_factor": jnp.median(chi),
+        "extortion_residual": residual.mean(),
+        **{f"cooperates_{name}": policy[:, k].mean() for k, name in enumerate(OUTCOMES)},
+    }
+
+
+def exact_worth(env: Environment, logits: Array, config: Config = Config()) -> dict[str, Array]:
+    """`told` of K players [K, 5] as they are: each against the next (alone: itself), and along naive learners' paths.
+
+    The learners begin from the same logits every time.
+    """
+    values = seen_by(0, partial(points_per_step, env, config.gamma))
+    starts = jax.random.normal(jax.random.key(0), (config.naive_starts, 5))
+    path = jax.vmap(lambda mine: paths(values, mine, starts, config.naive_rate, config.naive_steps))(logits)
+    meeting = jax.vmap(lambda mine, theirs: values(mine, theirs)[0])(logits, jnp.roll(logits, 1, axis=0))
+    return told(env, logits, meeting, path)
+
+
 def make(config: Config, env: Environment) -> Algorithm:
     require_exact_values(env, "coala-exact")
     adam = optax.adamw(config.learning_rate)
 
-    def both(logits: Array) -> Array:
-        """[2], points per step of the two players against each other."""
-        return (1 - config.gamma) * env.exact_values(logits, config.gamma)  # pyright: ignore[reportAttributeAccessIssue]
+    both = partial(points_per_step, env, config.gamma)
 
     def init(key: Key) -> State:
         first = jnp.asarray(config.start) if config.start else jnp.full(5, 0.5)
@@ -116,18 +149,8 @@ def make(config: Config, env: Environment) -> Algorithm:
         weight = config.naive_weight
         grads = weight * from_naive + (1 - weight) * from_player
         logits, opt_state = take_step(adam, state.logits, state.opt_state, -grads)
-        policy, exact = jax.nn.sigmoid(state.logits), both(state.logits)
-        chi, residual = extortion_fit(jnp.asarray(env.payoffs), policy[:, 1:])  # pyright: ignore
         metrics = {
-            "meeting_value": exact.mean(),
-            "meeting_least": exact.min(),
-            "shaping_value": path.mine.mean(),
-            "naive_value": path.theirs.mean(),
-            "shaping_value_last": path.mine_last.mean(),
-            "naive_value_last": path.theirs_last.mean(),
-            "extortion_factor": jnp.median(chi),
-            "extortion_residual": residual.mean(),
-            **{f"cooperates_{name}": policy[:, k].mean() for k, name in enumerate(OUTCOMES)},
+            **told(env, state.logits, both(state.logits), path),
             **{f"naive_gradient_{name}": from_naive[:, k].mean() for k, name in enumerate(OUTCOMES)},
             **{f"player_gradient_{name}": from_player[:, k].mean() for k, name in enumerate(OUTCOMES)},
             "naive_gradient_norm": jnp.linalg.norm(from_naive, axis=-1).mean(),

@@ -41,6 +41,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("coala-pg", "mixed-pool", "players among naive learners"),
         ("coala-pg", "gradient-balance", "the gradient of later episodes against that of the own one"),
         ("coala-pg", "estimators", "each estimator's mean against the true gradient, enumerated"),
+        ("coala-pg", "returns", "what players trained by each estimator earn, by the closed form"),
         ("coala-pg", "time-scales", "what pulls where: naive learners, other players"),
         ("coala-pg", "composition", "how many naive learners a group needs"),
         ("coala-pg", "minibatch", "how many inner games, at equal play"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import coala
+from comity.algorithms import coala, coala_exact, tabular
 from comity.environments.ipd import IPD
 from comity.learning.shaping import batch_advantages
 from comity.opponents import Learners
@@ -155,6 +155,25 @@ def test_the_parts_of_the_gradient_are_measured():
     assert float(metrics["gradient_balance"]) == pytest.approx(later / own, rel=1e-4)
     _, last = updated(*played(episodes=1), measure=True)
     assert float(last["gradient_later"]) == 0
+
+
+def test_tables_are_measured_by_the_closed_form():
+    """All 50 : 50 in the first update: each pair of actions a quarter of the time, whoever plays."""
+    env = Learners(IPD(), episodes=1, games=2, naive_network="table").made
+    algorithm = coala.make(coala.Config(network="table", exact=True), env)
+    state = algorithm.init(KEY)
+    play = rollout.start(KEY, env, algorithm.memory, 2)
+    _, steps = rollout.collect(KEY, env, algorithm, state, play)
+    _, metrics = jax.jit(algorithm.update)(KEY, state, steps)
+    assert float(metrics["meeting_value"]) == pytest.approx(0.5, abs=1e-5)  # the mean of 1, -1, 2, 0
+    starts = jax.random.normal(jax.random.key(0), (64, 5))
+    path = coala_exact.paths(
+        tabular.seen_by(0, lambda x: 0.05 * IPD().exact_values(x, 0.95)), jnp.zeros(5), starts, 5.0, 20
+    )
+    assert float(metrics["shaping_value"]) == pytest.approx(float(path.mine), abs=1e-5)
+    assert float(metrics["naive_value_last"]) > float(metrics["shaping_value_last"])  # it exploits who does not answer
+    with pytest.raises(ValueError, match="the network is gru: set network"):
+        coala.make(coala.Config(exact=True), env)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from comity.experiments.coala_pg import estimators
 from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION, PARTS, TIME_SCALES
-from comity.experiments.coala_pg.sampled import BALANCE, MINIBATCH, MIXED_POOL, OBSERVABILITY, PURE_SHAPING
+from comity.experiments.coala_pg.sampled import BALANCE, MINIBATCH, MIXED_POOL, OBSERVABILITY, PURE_SHAPING, RETURNS
 from comity.experiments.figure import Arm, Figure, Paper
 from comity.recipes import Recipe
 
@@ -83,6 +83,7 @@ FIGURES = (
     MIXED_POOL,
     BALANCE,
     ESTIMATORS,
+    RETURNS,
     TIME_SCALES,
     COMPOSITION,
     MINIBATCH,

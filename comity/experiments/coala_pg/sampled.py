@@ -7,7 +7,8 @@ shape within a minute. Settings of `sequence` are the paper's. docs/papers/coala
 from typing import Any
 
 from comity.experiments.claims import Comparison
-from comity.experiments.coala_pg.exact import claim
+from comity.experiments.coala_pg.exact import BUDGETS as EXACT_BUDGETS
+from comity.experiments.coala_pg.exact import PURE, claim
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
@@ -16,9 +17,12 @@ ESTIMATORS = {"COALA-PG": "coala", "M-FOS": "m-fos", "batch-unaware": "batch-una
 TABLES = {"naive_network": "table", "naive_learning_rate": 0.3}
 
 
-def tabular(estimator: str, name: str = "", budget: str = "tables", measure: bool = False, **options: Any) -> Arm:
+def tabular(
+    estimator: str, name: str = "", budget: str = "tables", measure: bool = False, exact: bool = False, **options: Any
+) -> Arm:
     """Players of five rows; options: of the game."""
     settings = {"estimator": estimator, "network": "table", "learning_rate": 0.02, "measure": measure}
+    settings |= {"exact": True} if exact else {}
     return Arm(
         f"sampled-{estimator}{name}", "coala", "sound", settings, {**TABLES, **options}, "ipd+learners", "coala", budget
     )
@@ -39,6 +43,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         **{f"games-{b}": Budget(5, 200, 512 // b) for b in (1, 4, 64)},
         "sequence": Budget(3, 200, 16),
         "dice": Budget(5, 300, 2),
+        "exact": EXACT_BUDGETS["laptop"]["exact"],
     },
     "paper": {
         "tables": Budget(10, 3_000, 128),
@@ -46,6 +51,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         **{f"games-{b}": Budget(10, 1_000, 2_048 // b) for b in (1, 4, 64)},
         "sequence": Budget(5, 3_000, 128),
         "dice": Budget(10, 1_000, 2),
+        "exact": EXACT_BUDGETS["paper"]["exact"],
     },
 }
 SHAPING, NAIVE, MEETING = Measure("shaping_reward"), Measure("naive_reward"), Measure("meeting_reward")
@@ -99,6 +105,45 @@ PURE_SHAPING = Figure(
     smoke=("COALA-PG", "M-FOS", "COALA-PG, Hawk"),
     note="Tables shape at once what takes the paper's networks a billion steps; an iteration is 32 episodes of 20 x 10 "
     "steps and 16 games.",
+)
+
+EXACTLY = {label: tabular(name, "-exact", exact=True) for label, name in ESTIMATORS.items()}
+VALUE, EXACT_MEETING = Measure("shaping_value"), Measure("meeting_value")
+RETURNS = Figure(
+    "returns",
+    "What players trained by each estimator earn, by the closed form",
+    {**EXACTLY, "exact gradients": PURE},
+    BUDGETS,
+    (
+        Panel("shaping_value", "player along a naive learner's path"),
+        Panel("naive_value", "naive learner along its path"),
+        Panel("meeting_value", "player against its like"),
+        Panel("extortion_residual", "distance from extortion"),
+    ),
+    (
+        claim(
+            "exact-shaping",
+            "Ours: judged by exact values, too, only COALA-PG's players shape.",
+            Comparison("COALA-PG", "above", "M-FOS", VALUE, 0.2),
+            Comparison("COALA-PG", "above", "batch-unaware", VALUE, 0.2),
+        ),
+        claim(
+            "as-good-as-exact",
+            "Ours: they come as far as players who climb exact gradients.",
+            Comparison("COALA-PG", "equal", "exact gradients", VALUE, 0.2),
+        ),
+        claim(
+            "extortioners-defect",
+            "Ours: among themselves all of them defect.",
+            Comparison("COALA-PG", "below", 0.2, EXACT_MEETING, 0.0),
+            Comparison("M-FOS", "below", 0.2, EXACT_MEETING, 0.0),
+            Comparison("batch-unaware", "below", 0.2, EXACT_MEETING, 0.0),
+        ),
+    ),
+    iterations=200,
+    smoke=("COALA-PG", "M-FOS"),
+    note="The path is that of naive learners who climb exact values, 20 steps of rate 5 from the same 64 starts; in "
+    "training they are actor-critics, who learn from play.",
 )
 
 BALANCE = Figure(

@@ -81,6 +81,12 @@ REFUSED = [  # of several that hold the first is said
         "`comity list algorithms` says what there is",
     ),
     Refusal(
+        ["lica-exact"],
+        [task for task in ALL if task not in ("matrix", "one-step-traffic-junction")],
+        "lica-exact enumerates the joint actions of a team's one step, at most 64; {game} is no such game: play "
+        "one-step-traffic-junction or matrix",
+    ),
+    Refusal(
         ["coala"],
         [task for task in ALL if not task.endswith("+learners")],
         "coala plays games whose opponents learn, {game} is none: put learners into it, as in "

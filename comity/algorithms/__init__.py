@@ -28,5 +28,9 @@ ALGORITHMS = {  # name: (module, one line)
         "tabular players who shape naive learners, exact values (COALA-PG)",
     ),
     "lola": ("comity.algorithms.lola", "two tabular players who climb through each other's learning (LOLA, LOLA-DiCE)"),
+    "lica-exact": (
+        "comity.algorithms.lica_exact",
+        "one shared policy climbs a critic of all joint actions of one step (LICA's traffic junction)",
+    ),
     "random": ("comity.algorithms.random", "uniform over available actions"),
 }

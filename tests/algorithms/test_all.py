@@ -24,7 +24,8 @@ from comity.types import Algorithm, Collective, Observation, Timestep
 KEY = jax.random.key(0)
 LONG = {"network": "attention", "context_heads": 1, "predict": "others"}
 VARIANTS = {"pg-long": ("pg", LONG), "mappo-long": ("mappo", LONG)}  # other structures: (algorithm, settings)
-PARTICULAR = ("lola", "coala-exact", "coala")  # want values in closed form, or opponents that learn inside the game
+PARTICULAR = ("lola", "coala-exact", "coala", "lica-exact")
+# They want values in closed form, opponents that learn inside the game, or a game of one step.
 LEARNERS = [*(name for name in ALGORITHMS if name not in ("random", *PARTICULAR)), *VARIANTS]
 EVERYONE = [*LEARNERS, "random"]
 PRESETS = [(name, preset) for name in ALGORITHMS if name not in PARTICULAR for preset in find_algorithm(name).presets]

@@ -41,6 +41,22 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.one_step_traffic_junction:OneStepTrafficJunction",
         "of two cars exactly one is to pass (LICA)",
     ),
+    "cooperative-navigation": (
+        "comity.environments.cooperative_navigation:CooperativeNavigation",
+        "particles: as many places as agents; cover all of them without bumping (LICA, MADDPG)",
+    ),
+    "cooperative-communication": (
+        "comity.environments.cooperative_communication:CooperativeCommunication",
+        "particles: one knows the goal and cannot move, one moves and does not know it (MADDPG)",
+    ),
+    "physical-deception": (
+        "comity.environments.physical_deception:PhysicalDeception",
+        "particles: good agents hide from an adversary which landmark is the goal (MADDPG)",
+    ),
+    "predator-prey": (
+        "comity.environments.predator_prey:PredatorPrey",
+        "particles: predators hunt a prey that moves at random (SQDDPG, LICA) or learns (MADDPG)",
+    ),
 }
 
 WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)

@@ -1,0 +1,189 @@
+"""Cooperative navigation: as many places as agents, one team reward for covering all of them without bumping.
+
+`simple_spread` of the particle world (Lowe et al. 2017, arXiv 1706.02275), as LICA (arXiv 2007.02529) uses it, as the
+original pays it, or as mpe2 does. docs/tasks/particle.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.environments import particle
+from comity.settings import AT_LEAST_ONE, FRACTION, check
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+CLASSIC = {"reward": "classic", "length": 25}
+PROFILES: dict[str, dict[str, Any]] = {
+    "paper": {},  # LICA, N = 3
+    "paper-5": {"agents": 5},  # LICA, N = 5
+    "classic": CLASSIC,  # OpenAI's environment in MADDPG's training; ALITA, N = 3
+    "classic-6": {**CLASSIC, "agents": 6},  # ALITA, N = 6
+    "farama": {"physics": "farama", "reward": "farama", "length": 25},  # mpe2's defaults
+}
+
+SIZE = 0.15  # radius of an agent
+PLACE_SIZE = 0.05  # of a landmark, which nothing bumps into
+OCCUPIED = 0.1  # distance within which a landmark counts as occupied (mpe2)
+
+
+class State(NamedTuple):
+    position: Array  # [N, 2]
+    velocity: Array  # [N, 2]
+    landmarks: Array  # [N, 2]
+    time: Array  # [] int32, steps played
+
+
+@dataclass(frozen=True)
+class CooperativeNavigation:
+    """N agents, N landmarks. view [N, 6 N]; state [6 N]: positions, velocities, landmarks. A team game.
+
+    view: own velocity (2), own position (2), landmarks (2 N) and other agents (2 (N - 1)) relative to oneself, what the
+    others say (2 (N - 1), zeros: nobody speaks). Discrete: nothing, left, right, down, up.
+    """
+
+    agents: int = 3  # N
+    physics: particle.Physics = "classic"
+    actions: particle.Actions = "discrete"
+    reward: Literal["paper", "classic", "farama"] = "paper"  # with S the sum over landmarks of the distance to the
+    # nearest agent, and c_i how many others agent i overlaps: paper: -S - sum c | classic: -N S - sum c - N, the sum of
+    # all agents' rewards in which each also bumps into itself | farama: -(1 - L) S - L c_i
+    local_share: float = 0.5  # L of farama
+    length: int = 200  # steps of an episode: LICA 200; MADDPG, ALITA and mpe2 25
+    clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
+
+    event_names = ("collisions_begun",)
+
+    def __post_init__(self) -> None:
+        check(self, agents=AT_LEAST_ONE, local_share=FRACTION, length=AT_LEAST_ONE)
+
+    num_actions = particle.MOVES
+
+    @property
+    def num_agents(self) -> int:
+        return self.agents
+
+    @property
+    def continuous(self) -> bool:
+        return self.actions == "continuous"
+
+    @property
+    def view_size(self) -> int:
+        return 6 * self.agents
+
+    @property
+    def state_size(self) -> int:
+        return 6 * self.agents
+
+    @property
+    def mixed_motive(self) -> bool:
+        """Farama's share of one's own collisions differs from agent to agent."""
+        return self.reward == "farama" and self.local_share > 0
+
+    @property
+    def action_names(self) -> tuple[str, ...] | None:
+        return None if self.continuous else particle.ACTION_NAMES
+
+    @property
+    def agent_colours(self) -> tuple[str, ...]:
+        from comity.drawing.particle import agent_hex
+
+        return tuple(agent_hex(k) for k in range(self.agents))
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        n = self.agents
+        places = particle.scattered(key, 2 * n)
+        state = State(places[:n], jnp.zeros_like(places[:n]), places[n:], jnp.zeros((), jnp.int32))
+        return state, self.observation(state)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        force = particle.GAIN * particle.pushes(action, self.physics, self.actions)
+        force = force + particle.contact_forces(state.position, jnp.full_like(state.position[:, 0], SIZE))
+        position, velocity = particle.moved(state.position, state.velocity, force, self.physics)
+        after = State(position, velocity, state.landmarks, state.time + 1)
+
+        nearest = particle.distances(state.landmarks, position).min(-1)  # [N], of each landmark
+        overlap, before = overlaps(position), overlaps(state.position)
+        info = {
+            "distance": nearest.sum(),
+            "occupied": (nearest < OCCUPIED).sum().astype(nearest.dtype),
+            "collisions": overlap.sum() / 2,
+            "collisions_begun": (overlap & ~before).sum() / 2,
+        }
+        reward = self.paid(info["distance"], overlap.sum(-1).astype(nearest.dtype))
+        return after, Timestep(
+            self.observation(after), reward, *particle.clock(after.time, self.length, self.clock_terminates), info
+        )
+
+    def paid(self, distance: Array, bumps: Array) -> Array:
+        """[N], rewards. distance: S; bumps [N]: c_i."""
+        if self.reward == "farama":
+            return -(1 - self.local_share) * distance - self.local_share * bumps
+        team = -distance - bumps.sum()
+        if self.reward == "classic":
+            team = -self.agents * distance - bumps.sum() - self.agents
+        return jnp.broadcast_to(team, bumps.shape)
+
+    def observation(self, state: State) -> Observation:
+        n, (position, velocity, landmarks, _) = self.agents, state
+        others = particle.without_self(particle.relative(position, position)).reshape(n, -1)
+        seen = [
+            velocity,
+            position,
+            particle.relative(landmarks, position).reshape(n, -1),
+            others,
+            jnp.zeros_like(others),
+        ]
+        known = [position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1)]
+        available = jnp.ones((n, particle.MOVES), bool)
+        return Observation(jnp.concatenate(seen, -1), jnp.concatenate(known), available)
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """[B]: `distance`: S, mean over steps; `final_distance`: S at the last one; `occupied`: share of landmarks with
+        an agent within 0.1 at the last one; `collisions`: overlapping pairs, counted at every step; `collisions_begun`:
+        only at the step that an overlap begins; `reward_per_step`: mean over agents and steps."""
+        return {
+            "distance": particle.mean_over_steps(info["distance"], valid),
+            "final_distance": particle.at_end(info["distance"], valid),
+            "occupied": particle.at_end(info["occupied"], valid) / self.agents,
+            "collisions": info["collisions"].sum(0),
+            "collisions_begun": info["collisions_begun"].sum(0),
+            "reward_per_step": particle.mean_over_steps(reward.mean(-1), valid),
+        }
+
+    def draw(self, state: State, size: int = 360) -> np.ndarray:
+        """uint8 [size, size, 3], the plane from above."""
+        from comity.drawing import particle as drawing
+
+        landmarks = [drawing.landmark(place, PLACE_SIZE) for place in state.landmarks]
+        return drawing.draw([*landmarks, *drawing.agents(state.position, state.velocity, SIZE)], size)
+
+
+def overlaps(position: Array) -> Array:
+    """[N, N] bool, two different agents overlap."""
+    return (particle.distances(position, position) < 2 * SIZE) & ~jnp.eye(len(position), dtype=bool)
+
+
+def assigned(view: Array, agents: int) -> Array:
+    """Actions [..., N] of a team without learning: each agent goes to its landmark in the cheapest assignment.
+
+    view [..., N, V] of N agents. The sum of distances decides, by comparing all N! assignments. An agent pushes towards
+    where it would come to rest nearest to its landmark (0.4 of its velocity further on), or not at all.
+    """
+    seen = view[..., 4 : 4 + 2 * agents].reshape(*view.shape[:-1], agents, 2)  # [..., N, L, 2]
+    distance = jnp.sqrt(jnp.square(seen).sum(-1))
+    order = np.array(list(permutations(range(agents))))  # [N!, N], whose landmark
+    chosen = jnp.asarray(order)[distance[..., np.arange(agents), order].sum(-1).argmin(-1)]  # [..., N]
+    target = jnp.take_along_axis(seen, chosen[..., None, None], -2)[..., 0, :]  # [..., N, 2]
+    push = particle.pushes(jnp.arange(particle.MOVES), "classic", "discrete")  # [5, 2]
+    slowed = (1 - particle.DAMPING) * view[..., :2]
+    after = slowed[..., None, :] + particle.GAIN * particle.INTERVAL * push  # [..., N, 5, 2]
+    rest = after * particle.INTERVAL / particle.DAMPING
+    return jnp.square(target[..., None, :] - rest).sum(-1).argmin(-1).astype(jnp.int32)

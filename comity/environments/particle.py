@@ -1,0 +1,126 @@
+"""The particle world: discs in an unbounded plane that push themselves, slow down, and push each other away.
+
+The physics of OpenAI's multi-agent particle environments (Mordatch & Abbeel 2018, arXiv 1703.04908; Lowe et al. 2017,
+arXiv 1706.02275) in both orders of integration that are about: `classic`, the original's, and `farama`, of mpe2 and
+JaxMARL. Functions over arrays; the games are files of their own. All masses are 1. docs/tasks/particle.md.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.types import Key
+
+Physics = Literal["classic", "farama"]
+Actions = Literal["discrete", "continuous"]
+
+INTERVAL = 0.1  # time of a step
+DAMPING = 0.25  # share of the velocity that is lost in a step
+STIFFNESS = 100.0  # contact force per length of penetration
+MARGIN = 1e-3  # length over which a contact softens
+GAIN = 5.0  # force of an action, unless an agent has its own
+
+MOVES = 5  # actions that move, or numbers of a continuous one
+ACTION_NAMES = ("stay", "left", "right", "down", "up")
+
+
+def pushes(action: Array, physics: Physics, actions: Actions) -> Array:
+    """[N, 2], what agents want to move by, each coordinate in [-1, 1]; the force is this times their gain.
+
+    discrete: action [N] int, 0 nothing, 1 and 2 left and right, 3 and 4 down and up; any other is nothing. continuous:
+    [N, A] in [-1, 1], of which the first five are scaled to [0, 1] and pull in these directions (farama); in classic's
+    vectors the directions of 1 and 2, and of 3 and 4, are exchanged. Number 0 moves nothing.
+    """
+    if actions == "discrete":
+        number = jnp.result_type(float)
+        towards = lambda k: (action == k).astype(number)  # noqa: E731
+        return jnp.stack([towards(2) - towards(1), towards(4) - towards(3)], -1)
+    share = fractions(action)
+    push = jnp.stack([share[:, 2] - share[:, 1], share[:, 4] - share[:, 3]], -1)
+    return -push if physics == "classic" else push
+
+
+def fractions(action: Array) -> Array:
+    """Continuous actions in [-1, 1] as the original's numbers in [0, 1]."""
+    return (jnp.clip(action, -1.0, 1.0) + 1) / 2
+
+
+def contact_forces(position: Array, size: Array, obstacles: Array | None = None, obstacle_size: float = 0.0) -> Array:
+    """[N, 2], forces on N discs that collide with each other and with fixed obstacles.
+
+    STIFFNESS times the penetration, along the line of centres, with penetration = m log(1 + exp((r0 - r) / m)), r the
+    distance and r0 the sum of radii. position [N, 2], size [N] radii, obstacles [L, 2]. Where two centres are equal
+    there is no direction, and no force.
+    """
+    others, radius = position, size
+    if obstacles is not None:
+        others = jnp.concatenate([position, obstacles])
+        radius = jnp.concatenate([size, jnp.full(len(obstacles), obstacle_size, size.dtype)])
+    away = position[:, None] - others[None]  # [N, N + L, 2]
+    square = jnp.square(away).sum(-1)
+    distance = jnp.sqrt(jnp.where(square > 0, square, 1.0))  # an entry with itself has away = 0
+    depth = (size[:, None] + radius[None] - distance) / MARGIN
+    penetration = MARGIN * (jnp.maximum(depth, 0) + jnp.log1p(jnp.exp(-jnp.abs(depth))))
+    return (STIFFNESS * (penetration / distance)[..., None] * away).sum(1)
+
+
+def moved(
+    position: Array, velocity: Array, force: Array, physics: Physics, max_speed: Array | None = None
+) -> tuple[Array, Array]:
+    """(position, velocity) [N, 2] after one step. max_speed: [N].
+
+    classic: the new velocity moves. farama: the old one does, so that an action shows in the place one step later.
+    """
+    faster = (1 - DAMPING) * velocity + force * INTERVAL
+    if max_speed is not None:
+        speed = jnp.sqrt(jnp.square(faster).sum(-1))
+        faster = faster * (max_speed / jnp.maximum(speed, max_speed))[:, None]
+    return position + (velocity if physics == "farama" else faster) * INTERVAL, faster
+
+
+def scattered(key: Key, number: int, reach: float = 1.0) -> Array:
+    """[number, 2], uniform in [-reach, reach]^2."""
+    return jax.random.uniform(key, (number, 2), minval=-reach, maxval=reach)
+
+
+def relative(places: Array, position: Array) -> Array:
+    """[N, L, 2], places [L, 2] as seen from position [N, 2]."""
+    return places[None] - position[:, None]
+
+
+def without_self(pairs: Array) -> Array:
+    """[N, N - 1, ...], of pairs [N, N, ...] those of two; for each agent the others in their order."""
+    n, rest = len(pairs), pairs.shape[2:]
+    # In one line of N * N entries, entries on the diagonal are N + 1 apart.
+    return pairs.reshape(n * n, *rest)[1:].reshape(n - 1, n + 1, *rest)[:, :-1].reshape(n, n - 1, *rest)
+
+
+def distances(a: Array, b: Array) -> Array:
+    """[N, L], between a [N, 2] and b [L, 2]."""
+    return jnp.sqrt(jnp.square(a[:, None] - b[None]).sum(-1))
+
+
+def padded(view: Array, size: int) -> Array:
+    """[..., size], a view with zeros behind it."""
+    return jnp.pad(view, [(0, 0)] * (view.ndim - 1) + [(0, size - view.shape[-1])])
+
+
+def clock(time: Array, length: int, terminates: bool) -> tuple[Array, Array]:
+    """(terminated, truncated) of a game that only its length ends."""
+    over = time >= length
+    return over & terminates, over & (not terminates)
+
+
+def at_end(x: Array, valid: Array) -> Array:
+    """[B], x [T, B] at the last valid step."""
+    ends = valid & ~jnp.concatenate([valid[1:], jnp.zeros_like(valid[:1])])
+    return jnp.where(ends, x, 0).sum(0)
+
+
+def mean_over_steps(x: Array, valid: Array) -> Array:
+    """[B], mean of x [T, B] over valid steps."""
+    return jnp.where(valid, x, 0).sum(0) / valid.sum(0)

@@ -1,0 +1,146 @@
+"""Physical deception: good agents know which landmark is the goal, the adversary does not, and watches them.
+
+`simple_adversary` of the particle world (Lowe et al. 2017, arXiv 1706.02275). docs/tasks/particle.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.environments import particle
+from comity.settings import AT_LEAST_ONE, check
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "paper": {},  # OpenAI's environment in MADDPG's training; ALITA
+    "farama": {"physics": "farama", "reward": "farama"},  # mpe2's defaults
+}
+
+ADVERSARY = 0
+SIZE, PLACE_SIZE = 0.15, 0.08  # radii of agents and landmarks; nothing collides
+REACH = 2 * PLACE_SIZE  # distance to the goal that counts as success
+
+
+class State(NamedTuple):
+    position: Array  # [1 + N, 2], the adversary first
+    velocity: Array  # [1 + N, 2]
+    landmarks: Array  # [N, 2]
+    goal: Array  # [] int32
+    time: Array  # [] int32, steps played
+
+
+@dataclass(frozen=True)
+class PhysicalDeception:
+    """An adversary, agent 0, against N good agents. view [1 + N, 2 + 4 N]; state [4 (1 + N) + 3 N]. Mixed motives.
+
+    view: good agent: the goal (2), landmarks (2 N), other agents (2 N), all relative to itself; adversary: landmarks
+    (2 N), other agents (2 N), zeros (2). state: positions, velocities, landmarks, goal as one-hot. Discrete: nothing,
+    left, right, down, up.
+    """
+
+    good: int = 2  # N, good agents, and landmarks
+    physics: particle.Physics = "classic"
+    actions: particle.Actions = "discrete"
+    reward: Literal["classic", "farama"] = "classic"  # the adversary's: classic: minus its squared distance to the goal
+    # | farama: minus the distance. Good agents': its distance minus that of the nearest of them
+    length: int = 25  # steps of an episode
+    clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
+
+    num_actions, mixed_motive, headline, event_names = particle.MOVES, True, "success_margin", ()
+
+    def __post_init__(self) -> None:
+        check(self, good=AT_LEAST_ONE, length=AT_LEAST_ONE)
+
+    @property
+    def num_agents(self) -> int:
+        return 1 + self.good
+
+    @property
+    def continuous(self) -> bool:
+        return self.actions == "continuous"
+
+    @property
+    def view_size(self) -> int:
+        return 2 + 4 * self.good
+
+    @property
+    def state_size(self) -> int:
+        return 4 * self.num_agents + 3 * self.good
+
+    @property
+    def action_names(self) -> tuple[str, ...] | None:
+        return None if self.continuous else particle.ACTION_NAMES
+
+    @property
+    def agent_names(self) -> tuple[str, ...]:
+        return ("adversary", *(f"good {k}" for k in range(1, self.num_agents)))
+
+    @property
+    def agent_colours(self) -> tuple[str, ...]:
+        from comity.drawing.particle import HOSTILE, agent_hex, hexadecimal
+
+        return (hexadecimal(HOSTILE), *(agent_hex(k) for k in range(self.good)))
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        key_goal, key_places = jax.random.split(key)
+        n = self.num_agents
+        places = particle.scattered(key_places, n + self.good)
+        goal = jax.random.randint(key_goal, (), 0, self.good)
+        state = State(places[:n], jnp.zeros_like(places[:n]), places[n:], goal, jnp.zeros((), jnp.int32))
+        return state, self.observation(state)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        force = particle.GAIN * particle.pushes(action, self.physics, self.actions)
+        position, velocity = particle.moved(state.position, state.velocity, force, self.physics)
+        after = State(position, velocity, state.landmarks, state.goal, state.time + 1)
+        mine = (jnp.arange(self.good) == state.goal)[:, None]
+        away = particle.distances(position, jnp.where(mine, state.landmarks, 0).sum(0)[None])[:, 0]  # [1 + N], of goal
+        theirs, ours = away[ADVERSARY], away[1:].min()
+        against = -jnp.square(theirs) if self.reward == "classic" else -theirs
+        paid = jnp.where(jnp.arange(self.num_agents) == ADVERSARY, against, theirs - ours)
+        info = {"good_distance": ours, "adversary_distance": theirs}
+        ends = particle.clock(after.time, self.length, self.clock_terminates)
+        return after, Timestep(self.observation(after), paid, *ends, info)
+
+    def observation(self, state: State) -> Observation:
+        n, (position, velocity, landmarks, goal, _) = self.num_agents, state
+        mine = jax.nn.one_hot(goal, self.good, dtype=position.dtype)  # [N]
+        places = particle.relative(landmarks, position)  # [1 + N, N, 2]
+        others = particle.without_self(particle.relative(position, position))
+        seen = jnp.concatenate([places.reshape(n, -1), others.reshape(n, -1)], -1)
+        target = (mine[:, None] * places).sum(1)
+        good = jnp.concatenate([target, seen], -1)
+        view = jnp.where((jnp.arange(n) == ADVERSARY)[:, None], particle.padded(seen, self.view_size), good)
+        known = jnp.concatenate([position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1), mine])
+        return Observation(view, known, jnp.ones((n, particle.MOVES), bool))
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """[B], at the last step: `good_distance` of the nearest good agent and `adversary_distance` to the goal;
+        `good_success`, `adversary_success`: it is below 0.16; `success_margin`: the first minus the second."""
+        good, adversary = (particle.at_end(info[name], valid) for name in ("good_distance", "adversary_distance"))
+        ours, theirs = (good < REACH).astype(good.dtype), (adversary < REACH).astype(good.dtype)
+        return {
+            "good_distance": good,
+            "adversary_distance": adversary,
+            "good_success": ours,
+            "adversary_success": theirs,
+            "success_margin": ours - theirs,
+        }
+
+    def draw(self, state: State, size: int = 360) -> np.ndarray:
+        """uint8 [size, size, 3], the plane from above; the adversary is red, the goal has a halo."""
+        from comity.drawing import particle as drawing
+
+        places = enumerate(state.landmarks)
+        landmarks = [drawing.landmark(place, PLACE_SIZE, goal=k == int(state.goal)) for k, place in places]
+        adversary = drawing.agents(state.position[:1], state.velocity[:1], SIZE, [drawing.HOSTILE])
+        good = drawing.agents(state.position[1:], state.velocity[1:], SIZE)
+        return drawing.draw([*landmarks, *good, *adversary], size)

@@ -1,0 +1,208 @@
+"""Predator and prey: slow predators hunt a faster prey among obstacles.
+
+`simple_tag` of the particle world (Lowe et al. 2017, arXiv 1706.02275). Here by default with a prey that moves at
+random, as SQDDPG (Wang et al. 2020, arXiv 1907.05707) and LICA (arXiv 2007.02529) have it; or with one that learns.
+docs/tasks/particle.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.environments import particle
+from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+CLASSIC = {"prey": "learns", "reward": "classic", "capture_ends": False, "length": 25}
+PROFILES: dict[str, dict[str, Any]] = {
+    "paper": {},  # SQDDPG's code, which LICA ran
+    "prose": {"reward": "prose"},  # the reward that both papers describe
+    "classic": CLASSIC,  # OpenAI's environment in MADDPG's training
+    "farama": {**CLASSIC, "physics": "farama"},  # mpe2's defaults
+}
+
+SIZE, PREY_SIZE, OBSTACLE_SIZE = 0.075, 0.05, 0.2  # radii
+GAIN, PREY_GAIN = 3.0, 4.0  # force of an action
+MAX_SPEED, PREY_MAX_SPEED = 1.0, 1.3
+TOUCH = 10.0  # points
+SHAPING = 0.1  # points per distance
+
+
+class State(NamedTuple):
+    position: Array  # [P + 1, 2], the prey last
+    velocity: Array  # [P + 1, 2]
+    landmarks: Array  # [L, 2], the obstacles
+    time: Array  # [] int32, steps played
+
+
+@dataclass(frozen=True)
+class PredatorPrey:
+    """P predators and a prey, the last agent if it learns. view [N, 4 + 2 L + 2 P + 2]; state [4 (P + 1) + 2 L].
+
+    view: own velocity (2), own position (2), obstacles (2 L) and other agents (2 P) relative to oneself, the velocity
+    of the prey (2; zeros for the prey). state: positions, velocities, obstacles. Discrete: nothing, left, right, down,
+    up. A capture: a predator touches the prey.
+    """
+
+    predators: int = 3  # P
+    obstacles: int = 2  # L
+    prey: Literal["random", "learns"] = "random"  # random: any of its five actions, and no agent
+    physics: particle.Physics = "classic"
+    actions: particle.Actions = "discrete"
+    reward: Literal["code", "prose", "classic"] = "code"  # predators', all alike; touching: how many do: code: P times
+    # -0.1 (sum of distances to the prey) + 10 touching | prose: minus the least distance, + 10 if any | classic: 10
+    # touching. A prey that learns: -10 touching, and what it costs to leave the field
+    capture_ends: bool = True  # a true end, of value 0
+    length: int = 200  # steps of an episode at most: SQDDPG and LICA 200, MADDPG and mpe2 25
+    clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
+
+    num_actions, headline, event_names = particle.MOVES, "captured", ("captures",)
+
+    def __post_init__(self) -> None:
+        check(self, predators=AT_LEAST_ONE, obstacles=NOT_NEGATIVE, length=AT_LEAST_ONE)
+
+    @property
+    def num_agents(self) -> int:
+        return self.predators + (self.prey == "learns")
+
+    @property
+    def mixed_motive(self) -> bool:
+        return self.prey == "learns"
+
+    @property
+    def continuous(self) -> bool:
+        return self.actions == "continuous"
+
+    @property
+    def view_size(self) -> int:
+        return 4 + 2 * self.obstacles + 2 * self.predators + 2
+
+    @property
+    def state_size(self) -> int:
+        return 4 * (self.predators + 1) + 2 * self.obstacles
+
+    @property
+    def action_names(self) -> tuple[str, ...] | None:
+        return None if self.continuous else particle.ACTION_NAMES
+
+    @property
+    def agent_names(self) -> tuple[str, ...]:
+        names = tuple(f"predator {k}" for k in range(self.predators))
+        return (*names, "prey") if self.prey == "learns" else names
+
+    @property
+    def agent_colours(self) -> tuple[str, ...]:
+        from comity.drawing.particle import PREY, agent_hex, hexadecimal
+
+        colours = tuple(agent_hex(k) for k in range(self.predators))
+        return (*colours, hexadecimal(PREY)) if self.prey == "learns" else colours
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        key_agents, key_obstacles = jax.random.split(key)
+        position = particle.scattered(key_agents, self.predators + 1)
+        obstacles = particle.scattered(key_obstacles, self.obstacles, 0.9)
+        state = State(position, jnp.zeros_like(position), obstacles, jnp.zeros((), jnp.int32))
+        return state, self.observation(state)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        push = particle.pushes(action, self.physics, self.actions)
+        if self.prey == "random":
+            flight = jax.random.randint(key, (1,), 0, particle.MOVES)
+            push = jnp.concatenate([push, particle.pushes(flight, self.physics, "discrete")])
+        each = lambda predator, prey: jnp.append(jnp.full(self.predators, predator, push.dtype), prey)  # noqa: E731
+        force = each(GAIN, PREY_GAIN)[:, None] * push + particle.contact_forces(
+            state.position, each(SIZE, PREY_SIZE), state.landmarks, OBSTACLE_SIZE
+        )
+        position, velocity = particle.moved(
+            state.position, state.velocity, force, self.physics, each(MAX_SPEED, PREY_MAX_SPEED)
+        )
+        after = State(position, velocity, state.landmarks, state.time + 1)
+
+        away = to_prey(position)  # [P]
+        touching = (away < SIZE + PREY_SIZE).sum().astype(away.dtype)
+        before = (to_prey(state.position) < SIZE + PREY_SIZE).any()
+        captured = touching > 0
+        over, late = particle.clock(after.time, self.length, self.clock_terminates)
+        if self.capture_ends:
+            over, late = over | captured, late & ~captured
+        info = {
+            "distance": away.min(),
+            "touches": touching,
+            "captures": (captured & ~before).astype(away.dtype),
+        }
+        return after, Timestep(self.observation(after), self.paid(away, touching, position[-1]), over, late, info)
+
+    def paid(self, away: Array, touching: Array, prey: Array) -> Array:
+        """[N], rewards. away [P]: distances to the prey; touching: how many predators do; prey [2]: where it is."""
+        if self.reward == "code":
+            points = self.predators * (-SHAPING * away.sum() + TOUCH * touching)
+        elif self.reward == "prose":
+            points = -away.min() + TOUCH * (touching > 0)
+        else:
+            points = TOUCH * touching
+        hunters = jnp.broadcast_to(points, (self.predators,))
+        if self.prey == "random":
+            return hunters
+        return jnp.append(hunters, -TOUCH * touching - leaving(prey).sum())
+
+    def observation(self, state: State) -> Observation:
+        position, velocity, landmarks, _ = state
+        n = len(position)
+        others = particle.without_self(particle.relative(position, position)).reshape(n, -1)
+        hunts = (jnp.arange(n) < self.predators)[:, None]
+        seen = [velocity, position, particle.relative(landmarks, position).reshape(n, -1), others]
+        view = jnp.concatenate([*seen, jnp.where(hunts, velocity[-1], 0)], -1)[: self.num_agents]
+        known = jnp.concatenate([position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1)])
+        return Observation(view, known, jnp.ones((self.num_agents, particle.MOVES), bool))
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """[B]: `captured`: the prey was touched; `capture_steps`: steps until then, `length` if it never was;
+        `captures`: how often a touch began; `touches`: touching predators, summed over steps; `distance` of the nearest
+        predator, mean over steps."""
+        touched = info["touches"] > 0  # [T, B]
+        captured = touched.any(0)
+        return {
+            "captured": captured.astype(reward.dtype),
+            "capture_steps": jnp.where(captured, touched.argmax(0) + 1, self.length).astype(reward.dtype),
+            "captures": info["captures"].sum(0),
+            "touches": info["touches"].sum(0),
+            "distance": particle.mean_over_steps(info["distance"], valid),
+        }
+
+    def draw(self, state: State, size: int = 360) -> np.ndarray:
+        """uint8 [size, size, 3], the plane from above; the prey is white."""
+        from comity.drawing import particle as drawing
+
+        obstacles = [drawing.obstacle(place, OBSTACLE_SIZE) for place in state.landmarks]
+        predators = drawing.agents(state.position[:-1], state.velocity[:-1], SIZE)
+        prey = drawing.agents(state.position[-1:], state.velocity[-1:], PREY_SIZE, [drawing.PREY])
+        return drawing.draw([*obstacles, *predators, *prey], size)
+
+
+def to_prey(position: Array) -> Array:
+    """[P], distances of the predators to the prey, who stands last in position [P + 1, 2]."""
+    return particle.distances(position[:-1], position[-1:])[:, 0]
+
+
+def leaving(place: Array) -> Array:
+    """What it costs the prey to be at a coordinate: 0 up to 0.9 of the middle, 1 at 1, and no more than 10."""
+    x = jnp.abs(place)
+    return jnp.where(x < 0.9, 0, jnp.where(x < 1, 10 * (x - 0.9), jnp.minimum(jnp.exp(2 * x - 2), 10)))
+
+
+def chase(view: Array, predators: int, obstacles: int = 2) -> Array:
+    """Actions [...] of a predator without learning: it pushes along the larger coordinate difference to the prey.
+
+    view [..., V] of predators. Discrete.
+    """
+    at = 4 + 2 * obstacles + 2 * (predators - 1)
+    x, y = view[..., at], view[..., at + 1]
+    return jnp.where(jnp.abs(x) > jnp.abs(y), jnp.where(x > 0, 2, 1), jnp.where(y > 0, 4, 3)).astype(jnp.int32)

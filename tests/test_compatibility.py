@@ -157,6 +157,7 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small, if it has t
     "latents": 3,
     "chooser_hidden": 4,
     "discriminator_hidden": 4,
+    "critic_width": 3,
     "capacity": 2 * GAMES,
     "batch": GAMES,
     "warmup": GAMES,

@@ -28,6 +28,7 @@ ALGORITHMS = {  # name: (module, one line)
         "tabular players who shape naive learners, exact values (COALA-PG)",
     ),
     "lola": ("comity.algorithms.lola", "two tabular players who climb through each other's learning (LOLA, LOLA-DiCE)"),
+    "lica": ("comity.algorithms.lica", "actors climb one mixing critic of everyone's action probabilities"),
     "lica-exact": (
         "comity.algorithms.lica_exact",
         "one shared policy climbs a critic of all joint actions of one step (LICA's traffic junction)",

@@ -8,7 +8,7 @@ from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linea
 from comity.networks.entities import EntityNet, Seen
 from comity.networks.hawk import HawkNet, fresh_trace
 from comity.networks.lstm import LSTM, Kept, fresh_kept
-from comity.networks.mixers import MonotoneMixer
+from comity.networks.mixers import FlatCritic, MixingCritic, MonotoneMixer, matched_width
 from comity.networks.recurrent import GRU, RecurrentNet
 
 __all__ = [
@@ -23,10 +23,12 @@ __all__ = [
     "ContextNet",
     "DeepRecurrentNet",
     "EntityNet",
+    "FlatCritic",
     "HawkNet",
     "Kept",
     "LayerNorm",
     "Linear",
+    "MixingCritic",
     "MonotoneMixer",
     "RecurrentNet",
     "Seen",
@@ -34,6 +36,7 @@ __all__ = [
     "fresh_context",
     "fresh_kept",
     "fresh_trace",
+    "matched_width",
     "per_agent",
     "shared",
     "stacked",

@@ -99,6 +99,7 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small and quick to
     "batch": GAMES,
     "warmup": GAMES,
     "critic_schedule": "batch",
+    "critic_width": 3,
 }
 SHARING = ("actors", "agents")  # settings that say "separate" or "shared"
 OWN: dict[str, dict[str, Any]] = {name: settings for name, (_, settings) in VARIANTS.items()}  # what one wants beside
@@ -119,7 +120,12 @@ def blocks(axis: int, first: int = 0) -> Callable[[Array], Array]:
 # an optimizer's averages) -> exchange.
 REPLAY = {r"replay\.rows\.(observation|action|reward)": lambda x: exchanged(x, 2)}  # [capacity, T, N, ...]
 MIXER = {r"mixer\.weights\.layers\.1\.(weight|bias)": blocks(-1)}  # w: [hidden, N E]
+own_or_named = lambda x: exchanged(x, 0) if x.ndim == 3 else blocks(0, V)(x)  # noqa: E731
 ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
+    "lica": {
+        r"critic.*\.weights\.layers\.1\.(weight|bias)": blocks(-1),  # a row for each agent's every action
+        r"actor.*encoder\.weight": own_or_named,  # a shared one reads an id after the view
+    },
     "coma": {r"critic.*layers\.0\.weight": blocks(0, S + V + (N - 1) * A)},  # last in what it reads: who is judged
     "qmix": MIXER,
     "mappo": {r"critic.*head\.(weight|bias)": blocks(-1)},  # a value for each agent
@@ -130,7 +136,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
         r"chooser.*layers\.0\.weight": blocks(0),  # reads everyone's view
     },
 }
-DRAWS = {"coma"}  # draw in `update` what agents would do after a truncated end, with one number for each place
+DRAWS = {"coma", "lica"}  # draw in `update` what agents would do after a truncated end, with one number for each place
 NOT_LEARNED = r"opt_state|target|replay|first_critic"  # what of a state is no parameter that every update moves
 
 

@@ -174,16 +174,17 @@ def overlaps(position: Array) -> Array:
 def assigned(view: Array, agents: int) -> Array:
     """Actions [..., N] of a team without learning: each agent goes to its landmark in the cheapest assignment.
 
-    view [..., N, V] of N agents. The sum of distances decides, by comparing all N! assignments. An agent pushes towards
-    where it would come to rest nearest to its landmark (0.4 of its velocity further on), or not at all.
+    view [..., N, V] of N agents. All N! assignments are compared by their sum of distances. An agent takes the push
+    after which it is nearest to its landmark during the next two steps (classic physics), the others not regarded.
     """
     seen = view[..., 4 : 4 + 2 * agents].reshape(*view.shape[:-1], agents, 2)  # [..., N, L, 2]
     distance = jnp.sqrt(jnp.square(seen).sum(-1))
     order = np.array(list(permutations(range(agents))))  # [N!, N], whose landmark
     chosen = jnp.asarray(order)[distance[..., np.arange(agents), order].sum(-1).argmin(-1)]  # [..., N]
     target = jnp.take_along_axis(seen, chosen[..., None, None], -2)[..., 0, :]  # [..., N, 2]
-    push = particle.pushes(jnp.arange(particle.MOVES), "classic", "discrete")  # [5, 2]
-    slowed = (1 - particle.DAMPING) * view[..., :2]
-    after = slowed[..., None, :] + particle.GAIN * particle.INTERVAL * push  # [..., N, 5, 2]
-    rest = after * particle.INTERVAL / particle.DAMPING
-    return jnp.square(target[..., None, :] - rest).sum(-1).argmin(-1).astype(jnp.int32)
+    kept = 1 - particle.DAMPING
+    push = particle.GAIN * particle.INTERVAL * particle.pushes(jnp.arange(particle.MOVES), "classic", "discrete")
+    velocity = kept * view[..., None, :2] + push  # [..., N, 5, 2]
+    ahead = [particle.INTERVAL * velocity, particle.INTERVAL * (1 + kept) * velocity]
+    away = [jnp.sqrt(jnp.square(target[..., None, :] - place).sum(-1)) for place in ahead]
+    return (away[0] + away[1]).argmin(-1).astype(jnp.int32)

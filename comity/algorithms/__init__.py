@@ -14,6 +14,13 @@ ALGORITHMS = {  # name: (module, one line)
     "qmix": ("comity.algorithms.qmix", "Q-learning of a team whose value is monotone in the agents' values"),
     "qtran": ("comity.algorithms.qtran", "Q-learning of a team with any value, to which the agents' are fitted"),
     "maven": ("comity.algorithms.maven", "QMIX with a latent that commits a team to one way of playing per episode"),
+    "maddpg": ("comity.algorithms.maddpg", "actors climbed through critics that see everyone; continuous actions too"),
+    "ddpg": ("comity.algorithms.ddpg", "an actor climbed through a critic of its own view, one for all agents"),
+    "iddpg": ("comity.algorithms.iddpg", "independent DDPG: the same for every agent by itself"),
+    "sqddpg": (
+        "comity.algorithms.sqddpg",
+        "critics that share the team's value among agents as Shapley values",
+    ),
     "rusp": (
         "comity.algorithms.rusp",
         "PPO of one policy, an omniscient critic, opponents from the past (RUSP)",

@@ -1,4 +1,5 @@
-"""Replay of whole episodes. A row is one game's episode, in the smallest numbers that give it back exactly.
+"""Replay. A row is one game's whole episode (`Row`), in the smallest numbers that give it back exactly, or what else an
+algorithm keeps in one.
 
 The replay is part of an algorithm's state. On a CPU it is updated in place, whatever its size, as long as the state is
 donated. Of T + 1 observations only what the game packs is kept (`Environment.pack`); the rest is computed again when
@@ -27,9 +28,9 @@ class Row(NamedTuple):
 
 
 class Replay(NamedTuple):
-    """The last episodes, oldest overwritten first."""
+    """The last rows, oldest overwritten first."""
 
-    rows: Row  # leaves [capacity, ...]
+    rows: PyTree  # `Row`, or whatever an algorithm keeps in one: leaves [capacity, ...]
     position: Array  # [] int32, where the next rollout is written
     filled: Array  # [] int32, rows that hold an episode: the first ones
 
@@ -78,21 +79,21 @@ def restored(env: Environment, rows: Row) -> Episodes:
     )
 
 
-def empty(row: Row, capacity: int) -> Replay:
+def empty(row: PyTree, capacity: int) -> Replay:
     """Room for `capacity` rows; row: shapes and dtypes of B rows, leaves [B, ...], of which B does not matter."""
     rows = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape[1:]), x.dtype), row)
     return Replay(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
-def push(replay: Replay, rows: Row, restart: bool = False) -> Replay:
+def push(replay: Replay, rows: PyTree, restart: bool = False) -> Replay:
     """Writes B rows, one slice. The capacity used is the largest multiple of B that fits.
 
     restart: when the end is reached, all is forgotten (the code of "hidden gifts": its count wraps to 0).
     Raises ValueError if B rows are more than the capacity.
     """
-    games, capacity = rows.length.shape[0], replay.rows.length.shape[0]
+    games, capacity = (jax.tree.leaves(x)[0].shape[0] for x in (rows, replay.rows))
     if games > capacity:
-        raise ValueError(f"a replay of {capacity} episodes cannot take the {games} of one rollout: raise its size")
+        raise ValueError(f"a replay of {capacity} rows cannot take the {games} of one rollout: raise its size")
     used = capacity // games * games
     write = lambda old, new: lax.dynamic_update_slice_in_dim(old, new, replay.position, 0)  # noqa: E731
     position = replay.position + games
@@ -102,7 +103,7 @@ def push(replay: Replay, rows: Row, restart: bool = False) -> Replay:
     return Replay(jax.tree.map(write, replay.rows, rows), position % used, filled)
 
 
-def draw(key: Key, replay: Replay, count: int, block: int = 1) -> Row:
+def draw(key: Key, replay: Replay, count: int, block: int = 1) -> PyTree:
     """`count` rows, uniformly and with replacement from those filled: leaves [count, ...].
 
     block: rows drawn together, as they were pushed (count is a multiple of it). An empty replay gives its first rows.

@@ -103,6 +103,9 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small and quick to
 }
 SHARING = ("actors", "agents")  # settings that say "separate" or "shared"
 OWN: dict[str, dict[str, Any]] = {name: settings for name, (_, settings) in VARIANTS.items()}  # what one wants beside
+# Replays of single steps; vectors that nothing is drawn for, since draws have one number for each place.
+STEPWISE = {"steps": LENGTH, "every": 8, "capacity": 48, "batch": 16, "warmup": 16, "relaxed": "softmax"}
+OWN |= {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg")} | {"sqddpg": {**STEPWISE, "orders": 0}}
 
 
 def blocks(axis: int, first: int = 0) -> Callable[[Array], Array]:
@@ -121,6 +124,7 @@ def blocks(axis: int, first: int = 0) -> Callable[[Array], Array]:
 REPLAY = {r"replay\.rows\.(observation|action|reward)": lambda x: exchanged(x, 2)}  # [capacity, T, N, ...]
 MIXER = {r"mixer\.weights\.layers\.1\.(weight|bias)": blocks(-1)}  # w: [hidden, N E]
 own_or_named = lambda x: exchanged(x, 0) if x.ndim == 3 else blocks(0, V)(x)  # noqa: E731
+SINGLE_STEPS = {pattern: lambda x: exchanged(x, 1) for pattern in (*REPLAY, r"replay\.rows\.next_observation")}
 ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
     "lica": {
         r"critic.*\.weights\.layers\.1\.(weight|bias)": blocks(-1),  # a row for each agent's every action
@@ -128,6 +132,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
     },
     "coma": {r"critic.*layers\.0\.weight": blocks(0, S + V + (N - 1) * A)},  # last in what it reads: who is judged
     "qmix": MIXER,
+    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg"), SINGLE_STEPS),
     "mappo": {r"critic.*head\.(weight|bias)": blocks(-1)},  # a value for each agent
     "mappo-long": {r"critic.*head\.(weight|bias)": blocks(-1)},
     "maven": {
@@ -344,7 +349,7 @@ def test_resumed_is_unbroken(one, tmp_path):
     plain = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
     same(jax.tree.map(plain, train(resumed, range(2, 4))), jax.tree.map(plain, unbroken))
     kept = [int(x) for path, x in jax.tree.leaves_with_path(resumed.state) if name_of(path).endswith("replay.filled")]
-    assert kept in ([], [2 * GAMES])
+    assert kept in ([], [2 * GAMES], [2 * GAMES * LENGTH])  # episodes, or single steps
 
 
 @pytest.mark.parametrize(("name", "preset"), PRESETS)

@@ -106,7 +106,7 @@ def test_the_oldest_is_overwritten_first():
     assert names(memory.rows) == [7, 8, 9, 4, 5, 6, 0]
     assert memory.filled == 6
     assert memory.position == 3
-    with pytest.raises(ValueError, match="a replay of 7 episodes cannot take the 8 of one rollout"):
+    with pytest.raises(ValueError, match="a replay of 7 rows cannot take the 8 of one rollout"):
         replay.push(memory, rows_named(range(8)))
 
 

@@ -54,7 +54,7 @@ def draw(discs: Sequence[Disc], size: int = 360) -> np.ndarray:
 
     def circle(disc: Disc, radius: float, fill: Colour | None = None, outline: Colour | None = None) -> None:
         x, y = at(*disc.place)
-        r = radius * unit
+        r = max(radius * unit, 1.5 * OVERSAMPLING)  # far away, too, there is a dot
         paint.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=outline, width=fine)
 
     paint.rectangle((*at(-1, 1), *at(1, -1)), fill=mixed(FLOOR, LINE, 0.35), outline=LINE, width=fine)

@@ -162,8 +162,8 @@ class CooperativeNavigation:
         """uint8 [size, size, 3], the plane from above."""
         from comity.drawing import particle as drawing
 
-        landmarks = [drawing.landmark(place, PLACE_SIZE) for place in state.landmarks]
-        return drawing.draw([*landmarks, *drawing.agents(state.position, state.velocity, SIZE)], size)
+        landmarks = [drawing.landmark(place, PLACE_SIZE) for place in state.landmarks]  # on top of who covers them
+        return drawing.draw([*drawing.agents(state.position, state.velocity, SIZE), *landmarks], size)
 
 
 def overlaps(position: Array) -> Array:

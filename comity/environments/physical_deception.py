@@ -143,4 +143,4 @@ class PhysicalDeception:
         landmarks = [drawing.landmark(place, PLACE_SIZE, goal=k == int(state.goal)) for k, place in places]
         adversary = drawing.agents(state.position[:1], state.velocity[:1], SIZE, [drawing.HOSTILE])
         good = drawing.agents(state.position[1:], state.velocity[1:], SIZE)
-        return drawing.draw([*landmarks, *good, *adversary], size)
+        return drawing.draw([*good, *adversary, *landmarks], size)

@@ -136,7 +136,10 @@ UNFIT = [
     ),
     Unfit(
         "learners",
-        ["indirect-reciprocity", "prisoners-buddy", ONE_HEAD],
+        [
+            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD),
+            *("cooperative-navigation", "physical-deception", "predator-prey"),
+        ],
         "learners are opponents in games of two, {game} has {agents} agents",
     ),
 ]

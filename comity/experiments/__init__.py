@@ -14,6 +14,7 @@ PAPERS: dict[str, tuple[str, str]] = {
         "comity.experiments.rusp.paper",
         "Emergent reciprocity and team formation from randomized uncertain social preferences (2020)",
     ),
+    "lica": ("comity.experiments.lica.paper", "Learning implicit credit assignment for cooperative MARL (2020)"),
 }
 FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
     f"{paper}/{name}": (PAPERS[paper][0], line)
@@ -52,5 +53,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("rusp", "fig10", "Prisoner's Buddy: partitions, or everybody shares"),
         ("rusp", "indirect", "indirect reciprocity: watched, and newcomers"),
         ("rusp", "buddy", "Prisoner's Buddy: do teams form"),
+        ("lica", "fig2", "plain and adaptive entropy, exact curves (part a)"),
+        ("lica", "fig5", "traffic junction: LICA, COMA, and what stood for COMA"),
     )
 }

@@ -1,0 +1,75 @@
+"""Figure 2a: how hard the two entropy terms push, exactly, for a choice between two actions.
+
+Left, as the paper plots it: dH_k with respect to the probability p of one action, -beta (log p + 1), and divided by the
+entropy, -xi (log p + 1) / H(p). Right, ours: with respect to the logit z of p = sigmoid(z), which is what a policy
+feels: beta dH/dz, and xi (dH/dz) / H, which is the gradient of xi log H.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIXED = (0.13, 0.15, 0.17)  # beta of the paper's figure 2b
+ADAPTIVE = (0.06, 0.11)  # xi of it
+Curve = NDArray[np.float64]
+
+
+def height(p: Curve) -> Curve:
+    """H(p) of two actions, nats."""
+    return -p * np.log(p) - (1 - p) * np.log(1 - p)
+
+
+def by_probability(p: Curve, weight: float, divided: bool) -> Curve:
+    """What the term adds to the gradient with respect to p (the paper's section 4.2)."""
+    return -weight * (np.log(p) + 1) / (height(p) if divided else 1.0)
+
+
+def by_logit(p: Curve, weight: float, divided: bool) -> Curve:
+    """The same with respect to z, p = sigmoid(z): dH/dz = p (1 - p) log((1 - p) / p)."""
+    return weight * p * (1 - p) * np.log((1 - p) / p) / (height(p) if divided else 1.0)
+
+
+def table(points: int = 199) -> dict[str, Curve]:
+    """Columns of the curves at `points` probabilities between 0 and 1."""
+    p = np.arange(1, points + 1) / (points + 1)
+    columns = {"p": p}
+    for what, push in (("probability", by_probability), ("logit", by_logit)):
+        columns |= {f"{what}, beta {weight:g}": push(p, weight, False) for weight in FIXED}
+        columns |= {f"{what}, xi {weight:g}": push(p, weight, True) for weight in ADAPTIVE}
+    return columns
+
+
+def draw(out: Path) -> list[Path]:
+    """fig2.png, .svg and .csv."""
+    import csv
+
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from comity.report.curves import PALETTE, STYLE, save
+
+    columns = table()
+    p = columns["p"]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.4), dpi=200, layout="constrained")
+        for axes, what in zip(figure.subplots(1, 2), ("probability", "logit"), strict=True):
+            names = [name for name in columns if name.startswith(what)]
+            for name, colour in zip(names, PALETTE, strict=False):
+                label = name.partition(", ")[2]
+                axes.plot(p, columns[name], "-" if "xi" in name else "--", color=colour, label=label)
+            axes.axhline(0, color="#7a7a7a", linewidth=0.8)
+            axes.set_xlabel("probability of the action")
+            axes.set_ylabel(f"push on its {what}")
+            axes.spines[["top", "right"]].set_visible(False)
+        figure.axes[0].set_ylim(-1.5, 1.0)
+        figure.axes[0].legend(frameon=False, fontsize=8)
+        title = "Entropy terms of two actions: plain (beta) and divided by the entropy (xi)"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
+        files = save(figure, out / "fig2.png")
+    path = out / "fig2.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([f"{x:.6g}" for x in row] for row in zip(*columns.values(), strict=True))
+    return [*files, path]

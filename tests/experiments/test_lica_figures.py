@@ -1,0 +1,67 @@
+"""The figures of LICA: curves of figure 2a by numbers, what arms are, and all of it made small."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from comity.experiments.figure import recipe_of
+from comity.experiments.lica import entropy, junction
+from comity.experiments.lica.paper import PAPER
+from comity.experiments.reproduce import SMOKE
+from comity.learning import entropy as entropy_of
+
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+
+
+def test_pushes_are_derivatives_of_the_entropy():
+    p = np.array([0.05, 0.3, 0.5, 0.9, 0.999])
+    heights = lambda z: entropy_of(jnp.stack([z, jnp.zeros_like(z)], -1))  # noqa: E731
+    z = jnp.log(p / (1 - p))
+    slope = jax.vmap(jax.grad(heights))(z)
+    np.testing.assert_allclose(entropy.height(p), heights(z), rtol=1e-3)
+    np.testing.assert_allclose(entropy.by_logit(p, 0.2, False), 0.2 * slope, rtol=1e-3, atol=1e-6)
+    relative = jax.vmap(jax.grad(lambda z: jnp.log(heights(z))))(z)
+    np.testing.assert_allclose(entropy.by_logit(p, 0.2, True), 0.2 * relative, rtol=1e-3, atol=1e-6)
+    assert entropy.by_probability(np.array([np.exp(-1)]), 1.0, True)[0] == pytest.approx(0)
+    assert entropy.by_probability(np.array([0.5]), 0.5, True)[0] == pytest.approx(-0.5 * (1 - np.log(2)) / np.log(2))
+
+
+def test_the_adaptive_push_does_not_fade_at_certainty_and_the_plain_one_does():
+    near = np.array([1 - 1e-9])
+    assert entropy.by_logit(near, 0.11, True)[0] == pytest.approx(-0.11, rel=0.06)
+    assert abs(entropy.by_logit(near, 0.15, False)[0]) < 1e-7
+    columns = entropy.table()
+    large = columns["p"] > 0.9
+    assert (columns["probability, xi 0.11"][large] < columns["probability, beta 0.17"][large]).all()
+
+
+def test_arms_are_what_their_labels_say():
+    for label, rule in junction.RULES.items():
+        config = recipe_of(junction.JUNCTION.arms[label]).config
+        assert (config.rule, config.runs, config.critic_steps, config.critic_factor) == (rule, 2_000, 5, 2.0)
+    slow = recipe_of(junction.JUNCTION.arms["LICA, slow critic"]).config
+    assert (slow.rule, slow.critic_steps, slow.critic_factor) == ("lica", 1, 1.0)
+    budget = junction.BUDGETS["paper"]["junction"]
+    assert (budget.seeds * junction.RUNS, budget.iterations) == (20_000, 60)
+
+
+def test_every_figure_runs_at_smoke_scale(tmp_path):
+    """From the command line, in one go."""
+    command = [sys.executable, "-m", "comity", "reproduce", "lica", "--scale", "smoke", "--out", str(tmp_path)]
+    done = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "not finished" not in done.stdout
+    for name, figure in PAPER.figures.items():
+        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
+        if figure.arms:
+            about = json.loads((tmp_path / f"{name}.claims.json").read_text())
+            assert set(about["arms"]) == set(figure.smoke or figure.arms)
+            assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
+            assert [claim["name"] for claim in about["claims"]] == [claim.name for claim in figure.claims]
+    assert (tmp_path / "fig5-tracks.png").stat().st_size > 5_000

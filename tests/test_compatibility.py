@@ -53,6 +53,7 @@ UPDATED = [  # trained for two updates. All others: tests/algorithms/test_all.py
     ("qmix", "ipd+rusp"),
     ("rusp", "prisoners-buddy+rusp"),
     ("coala", "ipd+learners"),
+    ("maddpg", "cooperative-navigation"),
 ]
 NOT_LEARNED = r"opt_state|target|replay|returns|past|rival|versions"  # what of a state is no parameter
 
@@ -161,6 +162,7 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small, if it has t
     "chooser_hidden": 4,
     "discriminator_hidden": 4,
     "critic_width": 3,
+    "steps": 2,
     "capacity": 2 * GAMES,
     "batch": GAMES,
     "warmup": GAMES,

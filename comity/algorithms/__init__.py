@@ -21,6 +21,10 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.sqddpg",
         "critics that share the team's value among agents as Shapley values",
     ),
+    "liir": (
+        "comity.algorithms.liir",
+        "policy gradient of rewards that are learned for each agent",
+    ),
     "rusp": (
         "comity.algorithms.rusp",
         "PPO of one policy, an omniscient critic, opponents from the past (RUSP)",

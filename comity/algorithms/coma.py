@@ -181,13 +181,6 @@ def critic_targets(
     return lambda_returns(reward, following, never, never, config.gamma, config.lambda_)
 
 
-def of_rollout(steps: Transition) -> replay.Episodes:
-    """The episodes of a rollout in the form in which a replay gives them, T + 1 observations in one array."""
-    return replay.Episodes(
-        replay.observed(steps), steps.action, steps.reward, steps.terminated, steps.ended, steps.valid, extra=()
-    )
-
-
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "coma")
     agents, hidden, choices = env.num_agents, config.hidden, env.num_actions
@@ -241,7 +234,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     def learn_from(key: Key, memories: replay.Replay | tuple[()], steps: Transition):
         """(what the replay holds now, the episodes of this update)."""
         if not isinstance(memories, replay.Replay):
-            return memories, of_rollout(steps)
+            return memories, replay.of_rollout(steps)
         memories = replay.push(memories, rows_of(steps))
         return memories, replay.restored(env, replay.draw(key, memories, config.batch))
 

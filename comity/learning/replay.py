@@ -53,6 +53,11 @@ def observed(steps: Transition) -> Observation:
     return jax.tree.map(join, steps.observation, steps.next_observation)
 
 
+def of_rollout(steps: Transition) -> Episodes:
+    """The episodes of a rollout in the form in which a replay gives them, T + 1 observations in one array."""
+    return Episodes(observed(steps), steps.action, steps.reward, steps.terminated, steps.ended, steps.valid, extra=())
+
+
 def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
     """Rows, leaves [B, ...], of a rollout of whole episodes with leaves [T, B, ...]; extra: leaves [B, ...]."""
     observation = observed(steps)

@@ -1,0 +1,147 @@
+"""LIIR: its outer gradient against finite differences, what it is without intrinsic rewards, what these learn."""
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from comity import rollout
+from comity.algorithms import liir
+from comity.environments.matrix import Matrix
+from comity.environments.two_step import TwoStep
+from comity.learning import chosen, lambda_returns, log_prob, replay
+
+KEY = jax.random.key(0)
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+TINY: dict[str, Any] = {"hidden": 5, "critic_hidden": 6, "activation": "tanh"}
+GAME = TwoStep()
+
+
+def played(config: liir.Config, env=GAME, games: int = 6):
+    algorithm = liir.make(config, env)
+    state = algorithm.init(KEY)
+    play = rollout.start(KEY, env, algorithm.memory, games)
+    return algorithm, state, rollout.collect(KEY, env, algorithm, state, play)[1]
+
+
+def test_the_outer_gradient_is_that_of_finite_differences():
+    """A large epsilon makes RMSprop plain: its first step is the gradient times rate / epsilon."""
+    config = liir.Config(
+        **TINY, intrinsic_weight=0.5, learning_rate=10.0, critic_learning_rate=1e3, epsilon=1e3, clip=1e6,
+        standardise=False,
+    )  # fmt: skip
+    algorithm, state, steps = played(config)
+    update = jax.jit(algorithm.update, compiler_options=QUICK)
+    after, _ = update(KEY, state, steps)
+    climbed = after.critic.rewards.bias - state.critic.rewards.bias  # only the outer objective moves it
+    assert float(jnp.abs(climbed).max()) > 1e-4
+
+    def earned(bias):
+        moved = eqx.tree_at(lambda critic: critic.rewards.bias, state.critic, bias)
+        return float(update(KEY, state._replace(critic=moved), steps)[1]["extrinsic_objective"])
+
+    bias, size = state.critic.rewards.bias, 0.2
+    for k in range(len(bias)):
+        slope = (earned(bias.at[k].add(size)) - earned(bias.at[k].add(-size))) / (2 * size)
+        assert slope == pytest.approx(float(climbed[k]), rel=0.05, abs=2e-5)
+
+
+def test_one_step_of_a_team_bandit_by_enumeration():
+    """Additive pay: the objective's slope in the intrinsic rewards is that of what the team exactly earns."""
+    pays = jnp.array([[0.0, 1.0], [0.5, -0.5]])  # [agent, arm]
+    joint = jnp.array([[0, 0], [0, 1], [1, 0], [1, 1]])  # each once: the old policies are uniform
+    reward = pays[0, joint[:, 0]] + pays[1, joint[:, 1]]
+    action, valid = joint[None], jnp.ones((1, 4), bool)  # [T, B, N], [T, B]
+    theta = jnp.zeros((2, 2))
+    logits = lambda theta: jnp.broadcast_to(theta, (1, 4, 2, 2))  # noqa: E731
+
+    def stepped(eta):
+        own = reward[None, :, None] + chosen(logits(eta), action)
+        loss = lambda theta: liir.policy_loss(logits(theta), action, own, valid).sum()  # noqa: E731
+        return theta - 0.7 * jax.grad(loss)(theta)
+
+    def surrogate(eta):
+        advantage = jnp.broadcast_to(reward[None, :, None], (1, 4, 2))
+        return 2 * liir.extrinsic_objective(logits(stepped(eta)), logits(theta), action, advantage, valid)
+
+    exact = lambda eta: (jax.nn.softmax(stepped(eta)) * pays).sum()  # noqa: E731  # what is earned after the step
+    eta = jnp.array([[0.3, -0.1], [0.2, 0.4]])
+    found = jax.grad(surrogate)(eta)
+    np.testing.assert_allclose(found, jax.grad(exact)(eta), atol=1e-6)
+    step = 1e-2
+    slope = (exact(eta.at[0, 1].add(step)) - exact(eta.at[0, 1].add(-step))) / (2 * step)
+    assert float(found[0, 1]) == pytest.approx(float(slope), abs=1e-4)
+    assert float(found[0, 1]) > 0 > float(found[1, 1])  # rewards lean to the arms that pay
+
+
+def test_without_intrinsic_rewards_it_is_independent_actor_critic():
+    config = liir.Config(**TINY, intrinsic_weight=0.0)
+    algorithm, state, steps = played(config)
+    after, metrics = jax.jit(algorithm.update, compiler_options=QUICK)(KEY, state, steps)
+    np.testing.assert_array_equal(after.critic.rewards.weight, state.critic.rewards.weight)
+    assert float(metrics["intrinsic_reward"]) > 0  # there are some, they do not count
+
+    episodes = replay.of_rollout(steps)
+    values = state.critic(liir.central_input(episodes.observation))[1]
+    team = jnp.broadcast_to(steps.reward.mean(-1, keepdims=True), steps.reward.shape)
+    returns = lambda_returns(team, values[1:], episodes.terminated, episodes.ended, config.gamma, config.lambda_)
+    away = returns - values[:-1]
+    advantage = (away - away.mean()) / away.std()  # all steps are valid here
+
+    def loss(actor):
+        out = actor.unroll(steps.observation.view, steps.memory[0])
+        return -(advantage * log_prob(out, steps.action)).mean()
+
+    assert bool(steps.valid.all() & steps.observation.available.all())
+    rmsprop = liir.differentiable_rmsprop(config, config.learning_rate)
+    wanted, _ = liir.take_step(rmsprop, state.actor, rmsprop.init(state.actor), jax.grad(loss)(state.actor))
+    for a, b in zip(jax.tree.leaves(after.actor), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_a_gradient_of_zero_has_a_finite_derivative():
+    """Nothing is earned anywhere: every advantage is 0, and so is what the step looks through."""
+    algorithm, state, steps = played(liir.Config(**TINY, intrinsic_weight=0.0))
+    nothing = steps._replace(reward=jnp.zeros_like(steps.reward))
+    quiet = state._replace(
+        **{name: jax.tree.map(jnp.zeros_like, getattr(state, name)) for name in ("critic", "target_critic")}
+    )
+    after, metrics = jax.jit(algorithm.update, compiler_options=QUICK)(KEY, quiet, nothing)
+    assert all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves((after, metrics)))
+
+
+def test_intrinsic_rewards_single_out_who_earned():
+    """r = a_0 - a_1 for the team: agent 0 comes to be paid for action 1, agent 1 for action 0, and both play so."""
+    env = Matrix(payoff=(0.0, -1.0, 1.0, 0.0))
+    config = liir.Config(
+        actors="separate",
+        hidden=8,
+        critic_hidden=16,
+        intrinsic_weight=1.0,
+        learning_rate=1e-3,
+        critic_learning_rate=5e-3,
+    )
+    algorithm = liir.make(config, env)
+
+    def iteration(carry, key):
+        key_play, key_update = jax.random.split(key)
+        play, steps = rollout.collect(key_play, env, algorithm, carry[0], carry[1])
+        return (algorithm.update(key_update, carry[0], steps)[0], play), steps.reward.mean()
+
+    @partial(jax.jit, compiler_options=QUICK)
+    def run(key):
+        carry = algorithm.init(key), rollout.start(key, env, algorithm.memory, 32)
+        (state, _), reward = lax.scan(iteration, carry, jax.random.split(key, 300))
+        _, observation = env.reset(key)
+        return reward, state.critic(liir.central_input(observation))[0]
+
+    reward, paid = run(KEY)
+    assert float(reward[:10].mean()) < 0.3
+    assert float(reward[-20:].mean()) > 0.9
+    assert float(paid[0, 1] - paid[0, 0]) > 0.1
+    assert float(paid[1, 0] - paid[1, 1]) > 0.1

@@ -23,6 +23,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "report": {"types", "settings"},
     "recipes": {*BASE, "algorithms", "environments"},
     "training": {*BASE, "axes", "rollout", "report", "recipes", "checking"},
+    "interop": {"types", "recipes", "training"},
     "experiments": {*BASE, "rollout", "learning", "report", "recipes", "training", "environments", "algorithms"},
 }
 

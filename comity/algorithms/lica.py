@@ -24,10 +24,10 @@ from comity.learning import (
     per_agent_optimizer,
     replay,
     sample,
-    straight_through,
     take_step,
     towards,
 )
+from comity.learning.relaxed import relaxed
 from comity.networks import MLP, Activation, FlatCritic, MixingCritic, RecurrentNet, per_agent, shared, stacked
 from comity.networks.mixers import matched_width
 from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
@@ -154,10 +154,8 @@ def climbed(config: Config, key: Key, logits: Array) -> Array:
     probabilities: the policies themselves. gumbel: one-hot draws from them, with the gradient of
     softmax((logits + noise) / temperature) (straight-through; Jang et al. 2017). logits [..., N, A], masked.
     """
-    if config.climbs == "probabilities":
-        return jax.nn.softmax(logits)
-    noise = jax.random.gumbel(key, logits.shape)
-    return straight_through(logits / config.temperature, noise / config.temperature)
+    how = "softmax" if config.climbs == "probabilities" else "straight-through"
+    return relaxed(key, logits, how, config.temperature)
 
 
 def policy_loss(q: Array, valid: Array, randomness: Array, weight: Array | float) -> Array:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from comity.learning.latents import straight_through
 from comity.types import Key
 
 Relaxed = Literal["straight-through", "gumbel", "softmax"]
@@ -22,11 +23,8 @@ def relaxed(
     """
     if how == "softmax":
         return jax.nn.softmax(logits)
-    soft = jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape)) / temperature)
-    if how == "gumbel":
-        return soft
-    hard = jax.nn.one_hot(soft.argmax(-1), logits.shape[-1])
-    return hard + soft - jax.lax.stop_gradient(soft)
+    scores, noise = logits / temperature, jax.random.gumbel(key, logits.shape) / temperature
+    return jax.nn.softmax(scores + noise) if how == "gumbel" else straight_through(scores, noise)
 
 
 def replaced(actions: Float[Array, "*B N A"], mine: Float[Array, "*B N A"]) -> Float[Array, "*B N N A"]:

@@ -1,0 +1,40 @@
+"""Other people's environments: comity's games for others, and others' games for comity's algorithms.
+
+    from comity import interop
+    parallel = interop.to_pettingzoo(comity.make("cooperative-navigation"))  # a PettingZoo ParallelEnv
+    game = interop.from_pettingzoo(lambda: pistonball_v6.parallel_env(continuous=False), length=125)
+    result = interop.train(game, "mappo", iterations=200)  # Python steps the game, compiled programs act and learn
+
+Names are imported when they are first used: PettingZoo and gymnasium are needed only where they are asked for.
+docs/interop.md.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from comity.interop.host import Trained, train
+    from comity.interop.hosted import Hosted, from_pettingzoo
+    from comity.interop.jaxmarl_game import from_jaxmarl
+    from comity.interop.parallel_game import to_pettingzoo
+
+__all__ = ["Hosted", "Trained", "from_jaxmarl", "from_pettingzoo", "to_pettingzoo", "train"]
+
+_HOMES = {
+    "from_jaxmarl": "comity.interop.jaxmarl_game",
+    "from_pettingzoo": "comity.interop.hosted",
+    "Hosted": "comity.interop.hosted",
+    "to_pettingzoo": "comity.interop.parallel_game",
+    "train": "comity.interop.host",
+    "Trained": "comity.interop.host",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'comity.interop' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,131 @@
+"""A comity game as a PettingZoo ParallelEnv."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from comity.interop.missing import needed
+from comity.types import Environment
+
+gymnasium = needed("gymnasium")
+pettingzoo = needed("pettingzoo")
+spaces = gymnasium.spaces
+
+
+class ParallelGame(pettingzoo.ParallelEnv):
+    """`env` with one dictionary entry per agent; reset and step are compiled once.
+
+    An agent's observation is its view. Which actions it may take stands in its info as `action_mask` (int8 [A], what
+    samplers of gymnasium read; of several heads a tuple), unless all may be taken always. Continuous actions are boxes
+    from -1 to 1. All agents of a game end together. `state()` is what a central critic may read.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "is_parallelizable": True}  # noqa: RUF012  # PettingZoo's own form
+
+    def __init__(self, env: Environment, render_mode: str | None = None):
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode {render_mode!r} is not None or 'rgb_array'")
+        if render_mode and not hasattr(env, "draw"):
+            raise ValueError(f"{type(env).__name__} draws no pictures: leave render_mode out")
+        self.env, self.render_mode = env, render_mode
+        self.metadata = {**ParallelGame.metadata, "name": f"comity_{type(env).__name__.lower()}"}
+        names = getattr(env, "agent_names", None) or [f"agent_{k}" for k in range(env.num_agents)]
+        self.possible_agents = [str(name).replace(" ", "_") for name in names]
+        self.agents: list[str] = []
+        self._start, self._step = jax.jit(env.reset), jax.jit(env.step)
+        _, seen = jax.eval_shape(env.reset, jax.random.key(0))
+        low, high = _bounds(seen.view.dtype)
+        self._views = spaces.Box(low, high, seen.view.shape[1:], np.dtype(seen.view.dtype))
+        if env.continuous:
+            self._actions = spaces.Box(-1.0, 1.0, (env.num_actions,), np.float32)
+        elif heads := getattr(env, "heads", None):
+            self._actions = spaces.MultiDiscrete(heads)
+        else:
+            self._actions = spaces.Discrete(env.num_actions)
+        low, high = _bounds(seen.state.dtype)
+        self.state_space = spaces.Box(low, high, seen.state.shape, np.dtype(seen.state.dtype))
+        self._observation_spaces = {name: _copy(self._views) for name in self.possible_agents}
+        self._action_spaces = {name: _copy(self._actions) for name in self.possible_agents}
+        self._rng = np.random.default_rng()
+        self._key: Any = None
+        self._state: Any = None
+        self._seen: Any = None
+
+    def observation_space(self, agent: str) -> Any:
+        return self._observation_spaces[agent]
+
+    def action_space(self, agent: str) -> Any:
+        return self._action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
+        """Starts an episode: the same seed, the same episode. Without one it goes on from the last seed given."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        start, self._key = jax.random.split(jax.random.key(int(self._rng.integers(2**31))))
+        self._state, observation = self._start(start)
+        self.agents = list(self.possible_agents)
+        return self._told(observation)
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
+        if not self.agents:
+            raise RuntimeError("the episode is over, or has not begun: call reset")
+        if missing := [name for name in self.agents if name not in actions]:
+            raise ValueError(f"no action for {', '.join(missing)}: give one for every agent")
+        chosen = np.stack([np.asarray(actions[name]) for name in self.possible_agents])
+        if self.env.continuous:
+            joint: Any = chosen.astype(np.float32)
+        elif getattr(self.env, "heads", None):
+            joint = tuple(chosen[:, k].astype(np.int32) for k in range(chosen.shape[1]))
+        else:
+            joint = chosen.astype(np.int32)
+        self._key, key = jax.random.split(self._key)
+        self._state, timestep = self._step(key, self._state, joint)
+        views, infos = self._told(timestep.observation)
+        reward = np.asarray(timestep.reward)
+        terminated, truncated = bool(timestep.terminated), bool(timestep.truncated)
+        each = lambda value: dict.fromkeys(self.agents, value)  # noqa: E731
+        rewards = {name: float(reward[k]) for k, name in enumerate(self.agents)}
+        found = views, rewards, each(terminated), each(truncated), infos
+        if terminated or truncated:
+            self.agents = []
+        return found
+
+    def state(self) -> np.ndarray:
+        return np.asarray(self._seen.state)
+
+    def render(self) -> np.ndarray | None:
+        if self.render_mode is None:
+            return None
+        return np.asarray(self.env.draw(self._state))  # pyright: ignore[reportAttributeAccessIssue]
+
+    def close(self) -> None:
+        pass
+
+    def _told(self, observation: Any) -> tuple[dict, dict]:
+        self._seen = jax.tree.map(np.asarray, observation)
+        views = {name: self._seen.view[k] for k, name in enumerate(self.possible_agents)}
+        masks = jax.tree.map(lambda x: x.astype(np.int8), self._seen.available)
+        of = lambda k: {"action_mask": jax.tree.map(lambda x: x[k], masks)}  # noqa: E731
+        return views, {name: of(k) for k, name in enumerate(self.possible_agents)}
+
+
+def to_pettingzoo(env: Environment, render_mode: str | None = None) -> ParallelGame:
+    """`env` as a PettingZoo ParallelEnv. Raises ImportError, one line, without PettingZoo, and ValueError."""
+    return ParallelGame(env, render_mode)
+
+
+def _bounds(dtype: Any) -> tuple[Any, Any]:
+    dtype = np.dtype(dtype)
+    if dtype == np.bool_:
+        return 0, 1
+    if np.issubdtype(dtype, np.integer):
+        return np.iinfo(dtype).min, np.iinfo(dtype).max
+    return -np.inf, np.inf
+
+
+def _copy(space: Any) -> Any:
+    """A space of its own, so that seeding one agent's sampler leaves the others alone."""
+    import copy
+
+    return copy.deepcopy(space)

@@ -53,7 +53,9 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("rusp", "fig10", "Prisoner's Buddy: partitions, or everybody shares"),
         ("rusp", "indirect", "indirect reciprocity: watched, and newcomers"),
         ("rusp", "buddy", "Prisoner's Buddy: do teams form"),
-        ("lica", "fig2", "plain and adaptive entropy, exact curves (part a)"),
+        ("lica", "fig2", "plain and adaptive entropy, exact and on navigation"),
+        ("lica", "fig3", "LICA, COMA, IDDPG, MADDPG, SQDDPG on navigation and predator-prey"),
         ("lica", "fig5", "traffic junction: LICA, COMA, and what stood for COMA"),
+        ("lica", "fig6", "LICA's parts: probabilities, mixing critic"),
     )
 }

@@ -41,7 +41,7 @@ def table(points: int = 199) -> dict[str, Curve]:
 
 
 def draw(out: Path) -> list[Path]:
-    """fig2.png, .svg and .csv."""
+    """fig2-exact.png, .svg and .csv."""
     import csv
 
     import matplotlib
@@ -66,8 +66,8 @@ def draw(out: Path) -> list[Path]:
         figure.axes[0].legend(frameon=False, fontsize=8)
         title = "Entropy terms of two actions: plain (beta) and divided by the entropy (xi)"
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
-        files = save(figure, out / "fig2.png")
-    path = out / "fig2.csv"
+        files = save(figure, out / "fig2-exact.png")
+    path = out / "fig2-exact.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -16,7 +16,7 @@ from comity.algorithms import ddpg, deterministic, iddpg, maddpg, sqddpg
 from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import masked
 from comity.learning.coalitions import all_orders, drawn_orders, present, shapley_values
-from comity.learning.relaxed import relaxed, replaced
+from comity.learning.relaxed import Relaxed, relaxed, replaced
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0)
@@ -112,7 +112,7 @@ def test_of_one_agent_all_are_ddpg():
 def test_what_follows_counts_unless_the_game_is_over(clock):
     """Episodes of one step that pay 1 are worth 1, or, when only the clock ends them, 1 / (1 - gamma)."""
     env = Bandit("nothing", clock=clock)
-    settings = {"gamma": 0.5, "critic_learning_rate": 0.01, "tau": 0.2}
+    settings: dict[str, Any] = {"gamma": 0.5, "critic_learning_rate": 0.01, "tau": 0.2}
     _, _, (_, metrics, _) = trained(maddpg, env, 200, **settings)
     assert float(metrics["q"][-1]) == pytest.approx(2.0 if clock else 1.0, abs=0.1)
 
@@ -137,8 +137,9 @@ def test_a_relaxed_choice_is_the_policy_in_the_mean():
     hard = jax.vmap(lambda key: relaxed(key, logits, "straight-through"))(keys)
     assert set(np.unique(np.round(hard, 6))) <= {0.0, 1.0}
     np.testing.assert_allclose(hard.mean(0), jax.nn.softmax(logits), atol=4 * 0.5 / np.sqrt(20_000))
-    for how in ("straight-through", "gumbel", "softmax"):
-        one, pull = jax.vjp(lambda x, how=how: relaxed(KEY, x, how), logits)
+    kinds: tuple[Relaxed, ...] = ("straight-through", "gumbel", "softmax")
+    for how in kinds:
+        one, pull = jax.vjp(partial(relaxed, KEY, how=how), logits)
         assert float(one.sum()) == pytest.approx(1.0, abs=1e-6)
         assert float(one[2]) == 0
         assert float(pull(jnp.arange(4.0))[0][2]) == 0  # nor does the missing action get a gradient
@@ -146,10 +147,11 @@ def test_a_relaxed_choice_is_the_policy_in_the_mean():
 
 def test_straight_through_has_the_gradient_of_the_sample():
     logits, weight = jnp.array([0.3, -0.2, 0.1]), jnp.array([1.0, -2.0, 0.5])
-    grads = [
-        jax.grad(lambda x, how=how: relaxed(KEY, x, how, 0.7) @ weight)(logits)
-        for how in ("straight-through", "gumbel")
-    ]
+
+    def climbed(how: Relaxed):
+        return jax.grad(lambda x: relaxed(KEY, x, how, 0.7) @ weight)(logits)
+
+    grads = climbed("straight-through"), climbed("gumbel")
     np.testing.assert_allclose(*grads, atol=1e-6)
     step = 1e-3
     ahead, behind = (relaxed(KEY, logits.at[1].add(d), "gumbel", 0.7) @ weight for d in (step, -step))

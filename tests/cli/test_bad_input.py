@@ -35,7 +35,7 @@ def refusal(capsys, *arguments: object, status: int) -> str:
             ["train", "manitokn", "pg"],
             "unknown task 'manitokn'; did you mean manitokan or manitokan-messages?; known: manitokan",
         ),
-        (["train", "manitokan", "pgg"], "unknown algorithm 'pgg'; did you mean pg?; known: pg, "),
+        (["train", "manitokan", "pgg"], "unknown algorithm 'pgg'; did you mean pg or ddpg or iddpg?; known: pg, "),
         (["train", "manitokan", "qqq"], "unknown algorithm 'qqq'; known: pg, coma, "),
         (
             [*PG, "--algorithm.learning-rat", "1"],

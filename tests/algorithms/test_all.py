@@ -131,7 +131,10 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
         r"actor.*encoder\.weight": own_or_named,  # a shared one reads an id after the view
     },
     "coma": {r"critic.*layers\.0\.weight": blocks(0, S + V + (N - 1) * A)},  # last in what it reads: who is judged
-    "liir": {r"critic.*layers\.0\.weight": blocks(0, S + V)},  # last in what it reads: whose reward
+    "liir": {
+        r"critic.*layers\.0\.weight": blocks(0, S + V),  # last in what it reads: whose reward
+        r"critic.*values\.bias": lambda x: x,  # of two values, not of two agents
+    },
     "qmix": MIXER,
     **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg"), SINGLE_STEPS),
     "mappo": {r"critic.*head\.(weight|bias)": blocks(-1)},  # a value for each agent

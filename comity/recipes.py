@@ -261,6 +261,8 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
 def _task_of(env: Any) -> tuple[Source, Any]:
     """(source, the game) of a game object; a wrapped one becomes the same with a name, `ipd+rusp`."""
     kind = type(env)
+    if trainer := getattr(env, "trained_by", None):
+        raise ValueError(f"{kind.__name__} is stepped by Python, so no program can play it: train it with {trainer}")
     for suffix, (target, _) in WRAPPERS.items():
         if target == f"{kind.__module__}:{kind.__name__}" and dataclasses.is_dataclass(env.game):
             inner, game = _task_of(env.game)

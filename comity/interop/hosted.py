@@ -37,6 +37,7 @@ class Hosted:
     length: int  # steps after which a game is cut, if it has not ended
 
     mixed_motive = True
+    trained_by = "comity.interop.train"  # and by nothing that would compile `reset` and `step`
 
     @cached_property
     def sample(self) -> Any:

@@ -247,6 +247,8 @@ def test_what_has_no_place_is_refused():
 
     with pytest.raises(ValueError, match="all agents need Discrete actions, or all a Box"):
         interop.from_pettingzoo(Mixed, length=3)
+    with pytest.raises(ValueError, match="Hosted is stepped by Python, so no program can play it"):
+        comity.train(interop.from_pettingzoo(Guess, length=3), "pg", iterations=1)  # pyright: ignore
     with pytest.raises(ValueError, match="length 0 is not a whole number"):
         interop.from_pettingzoo(Guess, length=0)
     hosted = interop.from_pettingzoo(functools.partial(Guess, boxes=True), length=3)

@@ -238,7 +238,8 @@ def one(request):
 # By module, so that all tests of one algorithm come together and, of two workers, one compiles its programs.
 everyone = pytest.mark.parametrize("one", EVERYONE, indirect=True, scope="module")
 learners = pytest.mark.parametrize("one", LEARNERS, indirect=True, scope="module")
-OTHERS = [(name, True) for name in LEARNERS if small(name, True) != small(name)]
+TWINS = ("ddpg", "iddpg")  # each is the other's other
+OTHERS = [(name, True) for name in LEARNERS if name not in TWINS and small(name, True) != small(name)]
 NAMED = [*LEARNERS, *(f"{name}-other" for name, _ in OTHERS)]
 both = pytest.mark.parametrize("one", [*LEARNERS, *OTHERS], indirect=True, scope="module", ids=NAMED)
 

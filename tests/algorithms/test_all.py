@@ -232,7 +232,9 @@ def of(name: str, other: bool = False) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def one(request):
-    return of(*request.param) if isinstance(request.param, tuple) else of(request.param)
+    yield of(*request.param) if isinstance(request.param, tuple) else of(request.param)
+    of.cache_clear()
+    jax.clear_caches()  # memory maps of all algorithms' programs are too many for one process, see conftest.py
 
 
 # By module, so that all tests of one algorithm come together and, of two workers, one compiles its programs.

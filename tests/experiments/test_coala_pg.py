@@ -1,10 +1,6 @@
 """The figures of COALA-PG that are not trained, and what their arms are."""
 
-import json
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -13,9 +9,7 @@ from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION
 from comity.experiments.coala_pg.paper import PAPER
 from comity.experiments.coala_pg.sampled import MINIBATCH, MIXED_POOL
 from comity.experiments.figure import recipe_of
-from comity.experiments.reproduce import SMOKE
-
-QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+from tiny.figures import smoke
 
 
 @pytest.mark.parametrize(("b", "wanted"), [(1, (0.2, 0.2, 0.2)), (2, (0.2, -2.8, -1.4)), (4, (0.2, -8.8, -2.2))])
@@ -60,15 +54,4 @@ def test_what_it_costs_is_finite_and_above_zero():
 
 
 def test_every_figure_runs_at_smoke_scale(tmp_path):
-    """From the command line, in one go."""
-    command = [sys.executable, "-m", "comity", "reproduce", "coala-pg", "--scale", "smoke", "--out", str(tmp_path)]
-    done = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "not finished" not in done.stdout
-    for name, figure in PAPER.figures.items():
-        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
-        if figure.arms:
-            about = json.loads((tmp_path / f"{name}.claims.json").read_text())
-            assert set(about["arms"]) == set(figure.smoke or figure.arms)
-            assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
-            assert [claim["name"] for claim in about["claims"]] == [claim.name for claim in figure.claims]
+    smoke(PAPER, PAPER.figures, tmp_path)

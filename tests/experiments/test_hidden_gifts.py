@@ -1,9 +1,7 @@
 """The figures of hidden gifts: that every arm can be trained, and that the machinery runs from end to end."""
 
 import json
-import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from comity.experiments.hidden_gifts.factorial import CELLS
 from comity.experiments.hidden_gifts.paper import PAPER
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY, STUDIES
 from comity.experiments.reproduce import SMOKE
+from tiny.figures import smoke
 
 
 def test_each_repair_changes_the_game_or_the_learner_and_the_last_has_all():
@@ -40,28 +39,13 @@ def test_the_episode_of_figure_1():
     assert episode.events["success"].tolist() == [0] * 8 + [1]
 
 
-QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
-
-
 ONE_HALF = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig7", "fig8", "fig10", "fig11", "fig12")
 
 
 @pytest.mark.parametrize("half", [ONE_HALF, tuple(name for name in PAPER.figures if name not in ONE_HALF)], ids=str)
 def test_every_figure_runs_at_smoke_scale(half, tmp_path):
-    """From the command line, in one go; a second call trains nothing and writes the same."""
-    command = [sys.executable, "-m", "comity", "reproduce", *(f"hidden-gifts/{name}" for name in half)]
-    command += ["--scale", "smoke", "--out", str(tmp_path)]
-    first = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
-    assert first.returncode == 0, first.stderr[-2000:]
-    assert "not finished" not in first.stdout
-    for name in half:
-        figure = PAPER.figures[name]
-        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
-        if figure.arms:
-            about = json.loads((tmp_path / f"{name}.claims.json").read_text())
-            assert set(about["arms"]) == set(figure.smoke or figure.arms)
-            assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
-            assert len(about["claims"]) == len(figure.claims)
+    """A second call trains nothing and writes the same."""
+    command = smoke(PAPER, half, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
     second = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "nothing to train" in second.stdout

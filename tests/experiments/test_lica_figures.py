@@ -1,10 +1,5 @@
 """The figures of LICA: curves of figure 2a by numbers, what arms are, and all of it made small."""
 
-import json
-import os
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,10 +8,8 @@ import pytest
 from comity.experiments.figure import recipe_of
 from comity.experiments.lica import entropy, junction
 from comity.experiments.lica.paper import PAPER
-from comity.experiments.reproduce import SMOKE
 from comity.learning import entropy as entropy_of
-
-QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+from tiny.figures import smoke
 
 
 def test_pushes_are_derivatives_of_the_entropy():
@@ -52,16 +45,5 @@ def test_arms_are_what_their_labels_say():
 
 
 def test_every_figure_runs_at_smoke_scale(tmp_path):
-    """From the command line, in one go."""
-    command = [sys.executable, "-m", "comity", "reproduce", "lica", "--scale", "smoke", "--out", str(tmp_path)]
-    done = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "not finished" not in done.stdout
-    for name, figure in PAPER.figures.items():
-        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
-        if figure.arms:
-            about = json.loads((tmp_path / f"{name}.claims.json").read_text())
-            assert set(about["arms"]) == set(figure.smoke or figure.arms)
-            assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
-            assert [claim["name"] for claim in about["claims"]] == [claim.name for claim in figure.claims]
+    smoke(PAPER, PAPER.figures, tmp_path)
     assert (tmp_path / "fig5-tracks.png").stat().st_size > 5_000

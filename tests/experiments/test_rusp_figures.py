@@ -1,9 +1,6 @@
 """The figures of RUSP: that arms and trials are what their labels say, and that all of it runs from end to end."""
 
 import json
-import os
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -14,8 +11,7 @@ from comity.experiments.rusp.groups import INDIRECT
 from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9
 from comity.experiments.rusp.paper import PAPER, smoke
 from comity.experiments.trials import played
-
-QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+from tiny import figures
 
 
 def test_arms_are_what_their_labels_say():
@@ -52,20 +48,8 @@ def test_in_a_trial_only_the_last_agent_is_the_partner_and_rewards_are_each_ones
 
 
 def test_a_figure_of_each_game_runs_at_smoke_scale(tmp_path):
-    """From the command line, in one go; the other figures are of the same games."""
-    names = ("fig3", "indirect", "buddy")
-    command = [sys.executable, "-m", "comity", "reproduce", *(f"rusp/{name}" for name in names)]
-    command += ["--scale", "smoke", "--out", str(tmp_path)]
-    done = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "not finished" not in done.stdout
-    for name in names:
-        figure = PAPER.figures[name]
-        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
-        about = json.loads((tmp_path / f"{name}.claims.json").read_text())
-        assert set(about["arms"]) == set(figure.smoke or figure.arms)
-        assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
-        assert [claim["name"] for claim in about["claims"]] == [claim.name for claim in figure.claims]
+    """The other figures are of the same games."""
+    figures.smoke(PAPER, ("fig3", "indirect", "buddy"), tmp_path)
     (record, _) = map(json.loads, (tmp_path / "data" / "ipd-rusp-smoke.jsonl").read_text().splitlines())
     assert len(record["curve"]["all-d:cooperation.0"]) == len(record["curve"]["iteration"]) == SMOKE.iterations
     assert None not in record["curve"]["all-d:cooperation.0"]

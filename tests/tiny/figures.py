@@ -1,0 +1,31 @@
+"""What tests say about a paper's figures made small, from the command line as its user would call it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from comity.experiments.figure import Paper
+from comity.experiments.reproduce import SMOKE
+
+QUICK = {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"}
+
+
+def smoke(paper: Paper, names: Iterable[str], folder: Path) -> list[str]:
+    """Draws figures `names` into the folder, in one go, and looks at what came; gives the command."""
+    command = [sys.executable, "-m", "comity", "reproduce", *(f"{paper.name}/{name}" for name in names)]
+    command += ["--scale", "smoke", "--out", str(folder)]
+    done = subprocess.run(command, env={**os.environ, **QUICK}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "not finished" not in done.stdout
+    for name in names:
+        figure = paper.figures[name]
+        assert (folder / f"{name}.png").stat().st_size > 5_000
+        if figure.arms:
+            about = json.loads((folder / f"{name}.claims.json").read_text())
+            assert set(about["arms"]) == set(figure.smoke or figure.arms)
+            assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
+            assert [claim["name"] for claim in about["claims"]] == [claim.name for claim in figure.claims]
+    return command

@@ -1,0 +1,290 @@
+"""Learners on cooperative navigation of three after an equal budget, tuned alike, beside random play and a script.
+
+    python benchmarks/navigation_learners.py [--learners lica qmix] [--seeds 5] [--minutes 60] [--table]
+
+For each learner a grid of trials, the same number for all, is trained on seeds of its own for a part of the budget; the
+trial with the highest greedy return is trained on the seeds of the table for all of it. Every policy then plays the
+same games: equal keys, so equal starts. A run's seeds are lines of docs/results/navigation_learners.jsonl, and what is
+there is not trained again. --table trains nothing: it prints the tables, as the page has them.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser("~/.cache/comity/jax"))
+
+import jax
+import numpy as np
+
+import comity
+from comity.environments.cooperative_navigation import assigned
+from comity.report.statistics import mean_ci
+from comity.training.machine import git_state, versions
+from comity.types import Algorithm
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results" / "navigation_learners.jsonl"
+LENGTH = 25  # steps of an episode; else the task's defaults: three agents, classic physics, LICA's reward
+BUDGET, TRIAL = 500_000, 125_000  # env steps per seed: of the table, of a trial
+TRIAL_SEEDS = (100, 2)  # first, how many; the table's are 0, 1, ...
+EPISODES = 640  # per seed and policy, at the end
+CHUNK = 125  # iterations between two points of a curve
+GAMMA = 0.95  # per step, of all learners (Lowe et al. 2017)
+MEASURES = ("return", "reward_per_step", "distance", "final_distance", "occupied", "collisions")
+
+
+class Learner(NamedTuple):
+    """How a learner is trained. An iteration is one rollout of so many games, one episode each, and an update."""
+
+    algorithm: str
+    preset: str
+    games: int
+    settings: dict[str, Any]  # over the preset, in every trial
+    grid: dict[str, tuple]  # setting: its values; a name with + sets several alike; trials are the product
+
+    def trials(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+    def config(self, trial: dict[str, Any]) -> Any:
+        chosen = {name: value for names, value in trial.items() for name in names.split("+")}
+        return comity.algorithm(self.algorithm, self.preset, **{**self.settings, **chosen})
+
+    def iterations(self, budget: int) -> int:
+        return round(budget / (self.games * LENGTH))
+
+
+LEARNERS = {
+    # Straight-through choices; 2 or 8 updates for an iteration's 200 steps.
+    "MADDPG": Learner(
+        "maddpg",
+        "sound",
+        8,
+        {"gamma": GAMMA},
+        {"learning_rate+critic_learning_rate": (1e-3, 3e-3, 1e-2), "every": (100, 25)},  # Lowe et al. 2017: 1e-2, 100
+    ),
+    "MAPPO": Learner(
+        "mappo",
+        "sound",
+        16,
+        {"gamma": GAMMA},
+        {"learning_rate+critic_learning_rate": (7e-4, 2e-3, 5e-3), "epochs": (5, 10)},  # Yu et al. 2022: 7e-4, 10
+    ),
+    "QMIX": Learner(
+        "qmix",
+        "sound",
+        8,
+        {"gamma": GAMMA, "explore_steps": 6_000.0},  # of a batch: 48,000 env steps
+        {"learning_rate+last_learning_rate": (5e-4, 1e-3, 2e-3), "updates": (2, 4)},  # Rashid et al. 2018: 5e-4
+    ),
+    # Critic's rate and target: looked for beforehand, see the page; the code's 5e-4 and 200 are for longer runs.
+    "LICA": Learner(
+        "lica",
+        "particle",
+        8,
+        {"gamma": GAMMA, "critic_width": 32, "critic_learning_rate": 2e-3, "target_period": 20},
+        {"learning_rate": (5e-4, 1e-3, 2.5e-3), "entropy_weight": (0.06, 0.01)},  # Zhou et al. 2020: 2.5e-3, 0.03-0.11
+    ),
+}
+PLAYERS = ("random", "scripted")
+
+
+def scripted() -> Algorithm:
+    """The cheapest assignment of agents to landmarks, `cooperative_navigation.assigned`. It learns nothing."""
+
+    def act(key, state, memory, observation, explore=True):
+        return assigned(observation.view, observation.view.shape[-2]), memory, {}
+
+    return Algorithm(lambda key: (), act, lambda key, state, steps: (state, {}), whole_episodes=True)
+
+
+def lines() -> list[dict]:
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+
+
+def found(learner: str, kind: str, trial: dict[str, Any] | None = None) -> list[dict]:
+    """Lines of a learner, of a trial if one is given, in the order of seeds."""
+    match = [x for x in lines() if (x["learner"], x["kind"]) == (learner, kind) and trial in (None, x["trial"])]
+    return sorted(match, key=lambda x: x["seed"])
+
+
+def run(algorithm: Any, games: int, iterations: int, first: int, seeds: int) -> list[dict]:
+    """Trains, then plays EPISODES new games with every seed's last policy, greedy and drawn. A dict for each seed."""
+    env = comity.make("cooperative-navigation", length=LENGTH)
+    with tempfile.TemporaryDirectory() as out:
+        wall, cpu = time.perf_counter(), time.process_time()
+        trained = comity.train(
+            env, algorithm, out=out, progress=False, seeds=seeds, first_seed=first, envs=games, iterations=iterations,
+            chunk=min(CHUNK, iterations), evaluations=0, evaluation_episodes=1, final_episodes=1,
+        )  # fmt: skip
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        played = trained.play(EPISODES)
+        metrics = [
+            json.loads(line) for line in (trained.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
+    jax.clear_caches()
+    result = []
+    for seed in trained.seeds:
+        own = {x["policy"]: {m: round(x["mean"][m], 5) for m in MEASURES} for x in played if x["seed"] == seed}
+        curve = [[x["iteration"], round(x["return"], 2)] for x in metrics if x["seed"] == seed]
+        result.append(
+            {
+                "seed": seed,
+                "iterations": iterations,
+                "env_steps": trained.env_steps[seed],
+                "wall_seconds_of_run": round(wall, 1),
+                "cpu_seconds": round(cpu / seeds, 1),
+                "commit": (git_state() or {}).get("commit", "unknown"),
+                "versions": versions(),
+                **own,
+                "curve": curve,
+            }
+        )
+    return result
+
+
+def keep(learner: str, kind: str, trial: dict[str, Any], rows: list[dict]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({"learner": learner, "kind": kind, "trial": trial, **row}) + "\n")
+    values = [f"{row['greedy']['return']:.1f}" for row in rows]
+    print(f"{learner} {kind} {trial}: greedy return {', '.join(values)}; CPU {rows[0]['cpu_seconds']} s", flush=True)
+
+
+def mean_return(rows: list[dict]) -> float:
+    return float(np.mean([row["greedy"]["return"] for row in rows]))
+
+
+def chosen(learner: str) -> dict[str, Any] | None:
+    """The trial with the highest greedy return, mean of its seeds; None while some are missing."""
+    trials = LEARNERS[learner].trials()
+    rows = [found(learner, "trial", trial) for trial in trials]
+    if any(len(row) < TRIAL_SEEDS[1] for row in rows):
+        return None
+    return max(zip(trials, rows, strict=True), key=lambda pair: mean_return(pair[1]))[0]
+
+
+def work(learners: list[str], seeds: int, minutes: float | None) -> None:
+    """All that is missing, one run at a time: players, trials, the table. Nothing begins after `minutes`."""
+    start = time.monotonic()
+    late = lambda: minutes is not None and time.monotonic() - start > 60 * minutes  # noqa: E731
+    for player in PLAYERS:
+        if not found(player, "table"):
+            keep(player, "table", {}, run("random" if player == "random" else scripted(), 1, 1, 0, seeds))
+    for name in learners:
+        learner = LEARNERS[name]
+        for trial in learner.trials():
+            if late():
+                return
+            if not found(name, "trial", trial):
+                iterations = learner.iterations(TRIAL)
+                keep(name, "trial", trial, run(learner.config(trial), learner.games, iterations, *TRIAL_SEEDS))
+    for name in learners:
+        learner, trial = LEARNERS[name], chosen(name)
+        if late():
+            return
+        if trial is not None and not found(name, "table"):
+            iterations = learner.iterations(BUDGET)
+            keep(name, "table", trial, run(learner.config(trial), learner.games, iterations, 0, seeds))
+
+
+def words(trial: dict[str, Any]) -> str:
+    names = {"learning_rate+critic_learning_rate": "learning_rate (both)"}
+    names["learning_rate+last_learning_rate"] = "learning_rate"
+    return ", ".join(f"`{names.get(name, name)} {value:g}`" for name, value in trial.items())
+
+
+def interval(values: Any, digits: int) -> str:
+    """Mean and half of its 95 % t interval over seeds."""
+    mean, _, high = mean_ci(np.asarray(values))
+    return f"{mean:.{digits}f} ± {high - mean:.{digits}f}"
+
+
+def shares(rows: list[dict], policy: str) -> np.ndarray:
+    """Of each seed, how far its return is from random play's (0) to the script's (1), each on the seed's own games."""
+    side = lambda player: {row["seed"]: row[policy]["return"] for row in found(player, "table")}  # noqa: E731
+    low, high = side("random"), side("scripted")
+    value = {row["seed"]: row[policy]["return"] for row in rows}
+    return np.array([(value[s] - low[s]) / (high[s] - low[s]) for s in value])
+
+
+def table(policy: str) -> str:
+    """Markdown, a row per learner: the last policies, playing `policy` ("greedy", "sampled")."""
+    out = [
+        "| learner | share % | return | reward per step | final distance | occupied % | collisions | seeds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in (*PLAYERS, *LEARNERS):
+        rows = found(name, "table")
+        if not rows:
+            continue
+        column = lambda measure, rows=rows: np.array([row[policy][measure] for row in rows])  # noqa: E731
+        cells = [
+            name,
+            {"random": "0", "scripted": "100"}.get(name) or interval(100 * shares(rows, policy), 1),
+            interval(column("return"), 1),
+            interval(column("reward_per_step"), 2),
+            interval(column("final_distance"), 2),
+            interval(100 * column("occupied"), 1),
+            interval(column("collisions"), 2),
+            str(len(rows)),
+        ]
+        out.append(f"| {' | '.join(cells)} |")
+    return "\n".join(out)
+
+
+def trial_table() -> str:
+    """Markdown, a row per trial; the chosen one in bold."""
+    out = ["| learner | trial | greedy return of two seeds | drawn | CPU s a seed |", "| --- | --- | --- | --- | --- |"]
+    for name, learner in LEARNERS.items():
+        for trial in learner.trials():
+            rows = found(name, "trial", trial)
+            if not rows:
+                continue
+            mark = "**" if trial == chosen(name) else ""
+            returns = [", ".join(f"{row[policy]['return']:.1f}" for row in rows) for policy in ("greedy", "sampled")]
+            out.append(
+                f"| {name} | {mark}{words(trial)}{mark} | {' | '.join(returns)} | {rows[0]['cpu_seconds']:.0f} |"
+            )
+    return "\n".join(out)
+
+
+def cost_table() -> str:
+    """Markdown, a row per learner: how the seeds of the table were trained."""
+    out = ["| learner | games at once | iterations | env steps | CPU s a seed | env steps per CPU s |"]
+    out.append("| --- | --- | --- | --- | --- | --- |")
+    for name, learner in LEARNERS.items():
+        rows = found(name, "table")
+        if rows:
+            steps, seconds = (np.mean([row[key] for row in rows]) for key in ("env_steps", "cpu_seconds"))
+            out.append(
+                f"| {name} | {learner.games} | {rows[0]['iterations']:,} | {steps:,.0f} | {seconds:.0f} "
+                f"| {steps / seconds:,.0f} |"
+            )
+    return "\n".join(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--learners", nargs="*", choices=list(LEARNERS), default=list(LEARNERS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, help="nothing new begins after this")
+    parser.add_argument("--table", action="store_true", help="print the tables of what is there, train nothing")
+    arguments = parser.parse_args()
+    if not arguments.table:
+        work(arguments.learners, arguments.seeds, arguments.minutes)
+    for text in (table("greedy"), table("sampled"), trial_table(), cost_table()):
+        print(text, end="\n\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

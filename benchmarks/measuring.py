@@ -45,9 +45,9 @@ def rounds(program: "Program", repeats: int) -> tuple[dict[str, float], float]:
     return times, 2.0 * SIZE**3 / matmul
 
 
-def in_process(file: str, arguments: list[Any], cores: int) -> dict[str, float]:
-    """What `file ARGUMENTS --cores CORES` prints as its last line, JSON, in a fresh process on so many cores."""
-    command = [sys.executable, file, *map(str, arguments), "--cores", str(cores)]
+def in_process(file: str, arguments: list[Any], cores: int, python: str = sys.executable) -> dict[str, Any]:
+    """What `python file ARGUMENTS --cores CORES` prints as its last line, JSON, in a fresh process on so many cores."""
+    command = [python, file, *map(str, arguments), "--cores", str(cores)]
     environment = {**os.environ, **THREADS, **FRESH}
     out = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if out.returncode:

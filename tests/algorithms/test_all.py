@@ -28,7 +28,7 @@ PARTICULAR = ("lola", "coala-exact", "coala", "lica-exact")
 # They want values in closed form, opponents that learn inside the game, or a game of one step.
 LEARNERS = [*(name for name in ALGORITHMS if name not in ("random", *PARTICULAR)), *VARIANTS]
 EVERYONE = [*LEARNERS, "random"]
-FAMILIES = ("pg", "ippo", "vdn", "maddpg")  # plain calls compile each operation, which takes long: one of each family
+FAMILIES = ("pg", "ippo", "vdn", "maddpg")  # one of each family, where all would take long to compile
 PRESETS = [(name, preset) for name in ALGORITHMS if name not in PARTICULAR for preset in find_algorithm(name).presets]
 N, A, V, S = 2, 3, 5, 4  # agents, actions, numbers in a view and a state; no other size of a test is N
 GAMES, LENGTH = 4, 4
@@ -241,9 +241,11 @@ def one(request):
 # By module, so that all tests of one algorithm come together and, of two workers, one compiles its programs.
 everyone = pytest.mark.parametrize("one", EVERYONE, indirect=True, scope="module")
 learners = pytest.mark.parametrize("one", LEARNERS, indirect=True, scope="module")
-TWINS = ("ddpg", "iddpg")  # each is the other's other
-OTHERS = [(name, True) for name in LEARNERS if name not in TWINS and small(name, True) != small(name)]
+SAME = ("ddpg", "iddpg", "sqddpg", "iql", "qmix", "qtran", "mappo", "mappo-long")
+# Of families another member of which is tested with separate agents for shared ones, or back; ddpg and iddpg are that.
+OTHERS = [(name, True) for name in LEARNERS if name not in SAME and small(name, True) != small(name)]
 NAMED = [*LEARNERS, *(f"{name}-other" for name, _ in OTHERS)]
+families = pytest.mark.parametrize("one", FAMILIES, indirect=True, scope="module")
 both = pytest.mark.parametrize("one", [*LEARNERS, *OTHERS], indirect=True, scope="module", ids=NAMED)
 
 
@@ -328,8 +330,8 @@ def test_an_update_learns_and_keeps_the_shape_of_the_state(one):
     assert all(x.shape == () and np.isfinite(x) for x in metrics.values())
 
 
-@learners
-def test_jit_and_vmap_agree(one):
+@families
+def test_jit_vmap_and_plain_calls_agree(one):
     others = one.start(jax.random.fold_in(KEY, 1))
     runs = [(carry.state, one.collect(KEY, carry)[1]) for carry in (one.carry, others)]
     stack = lambda *xs: jnp.stack(xs)  # noqa: E731
@@ -337,11 +339,15 @@ def test_jit_and_vmap_agree(one):
     together = compiled(jax.vmap(one.algorithm.update))(keys, *jax.tree.map(stack, *runs))
     apart = [one.update(key, *run) for key, run in zip(keys, runs, strict=True)]
     close(together, jax.tree.map(stack, *apart))
+    close(one.algorithm.update(keys[0], *runs[0]), apart[0])
 
 
-@pytest.mark.parametrize("one", FAMILIES, indirect=True, scope="module")
-def test_jit_and_plain_calls_agree(one):
-    close(one.algorithm.update(KEY, one.carry.state, one.steps), one.update(KEY, one.carry.state, one.steps))
+@learners
+def test_seeds_can_be_a_batch(one):
+    batch = lambda x: jax.ShapeDtypeStruct((2, *x.shape), x.dtype)  # noqa: E731
+    given = jax.tree.map(batch, (KEY, one.carry.state, one.steps))
+    state, _ = jax.eval_shape(jax.vmap(one.algorithm.update), *given)
+    assert state == given[1]
 
 
 @learners

@@ -33,8 +33,6 @@ PRESETS = [(name, preset) for name in ALGORITHMS if name not in PARTICULAR for p
 N, A, V, S = 2, 3, 5, 4  # agents, actions, numbers in a view and a state; no other size of a test is N
 GAMES, LENGTH = 4, 4
 ORDER = np.array([1, 0])  # the agents exchanged
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # halves compile times
-compiled = partial(jax.jit, compiler_options=QUICK)
 
 
 class State(NamedTuple):
@@ -198,12 +196,12 @@ def of(name: str, other: bool = False) -> SimpleNamespace:
     env = Noise()
     algorithm: Algorithm = source_of(name).thing.make(small(name, other), env)
 
-    @compiled
+    @jax.jit
     def start(key):
         state = algorithm.init(key)
         return Carry(state, rollout.start(key, env, algorithm.memory, GAMES), ())
 
-    @compiled
+    @jax.jit
     def acts(key, state, observations: Observation) -> Acts:
         """observations: leaves [K, B, ...]."""
 
@@ -224,8 +222,8 @@ def of(name: str, other: bool = False) -> SimpleNamespace:
         play = lambda explore: run(lambda k, m, o: algorithm.act(k, state, m, o, explore=explore))  # noqa: E731
         return Acts(play(True), play(False), run(single))
 
-    collect = compiled(lambda key, carry: rollout.collect(key, env, algorithm, carry.state, carry.play))
-    update = compiled(algorithm.update)
+    collect = jax.jit(lambda key, carry: rollout.collect(key, env, algorithm, carry.state, carry.play))
+    update = jax.jit(algorithm.update)
     carry = start(KEY)
     play, steps = collect(KEY, carry)
     return SimpleNamespace(**locals())
@@ -336,7 +334,7 @@ def test_jit_vmap_and_plain_calls_agree(one):
     runs = [(carry.state, one.collect(KEY, carry)[1]) for carry in (one.carry, others)]
     stack = lambda *xs: jnp.stack(xs)  # noqa: E731
     keys = jax.random.split(KEY)
-    together = compiled(jax.vmap(one.algorithm.update))(keys, *jax.tree.map(stack, *runs))
+    together = jax.jit(jax.vmap(one.algorithm.update))(keys, *jax.tree.map(stack, *runs))
     apart = [one.update(key, *run) for key, run in zip(keys, runs, strict=True)]
     close(together, jax.tree.map(stack, *apart))
     close(one.algorithm.update(keys[0], *runs[0]), apart[0])

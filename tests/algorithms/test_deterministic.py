@@ -20,7 +20,6 @@ from comity.learning.relaxed import Relaxed, relaxed, replaced
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0)
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # halves compile times
 TINY: dict[str, Any] = {"hidden": 16, "steps": 4, "every": 16, "batch": 32, "warmup": 64, "capacity": 2_048}
 
 
@@ -62,7 +61,7 @@ def trained(module: Any, env: Any, iterations: int, games: int = 16, key=KEY, **
         state, metrics = algorithm.update(key_update, state, steps)
         return (state, play), (steps.reward.mean(), metrics, steps.info)
 
-    @partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(key):
         key_init, key_start, key = jax.random.split(key, 3)
         carry = algorithm.init(key_init), rollout.start(key_start, env, algorithm.memory, games)

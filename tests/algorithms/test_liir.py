@@ -1,6 +1,5 @@
 """LIIR: its outer gradient against finite differences, what it is without intrinsic rewards, what these learn."""
 
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -17,7 +16,6 @@ from comity.environments.two_step import TwoStep
 from comity.learning import chosen, lambda_returns, log_prob, replay
 
 KEY = jax.random.key(0)
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 TINY: dict[str, Any] = {"hidden": 5, "critic_hidden": 6, "activation": "tanh"}
 GAME = TwoStep()
 
@@ -36,7 +34,7 @@ def test_the_outer_gradient_is_that_of_finite_differences():
         standardise=False,
     )  # fmt: skip
     algorithm, state, steps = played(config)
-    update = jax.jit(algorithm.update, compiler_options=QUICK)
+    update = jax.jit(algorithm.update)
     after, _ = update(KEY, state, steps)
     climbed = after.critic.rewards.bias - state.critic.rewards.bias  # only the outer objective moves it
     assert float(jnp.abs(climbed).max()) > 1e-4
@@ -82,7 +80,7 @@ def test_one_step_of_a_team_bandit_by_enumeration():
 def test_without_intrinsic_rewards_it_is_independent_actor_critic():
     config = liir.Config(**TINY, intrinsic_weight=0.0)
     algorithm, state, steps = played(config)
-    after, metrics = jax.jit(algorithm.update, compiler_options=QUICK)(KEY, state, steps)
+    after, metrics = jax.jit(algorithm.update)(KEY, state, steps)
     np.testing.assert_array_equal(after.critic.rewards.weight, state.critic.rewards.weight)
     assert float(metrics["intrinsic_reward"]) > 0  # there are some, they do not count
 
@@ -111,7 +109,7 @@ def test_a_gradient_of_zero_has_a_finite_derivative():
     quiet = state._replace(
         **{name: jax.tree.map(jnp.zeros_like, getattr(state, name)) for name in ("critic", "target_critic")}
     )
-    after, metrics = jax.jit(algorithm.update, compiler_options=QUICK)(KEY, quiet, nothing)
+    after, metrics = jax.jit(algorithm.update)(KEY, quiet, nothing)
     assert all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves((after, metrics)))
 
 
@@ -133,7 +131,7 @@ def test_intrinsic_rewards_single_out_who_earned():
         play, steps = rollout.collect(key_play, env, algorithm, carry[0], carry[1])
         return (algorithm.update(key_update, carry[0], steps)[0], play), steps.reward.mean()
 
-    @partial(jax.jit, compiler_options=QUICK)
+    @jax.jit
     def run(key):
         carry = algorithm.init(key), rollout.start(key, env, algorithm.memory, 32)
         (state, _), reward = lax.scan(iteration, carry, jax.random.split(key, 300))

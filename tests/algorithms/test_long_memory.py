@@ -2,7 +2,7 @@
 remember. What must hold for every algorithm is tested of them in test_all.py."""
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -15,8 +15,6 @@ from comity.algorithms import ippo, mappo, pg
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # halves compile times
-compiled = partial(jax.jit, compiler_options=QUICK)
 
 
 class State(NamedTuple):
@@ -64,7 +62,7 @@ def learned(name: str):
     """(state after so many updates of 32 games, rewards in play [U, T, B, N])"""
     algorithm = MADE[name]
 
-    @compiled
+    @jax.jit
     def run(key):
         key_state, key_play, key_steps = jax.random.split(key, 3)
         play = rollout.start(key_play, ENV, algorithm.memory, 32)
@@ -94,7 +92,7 @@ def test_a_cue_is_remembered_over_what_means_nothing(name):
         return algorithm.act(key, state, jax.tree.map(jnp.zeros_like, memory), observation)
 
     start = rollout.start(KEY, ENV, algorithm.memory, 512)
-    steps = compiled(lambda: rollout.collect_episodes(KEY, ENV, forgetful, start))()
+    steps = jax.jit(lambda: rollout.collect_episodes(KEY, ENV, forgetful, start))()
     assert steps.reward.sum(0).mean() < 0.6
 
 
@@ -103,7 +101,7 @@ def test_learning_reads_what_was_played():
     algorithm, (state, _) = MADE["ippo"], learned("ippo")
     once = ippo.make(replace(PPO, epochs=1, minibatches=1), ENV)
 
-    @compiled
+    @jax.jit
     def one(key):
         play = rollout.start(key, ENV, algorithm.memory, 8)
         _, steps = rollout.collect(key, ENV, algorithm, state, play)
@@ -126,7 +124,7 @@ def test_no_context_is_kept_of_every_step(name):
         return play, algorithm.update(key, state, steps)
 
     state, play = jax.eval_shape(lambda: (algorithm.init(KEY), rollout.start(KEY, long, algorithm.memory, 4)))
-    memory = compiled(iterate).lower(KEY, state, play).compile().memory_analysis()
+    memory = jax.jit(iterate).lower(KEY, state, play).compile().memory_analysis()
     kept = 200 * sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(play.memory))
     assert memory is not None
     assert memory.temp_size_in_bytes < kept / 2

@@ -1,7 +1,7 @@
 """The head that predicts the others: its loss by hand, what its gradient reaches, a game in which it is never wrong."""
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,6 @@ from comity.networks import Linear
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # halves compile times
-compiled = partial(jax.jit, compiler_options=QUICK)
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def learned(name: str, updates: int):
     """(state before, state after, metrics [U])"""
     algorithm = MADE[name]
 
-    @compiled
+    @jax.jit
     def run(key):
         key_state, key_play, key_steps = jax.random.split(key, 3)
         first = algorithm.init(key_state)

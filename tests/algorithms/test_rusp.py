@@ -1,7 +1,7 @@
 """RUSP's learner: play repeated by pieces, several heads, past play, private inputs, and games it must solve."""
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +18,6 @@ from comity.settings import floats, with_floats
 from comity.types import Entities, Observation, Timestep
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # halves compile times
-compiled = partial(jax.jit, compiler_options=QUICK)
 N, T, B = 3, 6, 4
 CHOOSE, OUT = 0, 1
 
@@ -77,7 +75,7 @@ def played() -> Played:
     """6 steps of 4 games in which episodes end in both ways. The state has seen returns and inputs, and a rival."""
     algorithm = made()
 
-    @compiled
+    @jax.jit
     def play(key):
         state = algorithm.init(key)
         scales = jax.tree.map(lambda x: x, (state.policy.scale, state.critic.scale))
@@ -107,7 +105,7 @@ def driven(steps):
     return np.asarray(steps.next_memory.driver == rusp.RIVAL)
 
 
-@compiled
+@jax.jit
 def update(values, state, steps):
     """One update of SMALL with other floats: compiled once for all tests."""
     return made(values).update(KEY, state, steps)
@@ -145,7 +143,7 @@ def test_the_critic_learns_lambda_returns_in_deviations():
     state, steps = played()
     _, metrics = learn(state, steps, decay=0.9)
     algorithm = made()
-    evaluate = compiled(lambda memory, o: algorithm.act(KEY, state, memory, o)[2]["value"])
+    evaluate = jax.jit(lambda memory, o: algorithm.act(KEY, state, memory, o)[2]["value"])
     value, following = (
         np.asarray(evaluate(memory, o))
         for memory, o in ((steps.memory, steps.observation), (steps.next_memory, steps.next_observation))
@@ -237,7 +235,7 @@ def test_how_often_the_past_drives_and_when_never():
     state, steps = played()
     algorithm = made()
     many = jax.tree.map(lambda x: jnp.broadcast_to(x[0, :1], (2000, *x.shape[2:])), (steps.memory, steps.observation))
-    drivers = lambda act, state: np.asarray(compiled(act)(KEY, state, *many)[1].driver)  # noqa: E731
+    drivers = lambda act, state: np.asarray(jax.jit(act)(KEY, state, *many)[1].driver)  # noqa: E731
     assert (many[0].driver == 0).all()
     share = (drivers(algorithm.practise, state) == rusp.RIVAL).mean()
     assert share == pytest.approx(0.4, abs=0.03)
@@ -298,7 +296,7 @@ def test_no_value_reads_what_is_private_to_another():
     state, steps = played()
     algorithm = made()
     memory, seen = jax.tree.map(lambda x: x[0], (steps.memory, steps.observation))
-    act = compiled(lambda seen: algorithm.act(KEY, state, memory, seen))
+    act = jax.jit(lambda seen: algorithm.act(KEY, state, memory, seen))
     other = seen._replace(state=seen.state.at[:, 2 + 3 : 2 + 6].add(1.0))
     value, changed = act(seen)[2]["value"], act(other)[2]["value"]
     assert (value[:, 1] != changed[:, 1]).all()

@@ -37,7 +37,6 @@ GAMES: dict[str, tuple[Any, Any, dict[str, Any]]] = {  # name in the file: (modu
 EPISODES = {"navigation": 14, "navigation5": 3, "communication": 12, "deception": 12, "tag": 14}  # of each kind
 ALL = [(task, kind) for task in GAMES for kind in KINDS]
 KEY = jax.random.key(0)
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 @cache
@@ -90,7 +89,7 @@ def set_at_each_step(task: str, kind: str, few: int | None = None) -> dict[str, 
     with jax.enable_x64(True):
         before, action = states(task, records, slice(None, -1)), jnp.asarray(records["action"])
         step = jax.vmap(jax.vmap(partial(game.step, KEY)))
-        after, timestep = jax.jit(step, compiler_options=QUICK)(before, action)
+        after, timestep = jax.jit(step)(before, action)
         assert timestep.reward.dtype == after.position.dtype == timestep.observation.view.dtype == jnp.float64
         return differences(after, timestep, records)
 
@@ -106,7 +105,7 @@ def running_freely(task: str, kind: str) -> dict[str, float]:
         state, timestep = jax.vmap(partial(game.step, KEY))(state, action)
         return state, (state, timestep)
 
-    _, found = jax.jit(partial(jax.lax.scan, step), compiler_options=QUICK)(start, action)
+    _, found = jax.jit(partial(jax.lax.scan, step))(start, action)
     after, timestep = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), found)
     assert timestep.reward.dtype == after.position.dtype == jnp.float32
     assert not timestep.terminated.any()
@@ -132,7 +131,7 @@ def test_first_views_are_equal():
     games = {pair: GAMES[pair[0]][1](actions=pair[1], **GAMES[pair[0]][2]) for pair in ALL}
     starts = {pair: jax.tree.map(lambda x: x[:, 0], states(pair[0], recorded(*pair), slice(0, 1))) for pair in ALL}
     look = lambda: {pair: jax.vmap(games[pair].observation)(starts[pair]).view for pair in ALL}  # noqa: E731
-    for pair, found in jax.jit(look, compiler_options=QUICK)().items():
+    for pair, found in jax.jit(look)().items():
         view = recorded(*pair)["view"][:, 0]
         np.testing.assert_allclose(found[..., : view.shape[-1]], view, atol=1e-6)
         assert not found[..., view.shape[-1] :].any()

@@ -1,7 +1,6 @@
 """Messages: who hears what and when, what the game itself sees, and a game that only talk can win."""
 
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -20,8 +19,6 @@ from comity.learning import replay
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0)
-QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # halves compile times
-compiled = partial(jax.jit, compiler_options=QUICK)
 
 
 class State(NamedTuple):
@@ -115,7 +112,7 @@ def test_only_talk_wins():
     config = pg.Config(hidden=16, critic_schedule="batch", learning_rate=0.01, critic_learning_rate=0.01)
     algorithm = pg.make(replace(config, entropy_bonus=0.3), env)
 
-    @compiled
+    @jax.jit
     def learn(key):
         key_state, key_play, key_steps = jax.random.split(key, 3)
         play = rollout.start(key_play, env, algorithm.memory, 128)
@@ -169,7 +166,7 @@ def test_replay_gives_observations_back():
         {},
     )
 
-    @compiled
+    @jax.jit
     def play(key):
         steps = rollout.collect_episodes(key, MANITOKAN, policy, rollout.start(key, MANITOKAN, (), 4))
         seen = replay.observed(steps)

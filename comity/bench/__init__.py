@@ -1,0 +1,26 @@
+"""What algorithms cost on this machine, beside the arithmetic that they cannot do without: `comity bench`."""
+
+PAIRS = {  # algorithm: the task it is measured on
+    "pg": "manitokan",
+    "coma": "manitokan",
+    "ippo": "manitokan",
+    "mappo": "manitokan",
+    "iql": "manitokan",
+    "vdn": "manitokan",
+    "qmix": "manitokan",
+    "qtran": "manitokan",
+    "maven": "manitokan",
+    "saf": "manitokan",
+    "a2c": "manitokan",
+    "lica": "cooperative-navigation",
+    "liir": "cooperative-navigation",
+    "maddpg": "cooperative-navigation",
+    "ddpg": "cooperative-navigation",
+    "iddpg": "cooperative-navigation",
+    "sqddpg": "cooperative-navigation",
+    "rusp": "ipd+rusp",
+    "coala": "ipd+learners",
+    "lola": "ipd",
+    "coala-exact": "ipd",
+    "lica-exact": "one-step-traffic-junction",
+}

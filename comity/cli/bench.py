@@ -1,0 +1,157 @@
+"""`comity bench`: what algorithms cost on this machine, as ratios to the arithmetic they cannot do without. This
+process imports no jax: each measurement has one of its own, which nothing warmed."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from comity.bench import PAIRS
+from comity.cli.main import Usage
+from comity.cli.runs import flags
+from comity.settings import did_you_mean
+
+HELP = """  ALGORITHM ...      which ones (all), or TASK:ALGORITHM for another task than the table's own
+  --only PART        start, algorithms or cores (all three)
+  --iterations 5     updates per compiled call
+  --repeats 3        rounds; medians are printed
+  --out FILE         writes all numbers as JSON
+  --before FILE      what an earlier --out wrote: adds its ratio to now
+Preset sound, 32 games. A CPU's times are process CPU time on one pinned core, so other work disturbs them little;
+an accelerator's are wall time. Floor: 2 per multiply-add of all matrix products of one rollout and update, at the
+rate of a large product of the same rounds. Play: whole episodes of all games, nothing learned. Peak: a CPU's is the
+whole process, what compiled the program included."""
+
+COLUMNS = {  # heading: (entry, format)
+    "{unit} ms per update": ("update_ms", "{:.4g}"),
+    "spread": ("spread", "{:.0%}"),
+    "play": ("play_ms", "{:.4g}"),
+    "env steps per {unit} s": ("env_steps_per_second", "{:,.0f}"),
+    "GFLOP": ("gflop", "{:.3g}"),
+    "GFLOP/s": ("rate_gflops", "{:.0f}"),
+    "floor, ms": ("floor_ms", "{:.3g}"),
+    "ratio": ("ratio", "{:.1f}"),
+    "compile, {unit} s": ("compile_s", "{:.1f}"),
+    "temporary MB": ("temporary_mb", "{:.1f}"),
+    "state MB": ("state_mb", "{:.1f}"),
+    "peak MB": ("peak_mb", "{:.0f}"),
+}
+PARTS = ("start", "algorithms", "cores")
+
+
+def bench(arguments: list[str]) -> None:
+    known = {"only": str, "iterations": int, "repeats": int, "out": Path, "before": Path}
+    words, values = flags(arguments, known)
+    pairs, iterations, repeats = _pairs(words), values.get("iterations", 5), values.get("repeats", 3)
+    if iterations < 1 or repeats < 1:
+        raise Usage(f"--iterations {iterations} and --repeats {repeats} must be 1 or more")
+    only = values.get("only")
+    if only not in (None, *PARTS):
+        raise Usage(f"--only {only!r}{did_you_mean(only, PARTS)}; allowed: {', '.join(PARTS)}")
+    parts = [only] if only else ["algorithms"] if words else PARTS
+    before = _read(values["before"]) if "before" in values else {}
+
+    from comity.bench import measure
+
+    machine = json.loads(_run("-c", MACHINE))
+    found: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), **machine, "algorithms": {}}
+    print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['devices'][0]}")
+    print(", ".join(f"{name} {version}" for name, version in machine["versions"].items()) + f"; {found['date']}")
+    sizes = ["--iterations", iterations, "--repeats", repeats]
+    if "start" in parts:
+        from comity.bench.start import cold_and_warm
+
+        found["start"] = cold_and_warm(repeats)
+        print("\n`comity train manitokan pg`, wall seconds with an empty compilation cache, with a full one")
+        for entry, text in (("compile_s", "compiling"), ("first_update_s", "from start to first update")):
+            print(f"  {text:<28}{found['start']['empty'][entry]:6.1f} {found['start']['full'][entry]:6.1f}")
+    if "algorithms" in parts:
+        unit = "CPU" if machine["platform"] == "cpu" else machine["platform"].upper()
+        heads = [head.format(unit=unit) for head in COLUMNS] + (["before / now"] if before else [])
+        print(f"\n| task | algorithm | {' | '.join(heads)} |", f"|{' --- |' * (len(heads) + 2)}", sep="\n", flush=True)
+        for task, name in pairs:
+            row = measure.in_process(["-m", "comity.bench.measure", task, name, *sizes])
+            row["ratio"] = row["update_ms"] / row["floor_ms"] if row["floor_ms"] else None
+            found["algorithms"][f"{task}:{name}"] = row
+            cells = ["-" if row[entry] is None else form.format(row[entry]) for entry, form in COLUMNS.values()]
+            if before:
+                then = before["algorithms"].get(f"{task}:{name}")
+                cells.append(f"{then['update_ms'] / row['update_ms']:.2f}" if then else "")
+            print(f"| {task} | {name} | {' | '.join(cells)} |", flush=True)
+    if "cores" in parts and machine["platform"] == "cpu" and machine["cores"] > 1:
+        found["cores"] = _cores(machine["cores"], sizes)
+    if "out" in values:
+        values["out"].parent.mkdir(parents=True, exist_ok=True)
+        values["out"].write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(f"\nwritten: {values['out']}")
+
+
+def _cores(cores: int, sizes: list[Any]) -> dict[str, float]:
+    """Seeds at once against one core, beside what the machine gives as many matmul processes; says it."""
+    from comity.bench import measure
+
+    arguments = ["-m", "comity.bench.measure", "manitokan", "pg", *sizes, "--seeds"]
+    one, all_ = (measure.in_process(arguments, cores=count) for count in (1, cores))
+    scaling = {"seeds": one["in_turn_ms"] / all_["at_once_ms"], "products": _products(cores)}
+    print(f"\n{measure.SEEDS} seeds of pg on manitokan, wall ms per update and seed, and what {cores} cores give")
+    print(f"  in turn, one core{one['in_turn_ms']:12.1f}\n  at once, {cores} cores{all_['at_once_ms']:11.1f}")
+    print(f"  seeds{scaling['seeds']:24.2f} times\n  plain matmul processes{scaling['products']:7.2f} times")
+    return {**scaling, "one_core_ms": one["in_turn_ms"], "at_once_ms": all_["at_once_ms"]}
+
+
+def _products(processes: int) -> float:
+    """Rate of so many matmul processes together over that of one: what this machine gives anyone."""
+    from comity.bench import measure
+
+    code = (
+        "import time, numpy as np; a = np.ones((1024, 1024), np.float32); a @ a; n = 0; end = time.time() + 4\n"
+        "while time.time() < end: a @ a; n += 1\n"
+        "print(n)"
+    )
+
+    def count(processes: int) -> int:
+        command, environment = [sys.executable, "-c", code], {**os.environ, **measure.THREADS}
+        run = lambda: subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: E731
+        return sum(int(process.communicate()[0]) for process in [run() for _ in range(processes)])
+
+    return statistics.median(count(processes) / count(1) for _ in range(3))
+
+
+MACHINE = (
+    "import json, jax; from comity.training.machine import hardware, versions; "
+    "print(json.dumps({**hardware(), 'versions': versions(), 'platform': jax.default_backend()}))"
+)
+
+
+def _run(*words: str) -> str:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True).stdout
+
+
+def _pairs(words: list[str]) -> list[tuple[str, str]]:
+    """(task, algorithm) of every word, or of the whole table."""
+    from comity.names import unknown
+
+    found = []
+    for word in words or PAIRS:
+        task, colon, name = word.rpartition(":")
+        problem = (unknown("task", task) if colon else None) or unknown("algorithm", name)
+        if problem:
+            raise Usage(problem)
+        if not colon and name not in PAIRS:
+            raise Usage(f"{name} has no task of its own in the table: write TASK:{name}")
+        found.append((task or PAIRS[name], name))
+    return found
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON: {error}") from None
+    if "algorithms" not in found:
+        raise ValueError(f"{file} holds no measurements: give what `comity bench --out FILE` wrote")
+    return found

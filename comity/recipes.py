@@ -197,10 +197,15 @@ def from_objects(env: Any, algorithm: Any) -> Recipe:
 
 
 def plain_fields(settings: Any) -> dict[str, Any]:
-    """A dataclass's fields as YAML values; of anything else, none."""
+    """A dataclass's fields as YAML values, what YAML has no word for as Python prints it; of anything else, none."""
     if not dataclasses.is_dataclass(settings):
         return {}
-    plain = lambda x: list(x) if isinstance(x, tuple) else x  # noqa: E731
+
+    def plain(x: Any) -> Any:
+        if isinstance(x, tuple):
+            return list(x)
+        return x if x is None or isinstance(x, (str, int, float, list, dict)) else repr(x)
+
     return {f.name: plain(getattr(settings, f.name)) for f in dataclasses.fields(settings) if f.init}
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import comity
 from comity import checking
-from comity.algorithms import random
+from comity.algorithms import ALGORITHMS, random
 from comity.learning import masked, sample
 from comity.recipes import from_objects
 from comity.training.loop import train
@@ -559,3 +559,10 @@ def test_refusal_is_one_line():
 
     with pytest.raises(ValueError, match=r"^reward is .* \(and 1 more: comity.check\(game\) lists them\)$"):
         checking.refuse(random.make, random.Config(), Several())
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_settings_say_whose_they_are(name):
+    """So that `train` takes `comity.algorithm(name, ...)` for every algorithm."""
+    recipe = from_objects(Game(), comity.algorithm(name))
+    assert recipe.algorithm.name == name

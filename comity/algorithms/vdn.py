@@ -5,10 +5,17 @@
 One TD loss on Q_tot; each Q_i learns its share by the chain rule alone. docs/algorithms/vdn.md.
 """
 
+from dataclasses import dataclass
+
 from comity.algorithms import value_decomposition as family
 from comity.types import Algorithm, Environment
 
-Config = family.Config
+
+@dataclass(frozen=True)
+class Config(family.Config):
+    """Settings of VDN: those of the family."""
+
+
 PRESETS = {**family.PRESETS, "paper": {**family.PAPER, "hidden": 128}}  # the paper's table of VDN says 128
 
 

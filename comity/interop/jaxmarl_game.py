@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -13,21 +14,29 @@ from comity.types import Key, Observation, PyTree, Timestep
 
 @dataclass(frozen=True)
 class FromJaxMARL:
-    """`env` of JaxMARL. Views are flattened and padded with zeros to the longest, actions padded to the most.
+    """An environment of JaxMARL. Views are flattened and padded with zeros to the longest, actions padded to the most.
 
     It is stepped by `step_env`, which resets nothing. All agents end together, by `done["__all__"]`; an end at the
     clock counts as a cut where `clock_truncates`. The state is all views in a row.
     """
 
-    env: Any
+    env: Any  # a name for `jaxmarl.make`, or an environment
     length: int  # steps after which it is cut
     clock_truncates: bool = True
+    options: tuple[tuple[str, Any], ...] = ()  # for `jaxmarl.make`
 
     mixed_motive = True
 
+    def __post_init__(self):
+        object.__setattr__(self, "options", tuple(tuple(option) for option in self.options))  # as lists from a file
+
+    @cached_property
+    def environment(self) -> Any:
+        return _made(self.env, dict(self.options))
+
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.env.agents)
+        return tuple(self.environment.agents)
 
     @property
     def num_agents(self) -> int:
@@ -35,7 +44,7 @@ class FromJaxMARL:
 
     @cached_property
     def view_sizes(self) -> tuple[int, ...]:
-        return tuple(int(np.prod(self.env.observation_space(name).shape)) for name in self.names)
+        return tuple(int(np.prod(self.environment.observation_space(name).shape)) for name in self.names)
 
     @property
     def view_size(self) -> int:
@@ -43,16 +52,16 @@ class FromJaxMARL:
 
     @cached_property
     def action_sizes(self) -> tuple[int, ...]:
-        spaces = [self.env.action_space(name) for name in self.names]
+        spaces = [self.environment.action_space(name) for name in self.names]
         return tuple(int(s.n) if hasattr(s, "n") else int(np.prod(s.shape)) for s in spaces)
 
     @property
     def num_actions(self) -> int:
         return max(self.action_sizes)
 
-    @cached_property
+    @property
     def continuous(self) -> bool:
-        return not hasattr(self.env.action_space(self.names[0]), "n")
+        return not hasattr(self.environment.action_space(self.names[0]), "n")
 
     @property
     def state_size(self) -> int:
@@ -62,24 +71,29 @@ class FromJaxMARL:
         pad = lambda x: jnp.pad(x.reshape(-1).astype(jnp.float32), (0, self.view_size - x.size))  # noqa: E731
         view = jnp.stack([pad(seen[name]) for name in self.names])
         exists = jnp.asarray(np.arange(self.num_actions) < np.array(self.action_sizes)[:, None])
-        if not self.continuous and hasattr(self.env, "get_avail_actions"):
-            try:
-                masks = self.env.get_avail_actions(state)
-            except NotImplementedError:
-                masks = None
-            if masks is not None:
-                widened = lambda x: jnp.pad(x.astype(bool), (0, self.num_actions - x.shape[-1]))  # noqa: E731
-                exists &= jnp.stack([widened(masks[name]) for name in self.names])
+        masks = None if self.continuous else self.masks(state)
+        if masks is not None:
+            widened = lambda x: jnp.pad(x.astype(bool), (0, self.num_actions - x.shape[-1]))  # noqa: E731
+            exists &= jnp.stack([widened(masks[name]) for name in self.names])
         return Observation(view, view.reshape(-1), exists)
 
+    def masks(self, state: PyTree) -> dict[str, Array] | None:
+        """Which actions each agent may take; None: the environment does not say. Hanabi has its own name for it."""
+        if hasattr(self.environment, "get_legal_moves"):
+            return self.environment.get_legal_moves(state)
+        try:
+            return self.environment.get_avail_actions(state)
+        except (AttributeError, NotImplementedError):
+            return None
+
     def reset(self, key: Key) -> tuple[tuple[PyTree, Array], Observation]:
-        seen, state = self.env.reset(key)
+        seen, state = self.environment.reset(key)
         return (state, jnp.int32(0)), self.observed(seen, state)
 
     def step(self, key: Key, state: tuple[PyTree, Array], action: Array) -> tuple[PyTree, Timestep]:
         inner, now = state
         chosen = {name: self._of(k, action[k]) for k, name in enumerate(self.names)}
-        seen, inner, rewards, done, _ = self.env.step_env(key, inner, chosen)
+        seen, inner, rewards, done, _ = self.environment.step_env(key, inner, chosen)
         reward = jnp.stack([jnp.asarray(rewards[name], jnp.float32).reshape(()) for name in self.names])
         now += 1
         late = now >= self.length
@@ -91,14 +105,29 @@ class FromJaxMARL:
     def _of(self, agent: int, action: Array) -> Array:
         if not self.continuous:
             return action
-        space = self.env.action_space(self.names[agent])
+        space = self.environment.action_space(self.names[agent])
         unit = (action[: self.action_sizes[agent]].reshape(space.shape) + 1) / 2
         return space.low + unit * (space.high - space.low)
 
 
-def from_jaxmarl(env: Any, length: int | None = None, clock_truncates: bool = True) -> FromJaxMARL:
-    """A JaxMARL environment for `comity.train`. length: steps of an episode; None: the environment's `max_steps`."""
-    length = length or getattr(env, "max_steps", None)
+def from_jaxmarl(env: Any, length: int | None = None, clock_truncates: bool = True, **options: Any) -> FromJaxMARL:
+    """A JaxMARL environment for `comity.train`. env: its name, `options` for `jaxmarl.make`; or an environment.
+
+    length: steps of an episode; None: the environment's `max_steps`. A run of one that came as an object cannot be
+    loaded by another process, which would have to make it again.
+    """
+    if options and not isinstance(env, str):
+        raise ValueError(f"options {', '.join(options)} are for an environment's name: give it instead of the object")
+    length = length or getattr(_made(env, options), "max_steps", None)
     if not length:
-        raise ValueError(f"{type(env).__name__} has no max_steps: give length")
-    return FromJaxMARL(env, int(length), clock_truncates)
+        raise ValueError(f"{env if isinstance(env, str) else type(env).__name__} has no max_steps: give length")
+    return FromJaxMARL(env, int(length), clock_truncates, tuple(options.items()))
+
+
+def _made(env: Any, options: dict[str, Any]) -> Any:
+    if not isinstance(env, str):
+        return env
+    import jaxmarl  # pyright: ignore[reportMissingImports]
+
+    with jax.ensure_compile_time_eval():  # its constants are arrays, and this may be asked for inside a traced function
+        return jaxmarl.make(env, **options)

@@ -210,8 +210,27 @@ class _Session:
             self.init, self.chunk, self.evaluate = pool.map(lambda program: program.compile(), lowered)
         finally:
             pool.shutdown(wait=False)  # so that Ctrl-C need not wait
+        if self._too_large():
+            return self._compile()
         self.compile_seconds = time.monotonic() - began
         self.listen("compiled", {"seconds": self.compile_seconds})
+
+    def _too_large(self) -> bool:
+        """Whether fewer seeds than planned fit into the memory at once, and other programs are needed for that."""
+        memory = self.training.memory and 1e9 * self.training.memory
+        memory = memory or (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
+        if not memory:
+            return False
+        state = sum(float(np.prod(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(self.shape))
+        fits = self.seeds.fitting(memory, self.chunk, state)
+        if fits >= self.seeds.at_once:
+            return False
+        self.seeds.close()
+        self.seeds = Seeds(self.training.seeds, self.training.mode, at_once=fits)
+        self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
+        at_once = f"{fits} seed{'s' * (fits > 1)} at a time fit into {memory / 1e9:.3g} GB"
+        self.listen("note", {"text": at_once})
+        return self.seeds.mode != "loop"
 
     def _begin(self, resuming: bool) -> None:
         """The state of all seeds, and files that hold what led to it and no more."""

@@ -2,8 +2,9 @@
 
 `loop` (CPU): one compiled program, called for each seed from as many threads as there are cores; XLA releases Python's
 lock, so the cores stay busy. Seed i alone and seed i among ten are then the same program, hence the same bits.
-`vmap` (accelerators): one program over a seed axis; equal to `loop` up to float rounding, because sums are ordered
-differently. docs/performance.md has the measurements.
+`vmap` (an accelerator): one program over a seed axis; equal to `loop` up to float rounding, because sums are ordered
+differently. `shard` (several devices): the seed axis is cut into one piece for each device, and a device runs its seeds
+as an accelerator or a CPU does; nothing is sent between devices. docs/performance.md has the measurements.
 """
 
 import os
@@ -13,63 +14,144 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from comity.types import PyTree
 
-Mode = Literal["loop", "vmap"]
-PerSeed = Any  # loop: a list with one tree per seed; vmap: one tree with a leading seed axis
+Mode = Literal["loop", "vmap", "shard"]
+PerSeed = list[Any]  # loop: a tree for each seed; else: for each group a tree with a leading seed axis
 
 
 class Seeds:
-    """Runs one-seed programs for all of `count` seeds."""
+    """Runs one-seed programs for all of `count` seeds, at most `at_once` of them at a time.
 
-    def __init__(self, count: int, mode: Literal["auto", "loop", "vmap"] = "auto", workers: int | None = None):
-        self.count = count
-        self.mode: Mode = ("loop" if jax.default_backend() == "cpu" else "vmap") if mode == "auto" else mode
-        self.workers = min(workers or visible_cores(), count) if self.mode == "loop" else 1
+    Groups of `vmap` and `shard` are equally large, of `shard` a multiple of the number of devices; in the last one the
+    last seed is repeated as often as that takes. What waits while another group runs lies in the host's memory.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        mode: Literal["auto", "loop", "vmap", "shard"] = "auto",
+        workers: int | None = None,
+        at_once: int | None = None,
+    ):
+        self.count, devices = count, jax.devices()
+        here = "loop" if jax.default_backend() == "cpu" else "vmap" if len(devices) == 1 else "shard"
+        self.mode: Mode = here if mode == "auto" else mode
+        self.at_once = min(at_once or count, count)
+        self.workers = min(workers or visible_cores(), self.at_once) if self.mode == "loop" else 1
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="seed")
+        self.devices = len(devices) if self.mode == "shard" else 1
+        groups = -(-count // self.at_once)
+        self.size = -(-count // groups // self.devices) * self.devices  # seeds of a group
+        self.groups = range(-(-count // self.size))
+        self._mesh = Mesh(np.array(devices), ("seeds",)) if self.mode == "shard" else None
 
     def join(self, trees: Sequence[PyTree]) -> PerSeed:
-        return list(trees) if self.mode == "loop" else jax.tree.map(lambda *xs: jnp.stack(xs), *trees)
+        if self.mode == "loop":
+            return list(trees)
+        wanted = [[min(g * self.size + i, self.count - 1) for i in range(self.size)] for g in self.groups]
+        return [jax.tree.map(lambda *xs: jnp.stack(xs), *(trees[i] for i in group)) for group in wanted]
 
     def of(self, data: PerSeed, index: int) -> PyTree:
-        return data[index] if self.mode == "loop" else jax.tree.map(lambda x: x[index], data)
+        if self.mode == "loop":
+            return data[index]
+        return jax.tree.map(lambda x: x[index % self.size], data[index // self.size])
 
     def shapes(self, one: PyTree) -> PerSeed:
         """Shapes of all seeds' trees, from one seed's."""
         if self.mode == "loop":
             return [one] * self.count
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.count, *x.shape), x.dtype), one)
+        group = jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.size, *x.shape), x.dtype), one)
+        return [group for _ in self.groups]
 
     def part(self, f: Callable[[PyTree], PyTree], data: PerSeed) -> PerSeed:
         """The part f(tree) of every seed's tree, such as a field."""
-        return [f(tree) for tree in data] if self.mode == "loop" else f(data)
+        return [f(tree) for tree in data]
 
     def lower(self, f: Callable, arguments: Sequence, per_seed: Sequence[bool], donate: Sequence[int] = ()):
         """Traces `f` for these arguments; those marked in `per_seed` have one value for each seed.
 
         Returns a lowered program: `.compile()` it and pass the result to `call`.
         """
+        first = [x[0] if each else x for x, each in zip(arguments, per_seed, strict=True)]
         if self.mode == "loop":
-            one = [self.of(x, 0) if each else x for x, each in zip(arguments, per_seed, strict=True)]
-            return jax.jit(f, donate_argnums=tuple(donate)).lower(*one)
-        axes = tuple(0 if each else None for each in per_seed)
-        return jax.jit(jax.vmap(f, axes), donate_argnums=tuple(donate)).lower(*arguments)
+            return jax.jit(f, donate_argnums=tuple(donate)).lower(*first)
+        together = jax.vmap(f, tuple(0 if each else None for each in per_seed))
+        if self._mesh is None:
+            return jax.jit(together, donate_argnums=tuple(donate)).lower(*first)
+        specs = tuple(PartitionSpec("seeds") if each else PartitionSpec() for each in per_seed)
+        inside = _in_turn(f, per_seed) if jax.default_backend() == "cpu" else together
+        out = PartitionSpec("seeds")
+        mapped = jax.shard_map(inside, mesh=self._mesh, in_specs=specs, out_specs=out, check_vma=False)
+        placed = lambda spec: NamedSharding(self._mesh, spec)  # noqa: E731  # pyright: ignore[reportArgumentType]
+        shardings = {"in_shardings": tuple(map(placed, specs)), "out_shardings": placed(out)}
+        return jax.jit(mapped, **shardings, donate_argnums=tuple(donate)).lower(*first)
 
     def call(self, compiled: Callable, arguments: Sequence, per_seed: Sequence[bool]) -> Any:
         """Runs a compiled program for all seeds and waits. A program that returns a tuple gives a tuple of PerSeed."""
-        if self.mode == "vmap":
-            return jax.block_until_ready(compiled(*arguments))
 
-        def one(index: int):
+        def run(index: int):
             own = [x[index] if each else x for x, each in zip(arguments, per_seed, strict=True)]
-            return jax.block_until_ready(compiled(*own))
+            if self.mode == "loop":
+                return jax.block_until_ready(compiled(*own))
+            own = [self._placed(x) if each else x for x, each in zip(own, per_seed, strict=True)]
+            return self._kept(jax.block_until_ready(compiled(*own)))
 
-        results = list(self._pool.map(one, range(self.count)))
+        results = list(self._pool.map(run, range(self.count) if self.mode == "loop" else self.groups))
         return tuple(map(list, zip(*results, strict=True))) if type(results[0]) is tuple else results
+
+    def fitting(self, memory: float, compiled: Any, state: float) -> int:
+        """How many seeds may run at once within `memory` bytes of a device.
+
+        compiled: the training program; state: bytes of what one seed's training goes on from. Raises ValueError if not
+        one fits.
+        """
+        about = compiled.memory_analysis()
+        if about is None:  # this backend does not tell
+            return self.at_once
+        needs = about.argument_size_in_bytes + about.output_size_in_bytes + about.temp_size_in_bytes
+        needs -= about.alias_size_in_bytes
+        if self.mode == "loop":  # states of all seeds stay where they are
+            fit = int((memory - self.count * state) // max(needs - state, 1))
+            least = self.count * state + needs - state
+        else:
+            fit = int(memory * self.size // max(needs, 1) // self.devices) * self.devices
+            least = needs / self.size * self.devices
+        if fit < 1:
+            raise ValueError(
+                f"memory {memory / 1e9:g} GB is too little for this run, which takes about {least / 1e9:.2g} GB at "
+                "least: give more, or fewer seeds or envs, or a smaller replay (capacity)"
+            )
+        return min(fit, self.at_once)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False)  # nothing is under way, unless Ctrl-C came twice, which must not wait
+
+    def _placed(self, tree: PyTree) -> PyTree:
+        """A group's tree on the devices that run it."""
+        to = jax.devices()[0] if self._mesh is None else NamedSharding(self._mesh, PartitionSpec("seeds"))
+        return jax.device_put(tree, to)
+
+    def _kept(self, tree: PyTree) -> PyTree:
+        """A group's results, out of the way of the next group."""
+        return tree if len(self.groups) == 1 else jax.device_put(tree, jax.devices("cpu")[0])
+
+
+def _in_turn(f: Callable, per_seed: Sequence[bool]) -> Callable:
+    """`f` mapped over leading seed axes, one seed after the other."""
+
+    def mapped(*arguments):
+        def one(own):
+            rest = iter(own)
+            return f(*(next(rest) if each else x for x, each in zip(arguments, per_seed, strict=True)))
+
+        return lax.map(one, [x for x, each in zip(arguments, per_seed, strict=True) if each])
+
+    return mapped
 
 
 def visible_cores() -> int:

@@ -21,13 +21,17 @@ class Training:
     evaluate_every: int | None = None  # iterations between evaluations, whole chunks; None: so that `evaluations` fit
     evaluation_episodes: int = 32  # per seed and policy, at each evaluation
     final_episodes: int = 320  # per seed and policy, of the last policy and of the best
-    mode: Literal["auto", "loop", "vmap"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on an accelerator
+    mode: Literal["auto", "loop", "vmap", "shard"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on one
+    # accelerator, shard on several
+    memory: float | None = None  # GB of a device that training may take; seeds then run in groups. None: what it has
 
     def __post_init__(self):
         ones = ("seeds", "envs", "iterations", "chunk", "evaluation_episodes", "final_episodes")
         check(self, first_seed=NOT_NEGATIVE, evaluations=NOT_NEGATIVE, **dict.fromkeys(ones, AT_LEAST_ONE))
         if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
             raise ValueError(f"minutes {self.minutes} must be greater than 0: give more, or leave it out")
+        if self.memory is not None and not (math.isfinite(self.memory) and self.memory > 0):
+            raise ValueError(f"memory {self.memory} must be greater than 0 GB: give more, or leave it out")
         every = self.evaluate_every
         if every is not None and (every < 1 or every % self.chunk):
             raise ValueError(f"evaluate_every {every} must be 1 chunk or more, whole chunks of {self.chunk} iterations")

@@ -5,23 +5,26 @@
 For each learner a grid of trials, the same number for all, is trained on seeds of its own for a part of the budget; the
 trial with the highest greedy return is trained on the seeds of the table for all of it. Every policy then plays the
 same games: equal keys, so equal starts. A run's seeds are lines of docs/results/navigation_learners.jsonl, and what is
-there is not trained again. --table trains nothing: it prints the tables, as the page has them.
+there is not trained again. Then the tables of docs/results/navigation_learners.md are written anew from the lines;
+--table does only this.
 """
 
 import argparse
 import itertools
 import json
 import os
-import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser("~/.cache/comity/jax"))
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 import comity
 from comity.environments.cooperative_navigation import assigned
@@ -30,6 +33,7 @@ from comity.training.machine import git_state, versions
 from comity.types import Algorithm
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "navigation_learners.jsonl"
+PAGE = RESULTS.with_suffix(".md")
 LENGTH = 25  # steps of an episode; else the task's defaults: three agents, classic physics, LICA's reward
 BUDGET, TRIAL = 500_000, 125_000  # env steps per seed: of the table, of a trial
 TRIAL_SEEDS = (100, 2)  # first, how many; the table's are 0, 1, ...
@@ -91,16 +95,38 @@ LEARNERS = {
         {"learning_rate": (5e-4, 1e-3, 2.5e-3), "entropy_weight": (0.06, 0.01)},  # Zhou et al. 2020: 2.5e-3, 0.03-0.11
     ),
 }
-PLAYERS = ("random", "scripted")
+CIRCLE = 0.5  # radius of `circle`, the best of 0, 0.2, 0.3, 0.4, 0.5, 0.6
 
 
-def scripted() -> Algorithm:
-    """The cheapest assignment of agents to landmarks, `cooperative_navigation.assigned`. It learns nothing."""
+def player(choose: Callable[[Array], Array]) -> Algorithm:
+    """An algorithm that learns nothing and acts by choose(view [..., N, V]) -> actions [..., N]."""
 
     def act(key, state, memory, observation, explore=True):
-        return assigned(observation.view, observation.view.shape[-2]), memory, {}
+        return choose(observation.view), memory, {}
 
     return Algorithm(lambda key: (), act, lambda key, state, steps: (state, {}), whole_episodes=True)
+
+
+def still(view: Array) -> Array:
+    return jnp.zeros(view.shape[:-1], jnp.int32)
+
+
+def circle(view: Array) -> Array:
+    """Each agent to a place of its own on a circle around the landmarks' mean, always the same side: no assignment."""
+    agents = view.shape[-2]
+    seen = view[..., 4 : 4 + 2 * agents].reshape(*view.shape[:-1], agents, 2)
+    angle = 2 * jnp.pi * jnp.arange(agents) / agents
+    place = seen.mean(-2) + CIRCLE * jnp.stack([jnp.cos(angle), jnp.sin(angle)], -1)  # [..., N, 2]
+    places = jnp.broadcast_to(place[..., None, :], seen.shape).reshape(*view.shape[:-1], -1)
+    return assigned(view.at[..., 4 : 4 + 2 * agents].set(places), agents)  # as if all landmarks were there
+
+
+def script(view: Array) -> Array:
+    """The cheapest assignment of agents to landmarks."""
+    return assigned(view, view.shape[-2])
+
+
+PLAYERS: dict[str, Any] = {"random": "random", **{f.__name__: player(f) for f in (still, circle, script)}}
 
 
 def lines() -> list[dict]:
@@ -176,9 +202,9 @@ def work(learners: list[str], seeds: int, minutes: float | None) -> None:
     """All that is missing, one run at a time: players, trials, the table. Nothing begins after `minutes`."""
     start = time.monotonic()
     late = lambda: minutes is not None and time.monotonic() - start > 60 * minutes  # noqa: E731
-    for player in PLAYERS:
-        if not found(player, "table"):
-            keep(player, "table", {}, run("random" if player == "random" else scripted(), 1, 1, 0, seeds))
+    for name, algorithm in PLAYERS.items():
+        if not found(name, "table"):
+            keep(name, "table", {}, run(algorithm, 1, 1, 0, seeds))
     for name in learners:
         learner = LEARNERS[name]
         for trial in learner.trials():
@@ -211,7 +237,7 @@ def interval(values: Any, digits: int) -> str:
 def shares(rows: list[dict], policy: str) -> np.ndarray:
     """Of each seed, how far its return is from random play's (0) to the script's (1), each on the seed's own games."""
     side = lambda player: {row["seed"]: row[policy]["return"] for row in found(player, "table")}  # noqa: E731
-    low, high = side("random"), side("scripted")
+    low, high = side("random"), side("script")
     value = {row["seed"]: row[policy]["return"] for row in rows}
     return np.array([(value[s] - low[s]) / (high[s] - low[s]) for s in value])
 
@@ -229,7 +255,7 @@ def table(policy: str) -> str:
         column = lambda measure, rows=rows: np.array([row[policy][measure] for row in rows])  # noqa: E731
         cells = [
             name,
-            {"random": "0", "scripted": "100"}.get(name) or interval(100 * shares(rows, policy), 1),
+            {"random": "0", "script": "100"}.get(name) or interval(100 * shares(rows, policy), 1),
             interval(column("return"), 1),
             interval(column("reward_per_step"), 2),
             interval(column("final_distance"), 2),
@@ -272,18 +298,52 @@ def cost_table() -> str:
     return "\n".join(out)
 
 
+def curve_table(points: tuple[int, ...] = (125_000, 250_000, 375_000, 500_000)) -> str:
+    """Markdown, a row per learner: return of training episodes, mean of the chunk that ends at so many env steps."""
+    out = [f"| learner | {' | '.join(f'{point:,}' for point in points)} |", f"| --- |{' --- |' * len(points)}"]
+    for name, learner in LEARNERS.items():
+        rows = found(name, "table")
+        if rows:
+            per_iteration = learner.games * LENGTH
+            steps = np.array([iteration * per_iteration for iteration, _ in rows[0]["curve"]])
+            nearest = [int(np.abs(steps - point).argmin()) for point in points]
+            returns = np.array([[value for _, value in row["curve"]] for row in rows])
+            out.append(f"| {name} | {' | '.join(interval(returns[:, k], 1) for k in nearest)} |")
+    return "\n".join(out)
+
+
+def tables() -> dict[str, str]:
+    hours = sum(row["cpu_seconds"] for row in lines()) / 3600
+    return {
+        "greedy": table("greedy"),
+        "drawn": table("sampled"),
+        "trials": trial_table(),
+        "cost": cost_table() + f"\n\nAll runs, trials and compilation included: {hours:.2f} CPU hours.",
+        "curves": curve_table(),
+    }
+
+
+def write_page() -> None:
+    """Puts the tables into the page, each between its two marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, content in tables().items():
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n\n{content}\n\n{end}{rest.split(end)[1]}"
+    PAGE.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--learners", nargs="*", choices=list(LEARNERS), default=list(LEARNERS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minutes", type=float, help="nothing new begins after this")
-    parser.add_argument("--table", action="store_true", help="print the tables of what is there, train nothing")
+    parser.add_argument("--table", action="store_true", help="write the tables of what is there, train nothing")
     arguments = parser.parse_args()
     if not arguments.table:
         work(arguments.learners, arguments.seeds, arguments.minutes)
-    for text in (table("greedy"), table("sampled"), trial_table(), cost_table()):
-        print(text, end="\n\n")
-    sys.stdout.flush()
+    write_page()
+    print(table("greedy"))
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def algorithm(task: str, name: str, iterations: int, repeats: int) -> dict[str, 
         rows.append((update, play, 2.0 * SIDE**3 / product_seconds(clock) if on_cpu else rate_of_an_accelerator()))
     update, play, rate = (statistics.median(column) for column in zip(*rows, strict=True))
     updates, count, memory = [row[0] for row in rows], program.flop(), program.chunk.memory_analysis()
-    peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    peak = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
     if peak is None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {

@@ -50,6 +50,9 @@ def train(arguments: list[str]) -> None:
     if len(names) != 2:
         raise Usage(f"train needs TASK and ALGORITHM, got {' '.join(names) or 'neither'}: comity train manitokan pg")
 
+    from comity.training import hosts
+
+    hosts.meet()
     from comity.training.loop import NotFinite
     from comity.training.loop import train as train_run
     from comity.training.progress import Narrator
@@ -68,10 +71,12 @@ def train(arguments: list[str]) -> None:
         except NotFinite as error:
             finish(error.directory.path)
             raise
-    finish(directory.path)
+    if hosts.first():
+        finish(directory.path)
 
 
 def resume(arguments: list[str]) -> None:
+    from comity.training import hosts
     from comity.training.directory import RunDirectory
     from comity.training.loop import NotFinite
     from comity.training.loop import resume as resume_run
@@ -80,6 +85,7 @@ def resume(arguments: list[str]) -> None:
     words, values = flags(arguments, RESUME)
     if len(words) != 1:
         raise Usage("resume needs one RUN: a run directory, a glob with one match, or latest")
+    hosts.meet()
     directory = RunDirectory(one_run(words[0]))
     planned = directory.config()["training"]["iterations"]
     iterations = None
@@ -94,7 +100,8 @@ def resume(arguments: list[str]) -> None:
         except NotFinite:
             finish(directory.path)
             raise
-    finish(directory.path)
+    if hosts.first():
+        finish(directory.path)
 
 
 def finish(path: Path) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from comity import checking
 from comity.recipes import Recipe, from_config
 from comity.settings import floats
-from comity.training import checkpoint, evaluation
+from comity.training import checkpoint, evaluation, hosts
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
 from comity.training.machine import fingerprint, git_state, hardware, versions
@@ -59,12 +59,13 @@ def train(
     initialise: a run directory whose last checkpoint gives the first state of each seed. Raises ValueError, OSError for
     bad input, Interrupted, NotFinite.
     """
+    listen = listen if hosts.first() else _silent
     session = _Session(recipe, training)  # traces: refuses what does not fit before anything is written
     manifest = _manifest(recipe, training, command)
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
         config["initialise"] = str(initialise.resolve())
-    directory = RunDirectory.create(out, recipe.task.stem, recipe.algorithm.stem, config)
+    directory = RunDirectory.create(hosts.own_folder(out), recipe.task.stem, recipe.algorithm.stem, config)
     directory.write_manifest(manifest)
     for source in (recipe.task, recipe.algorithm):
         if source.file and source.file.exists():
@@ -86,6 +87,7 @@ def resume(
 
     Raises as `train`; InUse if another process trains the run.
     """
+    directory, listen = RunDirectory(hosts.own_copy(directory.path)), listen if hosts.first() else _silent
     with directory.lock():
         config = directory.config()
         recipe = recipe or from_config(config, directory.path)
@@ -108,6 +110,10 @@ def resume(
         initialise = config.get("initialise")
         _Session(recipe, training).run(directory, listen, initialise and Path(initialise), resuming=True)
     return directory
+
+
+def _silent(event: str, facts: dict[str, Any]) -> None:
+    pass
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -153,7 +159,7 @@ class _Session:
                     self._begin(resuming)
                     self._save_manifest("running")
                     self._train(began)
-                interrupted = self.stop.is_set()
+                interrupted = self._stopped()
                 if not (interrupted or self._complete()):
                     self._finals()
             except BaseException as error:
@@ -218,7 +224,7 @@ class _Session:
     def _too_large(self) -> bool:
         """Whether fewer seeds than planned fit into the memory at once, and other programs are needed for that."""
         memory = self.training.memory and 1e9 * self.training.memory
-        memory = memory or (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
+        memory = memory or (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
         if not memory:
             return False
         state = sum(float(np.prod(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(self.shape))
@@ -269,11 +275,10 @@ class _Session:
     def _train(self, began: float) -> None:
         limit = self.training.minutes and 60 * self.training.minutes
         slowest = 0.0  # seconds of a chunk with all that follows it
-        while (
-            self.iteration < self.training.iterations and not self.stop.is_set() and len(self.failed) < len(self.names)
-        ):
+        while self.iteration < self.training.iterations and self._alive() and not self._stopped():
             start = time.monotonic()
-            if limit and slowest and start - began + slowest + self._finals_seconds() > limit:
+            late = limit and slowest and start - began + slowest + self._finals_seconds() > limit
+            if hosts.agreed(bool(late)):
                 self.listen("note", {"text": f"stopped by --minutes {self.training.minutes:g}"})
                 break
             # Chunks end on whole multiples, so a run that was stopped elsewhere finds back to the grid.
@@ -291,6 +296,15 @@ class _Session:
             self._checkpoint(self.wall_before + time.monotonic() - began)
             slowest = max(slowest, time.monotonic() - start)
             self.listen("chunk", {**self._progress(history, count, seconds), "elapsed": time.monotonic() - began})
+
+    def _stopped(self) -> bool:
+        """Whether Ctrl-C asked to stop; of several processes, the first one's."""
+        stopped = hosts.agreed(self.stop.is_set())
+        if stopped:
+            self.stop.set()
+        elif not hosts.first():
+            self.stop.clear()
+        return stopped
 
     def _complete(self) -> bool:
         """Whether training is over and every line of the final tables is there."""

@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from comity.training import hosts
 from comity.types import PyTree
 
 Mode = Literal["loop", "vmap", "shard"]
@@ -133,12 +134,14 @@ class Seeds:
 
     def _placed(self, tree: PyTree) -> PyTree:
         """A group's tree on the devices that run it."""
-        to = jax.devices()[0] if self._mesh is None else NamedSharding(self._mesh, PartitionSpec("seeds"))
-        return jax.device_put(tree, to)
+        if self._mesh is None:
+            return jax.device_put(tree, jax.local_devices()[0])
+        return hosts.spread(tree, NamedSharding(self._mesh, PartitionSpec("seeds")))
 
     def _kept(self, tree: PyTree) -> PyTree:
-        """A group's results, out of the way of the next group."""
-        return tree if len(self.groups) == 1 else jax.device_put(tree, jax.devices("cpu")[0])
+        """A group's results: whole in every process, and out of the way of the next group."""
+        tree = hosts.gathered(tree)
+        return tree if len(self.groups) == 1 else jax.device_put(tree, jax.local_devices(backend="cpu")[0])
 
 
 def _in_turn(f: Callable, per_seed: Sequence[bool]) -> Callable:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,31 +11,70 @@ import jax
 import numpy as np
 import pytest
 
+from comity.training import hosts
 from comity.training.seeds import Seeds
 from tiny.runs import arrays, assert_same_arrays, of_seed, trained
 
 TESTS = Path(__file__).parents[1]
-TRAIN = "import sys; from tiny.runs import trained; trained(sys.argv[1], seeds=3, mode=sys.argv[2])"
+TRAIN = """
+import sys
+from comity.training import hosts
+hosts.meet()
+from pathlib import Path
+from tiny.runs import resumed, run_in, trained
+folder, mode, iterations = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+trained(folder, seeds=3, mode=mode, iterations=iterations)
+if iterations < 8:
+    resumed(run_in(folder), iterations=8)
+"""
 
 
-def checkpoint_of(folder: Path, mode: str, devices: int) -> Path:
-    """Of three seeds trained in a process with so many host devices, and four threads in its pool whatever those."""
+def around(devices: int, **more: str) -> dict[str, str]:
+    """The environment of a process with so many host devices, and four threads in its pool whatever those."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    around = {**os.environ, "XLA_FLAGS": flags, "NPROC": "4", "PYTHONPATH": str(TESTS)}
-    done = subprocess.run([sys.executable, "-c", TRAIN, str(folder), mode], env=around, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    return {**os.environ, "XLA_FLAGS": flags, "NPROC": "4", "PYTHONPATH": str(TESTS), **more}
+
+
+def checkpoint_of(folder: Path, mode: str, *environments: dict[str, str], iterations: int = 8) -> Path:
+    """Of three seeds trained for 8 iterations in one process for each environment, after so many with a break."""
+    command = [sys.executable, "-c", TRAIN, str(folder), mode, str(iterations)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, env=environment, **pipes) for environment in environments]
+    for process in processes:
+        _, errors = process.communicate(timeout=600)
+        assert process.returncode == 0, errors[-2000:]
     return max(folder.glob("**/checkpoints/0*.npz"))
 
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    return checkpoint_of(tmp_path_factory.mktemp("loop"), "loop", 1)
+    return checkpoint_of(tmp_path_factory.mktemp("loop"), "loop", around(1))
 
 
 @pytest.mark.parametrize("devices", [2, 4])
 def test_sharded_seeds_have_the_bits_of_seeds_in_a_loop(one_device, tmp_path, devices):
     """Three seeds on two devices, two of which one plays in turn, and on four, one of which repeats a seed."""
-    assert_same_arrays(arrays(one_device), arrays(checkpoint_of(tmp_path, "shard", devices)))
+    assert_same_arrays(arrays(one_device), arrays(checkpoint_of(tmp_path, "shard", around(devices))))
+
+
+def test_two_processes_train_one_run(one_device, tmp_path):
+    """Each with one device, with a break; the first one's files are the run, what the other wrote is not there."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    meeting = {"COMITY_COORDINATOR": coordinator, "COMITY_PROCESSES": "2", "TMPDIR": str(tmp_path / "others")}
+    (tmp_path / "others").mkdir()
+    both = [around(1, COMITY_PROCESS=str(index), **meeting) for index in range(2)]
+    assert_same_arrays(arrays(one_device), arrays(checkpoint_of(tmp_path / "run", "shard", *both, iterations=4)))
+    assert len(list((tmp_path / "run").rglob("config.yaml"))) == 1
+
+
+@pytest.mark.parametrize("index", ["", "2", "-1"])
+def test_a_process_that_does_not_know_its_place_is_refused(index, monkeypatch):
+    for name, value in (("COORDINATOR", "localhost:1"), ("PROCESSES", "2"), ("PROCESS", index)):
+        monkeypatch.setenv(f"COMITY_{name}", value)
+    with pytest.raises(ValueError, match=f"^COMITY_PROCESSES '2' must be .* COMITY_PROCESS '{index}' which one"):
+        hosts.meet()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,435 @@
+"""comity beside JaxMARL on simple_spread: play, training, compilation, and what is learned. Markdown tables.
+
+    python benchmarks/against_jaxmarl.py --python OTHER/bin/python --baselines JAXMARL/baselines \
+        [--only play ippo vdn qmix] [--seeds 3] [--steps 500000] [--keep results.jsonl]
+
+OTHER: a virtual environment with jaxmarl, and with what its baselines import; JAXMARL: a checkout of its repository.
+The baselines run as they are: IPPO/ippo_rnn_mpe.py and QLearning/{vdn,qmix}_rnn.py with their own configurations, in
+which the total of steps is changed, tests during training and logging are off, and a learning rate that shrinks is held
+where comity has none that does.
+
+Where intervals of what was learned do not overlap, the ratio of speeds is left out.
+
+Every measurement is a fresh process pinned to one core, the two libraries in turn, without a compilation cache. Times
+are process CPU time; medians over seeds. A training process compiles the whole training program, runs it once, and then
+plays the policy that came out: EPISODES new episodes, by a player written here for either library.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from measuring import in_process, pin
+
+LENGTH = 26  # JaxMARL's `max_steps` of 25 ends an episode with its 26th step
+AGENTS, ACTIONS = 3, 5
+PLAY_STEPS, PLAY_REPEATS = 20 * LENGTH, 5
+EPISODES = 1_024
+POLICY = {"ippo": "sampled", "vdn": "greedy", "qmix": "greedy"}  # which policy is judged: the one that was trained
+GAMES = {"ippo": 24, "vdn": 8, "qmix": 8}  # JaxMARL's configurations
+ROLLOUT = {"ippo": 128, "vdn": LENGTH, "qmix": LENGTH}
+
+
+def updates(name: str, steps: int) -> int:
+    return steps // ROLLOUT[name] // GAMES[name]
+
+
+# ---------------------------------------------------------------------------------------------------------- comity
+
+
+def game(name: str = "") -> Any:
+    """JaxMARL's rules. Its IPPO takes the end by the clock for an end of the game, its Q-learners do not."""
+    from comity.environments.cooperative_navigation import CooperativeNavigation
+
+    rules = {"physics": "farama", "reward": "farama", "local_share": 0.5, "length": LENGTH}
+    return CooperativeNavigation(agents=AGENTS, clock_terminates=name == "ippo", **rules)
+
+
+def settings(name: str, steps: int) -> dict[str, Any]:
+    """What makes comity's learner as JaxMARL's configuration has it, beside the defaults."""
+    if name == "ippo":
+        sizes = {"actors": "shared", "encoder": (128,), "hidden": 128, "layer_norm": False}
+        rates = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4, "actor_clip": 0.5, "critic_clip": 0.5}
+        loss = {"clip": 0.3, "entropy_coefficient": 0.01, "gamma": 0.99, "lambda_": 0.95}
+        return {**sizes, **rates, **loss, "steps": 128, "chunk": 128, "epochs": 4, "minibatches": 2}
+    count = updates(name, steps)
+    sizes = {"hidden": 64, "capacity": 5_000, "batch": 32, "updates": 1, "gamma": 0.9, "credit": "sum", "clip": 25.0}
+    rates = {"learning_rate": 5e-3, "last_learning_rate": 1e-10, "learning_rate_steps": float(count)}
+    target = {"target_period": 200, "tau": 1.0, "warmup": -(-10_000 // LENGTH // GAMES[name]) * GAMES[name]}
+    explore = {"explore_start": 1.0, "explore_end": 0.05, "explore_steps": 0.1 * count * LENGTH}
+    mixer = {"mixer_hidden": 128, "mixer_reads": "views"} if name == "qmix" else {}
+    return {**sizes, **rates, **target, **explore, **mixer}
+
+
+def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
+    """What `comity.train` compiles for one seed, start and chunk; the chunk is the whole training."""
+    import jax
+    import numpy as np
+
+    import comity
+    from algorithms import flop_per_update  # pyright: ignore[reportAttributeAccessIssue]
+    from comity.recipes import find_algorithm
+    from comity.settings import floats
+    from comity.training.programs import FINAL, programs
+    from comity.training.seeds import Seeds
+
+    make = find_algorithm(name).thing.make
+    config = comity.algorithm(name, "sound", **settings(name, steps))
+    count = updates(name, steps)
+    env = game(name)
+    one = programs(make, config, env, GAMES[name], count, EPISODES)
+    numbers, key, seeds = floats(config), jax.random.key(seed), Seeds(1, "loop", 1)
+    clock = Clock()
+    init = jax.jit(one.init).lower(numbers, key).compile()
+    carry = jax.eval_shape(one.init, numbers, key)
+    arguments = (numbers, [key], np.int32(0), np.int32(count), [carry])
+    flags = (False, True, False, False, True)
+    chunk = seeds.lower(one.chunk, arguments, flags, (4,)).compile()
+    compiled = clock.lap()
+    carry = init(numbers, key)
+    (carry,), (history,), _ = seeds.call(chunk, (*arguments[:4], [carry]), flags)
+    trained = clock.lap()
+    trainable = {"ippo": ("actor", "critic"), "vdn": ("params",), "qmix": ("params",)}[name]
+    played = jax.jit(one.evaluate)(numbers, jax.random.fold_in(key, FINAL), carry.state)
+    counted = SimpleNamespace(env=env, algorithm=one.algorithm, carry=[carry], keys=[key])
+    return {
+        **compiled.named("compile"),
+        **trained.named("train"),
+        "env_steps": int(np.asarray(history["env_steps"]).sum()),
+        "parameters": sum(x.size for part in trainable for x in jax.tree.leaves(getattr(carry.state, part))),
+        "mflop": flop_per_update(counted) / 1e6 / (ROLLOUT[name] * GAMES[name]),
+        **{policy: float(np.mean(played[policy]["return"])) for policy in ("sampled", "greedy")},
+    }
+
+
+def comity_play(games: int) -> dict[str, Any]:
+    import jax
+
+    from comity import rollout
+
+    env = game()
+
+    def act(key, memory, observation):
+        return jax.random.randint(key, observation.available.shape[:-1], 0, ACTIONS), memory, {}
+
+    def play(key, start):
+        _, steps = rollout.collect_steps(key, env, act, start, (), PLAY_STEPS)
+        return steps.observation.view, steps.reward
+
+    start = jax.jit(lambda key: rollout.start(key, env, (), games))(jax.random.key(0))
+    return played(lambda key: play(key, start), jax.random.key(1), games)
+
+
+# --------------------------------------------------------------------------------------------------------- JaxMARL
+
+
+def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str, Any]:
+    """A baseline's own `make_train`; the compiled program is the whole training, start included."""
+    import jax
+    import wandb  # pyright: ignore[reportMissingImports]
+    from omegaconf import OmegaConf  # pyright: ignore[reportMissingImports]
+
+    from algorithms import flop  # pyright: ignore[reportAttributeAccessIssue]
+
+    folder = baselines / ("IPPO" if name == "ippo" else "QLearning")
+    module = loaded(folder / ("ippo_rnn_mpe.py" if name == "ippo" else f"{name}_rnn.py"))
+    file = "ippo_rnn_mpe.yaml" if name == "ippo" else "alg/ql_rnn_mpe.yaml"
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config" / file))
+    config["TOTAL_TIMESTEPS"] = steps
+    if name == "ippo":
+        wandb.init(mode="disabled")
+        config["ANNEAL_LR"] = False
+        train = module.make_train(config)
+    else:
+        config |= {"TEST_DURING_TRAINING": False, "WANDB_MODE": "disabled"}
+        train = module.make_train(config, module.env_from_config(config)[0])
+    if (config["NUM_ENVS"], config["NUM_STEPS"]) != (GAMES[name], ROLLOUT[name]):
+        raise SystemExit(
+            f"{file} has other numbers of environments or steps than this benchmark: change GAMES, ROLLOUT"
+        )
+    key = jax.random.PRNGKey(seed)
+    clock = Clock()
+    program = jax.jit(train).lower(key).compile()
+    compiled = clock.lap()
+    state = jax.block_until_ready(program(key))["runner_state"]
+    trained = clock.lap()
+    params = (state[0][0] if name == "ippo" else state[0]).params
+    return {
+        **compiled.named("compile"),
+        **trained.named("train"),
+        "env_steps": updates(name, steps) * ROLLOUT[name] * GAMES[name],
+        "parameters": sum(x.size for x in jax.tree.leaves(params)),
+        "mflop": flop_of(train, key, flop) / 1e6 / (updates(name, steps) * ROLLOUT[name] * GAMES[name]),
+        **{policy: jaxmarl_return(name, module, config, params, seed, policy) for policy in ("sampled", "greedy")},
+    }
+
+
+def jaxmarl_return(name: str, module: Any, config: dict[str, Any], params: Any, seed: int, policy: str) -> float:
+    """Mean over agents and EPISODES of an agent's return. Sampled: of a Q-learner, as greedy."""
+    import jax
+    import jax.numpy as jnp
+    import jaxmarl  # pyright: ignore[reportMissingImports]
+
+    env = jaxmarl.make(config["ENV_NAME"])
+    size = config["GRU_HIDDEN_DIM" if name == "ippo" else "HIDDEN_SIZE"]
+    if name == "ippo":
+        net = module.ActorCriticRNN(ACTIONS, config=config)
+    else:
+        net = module.RNNQNetwork(action_dim=ACTIONS, hidden_dim=size)
+    names = jnp.repeat(jnp.eye(AGENTS)[:, None], EPISODES, 1)  # the Q-learners' networks see who they are
+    fresh = jnp.zeros((1, AGENTS * EPISODES), bool)
+
+    def step(carry, key):
+        seen, state, memory = carry
+        x = jnp.stack([seen[a] for a in env.agents])  # [N, E, V]
+        x = x if name == "ippo" else jnp.concatenate([x, names], -1)
+        x = x.reshape(1, AGENTS * EPISODES, -1)
+        if name == "ippo":
+            memory, choice, _ = net.apply(params, memory, (x, fresh))
+            logits = choice.logits
+        else:
+            memory, logits = net.apply(params.get("agent", params), memory, x, fresh)
+        key_act, key_step = jax.random.split(key)
+        drawn = jax.random.categorical(key_act, logits) if name == "ippo" and policy == "sampled" else logits.argmax(-1)
+        drawn = drawn.reshape(AGENTS, EPISODES)
+        actions = {a: drawn[i] for i, a in enumerate(env.agents)}
+        keys = jax.random.split(key_step, EPISODES)
+        seen, state, reward, _, _ = jax.vmap(env.step_env)(keys, state, actions)
+        return (seen, state, memory), jnp.stack([reward[a] for a in env.agents])
+
+    def play(key):
+        key, key_reset = jax.random.split(key)
+        seen, state = jax.vmap(env.reset)(jax.random.split(key_reset, EPISODES))
+        memory = jnp.zeros((AGENTS * EPISODES, size))
+        return jax.lax.scan(step, (seen, state, memory), jax.random.split(key, LENGTH))[1].sum(0).mean()
+
+    return float(jax.jit(play)(jax.random.PRNGKey(1_000 + seed)))
+
+
+def jaxmarl_play(games: int) -> dict[str, Any]:
+    import jax
+    import jax.numpy as jnp
+    import jaxmarl  # pyright: ignore[reportMissingImports]
+
+    env = jaxmarl.make("MPE_simple_spread_v3")
+
+    def step(carry, key):
+        seen, state = carry
+        key_act, key_step = jax.random.split(key)
+        drawn = jax.random.randint(key_act, (AGENTS, games), 0, ACTIONS)
+        actions = {a: drawn[i] for i, a in enumerate(env.agents)}
+        after, state, reward, _, _ = jax.vmap(env.step)(jax.random.split(key_step, games), state, actions)
+        stack = lambda x: jnp.stack([x[a] for a in env.agents], 1)  # noqa: E731
+        return (after, state), (stack(seen), stack(reward))
+
+    start = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(0), games))
+    return played(
+        lambda key: jax.lax.scan(step, start, jax.random.split(key, PLAY_STEPS))[1], jax.random.PRNGKey(1), games
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- both sides
+
+
+def played(play: Any, key: Any, games: int) -> dict[str, Any]:
+    """Env steps per CPU second, and an agent's mean return. play(key) -> (views [T, B, N, V], rewards [T, B, N])."""
+    import jax
+    import numpy as np
+
+    clock = Clock()
+    program = jax.jit(play).lower(key).compile()
+    compiled = clock.lap()
+    jax.block_until_ready(program(key))
+    seconds = []
+    for _ in range(PLAY_REPEATS):
+        clock.lap()
+        view, reward = jax.block_until_ready(program(key))
+        seconds.append(clock.lap().cpu)
+    if view.shape != (PLAY_STEPS, games, AGENTS, 6 * AGENTS):
+        raise SystemExit(f"views are {view.shape}")
+    returns = np.asarray(reward).mean(-1).reshape(-1, LENGTH, games).sum(1)
+    per_second = PLAY_STEPS * games / statistics.median(seconds)
+    error = returns.std() / np.sqrt(returns.size)
+    return {**compiled.named("compile"), "rate": per_second, "return": float(returns.mean()), "error": float(error)}
+
+
+def loaded(file: Path) -> Any:
+    """A module from its file."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("baseline", file)
+    if spec is None or spec.loader is None or not file.exists():
+        raise SystemExit(f"{file} is not there: --baselines takes the folder `baselines` of a checkout of JaxMARL")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def flop_of(function: Any, key: Any, flop: Any) -> float:
+    """Of one call, without what nobody reads."""
+    import jax
+    from jax.interpreters import partial_eval
+
+    jaxpr = jax.make_jaxpr(function)(key).jaxpr
+    return flop(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0])
+
+
+class Lap:
+    def __init__(self, cpu: float, wall: float):
+        self.cpu, self.wall = cpu, wall
+
+    def named(self, name: str) -> dict[str, float]:
+        return {f"{name}_cpu": self.cpu, f"{name}_wall": self.wall}
+
+
+class Clock:
+    """Process CPU and wall time since the last lap."""
+
+    def __init__(self):
+        self.last = time.process_time(), time.perf_counter()
+
+    def lap(self) -> Lap:
+        now = time.process_time(), time.perf_counter()
+        before, self.last = self.last, now
+        return Lap(now[0] - before[0], now[1] - before[1])
+
+
+def versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in ("comity", "jaxmarl", "jax", "jaxlib", "flax", "optax", "equinox", "distrax", "flashbax"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def part(given: argparse.Namespace) -> dict[str, Any]:
+    """One measurement, in this process."""
+    side, what = given.part
+    if what.startswith("play"):
+        games = int(what.removeprefix("play"))
+        result = comity_play(games) if side == "comity" else jaxmarl_play(games)
+    elif side == "comity":
+        result = comity_train(what, given.steps, given.seed)
+    else:
+        result = jaxmarl_train(what, given.steps, given.seed, given.baselines)
+    return {"side": side, "what": what, "seed": given.seed, **result, "versions": versions()}
+
+
+# ------------------------------------------------------------------------------------------------------------ tables
+
+
+def pairs(rows: list[dict[str, Any]], what: str, entry: str) -> tuple[list[float], list[float]]:
+    """(comity's, JaxMARL's) numbers, in the order of seeds."""
+    by_side = [[r[entry] for r in rows if (r["side"], r["what"]) == (side, what)] for side in ("comity", "jaxmarl")]
+    return by_side[0], by_side[1]
+
+
+def mean_and_half(values: list[float]) -> tuple[float, float]:
+    """Mean and half of its 95 % t interval; of one value, infinite."""
+    import numpy as np
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return values[0], float("inf")
+    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return float(np.mean(values)), float(half)
+
+
+def alike(ours: list[float], theirs: list[float]) -> bool:
+    """The two intervals overlap: as much was learned, as far as so few seeds tell."""
+    (a, x), (b, y) = mean_and_half(ours), mean_and_half(theirs)
+    return abs(a - b) <= x + y
+
+
+def tables(rows: list[dict[str, Any]]) -> str:
+    known = {r["what"] for r in rows}
+    out = ["| random play, auto-reset | comity | JaxMARL | ratio | return of an agent, comity | JaxMARL |"]
+    out.append("| --- " * 6 + "|")
+    for what in sorted((w for w in known if w.startswith("play")), key=lambda w: int(w.removeprefix("play"))):
+        ours, theirs = (statistics.median(x) for x in pairs(rows, what, "rate"))
+        (r, s), (e, f) = ((x[0][0], x[1][0]) for x in (pairs(rows, what, "return"), pairs(rows, what, "error")))
+        label = f"{int(what.removeprefix('play')):,} environments, env steps per CPU s"
+        out.append(
+            f"| {label} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.1f} | {r:.2f} ± {1.96 * e:.2f} "
+            f"| {s:.2f} ± {1.96 * f:.2f} |"
+        )
+    out += ["", "| training | comity | JaxMARL | ratio |", "| --- " * 4 + "|"]
+    for what in (w for w in POLICY if w in known):
+        rows_of = lambda entry, what=what: pairs(rows, what, entry)  # noqa: E731
+        learned = rows_of(POLICY[what])
+        cost = [
+            [n / c for n, c in zip(steps, cpu, strict=True)]
+            for steps, cpu in zip(rows_of("env_steps"), rows_of("train_cpu"), strict=True)
+        ]
+        rate = [statistics.median(x) for x in cost]
+        products = [statistics.median(x) for x in rows_of("mflop")]
+        lines = [("env steps per CPU s", "{:,.0f}", rate, alike(*learned))]
+        lines += [("matrix products, MFLOP per env step", "{:.2f}", products, True)]
+        done = [r * p / 1e3 for r, p in zip(rate, products, strict=True)]
+        lines += [("matrix products, GFLOP per CPU s", "{:.1f}", done, True)]
+        for entry, label, form in (
+            ("compile_cpu", "compile, CPU s", "{:.1f}"),
+            ("compile_wall", "compile, wall s", "{:.1f}"),
+            ("parameters", "parameters", "{:,.0f}"),
+        ):
+            lines.append((label, form, [statistics.median(x) for x in rows_of(entry)], True))
+        for label, form, (ours, theirs), quoted in lines:
+            ratio = f"{ours / theirs:.2f}" if quoted else "(unequal learning)"
+            out.append(f"| {what.upper()}: {label} | {form.format(ours)} | {form.format(theirs)} | {ratio} |")
+        means = ["{:.2f} ± {:.2f}".format(*mean_and_half(x)) for x in learned]
+        label = f"{POLICY[what]} return after {rows_of('env_steps')[0][0]:,.0f} env steps, {len(learned[0])} seeds"
+        out.append(f"| {what.upper()}: {label} | {' | '.join(means)} | |")
+    return "\n".join(out)
+
+
+def main() -> None:
+    kinds = ("play", *POLICY)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", help="of the virtual environment that has jaxmarl")
+    parser.add_argument("--baselines", type=Path, help="the folder `baselines` of a checkout of JaxMARL")
+    parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--seeds", type=int, default=3, help="of a training; also how often play is measured")
+    parser.add_argument("--steps", type=int, default=500_000, help="env steps of a training")
+    parser.add_argument("--keep", type=Path, help="a file that gets each measurement as a line of JSON")
+    parser.add_argument("--table", action="store_true", help="measure nothing: the tables of what --keep has")
+    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--cores", type=int, default=1, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        pin(given.cores)
+        print(json.dumps(part(given)))
+        return
+    if given.table and given.keep:
+        print(tables([json.loads(line) for line in given.keep.read_text(encoding="utf-8").splitlines()]))
+        return
+    if not given.python or (not given.baselines and set(given.only) != {"play"}):
+        parser.error("give --python, and --baselines for a training")
+    rows = []
+    whats = [w for kind in given.only for w in (("play32", "play1024") if kind == "play" else (kind,))]
+    for what in whats:
+        for seed in range(given.seeds):
+            for side in ("jaxmarl", "comity"):
+                arguments = ["--part", side, what, "--seed", seed, "--steps", given.steps]
+                arguments += ["--baselines", given.baselines] if given.baselines else []
+                row = in_process(__file__, arguments, 1, given.python if side == "jaxmarl" else sys.executable)
+                rows.append(row)
+                if given.keep:
+                    with given.keep.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(row) + "\n")
+    for side in ("comity", "jaxmarl"):
+        print(side, next(r["versions"] for r in rows if r["side"] == side))
+    print(tables(rows))
+
+
+if __name__ == "__main__":
+    main()

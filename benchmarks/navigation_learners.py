@@ -77,14 +77,14 @@ LEARNERS = {
         "sound",
         16,
         {"gamma": GAMMA},
-        {"learning_rate+critic_learning_rate": (7e-4, 2e-3, 5e-3), "epochs": (5, 10)},  # Yu et al. 2022: 7e-4, 10
+        {"learning_rate+critic_learning_rate": (7e-4, 2e-3, 5e-3), "epochs": (5, 10)},  # Yu et al. (code): 7e-4, 10
     ),
     "QMIX": Learner(
         "qmix",
         "sound",
         8,
         {"gamma": GAMMA, "explore_steps": 6_000.0},  # of a batch: 48,000 env steps
-        {"learning_rate+last_learning_rate": (5e-4, 1e-3, 2e-3), "updates": (2, 4)},  # Rashid et al. 2018: 5e-4
+        {"learning_rate+last_learning_rate": (5e-4, 1e-3, 2e-3), "updates": (2, 4)},  # Rashid et al.: 5e-4
     ),
     # Critic's rate and target: looked for beforehand, see the page; the code's 5e-4 and 200 are for longer runs.
     "LICA": Learner(

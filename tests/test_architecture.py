@@ -24,7 +24,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "recipes": {*BASE, "algorithms", "environments"},
     "training": {*BASE, "axes", "rollout", "report", "recipes", "checking"},
     "interop": {"types", "recipes", "training"},
-    "bench": {*BASE, "rollout", "recipes", "training"},
+    "bench": {*BASE, "rollout", "recipes", "training", "environments"},
     "experiments": {*BASE, "rollout", "learning", "report", "recipes", "training", "environments", "algorithms"},
 }
 

@@ -66,6 +66,22 @@ def rate_of_an_accelerator(repeats: int = 10) -> float:
     return 2.0 * SIDE_OF_AN_ACCELERATOR**3 * repeats / (time.perf_counter() - start)
 
 
+def products(processes: int) -> float:
+    """Rate of so many matmul processes together over that of one: what this machine gives anyone."""
+    code = (
+        "import time, numpy as np; a = np.ones((1024, 1024), np.float32); a @ a; n = 0; end = time.time() + 4\n"
+        "while time.time() < end: a @ a; n += 1\n"
+        "print(n)"
+    )
+
+    def count(processes: int) -> int:
+        command, environment = [sys.executable, "-c", code], {**os.environ, **THREADS}
+        run = lambda: subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: E731
+        return sum(int(process.communicate()[0]) for process in [run() for _ in range(processes)])
+
+    return statistics.median(count(processes) / count(1) for _ in range(3))
+
+
 class Program:
     """What `comity train TASK ALGORITHM` executes, preset `sound`: one compiled chunk, called for each seed."""
 
@@ -124,19 +140,19 @@ class Program:
 
         jax.block_until_ready(self._play(self.keys[0], self.carry[0].state))
 
-    def flop(self) -> float:
-        """Of the matrix products of one rollout and update. A pass that play and learning could share counts twice."""
-        import jax
 
-        from comity import rollout
-        from comity.bench import flop
+def flop_per_update(env: Any, algorithm: Any, key: Any, carry: Any) -> float:
+    """Of the matrix products of one rollout and update. A pass that play and learning could share counts twice."""
+    import jax
 
-        def iterate(key, state, play):
-            play, steps = rollout.collect(key, self.env, self.algorithm, state, play)
-            return play, self.algorithm.update(key, state, steps)
+    from comity import rollout
+    from comity.bench import flop
 
-        carry = self.carry[0]
-        return flop.of_program(jax.make_jaxpr(iterate)(self.keys[0], carry.state, carry.play))
+    def iterate(key, state, play):
+        play, steps = rollout.collect(key, env, algorithm, state, play)
+        return play, algorithm.update(key, state, steps)
+
+    return flop.of_program(jax.make_jaxpr(iterate)(key, carry.state, carry.play))
 
 
 def algorithm(task: str, name: str, iterations: int, repeats: int) -> dict[str, float | None]:
@@ -157,7 +173,11 @@ def algorithm(task: str, name: str, iterations: int, repeats: int) -> dict[str, 
         play = clock() - start
         rows.append((update, play, 2.0 * SIDE**3 / product_seconds(clock) if on_cpu else rate_of_an_accelerator()))
     update, play, rate = (statistics.median(column) for column in zip(*rows, strict=True))
-    updates, count, memory = [row[0] for row in rows], program.flop(), program.chunk.memory_analysis()
+    updates, count, memory = (
+        [row[0] for row in rows],
+        flop_per_update(program.env, program.algorithm, program.keys[0], program.carry[0]),
+        program.chunk.memory_analysis(),
+    )
     peak = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
     if peak is None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

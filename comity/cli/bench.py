@@ -2,8 +2,6 @@
 process imports no jax: each measurement has one of its own, which nothing warmed."""
 
 import json
-import os
-import statistics
 import subprocess
 import sys
 import time
@@ -21,6 +19,11 @@ HELP = """  ALGORITHM ...      which ones (all), or TASK:ALGORITHM for another t
   --repeats 3        rounds; medians are printed
   --out FILE         writes all numbers as JSON
   --before FILE      what an earlier --out wrote: adds its ratio to now
+  --against jaxmarl  instead: play and training of JaxMARL beside comity's, one core, and what each learns
+      --python BIN   of the environment that has jaxmarl (this one)
+      --baselines D  the folder `baselines` of a checkout of JaxMARL; without it only play is measured
+      --only play,vdn,qmix,ippo   --seeds 3   --steps 500000   --keep FILE of all measurements, JSON lines
+      --table FILE   measures nothing: the tables of what --keep wrote
 Preset sound, 32 games. A CPU's times are process CPU time on one pinned core, so other work disturbs them little;
 an accelerator's are wall time. Floor: 2 per multiply-add of all matrix products of one rollout and update, at the
 rate of a large product of the same rounds. Play: whole episodes of all games, nothing learned. Peak: a CPU's is the
@@ -44,6 +47,8 @@ PARTS = ("start", "algorithms", "cores")
 
 
 def bench(arguments: list[str]) -> None:
+    if any(word.partition("=")[0] == "--against" for word in arguments):
+        return _against(arguments)
     known = {"only": str, "iterations": int, "repeats": int, "out": Path, "before": Path}
     words, values = flags(arguments, known)
     pairs, iterations, repeats = _pairs(words), values.get("iterations", 5), values.get("repeats", 3)
@@ -90,35 +95,48 @@ def bench(arguments: list[str]) -> None:
         print(f"\nwritten: {values['out']}")
 
 
+def _against(arguments: list[str]) -> None:
+    """JaxMARL, in its own environment, beside comity in this one."""
+    import importlib.util
+
+    known = {"against": str, "python": str, "baselines": Path, "only": str, "seeds": int, "steps": int}
+    words, values = flags(arguments, {**known, "keep": Path, "table": Path})
+    if words or values["against"] != "jaxmarl":
+        raise Usage(f"--against {values['against']!r} {' '.join(words)}: allowed is --against jaxmarl, and its flags")
+
+    from comity.bench import peers
+
+    if "table" in values:
+        lines = values["table"].read_text(encoding="utf-8").splitlines()
+        print(peers.tables([json.loads(line) for line in lines]))
+        return
+    kinds, baselines = ("play", *peers.POLICY), values.get("baselines")
+    only = values.get("only", ",".join(kinds if baselines else kinds[:1])).split(",")
+    if wrong := [kind for kind in only if kind not in kinds]:
+        raise Usage(
+            f"--only {wrong[0]!r}{did_you_mean(wrong[0], kinds)}; allowed: {', '.join(kinds)}, joined by commas"
+        )
+    if only != ["play"] and not (baselines and baselines.is_dir()):
+        raise Usage(f"--baselines {baselines}: give the folder `baselines` of a checkout of JaxMARL, or --only play")
+    if "python" not in values and importlib.util.find_spec("jaxmarl") is None:
+        raise Usage("jaxmarl is not installed here: give --python BIN of an environment that has it")
+    seeds, steps = values.get("seeds", 3), values.get("steps", 500_000)
+    if seeds < 1 or steps < 1:
+        raise Usage(f"--seeds {seeds} and --steps {steps} must be 1 or more")
+    peers.against(values.get("python", sys.executable), baselines, only, seeds, steps, values.get("keep"))
+
+
 def _cores(cores: int, sizes: list[Any]) -> dict[str, float]:
     """Seeds at once against one core, beside what the machine gives as many matmul processes; says it."""
     from comity.bench import measure
 
     arguments = ["-m", "comity.bench.measure", "manitokan", "pg", *sizes, "--seeds"]
     one, all_ = (measure.in_process(arguments, cores=count) for count in (1, cores))
-    scaling = {"seeds": one["in_turn_ms"] / all_["at_once_ms"], "products": _products(cores)}
+    scaling = {"seeds": one["in_turn_ms"] / all_["at_once_ms"], "products": measure.products(cores)}
     print(f"\n{measure.SEEDS} seeds of pg on manitokan, wall ms per update and seed, and what {cores} cores give")
     print(f"  in turn, one core{one['in_turn_ms']:12.1f}\n  at once, {cores} cores{all_['at_once_ms']:11.1f}")
     print(f"  seeds{scaling['seeds']:24.2f} times\n  plain matmul processes{scaling['products']:7.2f} times")
     return {**scaling, "one_core_ms": one["in_turn_ms"], "at_once_ms": all_["at_once_ms"]}
-
-
-def _products(processes: int) -> float:
-    """Rate of so many matmul processes together over that of one: what this machine gives anyone."""
-    from comity.bench import measure
-
-    code = (
-        "import time, numpy as np; a = np.ones((1024, 1024), np.float32); a @ a; n = 0; end = time.time() + 4\n"
-        "while time.time() < end: a @ a; n += 1\n"
-        "print(n)"
-    )
-
-    def count(processes: int) -> int:
-        command, environment = [sys.executable, "-c", code], {**os.environ, **measure.THREADS}
-        run = lambda: subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: E731
-        return sum(int(process.communicate()[0]) for process in [run() for _ in range(processes)])
-
-    return statistics.median(count(processes) / count(1) for _ in range(3))
 
 
 MACHINE = (

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,11 @@ def test_a_measurement_and_one_before(tmp_path):
         ("random", "random has no task of its own in the table: write TASK:random"),
         ("--repeats 0", "--iterations 5 and --repeats 0 must be 1 or more"),
         ("--only speed", "--only 'speed'; allowed: start, algorithms, cores"),
+        ("--against mava", "--against 'mava' : allowed is --against jaxmarl"),
+        ("--against jaxmarl --only plays", "--only 'plays'; did you mean play?"),
+        ("--against jaxmarl --only vdn", "--baselines None: give the folder `baselines`"),
+        ("--against jaxmarl --python here --seeds 0", "--seeds 0 and --steps 500000 must be 1 or more"),
+        ("--against jaxmarl --table none.jsonl", "No such file or directory: none.jsonl"),
         ("--before none.json", "No such file or directory: none.json"),
         ("--before empty.json", "empty.json holds no measurements"),
         ("--before broken.json", "broken.json is no JSON"),
@@ -86,3 +92,12 @@ def test_refusals_are_one_line(words, told, capsys, tmp_path, monkeypatch):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert told in lines[0]
+
+
+def test_the_table_beside_jaxmarl_is_made_of_the_lines_kept(capsys):
+    kept = Path(__file__).parents[2] / "docs" / "results" / "against_jaxmarl.jsonl"
+    assert main(["bench", "--against", "jaxmarl", "--table", str(kept)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 20
+    page = (kept.parents[1] / "performance.md").read_text().splitlines()
+    assert [line for line in lines if line not in page] == []

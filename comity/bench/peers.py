@@ -1,18 +1,15 @@
-"""comity beside JaxMARL on simple_spread: play, training, compilation, and what is learned. Markdown tables.
+"""comity beside JaxMARL on simple_spread: play, training, compilation, and what is learned; `comity bench --against
+jaxmarl` prints the tables.
 
-    python benchmarks/against_jaxmarl.py --python OTHER/bin/python --baselines JAXMARL/baselines \
-        [--only play ippo vdn qmix] [--seeds 3] [--steps 500000] [--keep results.jsonl]
-
-OTHER: a virtual environment with jaxmarl, and with what its baselines import; JAXMARL: a checkout of its repository.
-The baselines run as they are: IPPO/ippo_rnn_mpe.py and QLearning/{vdn,qmix}_rnn.py with their own configurations, in
-which the total of steps is changed, tests during training and logging are off, and a learning rate that shrinks is held
-where comity has none that does.
-
-Where intervals of what was learned do not overlap, the ratio of speeds is left out.
+JaxMARL's baselines run as they are, from a checkout of its repository: IPPO/ippo_rnn_mpe.py and
+QLearning/{vdn,qmix}_rnn.py with their own configurations, in which the total of steps is changed, tests during training
+and logging are off, and a learning rate that shrinks is held where comity has none that does. Where intervals of what
+was learned do not overlap, the ratio of speeds is left out.
 
 Every measurement is a fresh process pinned to one core, the two libraries in turn, without a compilation cache. Times
 are process CPU time; medians over seeds. A training process compiles the whole training program, runs it once, and then
-plays the policy that came out: EPISODES new episodes, by a player written here for either library.
+plays the policy that came out: EPISODES new episodes, by a player written here for either library. This file runs in
+both environments, so it imports nothing of comity before it is asked for comity's side.
 """
 
 import argparse
@@ -21,10 +18,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-from measuring import in_process, pin
 
 LENGTH = 26  # JaxMARL's `max_steps` of 25 ends an episode with its 26th step
 AGENTS, ACTIONS = 3, 5
@@ -72,7 +66,7 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
     import numpy as np
 
     import comity
-    from algorithms import flop_per_update  # pyright: ignore[reportAttributeAccessIssue]
+    from comity.bench import measure
     from comity.recipes import find_algorithm
     from comity.settings import floats
     from comity.training.programs import FINAL, programs
@@ -96,13 +90,12 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
     trained = clock.lap()
     trainable = {"ippo": ("actor", "critic"), "vdn": ("params",), "qmix": ("params",)}[name]
     played = jax.jit(one.evaluate)(numbers, jax.random.fold_in(key, FINAL), carry.state)
-    counted = SimpleNamespace(env=env, algorithm=one.algorithm, carry=[carry], keys=[key])
     return {
         **compiled.named("compile"),
         **trained.named("train"),
         "env_steps": int(np.asarray(history["env_steps"]).sum()),
         "parameters": sum(x.size for part in trainable for x in jax.tree.leaves(getattr(carry.state, part))),
-        "mflop": flop_per_update(counted) / 1e6 / (ROLLOUT[name] * GAMES[name]),
+        "mflop": measure.flop_per_update(env, one.algorithm, key, carry) / 1e6 / (ROLLOUT[name] * GAMES[name]),
         **{policy: float(np.mean(played[policy]["return"])) for policy in ("sampled", "greedy")},
     }
 
@@ -134,8 +127,6 @@ def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str
     import wandb  # pyright: ignore[reportMissingImports]
     from omegaconf import OmegaConf  # pyright: ignore[reportMissingImports]
 
-    from algorithms import flop  # pyright: ignore[reportAttributeAccessIssue]
-
     folder = baselines / ("IPPO" if name == "ippo" else "QLearning")
     module = loaded(folder / ("ippo_rnn_mpe.py" if name == "ippo" else f"{name}_rnn.py"))
     file = "ippo_rnn_mpe.yaml" if name == "ippo" else "alg/ql_rnn_mpe.yaml"
@@ -164,7 +155,9 @@ def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str
         **trained.named("train"),
         "env_steps": updates(name, steps) * ROLLOUT[name] * GAMES[name],
         "parameters": sum(x.size for x in jax.tree.leaves(params)),
-        "mflop": flop_of(train, key, flop) / 1e6 / (updates(name, steps) * ROLLOUT[name] * GAMES[name]),
+        "mflop": beside("flop").of_program(jax.make_jaxpr(train)(key))
+        / 1e6
+        / (updates(name, steps) * ROLLOUT[name] * GAMES[name]),
         **{policy: jaxmarl_return(name, module, config, params, seed, policy) for policy in ("sampled", "greedy")},
     }
 
@@ -270,13 +263,9 @@ def loaded(file: Path) -> Any:
     return module
 
 
-def flop_of(function: Any, key: Any, flop: Any) -> float:
-    """Of one call, without what nobody reads."""
-    import jax
-    from jax.interpreters import partial_eval
-
-    jaxpr = jax.make_jaxpr(function)(key).jaxpr
-    return flop(partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))[0])
+def beside(name: str) -> Any:
+    """A module of this folder, by its file: the other environment has no comity."""
+    return loaded(Path(__file__).with_name(f"{name}.py"))
 
 
 class Lap:
@@ -362,7 +351,8 @@ def tables(rows: list[dict[str, Any]]) -> str:
             f"| {label} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.1f} | {r:.2f} ± {1.96 * e:.2f} "
             f"| {s:.2f} ± {1.96 * f:.2f} |"
         )
-    out += ["", "| training | comity | JaxMARL | ratio |", "| --- " * 4 + "|"]
+    if known & set(POLICY):
+        out += ["", "| training | comity | JaxMARL | ratio |", "| --- " * 4 + "|"]
     for what in (w for w in POLICY if w in known):
         rows_of = lambda entry, what=what: pairs(rows, what, entry)  # noqa: E731
         learned = rows_of(POLICY[what])
@@ -391,44 +381,37 @@ def tables(rows: list[dict[str, Any]]) -> str:
     return "\n".join(out)
 
 
-def main() -> None:
-    kinds = ("play", *POLICY)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--python", help="of the virtual environment that has jaxmarl")
-    parser.add_argument("--baselines", type=Path, help="the folder `baselines` of a checkout of JaxMARL")
-    parser.add_argument("--only", nargs="+", choices=kinds, default=kinds)
-    parser.add_argument("--seeds", type=int, default=3, help="of a training; also how often play is measured")
-    parser.add_argument("--steps", type=int, default=500_000, help="env steps of a training")
-    parser.add_argument("--keep", type=Path, help="a file that gets each measurement as a line of JSON")
-    parser.add_argument("--table", action="store_true", help="measure nothing: the tables of what --keep has")
-    parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--cores", type=int, default=1, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.part:
-        pin(given.cores)
-        print(json.dumps(part(given)))
-        return
-    if given.table and given.keep:
-        print(tables([json.loads(line) for line in given.keep.read_text(encoding="utf-8").splitlines()]))
-        return
-    if not given.python or (not given.baselines and set(given.only) != {"play"}):
-        parser.error("give --python, and --baselines for a training")
+def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, steps: int, keep: Path | None) -> None:
+    """Measures and prints the tables; keep: a file that gets each measurement as a line of JSON."""
+    from comity.bench import measure
+
     rows = []
-    whats = [w for kind in given.only for w in (("play32", "play1024") if kind == "play" else (kind,))]
+    whats = [w for kind in kinds for w in (("play32", "play1024") if kind == "play" else (kind,))]
     for what in whats:
-        for seed in range(given.seeds):
+        for seed in range(seeds):
             for side in ("jaxmarl", "comity"):
-                arguments = ["--part", side, what, "--seed", seed, "--steps", given.steps]
-                arguments += ["--baselines", given.baselines] if given.baselines else []
-                row = in_process(__file__, arguments, 1, given.python if side == "jaxmarl" else sys.executable)
-                rows.append(row)
-                if given.keep:
-                    with given.keep.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(row) + "\n")
+                arguments = [__file__, "--part", side, what, "--seed", seed, "--steps", steps]
+                arguments += ["--baselines", baselines] if baselines else []
+                rows.append(measure.in_process(arguments, python if side == "jaxmarl" else sys.executable))
+                if keep:
+                    with keep.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(rows[-1]) + "\n")
     for side in ("comity", "jaxmarl"):
-        print(side, next(r["versions"] for r in rows if r["side"] == side))
+        print(side, next(row["versions"] for row in rows if row["side"] == side))
     print(tables(rows))
+
+
+def main() -> None:
+    """One measurement, in either environment."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", nargs=2, required=True)
+    parser.add_argument("--baselines", type=Path)
+    parser.add_argument("--steps", type=int, default=500_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cores", type=int, default=1)
+    given = parser.parse_args()
+    beside("measure").pin(given.cores)
+    print(json.dumps(part(given)))
 
 
 if __name__ == "__main__":

@@ -121,6 +121,26 @@ def test_learning_rates_share_a_program():
     assert lowered(dataclasses.replace(small, learning_rate=1e-2, entropy_bonus=0.1), env, pg.make) == text
 
 
+def test_a_sweep_over_floats_can_be_one_batch():
+    """Three learning rates at once have the results of each alone."""
+    one = programs(learner.make, learner.Config(), signals.Signals(), 4, 2, 4)
+    key, rates = jax.random.key(0), (0.01, 0.1, 0.7)
+    values = [floats(learner.Config(learning_rate=rate)) for rate in rates]
+    carry = jax.jit(one.init)(values[0], key)
+    chunk = jax.jit(one.chunk)
+    apart = [chunk(each, key, 0, 2, carry) for each in values]
+    stacked = {name: np.array([each[name] for each in values], np.float32) for name in values[0]}
+    together = jax.jit(jax.vmap(one.chunk, (0, None, None, None, None)))(stacked, key, 0, 2, carry)
+    for i, (after, metrics, finite) in enumerate(apart):
+        assert finite
+        found = jax.tree.map(lambda x, i=i: x[i], (together[0].state.params, together[1]))
+        jax.tree.map(
+            lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6), found, (after.state.params, metrics)
+        )
+    first = [jax.tree.leaves(after.state.params)[0] for after, _, _ in apart]
+    assert (first[0] != first[1]).any()
+
+
 def test_learning_rates_matter(three, tmp_path):
     run = trained(tmp_path, recipe(learner.Config(learning_rate=0.3)), seeds=3)
     one, two = (arrays(r.saved()[-1])["0.state.params.in"] for r in (three, run))

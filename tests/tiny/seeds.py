@@ -5,6 +5,8 @@ from jax import lax
 
 from comity import rollout
 
+WELL = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}  # runs longer than it compiles
+
 
 def trained_seeds(key, algorithm, env, seeds: int, iterations: int, games: int):
     """States after training, leaves [seeds, ...]."""
@@ -23,4 +25,4 @@ def trained_seeds(key, algorithm, env, seeds: int, iterations: int, games: int):
 
         return lax.scan(iteration, (state, play), jax.random.split(key_train, iterations))[0][0]
 
-    return jax.jit(jax.vmap(run))(jax.random.split(key, seeds))
+    return jax.jit(jax.vmap(run), compiler_options=WELL)(jax.random.split(key, seeds))

@@ -110,6 +110,7 @@ FIG4 = Figure(
             *all_of(("QMIX", "COMA"), "equal", 0.0, SHARE, 0.01),
         ),
     ),
+    smoke=("PG", "random"),
 )
 
 FIG5 = Figure(
@@ -149,6 +150,7 @@ FIG5 = Figure(
             WRITTEN,
         ),
     ),
+    smoke=("PG", "PG, window only", "random"),
 )
 
 FIG7 = Figure(
@@ -219,4 +221,5 @@ FIG10 = Figure(
             *all_of(("VDN", "QMIX"), "equal", "random", SHARE, 0.01),
         ),
     ),
+    smoke=("IPPO", "VDN", "IPPO, as in figure 2", "VDN, as in figure 2", "random"),
 )

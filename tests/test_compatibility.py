@@ -150,7 +150,7 @@ SHORT = {"agents": 3, "length": 4, "inner_length": 3, "episodes": 2, "games": 2,
 SIZES: dict[str, Any] = {  # settings that make any algorithm small, if it has them
     "hidden": 4,
     "context_heads": 1,
-    "width": 5,
+    "width": 6,
     "versions": 3,
     "encoder": (4,),
     "mixer_width": 4,

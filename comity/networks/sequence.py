@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from comity.networks.hawk import HawkNet, fresh_trace
+from comity.networks.hawk import HEADS, HawkNet, fresh_trace
 from comity.networks.recurrent import RecurrentNet
 from comity.types import Key, PyTree
 
@@ -42,7 +42,9 @@ def sequence_net(kind: Sequence, key: Key, inputs: int, width: int, outputs: int
 
 
 def sequence_memory(kind: Sequence, width: int, agents: int) -> PyTree:
-    """What it remembers at the start of an episode, leaves [N, ...]."""
+    """What it remembers at the start of an episode, leaves [N, ...]. Raises ValueError for a width that cannot be."""
+    if kind == "hawk" and width % HEADS:
+        raise ValueError(f"width {width} with network 'hawk', whose gates have {HEADS} blocks: give an even width")
     if kind == "hawk":
         return fresh_trace(1, width, agents)
     return jnp.zeros((agents, width if kind == "gru" else 0))

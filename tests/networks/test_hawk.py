@@ -8,6 +8,7 @@ import pytest
 
 from comity.networks import HawkNet, fresh_trace
 from comity.networks.hawk import RGLRU, bounded_root
+from comity.networks.sequence import sequence_memory
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
 
@@ -82,3 +83,10 @@ def test_it_begins_with_all_outputs_0_and_still_learns():
     outputs, grads = first(KEY)
     assert not outputs.any()
     assert jnp.abs(grads.head.weight).max() > 0
+
+
+def test_an_odd_width_is_refused_in_one_line():
+    with pytest.raises(
+        ValueError, match=r"^width 5 with network 'hawk', whose gates have 2 blocks: give an even width$"
+    ):
+        sequence_memory("hawk", 5, 2)

@@ -17,7 +17,7 @@ from comity.learning import corrections, log_prob, masked, sample
 from comity.settings import floats, with_floats
 from comity.types import Collective, Transition
 from tests.tiny.gift import Gift
-from tests.tiny.seeds import trained_seeds
+from tiny.seeds import trained_seeds, training
 
 KEY = jax.random.key(0)
 SMALL: dict[str, Any] = {"hidden": 8, "critic_schedule": "batch", "learning_rate": 5e-3, "critic_learning_rate": 5e-3}
@@ -193,12 +193,11 @@ def test_coefficient_0_is_plain_pg():
     env = Gift()
     config = pg.Config(**SMALL, correction="self_pure", actors="shared")
 
-    @jax.jit
-    def run(coefficient):
-        traced = with_floats(config, {**floats(config), "correction_coefficient": coefficient})
-        return trained_seeds(KEY, pg.make(traced, env), env, 2, 5, 8).actor
+    def trained(config):
+        return jax.vmap(training(pg.make(config, env), env, 5, 8))(jax.random.split(KEY, 2)).actor
 
-    plain = trained_seeds(KEY, pg.make(pg.Config(**SMALL, actors="shared"), env), env, 2, 5, 8).actor
+    run = jax.jit(lambda c: trained(with_floats(config, {**floats(config), "correction_coefficient": c})))
+    plain = jax.jit(lambda: trained(pg.Config(**SMALL, actors="shared")))()
     for a, b, c in zip(*map(jax.tree.leaves, (plain, run(0.0), run(1.0))), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
         assert not np.allclose(a, c, rtol=1e-5)

@@ -8,8 +8,8 @@ from comity import rollout
 WELL = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}  # runs longer than it compiles
 
 
-def trained_seeds(key, algorithm, env, seeds: int, iterations: int, games: int):
-    """States after training, leaves [seeds, ...]."""
+def training(algorithm, env, iterations: int, games: int):
+    """key -> the state of one seed after training."""
 
     def run(key):
         key_init, key_play, key_train = jax.random.split(key, 3)
@@ -25,4 +25,10 @@ def trained_seeds(key, algorithm, env, seeds: int, iterations: int, games: int):
 
         return lax.scan(iteration, (state, play), jax.random.split(key_train, iterations))[0][0]
 
-    return jax.jit(jax.vmap(run), compiler_options=WELL)(jax.random.split(key, seeds))
+    return run
+
+
+def trained_seeds(key, algorithm, env, seeds: int, iterations: int, games: int):
+    """States after training, leaves [seeds, ...]."""
+    run = jax.vmap(training(algorithm, env, iterations, games))
+    return jax.jit(run, compiler_options=WELL)(jax.random.split(key, seeds))

@@ -9,6 +9,7 @@ from comity.recipes import find_algorithm, find_task, from_objects, settings_of
 from comity.settings import did_you_mean
 from comity.training.directory import RunDirectory
 from comity.training.loop import resume as resume_run
+from comity.training.loop import silent
 from comity.training.loop import train as train_run
 from comity.training.progress import Narrator
 from comity.training.run import Run, load, locate
@@ -53,7 +54,7 @@ def train(
         raise ValueError(f"train has no setting {name}{did_you_mean(name, known)}")
     recipe = from_objects(env, algorithm)
     start = locate(initialise) if initialise else None
-    with Narrator() if progress else nullcontext(_silent) as listen:
+    with Narrator() if progress else nullcontext(silent) as listen:
         directory = train_run(recipe, Training(**training), out, start, listen, "comity.train")
     return Run(directory, recipe=recipe)
 
@@ -62,10 +63,6 @@ def resume(run: Run | Path | str, iterations: int | None = None, progress: bool 
     """Goes on from the newest checkpoint, to `iterations` in all."""
     recipe = run.recipe if isinstance(run, Run) else None
     directory = RunDirectory(run.path if isinstance(run, Run) else locate(run))
-    with Narrator() if progress else nullcontext(_silent) as listen:
+    with Narrator() if progress else nullcontext(silent) as listen:
         resume_run(directory, iterations, None, listen, recipe)
     return Run(directory, recipe=recipe)
-
-
-def _silent(event: str, facts: dict[str, Any]) -> None:
-    pass

@@ -31,11 +31,16 @@ def pin(cores: int) -> None:
 
 
 def in_process(arguments: Sequence[Any], python: str = sys.executable, cores: int = 1) -> dict[str, Any]:
-    """What `python ARGUMENTS --cores CORES` prints as its last line, JSON. Raises RuntimeError if it fails."""
-    command = [python, *map(str, arguments), "--cores", str(cores)]
-    out = subprocess.run(command, env={**os.environ, **THREADS, **FRESH}, capture_output=True, text=True, check=False)
+    """What `python ARGUMENTS --cores CORES` prints, see `printed`."""
+    return printed([python, *map(str, arguments), "--cores", str(cores)], {**THREADS, **FRESH})
+
+
+def printed(command: Sequence[str], around: dict[str, str]) -> dict[str, Any]:
+    """The last line that a command prints, JSON. around: added to its environment. Raises ValueError if it fails."""
+    out = subprocess.run(command, env={**os.environ, **around}, capture_output=True, text=True, check=False)
     if out.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed\n{out.stderr}")
+        reason = out.stderr.strip().splitlines()
+        raise ValueError(f"{' '.join(command)} failed: {reason[-1] if reason else out.returncode}")
     return json.loads(out.stdout.splitlines()[-1])
 
 

@@ -6,13 +6,13 @@ BEGAN: the clock, `time.time()`, when the process was started.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from comity.bench.measure import printed
 
 
 def cold_and_warm(repeats: int) -> dict[str, dict[str, float]]:
@@ -30,11 +30,7 @@ def cold_and_warm(repeats: int) -> dict[str, dict[str, float]]:
 
 def _started(cache: str) -> dict[str, float]:
     surroundings = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
-    command = [sys.executable, "-m", "comity.bench.start", repr(time.time())]
-    out = subprocess.run(command, env={**os.environ, **surroundings}, capture_output=True, text=True, check=False)
-    if out.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed\n{out.stderr}")
-    return json.loads(out.stdout.splitlines()[-1])
+    return printed([sys.executable, "-m", "comity.bench.start", repr(time.time())], surroundings)
 
 
 def main() -> None:

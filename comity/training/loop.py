@@ -46,12 +46,16 @@ class Interrupted(RuntimeError):
     """The user stopped the run; it is saved."""
 
 
+def silent(event: str, facts: dict[str, Any]) -> None:
+    """Listens to a run and keeps quiet."""
+
+
 def train(
     recipe: Recipe,
     training: Training,
     out: Path | str = "runs",
     initialise: Path | None = None,
-    listen: Listen = lambda event, facts: None,
+    listen: Listen = silent,
     command: str = "",
 ) -> RunDirectory:
     """Trains a new run to its end and returns its directory.
@@ -59,7 +63,7 @@ def train(
     initialise: a run directory whose last checkpoint gives the first state of each seed. Raises ValueError, OSError for
     bad input, Interrupted, NotFinite.
     """
-    listen = listen if hosts.first() else _silent
+    listen = listen if hosts.first() else silent
     session = _Session(recipe, training)  # traces: refuses what does not fit before anything is written
     manifest = _manifest(recipe, training, command)
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
@@ -80,14 +84,14 @@ def resume(
     directory: RunDirectory,
     iterations: int | None = None,
     minutes: float | None = None,
-    listen: Listen = lambda event, facts: None,
+    listen: Listen = silent,
     recipe: Recipe | None = None,
 ) -> RunDirectory:
     """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned).
 
     Raises as `train`; InUse if another process trains the run.
     """
-    directory, listen = RunDirectory(hosts.own_copy(directory.path)), listen if hosts.first() else _silent
+    directory, listen = RunDirectory(hosts.own_copy(directory.path)), listen if hosts.first() else silent
     with directory.lock():
         config = directory.config()
         recipe = recipe or from_config(config, directory.path)
@@ -110,10 +114,6 @@ def resume(
         initialise = config.get("initialise")
         _Session(recipe, training).run(directory, listen, initialise and Path(initialise), resuming=True)
     return directory
-
-
-def _silent(event: str, facts: dict[str, Any]) -> None:
-    pass
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 
 from comity.algorithms import ALGORITHMS
-from comity.bench import PAIRS, flop
+from comity.bench import PAIRS, flop, measure
 from comity.cli.main import main
 from comity.environments import TASKS
 
@@ -101,3 +101,8 @@ def test_the_table_beside_jaxmarl_is_made_of_the_lines_kept(capsys):
     assert len(lines) > 20
     page = (kept.parents[1] / "performance.md").read_text().splitlines()
     assert [line for line in lines if line not in page] == []
+
+
+def test_a_measurement_that_fails_says_why_in_one_line():
+    with pytest.raises(ValueError, match=r"^[^\n]* failed: ZeroDivisionError: division by zero$"):
+        measure.in_process(["-c", "1 / 0"])

@@ -12,6 +12,7 @@ HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comit
   --scale S      smoke: minutes, shows that the machinery works | laptop (default) | paper: as long as the paper
   --seeds N      of each arm, instead of the scale's
   --minutes M    train no longer than this; the next call goes on
+  --at-once N    arms trained side by side, each in a process of its own (1); fills an accelerator
   --plan         say what is there and what the rest will take, train nothing
   --no-train     draw and test what is there
   --fresh        leave out the results that came with the code
@@ -22,7 +23,7 @@ HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comit
 def reproduce(arguments: list[str]) -> None:
     words, values = flags(
         arguments,
-        {"scale": str, "seeds": int, "minutes": float, "out": Path, "runs": Path},
+        {"scale": str, "seeds": int, "minutes": float, "at-once": int, "out": Path, "runs": Path},
         switches=("plan", "no-train", "fresh"),
     )
     papers = {word.partition("/")[0]: None for word in words}
@@ -34,8 +35,8 @@ def reproduce(arguments: list[str]) -> None:
     scale = values.get("scale", "laptop")
     if scale not in ("smoke", "laptop", "paper"):
         raise Usage(f"--scale {scale!r} is not one of smoke, laptop, paper")
-    if values.get("seeds", 1) < 1 or values.get("minutes", 1) <= 0:
-        raise Usage("--seeds must be 1 or more, --minutes more than 0")
+    if values.get("seeds", 1) < 1 or values.get("minutes", 1) <= 0 or values.get("at_once", 1) < 1:
+        raise Usage("--seeds and --at-once must be 1 or more, --minutes more than 0")
 
     from comity.experiments import reproduce as machinery
     from comity.training.progress import Narrator
@@ -53,12 +54,19 @@ def reproduce(arguments: list[str]) -> None:
     print("\n".join(machinery.described(jobs, visible_cores())), flush=True)
     if "plan" in values:
         return
-    left = []
+    left, at_once, minutes = [], values.get("at_once", 1), values.get("minutes")
     if "no_train" not in values and any(job.missing for job in jobs):
-        with Narrator() as narrator:
-            left = machinery.train_missing(
-                jobs, paper, folders, values.get("minutes"), lambda text: print(text, flush=True), narrator, scale
-            )
+        say = lambda text: print(text, flush=True)  # noqa: E731
+        if at_once > 1:
+            from comity.experiments import side_by_side
+
+            names = tuple(figure.name for figure in figures)
+            asked = PAPERS[name][0], names, scale, folders, "fresh" in values, values.get("seeds"), minutes
+            left = side_by_side.train(side_by_side.Order(*asked), jobs, at_once, say)
+            jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
+        else:
+            with Narrator() as narrator:
+                left = machinery.train_missing(jobs, paper, folders, minutes, say, narrator, scale)
     files = []
     for figure in figures:
         found = machinery.results(paper, figure, scale, jobs)

@@ -81,9 +81,8 @@ def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{arm.name}.jsonl"
     text = "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
+    with path.open("ab", buffering=0) as file:  # in one piece: another process may add to the file
+        file.write(text.encode())
         os.fsync(file.fileno())
     return path
 
@@ -98,9 +97,9 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
     last = [line for line in played if line["which"] == "last"]
     sampled = [line for line in played if line["which"] == "periodic" and line["policy"] == "sampled"]
     seeds = sorted({line["seed"] for line in last})
-    seconds = (
-        manifest.get("wall_seconds", math.nan) * min(manifest["hardware"]["cores"], len(seeds)) / max(len(seeds), 1)
-    )
+    wall = manifest.get("wall_seconds", math.nan) / max(len(seeds), 1)
+    if on_cpu(manifest):
+        wall *= min(manifest["hardware"]["cores"], len(seeds))
     return [
         {
             "settings": settings(recipe, budget),
@@ -109,7 +108,7 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
             "dirty": (manifest.get("git") or {}).get("dirty"),
             "versions": manifest["versions"],
             "bits": manifest["bits"],
-            "core_seconds": round(seconds, 1),
+            "core_seconds": round(wall, 1),  # on an accelerator: its own seconds, shared by the seeds of a batch
             "curve": with_trials(
                 thinned(of_seed(metrics, seed), of_seed(sampled, seed), kept), of_seed(tried, seed), kept
             ),
@@ -122,6 +121,11 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
         }
         for seed in seeds
     ]
+
+
+def on_cpu(about: dict[str, Any]) -> bool:
+    """Whether a record, or the run of a manifest, was trained on a CPU."""
+    return about["bits"]["pool"] is not None
 
 
 def of_seed(lines: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:

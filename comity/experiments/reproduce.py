@@ -91,7 +91,7 @@ def plan(
         recipe = recipe_of(arm)
         found = records.read(folders.of_records(fresh), arm, budget)
         missing = [seed for seed in range(budget.seeds) if seed not in found]
-        each = [record["core_seconds"] / budget.iterations for record in found.values()]
+        each = [x["core_seconds"] / budget.iterations for x in found.values() if records.on_cpu(x)]
         rate = float(np.median(each)) if each else paper.cost(arm, recipe) * budget.envs / 32
         jobs.append(Job(arm, recipe, budget, found, missing, len(missing) * budget.iterations * rate))
     return jobs
@@ -257,10 +257,17 @@ def provenance(some: Sequence[Record]) -> dict[str, Any]:
     return {
         "seeds": [record["seed"] for record in some],
         "iterations": sorted({record["settings"]["iterations"] for record in some}),
-        "core_hours": round(sum(record["core_seconds"] for record in some) / 3600, 2),
+        **hours(some),
         "commits": sorted({str(record["commit"])[:10] for record in some}),
         "versions": [json.loads(x) for x in sorted({json.dumps(record["versions"]) for record in some})],
     }
+
+
+def hours(some: Sequence[Record]) -> dict[str, float]:
+    """{"core_hours": of CPUs}, and {"device_hours": of accelerators} if some were trained on one."""
+    of = lambda cpu: [x["core_seconds"] for x in some if records.on_cpu(x) == cpu]  # noqa: E731
+    found = {"core_hours": round(sum(of(True)) / 3600, 2)}
+    return found | ({"device_hours": round(sum(of(False)) / 3600, 3)} if of(False) else {})
 
 
 def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

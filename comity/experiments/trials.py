@@ -77,9 +77,9 @@ class Trials:
                 if name not in self.compiled:
                     play = played(self.recipe, trial, batch)
                     self.compiled[name] = seeds.lower(play, (keys, states), (True, True)).compile()
-                parts.append(seeds.call(self.compiled[name], (keys, states), (True, True)))
+                parts.append(seeds.each(seeds.call(self.compiled[name], (keys, states), (True, True))))
             for index, seed in enumerate(names):
-                each = [jax.tree.map(np.asarray, seeds.of(part, index)) for part in parts]
+                each = [jax.tree.map(np.asarray, part[index]) for part in parts]
                 values = jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *each)
                 about = {"seed": seed, "iteration": iteration, "which": which, "trial": name, "episodes": episodes}
                 lines.append({**about, "mean": evaluation.means(values)})

@@ -23,10 +23,10 @@ def evaluate(
     results = []
     for part in range(-(-episodes // batch)):
         keys = seeds.join([_key(name, stream, at, part) for name in names])
-        results.append(seeds.call(program, (floats, keys, states), (False, True, True)))
+        results.append(seeds.each(seeds.call(program, (floats, keys, states), (False, True, True))))
 
     def of(index: int) -> dict[str, dict[str, np.ndarray]]:
-        parts = [jax.tree.map(np.asarray, seeds.of(result, index)) for result in results]
+        parts = [jax.tree.map(np.asarray, result[index]) for result in results]
         return jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *parts)
 
     return [of(index) for index in range(len(names))]

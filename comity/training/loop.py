@@ -287,6 +287,7 @@ class _Session:
             )
             arguments = self.floats, self.keys, np.int32(self.iteration), np.int32(count), self.carry
             self.carry, history, finite = self.seeds.call(self.chunk, arguments, (False, True, False, False, True))
+            history, finite = self.seeds.each(history), self.seeds.each(finite)
             seconds = time.monotonic() - start
             self.iteration += count
             self._record(history, count)
@@ -337,7 +338,7 @@ class _Session:
     def _record(self, history: Any, count: int) -> None:
         lines = []
         for index, seed in self._alive():
-            values = {name: np.asarray(x)[:count] for name, x in self.seeds.of(history, index).items()}
+            values = {name: np.asarray(x)[:count] for name, x in history[index].items()}
             self.env_steps[seed] += int(values.pop("env_steps").astype(np.float64).sum())
             line = {"seed": seed, "iteration": self.iteration, "env_steps": self.env_steps[seed]}
             lines.append({**line, **{name: evaluation.known_mean(x) for name, x in values.items()}})
@@ -345,7 +346,7 @@ class _Session:
 
     def _check_finite(self, finite: Any) -> None:
         for index, seed in self._alive():
-            if bool(self.seeds.of(finite, index)):
+            if bool(finite[index]):
                 continue
             state = self.seeds.of(self.carry, index).state
             self.failed[seed] = next(name for name, x in checkpoint.named(state) if not all_finite(x))
@@ -387,7 +388,7 @@ class _Session:
         ]
 
     def _checkpoint(self, wall: float = 0.0) -> None:
-        tree = {str(seed): self.seeds.of(self.carry, index) for index, seed in enumerate(self.names)}
+        tree = {str(seed): carry for seed, carry in zip(self.names, self.seeds.each(self.carry), strict=True)}
         about = {"iteration": self.iteration, "env_steps": self.env_steps, "failed": self.failed, "wall_seconds": wall}
         checkpoint.save(self.directory.checkpoints / f"{self.iteration:08d}.npz", tree, about)
         for old in self.directory.saved()[:-2]:
@@ -446,7 +447,7 @@ class _Session:
         }
 
     def _progress(self, history: Any, count: int, seconds: float) -> dict[str, Any]:
-        values = [self.seeds.of(history, index) for index, _ in self._alive()]
+        values = [history[index] for index, _ in self._alive()]
         names = (self.headline, "return") if self.headline != "return" else ("return",)
         return {
             "iteration": self.iteration,

@@ -55,7 +55,9 @@ def fingerprint(mode: str) -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the folder comity is imported from, if it is a checkout."""
+    """Commit of the folder comity is imported from, if it is a checkout; of a copy without one, COMITY_COMMIT's."""
+    if copied := os.environ.get("COMITY_COMMIT"):
+        return {"commit": copied, "dirty": False}
     here = os.path.dirname(os.path.abspath(__file__))
 
     def ask(*words: str) -> str:

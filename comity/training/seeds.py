@@ -62,6 +62,13 @@ class Seeds:
             return data[index]
         return jax.tree.map(lambda x: x[index % self.size], data[index // self.size])
 
+    def each(self, data: PerSeed) -> list[PyTree]:
+        """Every seed's tree, for the host: of a batch, one copy of all of it and not one of every seed's every array."""
+        if self.mode == "loop":
+            return list(data)
+        here = [jax.device_get(group) for group in data]
+        return [self.of(here, index) for index in range(self.count)]
+
     def shapes(self, one: PyTree) -> PerSeed:
         """Shapes of all seeds' trees, from one seed's."""
         if self.mode == "loop":

@@ -1,0 +1,73 @@
+"""Arms trained side by side, each in a process of its own: one arm's steps wait for each other, several fill a device.
+
+A process is told what to train by name and plans for itself, so nothing but names and paths is handed over.
+"""
+
+import importlib
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, NamedTuple
+
+from comity.experiments.figure import Scale
+from comity.experiments.reproduce import Folders, Job, Say, plan, train_missing
+
+
+class Order(NamedTuple):
+    """What `comity reproduce` was asked for."""
+
+    module: str  # of the paper
+    figures: tuple[str, ...]
+    scale: Scale
+    folders: Folders
+    fresh: bool
+    seeds: int | None
+    minutes: float | None
+
+
+def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str]:
+    """Trains what is missing, `at_once` arms at a time, the first ones first. Returns names of arms not finished.
+
+    An arm that fails is told of in one line and keeps no other from being trained.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
+    until = None if order.minutes is None else time.time() + 60 * order.minutes
+    left, missing = [], [job for job in jobs if job.missing]
+    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
+        under_way = [(job, pool.submit(_train, order, job.name, until)) for job in missing]
+        for job, future in under_way:
+            try:
+                left += future.result()
+            except Exception as error:  # of whatever kind: the others go on
+                say(f"{job.arm.name}: {type(error).__name__}: {error}")
+                left.append(job.arm.name)
+    return left
+
+
+def _train(order: Order, name: str, until: float | None) -> list[str]:
+    paper = importlib.import_module(order.module).PAPER
+    figures = [paper.figures[figure] for figure in order.figures]
+    job = next(x for x in plan(paper, figures, order.scale, order.folders, order.fresh, order.seeds) if x.name == name)
+    minutes = None if until is None else (until - time.time()) / 60
+    say = lambda text: print(text, flush=True)  # noqa: E731
+    return train_missing([job], paper, order.folders, minutes, say, Teller(job.arm.name, say), order.scale)
+
+
+class Teller:
+    """Listens to one of several runs: its notes, each quarter of the way, its end, all under its name."""
+
+    def __init__(self, name: str, say: Say):
+        self.name, self.say, self.quarter, self.began = name, say, 0, time.monotonic()
+
+    def __call__(self, event: str, facts: dict[str, Any]) -> None:
+        if event == "note":
+            self.say(f"{self.name}: {facts['text']}")
+        elif event == "compiled":
+            self.say(f"{self.name}: compiled in {facts['seconds']:.1f} s")
+        elif event == "chunk" and (quarter := 4 * facts["iteration"] // facts["iterations"]) > self.quarter:
+            self.quarter = quarter
+            pace = 1e3 * facts["seconds"] / facts["count"]
+            seconds = time.monotonic() - self.began
+            self.say(f"{self.name}: {25 * quarter} % after {seconds:.0f} s, {pace:.1f} ms per iteration of all seeds")

@@ -70,8 +70,8 @@ def built(what: str, updates: int) -> tuple[Any, Any, int]:
     return chunk, (runs, arguments), seeds
 
 
-def alone(what: str, updates: int, lock: Path, repeats: int = 3) -> dict[str, Any]:
-    """Times one program while no other process is timed. Wall clock, medians."""
+def alone(what: str, updates: int, lock: Path, hlo: Path | None, repeats: int = 3) -> dict[str, Any]:
+    """Times one program while no other process is timed. Wall clock, medians. hlo: a folder for what was compiled."""
     began = time.perf_counter()
     chunk, (runs, (values, keys, zero, count, carry)), seeds = built(what, updates)
     compiled, took = time.perf_counter() - began, []
@@ -79,26 +79,26 @@ def alone(what: str, updates: int, lock: Path, repeats: int = 3) -> dict[str, An
         fcntl.flock(file, fcntl.LOCK_EX)
         for _ in range(repeats + 1):  # the first is warm-up
             start = time.perf_counter()
-            carry, history, _ = runs.call(
-                chunk, (values, keys, zero, count, carry), (False, True, False, False, True)
-            )
+            carry, history, _ = runs.call(chunk, (values, keys, zero, count, carry), (False, True, False, False, True))
             took.append(time.perf_counter() - start)
     import numpy as np
 
     update = statistics.median(took[1:]) / updates
     steps = float(np.nanmean(np.asarray(history[0]["env_steps"])))
-    memory = chunk.memory_analysis()
+    memory, text = chunk.memory_analysis(), chunk.as_text()
+    if hlo:
+        (hlo / f"{what}.hlo").write_text(text, encoding="utf-8")
     return {
         "what": what,
         "update_ms": 1e3 * update,
         "env_steps_per_second": seeds * steps / update,
         "ready_s": compiled,
         "memory_mb": (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 1e6 if memory else None,
-        "kernels": kernels(chunk.as_text()),
+        "kernels": kernels(text),
     }
 
 
-def beside(what: str, updates: int, barrier: Path, processes: int, seconds: float = 8.0) -> dict[str, Any]:
+def beside(what: str, updates: int, barrier: Path, processes: int, seconds: float) -> dict[str, Any]:
     """Updates per second of this process while `processes` of its like train on the same accelerator."""
     chunk, (runs, (values, keys, zero, count, carry)), _ = built(what, updates)
     flags = (False, True, False, False, True)
@@ -130,19 +130,22 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=20, help="per compiled call")
     parser.add_argument("--beside", default="", help="a program to run in several processes at once")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4, 8])
+    parser.add_argument("--hlo", type=Path, help="a folder for the optimized programs as text")
+    parser.add_argument("--seconds", type=float, default=8.0, help="that processes run beside each other")
     parser.add_argument("--child", choices=("alone", "beside"), help=argparse.SUPPRESS)
     parser.add_argument("--meet", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=1, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child == "alone":
-        print(json.dumps(alone(given.programs[0], given.updates, given.meet)))
+        print(json.dumps(alone(given.programs[0], given.updates, given.meet, given.hlo)))
         return
     if given.child == "beside":
-        print(json.dumps(beside(given.programs[0], given.updates, given.meet, given.count)))
+        print(json.dumps(beside(given.programs[0], given.updates, given.meet, given.count, given.seconds)))
         return
     with tempfile.TemporaryDirectory(prefix="comity-bench-") as folder:
         lock = Path(folder) / "lock"
-        sizes = "--updates", given.updates
+        sizes = "--updates", given.updates, "--seconds", given.seconds
+        sizes += ("--hlo", given.hlo) if given.hlo else ()
         children = [started(what, *sizes, "--child", "alone", "--meet", lock) for what in given.programs]
         for what, child in zip(given.programs, children, strict=True):
             print(json.dumps({"what": what, **said(child)}), flush=True)

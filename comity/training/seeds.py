@@ -63,7 +63,7 @@ class Seeds:
         return jax.tree.map(lambda x: x[index % self.size], data[index // self.size])
 
     def each(self, data: PerSeed) -> list[PyTree]:
-        """Every seed's tree, for the host: of a batch, one copy of all of it and not one of every seed's every array."""
+        """Every seed's tree, for the host: a batch is fetched as a whole, not array by array for each seed."""
         if self.mode == "loop":
             return list(data)
         here = [jax.device_get(group) for group in data]

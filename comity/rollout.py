@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.axes import aligned
+from comity.loops import over_time
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
@@ -58,7 +59,7 @@ def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transi
         return (after, over | transition.ended), transition
 
     carry = (play, jnp.zeros(play.episode.shape, bool))
-    (last, _), steps = lax.scan(step, carry, jax.random.split(key, env.length))
+    (last, _), steps = over_time(step, carry, jax.random.split(key, env.length))
     # Not recorded in the scan: what follows step t is what stood before step t + 1.
     shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
     return steps._replace(
@@ -87,7 +88,7 @@ def collect_steps(
         # Under plain jit a reset is paid for only when a game ends; under vmap the cond becomes a select.
         return lax.cond(ended.any(), reset, lambda: after), transition
 
-    return lax.scan(step, play, jax.random.split(key, length))
+    return over_time(step, play, jax.random.split(key, length))
 
 
 def collect(key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play) -> tuple[Play, Transition]:

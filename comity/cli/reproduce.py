@@ -11,6 +11,7 @@ from comity.settings import did_you_mean
 HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comity list figures`
   --scale S      smoke: minutes, shows that the machinery works | laptop (default) | paper: as long as the paper
   --seeds N      of each arm, instead of the scale's
+  --arms A,B     trains only arms whose names, as --plan lists them, begin so
   --minutes M    train no longer than this; the next call goes on
   --at-once N    arms trained side by side, each in a process of its own (1); fills an accelerator
   --plan         say what is there and what the rest will take, train nothing
@@ -23,7 +24,7 @@ HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comit
 def reproduce(arguments: list[str]) -> None:
     words, values = flags(
         arguments,
-        {"scale": str, "seeds": int, "minutes": float, "at-once": int, "out": Path, "runs": Path},
+        {"scale": str, "seeds": int, "arms": str, "minutes": float, "at-once": int, "out": Path, "runs": Path},
         switches=("plan", "no-train", "fresh"),
     )
     papers = {word.partition("/")[0]: None for word in words}
@@ -55,18 +56,22 @@ def reproduce(arguments: list[str]) -> None:
     if "plan" in values:
         return
     left, at_once, minutes = [], values.get("at_once", 1), values.get("minutes")
-    if "no_train" not in values and any(job.missing for job in jobs):
+    begins = tuple(values.get("arms", "").split(","))  # every name begins with nothing
+    wanted = [job for job in jobs if job.missing and job.arm.name.startswith(begins)]
+    if "arms" in values and not any(job.arm.name.startswith(begins) for job in jobs):
+        raise Usage(f"--arms {values['arms']}: no arm's name begins so; --plan lists them")
+    if "no_train" not in values and wanted:
         say = lambda text: print(text, flush=True)  # noqa: E731
         if at_once > 1:
             from comity.experiments import side_by_side
 
             names = tuple(figure.name for figure in figures)
             asked = PAPERS[name][0], names, scale, folders, "fresh" in values, values.get("seeds"), minutes
-            left = side_by_side.train(side_by_side.Order(*asked), jobs, at_once, say)
+            left = side_by_side.train(side_by_side.Order(*asked), wanted, at_once, say)
             jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
         else:
             with Narrator() as narrator:
-                left = machinery.train_missing(jobs, paper, folders, minutes, say, narrator, scale)
+                left = machinery.train_missing(wanted, paper, folders, minutes, say, narrator, scale)
     files = []
     for figure in figures:
         found = machinery.results(paper, figure, scale, jobs)

@@ -6,9 +6,10 @@ from typing import Any, Literal, TypeVar
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Bool
 
+from comity.loops import over_time
 from comity.types import PyTree
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ def fit_backwards(
         return jax.tree.map(lambda new, old: jnp.where(present.any(), new, old), after, carry), aux
 
     grouped = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), (data, valid))
-    (params, opt_state), aux = lax.scan(step, (params, opt_state), grouped, reverse=True)
+    (params, opt_state), aux = over_time(step, (params, opt_state), grouped, reverse=True)
     return params, opt_state, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), aux)
 
 

@@ -3,10 +3,11 @@
 from typing import Literal
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jaxtyping import Bool, Float
 
 from comity.axes import aligned
+from comity.loops import over_time
 
 Reward = Literal["own", "mean", "sum"]  # whose reward an agent learns from
 
@@ -30,7 +31,7 @@ def discounted_returns(
         return following, following
 
     start = jnp.broadcast_to(last, reward.shape[1:]).astype(reward.dtype)
-    return lax.scan(step, start, (reward, ended), reverse=True)[1]
+    return over_time(step, start, (reward, ended), reverse=True)[1]
 
 
 def lambda_returns(
@@ -56,7 +57,7 @@ def lambda_returns(
         following = reward + gamma * jnp.where(terminated, 0.0, following)
         return following, following
 
-    return lax.scan(step, next_value[-1], (reward, next_value, terminated, ended), reverse=True)[1]
+    return over_time(step, next_value[-1], (reward, next_value, terminated, ended), reverse=True)[1]
 
 
 def credited(reward: Float[Array, "*axes N"], whose: Reward) -> Float[Array, "*axes N"]:

@@ -3,9 +3,10 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from comity.axes import aligned
+from comity.loops import over_time
 from comity.networks.dense import ACTIVATIONS, Activation, Linear
 from comity.types import Key
 
@@ -48,7 +49,7 @@ class GRU(eqx.Module):
             memory = self.step(gates, memory)
             return memory, memory
 
-        return lax.scan(step, memory, (self.inputs(x), starts))[1]
+        return over_time(step, memory, (self.inputs(x), starts))[1]
 
 
 class RecurrentNet(eqx.Module):

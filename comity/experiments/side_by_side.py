@@ -28,13 +28,13 @@ class Order(NamedTuple):
 
 
 def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str]:
-    """Trains what is missing, `at_once` arms at a time, the dearest first. Returns the names of arms not finished.
+    """Trains what is missing, `at_once` arms at a time, in the order given. Returns the names of arms not finished.
 
     An arm that fails is told of in one line and keeps no other from being trained.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
     until = None if order.minutes is None else time.time() + 60 * order.minutes
-    left, missing = [], sorted((job for job in jobs if job.missing), key=lambda job: -job.seconds)
+    left, missing = [], [job for job in jobs if job.missing]
     with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
         under_way = [(job, pool.submit(_train, order, job.name, until)) for job in missing]
         for job, future in under_way:

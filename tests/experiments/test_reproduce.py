@@ -9,30 +9,10 @@ from rich.console import Console
 
 from comity.experiments import records
 from comity.experiments import reproduce as machinery
-from comity.experiments.claims import Claim, Comparison
-from comity.experiments.figure import SCALES, Arm, Budget, Figure, Panel, Paper, Scale, Trial, recipe_of
+from comity.experiments.figure import Budget, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
-
-GAME = str(Path(__file__).parents[1] / "tiny" / "signals.py") + ":Signals"
-LEARNER = str(Path(__file__).parents[1] / "tiny" / "learner.py")
-TRIALS = {"rich": Trial({"bonus": 3.0}), "stranger": Trial(partner="random")}
-ONE = Arm("one", LEARNER, None, task=GAME, profile=None, trials=TRIALS)  # pyright: ignore[reportArgumentType]
-TWO = replace(ONE, name="two", options={"bonus": 2.0}, trials={})
-BUDGETS: dict[Scale, dict[str, Budget]] = {scale: {"pg": Budget(3, 20, envs=4)} for scale in SCALES}
-CLAIM = Claim("more", "Two earns more.", (Comparison("two", "above", "one", Measure("return"), 0.1),), "2026-01-01")
-FIGURE = Figure("fig1", "A figure", {"one": ONE, "two": TWO}, BUDGETS, (Panel("return", "return"),), (CLAIM,))
-OTHER = Figure("fig2", "Another", {"one": ONE}, BUDGETS, (Panel("return", "return", show="variance"),))
-PAPER = Paper(
-    "tiny",
-    "A tiny paper",
-    {"fig1": FIGURE, "fig2": OTHER},
-    ("return", "return.0", "right"),
-    lambda arm, recipe: 0.1,
-    lambda arm: arm,
-    ("right", "rich:return"),
-    "rounds of games",
-)
+from tiny.paper import FIGURE, ONE, OTHER, PAPER, TWO
 
 
 def silent(event, facts):

@@ -1,0 +1,62 @@
+"""Arms trained side by side in processes of their own give the records that they give one after the other."""
+
+from comity.experiments import reproduce as machinery
+from comity.experiments import side_by_side
+from comity.experiments.reproduce import Folders
+from comity.experiments.side_by_side import Order
+from tiny import paper
+
+
+def ordered(out, **changes):
+    """(order, jobs) of both arms of the tiny paper, one seed each."""
+    folders = Folders(None, out, out / "runs")
+    order = Order("tiny.paper", ("fig1",), "laptop", folders, False, 1, None)._replace(**changes)
+    return order, machinery.plan(paper.PAPER, [paper.FIGURE], "laptop", folders, seeds=1)
+
+
+def test_side_by_side_is_one_after_the_other(tmp_path):
+    order, jobs = ordered(tmp_path / "beside")
+    assert side_by_side.train(order, jobs, 2, print) == []
+    beside = ordered(tmp_path / "beside")[1]
+    _, alone = ordered(tmp_path / "alone")
+    where = Folders(None, tmp_path / "alone", tmp_path / "alone" / "runs")
+    assert not machinery.train_missing(alone, paper.PAPER, where, None, print, lambda *_: None, "laptop")
+    for one, other in zip(beside, alone, strict=True):
+        assert not one.missing
+        assert one.found[0]["curve"] == other.found[0]["curve"]
+        assert one.found[0]["last"] == other.found[0]["last"]
+
+
+def test_an_arm_that_fails_is_told_of_and_the_others_are_trained(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "one-20").write_text("a file where a folder must be")
+    order, jobs = ordered(tmp_path)
+    said = []
+    assert side_by_side.train(order, jobs, 2, said.append) == ["one"]
+    assert len(said) == 1
+    assert said[0].startswith("one: ")
+    assert [job.missing for job in ordered(tmp_path)[1]] == [[0], []]
+
+
+def test_when_time_is_over_nothing_begins(tmp_path):
+    order, jobs = ordered(tmp_path, minutes=-1.0)
+    assert side_by_side.train(order, jobs, 1, print) == ["one", "two"]
+    assert not order.folders.data.exists()
+
+
+def test_a_run_tells_its_quarters_under_its_name():
+    said = []
+    tell = side_by_side.Teller("pg", said.append)
+    for iteration in range(1, 9):
+        tell("chunk", {"iteration": iteration, "iterations": 8, "seconds": 0.2, "count": 1})
+    tell("note", {"text": "look"})
+    tell("header", {})
+    assert [line.split(" after")[0] for line in said] == ["pg: 25 %", "pg: 50 %", "pg: 75 %", "pg: 100 %", "pg: look"]
+    assert "200.0 ms per iteration" in said[0]
+
+
+def test_processes_share_a_devices_memory(tmp_path, monkeypatch):
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    order, _ = ordered(tmp_path)
+    side_by_side.train(order, [], 1, print)
+    assert side_by_side.os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"

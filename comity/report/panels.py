@@ -28,7 +28,7 @@ def draw_panels(
     caption: str = "",
     level: float = 0.95,
 ) -> list[Path]:
-    """Draws panels side by side, three in a row, as PNG and SVG; returns both paths.
+    """Draws panels side by side, at most three in a row, as PNG and SVG; returns both paths.
 
     panels: (what has `words` and `show`: "mean", "seeds" or "variance", its curves). algorithms: label -> algorithm,
     for colours. Where all panels show the same labels, these stand at the ends of the lines; else each panel has a
@@ -40,7 +40,7 @@ def draw_panels(
     alike = len({tuple(sorted(curves)) for _, curves in panels}) == 1
     every = line_looks(dict(algorithms))
     names = {label: wrapped(label) for label in algorithms}
-    across = min(3, len(panels))
+    across = 2 if len(panels) == 4 else min(3, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(STYLE):
         longest = max(len(line) for name in names.values() for line in name.split("\n")) if alike else 0

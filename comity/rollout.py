@@ -18,6 +18,12 @@ from comity.loops import over_time
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
+Spread = Callable[[PyTree], PyTree]  # a tree with leaves [B, ...], the same with its games laid over devices
+
+
+def as_it_lies(games: PyTree) -> PyTree:
+    """The `Spread` of one device."""
+    return games
 
 
 class Play(NamedTuple):
@@ -91,8 +97,10 @@ def collect_steps(
     return over_time(step, play, jax.random.split(key, length))
 
 
-def collect(key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play) -> tuple[Play, Transition]:
-    """One training rollout of `algorithm`, ending as it asks."""
+def collect(
+    key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play, spread: Spread = as_it_lies
+) -> tuple[Play, Transition]:
+    """One training rollout of `algorithm`, ending as it asks. spread: of games that start here."""
 
     practise = algorithm.practise or algorithm.act
 
@@ -102,7 +110,7 @@ def collect(key: Key, env: Environment, algorithm: Algorithm, state: PyTree, pla
     if not algorithm.whole_episodes:
         return collect_steps(key, env, act, play, algorithm.memory, algorithm.steps or env.length)
     key, key_start = jax.random.split(key)
-    play = start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode)
+    play = spread(start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode))
     steps = collect_episodes(key, env, act, play)
     return play._replace(episode=play.episode + 1), steps
 

@@ -66,7 +66,7 @@ class Trials:
         there = [x for x in directory.lines("trials.jsonl") if x["iteration"] == iteration and x["which"] == which]
         if {x["trial"] for x in there} >= set(self.trials):  # all lines of a point are written at once
             return
-        seeds = Seeds(len(names), training.mode)
+        seeds = Seeds(len(names), training.mode, games=training.envs)
         states = seeds.join([found[0][str(seed)]["state"] for seed in names])
         batch, episodes = (4, 4) if self.small else (BATCH, EPISODES[which])
         lines = []

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.networks.dense import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal
+from comity.networks.dense import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal, product
 from comity.types import Key
 
 
@@ -36,7 +36,7 @@ class Attention(eqx.Module):
 
     def weights(self, x: Array, members: Array) -> Array:
         """How much each of x [..., X, Q] attends to each of members [..., M, C]: [..., X, M], sums 1."""
-        query, key = _product(x, self.query), _product(members, self.key)
+        query, key = product(x, self.query), product(members, self.key)
         scores = jnp.einsum("...xd,...md->...xm", query, key)
         return jax.nn.softmax(scores / math.sqrt(self.query.shape[-1]))
 
@@ -97,7 +97,3 @@ class Slots(eqx.Module):
             for layer in self.layers:
                 slots = layer(slots)
         return slots
-
-
-def _product(x: Array, weight: Array) -> Array:
-    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], -1)

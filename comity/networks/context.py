@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from comity.networks.dense import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal
+from comity.networks.dense import ACTIVATIONS, Activation, LayerNorm, Linear, orthogonal, product
 from comity.types import Key
 
 
@@ -71,10 +71,10 @@ class ContextLayer(eqx.Module):
         given = jnp.einsum("ihd,hdj->hij", by_head(self.value), self.out.weight.reshape(self.heads, -1, size))
         # A select, not an update in place: games stand at different times, and it fuses with what freezes and resets.
         rows = jnp.where((steps == time[..., None])[..., None], y[..., None, :], rows)
-        query = _product(y, asked).reshape(*y.shape[:-1], self.heads, size)
+        query = product(y, asked).reshape(*y.shape[:-1], self.heads, size)
         scores = jnp.einsum("...hi,...ti->...ht", query, rows)
         found = jnp.einsum("...ht,...ti->...hi", self._weights(scores, steps <= time[..., None, None]), rows)
-        x = x + _product(found.reshape(*y.shape[:-1], -1), given.reshape(-1, size)) + self.out.bias
+        x = x + product(found.reshape(*y.shape[:-1], -1), given.reshape(-1, size)) + self.out.bias
         return self._dense(x), rows
 
     def unroll(self, x: Array, rows: Array | None, mask: Array) -> Array:
@@ -82,7 +82,7 @@ class ContextLayer(eqx.Module):
         y = self.norm(x)
         read = y if rows is None else jnp.concatenate([rows, y], -2)
         by_head = lambda x: x.reshape(*x.shape[:-1], self.heads, -1)  # noqa: E731
-        query, key, value = (by_head(_product(*a)) for a in ((y, self.query), (read, self.key), (read, self.value)))
+        query, key, value = (by_head(product(*a)) for a in ((y, self.query), (read, self.key), (read, self.value)))
         scores = jnp.einsum("...thd,...shd->...hts", query, key)
         found = jnp.einsum("...hts,...shd->...thd", self._weights(scores, mask[..., None, :, :]), value)
         return self._dense(x + self.out(found.reshape(y.shape)))
@@ -188,7 +188,3 @@ class ContextNet(eqx.Module):
 def _flags(starts: Array, axes: int) -> Array:
     """starts [T, B] as whole numbers [T, B, 1, ...], with so many axes after the first."""
     return starts.astype(jnp.int32).reshape(*starts.shape, *(1,) * (axes + 1 - starts.ndim))
-
-
-def _product(x: Array, weight: Array) -> Array:
-    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], -1)

@@ -27,6 +27,17 @@ def orthogonal(key: Key, inputs: int, outputs: int) -> Array:
     return x if inputs <= outputs else x.T
 
 
+def product(x: Array, weight: Array) -> Array:
+    """x [..., in] @ weight [in, out] -> [..., out].
+
+    On several accelerators the leading axes stay apart: time and games flattened into one axis could not be spread over
+    them by games (`training/seeds.py`).
+    """
+    if jax.default_backend() != "cpu" and jax.device_count() > 1:
+        return x @ weight
+    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], -1)
+
+
 class Linear(eqx.Module):
     """x @ weight + bias, both drawn uniformly from +-1/sqrt(in). With a `gain`: orthogonal times it, and 0."""
 
@@ -44,8 +55,7 @@ class Linear(eqx.Module):
 
     def __call__(self, x: Array) -> Array:
         """x [..., in] of any dtype -> [..., out] float."""
-        flat = x.reshape(-1, x.shape[-1]).astype(self.weight.dtype)
-        return (flat @ self.weight + self.bias).reshape(*x.shape[:-1], -1)
+        return product(x.astype(self.weight.dtype), self.weight) + self.bias
 
 
 class MLP(eqx.Module):

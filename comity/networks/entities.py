@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.networks.dense import MLP, LayerNorm, Linear
+from comity.networks.dense import MLP, LayerNorm, Linear, product
 from comity.networks.lstm import LSTM, Kept
 from comity.types import Key
 
@@ -65,10 +65,10 @@ class EntityNet(eqx.Module):
         first, second = self.embed
         own = seen.own.shape[-1]
         # The product with the agent's own numbers is the same for all others.
-        mine = _product(seen.own, first.weight[:own]) + first.bias
+        mine = product(seen.own, first.weight[:own]) + first.bias
         if seen.others is None:
             return jax.nn.relu(self.dense(jax.nn.relu(second(jax.nn.relu(mine))))), None
-        theirs = _product(seen.others, first.weight[own:])
+        theirs = product(seen.others, first.weight[own:])
         embedded = jax.nn.relu(second(jax.nn.relu(mine[..., None, :] + theirs)))
         return jax.nn.relu(self.dense(embedded.mean(-2))), embedded
 
@@ -92,7 +92,3 @@ class EntityNet(eqx.Module):
         """Outputs [T, ..., A] for leaves [T, ...], from the memory before the first step; starts [T, B]."""
         x, embedded = self.encode(seen)
         return self.output(self.cell.unroll(x, memory, starts), embedded)
-
-
-def _product(x: Array, weight: Array) -> Array:
-    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], -1)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.axes import aligned
+from comity.networks.dense import product
 from comity.types import Key
 
 WINDOW = 4  # steps that the convolution over time sees
@@ -57,8 +58,7 @@ class Dense(eqx.Module):
         self.bias = jnp.zeros(outputs)
 
     def __call__(self, x: Array) -> Array:
-        flat = x.reshape(-1, x.shape[-1]).astype(self.weight.dtype)
-        return (flat @ self.weight + self.bias).reshape(*x.shape[:-1], -1)
+        return product(x.astype(self.weight.dtype), self.weight) + self.bias
 
 
 class RootNorm(eqx.Module):

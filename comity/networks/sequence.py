@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from comity.networks.dense import product
 from comity.networks.hawk import HEADS, HawkNet, fresh_trace
 from comity.networks.recurrent import RecurrentNet
 from comity.types import Key, PyTree
@@ -29,7 +30,7 @@ class Table(eqx.Module):
     def unroll(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
         """x [T, ..., in] -> [T, ..., out]."""
         del memory, starts
-        return (x.reshape(-1, x.shape[-1]) @ self.rows).reshape(*x.shape[:-1], -1)
+        return product(x, self.rows)
 
 
 NETS = {"gru": RecurrentNet, "hawk": HawkNet, "table": Table}

@@ -128,11 +128,17 @@ class _Session:
         if any(source.file or source.version == "object" for source in (recipe.task, recipe.algorithm)):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
         self.recipe, self.training = recipe, training
-        self.seeds = Seeds(training.seeds, training.mode)
+        self.seeds = Seeds(training.seeds, training.mode, games=training.envs)
         self.names = [training.first_seed + i for i in range(training.seeds)]
         self.floats = floats(recipe.config)
         self.programs = programs(
-            recipe.make, recipe.config, recipe.env, training.envs, training.chunk, training.evaluation_episodes
+            recipe.make,
+            recipe.config,
+            recipe.env,
+            training.envs,
+            training.chunk,
+            training.evaluation_episodes,
+            self.seeds.spread,
         )
         self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         self.shape = jax.eval_shape(self.programs.init, self.floats, jax.random.key(0))  # of one seed
@@ -232,7 +238,7 @@ class _Session:
         if fits >= self.seeds.at_once:
             return False
         self.seeds.close()
-        self.seeds = Seeds(self.training.seeds, self.training.mode, at_once=fits)
+        self.seeds = Seeds(self.training.seeds, self.training.mode, at_once=fits, games=self.training.envs)
         self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         at_once = f"{fits} seed{'s' * (fits > 1)} at a time fit into {memory / 1e9:.3g} GB"
         self.listen("note", {"text": at_once})

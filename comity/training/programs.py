@@ -42,8 +42,10 @@ def programs(
     games: int,
     capacity: int,
     episodes: int,
+    spread: rollout.Spread = rollout.as_it_lies,
 ) -> Programs:
-    """games: parallel games of a rollout; capacity: most iterations of a chunk; episodes: of one `evaluate` call."""
+    """games: parallel games of a rollout; capacity: most iterations of a chunk; episodes: of one `evaluate` call;
+    spread: how games lie on devices."""
 
     def build(floats: dict[str, Array]) -> Algorithm:
         return make(with_floats(config, floats), env)
@@ -52,7 +54,7 @@ def programs(
     def iterate(floats: dict[str, Array], key: Key, iteration: Array, carry: Carry) -> tuple[Carry, Metrics]:
         algorithm = build(floats)
         key_play, key_reward, key_update = jax.random.split(jax.random.fold_in(key, iteration), 3)
-        play, steps = rollout.collect(key_play, env, algorithm, carry.state, carry.play)
+        play, steps = rollout.collect(key_play, env, algorithm, carry.state, spread(carry.play), spread)
         if algorithm.whole_episodes:
             totals, statistics = carry.totals, episode_statistics(env, steps)
         else:

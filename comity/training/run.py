@@ -124,7 +124,7 @@ class Run:
         """Fresh episodes of every seed, sampled and greedy, as lines of eval.jsonl. draw: another draw of episodes."""
         batch = min(episodes, 32)
         one = programs(self.recipe.make, self.recipe.config, self.env, 1, 1, batch)
-        seeds = Seeds(len(self.seeds), self.training.mode)
+        seeds = Seeds(len(self.seeds), self.training.mode, games=self.training.envs)
         values, states = floats(self.recipe.config), seeds.join([self.state(seed) for seed in self.seeds])
         keys = seeds.join([jax.random.key(seed) for seed in self.seeds])
         program = seeds.lower(one.evaluate, (values, keys, states), (False, True, True)).compile()

@@ -4,7 +4,9 @@
 lock, so the cores stay busy. Seed i alone and seed i among ten are then the same program, hence the same bits.
 `vmap` (an accelerator): one program over a seed axis; equal to `loop` up to float rounding, because sums are ordered
 differently. `shard` (several devices): the seed axis is cut into one piece for each device, and a device runs its seeds
-as an accelerator or a CPU does; nothing is sent between devices. docs/performance.md has the measurements.
+as an accelerator or a CPU does; nothing is sent between devices. `games` (several devices, few seeds): `vmap` with the
+games of every seed spread over the devices; XLA adds up what each has learned. docs/performance.md has the
+measurements.
 """
 
 import os
@@ -21,7 +23,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from comity.training import hosts
 from comity.types import PyTree
 
-Mode = Literal["loop", "vmap", "shard"]
+Mode = Literal["loop", "vmap", "shard", "games"]
 PerSeed = list[Any]  # loop: a tree for each seed; else: for each group a tree with a leading seed axis
 
 
@@ -35,11 +37,18 @@ class Seeds:
     def __init__(
         self,
         count: int,
-        mode: Literal["auto", "loop", "vmap", "shard"] = "auto",
+        mode: Literal["auto", "loop", "vmap", "shard", "games"] = "auto",
         workers: int | None = None,
         at_once: int | None = None,
+        games: int = 1,
     ):
+        """games: of each seed; `games` wants a multiple of the number of devices. Raises ValueError."""
         self.count, devices = count, jax.devices()
+        if mode == "games" and games % len(devices):
+            raise ValueError(
+                f"mode games: {games} envs cannot be spread evenly over {len(devices)} devices: give a multiple, or "
+                "mode shard"
+            )
         here = "loop" if jax.default_backend() == "cpu" else "vmap" if len(devices) == 1 else "shard"
         self.mode: Mode = here if mode == "auto" else mode
         self.at_once = min(at_once or count, count)
@@ -49,7 +58,20 @@ class Seeds:
         groups = -(-count // self.at_once)
         self.size = -(-count // groups // self.devices) * self.devices  # seeds of a group
         self.groups = range(-(-count // self.size))
-        self._mesh = Mesh(np.array(devices), ("seeds",)) if self.mode == "shard" else None
+        self._mesh = Mesh(np.array(devices), (self._axis,)) if self.mode in ("shard", "games") else None
+
+    @property
+    def _axis(self) -> str:
+        """What is spread over devices."""
+        return "seeds" if self.mode == "shard" else "games"
+
+    @property
+    def spread(self) -> Callable[[PyTree], PyTree]:
+        """How the games of one seed lie on the devices: a function of a tree with leaves [B, ...], traced with it."""
+        if self.mode != "games":
+            return lambda tree: tree
+        over = NamedSharding(self._mesh, PartitionSpec(self._axis))  # pyright: ignore[reportArgumentType]
+        return lambda tree: jax.tree.map(lambda x: lax.with_sharding_constraint(x, over), tree)
 
     def join(self, trees: Sequence[PyTree]) -> PerSeed:
         if self.mode == "loop":
@@ -91,6 +113,9 @@ class Seeds:
         together = jax.vmap(f, tuple(0 if each else None for each in per_seed))
         if self._mesh is None:
             return jax.jit(together, donate_argnums=tuple(donate)).lower(*first)
+        if self.mode == "games":
+            shardings = {"in_shardings": self._lying, "out_shardings": self._lying}
+            return jax.jit(together, **shardings, donate_argnums=tuple(donate)).lower(*first)
         specs = tuple(PartitionSpec("seeds") if each else PartitionSpec() for each in per_seed)
         inside = _in_turn(f, per_seed) if jax.default_backend() == "cpu" else together
         out = PartitionSpec("seeds")
@@ -143,7 +168,13 @@ class Seeds:
         """A group's tree on the devices that run it."""
         if self._mesh is None:
             return jax.device_put(tree, jax.local_devices()[0])
-        return hosts.spread(tree, NamedSharding(self._mesh, PartitionSpec("seeds")))
+        return hosts.spread(tree, self._lying)
+
+    @property
+    def _lying(self) -> NamedSharding:
+        """How a group's tree lies on the devices between two programs: one piece each, or on all of them."""
+        spec = PartitionSpec("seeds") if self.mode == "shard" else PartitionSpec()
+        return NamedSharding(self._mesh, spec)  # pyright: ignore[reportArgumentType]
 
     def _kept(self, tree: PyTree) -> PyTree:
         """A group's results: whole in every process, and out of the way of the next group."""

@@ -21,8 +21,8 @@ class Training:
     evaluate_every: int | None = None  # iterations between evaluations, whole chunks; None: so that `evaluations` fit
     evaluation_episodes: int = 32  # per seed and policy, at each evaluation
     final_episodes: int = 320  # per seed and policy, of the last policy and of the best
-    mode: Literal["auto", "loop", "vmap", "shard"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on one
-    # accelerator, shard on several
+    mode: Literal["auto", "loop", "vmap", "shard", "games"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on one
+    # accelerator, shard on several; games: each seed's games over several devices
     memory: float | None = None  # GB of a device that training may take; seeds then run in groups. None: what it has
 
     def __post_init__(self):

@@ -57,16 +57,71 @@ def test_sharded_seeds_have_the_bits_of_seeds_in_a_loop(one_device, tmp_path, de
     assert_same_arrays(arrays(one_device), arrays(checkpoint_of(tmp_path, "shard", around(devices))))
 
 
-def test_two_processes_train_one_run(one_device, tmp_path):
-    """Each with one device, with a break; the first one's files are the run, what the other wrote is not there."""
+def two_processes(folder: Path) -> list[dict[str, str]]:
+    """The environments of two processes with one device each that train one run."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
-    meeting = {"COMITY_COORDINATOR": coordinator, "COMITY_PROCESSES": "2", "TMPDIR": str(tmp_path / "others")}
-    (tmp_path / "others").mkdir()
-    both = [around(1, COMITY_PROCESS=str(index), **meeting) for index in range(2)]
-    assert_same_arrays(arrays(one_device), arrays(checkpoint_of(tmp_path / "run", "shard", *both, iterations=4)))
+    meeting = {"COMITY_COORDINATOR": coordinator, "COMITY_PROCESSES": "2", "TMPDIR": str(folder / "others")}
+    (folder / "others").mkdir()
+    return [around(1, COMITY_PROCESS=str(index), **meeting) for index in range(2)]
+
+
+def test_two_processes_train_one_run(one_device, tmp_path):
+    """With a break; the first one's files are the run, what the other wrote is not there."""
+    run = checkpoint_of(tmp_path / "run", "shard", *two_processes(tmp_path), iterations=4)
+    assert_same_arrays(arrays(one_device), arrays(run))
     assert len(list((tmp_path / "run").rglob("config.yaml"))) == 1
+
+
+def close(one: Path, two: Path) -> None:
+    """The same checkpoint up to the order of sums; what is no float is equal."""
+    found, other = arrays(one), arrays(two)
+    assert found.keys() == other.keys()
+    for name, x in found.items():
+        np.testing.assert_allclose(x, other[name], *((1e-4, 1e-6) if x.dtype.kind == "f" else (0, 0)), err_msg=name)
+
+
+def test_games_of_each_seed_over_four_devices(one_device, tmp_path):
+    """Sixteen games, in continuing play. Every device adds up its own, so the order of sums is another."""
+    close(one_device, checkpoint_of(tmp_path, "games", around(4)))
+
+
+def test_games_over_two_processes(one_device, tmp_path):
+    close(one_device, checkpoint_of(tmp_path / "run", "games", *two_processes(tmp_path), iterations=4))
+    assert len(list((tmp_path / "run").rglob("config.yaml"))) == 1
+
+
+LEARNERS = """
+import sys
+from pathlib import Path
+from comity.environments.manitokan import Manitokan
+from comity.recipes import find_algorithm, from_objects
+from tiny.runs import trained
+sizes = {
+    "pg": {"hidden": 4},
+    "vdn": {"hidden": 4, "batch": 4, "warmup": 4, "capacity": 16, "updates": 1},
+}
+for name, size in sizes.items():
+    config = find_algorithm(name).thing.Config(**size)
+    for mode in ("vmap", "games"):
+        one = from_objects(Manitokan(length=10), config)
+        trained(Path(sys.argv[1]) / name / mode, one, seeds=1, envs=4, iterations=3, chunk=3, evaluations=0, mode=mode)
+"""
+
+
+def test_games_over_devices_with_a_recurrent_learner_and_one_with_a_replay(tmp_path):
+    command = [sys.executable, "-c", LEARNERS, str(tmp_path)]
+    done = subprocess.run(command, env=around(2), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in ("pg", "vdn"):
+        close(*(max((tmp_path / name / mode).glob("**/checkpoints/0*.npz")) for mode in ("vmap", "games")))
+
+
+def test_games_that_devices_do_not_divide_are_refused(monkeypatch):
+    monkeypatch.setattr(jax, "devices", lambda: [None] * 3)
+    with pytest.raises(ValueError, match=r"^mode games: 32 envs cannot be spread evenly over 3 devices: give a mul"):
+        Seeds(1, "games", games=32)
 
 
 @pytest.mark.parametrize("index", ["", "2", "-1"])

@@ -40,7 +40,7 @@ def measured(run: Run, batches: int) -> dict[str, float]:
             logits = whole(flat).unroll(view, steps.memory[0])
             return log_prob(policy_logits(logits, available, None), steps.action)
 
-        shared = env.collective(steps)
+        shared = env.collective(steps)  # pyright: ignore[reportAttributeAccessIssue]
         given = shared.giver.any(-1, keepdims=True)
         return log_probs, shared.giver, ~shared.giver & given, shared.after, shared.reward.sum(0)
 

@@ -114,8 +114,8 @@ class Seeds:
         if self._mesh is None:
             return jax.jit(together, donate_argnums=tuple(donate)).lower(*first)
         if self.mode == "games":
-            shardings = {"in_shardings": self._lying, "out_shardings": self._lying}
-            return jax.jit(together, **shardings, donate_argnums=tuple(donate)).lower(*first)
+            lies, donated = self._lying, tuple(donate)
+            return jax.jit(together, in_shardings=lies, out_shardings=lies, donate_argnums=donated).lower(*first)
         specs = tuple(PartitionSpec("seeds") if each else PartitionSpec() for each in per_seed)
         inside = _in_turn(f, per_seed) if jax.default_backend() == "cpu" else together
         out = PartitionSpec("seeds")

@@ -209,19 +209,22 @@ class _Session:
 
     def _compile(self) -> None:
         began = time.monotonic()
-        carry = self.seeds.shapes(self.shape)
-        i = np.int32(0)
-        lower = self.seeds.lower
-        lowered = [
-            lower(self.programs.init, (self.floats, self.keys), (False, True)),
-            lower(self.programs.chunk, (self.floats, self.keys, i, i, carry), (False, True, False, False, True), (4,)),
-            lower(self.programs.evaluate, (self.floats, self.keys, self._states(carry)), (False, True, True)),
-        ]
-        pool = ThreadPoolExecutor(visible_cores())
-        try:  # XLA compiles outside Python's lock
-            self.init, self.chunk, self.evaluate = pool.map(lambda program: program.compile(), lowered)
+        carry, i = self.seeds.shapes(self.shape), np.int32(0)
+        programs, pool = self.programs, ThreadPoolExecutor(visible_cores())
+
+        def begun(program, arguments, per_seed, donate=()):
+            return pool.submit(self.seeds.lower(program, arguments, per_seed, donate).compile)
+
+        try:  # XLA compiles outside Python's lock: the longest first, while the others are traced
+            arguments = self.floats, self.keys, i, i, carry
+            compiling = [
+                begun(programs.chunk, arguments, (False, True, False, False, True), (4,)),
+                begun(programs.evaluate, (self.floats, self.keys, self._states(carry)), (False, True, True)),
+                begun(programs.init, (self.floats, self.keys), (False, True)),
+            ]
+            self.chunk, self.evaluate, self.init = (program.result() for program in compiling)
         finally:
-            pool.shutdown(wait=False)  # so that Ctrl-C need not wait
+            pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C need not wait
         if self._too_large():
             return self._compile()
         self.compile_seconds = time.monotonic() - began

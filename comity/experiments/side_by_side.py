@@ -3,16 +3,20 @@
 A process is told what to train by name and plans for itself, so nothing but names and paths is handed over.
 """
 
+import contextlib
 import importlib
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 from comity.experiments.figure import Scale
 from comity.experiments.reproduce import Folders, Job, Say, plan, train_missing
+from comity.training.seeds import visible_cores
+
+CORES = 4  # that compiling one arm's programs keeps busy
 
 
 class Order(NamedTuple):
@@ -30,13 +34,16 @@ class Order(NamedTuple):
 def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str]:
     """Trains what is missing, `at_once` arms at a time, in the order given. Returns the names of arms not finished.
 
-    An arm that fails is told of in one line and keeps no other from being trained.
+    An arm that fails is told of in one line and keeps no other from being trained. Only so many compile at a time as
+    the cores allow: all at once take several times as long, and the device waits.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
     until = None if order.minutes is None else time.time() + 60 * order.minutes
     left, missing = [], [job for job in jobs if job.missing]
-    with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn")) as pool:
-        under_way = [(job, pool.submit(_train, order, job.name, until)) for job in missing]
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Manager() as manager, ProcessPoolExecutor(at_once, spawn) as pool:
+        gate = manager.BoundedSemaphore(max(1, visible_cores() // CORES))
+        under_way = [(job, pool.submit(_train, order, job.name, until, gate)) for job in missing]
         for job, future in under_way:
             try:
                 left += future.result()
@@ -46,25 +53,31 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
     return left
 
 
-def _train(order: Order, name: str, until: float | None) -> list[str]:
+def _train(order: Order, name: str, until: float | None, gate: Any) -> list[str]:
     paper = importlib.import_module(order.module).PAPER
     figures = [paper.figures[figure] for figure in order.figures]
     job = next(x for x in plan(paper, figures, order.scale, order.folders, order.fresh, order.seeds) if x.name == name)
-    minutes = None if until is None else (until - time.time()) / 60
     say = lambda text: print(text, flush=True)  # noqa: E731
-    return train_missing([job], paper, order.folders, minutes, say, Teller(job.arm.name, say), order.scale)
+    with contextlib.ExitStack() as compiling:
+        gate.acquire()
+        compiling.callback(gate.release)
+        minutes = None if until is None else (until - time.time()) / 60
+        teller = Teller(job.arm.name, say, compiling.close)
+        return train_missing([job], paper, order.folders, minutes, say, teller, order.scale)
 
 
 class Teller:
     """Listens to one of several runs: its notes, each quarter of the way, its end, all under its name."""
 
-    def __init__(self, name: str, say: Say):
-        self.name, self.say, self.quarter, self.began = name, say, 0, time.monotonic()
+    def __init__(self, name: str, say: Say, compiled: Callable[[], Any]):
+        """compiled: called when the run's programs are."""
+        self.name, self.say, self.compiled, self.quarter, self.began = name, say, compiled, 0, time.monotonic()
 
     def __call__(self, event: str, facts: dict[str, Any]) -> None:
         if event == "note":
             self.say(f"{self.name}: {facts['text']}")
         elif event == "compiled":
+            self.compiled()
             self.say(f"{self.name}: compiled in {facts['seconds']:.1f} s")
         elif event == "chunk" and (quarter := 4 * facts["iteration"] // facts["iterations"]) > self.quarter:
             self.quarter = quarter

@@ -46,7 +46,10 @@ def test_when_time_is_over_nothing_begins(tmp_path):
 
 def test_a_run_tells_its_quarters_under_its_name():
     said = []
-    tell = side_by_side.Teller("pg", said.append)
+    tell = side_by_side.Teller("pg", said.append, lambda: said.append("the next may compile"))
+    tell("compiled", {"seconds": 1.0})
+    assert said == ["the next may compile", "pg: compiled in 1.0 s"]
+    said.clear()
     for iteration in range(1, 9):
         tell("chunk", {"iteration": iteration, "iterations": 8, "seconds": 0.2, "count": 1})
     tell("note", {"text": "look"})

@@ -29,8 +29,9 @@ class GRU(eqx.Module):
         size = memory.shape[-1]
         recurrent = memory.reshape(-1, size) @ self.weight + self.bias
         recurrent = recurrent.reshape(*memory.shape[:-1], 3 * size)
-        reset, update = jnp.split(jax.nn.sigmoid(gates[..., : 2 * size] + recurrent[..., : 2 * size]), 2, axis=-1)
-        new = jnp.tanh(gates[..., 2 * size :] + reset * recurrent[..., 2 * size :])
+        (given, fresh), (held, old) = (jnp.split(x, (2 * size,), axis=-1) for x in (gates, recurrent))
+        reset, update = jnp.split(jax.nn.sigmoid(given + held), 2, axis=-1)
+        new = jnp.tanh(fresh + reset * old)
         return new + update * (memory - new)
 
     def __call__(self, x: Array, memory: Array) -> Array:

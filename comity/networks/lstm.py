@@ -47,8 +47,9 @@ class LSTM(eqx.Module):
         size = memory.cell.shape[-1]
         recurrent = memory.output.reshape(-1, size) @ self.weight
         gates = gates + recurrent.reshape(gates.shape)
-        let_in, keep, show = jnp.split(jax.nn.sigmoid(gates[..., : 3 * size]), 3, axis=-1)
-        cell = keep * memory.cell + let_in * jnp.tanh(gates[..., 3 * size :])
+        three, new = jnp.split(gates, (3 * size,), axis=-1)
+        let_in, keep, show = jnp.split(jax.nn.sigmoid(three), 3, axis=-1)
+        cell = keep * memory.cell + let_in * jnp.tanh(new)
         return Kept(show * jnp.tanh(cell), cell)
 
     def __call__(self, x: Array, memory: Kept) -> Kept:

@@ -36,8 +36,11 @@ def reproduce(arguments: list[str]) -> None:
     scale = values.get("scale", "laptop")
     if scale not in ("smoke", "laptop", "paper"):
         raise Usage(f"--scale {scale!r} is not one of smoke, laptop, paper")
-    if values.get("seeds", 1) < 1 or values.get("minutes", 1) <= 0 or values.get("at_once", 1) < 1:
-        raise Usage("--seeds and --at-once must be 1 or more, --minutes more than 0")
+    for flag in ("seeds", "at_once"):
+        if values.get(flag, 1) < 1:
+            raise Usage(f"--{flag.replace('_', '-')} must be 1 or more, not {values[flag]}")
+    if values.get("minutes", 1) <= 0:
+        raise Usage(f"--minutes must be more than 0, not {values['minutes']:g}")
 
     from comity.experiments import reproduce as machinery
     from comity.training.progress import Narrator

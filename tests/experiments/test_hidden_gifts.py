@@ -59,7 +59,9 @@ def test_every_figure_runs_at_smoke_scale(half, tmp_path):
         ("hiden-gifts", "unknown paper 'hiden-gifts'; did you mean hidden-gifts?"),
         ("hidden-gifts/fig55", "hidden-gifts has no 'fig55'; did you mean fig5"),
         ("hidden-gifts/fig5 --scale large", "--scale 'large' is not one of smoke, laptop, paper"),
-        ("hidden-gifts/fig5 --seeds 0", "--seeds must be 1 or more"),
+        ("hidden-gifts/fig5 --seeds 0", "--seeds must be 1 or more, not 0"),
+        ("hidden-gifts/fig5 --at-once 0", "--at-once must be 1 or more, not 0"),
+        ("hidden-gifts/fig5 --minutes 0", "--minutes must be more than 0, not 0"),
         ("hidden-gifts/fig5 --sedes 4", "unknown flag --sedes; did you mean seeds"),
     ],
 )

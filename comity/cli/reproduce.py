@@ -13,7 +13,7 @@ HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comit
   --seeds N      of each arm, instead of the scale's
   --arms A,B     trains only arms whose names, as --plan lists them, begin so
   --minutes M    train no longer than this; the next call goes on
-  --at-once N    arms trained side by side, each in a process of its own (1); fills an accelerator
+  --at-once N    arms trained side by side, each in a process of its own (1), on a CPU on cores of its own
   --plan         say what is there and what the rest will take, train nothing
   --no-train     draw and test what is there
   --fresh        leave out the results that came with the code

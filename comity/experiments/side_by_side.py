@@ -1,6 +1,7 @@
 """Arms trained side by side, each in a process of its own: one arm's steps wait for each other, several fill a device.
 
-A process is told what to train by name and plans for itself, so nothing but names and paths is handed over.
+On a CPU each process keeps to cores of its own: then none waits for another, nor for the last of an odd number of
+seeds. A process is told what to train by name and plans for itself, so nothing but names and paths is handed over.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
+
+import jax
 
 from comity.experiments.figure import Scale
 from comity.experiments.reproduce import Folders, Job, Say, plan, train_missing
@@ -34,23 +37,40 @@ class Order(NamedTuple):
 def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str]:
     """Trains what is missing, `at_once` arms at a time, in the order given. Returns the names of arms not finished.
 
-    An arm that fails is told of in one line and keeps no other from being trained. Only so many compile at a time as
-    the cores allow: all at once take several times as long, and the device waits.
+    An arm that fails is told of in one line and keeps no other from being trained. Where processes share the cores,
+    only so many compile at a time as those allow: all at once take several times as long, and the device waits.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
     until = None if order.minutes is None else time.time() + 60 * order.minutes
     left, missing = [], [job for job in jobs if job.missing]
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Manager() as manager, ProcessPoolExecutor(at_once, spawn) as pool:
-        gate = manager.BoundedSemaphore(max(1, visible_cores() // CORES))
-        under_way = [(job, pool.submit(_train, order, job.name, until, gate)) for job in missing]
-        for job, future in under_way:
+    count, spawn = max(1, min(at_once, len(missing))), multiprocessing.get_context("spawn")
+    places = homes(count)
+    compiling = count if places[0] else max(1, visible_cores() // CORES)
+    with spawn.Manager() as manager, ProcessPoolExecutor(count, spawn, _move_in, (free := manager.Queue(),)) as pool:
+        for home in places:
+            free.put(home)
+        gate = manager.BoundedSemaphore(compiling)
+        for job, future in [(job, pool.submit(_train, order, job.name, until, gate)) for job in missing]:
             try:
                 left += future.result()
             except Exception as error:  # of whatever kind: the others go on
                 say(f"{job.arm.name}: {type(error).__name__}: {error}")
                 left.append(job.arm.name)
     return left
+
+
+def homes(count: int) -> list[set[int]]:
+    """The cores of each of `count` processes: on a CPU its own, elsewhere, or where they cannot be chosen, any ({})."""
+    if jax.default_backend() != "cpu" or not hasattr(os, "sched_setaffinity"):
+        return [set()] * count
+    cores = sorted(os.sched_getaffinity(0))
+    return [set(cores[i::count]) or {cores[i % len(cores)]} for i in range(count)]
+
+
+def _move_in(free: Any) -> None:
+    """A process begins; before jax does, which makes as many threads as there are cores."""
+    if home := free.get():
+        os.sched_setaffinity(0, home)
 
 
 def _train(order: Order, name: str, until: float | None, gate: Any) -> list[str]:

@@ -25,6 +25,17 @@ def test_side_by_side_is_one_after_the_other(tmp_path):
         assert not one.missing
         assert one.found[0]["curve"] == other.found[0]["curve"]
         assert one.found[0]["last"] == other.found[0]["last"]
+        assert one.found[0]["bits"]["pool"] in {len(home) for home in side_by_side.homes(2)}
+
+
+def test_on_a_cpu_each_process_has_cores_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(side_by_side.os, "sched_getaffinity", lambda _: {4, 5, 6, 7, 9})
+    assert side_by_side.homes(1) == [{4, 5, 6, 7, 9}]
+    assert side_by_side.homes(2) == [{4, 6, 9}, {5, 7}]
+    assert side_by_side.homes(5) == [{4}, {5}, {6}, {7}, {9}]
+    assert side_by_side.homes(7)[5:] == [{4}, {5}]
+    monkeypatch.setattr(side_by_side.jax, "default_backend", lambda: "gpu")
+    assert side_by_side.homes(2) == [set(), set()]
 
 
 def test_an_arm_that_fails_is_told_of_and_the_others_are_trained(tmp_path):

@@ -47,7 +47,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "saf": Budget(3, 150),
         "replay": Budget(3, 1_000, settings={"explore_steps": 150_000.0, "learning_rate_steps": 1_000.0}),
         "randomised": Budget(3, 300),
-        "random": Budget(5, 100),
+        "random": Budget(10, 1_000),
     },
     "paper": {
         "pg": Budget(10, 10_000),
@@ -56,7 +56,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "saf": Budget(10, 10_000),
         "replay": Budget(10, 10_000, settings={"explore_steps": 1.5e6}),
         "randomised": Budget(10, 10_000),
-        "random": Budget(10, 100),
+        "random": Budget(10, 1_000),
     },
 }
 

@@ -123,14 +123,14 @@ REPAIR_STUDY = Figure(
             "coma": Budget(3, 1_000, settings={"floor_steps": 200_000.0}),
             "ppo": Budget(3, 200),
             "replay": Budget(3, 400, settings={"explore_steps": 120_000.0}),
-            "random": Budget(5, 100),
+            "random": Budget(10, 1_000),
         },
         "paper": {
             "pg": Budget(10, 10_000),
             "coma": Budget(10, 10_000),
             "ppo": Budget(10, 10_000),
             "replay": Budget(10, 10_000, settings={"explore_steps": 3e6}),
-            "random": Budget(10, 100),
+            "random": Budget(10, 1_000),
         },
     },
     tuple(

@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/comity demo
 
 test: lint
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --durations=20
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -328,8 +328,8 @@ def markdown(
         for outcome in outcomes:
             test = outcome.test
             what = f"{test.first} {test.relation} {test.second}: {test.measure.words}, margin {test.margin:g}"
-            sizes = f"{outcome.estimate:.3g}", f"{outcome.low:.3g} to {outcome.high:.3g}", f"{outcome.p_holm:.2g}"
-            lines.append(f"| {what} | {outcome.verdict} | {' | '.join(sizes)} |")
+            sizes = f"{outcome.estimate:.3g} | {outcome.low:.3g} to {outcome.high:.3g} | {outcome.p_holm:.2g}"
+            lines.append(f"| {what} | {outcome.verdict} | {'- | - | -' if np.isnan(outcome.estimate) else sizes} |")
     lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest].", ""]
     known = {n for some in found.values() for x in some for n in paper.columns if np.isfinite(records.at_end(x, n))}
     columns = [name for name in paper.columns if name in known or not known]

@@ -174,6 +174,7 @@ def test_figures_without_records_are_written_too(tmp_path):
     files = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path)
     assert {f.name for f in files} == {"fig1.claims.json", "fig1.md"}
     assert json.loads((tmp_path / "fig1.claims.json").read_text())["claims"][0]["verdict"] == "too few seeds"
+    assert "| too few seeds | - | - | - |" in (tmp_path / "fig1.md").read_text()
 
 
 def test_two_arms_of_one_name_are_refused(tmp_path):

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,7 @@ class _Session:
         programs, pool = self.programs, ThreadPoolExecutor(visible_cores())
 
         def begun(program, arguments, per_seed, donate=()):
+            self._heed()
             return pool.submit(self.seeds.lower(program, arguments, per_seed, donate).compile)
 
         try:  # XLA compiles outside Python's lock: the longest first, while the others are traced
@@ -222,6 +223,8 @@ class _Session:
                 begun(programs.evaluate, (self.floats, self.keys, self._states(carry)), (False, True, True)),
                 begun(programs.init, (self.floats, self.keys), (False, True)),
             ]
+            while wait(compiling, timeout=0.2).not_done:
+                self._heed()
             self.chunk, self.evaluate, self.init = (program.result() for program in compiling)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C need not wait
@@ -315,6 +318,12 @@ class _Session:
         elif not hosts.first():
             self.stop.clear()
         return stopped
+
+    def _heed(self) -> None:
+        """Before training has begun: stops if Ctrl-C asked for it and Python lost the exception, as it does where that
+        arises in a callback of the garbage collector; jax has one."""
+        if self.stop.is_set():
+            raise KeyboardInterrupt
 
     def _complete(self) -> bool:
         """Whether training is over and every line of the final tables is there."""
@@ -492,9 +501,10 @@ class _Session:
         does the first while there is nothing to save yet."""
 
         def ask(number, frame):
-            if self.stop.is_set() or not self.begun:
-                raise KeyboardInterrupt
+            again = self.stop.is_set()
             self.stop.set()
+            if again or not self.begun:
+                raise KeyboardInterrupt
             self.listen("note", {"text": "stopping after this chunk and saving; Ctrl-C again stops at once"})
 
         if threading.current_thread() is not threading.main_thread():

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ import yaml
 from comity.training import checkpoint
 from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.directory import InUse, RunDirectory
-from comity.training.loop import NotFinite
+from comity.training.loop import Interrupted, NotFinite
 from comity.training.settings import Training
 from tiny import learner, signals
 from tiny.runs import SMALL, arrays, assert_same_arrays, assert_same_run, of_seed, recipe, resumed, run_in, trained
@@ -231,6 +232,27 @@ def test_minutes(tmp_path):
     resumed(run, iterations=done + 2)
     assert int(run.saved()[-1].stem) == done + 2
     assert run.config()["training"]["minutes"] == 0.06  # what was asked at first
+
+
+class LosesCtrlC:
+    """Dies of Ctrl-C in a place where Python lets no exception out, like a callback of the garbage collector."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("where", "ends"), [("before it compiles", KeyboardInterrupt), ("after", Interrupted)])
+def test_ctrl_c_stops_even_if_its_exception_is_lost(tmp_path, monkeypatch, where, ends):
+    lost = lambda *_: LosesCtrlC() and None  # noqa: E731
+    if ends is KeyboardInterrupt:
+        monkeypatch.setattr(RunDirectory, "sweep", lost)
+    with pytest.raises(ends):
+        trained(tmp_path, listen=lambda event, facts: lost() if where == "after" and event == "compiled" else None)
+    run = run_in(tmp_path)
+    assert run.manifest()["status"] == "interrupted"
+    assert run.lines("metrics.jsonl") == []
+    assert len(run.saved()) == (ends is Interrupted)
 
 
 # ---------------------------------------------------------------------- starting from another run

@@ -218,11 +218,10 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
     files = figure.picture(out) if figure.picture else []
     if figure.panels and any(found.values()):
         drawn = {label: some for label, some in found.items() if some}
-        tried = dict.fromkeys(f"{name}:{x}" for a in figure.arms.values() for name in a.trials for x in paper.kept)
         panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn))]
         looks = {label: figure.arms[label].algorithm for label in drawn}
         files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(figure, found, paper))
-        files.append(to_csv(out / f"{figure.name}.csv", drawn, (*paper.kept, *tried)))
+        files.append(to_csv(out / f"{figure.name}.csv", drawn, spoken_of(figure)))
     if not figure.arms:
         return files
     verdicts = judged(figure, found)
@@ -296,20 +295,25 @@ def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper)
     )
 
 
-def to_csv(path: Path, found: Mapping[str, Sequence[Record]], kept: Sequence[str]) -> Path:
-    """Every point of every seed."""
-    names = (
-        "iteration",
-        "env_steps",
-        *(n for n in kept if any(n in r["curve"] for some in found.values() for r in some)),
-    )
+def spoken_of(figure: Figure) -> list[str]:
+    """Metrics that a figure draws or tests."""
+    tested = [test.measure for claim in figure.claims for test in claim.tests]
+    names = (*(panel.metric for panel in figure.panels), *(x.metric for x in tested), *(x.other for x in tested))
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def to_csv(path: Path, found: Mapping[str, Sequence[Record]], metrics: Sequence[str]) -> Path:
+    """Every point of every seed; of `metrics` those of which something is known."""
+    curves = {name: [records.curve(record, name) for some in found.values() for record in some] for name in metrics}
+    known = [name for name, of_seeds in curves.items() if any(np.isfinite(curve).any() for curve in of_seeds)]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["arm", "seed", *names])
+        writer.writerow(["arm", "seed", "iteration", "env_steps", *known])
         for label, some in found.items():
             for record in some:
-                columns = [record["curve"].get(name, [None] * len(record["curve"]["iteration"])) for name in names]
-                writer.writerows([label, record["seed"], *row] for row in zip(*columns, strict=True))
+                points = [record["curve"][name] for name in ("iteration", "env_steps")]
+                values = [map(records.short, records.curve(record, name)) for name in known]
+                writer.writerows([label, record["seed"], *row] for row in zip(*points, *values, strict=True))
     return path
 
 

@@ -157,9 +157,14 @@ def test_what_is_written(folders, tmp_path):
     assert len(test["values"]["first"]) == 3
     assert about["arms"]["one"]["seeds"] == [0, 1, 2]
     rows = (tmp_path / "fig1.csv").read_text().splitlines()
-    tried = "rich:return,rich:return.0,rich:right,stranger:return,stranger:return.0,stranger:right"
-    assert rows[0] == f"arm,seed,iteration,env_steps,return,return.0,right,{tried}"
+    assert rows[0] == "arm,seed,iteration,env_steps,return"  # what is drawn and tested
     assert len(rows) == 1 + 2 * 3 * 20
+    asked = ["right - return", "nothing", "rich:return"]
+    tried = machinery.to_csv(tmp_path / "tried.csv", found, asked).read_text().splitlines()
+    assert tried[0] == "arm,seed,iteration,env_steps,right - return,rich:return"
+    point = found["one"][0]["curve"]
+    assert float(tried[1].split(",")[4]) == pytest.approx(point["right"][0] - point["return"][0], rel=1e-3, abs=1e-4)
+    assert tried[-1].endswith(",")  # two has no such trial
     table = (tmp_path / "fig1.md").read_text()
     assert "**more**: Two earns more." in table
     assert "| arm | seeds | rounds | right | rich:return |" in table

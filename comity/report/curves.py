@@ -184,8 +184,10 @@ def dress(axes: Axes, metric: str, policy: str, source: str, step_unit: str, end
 def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[str, dict[str, Any]]) -> None:
     """Writes each label at the end of its line in `axes`, moved apart where lines end close together.
 
-    Where colours repeat, each label is led to by a line with the dashes of its own.
+    Where colours repeat, a piece of the line with its dashes stands before each label.
     """
+    from matplotlib.lines import Line2D
+
     figure.draw_without_rendering()  # settles the size of the panel, in which labels need room
     height = axes.get_window_extent().height / figure.dpi * 72  # points
     bottom, top = axes.get_ylim()
@@ -206,17 +208,24 @@ def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[st
         text = {"color": looks[label]["color"], "fontsize": 8.5, "va": "center", "annotation_clip": False}
         x = ends[label][0] / right if label in ends else 1.0
         away = repeated or abs(place - want) > 3 or x < 0.99  # then a thin line leads from the end to its label
-        arrow = {"arrowstyle": "-", "color": looks[label]["color"], "linewidth": 0.7, "shrinkA": 2, "shrinkB": 1}
-        arrow |= {"relpos": (-0.03, 0.5), "patchA": None}  # left of the text, at half its height
-        if repeated:
-            arrow |= {"linestyle": looks[label]["linestyle"], "linewidth": 1.2}
+        faint = 0.4 if x < 0.99 else 1.0  # a line across the panel must not pass for a curve
+        arrow = {"arrowstyle": "-", "color": looks[label]["color"], "linewidth": 0.7, "alpha": faint}
+        arrow |= {"shrinkA": 2, "shrinkB": 1, "relpos": (-0.03, 0.5), "patchA": None}  # left of it, at half its height
+        at = 1.06 if moved else 1.02
+        if repeated and label in ends:  # a piece of the line stands before the label, and the leader ends there
+            key = Line2D([at, at + 0.06], [place / height] * 2, transform=axes.transAxes, clip_on=False, linewidth=1.4)
+            key.set(color=looks[label]["color"], linestyle=looks[label]["linestyle"])
+            axes.add_artist(key)
+            way = {"xycoords": "axes fraction", "textcoords": "axes fraction", "annotation_clip": False}
+            axes.annotate("", xy=(x, want / height), xytext=(at, place / height), arrowprops=arrow, **way)
+            at += 0.08
         axes.annotate(
             names[label],
             xy=(x, want / height),
-            xytext=(1.06 if moved else 1.02, place / height),
+            xytext=(at, place / height),
             xycoords="axes fraction",
             textcoords="axes fraction",
-            arrowprops=arrow if away and label in ends else None,
+            arrowprops=arrow if away and not repeated and label in ends else None,
             **text,
         )
 

@@ -98,7 +98,7 @@ class Program:
         from comity.recipes import find_algorithm, find_task, settings_of
         from comity.settings import floats
         from comity.training.programs import programs
-        from comity.training.seeds import Seeds
+        from comity.training.seeds import Seeds, executable
 
         source, game = find_algorithm(algorithm), find_task(task)
         self.make, self.config = source.thing.make, settings_of(source, "sound", "preset")
@@ -109,10 +109,10 @@ class Program:
         self.runs = {count: Seeds(count, workers=workers) for count in {1, seeds}}
         self.keys = [jax.random.key(seed) for seed in range(seeds)]
         wall, cpu = time.perf_counter(), time.process_time()
-        init = jax.jit(one.init)
+        init = executable(jax.jit(one.init).lower(self.floats, self.keys[0]), often=False)
         self.carry = [init(self.floats, key) for key in self.keys]
         self.flags = (False, True, False, False, True)
-        self.chunk = self.runs[1].lower(one.chunk, self.arguments([0]), self.flags, (4,)).compile()
+        self.chunk = executable(self.runs[1].lower(one.chunk, self.arguments([0]), self.flags, (4,)))
         self.compile_wall, self.compile_cpu = time.perf_counter() - wall, time.process_time() - cpu
 
         def play(key, state):

@@ -70,7 +70,7 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
     from comity.recipes import find_algorithm
     from comity.settings import floats
     from comity.training.programs import FINAL, programs
-    from comity.training.seeds import Seeds
+    from comity.training.seeds import Seeds, executable
 
     make = find_algorithm(name).thing.make
     config = comity.algorithm(name, "sound", **settings(name, steps))
@@ -79,11 +79,11 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
     one = programs(make, config, env, GAMES[name], count, EPISODES)
     numbers, key, seeds = floats(config), jax.random.key(seed), Seeds(1, "loop", 1)
     clock = Clock()
-    init = jax.jit(one.init).lower(numbers, key).compile()
+    init = executable(jax.jit(one.init).lower(numbers, key), often=False)
     carry = jax.eval_shape(one.init, numbers, key)
     arguments = (numbers, [key], np.int32(0), np.int32(count), [carry])
     flags = (False, True, False, False, True)
-    chunk = seeds.lower(one.chunk, arguments, flags, (4,)).compile()
+    chunk = executable(seeds.lower(one.chunk, arguments, flags, (4,)))
     compiled = clock.lap()
     carry = init(numbers, key)
     (carry,), (history,), _ = seeds.call(chunk, (*arguments[:4], [carry]), flags)

@@ -21,7 +21,7 @@ from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics
 from comity.training.loop import Listen
 from comity.training.programs import TRIAL
-from comity.training.seeds import Seeds
+from comity.training.seeds import Seeds, executable
 from comity.training.settings import Training
 
 EPISODES = {"point": 64, "last": 320}  # per seed
@@ -76,7 +76,7 @@ class Trials:
                 keys = seeds.join([key_of(seed, which, iteration, part) for seed in names])
                 if name not in self.compiled:
                     play = played(self.recipe, trial, batch)
-                    self.compiled[name] = seeds.lower(play, (keys, states), (True, True)).compile()
+                    self.compiled[name] = executable(seeds.lower(play, (keys, states), (True, True)), often=False)
                 parts.append(seeds.each(seeds.call(self.compiled[name], (keys, states), (True, True))))
             for index, seed in enumerate(names):
                 each = [jax.tree.map(np.asarray, part[index]) for part in parts]

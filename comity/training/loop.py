@@ -28,7 +28,7 @@ from comity.training.episodes import headline
 from comity.training.machine import fingerprint, git_state, hardware, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, programs
 from comity.training.programs import finite as all_finite
-from comity.training.seeds import Seeds, visible_cores
+from comity.training.seeds import Seeds, executable, visible_cores
 from comity.training.settings import Training
 
 Listen = Callable[[str, dict[str, Any]], None]  # (event, facts): header, compiled, chunk, evaluation, note, done
@@ -117,7 +117,8 @@ def resume(
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What float bits depend on and has changed, in words."""
+    """What float bits depend on and has changed, in words. Until 28 November 2026 no option of the compiler was set."""
+    then = {"compiler": {}, **then} if then else then
     return [f"{k} was {then[k]}, is {now.get(k)}" for k in then if then[k] != now.get(k)]
 
 
@@ -212,14 +213,14 @@ class _Session:
         carry, i = self.seeds.shapes(self.shape), np.int32(0)
         programs, pool = self.programs, ThreadPoolExecutor(visible_cores())
 
-        def begun(program, arguments, per_seed, donate=()):
+        def begun(program, arguments, per_seed, donate=(), often=False):
             self._heed()
-            return pool.submit(self.seeds.lower(program, arguments, per_seed, donate).compile)
+            return pool.submit(executable, self.seeds.lower(program, arguments, per_seed, donate), often)
 
         try:  # XLA compiles outside Python's lock: the longest first, while the others are traced
             arguments = self.floats, self.keys, i, i, carry
             compiling = [
-                begun(programs.chunk, arguments, (False, True, False, False, True), (4,)),
+                begun(programs.chunk, arguments, (False, True, False, False, True), (4,), often=True),
                 begun(programs.evaluate, (self.floats, self.keys, self._states(carry)), (False, True, True)),
                 begun(programs.init, (self.floats, self.keys), (False, True)),
             ]

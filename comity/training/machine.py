@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from comity.training.seeds import visible_cores
+from comity.training.seeds import compiler_options, visible_cores
 
 
 def versions() -> dict[str, str]:
@@ -50,6 +50,7 @@ def fingerprint(mode: str) -> dict[str, Any]:
         "device": device.device_kind if device.platform != "cpu" else processor(),
         "pool": pool_size() if device.platform == "cpu" else None,  # resume sets NPROC to this
         "host_devices": jax.local_device_count(),
+        "compiler": compiler_options(),
         "seeds": mode,
     }
 

@@ -22,7 +22,7 @@ from comity.training import checkpoint, evaluation
 from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics, headline
 from comity.training.programs import FILM, FRESH, programs
-from comity.training.seeds import Seeds
+from comity.training.seeds import Seeds, executable
 from comity.training.settings import Training
 from comity.types import Environment, Key, Observation, PyTree
 
@@ -127,7 +127,7 @@ class Run:
         seeds = Seeds(len(self.seeds), self.training.mode, games=self.training.envs)
         values, states = floats(self.recipe.config), seeds.join([self.state(seed) for seed in self.seeds])
         keys = seeds.join([jax.random.key(seed) for seed in self.seeds])
-        program = seeds.lower(one.evaluate, (values, keys, states), (False, True, True)).compile()
+        program = executable(seeds.lower(one.evaluate, (values, keys, states), (False, True, True)), often=False)
         results = evaluation.evaluate(seeds, program, values, self.seeds, states, FRESH + draw, 0, episodes, batch)
         seeds.close()
         return [

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.stages import Compiled, Lowered
 
 from comity.training import hosts
 from comity.types import PyTree
@@ -105,7 +106,7 @@ class Seeds:
     def lower(self, f: Callable, arguments: Sequence, per_seed: Sequence[bool], donate: Sequence[int] = ()):
         """Traces `f` for these arguments; those marked in `per_seed` have one value for each seed.
 
-        Returns a lowered program: `.compile()` it and pass the result to `call`.
+        Returns a lowered program: give it to `executable`, and that to `call`.
         """
         first = [x[0] if each else x for x, each in zip(arguments, per_seed, strict=True)]
         if self.mode == "loop":
@@ -193,6 +194,24 @@ def _in_turn(f: Callable, per_seed: Sequence[bool]) -> Callable:
         return lax.map(one, [x for x, each in zip(arguments, per_seed, strict=True) if each])
 
     return mapped
+
+
+def executable(lowered: Lowered, often: bool = True) -> Compiled:
+    """The program, as `Seeds.call` takes it. often: it is run again and again, so that its speed counts for more than
+    how long it takes to compile."""
+    return lowered.compile(compiler_options=compiler_options(often))
+
+
+def compiler_options(often: bool = True) -> dict[str, Any]:
+    """Options of XLA's compiler for CPUs, except those which the variable XLA_FLAGS sets; none for other backends.
+
+    At LLVM's level 1 programs of small kernels run faster than at its 3, and compile sooner; without the newer emitters
+    of fused loops they compile sooner still, and what is learned in them slows down (docs/performance.md).
+    """
+    if jax.default_backend() != "cpu":
+        return {}
+    options = {"xla_backend_optimization_level": 1, **({} if often else {"xla_cpu_use_fusion_emitters": False})}
+    return {name: value for name, value in options.items() if name not in os.environ.get("XLA_FLAGS", "")}
 
 
 def visible_cores() -> int:

@@ -124,6 +124,20 @@ def test_labels_at_line_ends_do_not_overlap():
     assert np.mean(heights) == pytest.approx(0.5)
 
 
+def test_where_colours_repeat_dashes_stand_before_labels_and_long_leaders_are_faint():
+    panel = axes()
+    looks: dict[str, Any] = {"a": {"color": "r", "linestyle": "-"}, "b": {"color": "r", "linestyle": "--"}}
+    for name, end in {"a": 1.0, "b": 0.3}.items():
+        panel.plot([0, end], [0, end], label=name, linewidth=2, **looks[name])
+    panel.set_xlim(0, 1)
+    panel.set_ylim(0, 1)
+    label_ends(panel.figure, panel, {"a": "a", "b": "b"}, looks)
+    assert [key.get_linestyle() for key in panel.lines[2:]] == ["--", "-"]  # from below
+    leaders = [text.arrow_patch for text in panel.texts if text.arrow_patch]
+    assert [leader.get_alpha() for leader in leaders] == [0.4, 1.0]
+    assert all(leader.get_linewidth() < 1 for leader in leaders)
+
+
 def test_spread():
     np.testing.assert_allclose(spread(np.array([10.0, 50.0]), np.array([4.0, 4.0]), 100), [10, 50])
     np.testing.assert_allclose(spread(np.array([50.0, 50.0]), np.array([4.0, 4.0]), 100), [48, 52])

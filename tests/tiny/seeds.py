@@ -5,7 +5,7 @@ from jax import lax
 
 from comity import rollout
 
-WELL = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}  # runs longer than it compiles
+WELL = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": False}  # runs longer than it compiles
 
 
 def training(algorithm, env, iterations: int, games: int):

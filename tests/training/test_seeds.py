@@ -9,7 +9,9 @@ import pytest
 
 from comity.algorithms import pg
 from comity.settings import floats
+from comity.training.loop import differences
 from comity.training.programs import programs
+from comity.training.seeds import compiler_options
 from tiny import learner, signals
 from tiny.runs import arrays, assert_same_arrays, assert_same_run, of_seed, recipe, resumed, trained
 
@@ -145,3 +147,20 @@ def test_learning_rates_matter(three, tmp_path):
     run = trained(tmp_path, recipe(learner.Config(learning_rate=0.3)), seeds=3)
     one, two = (arrays(r.saved()[-1])["0.state.params.in"] for r in (three, run))
     assert np.abs(one - two).max() > 0.01
+
+
+def test_what_xla_flags_says_is_kept(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=3")
+    assert compiler_options() == {}
+    assert compiler_options(often=False) == {"xla_cpu_use_fusion_emitters": False}
+    monkeypatch.delenv("XLA_FLAGS")
+    assert compiler_options() == {"xla_backend_optimization_level": 1}
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert compiler_options() == compiler_options(often=False) == {}
+
+
+def test_a_run_compiled_otherwise_is_told_from_this_one():
+    now = {"pool": 2, "compiler": {"xla_backend_optimization_level": 1}}
+    assert differences(now, now) == differences({}, now) == []
+    assert differences({"pool": 2}, now) == ["compiler was {}, is {'xla_backend_optimization_level': 1}"]
+    assert differences({**now, "pool": 4}, now) == ["pool was 4, is 2"]

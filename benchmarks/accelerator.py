@@ -1,10 +1,13 @@
 """What training costs on one accelerator: milliseconds per update against the number of seeds in one batch, kernels in
-each loop of the compiled program, and what several processes gain that train side by side.
+each loop of the compiled program, what several processes gain that train side by side, and whole trainings.
 
     python benchmarks/accelerator.py [pg:10 pg:40 mappo:10 ...] [--updates 20] [--beside pg:10 --processes 1 4 8]
+    python benchmarks/accelerator.py --whole pg:10x10000 mappo:10x10000 qmix:10x10000 [--limit 500]
 
 ALGORITHM[+SETTING=VALUE...]:SEEDS is one compiled program on Manitokan, 32 games x 150 steps. Programs compile side by
-side, each in a process of its own, and are timed in turn, alone on the accelerator. Prints a line of JSON for each.
+side, each in a process of its own, and are timed in turn, alone on the accelerator. --whole times `comity train` from
+start to end, ALGORITHM:SEEDSxUPDATES, one after the other; what is not over after --limit seconds is stopped and
+reported as far as it got. Prints a line of JSON for each.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -113,6 +117,27 @@ def beside(what: str, updates: int, barrier: Path, processes: int, seconds: floa
     return {"what": what, "rate": done / (time.perf_counter() - start)}
 
 
+def whole(what: str, limit: float, out: Path) -> dict[str, Any]:
+    """One training as a user starts it, processes and compilation included. Wall clock."""
+    words, _, size = what.partition(":")
+    (name, *given), (seeds, updates) = words.split("+"), size.split("x")
+    settings = [word for pair in given for word in (f"--algorithm.{pair.partition('=')[0]}", pair.partition("=")[2])]
+    command = [sys.executable, "-m", "comity", "train", TASK, name, "--seeds", seeds, "--envs", str(GAMES)]
+    command += ["--iterations", updates, "--out", str(out), *settings]
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)  # writes a last checkpoint
+        process.wait()
+    took = time.perf_counter() - begin
+    manifests = list(out.glob("*/*/*/manifest.json"))
+    run = json.loads(manifests[0].read_text(encoding="utf-8")) if manifests else {}
+    keys = "status", "iterations_done", "compile_seconds", "env_steps_per_second"
+    return {"what": what, "seconds": took, **{key: run.get(key) for key in keys}}
+
+
 def started(*words: Any) -> subprocess.Popen:
     surroundings = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
     command = [sys.executable, __file__, *map(str, words)]
@@ -132,6 +157,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--hlo", type=Path, help="a folder for the optimized programs as text")
     parser.add_argument("--seconds", type=float, default=8.0, help="that processes run beside each other")
+    parser.add_argument("--whole", nargs="+", default=[], help="ALGORITHM:SEEDSxUPDATES: whole trainings, nothing else")
+    parser.add_argument("--limit", type=float, default=500.0, help="seconds for each whole training")
     parser.add_argument("--child", choices=("alone", "beside"), help=argparse.SUPPRESS)
     parser.add_argument("--meet", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, default=1, help=argparse.SUPPRESS)
@@ -143,6 +170,10 @@ def main() -> None:
         print(json.dumps(beside(given.programs[0], given.updates, given.meet, given.count, given.seconds)))
         return
     with tempfile.TemporaryDirectory(prefix="comity-bench-") as folder:
+        for number, what in enumerate(given.whole):
+            print(json.dumps(whole(what, given.limit, Path(folder) / str(number))), flush=True)
+        if given.whole:
+            return
         lock = Path(folder) / "lock"
         sizes = "--updates", given.updates, "--seconds", given.seconds
         sizes += ("--hlo", given.hlo) if given.hlo else ()

@@ -61,15 +61,19 @@ def exact(theta, kind):
 def test_episodes_agree_with_enumeration(kind, separate):
     theta, games = jnp.array([-0.5, 0.7]), 400_000
     p, q = jax.nn.sigmoid(theta)
-    policy, steps, shared = one_decision(KEY, theta, games, separate)
     config = pg.Config(correction=kind, correction_damping=1e-9)
     # s is known here: 1 - p, 1 - q; the average holds sum R S and sum R of as many episodes as one likes.
     score = jnp.array([0.0, 1 - q] if kind == "mixed" else [1 - p, 0.0])
     average = Average(score, (score > 0) * 1.0 if separate else jnp.float32(1.0))
-    term, after = jax.jit(lambda: correction.term(config, policy, steps, shared, 1.0, average))()
+
+    @jax.jit  # of arguments: what is constant would be worked out while it compiles
+    def estimate(key, theta):
+        policy, steps, shared = one_decision(key, theta, games, separate)
+        return *correction.term(config, policy, steps, shared, 1.0, average), shared.reward.sum()
+
+    term, after, successes = estimate(KEY, theta)
     np.testing.assert_allclose(term / games, exact(theta, kind), atol=4e-3)
     # The average moves a tenth of the way to this batch's sums.
-    successes = shared.reward.sum()
     np.testing.assert_allclose(after.success.max(), 0.9 + 0.1 * successes, rtol=1e-5)
     measured = (after.score - 0.9 * score) / (0.1 * successes)
     np.testing.assert_allclose(measured, score, atol=2e-3)  # the mean score of successful episodes

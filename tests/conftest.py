@@ -1,5 +1,6 @@
 """All tests share one persistent compilation cache, so that a program is compiled once: quickly rather than well."""
 
+import gc
 import os
 import tempfile
 
@@ -15,6 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import jax
 import pytest
 from jaxtyping import install_import_hook
+
+gc.set_threshold(50_000, 20, 50)  # a tenth of what tracing takes is collecting what is not garbage
 
 # Shapes and dtypes in the signatures of `learning` are checked at every call that a test makes or traces.
 install_import_hook("comity.learning", "beartype.beartype")

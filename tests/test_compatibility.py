@@ -45,7 +45,10 @@ WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+rusp+learners",
 ]
 ALL = [*PLAIN, *WRAPPED]
-TRACED = ("pg", "mappo", "qmix", "rusp", "coala")  # on wrapped games, where the others are traced by `pytest -m slow`
+ROLES = ("manitokan", "ipd", "indirect-reciprocity", "predator-prey", "one-step-traffic-junction", ONE_HEAD)
+# Games with something that no other has: a collective reward, exact values, partners that change, continuous actions,
+# one step, long views. All algorithms are traced on them, on the others these; the rest by `pytest -m slow`.
+TRACED = ("pg", "mappo", "qmix", "maddpg", "rusp", "lola", "coala-exact", "lica-exact", "coala")
 UPDATED = [  # trained for two updates. All others: tests/algorithms/test_all.py, and the tests of lola and coala-exact
     ("pg", "ipd+messages"),
     ("mappo", "ipd+scripted"),
@@ -267,7 +270,7 @@ def test_a_script_leaves_nobody_to_share_with():
 # Algorithms and games -------------------------------------------------------------------------------------------------
 
 PRESETS = [(name, preset) for name in ALGORITHMS for preset in find_algorithm(name).presets]
-FIT = [(name, task) for task in PLAIN for name in ALGORITHMS] + [(name, task) for task in WRAPPED for name in TRACED]
+FIT = [(name, task) for task in ALL for name in (ALGORITHMS if task in ROLES else TRACED)]
 FIT = [pair for pair in FIT if refusal(*pair) is None]
 EVERY_PRESET = [(name, task, preset) for task in ALL for name, preset in PRESETS if refusal(name, task, preset) is None]
 PROFILES = [(task, profile) for task in (*TASKS, *WRAPPED) for profile in [*find_task(task).presets][1:]]

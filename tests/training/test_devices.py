@@ -95,7 +95,7 @@ def test_games_over_two_processes(one_device, tmp_path):
 LEARNERS = """
 import sys
 from pathlib import Path
-from comity.environments.manitokan import Manitokan
+from comity.environments.n_step import NStep
 from comity.recipes import find_algorithm, from_objects
 from tiny.runs import trained
 sizes = {
@@ -105,7 +105,7 @@ sizes = {
 for name, size in sizes.items():
     config = find_algorithm(name).thing.Config(**size)
     for mode in ("vmap", "games"):
-        one = from_objects(Manitokan(length=10), config)
+        one = from_objects(NStep(), config)
         trained(Path(sys.argv[1]) / name / mode, one, seeds=1, envs=4, iterations=3, chunk=3, evaluations=0, mode=mode)
 """
 

@@ -11,7 +11,7 @@ import pytest
 
 from tiny.runs import NAMES, assert_same_run, flags, run_in
 
-KILLS = 20
+KILLS = 20  # on all cores; on one, where nothing is done in another way, fewer
 # Large enough that bits depend on the number of threads of XLA's pool (they do from about 512 games on).
 TRAINING = dict(seeds=2, envs=512, iterations=200, chunk=2, evaluations=20, evaluation_episodes=4, final_episodes=40)
 COMMAND = [*NAMES, *flags(**TRAINING), "--algorithm.hidden", "32"]
@@ -57,12 +57,12 @@ def unbroken(lives, tmp_path_factory):
 
 
 @pytest.mark.parametrize("cores", [CORES, CORES[:1]], ids=lambda cores: f"{len(cores)} cores")
-def test_twenty_kills_of_one_run(lives, unbroken, tmp_path, cores):
+def test_many_kills_of_one_run(lives, unbroken, tmp_path, cores):
     """Half of them at random times from outside, half at a random disk operation: inside the writing of checkpoints,
     metrics, evaluations, the manifest."""
     draw, whole, kills, runs = random.Random(len(cores)), unbroken(cores), 0, 1
     seconds = whole.manifest()["wall_seconds"] - whole.manifest()["compile_seconds"]
-    while kills < KILLS:
+    while kills < (KILLS if len(cores) > 1 else 6):
         out = tmp_path / str(runs)
         begun = list(out.glob("*/*/*/config.yaml"))
         command = ["resume", str(begun[0].parent)] if begun else ["train", *COMMAND, "--out", str(out)]

@@ -6,6 +6,8 @@ from comity.experiments.hidden_gifts.arms import DISTANCE, FIRST_REWARD, WINDOW_
 from comity.experiments.hidden_gifts.corrections import CORRECTED
 from comity.experiments.measures import Measure
 
+SOME = (*WINDOW_ARMS, "PG with history, vanilla")  # figure 6 has the corrected ones
+
 FIG11 = Figure(
     "fig11",
     "Figure 11: how far agents are from each other",
@@ -42,6 +44,7 @@ FIG11 = Figure(
         ),
     ),
     iterations=26_000,
+    smoke=SOME,
 )
 
 FIG12 = Figure(
@@ -87,4 +90,5 @@ FIG12 = Figure(
         ),
     ),
     iterations=26_000,
+    smoke=SOME,
 )

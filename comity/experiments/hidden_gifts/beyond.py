@@ -64,4 +64,5 @@ BEYOND = Figure(
         ),
     ),
     iterations=3_000,
+    smoke=("2 agents", "4 agents", "window only", "window, long memory", "messages", "prediction"),
 )

@@ -17,6 +17,7 @@ from comity.report.statistics import FEWEST_SEEDS, mean_ci
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+WIDE = 27  # characters of a label of which two stand side by side below a panel
 Curves = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # label -> (steps [P], values [S, P])
 
 
@@ -40,22 +41,25 @@ def draw_panels(
     alike = len({tuple(sorted(curves)) for _, curves in panels}) == 1
     every = line_looks(dict(algorithms))
     names = {label: wrapped(label) for label in algorithms}
+    columns = [2 if max(map(len, curves), default=0) <= WIDE else 1 for _, curves in panels]  # of legends
+    rows = max(-(-len(curves) // n) for n, (_, curves) in zip(columns, panels, strict=True))
     across = 2 if len(panels) == 4 else min(3, len(panels))
     down = -(-len(panels) // across)
     with matplotlib.rc_context(STYLE):
         longest = max(len(line) for name in names.values() for line in name.split("\n")) if alike else 0
-        lines = sum(name.count("\n") + 1 for name in names.values()) if alike else 14
+        lines = sum(name.count("\n") + 1 for name in names.values()) if alike else max(14, 12 + rows)
         size = (3.4 * across + 0.085 * longest, max(3.0, 1.0 + 0.17 * lines) * down + 0.2)
         figure = Figure(figsize=size, dpi=200, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]
         grid = figure.subplots(down, across, squeeze=False)
-        for place, (panel, curves) in zip(grid.flat, panels, strict=False):
+        for place, (panel, curves), count in zip(grid.flat, panels, columns, strict=False):
             looks = every if alike else line_looks({label: algorithms[label] for label in curves})
             for label, (steps, values) in curves.items():
                 _draw(place, panel.show, steps, values, looks[label], label, level, len(curves))
             _dress(place, panel.words, max((float(s[-1]) for s, _ in curves.values()), default=1.0))
             if not alike and curves:
-                place.legend(fontsize=6.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+                below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": count}
+                place.legend(fontsize=6.5, frameon=False, **below)
         for place in grid.flat[len(panels) :]:
             place.set_visible(False)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")

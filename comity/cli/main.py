@@ -105,7 +105,8 @@ def spelled(arguments: list[str]) -> list[str]:
 
 
 def surroundings(command: str, arguments: list[str]) -> None:
-    """Environment variables that jax reads when it is imported. A user's own values win."""
+    """How often garbage is collected, and environment variables that jax reads when it is imported, where a user's
+    own values win."""
     gc.set_threshold(50_000, 20, 50)  # Python's own takes a tenth of the time in which jax traces programs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's notes to its developers
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "comity", "jax")

@@ -18,11 +18,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.stages import Compiled, Lowered
 
 from comity import checking
 from comity.recipes import Recipe, from_config
 from comity.settings import floats
-from comity.training import checkpoint, evaluation, hosts
+from comity.training import checkpoint, evaluation, hosts, kept
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
 from comity.training.machine import fingerprint, git_state, hardware, versions
@@ -211,24 +212,39 @@ class _Session:
     def _compile(self) -> None:
         began = time.monotonic()
         carry, i = self.seeds.shapes(self.shape), np.int32(0)
-        programs, pool = self.programs, ThreadPoolExecutor(visible_cores())
+        arguments = self.floats, self.keys, i, i, carry
+        work = {  # program: (arguments, which of them are per seed, donated)
+            "chunk": (arguments, (False, True, False, False, True), (4,)),
+            "evaluate": ((self.floats, self.keys, self._states(carry)), (False, True, True), ()),
+            "init": ((self.floats, self.keys), (False, True), ()),
+        }
+        sizes = {"games": self.training.envs, "chunk": self.training.chunk}
+        shelf = kept.shelf(self.recipe, self.seeds, **sizes, episodes=self.training.evaluation_episodes)
+        first = {name: self.seeds.first(*entry[:2]) for name, entry in work.items()}
 
-        def begun(program, arguments, per_seed, donate=(), often=False):
-            self._heed()
-            return pool.submit(executable, self.seeds.lower(program, arguments, per_seed, donate), often)
+        def compiled(name: str, lowered: Lowered) -> Compiled:
+            program = executable(lowered, often=name == "chunk")
+            if shelf:
+                shelf.keep(name, first[name], self.shape, program)
+            return program
 
-        try:  # XLA compiles outside Python's lock: the longest first, while the others are traced
-            arguments = self.floats, self.keys, i, i, carry
-            compiling = [
-                begun(programs.chunk, arguments, (False, True, False, False, True), (4,), often=True),
-                begun(programs.evaluate, (self.floats, self.keys, self._states(carry)), (False, True, True)),
-                begun(programs.init, (self.floats, self.keys), (False, True)),
-            ]
-            while wait(compiling, timeout=0.2).not_done:
-                self._heed()
-            self.chunk, self.evaluate, self.init = (program.result() for program in compiling)
+        pool = ThreadPoolExecutor(visible_cores())
+        try:
+            fetched = {name: pool.submit(shelf.fetch, name, first[name], self.shape) for name in work if shelf}
+            ready = {name: found for name, future in fetched.items() if (found := future.result())}
+            with kept.compiled_anew() if shelf else contextlib.nullcontext():
+                compiling = {}  # outside Python's lock: the longest first, while the others are traced
+                for name, entry in work.items():
+                    self._heed()
+                    if name not in ready:
+                        lowered = self.seeds.lower(getattr(self.programs, name), *entry)
+                        compiling[name] = pool.submit(compiled, name, lowered)
+                while wait(compiling.values(), timeout=0.2).not_done:
+                    self._heed()
+            ready |= {name: program.result() for name, program in compiling.items()}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C need not wait
+        self.chunk, self.evaluate, self.init = (ready[name] for name in work)
         if self._too_large():
             return self._compile()
         self.compile_seconds = time.monotonic() - began

@@ -18,11 +18,11 @@ import numpy as np
 from comity import rollout
 from comity.recipes import Recipe, from_config
 from comity.settings import floats
-from comity.training import checkpoint, evaluation
+from comity.training import checkpoint, evaluation, kept
 from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics, headline
 from comity.training.programs import FILM, FRESH, programs
-from comity.training.seeds import Seeds, executable
+from comity.training.seeds import Seeds
 from comity.training.settings import Training
 from comity.types import Environment, Key, Observation, PyTree
 
@@ -127,7 +127,9 @@ class Run:
         seeds = Seeds(len(self.seeds), self.training.mode, games=self.training.envs)
         values, states = floats(self.recipe.config), seeds.join([self.state(seed) for seed in self.seeds])
         keys = seeds.join([jax.random.key(seed) for seed in self.seeds])
-        program = executable(seeds.lower(one.evaluate, (values, keys, states), (False, True, True)), often=False)
+        shelf = kept.shelf(self.recipe, seeds, games=1, chunk=1, episodes=batch)
+        arguments, per_seed = (values, keys, states), (False, True, True)
+        program = kept.program(shelf, "evaluate", seeds, one.evaluate, arguments, per_seed)
         results = evaluation.evaluate(seeds, program, values, self.seeds, states, FRESH + draw, 0, episodes, batch)
         seeds.close()
         return [

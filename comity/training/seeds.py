@@ -103,12 +103,16 @@ class Seeds:
         """The part f(tree) of every seed's tree, such as a field."""
         return [f(tree) for tree in data]
 
+    def first(self, arguments: Sequence, per_seed: Sequence[bool]) -> list[Any]:
+        """What the first call of a program is given."""
+        return [x[0] if each else x for x, each in zip(arguments, per_seed, strict=True)]
+
     def lower(self, f: Callable, arguments: Sequence, per_seed: Sequence[bool], donate: Sequence[int] = ()):
         """Traces `f` for these arguments; those marked in `per_seed` have one value for each seed.
 
         Returns a lowered program: give it to `executable`, and that to `call`.
         """
-        first = [x[0] if each else x for x, each in zip(arguments, per_seed, strict=True)]
+        first = self.first(arguments, per_seed)
         if self.mode == "loop":
             return jax.jit(f, donate_argnums=tuple(donate)).lower(*first)
         together = jax.vmap(f, tuple(0 if each else None for each in per_seed))

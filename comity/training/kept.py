@@ -1,0 +1,181 @@
+"""Compiled programs kept between processes: what an earlier one trained is neither traced nor compiled again.
+
+jax's own cache is asked with the lowered program, which takes seconds to trace and lower. Here the question is all that
+a program is made from: every file of comity, the game, the algorithm's choices and sizes, shapes, versions, the machine
+and jax's settings. A user's own file may import what is not seen here, and code may be changed while it runs, so
+programs are kept only for what is shipped with comity, only from files as they were when this process began, and only
+where the variable COMITY_PROGRAMS names a folder, as the command line does. Reading a program runs it: the folder must
+be the user's own, as that of jax's cache.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import pickle
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
+from jax.stages import Compiled
+
+import comity
+from comity.recipes import Recipe
+from comity.settings import floats
+from comity.training import checkpoint
+from comity.training.machine import fingerprint, hardware, versions
+from comity.training.seeds import Seeds, executable
+from comity.types import PyTree
+
+FOLDER = "COMITY_PROGRAMS"  # the variable; empty: nothing is kept
+LARGEST = 1 << 30  # bytes of all files; the one that was not used for longest goes first
+BEGAN = time.time()
+KNOWN = "known"
+
+
+class Shelf(NamedTuple):
+    """Where one run's programs are kept."""
+
+    folder: Path
+    made_from: str  # digest of all that its programs are made from, but for the shapes of their arguments
+
+    def fetch(self, name: str, arguments: Sequence[Any], known: PyTree) -> Compiled | None:
+        """The program `name` for arguments of these shapes, None if there is none that can be read.
+
+        known: a tree of the structure that outputs, or parts of them, have; all others are tuples and dictionaries.
+        """
+        path = self._path(name, arguments)
+        try:
+            digest, content = (raw := path.read_bytes())[:32], raw[32:]
+            if hashlib.sha256(content).digest() != digest:
+                return None
+            from jax.experimental.serialize_executable import deserialize_and_load
+
+            program, outputs = pickle.loads(content)
+            given, returned = jax.tree.structure((tuple(arguments), {})), _structure(outputs, known)
+            compiled = deserialize_and_load(program, given, returned)
+            os.utime(path)
+        except Exception:  # of another jax, half a file, no such file: it is compiled instead
+            return None
+        return compiled
+
+    def keep(self, name: str, arguments: Sequence[Any], known: PyTree, compiled: Compiled) -> None:
+        """Keeps a program if it can be kept; training goes on if not."""
+        try:
+            from jax.experimental.serialize_executable import serialize
+
+            program, _, returned = serialize(compiled)
+            outputs = jax.tree.unflatten(returned, [0] * returned.num_leaves)
+            content = pickle.dumps((program, _described(outputs, known)))
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            checkpoint.write_bytes(self._path(name, arguments), hashlib.sha256(content).digest() + content)
+            _make_room(self.folder)
+        except Exception:  # a full disk, a program that holds constants: the next process compiles it
+            return
+
+    def _path(self, name: str, arguments: Sequence[Any]) -> Path:
+        leaves, structure = jax.tree.flatten(tuple(arguments))
+        shapes = [(str(x.dtype), x.shape, getattr(x, "weak_type", False)) for x in map(_shaped, leaves)]
+        return self.folder / f"{name}-{_digest([self.made_from, str(structure), shapes])}"
+
+
+def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
+    """Where the programs of a run are kept; None if they are not. sizes: what else they are built with."""
+    folder = os.environ.get(FOLDER)
+    shipped = all(source.file is None and source.version != "object" for source in (recipe.task, recipe.algorithm))
+    if not folder or not shipped or len(jax.devices()) > 1 or not (sources := _sources()):  # of hosts, too
+        return None
+    made = recipe.describe()
+    made["algorithm"] |= dict.fromkeys(floats(recipe.config), "an argument of the program")
+    surroundings = {name: os.environ.get(name, "") for name in ("XLA_FLAGS", "COMITY_UNROLL")}
+    settings = {k: str(v) for k, v in jax.config.values.items() if "cache" not in k}
+    machine = [hardware(), fingerprint(seeds.mode), platform.platform(), sys.version, versions()]
+    facts = [sources, made, seeds.mode, sizes, surroundings, settings, machine]
+    return Shelf(Path(folder), _digest(facts))
+
+
+def program(shelf: Shelf | None, name: str, seeds: Seeds, f: Callable, arguments: Sequence, per_seed: Sequence[bool]):
+    """`f` compiled for all seeds, or as it was kept: one that runs seldom and returns numbers by name."""
+    first = seeds.first(arguments, per_seed)
+    if shelf and (found := shelf.fetch(name, first, ())):
+        return found
+    with compiled_anew() if shelf else contextlib.nullcontext():
+        compiled = executable(seeds.lower(f, arguments, per_seed), often=False)
+    if shelf:
+        shelf.keep(name, first, (), compiled)
+    return compiled
+
+
+@contextlib.contextmanager
+def compiled_anew():
+    """Without jax's cache: a CPU's program that was loaded cannot be kept, since it is written without its kernels."""
+    used = jax.config.jax_enable_compilation_cache  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        _ask_the_cache(False)
+        yield
+    finally:
+        _ask_the_cache(used)
+
+
+def _ask_the_cache(used: bool) -> None:
+    jax.config.update("jax_enable_compilation_cache", used)
+    reset_cache()  # jax remembers whether it is used
+
+
+def files() -> tuple[Path, ...]:
+    """Every file of comity that may make a program."""
+    return tuple(sorted(Path(comity.__file__).parent.rglob("*.py")))
+
+
+def _sources() -> str | None:
+    """Digest of those files; None if one was changed since this process began, for what it has imported may be older or
+    newer than that."""
+    newest = max((file.stat().st_mtime for file in files()), default=BEGAN)
+    return _contents(files()) if newest < BEGAN - 1 else None
+
+
+@functools.cache
+def _contents(files: tuple[Path, ...]) -> str:
+    return _digest([(str(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files])
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _shaped(leaf: Any) -> Any:
+    return leaf if hasattr(leaf, "dtype") else jax.typeof(leaf)
+
+
+def _described(outputs: PyTree, known: PyTree) -> PyTree:
+    """`outputs` with a word where they have the structure of `known`, whose classes are not the same after pickling.
+
+    Raises ValueError if there are others of that kind.
+    """
+    structure = jax.tree.structure(known)
+    same = lambda part: jax.tree.structure(part) == structure  # noqa: E731
+    described = jax.tree.map(lambda part: KNOWN if same(part) else 0, outputs, is_leaf=same)
+    if jax.tree.structure(pickle.loads(pickle.dumps(described))) != jax.tree.structure(described):
+        raise ValueError("these outputs cannot be described")
+    return described
+
+
+def _structure(described: PyTree, known: PyTree) -> Any:
+    """Of the outputs that `_described` tells of."""
+    return jax.tree.structure(jax.tree.map(lambda part: known if part == KNOWN else part, described))
+
+
+def _make_room(folder: Path) -> None:
+    files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in folder.iterdir() if file.is_file())
+    room = LARGEST - sum(size for _, size, _ in files)
+    for _, size, file in files:
+        if room >= 0:
+            return
+        file.unlink(missing_ok=True)
+        room += size

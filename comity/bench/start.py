@@ -15,21 +15,37 @@ from typing import Any
 from comity.bench.measure import printed
 
 
+WAYS = {  # what an earlier process has left behind
+    "empty": "nothing",
+    "jax": "jax's compilation cache, all that a user's own game finds",
+    "full": "whole programs",
+}
+
+
 def cold_and_warm(repeats: int) -> dict[str, dict[str, float]]:
-    """Medians of {"compile_s", "first_update_s"} with an empty compilation cache and with a full one, by wall time."""
+    """Medians of {"compile_s", "first_update_s"} by wall time, with nothing, with jax's compilation cache, with whole
+    programs left by an earlier process."""
     import statistics
 
-    rows: dict[str, list[dict[str, float]]] = {"empty": [], "full": []}
-    for _ in range(repeats):
-        with tempfile.TemporaryDirectory(prefix="comity-bench-") as cache:
-            for kept in rows.values():
-                kept.append(_started(cache))
-    median = lambda kept, name: statistics.median(row[name] for row in kept)  # noqa: E731
-    return {name: {entry: median(kept, entry) for entry in kept[0]} for name, kept in rows.items()}
+    rows: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory(prefix="comity-bench-") as folder:
+        kept, cache = Path(folder) / "programs", Path(folder) / "jax"
+        _started(cache, None), _started(Path(folder) / "none", kept)
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory(prefix="comity-bench-") as empty:
+                rows["empty"].append(_started(Path(empty) / "jax", Path(empty) / "programs"))
+            rows["jax"].append(_started(cache, None))
+            rows["full"].append(_started(cache, kept))
+    median = lambda found, name: statistics.median(row[name] for row in found)  # noqa: E731
+    return {way: {entry: median(found, entry) for entry in found[0]} for way, found in rows.items()}
 
 
-def _started(cache: str) -> dict[str, float]:
-    surroundings = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
+def _started(cache: Path, kept: Path | None) -> dict[str, float]:
+    surroundings = {
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3",
+        "COMITY_PROGRAMS": str(kept or ""),
+    }
     return printed([sys.executable, "-m", "comity.bench.start", repr(time.time())], surroundings)
 
 

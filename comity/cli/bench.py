@@ -68,12 +68,13 @@ def bench(arguments: list[str]) -> None:
     print(", ".join(f"{name} {version}" for name, version in machine["versions"].items()) + f"; {found['date']}")
     sizes = ["--iterations", iterations, "--repeats", repeats]
     if "start" in parts:
-        from comity.bench.start import cold_and_warm
+        from comity.bench.start import WAYS, cold_and_warm
 
         found["start"] = cold_and_warm(repeats)
-        print("\n`comity train manitokan pg`, wall seconds with an empty compilation cache, with a full one")
-        for entry, text in (("compile_s", "compiling"), ("first_update_s", "from start to first update")):
-            print(f"  {text:<28}{found['start']['empty'][entry]:6.1f} {found['start']['full'][entry]:6.1f}")
+        print("\n`comity train manitokan pg`, wall seconds of compiling, and from start to first update, when there is")
+        for way, text in WAYS.items():
+            row = found["start"][way]
+            print(f"  {text:<62}{row['compile_s']:6.1f} {row['first_update_s']:6.1f}")
     if "algorithms" in parts:
         unit = "CPU" if machine["platform"] == "cpu" else machine["platform"].upper()
         heads = [head.format(unit=unit) for head in COLUMNS] + (["before / now"] if before else [])

@@ -14,7 +14,6 @@ from typing import Any
 
 from comity.bench.measure import printed
 
-
 WAYS = {  # what an earlier process has left behind
     "empty": "nothing",
     "jax": "jax's compilation cache, all that a user's own game finds",
@@ -30,7 +29,8 @@ def cold_and_warm(repeats: int) -> dict[str, dict[str, float]]:
     rows: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory(prefix="comity-bench-") as folder:
         kept, cache = Path(folder) / "programs", Path(folder) / "jax"
-        _started(cache, None), _started(Path(folder) / "none", kept)
+        _started(cache, None)
+        _started(Path(folder) / "none", kept)
         for _ in range(repeats):
             with tempfile.TemporaryDirectory(prefix="comity-bench-") as empty:
                 rows["empty"].append(_started(Path(empty) / "jax", Path(empty) / "programs"))

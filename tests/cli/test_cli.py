@@ -1,6 +1,7 @@
 """The command line, as people use it."""
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from comity.cli.main import COMMANDS, main, spelled
+from comity.cli.main import COMMANDS, main, spelled, surroundings
 from tiny.runs import NAMES, SMALL, arrays, assert_same_run, flags, run_in
 
 COMITY = [sys.executable, "-m", "comity"]
@@ -369,3 +370,14 @@ def test_a_pipe_that_closes_is_no_error():
         process.stdout.close()  # pyright: ignore[reportOptionalMemberAccess]
     assert process.wait() == 0
     assert process.stderr.read() == ""  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_programs_are_kept_where_their_user_says(monkeypatch, tmp_path):
+    monkeypatch.setattr(gc, "set_threshold", lambda *numbers: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("COMITY_PROGRAMS")
+    surroundings("train", [])
+    assert os.environ["COMITY_PROGRAMS"] == str(tmp_path / "comity" / "programs")
+    monkeypatch.setenv("COMITY_PROGRAMS", "")
+    surroundings("train", [])
+    assert os.environ["COMITY_PROGRAMS"] == ""

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import shutil
+from pathlib import Path
 
 import jax
 import pytest
@@ -31,24 +33,39 @@ def lowered(monkeypatch):
     return names
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(a run, the folder of its programs)."""
+    out = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        began(patch, out / "programs")
+        return trained(out), out / "programs"
+
+
 @pytest.fixture
 def folder(monkeypatch, tmp_path):
-    """Where programs are kept, by processes that began after the last change of comity's files."""
-    monkeypatch.setenv(kept.FOLDER, str(tmp_path / "programs"))
-    monkeypatch.setattr(kept, "BEGAN", float("inf"))
+    """Where programs are kept."""
+    began(monkeypatch, tmp_path / "programs")
     return tmp_path / "programs"
 
 
-def trained(tmp_path, training=SMALL, recipe=None, **settings):
+@pytest.fixture
+def first(made, folder):
+    """A run whose programs are kept."""
+    shutil.copytree(made[1], folder)
+    return made[0]
+
+
+def began(patch, folder):
+    """As in a process that began after the last change of comity's files."""
+    patch.setenv(kept.FOLDER, str(folder))
+    patch.setattr(kept, "BEGAN", float("inf"))
+
+
+def trained(out, training=SMALL, recipe=None, **settings):
     recipe = recipe or from_objects("matrix", "pg")
     recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, hidden=8, **settings))
-    return loop.train(recipe, training, tmp_path / "runs")
-
-
-@pytest.fixture
-def first(folder, tmp_path):
-    """A run whose programs are kept."""
-    return trained(tmp_path)
+    return loop.train(recipe, training, out / "runs")
 
 
 def test_a_second_process_traces_nothing_and_gets_the_same_bits(first, folder, lowered, monkeypatch, tmp_path):
@@ -68,58 +85,85 @@ def test_a_batch_of_seeds_too(folder, lowered, tmp_path):
     assert_same_run(*runs)
 
 
-def test_learning_rates_are_arguments_and_choices_are_not(first, lowered, tmp_path):
-    slow = trained(tmp_path, learning_rate=1e-6)
+def test_learning_rates_seeds_and_lengths_of_runs_need_no_other_programs(first, lowered, tmp_path):
+    longer = dataclasses.replace(SMALL, iterations=6, first_seed=3, seeds=1, final_episodes=4)
+    slow = trained(tmp_path, longer, learning_rate=1e-6)
     assert lowered == []
     assert slow.lines("metrics.jsonl") != first.lines("metrics.jsonl")
-    trained(tmp_path, activation="gelu")
+
+
+@pytest.mark.parametrize("field", ["envs", "chunk", "evaluation_episodes"])
+def test_sizes_do(first, folder, lowered, tmp_path, field):
+    """Each is one that a program is built with; the shelf is another, so nothing on it is found."""
+    trained(tmp_path, dataclasses.replace(SMALL, iterations=1, evaluations=1, **{field: 3 if field == "envs" else 1}))
     assert lowered == NAMES
+    assert len(list(folder.iterdir())) == 6
+
+
+@pytest.fixture
+def shelf(folder):
+    """The shelf of a run of PG."""
+
+    def of(game="matrix", mode="auto", options=None, sizes=None, **settings):
+        recipe = from_objects(comity.make(game, **(options or {})), "pg")
+        recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **settings))
+        return kept.shelf(recipe, Seeds(2, mode), **{"games": 4, **(sizes or {})})
+
+    return of
 
 
 @pytest.mark.parametrize(
-    ("change", "again"),
+    "change",
     [
-        ({"envs": 5}, NAMES),
-        ({"chunk": 1}, NAMES),
-        ({"evaluation_episodes": 2}, NAMES),
-        ({"iterations": 6, "first_seed": 3, "seeds": 1, "final_episodes": 4}, []),
+        {"game": "n-step"},
+        {"options": {"payoff": (1.0, 0.0, 0.0, 2.0)}},
+        {"activation": "gelu"},
+        {"mode": "vmap"},
+        {"sizes": {"games": 5}},
     ],
-    ids=lambda x: " ".join(x),
+    ids=lambda change: next(iter(change)),
 )
-def test_sizes(first, lowered, tmp_path, change, again):
-    trained(tmp_path, dataclasses.replace(SMALL, **change))
-    assert lowered == again
+def test_what_programs_are_made_from(shelf, change):
+    assert shelf() == shelf(learning_rate=0.1)
+    assert shelf(**change) != shelf()
 
 
-def test_another_game(first, lowered, tmp_path):
-    other = from_objects(comity.make("matrix", payoff=(1.0, 0.0, 0.0, 2.0)), "pg")
-    trained(tmp_path, recipe=other)
-    assert lowered == NAMES
-
-
-@pytest.mark.parametrize("what", ["a variable", "a setting of jax", "a file of comity"])
-def test_what_else_programs_are_made_from(first, lowered, monkeypatch, tmp_path, what):
+@pytest.mark.parametrize("what", ["a variable", "a setting of jax", "a file of comity", "versions", "the machine"])
+def test_what_else_programs_are_made_from(shelf, monkeypatch, what):
+    before = shelf()
     if what == "a variable":
         monkeypatch.setenv("XLA_FLAGS", f"{os.environ['XLA_FLAGS']} ")
     elif what == "a setting of jax":
         jax.config.update("jax_default_matmul_precision", "highest")
-    else:
+    elif what == "a file of comity":
         monkeypatch.setattr(kept, "_contents", lambda files: "other contents")
+    elif what == "versions":
+        monkeypatch.setattr(kept, "versions", lambda: {"jax": "0.10.9"})
+    else:
+        monkeypatch.setattr(kept, "hardware", lambda: {"processor": "another"})
     try:
-        trained(tmp_path)
+        assert shelf() not in (before, None)
     finally:
         jax.config.update("jax_default_matmul_precision", None)
-    assert lowered == NAMES
 
 
-def test_files_that_changed_since_the_process_began(first, folder, lowered, monkeypatch, tmp_path):
+def test_contents_are_of_every_file(tmp_path):
+    paths = tuple(tmp_path / name for name in ("a.py", "b.py"))
+    for path in paths:
+        path.write_text("x = 1")
+    before = kept._contents.__wrapped__(paths)
+    paths[1].write_text("x = 2")
+    assert kept._contents.__wrapped__(paths) != before
+    assert {Path(jax.__file__).parent, Path(loop.__file__).parent} & {path.parent for path in kept.files()} == {
+        Path(loop.__file__).parent
+    }
+
+
+def test_files_that_changed_since_the_process_began(shelf, monkeypatch):
     """What was imported may be older or newer than what is read now: nothing is fetched, nothing kept."""
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    newest = max(path.stat().st_mtime for path in kept.files())
-    monkeypatch.setattr(kept, "BEGAN", newest)
-    trained(tmp_path)
-    assert lowered == NAMES
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert shelf()
+    monkeypatch.setattr(kept, "BEGAN", max(path.stat().st_mtime for path in kept.files()))
+    assert shelf() is None
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
@@ -129,7 +173,9 @@ def test_a_damaged_file_is_compiled_and_written_anew(first, folder, lowered, tmp
     if harm == "gone":
         path.unlink()
     else:
-        path.write_bytes(whole[: len(whole) // 2] if harm == "cut" else whole[:-1] + bytes([whole[-1] ^ 1]))
+        middle = len(whole) // 2
+        rest = b"" if harm == "cut" else bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+        path.write_bytes(whole[:middle] + rest)
     assert_same_run(trained(tmp_path), first)
     assert lowered == ["evaluate"]
     trained(tmp_path)

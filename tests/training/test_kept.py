@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -167,7 +168,9 @@ def test_files_that_changed_since_the_process_began(shelf, monkeypatch):
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
-def test_a_damaged_file_is_compiled_and_written_anew(first, folder, lowered, tmp_path, harm):
+def test_a_damaged_file_is_compiled_and_written_anew(first, folder, lowered, monkeypatch, tmp_path, harm):
+    read, loads = [], pickle.loads
+    monkeypatch.setattr(kept.pickle, "loads", lambda data: read.append(data) or loads(data))
     path = next(folder.glob("evaluate-*"))
     whole = path.read_bytes()
     if harm == "gone":
@@ -178,6 +181,7 @@ def test_a_damaged_file_is_compiled_and_written_anew(first, folder, lowered, tmp
         path.write_bytes(whole[:middle] + rest)
     assert_same_run(trained(tmp_path), first)
     assert lowered == ["evaluate"]
+    assert len(read) == 3  # the two others, and once what is written
     trained(tmp_path)
     assert lowered == ["evaluate"]
 

@@ -12,7 +12,7 @@ import pytest
 import comity
 from comity.recipes import from_objects
 from comity.training import kept, loop
-from comity.training.seeds import Seeds
+from comity.training.seeds import Mode, Seeds
 from comity.training.settings import Training
 from tiny.runs import assert_same_run
 from tiny.runs import recipe as own_recipe
@@ -105,10 +105,10 @@ def test_sizes_do(first, folder, lowered, tmp_path, field):
 def shelf(folder):
     """The shelf of a run of PG."""
 
-    def of(game="matrix", mode="auto", options=None, sizes=None, **settings):
+    def of(game="matrix", mode: Mode = "loop", options=None, games=4, **settings):
         recipe = from_objects(comity.make(game, **(options or {})), "pg")
         recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **settings))
-        return kept.shelf(recipe, Seeds(2, mode), **{"games": 4, **(sizes or {})})
+        return kept.shelf(recipe, Seeds(2, mode), games=games)
 
     return of
 
@@ -120,7 +120,7 @@ def shelf(folder):
         {"options": {"payoff": (1.0, 0.0, 0.0, 2.0)}},
         {"activation": "gelu"},
         {"mode": "vmap"},
-        {"sizes": {"games": 5}},
+        {"games": 5},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -136,8 +136,9 @@ def files() -> tuple[Path, ...]:
 def _sources() -> str | None:
     """Digest of those files; None if one was changed since this process began, for what it has imported may be older or
     newer than that."""
-    newest = max((file.stat().st_mtime for file in files()), default=BEGAN)
-    return _contents(files()) if newest < BEGAN - 1 else None
+    here = files()
+    newest = max((file.stat().st_mtime for file in here), default=BEGAN)
+    return _contents(here) if newest < BEGAN - 1 else None
 
 
 @functools.cache

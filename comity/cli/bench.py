@@ -81,7 +81,7 @@ def bench(arguments: list[str]) -> None:
         print(f"\n| task | algorithm | {' | '.join(heads)} |", f"|{' --- |' * (len(heads) + 2)}", sep="\n", flush=True)
         for task, name in pairs:
             row = measure.in_process(["-m", "comity.bench.measure", task, name, *sizes])
-            row["ratio"] = row["update_ms"] / row["floor_ms"] if row["floor_ms"] else None
+            row["ratio"] = ratio_to_floor(row["update_ms"], row["floor_ms"])
             found["algorithms"][f"{task}:{name}"] = row
             cells = ["-" if row[entry] is None else form.format(row[entry]) for entry, form in COLUMNS.values()]
             if before:
@@ -94,6 +94,11 @@ def bench(arguments: list[str]) -> None:
         values["out"].parent.mkdir(parents=True, exist_ok=True)
         values["out"].write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(f"\nwritten: {values['out']}")
+
+
+def ratio_to_floor(update: float, floor: float) -> float | None:
+    """None where hardly anything is a product, so that the floor says nothing."""
+    return update / floor if 100 * floor > update else None
 
 
 def _against(arguments: list[str]) -> None:

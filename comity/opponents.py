@@ -34,7 +34,10 @@ class Learners:
     naive_gamma: float = 0.99  # per step
     naive_reward_factor: float = 0.05  # its rewards are multiplied by it, for learning only
 
-    RENAMED: ClassVar = {"length": "inner_length"}  # an episode is many of the game's
+    RENAMED: ClassVar = {  # an episode is many of the game's, an agent one of many games
+        "length": "inner_length",
+        "num_agents": "inner_agents",
+    }
 
     def __post_init__(self) -> None:
         _ = self.made

@@ -101,3 +101,21 @@ def test_a_setting_gives_way_to_what_the_whole_calls_by_its_name():
     assert env.meta.length == 3
     assert source.presets["rusp"]["inner_length"] == 100
     assert comments(source.thing)["inner_length"].startswith("steps, at most")
+    around = find_task("manitokan+learners").thing(inner_length=3, episodes=4, games=8)
+    assert (around.num_agents, around.inner_agents, around.length) == (8, 2, 12)
+    _, observation = jax.eval_shape(around.reset, jax.random.key(0))
+    assert observation.view.shape == (8, around.view_size)
+
+
+def test_a_setting_that_means_another_thing_of_the_whole_is_refused():
+    @dataclasses.dataclass(frozen=True)
+    class Halved:
+        game: Manitokan
+        share: float = 0.5
+
+        @property
+        def num_agents(self):
+            return self.game.num_agents // 2
+
+    with pytest.raises(ValueError, match=r"its num_agents is 1, the game's 2; .* or let Halved\.RENAMED"):
+        flattened(Halved, Manitokan, "Manitokan+halved")()

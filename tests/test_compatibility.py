@@ -36,6 +36,7 @@ WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+learners",
     "manitokan+rusp",
     "manitokan+messages",
+    "manitokan+learners",
     "indirect-reciprocity+rusp",
     "indirect-reciprocity+scripted",
     "prisoners-buddy+rusp",
@@ -49,6 +50,7 @@ ROLES = ("manitokan", "ipd", "indirect-reciprocity", "predator-prey", "one-step-
 # Games with something that no other has: a collective reward, exact values, partners that change, continuous actions,
 # one step, long views. All algorithms are traced on them, on the others these; the rest by `pytest -m slow`.
 TRACED = ("pg", "mappo", "qmix", "maddpg", "rusp", "lola", "coala-exact", "lica-exact", "coala")
+TRACED_WRAPPED = ("mappo", "qmix", "rusp", "lola", "coala-exact", "coala")
 UPDATED = [  # trained for two updates. All others: tests/algorithms/test_all.py, and the tests of lola and coala-exact
     ("pg", "ipd+messages"),
     ("mappo", "ipd+scripted"),
@@ -270,7 +272,8 @@ def test_a_script_leaves_nobody_to_share_with():
 # Algorithms and games -------------------------------------------------------------------------------------------------
 
 PRESETS = [(name, preset) for name in ALGORITHMS for preset in find_algorithm(name).presets]
-FIT = [(name, task) for task in ALL for name in (ALGORITHMS if task in ROLES else TRACED)]
+FIT = [(name, task) for task in PLAIN for name in (ALGORITHMS if task in ROLES else TRACED)]
+FIT += [(name, task) for task in WRAPPED for name in TRACED_WRAPPED]
 FIT = [pair for pair in FIT if refusal(*pair) is None]
 EVERY_PRESET = [(name, task, preset) for task in ALL for name, preset in PRESETS if refusal(name, task, preset) is None]
 PROFILES = [(task, profile) for task in (*TASKS, *WRAPPED) for profile in [*find_task(task).presets][1:]]

@@ -1,7 +1,6 @@
 """The figures of hidden gifts: that every arm can be trained, and that the machinery runs from end to end."""
 
 import json
-import subprocess
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from comity.experiments.hidden_gifts.factorial import CELLS
 from comity.experiments.hidden_gifts.paper import PAPER
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY, STUDIES
 from comity.experiments.reproduce import SMOKE
-from tiny.figures import smoke
+from tiny.figures import drawn, smoke
 
 
 def test_each_repair_changes_the_game_or_the_learner_and_the_last_has_all():
@@ -44,10 +43,11 @@ ONE_HALF = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig7", "fig8", "fig10", "fi
 
 @pytest.mark.parametrize("half", [ONE_HALF, tuple(name for name in PAPER.figures if name not in ONE_HALF)], ids=str)
 def test_every_figure_runs_at_smoke_scale(half, tmp_path):
-    """A second call trains nothing and writes the same."""
-    command = smoke(PAPER, half, tmp_path)
+    """A second call, of three, trains nothing and writes the same."""
+    smoke(PAPER, half, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
-    second = subprocess.run(command, capture_output=True, text=True, check=True)
+    second = drawn(PAPER, half[:3], tmp_path)
+    assert second.returncode == 0, second.stderr[-2000:]
     assert "nothing to train" in second.stdout
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
 

@@ -10,11 +10,16 @@ from comity.experiments.figure import Paper
 from comity.experiments.reproduce import SMOKE
 
 
-def smoke(paper: Paper, names: Iterable[str], folder: Path) -> list[str]:
-    """Draws figures `names` into the folder, in one go, and looks at what came; gives the command."""
+def drawn(paper: Paper, names: Iterable[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Draws figures `names` into the folder, in one go."""
     command = [sys.executable, "-m", "comity", "reproduce", *(f"{paper.name}/{name}" for name in names)]
     command += ["--scale", "smoke", "--out", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def smoke(paper: Paper, names: Iterable[str], folder: Path) -> None:
+    """The same, and looks at what came."""
+    done = drawn(paper, names, folder)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "not finished" not in done.stdout
     for name in names:
@@ -25,4 +30,3 @@ def smoke(paper: Paper, names: Iterable[str], folder: Path) -> list[str]:
             assert set(about["arms"]) == set(figure.smoke or figure.arms)
             assert all(len(arm["seeds"]) == SMOKE.seeds for arm in about["arms"].values())
             assert [claim["name"] for claim in about["claims"]] == [claim.name for claim in figure.claims]
-    return command

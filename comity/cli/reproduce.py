@@ -11,7 +11,7 @@ from comity.settings import did_you_mean
 HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comity list figures`
   --scale S      smoke: minutes, shows that the machinery works | laptop (default) | paper: as long as the paper
   --seeds N      of each arm, instead of the scale's
-  --arms A,B     trains only arms whose names, as --plan lists them, begin so
+  --arms A,B     trains only these, names as --plan lists them, or all whose names begin so if none is called so
   --minutes M    train no longer than this; the next call goes on
   --at-once N    arms trained side by side, each in a process of its own (1), on a CPU on cores of its own
   --plan         say what is there and what the rest will take, train nothing
@@ -55,22 +55,20 @@ def reproduce(arguments: list[str]) -> None:
     out = values.get("out", Path("reproductions") / name)
     folders = machinery.Folders(committed(name), out, values.get("runs", out / "runs"))
     jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
-    print("\n".join(machinery.described(jobs, visible_cores())), flush=True)
+    asked = arms_asked(values.get("arms", ""), [job.arm.name for job in jobs])
+    print("\n".join(machinery.described([x for x in jobs if x.arm.name in asked], visible_cores())), flush=True)
     if "plan" in values:
         return
     left, at_once, minutes = [], values.get("at_once", 1), values.get("minutes")
-    begins = tuple(values.get("arms", "").split(","))  # every name begins with nothing
-    wanted = [job for job in jobs if job.missing and job.arm.name.startswith(begins)]
-    if "arms" in values and not any(job.arm.name.startswith(begins) for job in jobs):
-        raise Usage(f"--arms {values['arms']}: no arm's name begins so; --plan lists them")
+    wanted = [job for job in jobs if job.missing and job.arm.name in asked]
     if "no_train" not in values and wanted:
         say = lambda text: print(text, flush=True)  # noqa: E731
         if at_once > 1:
             from comity.experiments import side_by_side
 
             names = tuple(figure.name for figure in figures)
-            asked = PAPERS[name][0], names, scale, folders, "fresh" in values, values.get("seeds"), minutes
-            left = side_by_side.train(side_by_side.Order(*asked), wanted, at_once, say)
+            order = PAPERS[name][0], names, scale, folders, "fresh" in values, values.get("seeds"), minutes
+            left = side_by_side.train(side_by_side.Order(*order), wanted, at_once, say)
             jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
         else:
             with Narrator() as narrator:
@@ -88,6 +86,20 @@ def reproduce(arguments: list[str]) -> None:
         print(f"  {file}")
     if left:
         print(f"not finished: {', '.join(left)}; the same command goes on")
+
+
+def arms_asked(words: str, names: list[str]) -> set[str]:
+    """The arm that each word of `words`, "A,B", is the name of, or else all whose names begin with it.
+
+    Raises Usage of a word that is neither. Every name begins with no word at all.
+    """
+    found = set()
+    for word in words.split(","):
+        some = {word} & {*names} or {name for name in names if name.startswith(word)}
+        if not some and names:
+            raise Usage(f"--arms {word}: no arm is called or begins so{did_you_mean(word, names)}; --plan lists them")
+        found |= some
+    return found
 
 
 def committed(name: str) -> Path | None:

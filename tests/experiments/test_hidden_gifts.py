@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from comity.cli.reproduce import arms_asked
 from comity.experiments import records
 from comity.experiments.figure import recipe_of
 from comity.experiments.hidden_gifts import episode as scripted
@@ -62,6 +63,10 @@ def test_every_figure_runs_at_smoke_scale(half, tmp_path):
         ("hidden-gifts/fig5 --seeds 0", "--seeds must be 1 or more, not 0"),
         ("hidden-gifts/fig5 --at-once 0", "--at-once must be 1 or more, not 0"),
         ("hidden-gifts/fig5 --minutes 0", "--minutes must be more than 0, not 0"),
+        (
+            "hidden-gifts/fig5 --arms gp-window",
+            "--arms gp-window: no arm is called or begins so; did you mean pg-window",
+        ),
         ("hidden-gifts/fig5 --sedes 4", "unknown flag --sedes; did you mean seeds"),
     ],
 )
@@ -74,6 +79,14 @@ def test_bad_input_is_refused_in_one_line(words, told, capsys):
     assert "\n" not in error
 
 
+def test_an_arm_is_asked_for_by_its_name_several_by_what_their_names_begin_with():
+    names = ["pg-2", "pg-20", "pg-2-1", "coma-2"]
+    assert arms_asked("pg-2", names) == {"pg-2"}
+    assert arms_asked("pg-2-,coma", names) == {"pg-2-1", "coma-2"}
+    assert arms_asked("pg", names) == {"pg-2", "pg-20", "pg-2-1"}
+    assert arms_asked("", names) == {*names}
+
+
 def test_the_plan_says_the_time_first_and_writes_nothing(tmp_path, capsys, monkeypatch):
     from comity.cli.main import main
 
@@ -82,4 +95,8 @@ def test_the_plan_says_the_time_first_and_writes_nothing(tmp_path, capsys, monke
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("15 seeds to train, about ")
     assert len(lines) == 4
+    assert main(["reproduce", "hidden-gifts/fig9", "--plan", "--fresh", "--arms", "pg-history"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("5 seeds to train")
+    assert len(lines) == 2
     assert not any(tmp_path.iterdir())

@@ -219,7 +219,7 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
     if figure.panels and any(found.values()):
         drawn = {label: some for label, some in found.items() if some}
         panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn))]
-        looks = {label: figure.arms[label].algorithm for label in drawn}
+        looks = {label: arm.algorithm for label, arm in figure.arms.items()}
         files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(figure, found, paper))
         files.append(to_csv(out / f"{figure.name}.csv", drawn, spoken_of(figure)))
     if not figure.arms:

@@ -31,8 +31,9 @@ def draw_panels(
 ) -> list[Path]:
     """Draws panels side by side, at most three in a row, as PNG and SVG; returns both paths.
 
-    panels: (what has `words` and `show`: "mean", "seeds" or "variance", its curves). algorithms: label -> algorithm,
-    for colours. Where all panels show the same labels, these stand at the ends of the lines; else each panel has a
+    panels: (what has `words`, `show`: "mean", "seeds" or "variance", and `arms`, its labels or None for all; the curves
+    that there are of them). algorithms: label -> algorithm of all labels, for colours, which stay as they are when more
+    curves come. Where all panels show the same labels, these stand at the ends of the lines; else each panel has a
     legend and colours of its own.
     """
     import matplotlib
@@ -40,7 +41,7 @@ def draw_panels(
 
     alike = len({tuple(sorted(curves)) for _, curves in panels}) == 1
     every = line_looks(dict(algorithms))
-    names = {label: wrapped(label) for label in algorithms}
+    names = {label: wrapped(label) for label in algorithms if any(label in curves for _, curves in panels)}
     columns = [2 if max(map(len, curves), default=0) <= WIDE else 1 for _, curves in panels]  # of legends
     rows = max(-(-len(curves) // n) for n, (_, curves) in zip(columns, panels, strict=True))
     across = 2 if len(panels) == 4 else min(3, len(panels))
@@ -53,7 +54,7 @@ def draw_panels(
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]
         grid = figure.subplots(down, across, squeeze=False)
         for place, (panel, curves), count in zip(grid.flat, panels, columns, strict=False):
-            looks = every if alike else line_looks({label: algorithms[label] for label in curves})
+            looks = every if alike else line_looks({label: algorithms[label] for label in panel.arms or algorithms})
             for label, (steps, values) in curves.items():
                 _draw(place, panel.show, steps, values, looks[label], label, level, len(curves))
             _dress(place, panel.words, max((float(s[-1]) for s, _ in curves.values()), default=1.0))

@@ -8,7 +8,7 @@ import pytest
 
 from comity.report import panels
 
-Panel = namedtuple("Panel", "words show")
+Panel = namedtuple("Panel", "words show arms", defaults=[None])
 
 
 @pytest.mark.parametrize("words", ["PG", "window, separate, 0.0005, floor"])
@@ -28,3 +28,16 @@ def test_legends_lie_below_their_panels_and_inside_the_picture(words, tmp_path, 
     for axes, box in zip(figure.axes, boxes, strict=True):
         assert box.y1 <= axes.xaxis.label.get_window_extent().y1
         assert axes.get_window_extent().height > 0.3 * figure.bbox.height
+
+
+def test_a_curve_keeps_its_colour_when_others_come(tmp_path, monkeypatch):
+    kept: list[Any] = []
+    monkeypatch.setattr(panels, "save", lambda figure, path: kept.append(figure))
+    curve = np.arange(3.0), np.ones((5, 3))
+    algorithms = dict.fromkeys("abcd", "pg")
+    for there in ("bd", "abcd"):
+        shown = [(Panel("one", "mean", tuple("bcd")), dict.fromkeys([x for x in there if x != "a"], curve))]
+        panels.draw_panels(tmp_path / "x.png", "title", [*shown, (Panel("two", "mean"), {"a": curve})], algorithms)
+    few, all_there = [{line.get_label(): line.get_color() for line in figure.axes[0].get_lines()} for figure in kept]
+    assert len(set(all_there.values())) == 3
+    assert few == {label: all_there[label] for label in "bd"}

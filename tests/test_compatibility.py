@@ -50,6 +50,7 @@ ROLES = ("manitokan", "ipd", "indirect-reciprocity", "predator-prey", "one-step-
 # Games with something that no other has: a collective reward, exact values, partners that change, continuous actions,
 # one step, long views. All algorithms are traced on them, on the others these; the rest by `pytest -m slow`.
 TRACED = ("pg", "mappo", "qmix", "maddpg", "rusp", "lola", "coala-exact", "lica-exact", "coala")
+# On wrapped games; the rest by `pytest -m slow`.
 TRACED_WRAPPED = ("mappo", "qmix", "rusp", "lola", "coala-exact", "coala")
 UPDATED = [  # trained for two updates. All others: tests/algorithms/test_all.py, and the tests of lola and coala-exact
     ("pg", "ipd+messages"),

@@ -55,12 +55,13 @@ def reproduce(arguments: list[str]) -> None:
     out = values.get("out", Path("reproductions") / name)
     folders = machinery.Folders(committed(name), out, values.get("runs", out / "runs"))
     jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
-    asked = arms_asked(values.get("arms", ""), [job.arm.name for job in jobs])
-    print("\n".join(machinery.described([x for x in jobs if x.arm.name in asked], visible_cores())), flush=True)
+    arms = arms_asked(values.get("arms", ""), [job.arm.name for job in jobs])
+    asked = [job for job in jobs if job.arm.name in arms]
+    print("\n".join(machinery.described(asked, visible_cores())), flush=True)
     if "plan" in values:
         return
     left, at_once, minutes = [], values.get("at_once", 1), values.get("minutes")
-    wanted = [job for job in jobs if job.missing and job.arm.name in asked]
+    wanted = [job for job in asked if job.missing]
     if "no_train" not in values and wanted:
         say = lambda text: print(text, flush=True)  # noqa: E731
         if at_once > 1:

@@ -8,7 +8,7 @@ JOBS ?= 2
 BIN = $(VENV)/bin
 READY = $(VENV)/.comity-ready
 
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test lint style types pytest format lock clean
 
 help:
 	@echo "make demo    trains on Manitokan for about 4 minutes; curves, film and table go to comity-demo/"
@@ -21,13 +21,21 @@ help:
 demo: $(READY)
 	$(BIN)/comity demo
 
-test: lint
-	$(BIN)/python -m pytest -n $(JOBS) --durations=20
+# Types, which one core checks, beside the tests.
+test: style
+	$(MAKE) --no-print-directory -j 2 types pytest
 
-lint: $(READY)
+lint: style types
+
+style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+pytest: $(READY)
+	$(BIN)/python -m pytest -n $(JOBS) --durations=20
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -45,6 +53,6 @@ $(READY): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "comity needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -46,9 +46,9 @@ WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+rusp+learners",
 ]
 ALL = [*PLAIN, *WRAPPED]
-ROLES = ("manitokan", "ipd", "indirect-reciprocity", "predator-prey", "one-step-traffic-junction", ONE_HEAD)
+ROLES = ("manitokan", "ipd", "indirect-reciprocity", "predator-prey", "one-step-traffic-junction")
 # Games with something that no other has: a collective reward, exact values, partners that change, continuous actions,
-# one step, long views. All algorithms are traced on them, on the others these; the rest by `pytest -m slow`.
+# one step. All algorithms are traced on them, on the others these; the rest by `pytest -m slow`.
 TRACED = ("pg", "mappo", "qmix", "maddpg", "rusp", "lola", "coala-exact", "lica-exact", "coala")
 # On wrapped games; the rest by `pytest -m slow`.
 TRACED_WRAPPED = ("mappo", "qmix", "rusp", "lola", "coala-exact", "coala")

@@ -23,6 +23,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "opponents": {"types", "networks", "environments", "algorithms"},
     "report": {"types", "settings"},
     "recipes": {*BASE, "algorithms", "environments"},
+    "checking": {"types", "settings", "rollout", "learning"},
     "training": {*BASE, "axes", "rollout", "report", "recipes", "checking"},
     "interop": {"types", "recipes", "training"},
     "bench": {*BASE, "rollout", "recipes", "training", "environments"},

@@ -1,0 +1,61 @@
+"""`check(game)` and `check(algorithm)`: what does not fit the interface of `comity.types`, one line each.
+
+Most problems show without compiling anything: `jax.eval_shape` traces a function and tells the shapes and dtypes of
+its results. `check` then also plays, compiled: episodes that never end, forbidden actions, hidden state. `refuse` is
+the part without play, for the start of a training.
+"""
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from comity.checking.algorithms import algorithm_problems
+from comity.checking.games import game_problems
+from comity.types import Algorithm, Environment
+
+
+def check(thing: Any, env: Environment | None = None) -> None:
+    """Returns if a game or an algorithm fits; else raises ValueError with all problems, one line each.
+
+    thing: a game (an instance), or an algorithm: an `Algorithm`, a Config of a module with `make(config, env)`, or such
+    a module. env: the game an algorithm is to play; None: a tiny one of two agents and six steps.
+    """
+    if _is_algorithm(thing):
+        config, make = _maker(thing)
+        problems = algorithm_problems(make, config, env, play=True)
+    else:
+        problems = game_problems(thing, play=True)
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def refuse(make: Callable[[Any, Environment], Algorithm], config: Any, env: Environment) -> None:
+    """Raises ValueError, one line, if game or algorithm do not fit. Traces them, compiles and plays nothing."""
+    problems = game_problems(env, play=False)
+    asks = "comity.check(game)" if problems else "comity.check(algorithm, game)"
+    problems = problems or algorithm_problems(make, config, env, play=False)
+    if problems:
+        more = f" (and {len(problems) - 1} more: {asks} lists them)" if len(problems) > 1 else ""
+        raise ValueError(problems[0] + more)
+
+
+def _is_algorithm(thing: Any) -> bool:
+    if isinstance(thing, Algorithm) or inspect.ismodule(thing):
+        return True
+    if inspect.isclass(thing) or not dataclasses.is_dataclass(thing) or hasattr(thing, "step"):
+        return False
+    return hasattr(sys.modules[type(thing).__module__], "make")
+
+
+def _maker(thing: Any) -> tuple[Any, Callable[[Any, Environment], Algorithm]]:
+    """(config, make)."""
+    if isinstance(thing, Algorithm):
+        return None, lambda config, env: thing
+    module = thing if inspect.ismodule(thing) else sys.modules[type(thing).__module__]
+    if not callable(getattr(module, "make", None)):
+        raise ValueError(f"{module.__name__} has no make(config, env)")
+    if not inspect.ismodule(thing):
+        return thing, module.make
+    return module.Config() if hasattr(module, "Config") else None, module.make

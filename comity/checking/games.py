@@ -1,0 +1,367 @@
+"""What of a game does not fit."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity import rollout
+from comity.checking import words
+from comity.checking.tracing import NO_MEMORY, change_problems, equal, hidden_state_problems, run, trace
+from comity.checking.words import is_array, is_number
+from comity.learning import masked, sample
+from comity.types import Key, Observation, PyTree, Timestep, Transition
+
+GAMES = 8  # parallel games that `check` plays
+RESERVED_INFO = ("return", "length", "game")  # statistics of every game, and the film's
+
+
+def game_problems(env: Any, play: bool) -> list[str]:
+    if inspect.isclass(env):
+        return [f"{env.__name__} is a class: give an instance, {env.__name__}()"]
+    problems = _attribute_problems(env)
+    if problems:
+        return problems
+    traced, problems = _traced_game(env)
+    if traced is None:
+        return problems
+    problems += _extras_problems(env, traced)
+    if play and not problems:
+        problems += _played_game_problems(env)
+    return problems
+
+
+def _attribute_problems(env: Any) -> list[str]:
+    kinds: dict[str, Any] = {"num_agents": int, "num_actions": int, "view_size": int, "state_size": int, "length": int}
+    kinds |= {"continuous": bool, "reset": Callable, "step": Callable}
+    problems = []
+    for name, kind in kinds.items():
+        if not hasattr(env, name):
+            problems.append(f"{words.name(env)} has no `{name}`: {_MEANING[name]}")
+            continue
+        value = getattr(env, name)
+        if name == "view_size" and isinstance(value, tuple) and len(value) == 3:  # images
+            continue
+        if kind is Callable and not callable(value):
+            problems.append(f"`{name}` is {value!r}, not a method: {_MEANING[name]}")
+        elif kind is bool and not isinstance(value, bool):
+            problems.append(f"`{name}` is {value!r}, neither True nor False: {_MEANING[name]}")
+        elif kind is int:
+            least = 0 if name in ("view_size", "state_size") else 1
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+                problems.append(f"`{name}` is {value!r}, not a whole number of at least {least}: {_MEANING[name]}")
+    heads = getattr(env, "heads", None)
+    if heads is not None and not problems and (not isinstance(heads, tuple) or sum(heads) != env.num_actions):
+        problems.append(
+            f"`heads` is {heads!r}: it must be a tuple of action counts whose sum is num_actions {env.num_actions}"
+        )
+    past = getattr(env, "history_size", 0)
+    if not problems and past and not (isinstance(past, int) and 0 <= past <= _size(_view_shape(env))):
+        problems.append(
+            f"`history_size` is {past!r}: it must be a whole number from 0 to view_size {_size(_view_shape(env))}"
+        )
+    if dataclasses.is_dataclass(env) and not env.__dataclass_params__.frozen:  # pyright: ignore[reportAttributeAccessIssue]
+        problems.append(
+            f"{words.name(env)} is a dataclass that can be changed: write @dataclass(frozen=True), since a compiled "
+            "program would not see the change"
+        )
+    return problems
+
+
+_MEANING = {
+    "num_agents": "how many agents play",
+    "num_actions": "how many actions an agent has (continuous: how many numbers)",
+    "view_size": "how many numbers an agent sees",
+    "state_size": "how many numbers a central critic may read",
+    "length": "the most steps of an episode",
+    "continuous": "whether actions are numbers in [-1, 1]",
+    "reset": "reset(key) -> (state, observation)",
+    "step": "step(key, state, action) -> (state, timestep)",
+}
+
+
+class _Game(NamedTuple):
+    """Shapes of a game that was traced."""
+
+    state: PyTree
+    observation: Observation
+    timestep: Timestep
+
+
+def _traced_game(env: Any) -> tuple[_Game | None, list[str]]:
+    """(shapes, problems); None if they are too wrong to go on."""
+    reset, key = reset_of(env), jax.random.key(0)
+    result, problems = trace("reset", reset, key)
+    if problems:
+        return None, problems
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Observation):
+        return None, [f"reset returns {words.kind(result)}: it must return (state, Observation)"]
+    state, observation = result
+    problems = _observation_problems(env, observation, "reset")
+    if problems:
+        return None, problems
+
+    result, problems = trace("step", env.step, key, state, action_shape(env))
+    if problems:
+        return None, problems
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Timestep):
+        return None, [f"step returns {words.kind(result)}: it must return (state, Timestep)"]
+    after, timestep = result
+    problems = change_problems("state", state, after, "reset", "step")
+    if isinstance(timestep.observation, Observation):
+        own = _observation_problems(env, timestep.observation, "step")
+        problems += own or change_problems("observation", observation, timestep.observation, "reset", "step")
+    else:
+        problems.append(f"step's timestep.observation is {words.kind(timestep.observation)}: it must be an Observation")
+    problems += _timestep_problems(env, timestep)
+    if problems:
+        return None, problems
+    for name, call in (
+        ("reset", lambda: jax.make_jaxpr(lambda k: reset(k))(key)),
+        ("step", lambda: jax.make_jaxpr(lambda *xs: env.step(*xs))(key, state, action_shape(env))),
+    ):
+        problems += hidden_state_problems(name, call)
+    return _Game(state, observation, timestep), problems
+
+
+def _observation_problems(env: Any, observation: Observation, where: str) -> list[str]:
+    problems = [
+        f"{where}'s observation.{name} is {words.kind(value)}, not an array"
+        for name, value in zip(("view", "state"), observation[:2], strict=True)
+        if not is_array(value)
+    ]
+    if problems:
+        return problems
+    agents, view, heads = env.num_agents, observation.view, getattr(env, "heads", None)
+    wanted = (agents, *_view_shape(env))
+    if view.shape != wanted:
+        problems.append(
+            f"{where}'s observation.view is {words.shape(view)}: num_agents {agents} and view_size {env.view_size} ask "
+            f"for {list(wanted)}"
+        )
+    if _size(observation.state.shape) != env.state_size:
+        problems.append(
+            f"{where}'s observation.state is {words.shape(observation.state)}, {_size(observation.state.shape)} "
+            f"numbers: state_size is {env.state_size}"
+        )
+    for name, value in (("view", view), ("state", observation.state)):
+        if not is_number(value):
+            problems.append(f"{where}'s observation.{name} is {words.shape(value)}: networks read numbers")
+    available = observation.available
+    if isinstance(available, tuple) != (heads is not None):
+        what = "a tuple, but the game has no `heads`" if heads is None else "no tuple, but the game has `heads`"
+        return [*problems, f"{where}'s observation.available is {what}: several action heads need both"]
+    counts: tuple[int, ...] = heads or (env.num_actions,)
+    entries = available if isinstance(available, tuple) else (available,)
+    if len(counts) != len(entries):
+        return [*problems, f"{where}'s observation.available has {len(entries)} entries, `heads` {len(counts)}"]
+    for count, entry in zip(counts, entries, strict=True):
+        if not is_array(entry) or entry.shape != (agents, count) or entry.dtype != bool:
+            problems.append(
+                f"{where}'s observation.available is {words.shape(entry)}: it must be bool[{agents}, {count}]"
+            )
+    return problems
+
+
+def _timestep_problems(env: Any, timestep: Timestep) -> list[str]:
+    agents, problems = env.num_agents, []
+    reward = timestep.reward
+    if not is_array(reward) or reward.shape != (agents,) or reward.dtype != jnp.float32:
+        problems.append(
+            f"reward is {words.shape(reward)}: it must be float32[{agents}], one for each agent (a team repeats its "
+            "one)"
+        )
+    for name in ("terminated", "truncated"):
+        value = getattr(timestep, name)
+        if not is_array(value) or value.shape != () or value.dtype != bool:
+            problems.append(f"{name} is {words.shape(value)}: it must be bool[]; write jnp.bool_(False) for never")
+    if not isinstance(timestep.info, dict):
+        return [
+            *problems,
+            f"info is {words.kind(timestep.info)}: it must be a dict of names and amounts, {{}} for none",
+        ]
+    for name, value in timestep.info.items():
+        if name in RESERVED_INFO:
+            problems.append(f"info has the name {name!r}, which every game's statistics use: choose another")
+        elif not is_array(value) or value.shape not in ((), (agents,)) or not is_number(value):
+            problems.append(
+                f"info[{name!r}] is {words.shape(value)}: it must be one number [] or one per agent [{agents}]"
+            )
+    return problems
+
+
+def _extras_problems(env: Any, game: _Game) -> list[str]:
+    """What is optional: summary, headline, training_reward, draw, action_names."""
+    names, problems = {"return", "length", *game.timestep.info}, []
+    steps = lambda x: jax.ShapeDtypeStruct((env.length, GAMES, *x.shape), x.dtype)  # noqa: E731
+    reward, info = steps(game.timestep.reward), jax.tree.map(steps, game.timestep.info)
+    if hasattr(env, "summary"):
+        valid = jax.ShapeDtypeStruct((env.length, GAMES), bool)
+        result, problems = trace("summary", env.summary, reward, info, valid)
+        if not problems and not isinstance(result, dict):
+            problems = [f"summary returns {words.kind(result)}: it must return a dict of statistics"]
+        for name, value in (result or {}).items() if not problems else ():
+            if not is_array(value) or value.shape not in ((GAMES,), (GAMES, env.num_agents)):
+                problems.append(
+                    f"summary's {name!r} is {words.shape(value)} for {GAMES} games: it must be [B] or [B, N]"
+                )
+        names = {"return", "length", *(result or {})}
+    headline = getattr(env, "headline", "return")
+    if not problems and headline not in names:
+        problems.append(f"headline is {headline!r}, which is no statistic: there are {', '.join(sorted(names))}")
+    counts = {"action_names": "num_actions", "agent_names": "num_agents", "agent_colours": "num_agents"}
+    for name, number in counts.items():
+        labels, count = getattr(env, name, None), getattr(env, number)
+        if labels is not None and len(labels) != count and not (name == "action_names" and hasattr(env, "heads")):
+            entries = "1 entry" if len(labels) == 1 else f"{len(labels)} entries"
+            problems.append(f"{name} has {entries}, {number} is {count}")
+    if not problems and hasattr(env, "training_reward"):
+        problems += _training_reward_problems(env)
+    if not problems and hasattr(env, "step_games"):
+        problems += _step_games_problems(env, game)
+    if not problems and hasattr(env, "pack") != hasattr(env, "unpack"):
+        problems.append("pack and unpack belong together: give both, or neither")
+    if not problems and hasattr(env, "pack"):
+        result, problems = trace("unpack", lambda seen: env.unpack(env.pack(seen)), game.observation)
+        problems += change_problems("observation", game.observation, result, "pack", "unpack") if not problems else []
+    if hasattr(env, "draw") and not problems:
+        problems += _draw_problems(env)
+    return problems
+
+
+def _draw_problems(env: Any) -> list[str]:
+    state = jax.tree.map(np.asarray, jax.jit(lambda key: reset_of(env)(key)[0])(jax.random.key(0)))
+    try:
+        picture = env.draw(state)
+    except Exception as error:
+        return [f"draw fails on the state after reset: {words.reason(error)}"]
+    fits = isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == 3
+    if not fits or picture.dtype != np.uint8:
+        return [f"draw returns {words.shape(picture)}: it must return a numpy array uint8 [H, W, 3]"]
+    return []
+
+
+def _training_reward_problems(env: Any) -> list[str]:
+    def shaped(key):
+        steps = _random_steps(env, key)
+        return steps.reward, env.training_reward(key, steps, jnp.int32(0))
+
+    result, problems = trace("training_reward", shaped, jax.random.key(0))
+    if problems or words.shape(result[0]) == words.shape(result[1]):
+        return problems
+    return [f"training_reward gives {words.shape(result[1])} for rewards {words.shape(result[0])}"]
+
+
+def _step_games_problems(env: Any, game: _Game) -> list[str]:
+    keys = jax.eval_shape(lambda key: jax.random.split(key, GAMES), jax.random.key(0))
+    several = lambda tree: jax.tree.map(lambda x: jax.ShapeDtypeStruct((GAMES, *x.shape), x.dtype), tree)  # noqa: E731
+    state, action = several(game.state), several(action_shape(env))
+    result, problems = trace("step_games", env.step_games, keys, state, action)
+    return problems or change_problems("result", several((game.state, game.timestep)), result, "step", "step_games")
+
+
+class _Played(NamedTuple):
+    """What random play showed."""
+
+    endless: Array  # [] bool, a game went on after `length` steps
+    stuck: Array  # [] bool, an agent had no available action
+    infinite: dict[str, Array]  # [] bool each, NaN or infinity
+    everything: PyTree  # that was seen, for comparison
+
+
+def _played_game_problems(env: Any) -> list[str]:
+    play = jax.jit(partial(_random_play, env))
+    played = run(play, jax.random.key(1))
+    if isinstance(played, str):
+        return [f"random play fails: {played}"]
+    problems = []
+    if played.endless:
+        problems.append(
+            f"an episode lasts longer than length {env.length}: end it, terminated or truncated, with step {env.length}"
+        )
+    if played.stuck:
+        problems.append("an agent has no available action in a running game: leave it one, such as doing nothing")
+    problems += [f"{name} becomes NaN or infinite in random play" for name, bad in played.infinite.items() if bad]
+    again = run(play, jax.random.key(1))
+    if isinstance(again, str) or not equal(played.everything, again.everything):
+        problems.append("the same keys, states and actions give another result the second time: " + NO_MEMORY)
+    if hasattr(env, "step_games") and not equal(*run(jax.jit(partial(_both_steps, env)), jax.random.key(1))):
+        problems.append("step_games gives another result than step of each game")
+    if hasattr(env, "pack") and not equal(*run(jax.jit(partial(_packed_too, env)), jax.random.key(1))):
+        problems.append("unpack gives another observation than pack was given: a replay would show what never was")
+    return problems
+
+
+def _random_play(env: Any, key: Key) -> _Played:
+    """GAMES games of random actions, as long as an episode may last."""
+
+    steps = _random_steps(env, key)
+    running = steps.valid[..., None]
+    entries = steps.observation.available
+    none = jnp.stack([~a.any(-1) for a in (entries if isinstance(entries, tuple) else (entries,))]).any(0)  # [T, B, N]
+    view, state = steps.observation.view, steps.observation.state
+    seen = {"reward": steps.reward, "observation.view": view, "observation.state": state}
+    seen |= {f"info[{name!r}]": value for name, value in steps.info.items()}
+    infinite = {name: ~jnp.isfinite(x.astype(jnp.float32)).all() for name, x in seen.items()}
+    everything = steps.observation, steps.reward, steps.info, steps.ended
+    return _Played(~steps.ended.any(0).all(), (none & running).any(), infinite, everything)
+
+
+def _random_steps(env: Any, key: Key) -> Transition:
+    def act(key, memory, observation):
+        return _random_action(key, env, observation), memory, {}
+
+    key_start, key = jax.random.split(key)
+    return rollout.collect_episodes(key, env, act, rollout.start(key_start, env, (), GAMES, jnp.arange(GAMES)))
+
+
+def _both_steps(env: Any, key: Key) -> tuple[PyTree, PyTree]:
+    """Results of one random step of GAMES games: of `step_games`, and of `step` for each."""
+    start = rollout.start(key, env, (), GAMES, jnp.arange(GAMES))
+    action, keys = _random_action(key, env, start.observation), jax.random.split(key, GAMES)
+    return env.step_games(keys, start.game, action), jax.vmap(env.step)(keys, start.game, action)
+
+
+def _packed_too(env: Any, key: Key) -> tuple[PyTree, PyTree]:
+    """Observations of random play, and what comes back of them from a replay."""
+    seen = _random_steps(env, key).observation
+    return seen, jax.vmap(jax.vmap(lambda one: env.unpack(env.pack(one))))(seen)
+
+
+def _random_action(key: Key, env: Any, observation: Observation) -> PyTree:
+    entries = observation.available
+    if env.continuous:
+        return jnp.where(entries, jax.random.uniform(key, entries.shape, minval=-1.0, maxval=1.0), 0.0)
+    if not isinstance(entries, tuple):
+        return sample(key, masked(jnp.zeros(entries.shape), entries))
+    keys = jax.random.split(key, len(entries))
+    return tuple(sample(k, masked(jnp.zeros(x.shape), x)) for k, x in zip(keys, entries, strict=True))
+
+
+def reset_of(env: Any) -> Callable[[Key], Any]:
+    """reset(key), also of games that ask for the number of the episode."""
+    if len(inspect.signature(env.reset).parameters) > 1:
+        return lambda key: env.reset(key, jnp.zeros((), jnp.int32))
+    return lambda key: env.reset(key)
+
+
+def _view_shape(env: Any) -> tuple[int, ...]:
+    return env.view_size if isinstance(env.view_size, tuple) else (env.view_size,)
+
+
+def action_shape(env: Any) -> PyTree:
+    if env.continuous:
+        return jax.ShapeDtypeStruct((env.num_agents, env.num_actions), jnp.float32)
+    one = jax.ShapeDtypeStruct((env.num_agents,), jnp.int32)
+    heads = getattr(env, "heads", None)
+    return one if heads is None else tuple(one for _ in heads)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=int))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from comity.api import algorithm, load, make, resume, train
     from comity.checking import check
-    from comity.report.runs import read
+    from comity.report.study import read
     from comity.types import Algorithm, Environment, Observation, Timestep, Transition
 
 __all__ = [
@@ -36,7 +36,7 @@ _HOMES = {
     **dict.fromkeys(("algorithm", "load", "make", "resume", "train"), "comity.api"),
     **dict.fromkeys(("Algorithm", "Environment", "Observation", "Timestep", "Transition"), "comity.types"),
     "check": "comity.checking",
-    "read": "comity.report.runs",
+    "read": "comity.report.study",
 }
 
 

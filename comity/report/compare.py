@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comity.report.curves import draw_study
-from comity.report.runs import GroupsLike, Study, gather
+from comity.report.study import GroupsLike, Study, gather
 from comity.report.tables import compare_study
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def compare(
 ) -> list[Path]:
     """Prints the table of `compare_table` and writes compare.png, .svg, .md and .csv; returns their paths.
 
-    runs: as in `comity.report.runs.gather`, which refuses what does not compare. metric: without one, the headline of
+    runs: as in `comity.report.study.gather`, which refuses what does not compare. metric: without one, the headline of
     the runs. out: a directory, without one a new `comparisons/DATE_HASH` beside `runs`. Runs in progress take part with
     their newest periodic evaluation, which a note says.
     """

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.report.runs import GroupsLike, Study, Table, gather, is_rate, short
 from comity.report.statistics import FEWEST_SEEDS, Curve, common_curve, mean_ci
+from comity.report.study import GroupsLike, Study, gather
+from comity.report.table import Table
+from comity.report.words import is_rate, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

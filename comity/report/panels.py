@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.report.curves import FAINT, STYLE, label_ends, line_looks, save, wrapped
-from comity.report.runs import short
 from comity.report.statistics import FEWEST_SEEDS, mean_ci
+from comity.report.words import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

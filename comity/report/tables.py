@@ -16,18 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from comity.report.runs import (
-    GroupsLike,
-    Run,
-    Study,
-    Table,
-    gather,
-    is_rate,
-    open_run,
-    short,
-    spans,
-    tabulate,
-)
+from comity.report.runs import Run, open_run
 from comity.report.statistics import (
     FEWEST_SEEDS,
     Interval,
@@ -37,6 +26,9 @@ from comity.report.statistics import (
     probability_of_improvement,
     summary,
 )
+from comity.report.study import GroupsLike, Study, gather, tabulate
+from comity.report.table import Table
+from comity.report.words import is_rate, short, spans
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -175,7 +167,7 @@ def final_table(
 def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs") -> Sheet:
     """Runs held against each other: interquartile means over seeds with 95 % stratified bootstrap intervals.
 
-    runs: as in `comity.report.runs.gather`, which refuses what does not compare. One row per label and policy: the
+    runs: as in `comity.report.study.gather`, which refuses what does not compare. One row per label and policy: the
     headline (or `metric`) and the return of the last policy, the headline of the best checkpoint, and how likely a
     seed's last policy beats one of the first label's. Notes say where budgets or numbers of seeds differ.
     """

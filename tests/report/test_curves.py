@@ -7,7 +7,8 @@ import pytest
 
 from comity.report import curves
 from comity.report.curves import draw_curves, draw_group, explanation, label_ends, spread, wrapped
-from comity.report.runs import gather, short
+from comity.report.study import gather
+from comity.report.words import short
 
 
 def axes() -> Any:

@@ -7,18 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from comity.report.runs import (
-    Table,
-    export_marl_eval,
-    export_rliable,
-    find,
-    gather,
-    labels,
-    open_run,
-    read,
-    records,
-    spans,
-)
+from comity.report import exports
+from comity.report.labels import labels
+from comity.report.runs import find, open_run, records
+from comity.report.study import gather, read
+from comity.report.table import Table
+from comity.report.words import spans
 
 
 def test_import_is_light():
@@ -208,7 +202,7 @@ def test_table_files(make_run, tmp_path):
 def test_export_marl_eval(make_run, tmp_path):
     a = make_run(seeds=(0, 1), scores=(0.25, 0.75), iterations=60)
     b = make_run(seeds=(0, 1), algorithm="coma", iterations=60)
-    data = json.loads(export_marl_eval([a, b], tmp_path / "raw.json").read_text())
+    data = json.loads(exports.marl_eval([a, b], tmp_path / "raw.json").read_text())
     assert list(data) == ["comity"]
     assert list(data["comity"]["manitokan@1"]) == ["pg", "coma"]
     seed = data["comity"]["manitokan@1"]["pg"]["seed_1"]
@@ -221,7 +215,7 @@ def test_export_marl_eval(make_run, tmp_path):
     assert np.mean(seed["absolute_metrics"]["success"]) == pytest.approx(0.8)  # the best checkpoint, not the last
     unfinished = make_run(algorithm="vdn", final=False)
     with pytest.raises(ValueError, match="vdn on manitokan@1, seed_0: no final evaluation yet"):
-        export_marl_eval([a, unfinished], tmp_path / "raw.json")
+        exports.marl_eval([a, unfinished], tmp_path / "raw.json")
 
 
 def test_export_marl_eval_leaves_undefined_metrics_out(make_run, tmp_path):
@@ -231,7 +225,7 @@ def test_export_marl_eval_leaves_undefined_metrics_out(make_run, tmp_path):
     for i, line in enumerate(lines):
         line["values"]["delay"] = [None if i == 0 else 3.0] * line["episodes"]
     path.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    data = json.loads(export_marl_eval(run, tmp_path / "raw.json").read_text())
+    data = json.loads(exports.marl_eval(run, tmp_path / "raw.json").read_text())
     steps = data["comity"]["manitokan@1"]["pg"]["seed_0"]
     assert all(sorted(step) in (["return", "step_count", "success"], ["return", "success"]) for step in steps.values())
 
@@ -246,11 +240,11 @@ def test_export_rliable(make_run):
             ("cleanup@1", "coma", (0.7, 0.8, 0.9)),
         )
     ]
-    found = export_rliable(runs, "success")
+    found = exports.rliable(runs, "success")
     assert list(found) == ["pg", "coma"]
     np.testing.assert_allclose(found["pg"], [[0.1, 0.4], [0.2, 0.5], [0.3, 0.6]])
     with pytest.raises(ValueError, match="3 on manitokan@1, 0 on cleanup@1"):
-        export_rliable([runs[0], runs[1], runs[2]], "success")
+        exports.rliable([runs[0], runs[1], runs[2]], "success")
 
 
 def test_spans():

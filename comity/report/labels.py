@@ -1,0 +1,81 @@
+"""Labels of runs: the algorithm, and the settings in which those at hand differ."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from comity.report.runs import Run, section
+
+# Fields of `training` that change what is recorded or how fast, not what is learned: no reason for two labels.
+BOOKKEEPING = frozenset(
+    ("seeds", "chunk", "minutes", "evaluations", "evaluate_every", "evaluation_episodes", "episodes", "out", "trackers")
+)
+
+
+def labels(runs: Sequence[Run], tasks: bool = True) -> list[str]:
+    """For each run its algorithm and the config fields in which these runs differ: `pg · observe=last-action`.
+
+    Algorithm fields are held against runs of the same algorithm, task fields against runs of the same task, training
+    fields against all. Where presets (profiles) differ, they are named in place of the fields that they set; fields
+    that also differ within one preset are named as well. Equal labels: only seeds and bookkeeping differ.
+    tasks: False leaves the task fields out.
+    """
+    names = [run.algorithm for run in runs]
+    parts = [[name] for name in names]
+    sections = [(names, [section(run, "algorithm") for run in runs], "preset")]
+    if tasks:
+        sections.append(([run.task for run in runs], [section(run, "task") for run in runs], "profile"))
+    training = [{k: v for k, v in section(run, "training").items() if k not in BOOKKEEPING} for run in runs]
+    # How long to train is part of an algorithm's budget: another algorithm's is no difference to name.
+    sections.append((names, [{k: v for k, v in t.items() if k == "iterations"} for t in training], ""))
+    sections.append(([""] * len(runs), [{k: v for k, v in t.items() if k != "iterations"} for t in training], ""))
+    for kinds, configs, preset in sections:
+        for part, differences in zip(parts, distinguish(kinds, configs, preset), strict=True):
+            part.extend(differences)
+    return [" · ".join(part) for part in parts]
+
+
+def task_labels(runs: Sequence[Run]) -> list[str]:
+    """For each run its task and the task fields in which runs of that task differ."""
+    tasks = [run.task for run in runs]
+    found = distinguish(tasks, [section(run, "task") for run in runs], "profile")
+    return [" · ".join([task, *differences]) for task, differences in zip(tasks, found, strict=True)]
+
+
+def labels_by_task(runs: Sequence[Run]) -> list[str]:
+    """Labels of algorithms that mean the same on every task: differences are looked for within each task only."""
+    tasks, found = task_labels(runs), [""] * len(runs)
+    for task in dict.fromkeys(tasks):
+        where = [i for i, t in enumerate(tasks) if t == task]
+        for i, label in zip(where, labels([runs[i] for i in where], tasks=False), strict=True):
+            found[i] = label
+    return found
+
+
+def distinguish(kinds: Sequence[str], configs: Sequence[dict[str, Any]], preset: str) -> list[list[str]]:
+    """For each config the fields (`name=value`) in which it differs from others of its kind, presets first."""
+    found: list[list[str]] = []
+    for kind, config in zip(kinds, configs, strict=True):
+        same_kind = [c for k, c in zip(kinds, configs, strict=True) if k == kind]
+        shown = varying(same_kind)
+        if preset in shown:
+            within = {str(c.get(preset)): [d for d in same_kind if d.get(preset) == c.get(preset)] for c in same_kind}
+            shown = [preset, *dict.fromkeys(f for some in within.values() for f in varying(some))]
+        found.append([f"{field.replace('_', '-')}={written(config.get(field))}" for field in shown])
+    return found
+
+
+def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """Fields that do not have the same value in all configs."""
+    fields = dict.fromkeys(field for config in configs for field in config)
+    return [f for f in fields if any(repr(c.get(f)) != repr(configs[0].get(f)) for c in configs)]
+
+
+def written(value: Any) -> str:
+    """A config value as one writes it on the command line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return "(" + ",".join(written(x) for x in value) + ")"
+    return "none" if value is None else str(value)

@@ -1,0 +1,38 @@
+"""Words and numbers of reports."""
+
+import difflib
+from collections.abc import Iterable
+
+RATES = frozenset(("success", "win", "won", "cooperation"))
+
+
+def short(number: float) -> str:
+    """A number of steps in short: 0, 500k, 2.5M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Integers in short: 0-3, 7."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def is_rate(metric: str) -> bool:
+    """Whether a metric is a share of episodes or steps, shown in percent and never outside 0 to 100."""
+    name = metric.partition(".")[0]
+    return name in RATES or name.endswith(("_rate", "_success", "_share", "_fraction"))
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of a refusal: names near `name`, or all of them."""
+    names = list(names)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; nearest: {', '.join(close)}" if close else f"; there are: {', '.join(names) or 'none'}"

@@ -88,13 +88,34 @@ def plan(
             wanted[key] = arm, budget._replace(seeds=most)
     jobs = []
     for arm, budget in wanted.values():
-        recipe = recipe_of(arm)
         found = records.read(folders.of_records(fresh), arm, budget)
         missing = [seed for seed in range(budget.seeds) if seed not in found]
-        each = [x["core_seconds"] / budget.iterations for x in found.values() if records.on_cpu(x)]
-        rate = float(np.median(each)) if each else paper.cost(arm, recipe) * budget.envs / 32
-        jobs.append(Job(arm, recipe, budget, found, missing, len(missing) * budget.iterations * rate))
-    return jobs
+        jobs.append(Job(arm, recipe_of(arm), budget, found, missing, 0.0))
+    return [job._replace(seconds=seconds) for job, seconds in zip(jobs, expected(paper, jobs), strict=True)]
+
+
+def expected(paper: Paper, jobs: Sequence[Job]) -> list[float]:
+    """CPU seconds that each job's missing seeds will take: by its own finished seeds, else by the paper's estimate.
+
+    The estimate is corrected by what other arms of the same algorithm and preset took, where some were trained.
+    """
+
+    def estimate(job: Job) -> float:
+        return paper.cost(job.arm, job.recipe) * job.budget.envs / 32
+
+    measured: list[float | None] = []
+    off: dict[tuple[str, str], list[float]] = {}  # measured over estimated
+    for job in jobs:
+        each = [x["core_seconds"] / job.budget.iterations for x in job.found.values() if records.on_cpu(x)]
+        measured.append(float(np.median(each)) if each else None)
+        if each:
+            off.setdefault((job.arm.algorithm, job.arm.preset), []).append(float(np.median(each)) / estimate(job))
+    seconds = []
+    for job, own in zip(jobs, measured, strict=True):
+        factor = float(np.median(off.get((job.arm.algorithm, job.arm.preset), [1.0])))
+        rate = estimate(job) * factor if own is None else own
+        seconds.append(len(job.missing) * job.budget.iterations * rate)
+    return seconds
 
 
 def described(jobs: Sequence[Job], cores: int) -> list[str]:

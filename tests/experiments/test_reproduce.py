@@ -48,6 +48,16 @@ def test_what_is_there_is_not_trained_again(folders):
     assert more[0].seconds > 0
 
 
+def test_what_an_arm_took_corrects_the_estimate_for_others_of_its_kind(folders):
+    one, two = planned(folders)
+    for record in one.found.values():
+        record["core_seconds"] = 7.0
+    waiting = two._replace(found={}, missing=[0, 1, 2])
+    assert machinery.expected(PAPER, [one, waiting]) == pytest.approx([0.0, 3 * 7.0])
+    other_kind = waiting._replace(arm=replace(waiting.arm, preset="paper"))
+    assert machinery.expected(PAPER, [one, other_kind]) == pytest.approx([0.0, 3 * 20 * 0.1 * 4 / 32])
+
+
 def test_records_hold_curves_and_last_policies(folders):
     record = planned(folders)[0].found[1]
     assert record["curve"]["iteration"] == list(range(1, 21))

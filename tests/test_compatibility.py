@@ -243,7 +243,7 @@ def trace(algorithm: str, task: str, preset: str | None = None, profile: str | N
     assert {"return", "length", "env_steps"} <= metrics.keys()
     assert all(x.shape == (2,) for x in metrics.values())
     assert finite.shape == ()
-    found = jax.eval_shape(made.evaluate, values, KEY, carry.state)
+    found = jax.eval_shape(made.evaluate, values, count, KEY, carry.state)
     assert found["greedy"] == found["sampled"]
     assert found["greedy"]["return"].shape == (2, short(task, profile).num_agents)
 

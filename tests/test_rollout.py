@@ -12,6 +12,7 @@ from jax import Array
 
 from comity import rollout
 from comity.learning import log_prob, masked, sample
+from comity.training.programs import begun, programs
 from comity.types import Algorithm, Environment, Observation, Timestep
 
 GAMES, STEPS = 3, 8
@@ -252,3 +253,15 @@ def test_length_of_a_rollout(length):
         lambda key, play: rollout.collect(key, ENV, algorithm(steps=length), SCALE, play), jax.random.key(0), play
     )
     assert shapes[1].reward.shape == (length or ENV.length, GAMES, 2)
+
+
+@pytest.mark.parametrize(("steps", "iteration", "first"), [(None, 5, 5), (6, 5, 7)])
+def test_an_evaluation_goes_on_counting_where_training_stands(steps, iteration, first):
+    """Games that change with their number, as views that come ever later do, are tested as they are trained."""
+    made = programs(lambda config, env: algorithm(steps=steps), None, ENV, GAMES, capacity=1, episodes=4)
+    number = begun(made.algorithm, ENV, iteration)
+    assert number == first
+    found = jax.jit(made.evaluate)({}, number, jax.random.key(0), SCALE)
+    lengths = np.minimum(1 + (5 * (np.arange(4) + first) + 2) % 6, ENV.length)
+    np.testing.assert_array_equal(found["sampled"]["length"], lengths)
+    np.testing.assert_array_equal(found["greedy"]["length"], lengths)

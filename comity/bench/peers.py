@@ -69,7 +69,7 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
     from comity.bench import measure
     from comity.recipes import find_algorithm
     from comity.settings import floats
-    from comity.training.programs import FINAL, programs
+    from comity.training.programs import FINAL, begun, programs
     from comity.training.seeds import Seeds, executable
 
     make = find_algorithm(name).thing.make
@@ -89,7 +89,8 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
     (carry,), (history,), _ = seeds.call(chunk, (*arguments[:4], [carry]), flags)
     trained = clock.lap()
     trainable = {"ippo": ("actor", "critic"), "vdn": ("params",), "qmix": ("params",)}[name]
-    played = jax.jit(one.evaluate)(numbers, jax.random.fold_in(key, FINAL), carry.state)
+    first = begun(one.algorithm, env, count)
+    played = jax.jit(one.evaluate)(numbers, first, jax.random.fold_in(key, FINAL), carry.state)
     return {
         **compiled.named("compile"),
         **trained.named("train"),

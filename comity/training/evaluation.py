@@ -13,17 +13,18 @@ POLICIES = ("sampled", "greedy")
 
 def evaluate(
     seeds: Seeds, program: Any, floats: dict[str, float], names: list[int], states: PerSeed, stream: int, at: int,
-    episodes: int, batch: int,
+    begun: np.int32, episodes: int, batch: int,
 ) -> list[dict[str, dict[str, np.ndarray]]]:  # fmt: skip
     """Plays `episodes` per seed and policy with one compiled program that plays `batch` of each.
 
     Keys come from the seed's name, the stream and `at` (the iteration), so training never sees them and they never
-    shift. Returns for each seed {policy: {statistic: [episodes] or [episodes, N]}}.
+    shift. begun: the number of the first episode, for games that change with it. Returns for each seed
+    {policy: {statistic: [episodes] or [episodes, N]}}.
     """
     results = []
     for part in range(-(-episodes // batch)):
         keys = seeds.join([_key(name, stream, at, part) for name in names])
-        results.append(seeds.each(seeds.call(program, (floats, keys, states), (False, True, True))))
+        results.append(seeds.each(seeds.call(program, (floats, begun, keys, states), (False, False, True, True))))
 
     def of(index: int) -> dict[str, dict[str, np.ndarray]]:
         parts = [jax.tree.map(np.asarray, result[index]) for result in results]

@@ -27,7 +27,7 @@ from comity.training import checkpoint, evaluation, hosts, kept
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
 from comity.training.machine import fingerprint, git_state, hardware, versions
-from comity.training.programs import BEST, EVALUATE, FINAL, programs
+from comity.training.programs import BEST, EVALUATE, FINAL, begun, programs
 from comity.training.programs import finite as all_finite
 from comity.training.seeds import Seeds, executable, visible_cores
 from comity.training.settings import Training
@@ -215,7 +215,7 @@ class _Session:
         arguments = self.floats, self.keys, i, i, carry
         work = {  # program: (arguments, which of them are per seed, donated)
             "chunk": (arguments, (False, True, False, False, True), (4,)),
-            "evaluate": ((self.floats, self.keys, self._states(carry)), (False, True, True), ()),
+            "evaluate": ((self.floats, i, self.keys, self._states(carry)), (False, False, True, True), ()),
             "init": ((self.floats, self.keys), (False, True), ()),
         }
         sizes = {"games": self.training.envs, "chunk": self.training.chunk}
@@ -412,8 +412,9 @@ class _Session:
 
     def _evaluation(self, which: str, states: Any, stream: int, episodes: int) -> list[dict[str, Any]]:
         start, batch = time.monotonic(), self.training.evaluation_episodes
+        count = begun(self.programs.algorithm, self.recipe.env, self.iteration)
         values = evaluation.evaluate(
-            self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, episodes, batch
+            self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, count, episodes, batch
         )
         self.evaluation_seconds = (time.monotonic() - start) / -(-episodes // batch)
         return [

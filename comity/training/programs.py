@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from comity import rollout
@@ -31,7 +32,8 @@ class Programs(NamedTuple):
     init: Callable[..., Carry]  # (floats, seed_key) -> carry
     chunk: Callable[..., tuple[Carry, Metrics, Array]]
     #   (floats, seed_key, iteration, count, carry) -> (carry, metrics [capacity], finite []): `count` iterations
-    evaluate: Callable[..., Any]  # (floats, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}}
+    evaluate: Callable[..., Any]
+    #   (floats, begun, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}}; begun: see `begun`
     algorithm: Algorithm  # with the settings' own floats
 
 
@@ -95,11 +97,12 @@ def programs(
         carry, history = lax.fori_loop(0, count, step, (carry, history))
         return carry, history, finite(carry.state)
 
-    def evaluate(floats, key, state):
+    def evaluate(floats, begun, key, state):
         algorithm = build(floats)
         key_start, key = jax.random.split(key)
         # Both policies in one program: the first half of the games is sampled, the second half greedy.
-        play = rollout.start(key_start, env, algorithm.memory, 2 * episodes, jnp.arange(2 * episodes) % episodes)
+        number = begun + jnp.arange(2 * episodes) % episodes  # for games that change with it
+        play = rollout.start(key_start, env, algorithm.memory, 2 * episodes, number)
 
         def act(key, memory, observation):
             keys, (first, second) = jax.random.split(key), _halves((memory, observation), episodes)
@@ -112,6 +115,11 @@ def programs(
         return {"sampled": sampled, "greedy": greedy}
 
     return Programs(init, chunk, evaluate, make(config, env))
+
+
+def begun(algorithm: Algorithm, env: Environment, iteration: int) -> np.int32:
+    """Episodes that training has begun in each place by then, if none ended early: evaluations go on from there."""
+    return np.int32(iteration * (algorithm.steps or env.length) // env.length)
 
 
 def finite(tree: PyTree) -> Array:

@@ -21,7 +21,7 @@ from comity.settings import floats
 from comity.training import checkpoint, evaluation, kept
 from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics, headline
-from comity.training.programs import FILM, FRESH, programs
+from comity.training.programs import FILM, FRESH, begun, programs
 from comity.training.seeds import Seeds
 from comity.training.settings import Training
 from comity.types import Environment, Key, Observation, PyTree
@@ -128,9 +128,11 @@ class Run:
         values, states = floats(self.recipe.config), seeds.join([self.state(seed) for seed in self.seeds])
         keys = seeds.join([jax.random.key(seed) for seed in self.seeds])
         shelf = kept.shelf(self.recipe, seeds, games=1, chunk=1, episodes=batch)
-        arguments, per_seed = (values, keys, states), (False, True, True)
+        count = begun(self.algorithm, self.env, self.iteration)
+        arguments, per_seed = (values, count, keys, states), (False, False, True, True)
         program = kept.program(shelf, "evaluate", seeds, one.evaluate, arguments, per_seed)
-        results = evaluation.evaluate(seeds, program, values, self.seeds, states, FRESH + draw, 0, episodes, batch)
+        of_run = seeds, program, values, self.seeds, states
+        results = evaluation.evaluate(*of_run, FRESH + draw, 0, count, episodes, batch)
         seeds.close()
         return [
             evaluation.line(seed, self.iteration, self.env_steps[seed], policy, self.which, result[policy])

@@ -46,6 +46,7 @@ BEYOND = Figure(
             "delay",
             "The paper expects: the delay of the gift grows with the number of agents.",
             Comparison("3 agents", "above", "2 agents", Measure("gift_delay"), 5.0),
+            Comparison("4 agents", "above", "3 agents", Measure("gift_delay"), 5.0),
         ),
         claim(
             "long-memory",

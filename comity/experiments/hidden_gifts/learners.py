@@ -7,6 +7,7 @@ from comity.experiments.figure import Figure, Panel
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
     DROPS,
+    LATER,
     MIXERS,
     PANELS,
     PG_HISTORY,
@@ -185,10 +186,18 @@ FIG8 = Figure(
             "Drops fall to 0, for both agents.",
             *(Comparison(name, "equal", 0.0, Measure(f"drops.{k}"), 0.02) for name in MIXERS for k in (0, 1)),
         ),
-        claim(
+        Claim(
             "burst",
             "There is one late burst of drops by QMIX's second agent.",
-            Comparison("QMIX", "above", 0.2, Measure("drops.1", "peak", (0.5, 1.0)), 0.0),
+            (Comparison("QMIX", "above", 0.2, Measure("drops.1", "peak", (0.5, 1.0)), 0.0),),
+            WRITTEN,
+            replaced_by="burst-on-top",  # halfway through, half of the actions are random ones, which drop that often
+        ),
+        Claim(
+            "burst-on-top",
+            "There is one late burst of drops by QMIX's second agent, on top of what there was before it.",
+            (Comparison("QMIX", "above", 0.0, Measure("drops.1", "surge", (0.5, 1.0)), 0.2),),
+            LATER,
         ),
     ),
 )
@@ -222,4 +231,8 @@ FIG10 = Figure(
         ),
     ),
     smoke=("IPPO", "VDN", "IPPO, as in figure 2", "VDN, as in figure 2", "random"),
+    note=(
+        "VDN and QMIX explore over 30 million steps, ten times the paper's training. Of those the laptop's 300 batches "
+        "are a 667th: actions are random in 99.9 % of all steps, so that mixers stay at random by construction."
+    ),
 )

@@ -1,9 +1,20 @@
 """Figures 13 and 14: other rewards, and one of the two rewards alone."""
 
-from comity.experiments.claims import Comparison
+from comity.experiments.claims import Claim, Comparison
 from comity.experiments.figure import Figure, Panel
-from comity.experiments.hidden_gifts.arms import BUDGETS, HISTORY, PANELS, PG_HISTORY, SHARE, SUCCESS, claim, pg
+from comity.experiments.hidden_gifts.arms import BUDGETS, HISTORY, LATER, PANELS, PG_HISTORY, SHARE, SUCCESS, claim, pg
 from comity.experiments.measures import Measure
+
+
+def by_rewards(*labels: str) -> Claim:
+    """Defect 12 where it matters: with the normal rewards and two agents both measures are one and the same."""
+    return Claim(
+        "measured-by-rewards",
+        "12: success as the code measures it, by agent 0's rewards, is success by the doors.",
+        tuple(Comparison(label, "equal", 0.0, Measure("success_error"), 0.005) for label in labels),
+        LATER,
+    )
+
 
 FIG13 = Figure(
     "fig13",
@@ -37,6 +48,11 @@ FIG13 = Figure(
             "And rewards vary less over seeds.",
             Comparison("normal", "wider", "inject", Measure("reward_share", window=(0.5, 1.0)), 1.0),
         ),
+        by_rewards("oracle", "punish", "inject"),
+    ),
+    note=(
+        "Injected rewards fade over 10,000 batches, as in the paper: at the laptop's 3,000 they are still at 70 %. Its "
+        "own claim of defect 12 was written on 2026-11-29, after the runs."
     ),
 )
 
@@ -67,5 +83,6 @@ FIG14 = Figure(
             Comparison("collective only", "below", "both", SUCCESS, 0.2),
             Comparison("collective only", "above", 0.0, SUCCESS, 0.0005),
         ),
+        by_rewards("individual only", "collective only"),
     ),
 )

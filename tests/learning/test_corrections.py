@@ -72,7 +72,16 @@ def test_g2_softmax_vectors():
     theta, phi = jnp.asarray(G2_MINE), jnp.asarray(G2_THEIRS)
     of_theta, of_phi = jax.grad(softmax_gift, (0, 1))(theta, phi)
     close: Any = {"atol": 2e-6}
+    np.testing.assert_allclose(jax.nn.softmax(theta), (0.407556, 0.223672, 0.368772), **close)
+    np.testing.assert_allclose(jax.nn.softmax(phi), (0.486415, 0.295025, 0.218560), **close)
+    np.testing.assert_allclose(softmax_gift(theta, phi), 0.198241, **close)
     np.testing.assert_allclose(of_theta, (0.117447, -0.044341, -0.073106), **close)
+    np.testing.assert_allclose(of_phi, (0.101814, -0.058486, -0.043328), **close)
+    s_mine, s_theirs = (x / softmax_gift(theta, phi) for x in (of_theta, of_phi))
+    np.testing.assert_allclose((s_mine @ s_mine, s_theirs @ s_theirs), (0.537011, 0.398579), **close)
+    bend = jax.hessian(softmax_gift)(theta, phi)
+    rows = [[0.021714, -0.008198, -0.013516], [-0.008198, -0.024505, 0.032703], [-0.013516, 0.032703, -0.019187]]
+    np.testing.assert_allclose(bend, rows, **close)
     table = jax.jacobian(jax.grad(softmax_gift), 1)(theta, phi)
     rows = [[0.060319, -0.034650, -0.025669], [-0.022773, 0.013082, 0.009691], [-0.037546, 0.021568, 0.015978]]
     np.testing.assert_allclose(table, rows, **close)
@@ -85,14 +94,14 @@ def test_g2_softmax_vectors():
 
 
 @pytest.mark.parametrize(
-    ("p", "value", "of_theta", "of_phi", "score", "term", "second", "own_score", "own"),
+    ("p", "value", "of_theta", "of_phi", "both", "score", "term", "second", "own_score", "own"),
     [
-        (0.3, 0.378, 0.2268, 0.108, 0.285714, 0.21168, 0.0378, 0.6, 0.063),
-        (0.7, 0.714, 0.126, 0.1848, 0.258824, 0.0778909, -0.10332, 0.176471, -0.58548),
+        (0.3, 0.378, 0.2268, 0.108, 0.06048, 0.285714, 0.21168, 0.0378, 0.6, 0.063),
+        (0.7, 0.714, 0.126, 0.1848, 0.02016, 0.258824, 0.0778909, -0.10332, 0.176471, -0.58548),
     ],
 )
 def test_g3_where_it_does_not_the_interaction_is_what_is_left(
-    p, value, of_theta, of_phi, score, term, second, own_score, own
+    p, value, of_theta, of_phi, both, score, term, second, own_score, own
 ):
     theta, phi = logit(p), logit(0.6)
     close: Any = {"rtol": 2e-5}
@@ -100,9 +109,31 @@ def test_g3_where_it_does_not_the_interaction_is_what_is_left(
     np.testing.assert_allclose(jax.grad(two_chances, (0, 1))(theta, phi), (of_theta, of_phi), **close)
     np.testing.assert_allclose(jax.grad(lambda x: jnp.log(two_chances(theta, x)))(phi), score, **close)
     np.testing.assert_allclose(jax.grad(lambda x: jnp.log(two_chances(x, phi)))(theta), own_score, **close)
+    np.testing.assert_allclose(jax.grad(jax.grad(two_chances), 1)(theta, phi), both, **close)
     np.testing.assert_allclose(mixed(two_chances, theta, phi), term, **close)
     np.testing.assert_allclose(jax.grad(jax.grad(two_chances))(theta, phi), second, **close)
     np.testing.assert_allclose(self_pure(lambda x: two_chances(x, phi), theta), own, rtol=1e-4)
+
+
+def test_g3_the_term_of_an_episode_varies_more_than_its_gradient():
+    """All six courses of an episode, with their probabilities: the term lowers no estimator's variance by itself."""
+    p, q, baseline = 0.3, 0.6, 0.378
+    early, late, never = (p, 1 - p), ((1 - p) * p, 1 - 2 * p), ((1 - p) ** 2, -2 * p)  # i gives: (probability, score)
+    courses = [(early, (q, 1 - q), 1), (early, ((1 - q) * q, 1 - 2 * q), 1), (early, ((1 - q) ** 2, -2 * q), 0)]
+    courses += [(late, (q, 1 - q), 1), (late, (1 - q, -q), 0), (never, (1.0, 0.0), 0)]
+    chance = np.array([mine[0] * theirs[0] for mine, theirs, _ in courses])
+    score, others = (np.array([pair[1] for pair in pairs]) for pairs in list(zip(*courses, strict=True))[:2])
+    reward = np.array([gift for *_, gift in courses])
+    mean = lambda x: chance @ x  # noqa: E731
+    deviation = lambda x: np.sqrt(mean(x**2) - mean(x) ** 2)  # noqa: E731
+    assert mean(reward) == pytest.approx(baseline)
+    weight = others / float(jax.grad(lambda x: jnp.log(two_chances(logit(p), x)))(logit(q)))
+    for b, spread in ((0.0, 0.430), (baseline, 0.334)):
+        assert mean((reward - b) * score * others) == pytest.approx(0.06048)
+        assert mean((reward - b) * score * weight) == pytest.approx(float(mixed(two_chances, logit(p), logit(q))))
+        assert deviation((reward - b) * score * weight) == pytest.approx(spread, abs=5e-4)
+    assert mean(score * others) == pytest.approx(0, abs=1e-12)
+    assert deviation(reward * score) == pytest.approx(0.304, abs=5e-4)
 
 
 @pytest.mark.parametrize("objective", [softmax_gift, lambda a, b: jnp.exp(jnp.sin(a) @ b + 0.3 * (a**2).sum())])

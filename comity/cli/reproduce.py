@@ -9,14 +9,16 @@ from comity.experiments import PAPERS
 from comity.settings import did_you_mean
 
 HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comity list figures`
-  --scale S      smoke: minutes, shows that the machinery works | laptop (default) | paper: as long as the paper
+  --scale S      laptop (default) | paper: as long as the paper | smoke: tiny networks, two seeds, four updates, shows
+                 that the machinery works; a figure of many similar arms trains only some of them
   --seeds N      of each arm, instead of the scale's
-  --arms A,B     trains only these, names as --plan lists them, or all whose names begin so if none is called so
+  --arms A,B     trains only these arms, by the names that --plan lists; a word that is no arm's name stands for all
+                 arms whose names begin with it
   --minutes M    train no longer than this; the next call goes on
   --at-once N    arms trained side by side, each in a process of its own (1), on a CPU on cores of its own
   --plan         say what is there and what the rest will take, train nothing
   --no-train     draw and test what is there
-  --fresh        leave out the results that came with the code
+  --fresh        leave out the results that came with the code (docs/papers of a checkout)
   --out DIR      pictures, claims and new results (reproductions/PAPER)
   --runs DIR     run directories (OUT/runs)"""
 
@@ -54,6 +56,8 @@ def reproduce(arguments: list[str]) -> None:
     figures = list(paper.figures.values()) if "" in wanted else [paper.figures[figure] for figure in wanted]
     out = values.get("out", Path("reproductions") / name)
     folders = machinery.Folders(committed(name), out, values.get("runs", out / "runs"))
+    if folders.committed is None and "fresh" not in values:
+        print("no results came with this installation: a checkout has those under docs/papers", flush=True)
     jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
     arms = arms_asked(values.get("arms", ""), [job.arm.name for job in jobs])
     asked = [job for job in jobs if job.arm.name in arms]

@@ -2,7 +2,7 @@
 
     from comity import interop
     parallel = interop.to_pettingzoo(comity.make("cooperative-navigation"))  # a PettingZoo ParallelEnv
-    game = interop.from_pettingzoo(lambda: pistonball_v6.parallel_env(continuous=False), length=125)
+    game = interop.from_pettingzoo(lambda: simple_spread_v3.parallel_env(max_cycles=25), length=25)  # of mpe2
     result = interop.train(game, "mappo", iterations=200)  # Python steps the game, compiled programs act and learn
 
 Names are imported when they are first used: PettingZoo and gymnasium are needed only where they are asked for.

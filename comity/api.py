@@ -29,7 +29,11 @@ def make(task: str, profile: str | None = None, **options: Any) -> Any:
 
 
 def algorithm(name: str, preset: str | None = None, **settings: Any) -> Any:
-    """An algorithm's settings by name: `algorithm("pg", learning_rate=1e-3)`. preset: None is the first, `sound`."""
+    """An algorithm's settings by name, `my_algorithm.py` or `package.module`: `algorithm("pg", learning_rate=1e-3)`.
+
+    preset: what `settings` change (None: the first, `sound`). Returns a Config, for `train`, or None if the module has
+    none. Raises ValueError, one line, for unknown names and values out of range.
+    """
     source = find_algorithm(name)
     return settings_of(source, preset or next(iter(source.presets), None), "preset", settings)
 
@@ -60,7 +64,13 @@ def train(
 
 
 def resume(run: Run | Path | str, iterations: int | None = None, progress: bool = True) -> Run:
-    """Goes on from the newest checkpoint, to `iterations` in all."""
+    """Goes on from the newest whole checkpoint and returns the run.
+
+    run: a Run, a path, a glob with one match, or `latest` under `runs`. iterations: how many in all (None: as planned;
+    the time that `minutes` set does not hold here). Raises FileNotFoundError; ValueError for fewer iterations than
+    there are, another version of the task, or checkpoints none of which is whole; InUse if another process trains the
+    run; Interrupted and NotFinite as `train`.
+    """
     recipe = run.recipe if isinstance(run, Run) else None
     directory = RunDirectory(run.path if isinstance(run, Run) else locate(run))
     with Narrator() if progress else nullcontext(silent) as listen:

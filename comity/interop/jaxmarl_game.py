@@ -113,8 +113,10 @@ class FromJaxMARL:
 def from_jaxmarl(env: Any, length: int | None = None, clock_truncates: bool = True, **options: Any) -> FromJaxMARL:
     """A JaxMARL environment for `comity.train`. env: its name, `options` for `jaxmarl.make`; or an environment.
 
-    length: steps of an episode; None: the environment's `max_steps`. A run of one that came as an object cannot be
-    loaded by another process, which would have to make it again.
+    length: steps after which an episode is cut (None: the environment's `max_steps`). clock_truncates: what ends at
+    that step is cut, even if the environment says that it is over; False: then it is an end. A run of one that came as
+    an object cannot be loaded by another process, which would have to make it again. Raises ValueError for options
+    beside an object, or if there is no length; ModuleNotFoundError without jaxmarl.
     """
     if options and not isinstance(env, str):
         raise ValueError(f"options {', '.join(options)} are for an environment's name: give it instead of the object")

@@ -68,6 +68,12 @@ class ParallelGame(pettingzoo.ParallelEnv):
         return self._told(observation)
 
     def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
+        """(observations, rewards, terminations, truncations, infos) of one step, by agent name; at the end `agents`
+        becomes empty.
+
+        actions: of every agent a whole number, of several heads one each, continuous ones [A] from -1 to 1. Rewards
+        are the game's. Raises RuntimeError outside an episode, ValueError if an agent has no action.
+        """
         if not self.agents:
             raise RuntimeError("the episode is over, or has not begun: call reset")
         if missing := [name for name in self.agents if name not in actions]:

@@ -19,6 +19,7 @@ class Moments(NamedTuple):
 
 
 def fresh_moments(agents: int) -> Moments:
+    """Moments before the first batch, of N agents: all 0."""
     return Moments(jnp.zeros(agents), jnp.zeros(agents), jnp.zeros(()))
 
 

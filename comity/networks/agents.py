@@ -20,8 +20,10 @@ def per_agent(
 ) -> Callable:
     """`jax.vmap(f, in_axes, out_axes)` over agents, which on a CPU runs the agents in turn.
 
-    A batch axis makes a CPU matmul a third slower than plain 2-D products (docs/performance.md). batched: None asks
-    the default backend.
+    A batch axis makes a CPU matmul a third slower than plain 2-D products (docs/performance.md). in_axes: for each
+    argument the agent axis of all its leaves; None: the same for every agent. out_axes: where that axis stands in the
+    result, one number, or one for each entry of a tuple. batched: None asks the default backend. Raises ValueError
+    when called with agent axes of different sizes.
     """
     if jax.default_backend() != "cpu" if batched is None else batched:
         return jax.vmap(f, tuple(in_axes), out_axes if isinstance(out_axes, int) else tuple(out_axes))

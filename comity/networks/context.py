@@ -140,6 +140,7 @@ class ContextNet(eqx.Module):
         return self.embed(x) + jnp.asarray(positions(self.length, self.norm.scale.shape[-1])).take(time, 0, mode="clip")
 
     def output(self, memory: Array) -> Array:
+        """Outputs [..., out] of what `memories` gives, [..., H]; not of a `Context`."""
         return self.head(memory)
 
     def __call__(self, x: Array, memory: Context) -> tuple[Array, Context]:

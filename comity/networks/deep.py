@@ -41,11 +41,13 @@ class DeepRecurrentNet(eqx.Module):
         self.activation = activation
 
     def encode(self, x: Array) -> Array:
+        """x [..., in] -> what the GRU reads, [..., width of the last of `layers`], or x itself without layers."""
         for layer in self.layers:
             x = ACTIVATIONS[self.activation](layer(x))
         return x
 
     def output(self, memory: Array) -> Array:
+        """Outputs [..., out] of memories [..., H], through the layer norm if there is one."""
         return self.head(memory if self.norm is None else self.norm(memory))
 
     def __call__(self, x: Array, memory: Array) -> tuple[Array, Array]:

@@ -191,6 +191,7 @@ class HawkNet(eqx.Module):
         self.head = Dense(key_head, width, outputs, 0.0)
 
     def output(self, memory: Array) -> Array:
+        """Outputs [..., out] of what `memories` gives, [..., W]; not of a `Trace`."""
         return self.head(memory)
 
     def __call__(self, x: Array, memory: tuple[Trace, ...]) -> tuple[Array, tuple[Trace, ...]]:

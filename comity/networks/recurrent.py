@@ -74,6 +74,7 @@ class RecurrentNet(eqx.Module):
         return self.output(memory), memory
 
     def output(self, memory: Array) -> Array:
+        """Outputs [..., out] of memories [..., H]."""
         return self.head(memory)
 
     def memories(self, x: Array, memory: Array, starts: Array | None = None) -> Array:

@@ -57,6 +57,8 @@ class Results:
         return np.array([[known_mean(of(self.values[i, j])) for j in size] for i in size])
 
     def to_csv(self, path: Path) -> Path:
+        """Writes a line per pairing and returns `path`: both labels, then the mean of each statistic over episodes and
+        agents, in its own units; nan if it is undefined in all. Raises OSError."""
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["agent_0", "others", *self.values[0, 0]])
@@ -66,7 +68,10 @@ class Results:
 
 
 def partner(name: str, env: Environment) -> tuple[str, Algorithm]:
-    """A scripted partner by name, of the game's own or of any game; an algorithm that does not learn."""
+    """(label `scripted:NAME`, an algorithm that does not learn, for all N places) of a partner by name.
+
+    name: one of `env.scripts`, or of `SCRIPTED`, for any game. Raises ValueError with the nearest names.
+    """
     own = getattr(env, "scripts", ())
     if name in own:
         memory, script = env.script(name)  # pyright: ignore[reportAttributeAccessIssue]

@@ -39,7 +39,10 @@ def load(
 
 
 def locate(run: Path | str, root: Path | str = "runs") -> Path:
-    """One run directory: a path, a glob with one match, or `latest` under `root`."""
+    """One run directory: a path, also relative to `root`, a glob with one match, or `latest` under `root`.
+
+    Raises FileNotFoundError if there is none, ValueError if there are several.
+    """
     from comity.report.runs import find
 
     found = find(str(run), root=str(root))
@@ -98,7 +101,8 @@ class Run:
         return other
 
     def state(self, seed: int | None = None) -> PyTree:
-        """The algorithm's state of a seed (None: the first)."""
+        """The algorithm's state of a seed (None: the first), as its `init` makes it. Raises ValueError for a seed that
+        is not in the run."""
         seed = self.seeds[0] if seed is None else seed
         if seed not in self._states:
             raise ValueError(f"seed {seed} is not in this run: it has {', '.join(map(str, self.seeds))}")
@@ -110,6 +114,8 @@ class Run:
         return self.arrays()
 
     def arrays(self, seed: int | None = None) -> dict[str, np.ndarray]:
+        """All arrays of a seed's state (None: the first) by name, in the algorithm's own shapes: optimizer, counters
+        and replay too, not the policy alone. Raises ValueError for a seed that is not in the run."""
         return {name: np.asarray(x) for name, x in checkpoint.named(self.state(seed))}
 
     @cached_property
@@ -158,7 +164,11 @@ class Run:
         return record(key, self.env, act, self.memory, games, episode, title=title, seed=seed, policy=policy, **names)
 
     def curve(self, metric: str | None = None, policy: str = "sampled") -> tuple[np.ndarray, np.ndarray]:
-        """(env steps [P], metric [seeds, P]) at the evaluations of training. metric: None is the headline."""
+        """(env steps [P], metric [seeds, P]) at the evaluations of training, as far as all seeds have them.
+
+        metric: a name in `mean` of eval.jsonl, in its units, NaN where it is undefined (None: the headline); policy:
+        sampled or greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric.
+        """
         metric = metric or headline(self.env)
         lines = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic" and x["policy"] == policy]
         if lines and metric not in lines[0]["mean"]:
@@ -169,7 +179,11 @@ class Run:
         return steps, np.array([[x["mean"][metric] for x in xs[:points]] for xs in of], float)  # null is NaN
 
     def export(self, path: Path | str, seed: int | None = None) -> Path:
-        """The state's arrays by name, as .safetensors (extra `export`) or .npz."""
+        """Writes the arrays of a seed (None: the first) by name, see `arrays`, and returns `path`.
+
+        path: ends in .npz or .safetensors (extra `export`). Raises ValueError for another ending, a missing extra or a
+        seed that is not in the run; OSError.
+        """
         path, arrays = Path(path), self.arrays(seed)
         if path.suffix == ".npz":
             np.savez(path, **arrays)  # pyright: ignore[reportArgumentType]

@@ -99,7 +99,7 @@ def arms_asked(words: str, names: list[str]) -> set[str]:
     Raises Usage of a word that is neither. Every name begins with no word at all.
     """
     found = set()
-    for word in words.split(","):
+    for word in filter(None, words.split(",")) if words else [""]:
         some = {word} & {*names} or {name for name in names if name.startswith(word)}
         if not some and names:
             raise Usage(f"--arms {word}: no arm is called or begins so{did_you_mean(word, names)}; --plan lists them")

@@ -96,15 +96,17 @@ class Outcome(NamedTuple):
 class Course(NamedTuple):
     """Where a difference is in training: what decides whether its absence means anything."""
 
-    left: float  # tenths of a training as long as this one that the paper trained on; 0: as long as the paper
+    left: float  # tenths of its training that the paper trained on, of the arm with more of them; 0: none did
     begun: bool  # one of the two has moved by more than the margin since the first tenth
     pace: float  # how much the difference changed in the last tenth of this training
+    rest: float  # how much it would change by the paper's end, each arm at its own pace
 
 
 def judge(
-    claims: Sequence[Claim], records: Mapping[str, Sequence[dict[str, Any]]], iterations: int
+    claims: Sequence[Claim], records: Mapping[str, Sequence[dict[str, Any]]], iterations: Mapping[str, int]
 ) -> list[tuple[Claim, Verdict, list[Outcome]]]:
-    """The verdict of each claim of a figure. records: label -> one record for each seed; iterations: of the paper.
+    """The verdict of each claim of a figure. records: label -> one record for each seed; iterations: label -> how long
+    the paper trained it.
 
     Claims that were replaced are tested too, outside the correction for number.
     """
@@ -124,7 +126,9 @@ def judge(
     return results
 
 
-def compared(test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]], iterations: int) -> Outcome:
+def compared(
+    test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]], iterations: Mapping[str, int]
+) -> Outcome:
     """A test before correction for number; its verdict is not yet one."""
     first, second = (values(side, test.measure, records) for side in (test.first, test.second))
     few = len(first) < FEWEST or (isinstance(test.second, str) and len(second) < FEWEST)
@@ -147,21 +151,32 @@ def values(side: str | float, measure: Measure, records: Mapping[str, Sequence[d
     return seeds[np.isfinite(seeds)]
 
 
-def course_of(test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]], iterations: int) -> Course:
-    trained = max((record["settings"]["iterations"] for record in records.get(test.first, ())), default=iterations)
-
-    def mean(side: str | float, measure: Measure) -> float:
+def course_of(
+    test: Comparison, records: Mapping[str, Sequence[dict[str, Any]]], iterations: Mapping[str, int]
+) -> Course:
+    def mean(side: str, measure: Measure) -> float:
         found = values(side, measure, records)
         return float(found.mean()) if found.size else float("nan")
 
-    sides = [side for side in (test.first, test.second) if isinstance(side, str)]
-    moved = [abs(mean(side, test.measure) - mean(side, test.measure.at_first())) for side in sides]
-    gaps = [
-        mean(test.first, measure) - mean(test.second, measure) for measure in (test.measure, test.measure.earlier())
-    ]
-    pace = gaps[0] - gaps[1]
-    left = max(0.0, 10 * (iterations / trained - 1))
-    return Course(left, bool(np.nanmax([0.0, *moved]) > test.margin), pace if np.isfinite(pace) else 0.0)
+    def left(side: str) -> float:
+        trained = max((record["settings"]["iterations"] for record in records.get(side, ())), default=iterations[side])
+        return max(0.0, 10 * (iterations[side] / trained - 1))
+
+    def moved(side: str) -> float:
+        if test.measure.statistic == "correlation":  # it has no level to move from
+            return float("inf")
+        now = mean(side, test.measure)
+        return abs(now if test.measure.statistic == "change" else now - mean(side, test.measure.at_first()))
+
+    def pace(side: str) -> float:
+        return mean(side, test.measure) - mean(side, test.measure.earlier())
+
+    signs = {side: sign for side, sign in ((test.first, 1), (test.second, -1)) if isinstance(side, str)}
+    begun = bool(np.nanmax([0.0, *map(moved, signs)]) > test.margin)
+    paces, ahead = {side: sign * pace(side) for side, sign in signs.items()}, {side: left(side) for side in signs}
+    known = lambda x: float(x) if np.isfinite(x) else 0.0  # noqa: E731
+    rest = sum(ahead[side] * paces[side] for side in signs)
+    return Course(max(ahead.values()), begun, known(sum(paces.values())), known(rest))
 
 
 def difference(
@@ -226,7 +241,7 @@ def verdict(outcome: Outcome) -> Verdict:
     significant, reached = outcome.p_holm < LEVEL, sign * outcome.estimate
     if significant and (test.relation == "equal" or reached >= test.margin):
         return "reproduced"
-    end = outcome.estimate + course.left * course.pace
+    end = outcome.estimate + course.rest
     if test.relation == "equal":
         absent = outcome.low > test.margin or outcome.high < -test.margin
         arrives = abs(end) < test.margin or end * outcome.estimate < 0

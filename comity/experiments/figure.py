@@ -64,7 +64,6 @@ class Figure(NamedTuple):
     budgets: Mapping[Scale, Mapping[str, Budget]]
     panels: tuple[Panel, ...]
     claims: tuple[Claim, ...] = ()
-    iterations: int = 10_000  # of the paper, in its batches: less may be too little training
     picture: Callable[[Path], list[Path]] | None = None  # for a figure that is no set of curves
     smoke: tuple[str, ...] | None = None  # labels that smoke scale trains, of figures with very many; None: all
     note: str = ""  # what a reader must know beside it

@@ -58,16 +58,21 @@ def same(found: dict[str, Any], wanted: dict[str, Any], given: dict[str, dict[st
 
 
 def read(folders: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
-    """{seed: record} of an arm, from the first folder that has the seed."""
+    """{seed: record} of an arm, from the first folder that has the seed; a last line that is half there is none."""
     recipe = recipe_of(arm)
     wanted, given = settings(recipe, budget), defaults(recipe)
     found: dict[int, Record] = {}
     for folder in folders:
         path = folder / f"{arm.name}.jsonl"
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.exists() else [], 1):
+        rows = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+        for number, line in enumerate(rows, 1):
+            if not line:
+                continue
             try:
                 record = json.loads(line)
             except json.JSONDecodeError as error:
+                if number == len(rows):  # a kill or a full disk cut it off
+                    continue
                 raise ValueError(f"{path}, line {number}, is not JSON ({error.msg}): remove the line") from error
             if same(record["settings"], wanted, given):
                 found.setdefault(record["seed"], {**record, "file": str(path)})
@@ -75,26 +80,37 @@ def read(folders: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]
 
 
 def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
-    """Adds records to an arm's file, each line whole."""
+    """Adds records to an arm's file: all of them or none. Raises OSError, one line."""
     import os
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{arm.name}.jsonl"
     text = "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records)
+    tail = path.read_bytes().rpartition(b"\n")[2] if path.exists() else b""
+    if tail:  # a line that was cut off, or whole but for its end
+        try:
+            json.loads(tail)
+            text = "\n" + text
+        except ValueError:
+            os.truncate(path, path.stat().st_size - len(tail))
+    data = text.encode()
     with path.open("ab", buffering=0) as file:  # in one piece: another process may add to the file
-        file.write(text.encode())
+        before = file.seek(0, os.SEEK_END)
+        if (done := file.write(data)) != len(data):
+            os.truncate(path, before)
+            raise OSError(f"cannot write {path}: {done} of {len(data)} bytes fit on the disk; make room")
         os.fsync(file.fileno())
     return path
 
 
 def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> list[Record]:
-    """The records of a finished run directory, one for each of its seeds that stayed finite."""
+    """The records of a finished run directory, one for each of its seeds that was trained to the end."""
     from comity.training.directory import RunDirectory
 
     directory = RunDirectory(run)
     manifest, metrics = directory.manifest(), directory.lines("metrics.jsonl")
     played, tried = directory.lines("eval.jsonl"), directory.lines("trials.jsonl")
-    last = [line for line in played if line["which"] == "last"]
+    last = [line for line in played if line["which"] == "last" and line["iteration"] == budget.iterations]
     sampled = [line for line in played if line["which"] == "periodic" and line["policy"] == "sampled"]
     seeds = sorted({line["seed"] for line in last})
     wall = manifest.get("wall_seconds", math.nan) / max(len(seeds), 1)

@@ -5,6 +5,7 @@ was interrupted is resumed, one that several figures share is trained once.
 """
 
 import csv
+import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from comity.experiments.figure import Arm, Budget, Figure, Paper, Scale, recipe_
 from comity.experiments.records import Record
 from comity.experiments.trials import Trials
 from comity.recipes import Recipe
+from comity.training.checkpoint import write_text
 from comity.training.settings import Training
 
 SMOKE = Budget(seeds=2, iterations=4, envs=4)
@@ -60,7 +62,8 @@ def arms_at(paper: Paper, figure: Figure, scale: Scale, seeds: int | None = None
     """label -> (arm, budget) of a figure at a scale."""
     if scale == "smoke":
         labels = figure.arms if figure.smoke is None else figure.smoke
-        return {label: (paper.smoke(figure.arms[label]), SMOKE) for label in labels}
+        budget = SMOKE if seeds is None else SMOKE._replace(seeds=seeds)
+        return {label: (paper.smoke(figure.arms[label]), budget) for label in labels}
     found = {}
     for label, arm in figure.arms.items():
         budget = figure.budgets[scale][arm.budget]
@@ -158,7 +161,7 @@ def train_missing(
             run = _trained(job, folders, None if minutes is None else minutes - spent, trials.after(listen), scale)
         except NotFinite as error:
             say(f"  {error}")
-            run = error.directory.path
+            run = error.directory.path if _whole(error.directory) else None
         if run is None:
             left.append(job.arm.name)
             continue
@@ -166,6 +169,8 @@ def train_missing(
         new = [x for x in records.of_run(run, job.recipe, job.budget, paper.kept) if x["seed"] in job.missing]
         records.write(folders.data, job.arm, new)
         job.found.update({record["seed"]: record for record in new})
+        if lost := [str(seed) for seed in job.missing if seed not in job.found]:
+            say(f"  {job.arm.name}: seeds {', '.join(lost)} became not finite and have no record; see {run}")
     return left
 
 
@@ -208,9 +213,12 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
 
 
 def _whole(directory: Any) -> bool:
-    """Trained to the end, not stopped by the clock."""
-    planned = directory.config()["training"]["iterations"]
-    return directory.manifest().get("iterations_done") == planned
+    """Every seed that stayed finite was trained to the end, and what it does there was recorded."""
+    training = directory.config()["training"]
+    seeds = range(training["first_seed"], training["first_seed"] + training["seeds"])
+    lines = [line for line in directory.lines("eval.jsonl") if line["which"] == "last"]
+    there = {line["seed"] for line in lines if line["iteration"] == training["iterations"]}
+    return {*seeds} - {int(seed) for seed in directory.manifest().get("not_finite", {})} <= there
 
 
 # What comes of it ----------------------------------------------------------------------------------------------------
@@ -228,7 +236,12 @@ def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> 
 
 def judged(figure: Figure, found: Mapping[str, Sequence[Record]]):
     """Claims with verdicts. A claim about an arm without a record is open: too few seeds."""
-    return claims.judge(figure.claims, found, figure.iterations)
+    return claims.judge(figure.claims, found, paper_lengths(figure))
+
+
+def paper_lengths(figure: Figure) -> dict[str, int]:
+    """label -> how long the paper trained the arm: as long as scale `paper` does. Less may be too little training."""
+    return {label: figure.budgets["paper"][arm.budget].iterations for label, arm in figure.arms.items()}
 
 
 def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path) -> list[Path]:
@@ -241,7 +254,8 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
         drawn = {label: some for label, some in found.items() if some}
         panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn))]
         looks = {label: arm.algorithm for label, arm in figure.arms.items()}
-        files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(figure, found, paper))
+        if panels:
+            files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(figure, found, paper))
         files.append(to_csv(out / f"{figure.name}.csv", drawn, spoken_of(figure)))
     if not figure.arms:
         return files
@@ -266,9 +280,9 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
         ],
     }
     path = out / f"{figure.name}.claims.json"
-    path.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(about, indent=1) + "\n")
     table = out / f"{figure.name}.md"
-    table.write_text(markdown(figure, scale, found, verdicts, paper), encoding="utf-8")
+    write_text(table, markdown(figure, scale, found, verdicts, paper))
     return [*files, path, table]
 
 
@@ -297,11 +311,11 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
         if label not in found:
             continue
         curves = [records.curve(record, panel.metric) for record in found[label]]
-        steps = np.array([record["curve"]["env_steps"] for record in found[label]], float)
         points = min(map(len, curves))
+        steps = np.array([record["curve"]["env_steps"][:points] for record in found[label]], float)
         values = panel.scale * np.stack([x[:points] for x in curves])
         if np.isfinite(values).any():
-            result[label] = steps[:, :points].mean(0), values
+            result[label] = steps.mean(0), values
     return result
 
 
@@ -327,14 +341,14 @@ def to_csv(path: Path, found: Mapping[str, Sequence[Record]], metrics: Sequence[
     """Every point of every seed; of `metrics` those of which something is known."""
     curves = {name: [records.curve(record, name) for some in found.values() for record in some] for name in metrics}
     known = [name for name, of_seeds in curves.items() if any(np.isfinite(curve).any() for curve in of_seeds)]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["arm", "seed", "iteration", "env_steps", *known])
-        for label, some in found.items():
-            for record in some:
-                points = [record["curve"][name] for name in ("iteration", "env_steps")]
-                values = [map(records.short, records.curve(record, name)) for name in known]
-                writer.writerows([label, record["seed"], *row] for row in zip(*points, *values, strict=True))
+    writer = csv.writer(text := io.StringIO())
+    writer.writerow(["arm", "seed", "iteration", "env_steps", *known])
+    for label, some in found.items():
+        for record in some:
+            points = [record["curve"][name] for name in ("iteration", "env_steps")]
+            values = [map(records.short, records.curve(record, name)) for name in known]
+            writer.writerows([label, record["seed"], *row] for row in zip(*points, *values, strict=True))
+    write_text(path, text.getvalue())
     return path
 
 

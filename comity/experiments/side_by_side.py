@@ -8,8 +8,10 @@ import contextlib
 import importlib
 import multiprocessing
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ import jax
 
 from comity.experiments.figure import Scale
 from comity.experiments.reproduce import Folders, Job, Say, plan, train_missing
+from comity.training.loop import Interrupted
 from comity.training.seeds import visible_cores
 
 CORES = 4  # that compiling one arm's programs keeps busy
@@ -39,6 +42,7 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
 
     An arm that fails is told of in one line and keeps no other from being trained. Where processes share the cores,
     only so many compile at a time as those allow: all at once take several times as long, and the device waits.
+    Ctrl-C and SIGTERM are passed on to the arms under way, which save; no other begins. Raises Interrupted then.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
     until = None if order.minutes is None else time.time() + 60 * order.minutes
@@ -49,14 +53,49 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
     with spawn.Manager() as manager, ProcessPoolExecutor(count, spawn, _move_in, (free := manager.Queue(),)) as pool:
         for home in places:
             free.put(home)
-        gate = manager.BoundedSemaphore(compiling)
-        for job, future in [(job, pool.submit(_train, order, job.name, until, gate)) for job in missing]:
+        gate, stop = manager.BoundedSemaphore(compiling), manager.Event()
+        with _terminated_as_interrupted():
             try:
-                left += future.result()
-            except Exception as error:  # of whatever kind: the others go on
-                say(f"{job.arm.name}: {type(error).__name__}: {error}")
-                left.append(job.arm.name)
+                for job, future in [(job, pool.submit(_train, order, job.name, until, gate, stop)) for job in missing]:
+                    try:
+                        left += future.result()
+                    except Exception as error:  # of whatever kind: the others go on
+                        say(f"{job.arm.name}: {type(error).__name__}: {error}")
+                        left.append(job.arm.name)
+            except KeyboardInterrupt:
+                say("stopping: arms under way are saved; Ctrl-C again stops them at once")
+                stop.set()
+                _stop(pool)
+                raise Interrupted("stopped; finished arms are kept, the same command goes on") from None
     return left
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM is taken as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """Asks each process once to save and stop, and waits for all of them; every further Ctrl-C is passed on as well."""
+    while True:
+        for child in multiprocessing.active_children():  # a manager's process ignores it
+            os.kill(child.pid or 0, signal.SIGINT)
+        try:
+            return pool.shutdown(wait=True, cancel_futures=True)
+        except KeyboardInterrupt:
+            continue
 
 
 def homes(count: int) -> list[set[int]]:
@@ -68,12 +107,20 @@ def homes(count: int) -> list[set[int]]:
 
 
 def _move_in(free: Any) -> None:
-    """A process begins; before jax does, which makes as many threads as there are cores."""
+    """A process begins; before jax does, which makes as many threads as there are cores.
+
+    Ctrl-C reaches the first process alone, which passes it on; outside of a training there is nothing to save.
+    """
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if home := free.get():
         os.sched_setaffinity(0, home)
 
 
-def _train(order: Order, name: str, until: float | None, gate: Any) -> list[str]:
+def _train(order: Order, name: str, until: float | None, gate: Any, stop: Any) -> list[str]:
+    if stop.is_set():
+        return [name]
     paper = importlib.import_module(order.module).PAPER
     figures = [paper.figures[figure] for figure in order.figures]
     job = next(x for x in plan(paper, figures, order.scale, order.folders, order.fresh, order.seeds) if x.name == name)
@@ -81,6 +128,8 @@ def _train(order: Order, name: str, until: float | None, gate: Any) -> list[str]
     with contextlib.ExitStack() as compiling:
         gate.acquire()
         compiling.callback(gate.release)
+        if stop.is_set():
+            return [name]
         minutes = None if until is None else (until - time.time()) / 60
         teller = Teller(job.arm.name, say, compiling.close)
         return train_missing([job], paper, order.folders, minutes, say, teller, order.scale)

@@ -63,9 +63,11 @@ class Trials:
         found = checkpoint.newest(directory.saved(), like, part=True)
         if found is None or (iteration := found[1]["iteration"]) == 0:
             return
-        there = [x for x in directory.lines("trials.jsonl") if x["iteration"] == iteration and x["which"] == which]
-        if {x["trial"] for x in there} >= set(self.trials):  # all lines of a point are written at once
+        of_point = lambda line: line["iteration"] == iteration and line["which"] == which  # noqa: E731
+        there = {(x["trial"], x["seed"]) for x in directory.lines("trials.jsonl") if of_point(x)}
+        if there >= {(trial, seed) for trial in self.trials for seed in names}:
             return
+        directory.keep("trials.jsonl", lambda line: not of_point(line))  # a kill may have left some of them
         seeds = Seeds(len(names), training.mode, games=training.envs)
         states = seeds.join([found[0][str(seed)]["state"] for seed in names])
         batch, episodes = (4, 4) if self.small else (BATCH, EPISODES[which])

@@ -7,7 +7,21 @@ from comity.report.runs import Run, section
 
 # Fields of `training` that change what is recorded or how fast, not what is learned: no reason for two labels.
 BOOKKEEPING = frozenset(
-    ("seeds", "chunk", "minutes", "evaluations", "evaluate_every", "evaluation_episodes", "episodes", "out", "trackers")
+    (
+        "seeds",
+        "first_seed",
+        "chunk",
+        "minutes",
+        "evaluations",
+        "evaluate_every",
+        "evaluation_episodes",
+        "final_episodes",
+        "mode",
+        "memory",
+        "episodes",
+        "out",
+        "trackers",
+    )
 )
 
 

@@ -277,7 +277,8 @@ def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:
     for label in finals:
         for run in study.members(label):
             if run.status == "failed":
-                notes.append(f"{label}: {run.path.name} failed; see its log.txt")
+                about = "log.txt" if (run.path / "log.txt").exists() else "manifest.json"
+                notes.append(f"{label}: {run.path.name} failed; see its {about}")
     commits = {str((run.manifest.get("git") or {}).get("commit") or "")[:7] for run in study.runs} - {""}
     if len(commits) > 1:
         notes.append(f"the runs were made by different commits: {', '.join(sorted(commits))}")

@@ -50,7 +50,7 @@ class RunDirectory:
             write_text(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         except OSError as error:
             raise OSError(
-                f"cannot make a run directory in {parent} ({error.strerror}): give another with --out"
+                f"cannot make a run directory in {parent} ({error.strerror or error}): give another with --out"
             ) from error
         return run
 

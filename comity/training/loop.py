@@ -181,9 +181,13 @@ class _Session:
                 raise
             finally:
                 self.seeds.close()
-        status = "failed" if self.failed else "interrupted" if interrupted else "finished"
+        status = "interrupted" if interrupted else "failed" if self.failed else "finished"
         self._save_manifest(status, wall=self.wall_before + time.monotonic() - began)
         listen("done", {"directory": directory.path, "status": status, "iteration": self.iteration})
+        if interrupted:
+            raise Interrupted(
+                f"stopped at iteration {self.iteration}, saved; go on with: comity resume {directory.path}"
+            )
         if self.failed:
             what = ", ".join(f"{name} of seed {seed}" for seed, name in self.failed.items())
             others = "the other seeds were trained on" if self._alive() else "no other seed is left"
@@ -191,10 +195,6 @@ class _Session:
                 f"not finite: {what}; saved in {directory.checkpoints}/not-finite-*.npz, {others}: "
                 "lower the learning rate, or look for NaN in the game's rewards",
                 directory,
-            )
-        if interrupted:
-            raise Interrupted(
-                f"stopped at iteration {self.iteration}, saved; go on with: comity resume {directory.path}"
             )
 
     def _read(self, resuming: bool, initialise: Path | None) -> None:

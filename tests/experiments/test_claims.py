@@ -1,5 +1,6 @@
 """Verdicts of claims, on made-up seeds."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,15 @@ def flat(*levels):
     return [record([level] * 10) for level in levels]
 
 
+BOTH = functools.partial(dict.fromkeys, "ab")  # as long as the paper trained both
+
+
 def judged(test, records, iterations=100):
-    ((_, verdict, (outcome,)),) = judge([Claim("c", "text", (test,), "2026-01-01")], records, iterations)
+    ((_, verdict, (outcome,)),) = judge(
+        [Claim("c", "text", (test,), "2026-01-01")],
+        records,
+        iterations if isinstance(iterations, dict) else BOTH(iterations),
+    )
     return verdict, outcome
 
 
@@ -135,6 +143,36 @@ def test_what_has_been_learned_and_stays_is_absent_in_a_short_training_too():
     assert judged(above(0.01, "equal", 0.0), {"a": falling}, iterations=1000)[0] == "too little training"
 
 
+def test_each_arm_has_its_own_way_to_go():
+    """Both rise by 0.02 in the last tenth. If only one of them trains on, the difference moves, else it stays."""
+    one, other = lines(0.20, 0.21, 0.19, 0.22), lines(0.50, 0.51, 0.49, 0.52)
+    test = above(margin=0.05)
+    assert judged(test, {"a": one, "b": other}, {"a": 1000, "b": 1000})[0] == "not"
+    assert judged(test, {"a": one, "b": other}, {"a": 3000, "b": 100})[0] == "too little training"
+    assert judged(test, {"a": one, "b": other}, {"a": 100, "b": 3000})[0] == "not"
+    below = above(margin=0.05, relation="below")
+    assert judged(below, {"a": other, "b": one}, {"a": 100, "b": 3000})[0] == "too little training"
+
+
+def test_a_rise_is_no_level_and_a_correlation_has_none():
+    """What stays at 3 has not begun to rise, though its rise of 0 is far from 3."""
+    change = Comparison("a", "above", 0.0, Measure("success", "change"), 0.5)
+    still = flat(3.0, 3.01, 2.99, 3.0)
+    assert not judged(change, {"a": still})[1].course.begun
+    assert judged(change, {"a": still}, 1000)[0] == "too little training"
+    risen = [record([3.0] + [6.0 + s] * 9) for s in (0.0, 0.1, -0.1)]  # its rise is its first level
+    assert judged(change, {"a": risen})[1].course.begun
+    swing = Comparison("a", "below", 0.0, Measure("success", "correlation", (0.0, 1.0), "other"), 0.3)
+    level = [record(np.sin(np.arange(10.0) + s), other=np.sin(np.arange(10.0) + s)) for s in range(3)]
+    assert judged(swing, {"a": level})[1].course.begun
+
+
+def test_a_surge_is_on_top_of_what_was_before():
+    surge = Measure("success", "surge", (0.5, 1.0))
+    assert surge(record([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])) == pytest.approx(-0.1)
+    assert surge(record([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1])) == pytest.approx(0.8)
+
+
 def test_spread_is_an_f_test():
     rng = np.random.default_rng(0)
     wide, narrow = rng.normal(0.5, 0.2, 12), rng.normal(0.5, 0.02, 12)
@@ -160,22 +198,22 @@ def test_claims_of_a_figure_are_corrected_for_their_number():
     """What holds alone is no longer significant among twenty claims; those that were replaced do not count."""
     a, b = flat(0.60, 0.66, 0.63, 0.70, 0.58), flat(0.50, 0.56, 0.53, 0.60, 0.48)
     test = above(margin=0.05)
-    alone = compared(test, {"a": a, "b": b}, 100).p
+    alone = compared(test, {"a": a, "b": b}, BOTH(100)).p
     assert 0.005 < alone < 0.05
     nothing = Claim("n", "t", (above(relation="below"),), "2026-01-01")
     many = [Claim("c", "t", (test,), "2026-01-01"), *(nothing for _ in range(1))]
     records = {"a": a, "b": b}
-    assert judge(many[:1], records, 100)[0][1] == "reproduced"
+    assert judge(many[:1], records, BOTH(100))[0][1] == "reproduced"
     crowd = [
         Claim("c", "t", (test,), "2026-01-01"),
         *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01") for i in range(19)),
     ]
-    assert judge(crowd, records, 100)[0][1] == "too few seeds"
+    assert judge(crowd, records, BOTH(100))[0][1] == "too few seeds"
     gone = [
         Claim("c", "t", (test,), "2026-01-01"),
         *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01", "c") for i in range(19)),
     ]
-    results = judge(gone, records, 100)
+    results = judge(gone, records, BOTH(100))
     assert results[0][1] == "reproduced"
     assert len(results) == 20  # and the old verdicts stay visible
 

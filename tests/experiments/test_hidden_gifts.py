@@ -85,6 +85,7 @@ def test_an_arm_is_asked_for_by_its_name_several_by_what_their_names_begin_with(
     assert arms_asked("pg-2-,coma", names) == {"pg-2-1", "coma-2"}
     assert arms_asked("pg", names) == {"pg-2", "pg-20", "pg-2-1"}
     assert arms_asked("", names) == {*names}
+    assert arms_asked("coma,", names) == {"coma-2"}
 
 
 def test_the_plan_says_the_time_first_and_writes_nothing(tmp_path, capsys, monkeypatch):

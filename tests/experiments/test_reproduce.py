@@ -1,6 +1,9 @@
 """The machinery of `comity reproduce`, on a tiny paper: what is trained, what is found again, what is written."""
 
 import json
+import resource
+import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +12,11 @@ from rich.console import Console
 
 from comity.experiments import records
 from comity.experiments import reproduce as machinery
-from comity.experiments.figure import Budget, recipe_of
+from comity.experiments.figure import Budget, Panel, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
+from comity.training.directory import RunDirectory
+from comity.training.loop import NotFinite
 from tiny.paper import FIGURE, ONE, OTHER, PAPER, TWO
 
 
@@ -128,6 +133,100 @@ def test_what_was_stopped_goes_on(folders, tmp_path):
     assert trained(jobs, here) == []
     assert len(list((tmp_path / "runs").glob("*/*/*/*/config.yaml"))) == 1  # the same run, not a second one
     assert jobs[0].found[2]["curve"] == planned(folders)[0].found[2]["curve"]
+
+
+@pytest.fixture
+def copied(folders, tmp_path):
+    """(folders without records, the copied run directory of arm `one`, trained to its end)."""
+    shutil.copytree(folders.runs, tmp_path / "runs")
+    (path,) = (tmp_path / "runs" / "one-20").glob("*/*/*/config.yaml")
+    return Folders(None, tmp_path, tmp_path / "runs"), RunDirectory(path.parent)
+
+
+def test_a_seed_that_is_not_finite_has_no_record_and_is_told_of(copied):
+    here, run = copied
+    run.keep("eval.jsonl", lambda line: line["seed"] != 1 or line["which"] == "periodic")
+    run.write_manifest({**run.manifest(), "status": "failed", "not_finite": {"1": "actor.weight"}})
+    jobs, said = planned(here, [OTHER]), []
+    assert machinery.train_missing(jobs, PAPER, here, None, said.append, silent, "laptop") == []
+    assert list(planned(here, [OTHER])[0].found) == [0, 2]
+    assert any("seeds 1 became not finite" in line for line in said)
+
+
+def test_seeds_that_were_stopped_halfway_are_no_records(copied, monkeypatch):
+    """One seed is not finite and the clock stopped the others at half of their training."""
+    here, run = copied
+    half = [{**line, "iteration": 10} if line["which"] != "periodic" else line for line in run.lines("eval.jsonl")]
+    (run.path / "eval.jsonl").write_text("".join(json.dumps(x) + "\n" for x in half if x["seed"] != 1))
+    run.write_manifest({**run.manifest(), "iterations_done": 10, "not_finite": {"1": "actor.weight"}})
+    assert records.of_run(run.path, recipe_of(ONE), Budget(3, 20, envs=4), PAPER.kept) == []
+
+    def stopped(*_):
+        raise NotFinite("not finite: actor.weight of seed 1", run)
+
+    monkeypatch.setattr("comity.training.loop.resume", stopped)
+    assert trained(planned(here, [OTHER]), here) == ["one"]
+    assert not here.data.exists()
+
+
+def test_a_run_without_its_last_evaluations_is_completed(copied):
+    """Killed after the last chunk, before the last policies played: as many iterations as planned, and not whole."""
+    here, run = copied
+    whole = sorted(map(json.dumps, run.lines("eval.jsonl")))
+    run.keep("eval.jsonl", lambda line: line["which"] == "periodic")
+    assert trained(planned(here, [OTHER]), here) == []
+    assert list(planned(here, [OTHER])[0].found) == [0, 1, 2]
+    assert sorted(map(json.dumps, run.lines("eval.jsonl"))) == whole
+
+
+def test_a_point_of_trials_that_was_cut_off_is_made_again(copied):
+    here, run = copied
+    whole = run.lines("trials.jsonl")
+    path = run.path / "trials.jsonl"
+    rows = path.read_text().splitlines(keepends=True)
+    last = [i for i, line in enumerate(whole) if line["which"] == "last"]
+    path.write_text("".join(rows[: last[-1]]) + rows[last[-1]][:20])  # the last trial's last seed is half there
+    trained(planned(here, [OTHER]), here)
+    assert run.lines("trials.jsonl") == whole
+
+
+def test_records_on_a_full_disk_are_written_whole_or_not_at_all(folders, tmp_path):
+    some = [json.loads(line) for line in (folders.data / "one.jsonl").read_text().splitlines()]
+    path = records.write(tmp_path, ONE, some[:1])
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*one\.jsonl: 100 of \d+ bytes fit on the disk"):
+            records.write(tmp_path, ONE, some[1:2])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("cut", "seeds"), [(20, [0, 2]), (-1, [0, 1, 2])])
+def test_a_last_line_that_was_cut_off_does_no_harm(folders, tmp_path, cut, seeds):
+    """cut: where; -1: only its end is missing."""
+    some = [json.loads(line) for line in (folders.data / "one.jsonl").read_text().splitlines()]
+    path, budget = records.write(tmp_path, ONE, some[:1]), Budget(3, 20, envs=4)
+    with path.open("a") as file:
+        file.write((folders.data / "one.jsonl").read_text().splitlines(keepends=True)[1][:cut])
+    assert list(records.read([tmp_path], ONE, budget)) == seeds[:-1]
+    records.write(tmp_path, ONE, some[2:])
+    assert list(records.read([tmp_path], ONE, budget)) == seeds
+
+
+def test_a_figure_none_of_whose_panels_shows_what_there_is(folders, tmp_path):
+    hidden = FIGURE._replace(panels=(Panel("return", "return", ("two",)),))
+    found = {"one": list(planned(folders)[0].found.values()), "two": []}
+    files = machinery.written(PAPER, hidden, "laptop", found, tmp_path)
+    assert {f.name for f in files} == {"fig1.csv", "fig1.claims.json", "fig1.md"}
+
+
+def test_seeds_are_asked_for_at_every_scale(tmp_path):
+    jobs = machinery.plan(PAPER, [OTHER], "smoke", Folders(None, tmp_path, tmp_path), seeds=5)
+    assert jobs[0].missing == [0, 1, 2, 3, 4]
 
 
 def test_a_record_is_of_the_settings_it_was_made_with(folders):

@@ -1,5 +1,13 @@
 """Arms trained side by side in processes of their own give the records that they give one after the other."""
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from comity.experiments import reproduce as machinery
 from comity.experiments import side_by_side
 from comity.experiments.reproduce import Folders
@@ -74,3 +82,43 @@ def test_processes_share_a_devices_memory(tmp_path, monkeypatch):
     order, _ = ordered(tmp_path)
     side_by_side.train(order, [], 1, print)
     assert side_by_side.os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
+STOPPED = """
+import sys
+from pathlib import Path
+from comity.experiments import reproduce, side_by_side
+from tiny import paper
+
+def main():
+    out = Path(sys.argv[1])
+    folders = reproduce.Folders(None, out, out / "runs")
+    order = side_by_side.Order("tiny.paper", ("fig1",), "laptop", folders, False, 1, None)
+    jobs = reproduce.plan(paper.PAPER, [paper.FIGURE], "laptop", folders, seeds=1)
+    try:
+        side_by_side.train(order, jobs, 1, lambda text: print(text, flush=True))
+    except side_by_side.Interrupted as error:
+        print(f"interrupted: {error}", flush=True)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_when_it_is_stopped_no_other_arm_begins(tmp_path, number):
+    """The first of two arms has begun; the process that began it is asked to stop, as by Ctrl-C."""
+    program = tmp_path / "stopped.py"
+    program.write_text(STOPPED)
+    tests = str(Path(__file__).parent.parent)
+    surroundings = {**os.environ, "PYTHONPATH": tests}
+    command = [sys.executable, str(program), str(tmp_path / "out")]
+    with subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline()]  # "one: seeds 0, 20 iterations": it begins
+        process.send_signal(number)
+        said += process.stdout.readlines()
+    assert said[0].startswith("one: seeds 0")
+    assert said[-1] == "interrupted: stopped; finished arms are kept, the same command goes on\n"
+    assert not any(line.startswith("two: seeds") for line in said)
+    assert process.returncode == 0

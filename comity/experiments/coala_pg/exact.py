@@ -124,7 +124,6 @@ ANALYTIC = Figure(
             Comparison("DiCE, 20 ahead, mixed", "above", "DiCE, 20 ahead", MEETING, 0.2),
         ),
     ),
-    iterations=4_000,
     smoke=("shaping", "players, 10 % naive", "DiCE, 3 ahead, mixed"),
 )
 
@@ -190,7 +189,6 @@ TIME_SCALES = Figure(
             Comparison("tit-for-tat", "above", 0.0, Measure("naive_gradient_norm", window=(0.0, 1.0)), 0.001),
         ),
     ),
-    iterations=100,
     smoke=("defection",),
 )
 
@@ -213,6 +211,5 @@ COMPOSITION = Figure(
             Comparison("10 % naive", "above", "100 % naive", MEETING, 0.3),
         ),
     ),
-    iterations=4_000,
     smoke=("10 % naive", "100 % naive"),
 )

@@ -101,7 +101,6 @@ PURE_SHAPING = Figure(
             Comparison("COALA-PG, Hawk", "above", "batch-unaware, Hawk", SHAPING, 0.2),
         ),
     ),
-    iterations=200,
     smoke=("COALA-PG", "M-FOS", "COALA-PG, Hawk"),
     note="Tables shape at once what takes the paper's networks a billion steps; an iteration is 32 episodes of 20 x 10 "
     "steps and 16 games.",
@@ -140,7 +139,6 @@ RETURNS = Figure(
             Comparison("batch-unaware", "below", 0.2, EXACT_MEETING, 0.0),
         ),
     ),
-    iterations=200,
     smoke=("COALA-PG", "M-FOS"),
     note="The path is that of naive learners who climb exact values, 20 steps of rate 5 from the same 64 starts; in "
     "training they are actor-critics, who learn from play.",
@@ -165,7 +163,6 @@ BALANCE = Figure(
             Comparison("M-FOS", "below", 0.5, Measure("gradient_balance", window=(0.0, 0.1)), 0.0),
         ),
     ),
-    iterations=200,
     smoke=("COALA-PG", "M-FOS"),
 )
 
@@ -208,7 +205,6 @@ MIXED_POOL = Figure(
             Comparison("COALA-PG, 75 % naive", "above", 0.7, MEETING, 0.0),
         ),
     ),
-    iterations=400,
     smoke=("COALA-PG",),
     note="Tables cannot tell a learner from a player by its past, as the paper's policies can: the share stands for "
     "how much each kind weighs in one policy.",
@@ -240,7 +236,6 @@ MINIBATCH = Figure(
             Comparison("COALA-PG, 64", "equal", "COALA-PG, 1", SHAPING, 0.2),
         ),
     ),
-    iterations=200,
     smoke=("COALA-PG, 16", "M-FOS, 16"),
 )
 
@@ -286,6 +281,5 @@ OBSERVABILITY = Figure(
             Comparison("DiCE, 50 % wrong", "below", "DiCE, 0 % wrong", Measure("cooperation"), 0.2),
         ),
     ),
-    iterations=200,
     smoke=("COALA-PG, 30 % wrong", "DiCE, 30 % wrong"),
 )

@@ -43,7 +43,6 @@ FIG11 = Figure(
             Comparison("PG with history, self-correction", "above", "PG with history, vanilla", DISTANCE, 0.05),
         ),
     ),
-    iterations=26_000,
     smoke=SOME,
 )
 
@@ -89,6 +88,5 @@ FIG12 = Figure(
             ),
         ),
     ),
-    iterations=26_000,
     smoke=SOME,
 )

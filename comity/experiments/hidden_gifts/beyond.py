@@ -64,6 +64,5 @@ BEYOND = Figure(
             Comparison("prediction", "above", "2 agents", MIDDLE, 0.05),
         ),
     ),
-    iterations=3_000,
     smoke=("2 agents", "4 agents", "window only", "window, long memory", "messages", "prediction"),
 )

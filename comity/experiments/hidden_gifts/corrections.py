@@ -62,7 +62,6 @@ FIG6 = Figure(
             LATER,
         ),
     ),
-    iterations=26_000,
 )
 
 ANTI = {
@@ -93,5 +92,4 @@ FIG15 = Figure(
             *all_of(tuple(ANTI), "below", "vanilla", SUCCESS, 0.2),
         ),
     ),
-    iterations=11_000,
 )

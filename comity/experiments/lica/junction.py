@@ -139,7 +139,6 @@ JUNCTION = Figure(
             Comparison("LICA, slow critic", "below", "LICA", OPTIMUM, 0.05),
         ),
     ),
-    iterations=UPDATES,
     picture=draw,
     note="A seed is 2,000 learners side by side; metrics are shares and means over them. What the last table says of "
     "play is of the first learner of each seed alone.",

@@ -110,7 +110,6 @@ PARTICLE = Figure(
             Comparison(at("MADDPG", "navigation 3"), "above", at("random", "navigation 3"), REWARD, 0.5),
         ),
     ),
-    iterations=500,
     smoke=tuple(at(m, "navigation 3") for m in ("LICA", "COMA", "SQDDPG")),
     note="5,000 episodes of at most 200 steps, as in the paper; an episode of predator-prey ends with a touch.",
 )
@@ -156,7 +155,6 @@ ENTROPY = Figure(
             *(Comparison(label, "below", "xi 0.11", REWARD, 0.05) for label in FLAT),
         ),
     ),
-    iterations=500,
     picture=entropy.draw,
     smoke=("xi 0.06", "beta 0.15", "MLP critic, xi 0.05"),
     note="Part a is exact. Parts b and c are 5m_vs_6m in the paper; here they are navigation of three.",
@@ -190,7 +188,6 @@ ABLATIONS = Figure(
             Comparison("LICA", "above", "MLP critic, matched", REWARD, 0.05),
         ),
     ),
-    iterations=500,
     smoke=("LICA", "Gumbel", "MLP critic"),
     note="5m_vs_6m in the paper; here it is navigation of three.",
 )

@@ -52,7 +52,7 @@ def marl_eval(
                 last, best = steps.pop("last", None), steps.pop("best", None)
                 if last is None and best is None:
                     where = f"{name} on {task}, {seed}"
-                    raise ValueError(f"{where}: no final evaluation: finish it with comity resume, or leave it out")
+                    raise ValueError(f"{where}: no final evaluation yet; finish it with comity resume, or leave it out")
                 steps["absolute_metrics"] = best or last
                 for step in steps.values():
                     for metric in undefined:

@@ -197,10 +197,12 @@ class LearningOpponents:
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (self.games, *jnp.shape(x))), self.learner.memory)
 
     def _told(self, state: State, reward: Array, info: dict[str, Array]) -> dict[str, Array]:
-        """Both sides' rewards and actions of a step, means over inner games: [B, 2]; and who is there: [B]."""
+        """Both sides' rewards and actions of a step, means over inner games: [B, 2]; which part of the games has not
+        ended yet, and who is there: [B]."""
         both = {name: x.mean(1) for name, x in info.items() if x.ndim == 3}
         naive = state.naive.astype(jnp.float32)
-        return {**both, "inner_reward": reward.mean(1), "naive": naive}
+        played = jnp.mean(~state.over, 1, dtype=jnp.float32)
+        return {**both, "inner_reward": reward.mean(1), "played": played, "naive": naive}
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Points per step, [B]; NaN where there was no such opponent. docs/tasks/learners.md says what each is."""
@@ -242,7 +244,9 @@ def followed(steps: Transition, last: Observation) -> Transition:
 def summarised(info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int) -> dict[str, Array]:
     """Statistics of whole episodes, leaves of info [M T, B, 2] or [M T, B], naive [B]."""
     absent = lambda x: jnp.where(naive, x, jnp.nan)  # noqa: E731
-    each = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
+    by_episode = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
+    played = by_episode(info["played"])[..., None]  # games that ended wait, which is no step of theirs
+    each = lambda x: by_episode(x) / played  # noqa: E731
     reward = each(info["inner_reward"])  # points per step of each inner episode
     found = {
         "shaping_reward": absent(reward[..., 0].mean(0)),

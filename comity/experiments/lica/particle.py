@@ -1,8 +1,8 @@
 """Figure 3, and the ablations of figures 2b, 2c and 6, on particle tasks.
 
-The paper's ablations are StarCraft maps'; here they are navigation of three. Baselines have the settings that the paper
-quotes, those of SQDDPG's runs; LICA's own on these tasks were not published. docs/papers/lica/README.md says what that
-leaves open.
+The paper's ablations are StarCraft maps'; here they are navigation of three. DDPG's kind have the settings that the
+paper quotes, those of SQDDPG's runs, COMA in part; LICA's own on these tasks were not published.
+docs/papers/lica/README.md says what that leaves open.
 """
 
 from typing import Any
@@ -111,7 +111,10 @@ PARTICLE = Figure(
         ),
     ),
     smoke=tuple(at(m, "navigation 3") for m in ("LICA", "COMA", "SQDDPG")),
-    note="5,000 episodes of at most 200 steps, as in the paper; an episode of predator-prey ends with a touch.",
+    note=(
+        "5,000 episodes of at most 200 steps, as in the paper; an episode of predator-prey ends with a touch, and "
+        "learners with a replay play a million steps there, so more episodes."
+    ),
 )
 
 

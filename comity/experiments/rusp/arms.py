@@ -24,11 +24,12 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "indirect": Budget(5, 150, 256, points=15),
         "buddy": Budget(5, 400, 64, points=20),
     },
-    # 480,000 steps of agents an iteration, as computed from the paper's batches; how many it trained is not known.
+    # 12 minibatches of the paper's 8,000 chunks: of 5 steps 480,000 steps of agents an iteration, of 20 (indirect) four
+    # times as many. How many iterations it trained is not known.
     "paper": {
         "ipd": Budget(5, 1_000, 2_400, {**PAPERS_LEARNER, "steps": 100}),
         "selfish": Budget(5, 1_000, 2_400, {**PAPERS_LEARNER, "steps": 100}),
-        "indirect": Budget(5, 1_000, 1_600, {**PAPERS_LEARNER, "steps": 100}),
+        "indirect": Budget(5, 1_000, 6_400, {**PAPERS_LEARNER, "steps": 100}),
         "buddy": Budget(5, 1_000, 960, {**PAPERS_LEARNER, "steps": 100}),
     },
 }

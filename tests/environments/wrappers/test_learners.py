@@ -141,7 +141,7 @@ def test_two_seats():
 def test_statistics_by_hand():
     reward = np.arange(8.0).reshape(4, 1, 2)  # two inner episodes of two steps, one game
     action = np.array([[1, 0], [0, 0], [0, 1], [0, 0.5]]).reshape(4, 1, 2)
-    info = {"inner_reward": jnp.asarray(reward), "action_0": jnp.asarray(action)}
+    info = {"inner_reward": jnp.asarray(reward), "action_0": jnp.asarray(action), "played": jnp.ones((4, 1))}
     found = summarised(info, jnp.array([True]), 2, 2, 1)
     wanted = {
         "shaping_reward": 3, "naive_reward": 4, "shaping_reward_first": 1, "shaping_reward_last": 5,
@@ -151,6 +151,19 @@ def test_statistics_by_hand():
     for name, value in wanted.items():
         assert float(found[name][0]) == pytest.approx(value), name
     np.testing.assert_allclose(found["raw_return"], [[12, 16]])
+
+
+def test_steps_that_a_game_waited_are_none_of_its_statistics():
+    """All cooperate as long as they play, for a point each: half of the games end after the first of four steps."""
+    played = np.array([1, 0.5, 0.5, 0.5, 1, 1, 1, 1]).reshape(8, 1)
+    both = jnp.asarray(np.repeat(played[..., None], 2, -1))
+    info = {"inner_reward": both, "action_0": both, "played": jnp.asarray(played)}
+    found = summarised(info, jnp.array([True]), 4, 2, 1)
+    for name in ("shaping_reward", "naive_reward", "shaping_reward_first", "cooperation"):
+        assert float(found[name][0]) == pytest.approx(1), name
+    for name in ("defection", "defection_first", "defection_last"):
+        assert float(found[name][0]) == pytest.approx(0), name
+    np.testing.assert_allclose(found["raw_return"], [[6.5, 6.5]])
 
 
 def test_a_naive_learner_learns_against_one_that_never_changes():
@@ -174,6 +187,7 @@ def test_inner_games_that_end_early_wait():
     alive = np.asarray(steps.observation.available.sum(-1) == 2)  # [T, B, N]
     rewards = np.asarray(steps.reward)
     assert not alive.all()
+    np.testing.assert_allclose(steps.info["played"][:, 0], alive[:, 0].mean(-1))
     assert (rewards[~alive] == 0).all()
     assert alive[0].all()  # and all begin again together
     assert alive[4].all()

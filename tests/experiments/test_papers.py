@@ -15,7 +15,8 @@ from comity.experiments.trials import played
 
 DOCS = Path(__file__).parents[2] / "docs" / "papers"
 ALL = {name: importlib.import_module(module).PAPER for name, (module, _) in PAPERS.items()}
-DERIVED = {"residual.0", "residual.1", "success_deviation", "absolute_policy_loss", "success_error"}
+DERIVED = {"residual.0", "residual.1", "success_deviation", "success_error"}
+DERIVED |= {"absolute_policy_loss", "absolute_first_mover_gap"}
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -137,8 +137,10 @@ def test_failures_and_commits_are_named(make_run):
     a = make_run(iterations=60, manifest={"status": "failed", "git": {"commit": "a" * 40}})
     b = make_run(iterations=60, algorithm="coma", manifest={"git": {"commit": "b" * 40}})
     notes = compare_table([a, b]).notes
-    assert f"pg: {a.name} failed; see its log.txt" in notes
+    assert f"pg: {a.name} failed; see its manifest.json" in notes
     assert "the runs were made by different commits: aaaaaaa, bbbbbbb" in notes
+    (a / "log.txt").write_text("not finite")
+    assert f"pg: {a.name} failed; see its log.txt" in compare_table([a, b]).notes
 
 
 def test_refusals(make_run):

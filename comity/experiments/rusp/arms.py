@@ -33,7 +33,6 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "buddy": Budget(5, 1_000, 960, {**PAPERS_LEARNER, "steps": 100}),
     },
 }
-ITERATIONS = 1_000  # as long as the scale `paper`: less may be too little training
 
 # The means of the last fifth of training: what agents do on all-d comes and goes.
 LATE = (0.8, 1.0)

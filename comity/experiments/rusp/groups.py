@@ -4,7 +4,7 @@ from typing import Any
 
 from comity.experiments.claims import Comparison
 from comity.experiments.figure import Arm, Figure, Panel, Trial
-from comity.experiments.rusp.arms import BUDGETS, ITERATIONS, SURE, UNSURE, claim, late, trained
+from comity.experiments.rusp.arms import BUDGETS, SURE, UNSURE, claim, late, trained
 
 # Indirect reciprocity ------------------------------------------------------------------------------------------------
 
@@ -96,7 +96,6 @@ INDIRECT = Figure(
             Comparison("RUSP", "above", "RUSP, no past play", late(HELD_OUT), 0.1),
         ),
     ),
-    ITERATIONS,
     smoke=("RUSP",),
     note=(
         "The last agent is the partner that does not learn, in all trials but self. Hold-out: agent 0 watches, and "
@@ -146,7 +145,6 @@ BUDDY = Figure(
             Comparison("RUSP", "above", 3.0, late("self:team_length"), 0.0),
         ),
     ),
-    ITERATIONS,
     smoke=("RUSP",),
 )
 
@@ -164,6 +162,5 @@ FIG10 = Figure(
             Comparison("teams", "above", "no teams", late("self:agents_in_pairs"), 0.5),
         ),
     ),
-    ITERATIONS,
     smoke=("teams",),
 )

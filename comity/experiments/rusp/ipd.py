@@ -5,7 +5,7 @@ from typing import Any
 from comity.experiments.claims import Comparison
 from comity.experiments.figure import Arm, Figure, Panel, Trial
 from comity.experiments.measures import Measure
-from comity.experiments.rusp.arms import BUDGETS, ITERATIONS, SURE, UNSURE, claim, late, trained
+from comity.experiments.rusp.arms import BUDGETS, SURE, UNSURE, claim, late, trained
 
 TRIALS = {
     "self": Trial(SURE),
@@ -96,7 +96,6 @@ FIG3 = Figure(
             Comparison("RUSP, 1", "above", "hard teams", late(ANSWER), 0.1),
         ),
     ),
-    ITERATIONS,
     smoke=("RUSP, 1",),
     note="RUSP, X: no level of noise is above X. Hard teams share equally. No teams: all share, unequally.",
 )
@@ -135,7 +134,6 @@ FIG8 = Figure(
             ),
         ),
     ),
-    ITERATIONS,
     smoke=("own levels, own noises",),
 )
 
@@ -163,6 +161,5 @@ FIG9 = Figure(
             ),
         ),
     ),
-    ITERATIONS,
     smoke=("past play, 10 %",),
 )

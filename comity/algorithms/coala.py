@@ -137,12 +137,14 @@ def parts(estimator: Estimator, reward: Array, value: Array, ends: Array) -> tup
     return own / (games if CREDITS[estimator].normalises else 1), later
 
 
-def standardised_by_kind(advantage: Array, naive: Array, seated: Array) -> Array:
-    """Advantages [L, B, S, b] less the mean of their kind of opponent, naive [B], in deviations of all; seated [B, S].
+def standardised_by_kind(advantage: Array, naive: Array, seated: Array, chose: Array) -> Array:
+    """Advantages [L, B, S, b] less the mean of their kind of opponent, naive [B], in deviations of all; seated [B, S],
+    chose [L, B, S, b].
 
-    What stands in seats that nobody learns from is not counted.
+    What stands in seats that nobody learns from is not counted, nor are steps without a choice, as those that an inner
+    game waits after an early end.
     """
-    learnt = jnp.broadcast_to(seated[..., None], advantage.shape)
+    learnt = seated[..., None] & chose
 
     def less_mean(x: Array, of: Array) -> Array:
         chosen = learnt & of[:, None, None]
@@ -282,7 +284,8 @@ def make(config: Config, env: Environment) -> Algorithm:
         )
         if config.normalise:
             learnt = jnp.stack([jnp.ones_like(naive), ~naive], -1)[:, :seats]
-            advantage = standardised_by_kind(advantage, naive, learnt)
+            chose = seated(steps.observation.available, 2).sum(-1) > 1
+            advantage = standardised_by_kind(advantage, naive, learnt, chose)
         rows = Batch(
             seated(steps.observation.view.astype(jnp.float32), 2),
             seated(steps.observation.available, 2),

@@ -55,6 +55,7 @@ class RepeatedMatrix:
     sees: Literal["outcome", "actions"] = "outcome"
     # outcome: one-hot of the last outcome, own action first, or the start | actions: own, the other's (-1: none yet), t
     misseen: float = 0.0  # chance that an agent sees another action of the other than it took, any of them alike
+    misseen_by: Literal["both", "first", "second"] = "both"  # whose sight; in ipd+learners players sit first
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
     num_agents, state_size, continuous, mixed_motive = 2, 4, False, True
@@ -136,6 +137,8 @@ class RepeatedMatrix:
             return other.astype(jnp.int32)
         key_whether, key_what = jax.random.split(key)
         wrong = jax.random.uniform(key_whether, (2,)) < self.misseen
+        if self.misseen_by != "both":
+            wrong &= jnp.array([self.misseen_by == "first", self.misseen_by == "second"])
         another = (other + jax.random.randint(key_what, (2,), 1, self.num_actions)) % self.num_actions
         return jnp.where(wrong, another, other).astype(jnp.int32)
 

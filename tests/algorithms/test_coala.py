@@ -98,11 +98,17 @@ def test_advantages_are_centred_for_each_kind():
     advantage = jax.random.normal(KEY, (4, 3, 2, 2)) + jnp.array([5.0, -5.0, -5.0])[:, None, None]
     naive = jnp.array([True, False, False])
     seated = jnp.array([[True, False], [True, True], [True, True]])
-    found = np.asarray(coala.standardised_by_kind(advantage, naive, seated))
+    chose = jnp.ones(advantage.shape, bool)
+    found = np.asarray(coala.standardised_by_kind(advantage, naive, seated, chose))
     assert found[:, 0, 0].mean() == pytest.approx(0, abs=1e-5)
     assert found[:, 1:].mean() == pytest.approx(0, abs=1e-5)
     learnt = np.concatenate([found[:, 0, 0].ravel(), found[:, 1:].ravel()])
     assert np.square(learnt).mean() == pytest.approx(1, abs=1e-3)
+    waited = chose.at[3:, :, :, 1].set(False)  # one of the inner games is over
+    other = jnp.where(waited, advantage, 100.0)
+    found, alike = (np.asarray(coala.standardised_by_kind(x, naive, seated, waited)) for x in (advantage, other))
+    np.testing.assert_allclose(found[waited], alike[waited], rtol=1e-5)
+    assert found[:, 0, 0][np.asarray(waited)[:, 0, 0]].mean() == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("network", ["gru", "hawk"])

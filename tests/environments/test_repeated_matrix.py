@@ -91,11 +91,15 @@ def test_ten_steps(profile, first, second, wanted):
 
 
 THETA = jnp.array([[0.1, -0.2, 0.3, -0.4, 0.5], [-0.5, 0.4, -0.3, 0.2, -0.1]])
-GRADIENTS = {  # agent whose value, whose parameters
+GRADIENTS = {  # of `coala`: agent whose value, whose parameters
     (0, 0): (-0.1910660167, -0.9019965062, -0.8705121500, -0.8574079040, -0.8119608013),
     (0, 1): (0.4995764707, 2.5103966435, 2.4219084780, 2.5247894791, 2.4440010832),
     (1, 0): (0.4591959123, 2.2630390296, 2.1631461684, 2.0797279750, 1.9884181879),
     (1, 1): (-0.3058519799, -1.5480272394, -1.5005099128, -1.5384028742, -1.4823286765),
+}
+LOLA_GRADIENTS = {  # of an agent's own value
+    0: (-0.1904373121, -1.1371965757, -1.0916288707, -1.0828332920, -1.0201051387),
+    1: (-0.3065242195, -1.9636370923, -1.9056895118, -1.9407227483, -1.8730828747),
 }
 
 
@@ -106,7 +110,11 @@ def test_gradients():
     jacobian = jax.jacobian(values)(theta)
     for (i, j), wanted in GRADIENTS.items():
         np.testing.assert_allclose(jacobian[i, j], wanted, rtol=1e-8)
-    np.testing.assert_allclose(exact_values(tables("lola"), theta, 0.96), (-37.3682675614, -37.1422694973), rtol=1e-9)
+    values = lambda theta: exact_values(tables("lola"), theta, 0.96)  # noqa: E731
+    np.testing.assert_allclose(values(theta), (-37.3682675614, -37.1422694973), rtol=1e-9)
+    jacobian = jax.jacobian(values)(theta)
+    for i, wanted in LOLA_GRADIENTS.items():
+        np.testing.assert_allclose(jacobian[i, i], wanted, rtol=1e-8)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -213,6 +221,9 @@ def test_actions_are_seen_wrongly_as_often_as_said():
     plain = IPD(length=2)
     state = plain.step(keys[0], plain.reset(keys[0])[0], jnp.array([0, 1]))[0]
     np.testing.assert_array_equal(state.seen, [1, 0])
+    for seer, wanted in (("first", [0, 0]), ("second", [1, 1])):  # the other still sees C and D as they were
+        one = IPD(length=2, misseen=1.0, misseen_by=seer)
+        np.testing.assert_array_equal(one.step(KEY, one.reset(KEY)[0], jnp.array([0, 1]))[0].seen, wanted)
     three = RepeatedMatrix(payoffs=tuple(map(float, range(9))), misseen=1.0)
     seen = jax.vmap(lambda key: three.step(key, three.reset(key)[0], jnp.array([0, 2]))[0].seen)(keys[:500])
     assert set(np.asarray(seen[:, 0])) == {0, 1}

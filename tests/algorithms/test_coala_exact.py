@@ -45,6 +45,31 @@ def test_a_path_reports_its_last_step_and_both_sides():
     np.testing.assert_allclose([path.mine_last, path.theirs_last], earned[-1], rtol=1e-5)
 
 
+def test_two_extortioners_pull_each_other_to_cooperation():
+    """C.7: the gradient of points per step between two of them, all five components positive."""
+    extortioner = jax.scipy.special.logit(jnp.array([0.01, 0.92, 0.11, 0.43, 0.01]))
+    found = naive_gradient(values_of(), extortioner, extortioner)
+    np.testing.assert_allclose(found, (8e-5, 1.9e-3, 2.5e-3, 2.0e-3, 1.5e-3), rtol=0.04)
+
+
+def test_at_defection_the_unit_of_the_naive_rate_decides_the_direction():
+    """E.3: of rate 5 on points per step DC alone is pushed up, by about 0.8 of the largest component; on the discounted
+    sum naive learners defect at once, and it is pushed down, by 0.02."""
+    defector, starts = jnp.full(5, jnp.log(0.01)), jax.random.normal(KEY, (64, 5))
+
+    @jax.jit
+    def direction(unit):
+        path = lambda mine: coala_exact.paths(values_of(unit=unit), mine, starts, 5.0, 20).mine  # noqa: E731
+        gradient = jax.grad(path)(defector)
+        return gradient / jnp.abs(gradient).max()
+
+    per_step, in_all = direction(0.05), direction(1.0)
+    assert 0.55 < per_step[3] <= 1.0  # from learner to learner; 0.80 in the specification
+    assert (per_step[jnp.array([0, 1, 2, 4])] < 0.03).all()
+    assert float(in_all[3]) == pytest.approx(-0.02, abs=0.01)
+    assert (in_all < 0.001).all()
+
+
 def test_with_learners_that_do_not_move_it_is_naive():
     """Rate 0: shaping is the plain gradient against the starts; weight 0: against the other player alone."""
     values, starts = values_of(), jax.random.normal(KEY, (3, 5))

@@ -221,8 +221,8 @@ def test_actions_are_seen_wrongly_as_often_as_said():
     plain = IPD(length=2)
     state = plain.step(keys[0], plain.reset(keys[0])[0], jnp.array([0, 1]))[0]
     np.testing.assert_array_equal(state.seen, [1, 0])
-    for seer, wanted in (("first", [0, 0]), ("second", [1, 1])):  # the other still sees C and D as they were
-        one = IPD(length=2, misseen=1.0, misseen_by=seer)
+    first, second = (IPD(length=2, misseen=1.0, misseen_by=who) for who in ("first", "second"))
+    for one, wanted in ((first, [0, 0]), (second, [1, 1])):  # the other still sees C and D as they were
         np.testing.assert_array_equal(one.step(KEY, one.reset(KEY)[0], jnp.array([0, 1]))[0].seen, wanted)
     three = RepeatedMatrix(payoffs=tuple(map(float, range(9))), misseen=1.0)
     seen = jax.vmap(lambda key: three.step(key, three.reset(key)[0], jnp.array([0, 2]))[0].seen)(keys[:500])

@@ -35,6 +35,27 @@ def test_decays_begin_between_09_and_0999():
     assert 0.995 < slow.max() <= 0.9991
 
 
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_weights_begin_with_the_papers_variances(blocks):
+    """Specification C.5: 1 / inputs; the convolution 0.01 / inputs; what leads back to the residual 2 / blocks over
+    inputs; readouts and biases 0. Within 5 standard errors of a normal sample's variance."""
+    width = 32
+    net = HawkNet(jax.random.key(0), 7, width, 3, blocks)
+    assert not net.head.weight.any()
+    drawn = [(net.encoder, 1 / 7)]
+    for block in net.blocks:
+        gate, value, back = block.dense
+        drawn += [(layer, 1 / width) for layer in (block.into, block.gate, gate, value)]
+        drawn += [(layer, 2 / blocks / width) for layer in (block.out, back)]
+        unit = block.recurrence
+        assert not any(bias.any() for bias in (unit.recurrence_bias, unit.input_bias, block.taps_bias))
+        for weight, variance in ((unit.recurrence_gate, 2 / width), (unit.input_gate, 2 / width), (block.taps, 0.0025)):
+            assert jnp.square(weight).mean() == pytest.approx(variance, rel=5 * np.sqrt(2 / weight.size))
+    for layer, variance in drawn:
+        assert not layer.bias.any()
+        assert jnp.square(layer.weight).mean() == pytest.approx(variance, rel=5 * np.sqrt(2 / layer.weight.size))
+
+
 @pytest.mark.parametrize(("x", "slope"), [(0.25, 1.0), (1e-8, 1000.0), (0.0, 1000.0)])
 def test_the_roots_derivative_is_bounded(x, slope):
     assert jax.grad(bounded_root)(x) == pytest.approx(slope)

@@ -168,6 +168,9 @@ def test_the_end():
     assert horizons.min() == 1
     assert horizons.mean() == pytest.approx(10, abs=0.2)
     assert (horizons == 1).mean() == pytest.approx(0.1, abs=0.006)
+    answer = np.log(10) / 9  # tit-for-tat's cooperation with all-d, a share of each episode: E[1 / H]
+    assert (1 / horizons).mean() == pytest.approx(answer, abs=0.006)
+    assert answer == pytest.approx(0.2558, abs=1e-4)
     assert (horizons > 10).mean() == pytest.approx(0.9**10, abs=0.01)
     assert fixed.reset(KEY)[0].horizon == 2
 

@@ -1,8 +1,8 @@
 """Figure 3, and the ablations of figures 2b, 2c and 6, on particle tasks.
 
 The paper's ablations are StarCraft maps'; here they are navigation of three. DDPG's kind have the settings that the
-paper quotes, those of SQDDPG's runs, COMA in part; LICA's own on these tasks were not published.
-docs/papers/lica/README.md says what that leaves open.
+paper quotes, those of SQDDPG's runs. COMA has their rates, widths, gammas and shared weights, and is comity's in the
+rest. LICA's own on these tasks were not published. docs/papers/lica/README.md lists what differs and what is left open.
 """
 
 from typing import Any
@@ -15,7 +15,8 @@ from comity.experiments.measures import Measure
 WRITTEN = "2026-11-21"  # the day on which the claims below were written down, before any of their runs
 claim = written(WRITTEN)
 
-# 5,000 episodes of 200 steps, 10 at once: learners of whole episodes 500 times, those with a replay every 50 steps.
+# 5,000 episodes of 200 steps, 10 at once: learners of whole episodes 500 times, those with a replay every 50 steps. In
+# predator-prey that is not the same: the former freeze a game that has ended, the latter begin another.
 BUDGETS: dict[Scale, dict[str, Budget]] = {
     "smoke": {},
     "laptop": {"episodes": Budget(5, 500, 10, points=50), "steps": Budget(5, 2_000, 10, points=50)},
@@ -112,8 +113,10 @@ PARTICLE = Figure(
     ),
     smoke=tuple(at(m, "navigation 3") for m in ("LICA", "COMA", "SQDDPG")),
     note=(
-        "5,000 episodes of at most 200 steps, as in the paper; an episode of predator-prey ends with a touch, and "
-        "learners with a replay play a million steps there, so more episodes."
+        "Navigation: 5,000 episodes of 200 steps, as in the paper. An episode of predator-prey ends with a touch: LICA "
+        "and COMA play 5,000 episodes and fewer than a million steps there, learners with a replay a million steps, "
+        "which is 50,000 episodes of 20. COMA is not the one that the paper quotes: recurrent actors, RMSprop, the "
+        "gradient's norm clipped, no entropy bonus, 500 updates of the actors."
     ),
 )
 

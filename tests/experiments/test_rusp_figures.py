@@ -1,13 +1,16 @@
 """The figures of RUSP: that arms and trials are what their labels say, and that all of it runs from end to end."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import jax
 import numpy as np
 
 from comity.experiments.figure import recipe_of
 from comity.experiments.reproduce import SMOKE
-from comity.experiments.rusp.groups import INDIRECT
+from comity.experiments.rusp.arms import BUDGETS
+from comity.experiments.rusp.groups import BUDDY, INDIRECT
 from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9
 from comity.experiments.rusp.paper import PAPER, smoke
 from comity.experiments.trials import played
@@ -31,6 +34,15 @@ def test_arms_are_what_their_labels_say():
     versions = {label: recipe_of(arm).config.versions for label, arm in FIG9.arms.items()}
     assert versions == {"past play, 10 %": 64, "no past play": 0}
     assert {recipe_of(arm).config.chunk for arm in INDIRECT.arms.values()} == {20}
+
+
+def test_an_iteration_of_the_paper_is_12_minibatches_of_8000_chunks():
+    for arm in (FIG3.arms["RUSP, 1"], FIG3.arms["selfish"], INDIRECT.arms["RUSP"], BUDDY.arms["RUSP"]):
+        budget = BUDGETS["paper"][arm.budget]
+        recipe = recipe_of(replace(arm, settings={**arm.settings, **budget.settings}))
+        config: Any = recipe.config
+        assert recipe.env.num_agents * budget.envs * config.steps / config.chunk == 12 * 8_000 == 96_000
+        assert config.minibatches == 12
 
 
 def test_in_a_trial_only_the_last_agent_is_the_partner_and_rewards_are_each_ones_own():

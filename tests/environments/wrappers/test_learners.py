@@ -192,6 +192,12 @@ def test_inner_games_that_end_early_wait():
     assert alive[0].all()  # and all begin again together
     assert alive[4].all()
     assert (np.diff(alive[:4].astype(int), axis=0) <= 0).all()
+    found = env.made.summary(steps.reward, steps.info, steps.valid)
+    defected = alive & (np.asarray(steps.action) == 1)  # waiting is no defection
+    by_episode = lambda x: x.reshape(2, 4, 2, 8).sum((1, 3))  # noqa: E731  # [M, B]
+    count = by_episode(alive)
+    np.testing.assert_allclose(found["defection"], (by_episode(defected) / count).mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found["shaping_reward"], (by_episode(rewards) / count).mean(0), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class Panel(NamedTuple):
     arms: tuple[str, ...] | None = None  # labels; None: all
     show: Literal["mean", "seeds", "variance"] = "mean"  # with interval | each seed | variance over seeds
     scale: float = 1.0
+    points: int | None = None  # of a line at most, means of neighbours: where one point of a record is few games
 
 
 class Figure(NamedTuple):

@@ -305,17 +305,21 @@ def hours(some: Sequence[Record]) -> dict[str, float]:
 
 
 def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """label -> (env steps [P], values [S, P]) of one panel."""
+    """label -> (env steps [P], values [S, P]) of one panel, P at most the panel's own number if it has one."""
     result = {}
     for label in panel.arms or found:
         if label not in found:
             continue
         curves = [records.curve(record, panel.metric) for record in found[label]]
         points = min(map(len, curves))
-        steps = np.array([record["curve"]["env_steps"][:points] for record in found[label]], float)
+        steps = np.array([record["curve"]["env_steps"][:points] for record in found[label]], float).mean(0)
         values = panel.scale * np.stack([x[:points] for x in curves])
+        if panel.points:
+            groups = np.array_split(np.arange(points), min(points, panel.points))
+            steps = steps[[group[-1] for group in groups]]  # of records, too, a point is where its games end
+            values = np.stack([values[:, group].mean(1) for group in groups], 1)
         if np.isfinite(values).any():
-            result[label] = steps.mean(0), values
+            result[label] = steps, values
     return result
 
 

@@ -34,7 +34,7 @@ def draw_panels(
     panels: (what has `words`, `show`: "mean", "seeds" or "variance", and `arms`, its labels or None for all; the curves
     that there are of them). algorithms: label -> algorithm of all labels, for colours, which stay as they are when more
     curves come. Where all panels show the same labels, these stand at the ends of the lines; else each panel has a
-    legend and colours of its own.
+    legend and colours of its own. Random play that goes on for longer than what learns beside it is cut off.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def draw_panels(
             looks = every if alike else line_looks({label: algorithms[label] for label in panel.arms or algorithms})
             for label, (steps, values) in curves.items():
                 _draw(place, panel.show, steps, values, looks[label], label, level, len(curves))
-            _dress(place, panel.words, max((float(s[-1]) for s, _ in curves.values()), default=1.0))
+            _dress(place, panel.words, _end({k: float(s[-1]) for k, (s, _) in curves.items()}, algorithms))
             if not alike and curves:
                 below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": count}
                 place.legend(fontsize=6.5, frameon=False, **below)
@@ -97,6 +97,12 @@ def _draw(
             steps, low, high, color=look["color"], alpha=0.16 if groups <= 5 else 0.08, linewidth=0, zorder=1
         )
     axes.plot(steps, values.mean(0), **look, label=label, linewidth=width, solid_capstyle="round", zorder=3)
+
+
+def _end(ends: Mapping[str, float], algorithms: Mapping[str, str]) -> float:
+    """Where the axis of steps ends: with the longest training. Random play only has to be long enough to know it by."""
+    learned = [end for label, end in ends.items() if algorithms[label] != "random"]
+    return max(learned or ends.values(), default=1.0)
 
 
 def _dress(axes: Axes, words: str, end: float) -> None:

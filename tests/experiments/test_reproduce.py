@@ -224,6 +224,17 @@ def test_a_figure_none_of_whose_panels_shows_what_there_is(folders, tmp_path):
     assert {f.name for f in files} == {"fig1.csv", "fig1.claims.json", "fig1.md"}
 
 
+def test_a_panel_may_draw_means_of_neighbours():
+    curve = {"iteration": [2, 4, 6, 8, 10], "env_steps": [20, 40, 60, 80, 100], "success": [0.0, 0.4, 0.2, 1.0, 0.6]}
+    found: dict = {"all": [{"curve": curve}, {"curve": {**curve, "success": [0.5] * 5}}]}
+    steps, values = machinery.curves_of(Panel("success", "%", scale=100, points=2), found)["all"]
+    assert steps.tolist() == [60, 100]
+    assert values.ravel().tolist() == pytest.approx([20, 80, 50, 50])
+    for points in (None, 5, 9):
+        steps, values = machinery.curves_of(Panel("success", "%", points=points), found)["all"]
+        assert (steps.tolist(), values[0].tolist()) == (curve["env_steps"], curve["success"])
+
+
 def test_seeds_are_asked_for_at_every_scale(tmp_path):
     jobs = machinery.plan(PAPER, [OTHER], "smoke", Folders(None, tmp_path, tmp_path), seeds=5)
     assert jobs[0].missing == [0, 1, 2, 3, 4]

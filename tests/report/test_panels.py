@@ -41,3 +41,12 @@ def test_a_curve_keeps_its_colour_when_others_come(tmp_path, monkeypatch):
     few, all_there = [{line.get_label(): line.get_color() for line in figure.axes[0].get_lines()} for figure in kept]
     assert len(set(all_there.values())) == 3
     assert few == {label: all_there[label] for label in "bd"}
+
+
+def test_random_play_does_not_stretch_the_axis(tmp_path, monkeypatch):
+    kept: list[Any] = []
+    monkeypatch.setattr(panels, "save", lambda figure, path: kept.append(figure))
+    curves = {"a": (np.array([1.0, 2.0]), np.ones((5, 2))), "random": (np.array([4.0, 8.0]), np.ones((5, 2)))}
+    shown = [(Panel("both", "mean"), curves), (Panel("alone", "mean"), {"random": curves["random"]})]
+    panels.draw_panels(tmp_path / "x.png", "title", shown, {"a": "pg", "random": "random"})
+    assert [axes.get_xlim() for axes in kept[0].axes] == [(0, 2), (0, 8)]

@@ -144,7 +144,8 @@ REPAIR_STUDY = Figure(
         },
     },
     tuple(
-        Panel("success", f"success, {name} (%)", (*chain, "random"), scale=100) for name, (_, chain) in STUDIES.items()
+        Panel("success", f"success, {name} (%)", (*chain, "random"), scale=100, points=20 if name == "MAPPO" else None)
+        for name, (_, chain) in STUDIES.items()
     ),
     (
         *(

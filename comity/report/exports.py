@@ -26,12 +26,13 @@ def marl_eval(
 
     Values are those of single episodes (per-agent ones averaged over agents); `absolute_metrics` are those of the best
     checkpoint. A metric that is undefined in some episode is left out, since those tools have no word for it.
-    Tasks may differ. ValueError if a seed has no final evaluation.
+    Tasks may differ. ValueError if a seed has no final evaluation, as one that became not finite never will.
     """
     opened = [open_run(p) for p in find(runs, root)]
     names, tasks = labels_by_task(opened), task_labels(opened)
     table, _ = pool(tabulate(opened, [f"{t}\0{n}" for t, n in zip(tasks, names, strict=True)], "eval"))
     kept = set(zip(table["run"].tolist(), table["seed"].tolist(), strict=True))
+    lost = {(t, n, f"seed_{seed}") for t, n, r in zip(tasks, names, opened, strict=True) for seed in r.lost}
     undefined: set[str] = set()
     found: dict[str, Any] = {}
     for run, task, name in zip(opened, tasks, names, strict=True):
@@ -52,6 +53,8 @@ def marl_eval(
                 last, best = steps.pop("last", None), steps.pop("best", None)
                 if last is None and best is None:
                     where = f"{name} on {task}, {seed}"
+                    if (task, name, seed) in lost:
+                        raise ValueError(f"{where}: no final evaluation, it became not finite; leave its run out")
                     raise ValueError(f"{where}: no final evaluation yet; finish it with comity resume, or leave it out")
                 steps["absolute_metrics"] = best or last
                 for step in steps.values():

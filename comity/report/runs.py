@@ -39,6 +39,11 @@ class Run(NamedTuple):
         return str(self.manifest.get("status", "unknown"))
 
     @property
+    def lost(self) -> list[str]:
+        """Seeds whose state became not finite."""
+        return list(self.manifest.get("not_finite", {}))
+
+    @property
     def step_unit(self) -> str:
         return str(self.manifest.get("step_unit", "joint actions"))
 

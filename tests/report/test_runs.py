@@ -217,6 +217,10 @@ def test_export_marl_eval(make_run, tmp_path):
     unfinished = make_run(algorithm="vdn", final=False)
     with pytest.raises(ValueError, match="vdn on manitokan@1, seed_0: no final evaluation yet"):
         exports.marl_eval([a, unfinished], tmp_path / "raw.json")
+    manifest = json.loads((unfinished / "manifest.json").read_text())
+    (unfinished / "manifest.json").write_text(json.dumps({**manifest, "not_finite": {"0": "params.in"}}))
+    with pytest.raises(ValueError, match="seed_0: no final evaluation, it became not finite"):
+        exports.marl_eval([a, unfinished], tmp_path / "raw.json")
 
 
 def test_export_marl_eval_leaves_undefined_metrics_out(make_run, tmp_path):

@@ -318,6 +318,25 @@ def test_a_seed_that_is_not_finite(tmp_path):
     assert_same_arrays(of_seed(run.saved()[-1], 0), of_seed(alone.saved()[-1], 0))
 
 
+def test_stopped_beside_a_seed_that_is_not_finite(tmp_path):
+    """What is told is that there is more to train."""
+
+    def listen(event, facts):
+        if event == "note" and "not finite" in facts["text"]:
+            signal.raise_signal(signal.SIGINT)
+
+    broken = recipe(env=signals.Signals(nan_chance=0.0015))
+    with pytest.raises(Interrupted, match="go on with: comity resume"):
+        trained(tmp_path, broken, seeds=3, listen=listen)
+    run = run_in(tmp_path)
+    assert run.manifest()["status"] == "interrupted"
+    assert run.manifest()["not_finite"] == {"2": "params.in"}
+    assert 0 < run.manifest()["iterations_done"] < 8
+    with pytest.raises(NotFinite, match="of seed 2"):
+        resumed(run, broken)
+    assert run.manifest()["iterations_done"] == 8
+
+
 def test_all_seeds_are_not_finite(tmp_path):
     with pytest.raises(NotFinite, match=r"of seed 0, .* of seed 1; .* no other seed is left"):
         trained(tmp_path, recipe(env=signals.Signals(nan_chance=1.0)))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from comity.experiments.claims import Claim
+from comity.experiments.measures import Measure
 from comity.recipes import Recipe, find_algorithm, find_task, settings_of
 
 Scale = Literal["smoke", "laptop", "paper"]
@@ -58,6 +59,16 @@ class Panel(NamedTuple):
     points: int | None = None  # of a line at most, means of neighbours: where one point of a record is few games
 
 
+class Ends(NamedTuple):
+    """One picture of a number of each seed: a row for each arm."""
+
+    measure: Measure
+    words: str  # on its axis
+    arms: Mapping[str, str]  # label -> how its row is called
+    beside: Mapping[str, str] = {}  # label -> that of the arm it is held against
+    scale: float = 1.0
+
+
 class Figure(NamedTuple):
     name: str  # fig5
     title: str
@@ -68,6 +79,7 @@ class Figure(NamedTuple):
     picture: Callable[[Path], list[Path]] | None = None  # for a figure that is no set of curves
     smoke: tuple[str, ...] | None = None  # labels that smoke scale trains, of figures with very many; None: all
     note: str = ""  # what a reader must know beside it
+    ends: tuple[Ends, ...] = ()  # a second picture, NAME-ends, of arms too many for curves
 
 
 class Paper(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from comity.experiments import claims, records
-from comity.experiments.figure import Arm, Budget, Figure, Paper, Scale, recipe_of
+from comity.experiments.figure import Arm, Budget, Ends, Figure, Paper, Scale, recipe_of
 from comity.experiments.records import Record
 from comity.experiments.trials import Trials
 from comity.recipes import Recipe
@@ -246,6 +246,7 @@ def paper_lengths(figure: Figure) -> dict[str, int]:
 
 def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path) -> list[Path]:
     """Writes picture, CSV, claims.json and table of a figure; returns their paths."""
+    from comity.report.ends import draw_ends
     from comity.report.panels import draw_panels
 
     out.mkdir(parents=True, exist_ok=True)
@@ -256,6 +257,9 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
         looks = {label: arm.algorithm for label, arm in figure.arms.items()}
         if panels:
             files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(figure, found, paper))
+        if figure.ends:
+            rows = [(panel.words, ends_of(panel, drawn)) for panel in figure.ends]
+            files += draw_ends(out / f"{figure.name}-ends.png", figure.title, rows, ends_caption(figure.ends))
         files.append(to_csv(out / f"{figure.name}.csv", drawn, spoken_of(figure)))
     if not figure.arms:
         return files
@@ -323,6 +327,24 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
     return result
 
 
+def ends_of(panel: Ends, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """name -> (seeds of the arm [S], seeds of what it is held against [R]) of one panel; empty where there are none."""
+
+    def seeds(label: str) -> np.ndarray:
+        values = np.array([panel.measure(record) for record in found.get(label, ())], float)
+        return panel.scale * values[np.isfinite(values)]
+
+    return {name: (seeds(label), seeds(panel.beside.get(label, ""))) for label, name in panel.arms.items()}
+
+
+def ends_caption(ends: Sequence[Ends]) -> str:
+    measured = "; ".join(dict.fromkeys(panel.measure.words for panel in ends))
+    return (
+        f"Dots: seeds, {measured}; upright lines: means over seeds. Grey: mean of what an arm is held against, and its "
+        "95 % t interval, of five seeds or more."
+    )
+
+
 def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper) -> str:
     seeds = sorted({len(some) for some in found.values() if some})
     iterations = sorted({record["settings"]["iterations"] for some in found.values() for record in some})
@@ -337,6 +359,7 @@ def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper)
 def spoken_of(figure: Figure) -> list[str]:
     """Metrics that a figure draws or tests."""
     tested = [test.measure for claim in figure.claims for test in claim.tests]
+    tested += [panel.measure for panel in figure.ends]
     names = (*(panel.metric for panel in figure.panels), *(x.metric for x in tested), *(x.other for x in tested))
     return list(dict.fromkeys(filter(None, names)))
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from comity.experiments import records
 from comity.experiments import reproduce as machinery
-from comity.experiments.figure import Budget, Panel, recipe_of
+from comity.experiments.figure import Budget, Ends, Panel, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
 from comity.training.directory import RunDirectory
@@ -291,6 +291,26 @@ def test_what_is_written(folders, tmp_path):
     assert table.endswith(" |  |\n")  # of two there was no such trial
     again = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path / "again")
     assert [f.read_bytes() for f in again] == [f.read_bytes() for f in files]  # the same records, the same files
+
+
+def test_ends_are_drawn_of_arms_beside_what_they_are_held_against(folders, tmp_path, monkeypatch):
+    drawn: list = []
+    monkeypatch.setattr("comity.report.ends.draw_ends", lambda *what: drawn.append(what) or [what[0]])
+    named = {"one": "first", "two": "second"}
+    ends = Ends(Measure("return", "peak", (0.0, 1.0)), "return (%)", named, {"two": "one"}, 100)
+    figure = FIGURE._replace(panels=(Panel("right", "right"),), claims=(), ends=(ends,))
+    jobs = planned(folders)
+    found = machinery.results(PAPER, figure, "laptop", jobs)
+    assert tmp_path / "fig1-ends.png" in machinery.written(PAPER, figure, "laptop", found, tmp_path)
+    ((_, title, [(words, rows)], caption),) = drawn
+    assert (title, words) == ("A figure", "return (%)")
+    peaks = {label: [100 * max(x["curve"]["return"]) for x in some] for label, some in found.items()}
+    assert rows["first"][0].tolist() == rows["second"][1].tolist() == pytest.approx(peaks["one"])
+    assert rows["second"][0].tolist() == pytest.approx(peaks["two"])
+    assert rows["first"][1].size == 0
+    assert "largest, 0 to 100 % of training" in caption
+    assert (tmp_path / "fig1.csv").read_text().startswith("arm,seed,iteration,env_steps,right,return\n")
+    assert machinery.ends_of(ends, {})["first"][0].size == 0  # nothing there yet
 
 
 def test_figures_without_records_are_written_too(tmp_path):

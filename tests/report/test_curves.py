@@ -1,9 +1,11 @@
 """Learning curves: what is drawn, read off the figure's own lines."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from comity.report import curves
 from comity.report.curves import draw_curves, draw_group, explanation, label_ends, spread, wrapped
@@ -28,7 +30,15 @@ def test_files(make_run, tmp_path):
     run = make_run(iterations=60)
     written = draw_curves(run, path=tmp_path / "a" / "curves.png")
     assert [path.name for path in written] == ["curves.png", "curves.svg"]
-    assert written[0].read_bytes()[:4] == b"\x89PNG"
+    with Image.open(written[0]) as picture:
+        assert (picture.format, picture.mode) == ("PNG", "P")
+        assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+        colours = np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0).astype(int)
+    for colour in ("ffffff", curves.PALETTE[0][1:]):
+        assert abs(colours - list(bytes.fromhex(colour))).max(1).min() <= (0 if colour == "ffffff" else 2)
+    numbers = [x for path in re.findall(r' d="([^"]*)"', written[1].read_text()) for x in re.findall(r"[-.0-9]+", path)]
+    assert len(numbers) > 1000
+    assert max(len(x.partition(".")[2]) for x in numbers) == 2
     again = draw_curves(run, path=tmp_path / "b" / "curves")
     assert [path.read_bytes() for path in written] == [path.read_bytes() for path in again]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["curves.png", "curves.svg"]

@@ -1,9 +1,10 @@
 """The repair study: from the released code, one defect repaired at a time (specification, section 5)."""
 
+import re
 from typing import Any
 
 from comity.experiments.claims import Comparison
-from comity.experiments.figure import Arm, Budget, Figure, Panel
+from comity.experiments.figure import Arm, Budget, Ends, Figure, Panel
 from comity.experiments.hidden_gifts.arms import EPISODES, HISTORY, RANDOM, SUCCESS, claim
 from comity.experiments.measures import Measure
 
@@ -186,5 +187,15 @@ REPAIR_STUDY = Figure(
         "agents always explore together, as in the code. T is no defect of the list: MAPPO's clip and lambda of the "
         "tables. Where MAPPO's views are late (defect 4), nothing is seen until the first one comes. 'only' is one "
         "repair alone, 'up to' all repairs so far in the order shown."
+    ),
+    ends=tuple(
+        Ends(
+            SUCCESS,
+            f"success, {name} (%); grey: random play",
+            {label: re.sub(r"^(only|up to) (\S+)", r"\1 \2:", label.partition(", ")[2]) for label in arms},
+            {label: reference(label) for label in arms},
+            100,
+        )
+        for name, (arms, _) in STUDIES.items()
     ),
 )

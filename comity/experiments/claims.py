@@ -2,7 +2,7 @@
 
 A claim is committed before its runs: what is measured, in which part of training, which arms are held against each
 other, how, and from which size on a difference means something. Tests of one figure are corrected for their number
-(Holm 1979). docs/papers/README.md says in words what a verdict means.
+(Holm 1979); claims added later count against themselves only. docs/papers/README.md says in words what a verdict means.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -108,22 +108,22 @@ def judge(
     """The verdict of each claim of a figure. records: label -> one record for each seed; iterations: label -> how long
     the paper trained it.
 
-    Claims that were replaced are tested too, outside the correction for number.
+    A claim is corrected for the number of those that had been written down by its day: what comes later, when results
+    are known, makes itself harder to show and not what was there before. Claims that were replaced are tested too,
+    each by itself.
     """
-    valid = [(claim, test) for claim in claims for test in claim.tests if not claim.replaced_by]
-    old = [(claim, test) for claim in claims for test in claim.tests if claim.replaced_by]
-    found: dict[tuple[str, int], Outcome] = {}
-    for group in (valid, *([pair] for pair in old)):
-        raw = [compared(test, records, iterations) for _, test in group]
-        adjusted = holm([outcome.p for outcome in raw])
-        for (claim, test), outcome, p in zip(group, raw, adjusted, strict=True):
-            judged = outcome._replace(p_holm=p)
-            found[claim.name, claim.tests.index(test)] = judged._replace(verdict=verdict(judged))
-    results = []
-    for claim in claims:
-        outcomes = [found[claim.name, i] for i in range(len(claim.tests))]
-        results.append((claim, together([outcome.verdict for outcome in outcomes]), outcomes))
-    return results
+    raw = {claim.name: [compared(test, records, iterations) for test in claim.tests] for claim in claims}
+
+    def corrected(claim: Claim) -> list[Outcome]:
+        family = [claim.name]
+        if not claim.replaced_by:
+            family = [other.name for other in claims if not other.replaced_by and other.since <= claim.since]
+        p = iter(holm([outcome.p for name in family for outcome in raw[name]]))
+        of = {name: [outcome._replace(p_holm=next(p)) for outcome in raw[name]] for name in family}
+        return [outcome._replace(verdict=verdict(outcome)) for outcome in of[claim.name]]
+
+    judged = [(claim, corrected(claim)) for claim in claims]
+    return [(claim, together([x.verdict for x in outcomes]), outcomes) for claim, outcomes in judged]
 
 
 def compared(
@@ -166,7 +166,8 @@ def course_of(
         if test.measure.statistic == "correlation":  # it has no level to move from
             return float("inf")
         now = mean(side, test.measure)
-        return abs(now if test.measure.statistic == "change" else now - mean(side, test.measure.at_first()))
+        of_itself = test.measure.statistic in ("change", "surge", "fall")  # they are differences already
+        return abs(now if of_itself else now - mean(side, test.measure.at_first()))
 
     def pace(side: str) -> float:
         return mean(side, test.measure) - mean(side, test.measure.earlier())

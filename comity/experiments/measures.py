@@ -14,12 +14,13 @@ class Measure:
 
     window: fractions of training. "mean": over the window. "change": its mean minus that of the first tenth.
     "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in it.
-    "surge": the largest value in it less the mean of the tenth of training before it.
+    "surge": the largest value in it less the mean of the tenth of training before it. "fall": how far the metric is, at
+    most, below what it had reached before in it.
     "last": of the last policy, sampled, on its own episodes (the window is not read).
     """
 
     metric: str
-    statistic: Literal["mean", "change", "correlation", "peak", "trough", "surge", "last"] = "mean"
+    statistic: Literal["mean", "change", "correlation", "peak", "trough", "surge", "fall", "last"] = "mean"
     window: tuple[float, float] = (0.9, 1.0)
     other: str = ""
 
@@ -43,6 +44,8 @@ class Measure:
         if self.statistic == "surge":
             before = max(0.0, self.window[0] - 0.1), self.window[0]
             return float(values.max()) - replace(self, statistic="mean", window=before)(record)
+        if self.statistic == "fall":
+            return float((np.maximum.accumulate(values) - values).max())
         return float({"mean": np.mean, "peak": np.max, "trough": np.min}[self.statistic](values))
 
     def earlier(self) -> "Measure":
@@ -65,7 +68,7 @@ class Measure:
         if self.statistic == "correlation":
             return f"correlation of {self.metric} with {self.other}, {span}"
         word = {"mean": "mean", "change": "rise since the first tenth, mean", "peak": "largest", "trough": "smallest"}
-        word["surge"] = "largest, less the mean of the tenth before"
+        word |= {"surge": "largest, less the mean of the tenth before", "fall": "largest fall below what was reached"}
         return f"{self.metric}, {word[self.statistic]}, {span}"
 
     def _cut(self, values: np.ndarray) -> np.ndarray:

@@ -173,6 +173,20 @@ def test_a_surge_is_on_top_of_what_was_before():
     assert surge(record([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1])) == pytest.approx(0.8)
 
 
+def test_a_fall_is_below_what_was_reached_before():
+    fall = Measure("success", "fall", (0.0, 1.0))
+    assert fall(record([0.1, 0.5, 0.3, 0.6, 0.9, 0.4, 0.8, 0.8, 0.8, 0.8])) == pytest.approx(0.5)
+    assert fall(record(np.linspace(0.0, 1.0, 10))) == 0
+    assert Measure("success", "fall", (0.5, 1.0))(record([1.0] * 5 + [0.2] * 5)) == 0  # of the window alone
+
+
+@pytest.mark.parametrize("statistic", ["change", "surge", "fall"])
+def test_what_is_a_difference_has_begun_by_itself(statistic):
+    """Held against nothing: the metric's level at first, here 9, is no part of it."""
+    test = Comparison("a", "above", 0.0, Measure("success", statistic, (0.5, 1.0)), 0.5)
+    assert not judged(test, {"a": flat(9.0, 9.1, 8.9)})[1].course.begun
+
+
 def test_spread_is_an_f_test():
     rng = np.random.default_rng(0)
     wide, narrow = rng.normal(0.5, 0.2, 12), rng.normal(0.5, 0.02, 12)
@@ -216,6 +230,17 @@ def test_claims_of_a_figure_are_corrected_for_their_number():
     results = judge(gone, records, BOTH(100))
     assert results[0][1] == "reproduced"
     assert len(results) == 20  # and the old verdicts stay visible
+
+
+def test_claims_added_later_change_no_verdict_but_their_own():
+    records = {"a": flat(0.60, 0.66, 0.63, 0.70, 0.58), "b": flat(0.50, 0.56, 0.53, 0.60, 0.48)}
+    planned = Claim("c", "t", (above(margin=0.05),), "2026-01-01")
+    added = [Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-02") for i in range(19)]
+    same = Claim("same", "t", planned.tests, "2026-01-02")
+    verdicts = {claim.name: found for claim, found, _ in judge([*added, planned, same], records, BOTH(100))}
+    assert (verdicts["c"], verdicts["same"]) == ("reproduced", "too few seeds")
+    p = {claim.name: outcomes[0].p_holm for claim, _, outcomes in judge([planned, same], records, BOTH(100))}
+    assert p["same"] == pytest.approx(2 * p["c"])  # of its day's two claims
 
 
 @pytest.mark.parametrize(

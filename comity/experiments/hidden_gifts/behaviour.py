@@ -2,10 +2,13 @@
 
 from comity.experiments.claims import Comparison
 from comity.experiments.figure import Figure, Panel
-from comity.experiments.hidden_gifts.arms import DISTANCE, FIRST_REWARD, WINDOW_ARMS, all_of, claim, longer
+from comity.experiments.hidden_gifts.arms import DISTANCE, FIRST_REWARD, WINDOW_ARMS, all_of, claim, later, longer
 from comity.experiments.hidden_gifts.corrections import CORRECTED
 from comity.experiments.measures import Measure
 
+CLOSER = Measure("distance", "change")
+LATE = Measure("distance", window=(0.5, 1.0))
+COLLAPSED = ("COMA", "VDN", "QMIX", "QTRAN")
 SOME = (*WINDOW_ARMS, "PG with history, vanilla")  # figure 6 has the corrected ones
 
 FIG11 = Figure(
@@ -21,7 +24,7 @@ FIG11 = Figure(
         claim(
             "pg-far-then-near",
             "PG's agents are far apart early in training, and closer later.",
-            Comparison("PG", "below", 0.0, Measure("distance", "change"), 0.1),
+            Comparison("PG", "below", 0.0, CLOSER, 0.1),
         ),
         claim(
             "near",
@@ -29,18 +32,46 @@ FIG11 = Figure(
             *all_of(("IPPO", "MAVEN"), "below", "random", DISTANCE, 0.05),
         ),
         claim(
-            "coma-closer", "COMA's come closer.", Comparison("COMA", "below", 0.0, Measure("distance", "change"), 0.05)
+            "coma-closer",
+            "COMA's come closer.",
+            Comparison("COMA", "below", 0.0, CLOSER, 0.05),
         ),
         claim(
             "saf-flat",
             "SAF's stay as far as they were.",
-            Comparison("SAF", "equal", 0.0, Measure("distance", "change"), 0.1),
+            Comparison("SAF", "equal", 0.0, CLOSER, 0.1),
         ),
         claim(
             "corrected-farther",
             "With correction terms agents end farther apart than without.",
             Comparison("PG with history, correction", "above", "PG with history, vanilla", DISTANCE, 0.05),
             Comparison("PG with history, self-correction", "above", "PG with history, vanilla", DISTANCE, 0.05),
+        ),
+        later(
+            "mappo-a-little",
+            "MAPPO's come closer too, but less than PG's.",
+            Comparison("MAPPO", "below", 0.0, CLOSER, 0.02),
+            Comparison("MAPPO", "above", "PG", CLOSER, 0.1),
+        ),
+        later("maven-nearer", "MAVEN's are closer than IPPO's.", Comparison("MAVEN", "below", "IPPO", DISTANCE, 0.02)),
+        later(
+            "mixers-near",
+            "VDN's, QMIX's and QTRAN's are closer than random.",
+            *all_of(("VDN", "QMIX", "QTRAN"), "below", "random", DISTANCE, 0.05),
+        ),
+        later("qtran-apart", "QTRAN's drift apart.", Comparison("QTRAN", "above", 0.0, CLOSER, 0.05)),
+        later(
+            "without-correction-closer",
+            "With history, PG's come closer, with max-entropy or without.",
+            *all_of(("PG with history, vanilla", "PG with history, max-entropy"), "below", 0.0, CLOSER, 0.1),
+        ),
+        later(
+            "self-correction-alike",
+            "With self-correction the distance varies least over seeds.",
+            *(
+                Comparison(f"PG with history, {name}", "wider", "PG with history, self-correction", LATE, 1.0)
+                for name in ("vanilla", "max-entropy", "correction")
+            ),
         ),
     ),
     smoke=SOME,
@@ -86,6 +117,21 @@ FIG12 = Figure(
                 )
                 for name in ("correction", "self-correction")
             ),
+        ),
+        later(
+            "collapse-low",
+            "COMA's, VDN's, QMIX's and QTRAN's times fall below random's.",
+            *all_of(COLLAPSED, "below", "random", FIRST_REWARD, 1.0),
+        ),
+        later(
+            "collapse-late",
+            "Ours: where the reward is lost the first one comes later than with random play, at last never.",
+            *all_of(COLLAPSED, "above", "random", FIRST_REWARD, 1.0),
+        ),
+        later(
+            "maven-swings",
+            "MAVEN's time swings.",
+            Comparison("MAVEN", "above", 0.0, Measure("first_reward_time", "fall", (0.0, 1.0)), 10.0),
         ),
     ),
     smoke=SOME,

@@ -4,13 +4,13 @@ from comity.experiments.claims import Claim, Comparison
 from comity.experiments.figure import Figure, Panel
 from comity.experiments.hidden_gifts.arms import (
     HISTORY,
-    LATER,
     PANELS,
     PG_HISTORY,
     SUCCESS,
     WRITTEN,
     all_of,
     claim,
+    later,
     longer,
     pg,
 )
@@ -55,11 +55,15 @@ FIG6 = Figure(
             WRITTEN,
             replaced_by="entropy-steadier",  # it said nothing of PG without either
         ),
-        Claim(
+        later(
             "entropy-steadier",
             "Ours: max-entropy makes success vary less over seeds than PG alone. The paper says that it does not.",
-            (Comparison("vanilla", "wider", "max-entropy", LATE, 1.0),),
-            LATER,
+            Comparison("vanilla", "wider", "max-entropy", LATE, 1.0),
+        ),
+        later(
+            "entropy-steadier-at-first",
+            "Early in training max-entropy makes it vary less.",
+            Comparison("vanilla", "wider", "max-entropy", Measure("success", window=(0.1, 0.5)), 1.0),
         ),
     ),
 )
@@ -90,6 +94,11 @@ FIG15 = Figure(
             "less-success",
             "Success is lower than without the term.",
             *all_of(tuple(ANTI), "below", "vanilla", SUCCESS, 0.2),
+        ),
+        later(
+            "reward-falls-at-times",
+            "In single seeds the reward falls sharply before it comes back.",
+            *all_of(tuple(ANTI), "above", 0.0, Measure("reward_share", "fall", (0.0, 1.0)), 0.1),
         ),
     ),
 )

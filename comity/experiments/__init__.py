@@ -37,6 +37,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("hidden-gifts", "factorial", "PG: history x actors x learning rate x exploration"),
         ("hidden-gifts", "repairs", "the released code, one defect repaired at a time"),
         ("hidden-gifts", "beyond", "more agents, long memory, messages, prediction of the other"),
+        ("hidden-gifts", "beyond-ppo", "the same with PPO"),
         ("coala-pg", "analytic", "extortion, groups and look-ahead with exact values"),
         ("coala-pg", "pure-shaping", "COALA-PG, M-FOS, batch-unaware against naive learners"),
         ("coala-pg", "mixed-pool", "players among naive learners"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from comity.experiments.figure import Arm, Figure, Paper
 from comity.experiments.hidden_gifts import episode
 from comity.experiments.hidden_gifts.behaviour import FIG11, FIG12
-from comity.experiments.hidden_gifts.beyond import BEYOND
+from comity.experiments.hidden_gifts.beyond import BEYOND, BEYOND_PPO
 from comity.experiments.hidden_gifts.corrections import FIG6, FIG15
 from comity.experiments.hidden_gifts.factorial import FACTORIAL
 from comity.experiments.hidden_gifts.learners import FIG2, FIG3, FIG4, FIG5, FIG7, FIG8, FIG10
@@ -48,14 +48,17 @@ COST = {  # CPU seconds of one update, 32 games of 150 steps, settings as in the
     "maven": 0.14,
     "random": 0.012,
 }
-RELEASED_COST = {"qmix": 0.85, "mappo": 1.1, "coma": 0.28, "pg": 0.1}  # of the preset `released`, where it differs
+OTHER_COSTS = {  # of other presets, where they differ
+    "released": {"qmix": 0.85, "mappo": 1.1, "coma": 0.28, "pg": 0.1},
+    "sound": {"ippo": 0.42},
+}
 CORRECTION_COST = {"none": 1.0, "released": 1.3, "mixed": 1.85, "self_mixed": 1.85, "self_pure": 3.4}
 
 
 def cost(arm: Arm, recipe: Recipe) -> float:
     times = CORRECTION_COST[getattr(recipe.config, "correction", "none")] * recipe.env.length / 150
     times *= recipe.env.num_agents / 2 * (4.5 if getattr(recipe.config, "network", "gru") == "attention" else 1)
-    of_preset = COST | RELEASED_COST if arm.preset == "released" else COST
+    of_preset = COST | OTHER_COSTS.get(arm.preset, {})
     return of_preset.get(arm.algorithm, 0.2) * times
 
 
@@ -115,6 +118,7 @@ FIGURES = (
     FACTORIAL,
     REPAIR_STUDY,
     BEYOND,
+    BEYOND_PPO,
 )
 PAPER = Paper(
     "hidden-gifts",

@@ -329,11 +329,7 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
 
 def ends_of(panel: Ends, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """name -> (seeds of the arm [S], seeds of what it is held against [R]) of one panel; empty where there are none."""
-
-    def seeds(label: str) -> np.ndarray:
-        values = np.array([panel.measure(record) for record in found.get(label, ())], float)
-        return panel.scale * values[np.isfinite(values)]
-
+    seeds = lambda label: panel.scale * claims.values(label, panel.measure, found)  # noqa: E731
     return {name: (seeds(label), seeds(panel.beside.get(label, ""))) for label, name in panel.arms.items()}
 
 

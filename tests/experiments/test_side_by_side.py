@@ -85,12 +85,14 @@ def test_processes_share_a_devices_memory(tmp_path, monkeypatch):
 
 
 STOPPED = """
+import signal
 import sys
 from pathlib import Path
 from comity.experiments import reproduce, side_by_side
 from tiny import paper
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, tests too, ignore it
     out = Path(sys.argv[1])
     folders = reproduce.Folders(None, out, out / "runs")
     order = side_by_side.Order("tiny.paper", ("fig1",), "laptop", folders, False, 1, None)

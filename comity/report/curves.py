@@ -100,11 +100,8 @@ def draw_study(
         for axes, name in zip(panels, metrics, strict=True):
             seeds |= {draw_group(axes, rows, name, looks[label], level, len(groups)) for label, rows in groups.items()}
             dress(axes, name, policy, source, study.step_unit, float(table["env_steps"].max()))
-        figure.suptitle(study.runs[0].task if title is None else title, x=0.01, ha="left", fontsize=10, weight="bold")
         text = explanation(seeds, table, source, level) if caption is None else caption
-        if text:
-            text = "\n".join(textwrap.wrap(text, int(figure.get_figwidth() * 18.5)))
-            figure.supxlabel(text, fontsize=7, color="#666666", x=0.01, ha="left")
+        entitle(figure, study.runs[0].task if title is None else title, text)
         if len(groups) > 1:
             label_ends(figure, panels[-1], names, looks)
         return save(figure, Path(path))
@@ -163,14 +160,27 @@ def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level
     return len(curves)
 
 
-def dress(axes: Axes, metric: str, policy: str, source: str, step_unit: str, end: float) -> None:
-    """Axes, grid and words of one panel."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+def entitle(figure: Figure, title: str, caption: str) -> None:
+    """Writes title and caption, if there is one, above and below a figure's panels."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
+    if caption:
+        text = "\n".join(textwrap.wrap(caption, int(figure.get_figwidth() * 18.5)))
+        figure.supxlabel(text, fontsize=7, color="#666666", x=0.01, ha="left")
 
+
+def frame(axes: Axes) -> None:
+    """Two spines and a faint grid behind what is drawn."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=3)
+
+
+def dress(axes: Axes, metric: str, policy: str, source: str, step_unit: str, end: float) -> None:
+    """Axes, grid and words of one panel."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    frame(axes)
     who = "training" if source == "metrics" else f"{policy} policy"
     if is_rate(metric):
         axes.set_ylabel(f"{metric.replace('_', ' ')}, {who} (%)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.report.curves import BASELINE, FAINT, INK, PALETTE, STYLE, save
+from comity.report.curves import BASELINE, INK, PALETTE, STYLE, entitle, frame, save
 from comity.report.statistics import FEWEST_SEEDS, mean_ci
 
 if TYPE_CHECKING:
@@ -40,10 +39,7 @@ def draw_ends(path: Path, title: str, panels: Sequence[tuple[str, Rows]], captio
             _draw(axes, words, rows)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
-        if caption:
-            text = "\n".join(textwrap.wrap(caption, int(size[0] * 18.5)))
-            figure.supxlabel(text, fontsize=7, color="#666666", x=0.01, ha="left")
+        entitle(figure, title, caption)
         return save(figure, path)
 
 
@@ -60,10 +56,7 @@ def _draw(axes: Axes, words: str, rows: Rows) -> None:
         else:
             at = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
             axes.text(0.98, place, "not trained", fontsize=6.5, color=INK, **at)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=3)
+    frame(axes)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=7.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top
     axes.set_xlabel(words)

@@ -53,9 +53,10 @@ def marl_eval(
                 last, best = steps.pop("last", None), steps.pop("best", None)
                 if last is None and best is None:
                     where = f"{name} on {task}, {seed}"
+                    reason = " yet; finish it with comity resume, or leave it out"
                     if (task, name, seed) in lost:
-                        raise ValueError(f"{where}: no final evaluation, it became not finite; leave its run out")
-                    raise ValueError(f"{where}: no final evaluation yet; finish it with comity resume, or leave it out")
+                        reason = ", it became not finite; leave its run out"
+                    raise ValueError(f"{where}: no final evaluation{reason}")
                 steps["absolute_metrics"] = best or last
                 for step in steps.values():
                     for metric in undefined:

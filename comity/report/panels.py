@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.report.curves import FAINT, STYLE, label_ends, line_looks, save, wrapped
+from comity.report.curves import STYLE, entitle, frame, label_ends, line_looks, save, wrapped
 from comity.report.statistics import FEWEST_SEEDS, mean_ci
 from comity.report.words import short
 
@@ -63,10 +62,7 @@ def draw_panels(
                 place.legend(fontsize=6.5, frameon=False, **below)
         for place in grid.flat[len(panels) :]:
             place.set_visible(False)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
-        if caption:
-            text = "\n".join(textwrap.wrap(caption, int(figure.get_figwidth() * 18.5)))
-            figure.supxlabel(text, fontsize=7, color="#666666", x=0.01, ha="left")
+        entitle(figure, title, caption)
         if alike and len(names) > 1:
             for row in range(down):
                 last = [i for i in range(across) if row * across + i < len(panels)][-1]
@@ -108,10 +104,7 @@ def _end(ends: Mapping[str, float], algorithms: Mapping[str, str]) -> float:
 def _dress(axes: Axes, words: str, end: float) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=FAINT, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=3)
+    frame(axes)
     axes.set_ylabel(words)
     axes.set_xlabel("environment steps (joint actions)")
     axes.set_xlim(0, end if end > 0 else 1)

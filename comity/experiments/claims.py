@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from comity.experiments.measures import Measure
 
 Verdict = Literal["reproduced", "partly", "not", "too few seeds", "too little training"]
-Relation = Literal["above", "below", "equal", "wider"]
+Relation = Literal["above", "below", "equal", "wider", "steadier"]
+OF_SPREAD = ("wider", "steadier")
 FEWEST = 3  # seeds of an arm below which nothing is tested
 LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One statement: `first` is above (below) `second`, equal to it, or spreads wider over seeds."""
+    """One statement: `first` is above (below) `second`, equal to it, or spreads wider (less) over seeds than it."""
 
     first: str  # label of an arm
     relation: Relation
@@ -37,6 +38,8 @@ class Comparison:
             raise ValueError(f"margin {self.margin}: equality needs one greater than 0, the others 0 or more")
         if self.relation == "wider" and not isinstance(self.second, str):
             raise ValueError("wider holds one arm's spread over seeds against another's: give a label")
+        if self.relation == "steadier" and (isinstance(self.second, str) or self.second <= 0):
+            raise ValueError(f"steadier than {self.second}: give a standard deviation over seeds, greater than 0")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Outcome(NamedTuple):
     test: Comparison
     first: list[float]  # a value for each seed
     second: list[float]
-    estimate: float  # difference of means; for "wider" the ratio of standard deviations
+    estimate: float  # difference of means; "wider": ratio of standard deviations; "steadier": theirs, less the number
     low: float  # 95 % interval
     high: float
     p: float  # of no such difference; "equal": of a difference of `margin` or more
@@ -137,6 +140,8 @@ def compared(
         estimate, low, high, p = undefined, undefined, undefined, 1.0
     elif test.relation == "wider":
         estimate, low, high, p = spread_ratio(first, second)
+    elif test.relation == "steadier":
+        estimate, low, high, p = spread_below(first, float(second[0]))
     else:
         estimate, low, high, p = difference(first, second, test.relation, test.margin)
     course = course_of(test, records, iterations)
@@ -226,6 +231,18 @@ def spread_ratio(first: np.ndarray, second: np.ndarray) -> tuple[float, float, f
     return float(np.sqrt(ratio)), float(np.sqrt(low)), float(np.sqrt(high)), float(1 - fdtr(n, m, ratio))
 
 
+def spread_below(x: np.ndarray, bound: float) -> tuple[float, float, float, float]:
+    """(standard deviation over seeds less `bound`, its 95 % interval, p of `bound` or more) by the chi-squared test.
+
+    As sensitive to what is not normal as `spread_ratio`.
+    """
+    from scipy.special import chdtr, chdtri
+
+    free, squares = len(x) - 1, float(x.var(ddof=1)) * (len(x) - 1)
+    low, high = (float(np.sqrt(squares / chdtri(free, tail))) for tail in (LEVEL / 2, 1 - LEVEL / 2))
+    return float(x.std(ddof=1)) - bound, low - bound, high - bound, float(chdtr(free, squares / bound**2))
+
+
 def verdict(outcome: Outcome) -> Verdict:
     """What a corrected test says.
 
@@ -238,7 +255,7 @@ def verdict(outcome: Outcome) -> Verdict:
     test, course = outcome.test, outcome.course
     if not np.isfinite(outcome.low) and not np.isinf(outcome.estimate):
         return "too few seeds"
-    sign = -1 if test.relation == "below" else 1
+    sign = -1 if test.relation in ("below", "steadier") else 1
     significant, reached = outcome.p_holm < LEVEL, sign * outcome.estimate
     if significant and (test.relation == "equal" or reached >= test.margin):
         return "reproduced"
@@ -249,7 +266,7 @@ def verdict(outcome: Outcome) -> Verdict:
     else:
         absent = max(sign * outcome.low, sign * outcome.high) < max(test.margin, 1e-12)
         arrives = sign * end >= max(test.margin, 1e-12)
-    open_ended = course.left > 0 and test.relation != "wider" and (arrives or not course.begun)
+    open_ended = course.left > 0 and test.relation not in OF_SPREAD and (arrives or not course.begun)
     if significant or absent:
         return "too little training" if open_ended else "partly" if significant else "not"
     return "too few seeds"

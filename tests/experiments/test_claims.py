@@ -15,6 +15,7 @@ from comity.experiments.claims import (
     difference,
     holm,
     judge,
+    spread_below,
     spread_ratio,
     together,
 )
@@ -202,6 +203,24 @@ def test_spread_is_an_f_test():
     assert spread_ratio(np.ones(4), np.ones(4))[0] == 1
 
 
+def test_a_spread_below_a_number_is_a_chi_squared_test():
+    x = np.random.default_rng(0).normal(0.5, 0.02, 12)
+    spread, low, high, p = spread_below(x, 0.1)
+    assert spread == pytest.approx(x.std(ddof=1) - 0.1)
+    assert p == pytest.approx(stats.chi2.cdf(11 * x.var(ddof=1) / 0.01, 11))
+    # The interval is of the bounds that would just be held possible, each way.
+    assert spread_below(x, low + 0.1)[3] == pytest.approx(0.975)
+    assert spread_below(x, high + 0.1)[3] == pytest.approx(0.025)
+
+    def found(bound: float, *seeds: float):
+        return judged(Comparison("a", "steadier", bound, SUCCESS, 0.0), {"a": flat(*seeds)})[0]
+
+    assert found(0.1, *x) == "reproduced"
+    assert found(0.001, *x) == "not"
+    assert found(0.1, 0.45, 0.5, 0.6) == "too few seeds"
+    assert found(0.1, 0.5, 0.5, 0.5) == "reproduced"
+
+
 def test_holm():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.9]) == [1, 1]
@@ -282,3 +301,5 @@ def test_bad_tests_are_refused():
         above(margin=0.0, relation="equal")
     with pytest.raises(ValueError, match="give a label"):
         Comparison("a", "wider", 0.5, SUCCESS, 1.0)
+    with pytest.raises(ValueError, match="greater than 0"):
+        Comparison("a", "steadier", "b", SUCCESS, 1.0)

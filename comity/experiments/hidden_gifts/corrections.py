@@ -100,5 +100,10 @@ FIG15 = Figure(
             "In single seeds the reward falls sharply before it comes back.",
             *all_of(tuple(ANTI), "above", 0.0, Measure("reward_share", "fall", (0.0, 1.0)), 0.1),
         ),
+        later(
+            "variance-spikes",
+            "Once success has risen, its deviation over games has spikes.",
+            *all_of(tuple(ANTI), "above", 0.0, Measure("success_deviation", "surge", (0.8, 1.0)), 0.1),
+        ),
     ),
 )

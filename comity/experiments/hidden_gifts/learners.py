@@ -172,6 +172,11 @@ FIG7 = Figure(
             "Then it settles near 0.",
             Comparison("COMA", "equal", 0.0, Measure("absolute_policy_loss"), 0.02),
         ),
+        later(
+            "growing",
+            "Before it settles its spikes grow.",
+            Comparison("COMA", "above", 0.0, Measure("absolute_policy_loss", "surge", (0.1, 1.0)), 0.1),
+        ),
     ),
 )
 
@@ -198,6 +203,11 @@ FIG8 = Figure(
             "burst-on-top",
             "There is one late burst of drops by QMIX's second agent, on top of what there was before it.",
             Comparison("QMIX", "above", 0.0, Measure("drops.1", "surge", (0.5, 1.0)), 0.2),
+        ),
+        later(
+            "little-spread",
+            "As they fall they vary little over seeds.",
+            *(Comparison(name, "steadier", 0.1, Measure(f"drops.{k}"), 0.0) for name in MIXERS for k in (0, 1)),
         ),
     ),
 )

@@ -29,9 +29,7 @@ class Comparison:
     relation: Relation
     second: str | float  # another label, or a number
     measure: Measure
-    margin: (
-        float  # above, below: smallest meaningful difference; equal: of what size a difference is none; wider: ratio
-    )
+    margin: float  # smallest difference that means something; equal: largest that means nothing; wider: a ratio
 
     def __post_init__(self):
         if self.margin < 0 or (self.relation == "equal" and self.margin == 0):

@@ -5,6 +5,7 @@ written count as their defaults, which keep what was before.
 """
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -30,6 +31,11 @@ def identity(described: dict[str, Any], envs: int, iterations: int) -> dict[str,
     task = {name: value for name, value in described["task"].items() if name != "profile"}
     algorithm = {name: value for name, value in described["algorithm"].items() if name != "preset"}
     return {"task": task, "algorithm": algorithm, "envs": envs, "iterations": iterations}
+
+
+def config_hash(described: dict[str, Any]) -> str:
+    """A name of `settings`, in 16 hex digits. What is the same is told by `same`: settings may be added to the code."""
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -116,9 +122,11 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
     wall = manifest.get("wall_seconds", math.nan) / max(len(seeds), 1)
     if on_cpu(manifest):
         wall *= min(manifest["hardware"]["cores"], len(seeds))
+    described = settings(recipe, budget)
     return [
         {
-            "settings": settings(recipe, budget),
+            "settings": described,
+            "config_hash": config_hash(described),
             "seed": seed,
             "commit": (manifest.get("git") or {}).get("commit"),
             "dirty": (manifest.get("git") or {}).get("dirty"),

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -96,6 +97,16 @@ def test_verdicts_are_those_of_the_committed_results(name, figure, tmp_path):
     assert json.loads((tmp_path / path.name).read_text()) == about
     for kind in ("csv", "md"):
         assert (tmp_path / f"{figure}.{kind}").read_text() == (folder / f"{figure}.{kind}").read_text()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_committed_row_has_its_config_hash_and_commit(name):
+    """Nobody edited what it says was trained; the hash of a row made here is made likewise (`of_run`)."""
+    for path in (DOCS / name / "data").glob("*.jsonl"):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            assert record["config_hash"] == records.config_hash(record["settings"]), path
+            assert re.fullmatch("[0-9a-f]{40}", record["commit"]), path
 
 
 @pytest.mark.parametrize("name", ALL)

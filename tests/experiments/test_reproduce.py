@@ -71,6 +71,8 @@ def test_records_hold_curves_and_last_policies(folders):
     assert record["last"]["sampled"].keys() > record["last"]["greedy"].keys() >= {"return", "right"}
     assert record["episodes"] == 320
     assert record["settings"]["task"]["bonus"] == 1
+    assert record["config_hash"] == planned(folders)[0].found[2]["config_hash"]
+    assert record["config_hash"] != planned(folders)[1].found[1]["config_hash"]
     assert record["core_seconds"] > 0
     assert record["versions"]["jax"]
 

@@ -378,7 +378,7 @@ def to_csv(path: Path, found: Mapping[str, Sequence[Record]], metrics: Sequence[
 def markdown(
     figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]], verdicts: Any, paper: Paper
 ) -> str:  # fmt: skip
-    """A table of claims, and one of the last policies."""
+    """A table of claims, one of the last policies and what they took, and what trained them."""
     lines = [f"# {figure.title}", ""]
     if figure.note:
         lines += [figure.note, ""]
@@ -392,14 +392,15 @@ def markdown(
             what = f"{test.first} {test.relation} {test.second}: {test.measure.words}, margin {test.margin:g}"
             sizes = f"{outcome.estimate:.3g} | {outcome.low:.3g} to {outcome.high:.3g} | {outcome.p_holm:.2g}"
             lines.append(f"| {what} | {outcome.verdict} | {'- | - | -' if np.isnan(outcome.estimate) else sizes} |")
-    lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest].", ""]
+    lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest]."]
+    lines += ["Hours: of one CPU core, or of one accelerator (device), all seeds of an arm together.", ""]
     known = {n for some in found.values() for x in some for n in paper.columns if np.isfinite(records.at_end(x, n))}
     columns = [name for name in paper.columns if name in known or not known]
-    head = " | ".join(("arm", "seeds", paper.batch.split()[0], *columns))
-    lines += [f"| {head} |", "| --- |" + " --- |" * (2 + len(columns))]
+    head = " | ".join(("arm", "seeds", paper.batch.split()[0], "hours", *columns))
+    lines += [f"| {head} |", "| --- |" + " --- |" * (3 + len(columns))]
     for label, some in found.items():
         if not some:
-            lines.append(f"| {label} | 0 | | {' | '.join('' for _ in columns)} |")
+            lines.append(f"| {label} | 0 | | | {' | '.join('' for _ in columns)} |")
             continue
         cells = []
         for name in columns:
@@ -407,8 +408,22 @@ def markdown(
             values = values[np.isfinite(values)]
             cells.append(f"{values.mean():.3f} [{values.min():.3f}, {values.max():.3f}]" if values.size else "")
         batches = ", ".join(f"{n:,}" for n in sorted({record["settings"]["iterations"] for record in some}))
-        lines.append(f"| {label} | {len(some)} | {batches} | {' | '.join(cells)} |")
+        spent = " + ".join(f"{n:.2g} {kind.removesuffix('_hours')}" for kind, n in hours(some).items() if n) or "0"
+        lines.append(f"| {label} | {len(some)} | {batches} | {spent} | {' | '.join(cells)} |")
+    if any(found.values()):
+        lines += ["", "Seeds, by what trained them:", "", *trained_with(found)]
     return "\n".join(lines) + "\n"
+
+
+def trained_with(found: Mapping[str, Sequence[Record]]) -> list[str]:
+    """Versions and commits of all seeds of a figure, a line for each set of versions."""
+    seeds: dict[str, list[Record]] = {}
+    for record in (record for some in found.values() for record in some):
+        seeds.setdefault(", ".join(f"{name} {x}" for name, x in record["versions"].items()), []).append(record)
+    return [
+        f"- {len(some)} by {versions}; commits {', '.join(provenance(some)['commits'])}"
+        for versions, some in sorted(seeds.items())
+    ]
 
 
 def words_of(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The machinery of `comity reproduce`, on a tiny paper: what is trained, what is found again, what is written."""
 
 import json
+import re
 import resource
 import shutil
 import signal
@@ -289,10 +290,26 @@ def test_what_is_written(folders, tmp_path):
     assert tried[-1].endswith(",")  # two has no such trial
     table = (tmp_path / "fig1.md").read_text()
     assert "**more**: Two earns more." in table
-    assert "| arm | seeds | rounds | right | rich:return |" in table
-    assert table.endswith(" |  |\n")  # of two there was no such trial
+    assert "| arm | seeds | rounds | hours | right | rich:return |" in table
+    assert re.search(r"^\| two \| 3 \| [\d,]+ \| [^|]+ \| [^|]+ \|  \|$", table, re.M)  # of two there was no such trial
     again = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path / "again")
     assert [f.read_bytes() for f in again] == [f.read_bytes() for f in files]  # the same records, the same files
+
+
+def test_tables_say_what_was_trained_with_what_and_for_how_long(folders):
+    """Hours of CPUs and accelerators apart, seeds by the versions that trained them."""
+    jobs = planned(folders)
+    found = machinery.results(PAPER, FIGURE, "laptop", jobs)
+    for record in found["one"]:
+        record["core_seconds"] = 5400.0
+    found["one"][2].update(bits={"pool": None}, versions={"jax": "0.11.2"}, commit="f" * 40)
+    found["two"] = []
+    table = machinery.markdown(FIGURE, "laptop", found, [], PAPER)
+    assert "\n| one | 3 | 20 | 3 core + 1.5 device |" in table
+    assert "\n| two | 0 | | | " in table
+    of_device, of_cpu = table.splitlines()[-2:]
+    assert of_cpu.startswith("- 2 by python 3.")
+    assert of_device == "- 1 by jax 0.11.2; commits ffffffffff"
 
 
 def test_ends_are_drawn_of_arms_beside_what_they_are_held_against(folders, tmp_path, monkeypatch):

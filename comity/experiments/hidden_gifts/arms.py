@@ -42,10 +42,10 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
     "smoke": {},
     "laptop": {
         "pg": Budget(5, 3_000),
-        "coma": Budget(3, 1_000),
-        "ppo": Budget(3, 300),
+        "coma": Budget(5, 1_000),
+        "ppo": Budget(5, 300),
         "saf": Budget(3, 150),
-        "replay": Budget(3, 1_000, settings={"explore_steps": 150_000.0, "learning_rate_steps": 1_000.0}),
+        "replay": Budget(5, 1_000, settings={"explore_steps": 150_000.0, "learning_rate_steps": 1_000.0}),
         "randomised": Budget(3, 300),
         "random": Budget(10, 1_000),
     },

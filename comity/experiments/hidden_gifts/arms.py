@@ -46,7 +46,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "ppo": Budget(5, 300),
         "saf": Budget(3, 150),
         "replay": Budget(5, 1_000, settings={"explore_steps": 150_000.0, "learning_rate_steps": 1_000.0}),
-        "randomised": Budget(3, 300),
+        "randomised": Budget(5, 300),
         "random": Budget(10, 1_000),
     },
     "paper": {

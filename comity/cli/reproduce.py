@@ -61,7 +61,7 @@ def reproduce(arguments: list[str]) -> None:
     jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
     arms = arms_asked(values.get("arms", ""), [job.arm.name for job in jobs])
     asked = [job for job in jobs if job.arm.name in arms]
-    print("\n".join(machinery.described(asked, visible_cores())), flush=True)
+    print("\n".join(machinery.described(asked, visible_cores(), folders)), flush=True)
     if "plan" in values:
         return
     left, at_once, minutes = [], values.get("at_once", 1), values.get("minutes")

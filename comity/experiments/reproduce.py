@@ -42,6 +42,10 @@ class Folders(NamedTuple):
         committed = [] if fresh or self.committed is None or self.committed == self.data else [self.committed]
         return [*committed, self.data]
 
+    def made_here(self, record: Record) -> bool:
+        """Whether a record that was read does not come from the committed ones."""
+        return self.committed is None or Path(record["file"]).parent != self.committed
+
 
 class Job(NamedTuple):
     """One arm at one budget, for all figures that ask for it."""
@@ -121,20 +125,33 @@ def expected(paper: Paper, jobs: Sequence[Job]) -> list[float]:
     return seconds
 
 
-def described(jobs: Sequence[Job], cores: int) -> list[str]:
-    """The plan in words, the expected time first."""
+def described(jobs: Sequence[Job], cores: int, folders: Folders) -> list[str]:
+    """The plan in words, the expected time first; of each arm the seeds that came with the code and those made here."""
     total = sum(job.seconds for job in jobs) / cores
     missing = sum(len(job.missing) for job in jobs)
     lines = [f"{missing} seeds to train, about {words_of(total)} on {cores} cores" if missing else "nothing to train"]
     width = max((len(job.arm.name) for job in jobs), default=0)
     for job in jobs:
-        committed = len(job.found)
-        todo = f", {len(job.missing)} to train: {words_of(job.seconds / cores)}" if job.missing else ""
-        lines.append(
-            f"  {job.arm.name:<{width}}  {job.budget.iterations:>6,} iterations, {committed} of "
-            f"{job.budget.seeds} seeds there{todo}"
-        )
+        here = {seed for seed, x in job.found.items() if folders.made_here(x)}
+        parts = [
+            (sorted(job.found.keys() - here), "came with the code"),
+            (sorted(here), "trained here"),
+            (job.missing, f"to train: {words_of(job.seconds / cores)}"),
+        ]
+        told = "; ".join(f"{spans(seeds)} {words}" for seeds, words in parts if seeds)
+        lines.append(f"  {job.arm.name:<{width}}  {job.budget.iterations:>6,} iterations, seeds {told}")
     return lines
+
+
+def spans(seeds: Sequence[int]) -> str:
+    """Whole numbers in rising order in words, 0-2, 4."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def train_missing(

@@ -48,10 +48,22 @@ def folders(tmp_path_factory):
 def test_what_is_there_is_not_trained_again(folders):
     jobs = planned(folders)
     assert all(not job.missing and list(job.found) == [0, 1, 2] for job in jobs)
-    assert machinery.described(jobs, 2)[0] == "nothing to train"
+    assert machinery.described(jobs, 2, folders)[0] == "nothing to train"
     more = planned(folders, seeds=4)
     assert [job.missing for job in more] == [[3], [3]]
     assert more[0].seconds > 0
+
+
+def test_the_plan_says_which_seeds_came_with_the_code_and_which_were_trained_here(folders, tmp_path):
+    committed = folders._replace(committed=tmp_path / "data", out=tmp_path / "out")
+    records.write(committed.committed, ONE, [planned(folders)[0].found[seed] for seed in (0, 1)])
+    records.write(committed.data, ONE, [planned(folders)[0].found[2]])
+    head, one, two = machinery.described(planned(committed, seeds=5), 2, committed)
+    assert head.startswith("7 seeds to train, about ")
+    assert " 20 iterations, seeds 0-1 came with the code; 2 trained here; 3-4 to train: " in one
+    assert " 20 iterations, seeds 0-4 to train: " in two
+    assert "seeds 0-2 trained here" in machinery.described(planned(folders), 2, folders)[1]
+    assert machinery.spans([0, 2, 3, 7]) == "0, 2-3, 7"
 
 
 def test_what_an_arm_took_corrects_the_estimate_for_others_of_its_kind(folders):

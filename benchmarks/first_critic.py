@@ -26,14 +26,14 @@ ARMS = ("PG, released", "PG, only 2 fresh views", "PG, up to 1 keys and doors se
 def added(arm: Arm, seeds: int, games: int) -> np.ndarray:
     """[seeds, N] means over the games that random play solves before the clock ends them."""
     recipe = recipe_of(arm)
-    env, learner, player = recipe.env, recipe.make(recipe.config, recipe.env), random.make(None, recipe.env)
+    env, learner, player = recipe.env, recipe.make(recipe.config, recipe.env), random.make(random.Config(), recipe.env)
     act = lambda key, memory, observation: player.act(key, (), memory, observation)  # noqa: E731
-    of_critic = (getattr(env, "history_size", 0) if recipe.config.critic_reads == "present" else 0) * -1 or None
+    unread = getattr(env, "history_size", 0) if recipe.config.critic_reads == "present" else 0
 
     @jax.jit
     def played(key):
         steps = rollout.collect_episodes(key, env, act, rollout.start(key, env, player.memory, games))
-        return steps.next_observation.view[-1, ..., :of_critic].astype(jnp.float32), steps.valid
+        return steps.next_observation.view[-1, ..., : env.view_size - unread].astype(jnp.float32), steps.valid
 
     @jax.jit
     def behind(key, views, valid):

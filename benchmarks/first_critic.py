@@ -20,7 +20,8 @@ from comity.experiments.figure import Arm, recipe_of
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY
 from comity.training.programs import INIT
 
-ARMS = ("PG, released", "PG, only 2 fresh views", "PG, up to 1 keys and doors seen")
+WHO = ("PG", "PG with history")
+REPAIRED = ("released", "only 2 fresh views", "up to 1 keys and doors seen")
 
 
 def added(arm: Arm, seeds: int, games: int) -> np.ndarray:
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--games", type=int, default=8192)
     given = parser.parse_args()
-    for label in ARMS:
+    for label in (f"{who}, {what}" for what in REPAIRED for who in WHO):
         print(label)
         for seed, agents in enumerate(added(REPAIR_STUDY.arms[label], given.seeds, given.games)):
             print(f"  seed {seed}  both {agents.sum():6.2f}   each {'  '.join(f'{x:6.2f}' for x in agents)}")

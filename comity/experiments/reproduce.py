@@ -20,6 +20,7 @@ from comity.experiments.figure import Arm, Budget, Ends, Figure, Paper, Scale, r
 from comity.experiments.records import Record
 from comity.experiments.trials import Trials
 from comity.recipes import Recipe
+from comity.report.words import spans
 from comity.training.checkpoint import write_text
 from comity.training.settings import Training
 
@@ -134,24 +135,13 @@ def described(jobs: Sequence[Job], cores: int, folders: Folders) -> list[str]:
     for job in jobs:
         here = {seed for seed, x in job.found.items() if folders.made_here(x)}
         parts = [
-            (sorted(job.found.keys() - here), "came with the code"),
-            (sorted(here), "trained here"),
+            (job.found.keys() - here, "came with the code"),
+            (here, "trained here"),
             (job.missing, f"to train: {words_of(job.seconds / cores)}"),
         ]
         told = "; ".join(f"{spans(seeds)} {words}" for seeds, words in parts if seeds)
         lines.append(f"  {job.arm.name:<{width}}  {job.budget.iterations:>6,} iterations, seeds {told}")
     return lines
-
-
-def spans(seeds: Sequence[int]) -> str:
-    """Whole numbers in rising order in words, 0-2, 4."""
-    runs: list[list[int]] = []
-    for seed in seeds:
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def train_missing(

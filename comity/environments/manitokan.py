@@ -82,6 +82,7 @@ class Manitokan:
     # Paper: "randomly initialised". Released: agents lean to the left, see `place`; the default, as all numbers use it.
     pickup: Literal["front", "own_cell"] = "front"  # where the key is taken; on own_cell it blocks nobody
     window: Literal["forward", "centred"] = "forward"  # where the agent stands in the 3 x 3 cells it sees
+    prune: bool = True  # drop and toggle are available with the key only; False: always, and without it they do nothing
     content: Literal["scene", "last-agent"] = "scene"  # what it sees there. Released: only the last agent, a slip
     show_carried: bool = False  # True: the carrier's cell shows the key instead of the agent
     frozen_observation: bool = False  # True: window and signals stay those of the first step until the episode's end
@@ -226,7 +227,7 @@ class Manitokan:
             view = jnp.concatenate([view, jnp.eye(n, dtype=jnp.int8)], -1)
         if "last-action" in self.extras:  # last, see history_size
             view = jnp.concatenate([view, jax.nn.one_hot(state.last_action, 6, dtype=jnp.int8)], -1)
-        carried = jnp.broadcast_to(state.holding[:, None], (n, 2))  # drop and toggle need the key
+        carried = jnp.broadcast_to(state.holding[:, None] | (not self.prune), (n, 2))  # drop and toggle need the key
         available = jnp.concatenate([jnp.ones((n, 4), bool), carried], -1)
         return Observation(view, state_vector(self, state), available)
 
@@ -577,7 +578,7 @@ class Codes(NamedTuple):
 
     cells: Array  # [2 N + 1] uint8, uint16 on large grids: of agents, doors, key
     agents: Array  # [N] uint8: heading + 4 holding + 8 (last action + 1) + 64 what the door signal says
-    first_view: Array  # [N, V'] int8, of a game with `frozen_observation` or `lagged_observation`; else [N, 0]
+    first_view: Array  # [N, V'] int8, window and signals of a game that `keeps_views`; else [N, 0]
 
 
 def packed(game: Manitokan, observation: Observation) -> Codes:
@@ -597,8 +598,7 @@ def packed(game: Manitokan, observation: Observation) -> Codes:
         agents += 8 * (chosen.astype(jnp.int32) * jnp.arange(1, 7)).sum(-1)
     if "door-signal" in game.extras:
         agents += 64 * (observation.view[:, 27] == (OPEN_SIGNAL if game.signals == "raw" else 1))
-    kept = game.frozen_observation or game.lagged_observation  # views that no state tells
-    frozen = observation.view[:, : signals_end(game)] if kept else jnp.zeros((n, 0), jnp.int8)
+    frozen = observation.view[:, : signals_end(game)] if keeps_views(game) else jnp.zeros((n, 0), jnp.int8)
     return Codes(cells.astype(jnp.uint8 if width**2 <= 256 else jnp.uint16), agents.astype(jnp.uint8), frozen)
 
 
@@ -621,8 +621,16 @@ def unpacked(game: Manitokan, codes: Codes) -> Observation:
         last_action=agents // 8 % 8 - 1,
         first_view=codes.first_view,
     )
-    kept = game.frozen_observation or game.lagged_observation
-    return dataclasses.replace(game, frozen_observation=kept, lagged_observation=False).observation(state)
+    return dataclasses.replace(game, frozen_observation=keeps_views(game), lagged_observation=False).observation(state)
+
+
+def keeps_views(game: Manitokan) -> bool:
+    """Whether a replay must keep window and signals, because the rest of an observation does not determine them.
+
+    Without pruning nothing tells who holds the key, which a window that shows it and a signal say.
+    """
+    told = game.prune or not (game.show_carried or "key-signal" in game.extras)
+    return game.frozen_observation or game.lagged_observation or not told
 
 
 # What is counted -----------------------------------------------------------------------------------------------------

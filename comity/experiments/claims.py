@@ -30,8 +30,11 @@ class Comparison:
     second: str | float  # another label, or a number
     measure: Measure
     margin: float  # smallest difference that means something; equal: largest that means nothing; wider: a ratio
+    beside: tuple[str, str] | None = None  # two more labels: their difference is subtracted, which is an interaction
 
     def __post_init__(self):
+        if self.beside and (self.relation in OF_SPREAD or not isinstance(self.second, str)):
+            raise ValueError("an interaction is a difference of two arms less that of two others: above, below, equal")
         if self.margin < 0 or (self.relation == "equal" and self.margin == 0):
             raise ValueError(f"margin {self.margin}: equality needs one greater than 0, the others 0 or more")
         if self.relation == "wider" and not isinstance(self.second, str):
@@ -73,6 +76,7 @@ class Outcome(NamedTuple):
     p_holm: float
     verdict: Verdict
     course: "Course"
+    beside: Sequence[list[float]] = ()  # of an interaction, the seeds of the two other arms
 
     def described(self) -> dict[str, Any]:
         """Plain values, for claims.json."""
@@ -82,7 +86,12 @@ class Outcome(NamedTuple):
             "second": self.test.second,
             "measure": self.test.measure.words,
             "margin": self.test.margin,
-            "values": {"first": self.first, "second": self.second},
+            **({"beside": self.test.beside} if self.test.beside else {}),
+            "values": {
+                "first": self.first,
+                "second": self.second,
+                **({"beside": list(self.beside)} if self.beside else {}),
+            },
             "estimate": _plain(self.estimate),
             "low": _plain(self.low),
             "high": _plain(self.high),
@@ -132,7 +141,9 @@ def compared(
 ) -> Outcome:
     """A test before correction for number; its verdict is not yet one."""
     first, second = (values(side, test.measure, records) for side in (test.first, test.second))
+    others = [values(side, test.measure, records) for side in test.beside or ()]
     few = len(first) < FEWEST or (isinstance(test.second, str) and len(second) < FEWEST)
+    few = few or any(len(other) < FEWEST for other in others)
     undefined = float("nan")
     if few:
         estimate, low, high, p = undefined, undefined, undefined, 1.0
@@ -141,9 +152,10 @@ def compared(
     elif test.relation == "steadier":
         estimate, low, high, p = spread_below(first, float(second[0]))
     else:
-        estimate, low, high, p = difference(first, second, test.relation, test.margin)
-    course = course_of(test, records, iterations)
-    return Outcome(test, first.tolist(), second.tolist(), estimate, low, high, p, p, "too few seeds", course)
+        estimate, low, high, p = difference(first, second, test.relation, test.margin, others)
+    course, seeds = course_of(test, records, iterations), (first.tolist(), second.tolist())
+    beside = [other.tolist() for other in others]
+    return Outcome(test, *seeds, estimate, low, high, p, p, "too few seeds", course, beside)
 
 
 def values(side: str | float, measure: Measure, records: Mapping[str, Sequence[dict[str, Any]]]) -> NDArray[np.float64]:
@@ -175,7 +187,8 @@ def course_of(
     def pace(side: str) -> float:
         return mean(side, test.measure) - mean(side, test.measure.earlier())
 
-    signs = {side: sign for side, sign in ((test.first, 1), (test.second, -1)) if isinstance(side, str)}
+    sides = zip((test.first, test.second, *(test.beside or ())), (1, -1, -1, 1), strict=False)
+    signs = {side: sign for side, sign in sides if isinstance(side, str)}
     begun = bool(np.nanmax([0.0, *map(moved, signs)]) > test.margin)
     paces, ahead = {side: sign * pace(side) for side, sign in signs.items()}, {side: left(side) for side in signs}
     known = lambda x: float(x) if np.isfinite(x) else 0.0  # noqa: E731
@@ -184,24 +197,25 @@ def course_of(
 
 
 def difference(
-    first: np.ndarray, second: np.ndarray, relation: Relation, margin: float
+    first: np.ndarray, second: np.ndarray, relation: Relation, margin: float, beside: Sequence[np.ndarray] = ()
 ) -> tuple[float, float, float, float]:
     """(mean difference, its 95 % interval, p) by Welch's t test (1947); one value in `second` is a constant.
+
+    beside: two more sets of seeds, whose difference is subtracted (an interaction), or none.
 
     p, above or below: of no difference that way, one-sided. Equal: of a difference of `margin` or more, the larger of
     two one-sided tests (Schuirmann 1987).
     """
     from scipy.special import stdtr, stdtrit
 
-    estimate = float(first.mean() - second.mean())
-    parts = [x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for x in (first, second)]
+    groups = (first, second, *beside)
+    estimate = float(sum(sign * x.mean() for sign, x in zip((1, -1, -1, 1), groups, strict=False)))
+    parts = [x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for x in groups]
     error = float(np.sqrt(sum(parts)))
     if error < 1e-12:  # every seed the same
         holds = {"above": estimate > 0, "below": estimate < 0, "equal": abs(estimate) < margin}[relation]
         return estimate, estimate, estimate, 0.0 if holds else 1.0
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(x) - 1) for part, x in zip(parts, (first, second), strict=True) if part > 0
-    )
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, groups, strict=True) if part > 0)
     half = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
     tail = lambda t: float(stdtr(freedom, -t))  # noqa: E731  # P(T > t)
     p = {

@@ -16,11 +16,13 @@ class Measure:
     "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in it.
     "surge": the largest value in it less the mean of the tenth of training before it. "fall": how far the metric is, at
     most, below what it had reached before in it.
+    "log-odds": ln (p / (1 - p)) of the mean p of a rate over the window, with half a game added on both sides, so that
+    it is finite at 0 and 1. A difference of two is the logarithm of an odds ratio.
     "last": of the last policy, sampled, on its own episodes (the window is not read).
     """
 
     metric: str
-    statistic: Literal["mean", "change", "correlation", "peak", "trough", "surge", "fall", "last"] = "mean"
+    statistic: Literal["mean", "change", "correlation", "peak", "trough", "surge", "fall", "log-odds", "last"] = "mean"
     window: tuple[float, float] = (0.9, 1.0)
     other: str = ""
 
@@ -44,6 +46,11 @@ class Measure:
         if self.statistic == "surge":
             before = max(0.0, self.window[0] - 0.1), self.window[0]
             return float(values.max()) - replace(self, statistic="mean", window=before)(record)
+        if self.statistic == "log-odds":
+            share = self.window[1] - self.window[0]
+            half = 0.5 / (share * record["settings"]["iterations"] * record["settings"]["envs"])
+            rate = float(values.mean())
+            return float(np.log((rate + half) / (1 - rate + half)))
         if self.statistic == "fall":
             return float((np.maximum.accumulate(values) - values).max())
         return float({"mean": np.mean, "peak": np.max, "trough": np.min}[self.statistic](values))
@@ -57,7 +64,7 @@ class Measure:
 
     def at_first(self) -> "Measure":
         """The metric's mean in the first tenth of training."""
-        return Measure(self.metric, "mean", (0.0, 0.1))
+        return Measure(self.metric, "log-odds" if self.statistic == "log-odds" else "mean", (0.0, 0.1))
 
     @property
     def words(self) -> str:
@@ -67,7 +74,13 @@ class Measure:
         span = f"{low} to {high} % of training"
         if self.statistic == "correlation":
             return f"correlation of {self.metric} with {self.other}, {span}"
-        word = {"mean": "mean", "change": "rise since the first tenth, mean", "peak": "largest", "trough": "smallest"}
+        word = {
+            "mean": "mean",
+            "log-odds": "log-odds",
+            "change": "rise since the first tenth, mean",
+            "peak": "largest",
+            "trough": "smallest",
+        }
         word |= {"surge": "largest, less the mean of the tenth before", "fall": "largest fall below what was reached"}
         return f"{self.metric}, {word[self.statistic]}, {span}"
 

@@ -396,7 +396,8 @@ def markdown(
         lines.append(f"| **{claim.name}**: {claim.text}{gone} | **{verdict}** | | | |")
         for outcome in outcomes:
             test = outcome.test
-            what = f"{test.first} {test.relation} {test.second}: {test.measure.words}, margin {test.margin:g}"
+            less = f", less {' against '.join(test.beside)}" if test.beside else ""
+            what = f"{test.first} {test.relation} {test.second}{less}: {test.measure.words}, margin {test.margin:g}"
             sizes = f"{outcome.estimate:.3g} | {outcome.low:.3g} to {outcome.high:.3g} | {outcome.p_holm:.2g}"
             lines.append(f"| {what} | {outcome.verdict} | {'- | - | -' if np.isnan(outcome.estimate) else sizes} |")
     lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest]."]

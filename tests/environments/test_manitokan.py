@@ -267,6 +267,25 @@ def test_own_cell_pickup():
     assert game.layout(taken.state)["holder"] == 1
 
 
+def test_without_pruning_all_is_available_and_the_rules_are_the_same():
+    pruned, free = Manitokan(), Manitokan(prune=False)
+    state = built(pruned, **CONTEST)  # nobody holds the key
+    assert pruned.observation(state).available.tolist() == [[True] * 4 + [False] * 2] * 2
+    moves = ([DROP, TOGGLE], [FORWARD, DROP], [TOGGLE, FORWARD], [PICKUP, PICKUP])
+    for one, other in zip(play(pruned, state, *moves), play(free, state, *moves), strict=True):
+        assert other.observation.available.all()
+        assert jax.tree.all(jax.tree.map(np.array_equal, one.state, other.state))
+
+
+@pytest.mark.parametrize("options", [{}, {"show_carried": True}, {"observe": "key-signal"}], ids=str)
+def test_a_replay_keeps_what_nobody_can_tell_without_pruning(options):
+    game = Manitokan(prune=False, **options)
+    state = built(game, **READY)  # agent 0 holds the key, of which neither state nor availability tells
+    seen = game.observation(state)
+    again = game.unpack(game.pack(seen))
+    assert jax.tree.all(jax.tree.map(np.array_equal, seen, again))
+
+
 # Views ---------------------------------------------------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ def record(curve, other=None, last=0.5):
     }
     if other is not None:
         curve["other"] = list(other)
-    return {"curve": curve, "last": {"sampled": {"success": last}}, "settings": {"iterations": 100}}
+    return {"curve": curve, "last": {"sampled": {"success": last}}, "settings": {"iterations": 100, "envs": 32}}
 
 
 def flat(*levels):
@@ -294,7 +294,36 @@ def test_measures():
     assert np.isnan(SUCCESS(undefined))
 
 
+def test_log_odds_are_finite_and_their_difference_is_an_odds_ratio():
+    odds = Measure("success", "log-odds")
+    four, two = (odds(record([0.0] * 9 + [p])) for p in (0.04, 0.02))
+    assert four - two == pytest.approx(np.log((0.04 / 0.96) / (0.02 / 0.98)), abs=0.05)
+    half = 0.5 / (0.1 * 100 * 32)  # of the 320 games of the last tenth
+    assert odds(record([0.0] * 10)) == pytest.approx(np.log(half / (1 + half)))
+    assert odds(record([1.0] * 10)) == pytest.approx(-odds(record([0.0] * 10)))
+    assert odds.at_first().statistic == odds.earlier().statistic == "log-odds"
+
+
+def test_an_interaction_is_a_difference_of_differences():
+    groups = [np.array(x) for x in ([0.9, 0.8, 0.85], [0.3, 0.35, 0.25], [0.7, 0.72, 0.74], [0.6, 0.61, 0.65])]
+    estimate, low, high, p = difference(groups[0], groups[1], "above", 0.0, groups[2:])
+    assert estimate == pytest.approx(0.55 - 0.1)
+    error = np.sqrt(sum(x.var(ddof=1) / 3 for x in groups))
+    free = error**4 / sum((x.var(ddof=1) / 3) ** 2 / 2 for x in groups)  # Welch and Satterthwaite
+    assert p == pytest.approx(stats.t.sf(estimate / error, free))
+    assert (low, high) == pytest.approx(stats.t.interval(0.95, free, estimate, error))
+    records = dict(zip("abcd", (flat(*x) for x in groups), strict=True))
+    test = Comparison("a", "above", "b", SUCCESS, 0.1, beside=("c", "d"))
+    outcome = compared(test, records, dict.fromkeys("abcd", 100))
+    assert outcome.estimate == pytest.approx(estimate)
+    assert outcome.described()["values"]["beside"] == [x.tolist() for x in groups[2:]]
+    gone = compared(test, {**records, "d": flat(0.6)}, dict.fromkeys("abcd", 100))
+    assert np.isnan(gone.estimate)  # too few seeds of any of the four
+
+
 def test_bad_tests_are_refused():
+    with pytest.raises(ValueError, match="interaction"):
+        Comparison("a", "above", 0.5, SUCCESS, 0.1, beside=("b", "c"))
     with pytest.raises(ValueError, match="margin"):
         above(margin=-0.1)
     with pytest.raises(ValueError, match="greater than 0"):

@@ -12,6 +12,7 @@ from comity.experiments.hidden_gifts.learners import FIG2, FIG3, FIG4, FIG5, FIG
 from comity.experiments.hidden_gifts.order import FIG9
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY
 from comity.experiments.hidden_gifts.rewards import FIG13, FIG14
+from comity.experiments.hidden_gifts.views import FIG_READINGS, VIEWS, VIEWS_LONG
 from comity.recipes import Recipe
 
 FIG1 = Figure("fig1", "Figure 1: an episode in six steps", {}, {}, (), picture=episode.draw)
@@ -117,6 +118,9 @@ FIGURES = (
     FIG15,
     FACTORIAL,
     REPAIR_STUDY,
+    VIEWS,
+    VIEWS_LONG,
+    FIG_READINGS,
     BEYOND,
     BEYOND_PPO,
 )

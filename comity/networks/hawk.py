@@ -169,6 +169,7 @@ class HawkBlock(eqx.Module):
         return self._after(x, z, memories)
 
     def _after(self, x: Array, z: Array, memory: Array) -> Array:
+        # GELU in the tanh form, on which the records of this network rest.
         x = x + self.out(jax.nn.gelu(self.gate(z)) * memory)
         gate, value, back = self.dense
         z = self.norm_dense(x)

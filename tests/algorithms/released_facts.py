@@ -1,0 +1,100 @@
+"""What the released learners of "hidden gifts" compute, recorded (tests/golden/README.md), as our modules.
+
+Recorded layers are in the layout of PyTorch: weights [out, in]; a GRU has two weights and two biases, gates in the
+order reset, update, new, which is ours.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity.networks import MLP, Activation, RecurrentNet
+from comity.networks.dense import Linear
+from comity.networks.recurrent import GRU
+from comity.types import PyTree
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+KEY = jax.random.key(0)
+Arrays = Mapping[str, np.ndarray]
+
+
+def facts(file: str) -> dict[str, np.ndarray]:
+    """All arrays of tests/golden/FILE."""
+    with np.load(GOLDEN / file, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def below(arrays: Arrays, *prefixes: str) -> dict[str, np.ndarray]:
+    """Arrays whose names begin with "A/B/...", without that beginning."""
+    start = "/".join(prefixes) + "/"
+    return {name.removeprefix(start): x for name, x in arrays.items() if name.startswith(start)}
+
+
+def linear(arrays: Arrays, name: str) -> Linear:
+    """`NAME.weight` [out, in], `NAME.bias` [out]."""
+    weight, bias = arrays[f"{name}.weight"].T, arrays[f"{name}.bias"]
+    return _with(Linear(KEY, *weight.shape), lambda net: (net.weight, net.bias), (weight, bias))
+
+
+def gru(arrays: Arrays, name: str, suffix: str = "") -> GRU:
+    """`NAME.weight_ih` [3H, in], `NAME.weight_hh` [3H, H], `NAME.bias_ih`, `NAME.bias_hh` [3H]; suffix: "_l0" or ""."""
+    given, held, bias, held_bias = (
+        arrays[f"{name}.{kind}{suffix}"] for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    parts = lambda net: (net.inputs.weight, net.weight, net.inputs.bias, net.bias)  # noqa: E731
+    return _with(GRU(KEY, given.shape[1], held.shape[1]), parts, (given.T, held.T, bias, held_bias))
+
+
+def recurrent(arrays: Arrays, network: str, activation: Activation = "gelu") -> RecurrentNet:
+    """NETWORK with layers fc1, rnn, fc2. The memory may be wider than the encoder."""
+    encoder, cell, head = (
+        linear(arrays, f"{network}.fc1"),
+        gru(arrays, f"{network}.rnn"),
+        linear(arrays, f"{network}.fc2"),
+    )
+    net = RecurrentNet(KEY, 1, 1, 1, activation)
+    return eqx.tree_at(lambda net: (net.encoder, net.cell, net.head), net, (encoder, cell, head))
+
+
+def mlp(arrays: Arrays, network: str, activation: Activation = "gelu") -> MLP:
+    """NETWORK with layers fc1, fc2, ..."""
+    names = sorted(
+        name.removesuffix(".weight") for name in arrays if name.startswith(f"{network}.fc") and "weight" in name
+    )
+    layers = tuple(linear(arrays, name) for name in names)
+    return eqx.tree_at(lambda net: net.layers, MLP(KEY, 1, (1,) * (len(layers) - 1), 1, activation), layers)
+
+
+def recorded(net: RecurrentNet | MLP, network: str) -> dict[str, np.ndarray]:
+    """A net's parameters by their recorded names, in the recorded layout: the inverse of `recurrent` and `mlp`."""
+
+    def dense(layer: Linear, name: str) -> dict[str, np.ndarray]:
+        return {f"{name}.weight": np.asarray(layer.weight).T, f"{name}.bias": np.asarray(layer.bias)}
+
+    if isinstance(net, MLP):
+        layers = [dense(layer, f"{network}.fc{number}") for number, layer in enumerate(net.layers, 1)]
+        return {name: x for layer in layers for name, x in layer.items()}
+    cell = net.cell
+    return {
+        **dense(net.encoder, f"{network}.fc1"),
+        f"{network}.rnn.weight_ih": np.asarray(cell.inputs.weight).T,
+        f"{network}.rnn.weight_hh": np.asarray(cell.weight).T,
+        f"{network}.rnn.bias_ih": np.asarray(cell.inputs.bias),
+        f"{network}.rnn.bias_hh": np.asarray(cell.bias),
+        **dense(net.head, f"{network}.fc2"),
+    }
+
+
+def stack(*nets: PyTree) -> PyTree:
+    """The networks of all agents: leaves [N, ...]."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *nets)
+
+
+def _with(module: PyTree, parts, values) -> PyTree:
+    old = parts(module)
+    assert [x.shape for x in old] == [x.shape for x in values]
+    return eqx.tree_at(parts, module, tuple(map(jnp.asarray, values)))

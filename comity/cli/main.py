@@ -51,7 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
             return 130
         expected = isinstance(error, (ValueError, OSError)) or type(error).__name__ in ("NotFinite", "InUse")
         if not expected:
-            raise
+            from comity.cli.unexpected import told
+
+            print(f"comity: error: {told(error, arguments)}", file=sys.stderr)
+            return 1
         print(f"comity: error: {one_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, Usage) else 1
 

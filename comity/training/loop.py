@@ -172,6 +172,7 @@ class _Session:
                     self._finals()
             except BaseException as error:
                 status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                error.comity_run = directory.path  # pyright: ignore[reportAttributeAccessIssue]  # whose log tells of it
                 self._save_manifest(status, quietly=True)
                 if isinstance(error, OSError):
                     raise OSError(

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ from comity.training.episodes import episode_statistics, headline
 from comity.training.programs import FILM, FRESH, begun, programs
 from comity.training.seeds import Seeds
 from comity.training.settings import Training
-from comity.types import Environment, Key, Observation, PyTree
+from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
 
 
 def load(
@@ -204,35 +204,47 @@ def record(
 ):  # fmt: skip
     """Plays `games` episodes and returns one as a Recording. It reads only what `act`, the observations, `info` and an
     optional `env.draw(state)`, `env.draw_view(view)` give."""
+    played = jax.tree.map(_plain, jax.jit(lambda: filmed(key, env, act, memory, games))())
+    chosen, caption = _choose(env, played.steps, episode)
+    words = {"title": title, "task": task, "algorithm": algorithm, "seed": seed, "policy": policy}
+    return recording(env, played, chosen, caption=caption, **words)
+
+
+class Filmed(NamedTuple):
+    """Episodes of B games, [T, B, ...], and their states, where the game draws them; else ()."""
+
+    first: PyTree  # [B, ...]
+    after: PyTree  # [T, B, ...], of each step
+    steps: Transition
+
+
+def filmed(key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
+    """Plays `games` fresh episodes to their end."""
+    watched: Any = _Watched(env) if hasattr(env, "draw") else env
+    key_start, key = jax.random.split(key)
+    start = rollout.start(key_start, watched, memory, games, jnp.arange(games))
+    steps = rollout.collect_episodes(key, watched, act, start)
+    if watched is env:
+        return Filmed((), (), steps)
+    info = dict(steps.info)
+    return Filmed(start.game, info.pop(STATE), steps._replace(info=info))
+
+
+def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
+    """One of the episodes as a Recording, of arrays of numpy. words: what else it says (title, caption, seed, ...)."""
     from comity.report.recording import Recording
 
-    watched: Any = _Watched(env)
-    key_start, key = jax.random.split(key)
-
-    @jax.jit
-    def play():
-        start = rollout.start(key_start, watched, memory, games, jnp.arange(games))
-        return start.game, rollout.collect_episodes(key, watched, act, start)
-
-    first, steps = jax.tree.map(np.asarray, play())
-    states = steps.info.pop("game")
-    chosen, caption = _choose(env, steps, episode)
-    length = int(steps.valid[:, chosen].sum())
+    steps, length = played.steps, int(played.steps.valid[:, chosen].sum())
     of = lambda tree: jax.tree.map(lambda x: x[:length, chosen], tree)  # noqa: E731
-    start, after = jax.tree.map(lambda x: x[chosen], first), of(states)
-    games_seen = [start, *(jax.tree.map(lambda x, t=t: x[t], after) for t in range(length))]
+    before = jax.tree.map(lambda x: x[chosen], played.first)
+    games_seen = [before, *(jax.tree.map(lambda x, t=t: x[t], of(played.after)) for t in range(length))]
     seen = jax.tree.map(
         lambda x, y: np.concatenate([x, y[-1:]]), of(steps.observation), of(steps.next_observation)
     )  # T + 1
     draw, draw_view, notes = getattr(env, "draw", None), getattr(env, "draw_view", None), of(steps.notes)
     view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in seen.view])
     return Recording(
-        title=title,
-        task=task,
-        algorithm=algorithm,
-        seed=seed,
-        policy=policy,
-        caption=caption,
+        **words,
         actions=of(steps.action),
         available=_counted(env, of(steps.action), seen.available),
         rewards=of(steps.reward),
@@ -264,22 +276,31 @@ def _counted(env: Environment, actions: PyTree, available: PyTree) -> PyTree:
     return jax.tree.map(shown, available, actions, counted)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Watched:
-    """A game that puts its state into `info`, for the film."""
+STATE = "the state, for the film"  # in `info`
 
-    env: Any
+
+class _Watched:
+    """A game that puts its state into `info`, for the film, by whichever of its steps is played."""
+
+    def __init__(self, env: Any):
+        self.env, self.reset = env, env.reset
+        if hasattr(env, "step_games"):
+            self.step_games = lambda keys, state, action: _told(*env.step_games(keys, state, action))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.env, name)
 
-    @property
-    def reset(self) -> Callable:
-        return self.env.reset
-
     def step(self, key: Key, state: PyTree, action: PyTree):
-        state, timestep = self.env.step(key, state, action)
-        return state, timestep._replace(info={**timestep.info, "game": state})
+        return _told(*self.env.step(key, state, action))
+
+
+def _told(state: PyTree, timestep: Timestep) -> tuple[PyTree, Timestep]:
+    return state, timestep._replace(info={**timestep.info, STATE: state})
+
+
+def _plain(x: Any) -> np.ndarray:
+    """As numpy knows it; a random key as its numbers."""
+    return np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
 
 
 def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str]:

@@ -1,8 +1,5 @@
 """What is wrong is said in one line: what came, what is allowed, what to do; and the exit status is not 0."""
 
-import subprocess
-import sys
-
 import pytest
 
 from comity.cli.main import main
@@ -227,9 +224,43 @@ def test_not_finite(capsys, tmp_path):
     assert "not finite: params.in of seed 2" in shown.err
 
 
-def test_an_error_nobody_foresaw_has_a_traceback(monkeypatch):
-    """It must not look like the user's mistake."""
-    code = "import comity.cli.listing as l, comity.cli.main as m; l.TABLES = None; m.main(['list'])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 1
-    assert "Traceback" in result.stderr
+@pytest.mark.parametrize("error", [TypeError("tables\nare gone"), AssertionError(), RecursionError("too deep")])
+def test_an_error_nobody_foresaw_is_one_line_and_a_file(capsys, tmp_path, monkeypatch, error):
+    """It must not look like the user's mistake, and whoever is to mend it needs the traceback."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def broken(arguments):
+        raise error
+
+    monkeypatch.setattr("comity.cli.listing.listing", broken)
+    says = refusal(capsys, "list", "tasks", status=1)
+    (file,) = tmp_path.glob("comity-*.log")
+    assert says.startswith(f"unexpected {type(error).__name__}")
+    assert says.endswith(f"the traceback is in {file}: please report it with that file")
+    text = file.read_text()
+    assert "comity list tasks\nTraceback (most recent call last):" in text
+    assert "in broken" in text
+
+
+def test_an_error_nobody_foresaw_stands_in_the_log_of_its_run(capsys, tmp_path, monkeypatch):
+    """Of a run that trains, and of one that is looked at; a log that is a link is left alone."""
+
+    def broken(*_, **__):
+        raise KeyError("game")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("comity.training.loop._Session._begin", broken)
+        says = refusal(capsys, *TINY, status=1)
+    (log,) = (tmp_path / "runs").rglob("log.txt")
+    assert f"the traceback is in {log.relative_to(tmp_path)}: " in says
+    assert log.read_text().count("in broken") == 1
+    run = trained(tmp_path / "other", seeds=1).path
+    monkeypatch.setattr("comity.training.run.Run.film", broken)
+    assert f"unexpected KeyError: 'game'; the traceback is in {run / 'log.txt'}" in refusal(
+        capsys, "watch", run, status=1
+    )
+    (run / "log.txt").unlink()
+    (run / "log.txt").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert f"the traceback is in {tmp_path / 'comity-'}" in refusal(capsys, "watch", run, status=1)
+    assert not (tmp_path / "elsewhere").exists()

@@ -1,20 +1,100 @@
-"""Films of episodes whose headline is undefined, of several heads, of agents that have no choice."""
+"""Films: of every game and wrapper there is; of episodes whose headline is undefined, of several heads, of agents that
+have no choice."""
+
+import dataclasses
 
 import jax
 import numpy as np
 import pytest
 
 from comity.algorithms import random
+from comity.environments import TASKS, WRAPPERS
 from comity.environments.indirect_reciprocity import IndirectReciprocity
 from comity.environments.prisoners_buddy import PrisonersBuddy
-from comity.training.run import record
+from comity.recipes import find_task, settings_of
+from comity.report.film import write_gif, write_html
+from comity.training.run import Filmed, filmed, record, recording
+from comity.types import Observation, Timestep
+
+WRAPPED = [f"ipd+{name}" for name in WRAPPERS] + ["manitokan+learners", "ipd+messages+rusp", "ipd+rusp+learners"]
+WORDS = {"title": "", "task": "", "algorithm": "random", "seed": 0, "policy": "sampled"}
 
 
 def recorded(env, episode=None):
     algorithm = random.make(random.Config(), env)
     act = lambda key, memory, seen: algorithm.act(key, (), memory, seen)  # noqa: E731
-    words = {"title": "", "task": "", "algorithm": "random", "seed": 0, "policy": "sampled"}
-    return record(jax.random.key(0), env, act, (), 4, episode, **words)  # pyright: ignore[reportArgumentType]
+    return record(jax.random.key(0), env, act, (), 4, episode, **WORDS)  # pyright: ignore[reportArgumentType]
+
+
+def small(name: str):
+    """A task of this name with short episodes."""
+    source = find_task(name)
+    profile = next(iter(source.presets), None)
+    known = {f.name for f in dataclasses.fields(settings_of(source, profile, "profile"))}
+    sizes = {"length": 3, "inner_length": 3, "episodes": 2, "games": 2}
+    return settings_of(source, profile, "profile", {k: v for k, v in sizes.items() if k in known})
+
+
+@pytest.mark.parametrize("name", [*TASKS, *WRAPPED])
+def test_every_game_can_be_filmed(tmp_path, name):
+    """Traced, and its film made of episodes of zeros, which costs no compiling."""
+    env = small(name)
+    algorithm = random.make(random.Config(), env)
+    act = lambda key, memory, seen: algorithm.act(key, (), memory, seen)  # noqa: E731
+    shapes = jax.eval_shape(lambda: filmed(jax.random.key(0), env, act, (), 2))
+    played: Filmed = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    played = played._replace(steps=played.steps._replace(valid=np.ones(played.steps.valid.shape, bool)))
+    film = recording(env, played, 1, caption="", **WORDS)
+    assert (film.length, film.num_agents) == (env.length, env.num_agents)
+    assert (film.frames is None) == (not hasattr(env, "draw"))
+    assert write_gif(film, tmp_path / "film.gif").stat().st_size > 0
+    assert write_html(film, tmp_path / "film.html").stat().st_size > 0
+
+
+def test_a_game_with_learners_inside_is_filmed_as_it_was_played():
+    """Agents are inner games; the film's rewards are those that the rules of the inner game give for its actions."""
+    sizes = {"inner_length": 2, "episodes": 2, "games": 3, "naive_share": 0.5, "players": 2, "naive_width": 2}
+    film = recorded(settings_of(find_task("ipd+learners"), "coala", "profile", sizes))
+    names = ("game 0", "game 1", "game 2")
+    assert film.agent_names == (*names, *(f"{name}, opposite" for name in names))
+    first, second = film.actions[:, :3], film.actions[:, 3:]  # [T, b]
+    pays = np.array([[1.0, -1.0], [2.0, 0.0]])  # COALA-PG's dilemma
+    np.testing.assert_array_equal(film.rewards, np.concatenate([pays[first, second], pays[second, first]], 1))
+    assert len(np.unique(film.actions)) == 2
+
+
+def test_a_film_shows_the_states_that_were_played():
+    """The state goes beside the steps whichever of a game's steps is played: its own, or that of many games."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Counting:
+        together: bool
+        num_agents, num_actions, view_size, state_size, length, continuous = 1, 2, 1, 0, 3, False
+
+        def reset(self, key):
+            return (key, np.int32(0)), self.seen(np.float32(0))
+
+        def seen(self, now):
+            return Observation(jax.numpy.full((1, 1), now), jax.numpy.zeros(0), jax.numpy.ones((1, 2), bool))
+
+        def step(self, key, state, action):
+            now = state[1] + 1
+            over = now >= 3
+            return (state[0], now), Timestep(self.seen(now), jax.numpy.ones(1), over, over, {})
+
+        def draw(self, state):
+            return np.full((2, 2, 3), 10 * state[1], np.uint8)
+
+        @property
+        def step_games(self):
+            if not self.together:
+                raise AttributeError("step_games")
+            return jax.vmap(self.step)
+
+    for together in (True, False):
+        assert hasattr(Counting(together), "step_games") == together
+        frames = np.asarray(recorded(Counting(together)).frames)
+        assert frames[:, 0, 0, 0].tolist() == [0, 10, 20, 30]
 
 
 def test_no_episode_has_a_headline():

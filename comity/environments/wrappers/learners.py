@@ -68,6 +68,7 @@ class LearningOpponents:
 
     continuous, mixed_motive = False, True
     num_actions, view_size = handed_on("num_actions"), handed_on("view_size")
+    event_names = ()  # of `info`, which tells of both sides, not of agents
 
     def __post_init__(self) -> None:
         check(
@@ -102,6 +103,11 @@ class LearningOpponents:
     @property
     def length(self) -> int:
         return self.episodes * self.game.length
+
+    @property
+    def agent_names(self) -> tuple[str, ...]:
+        """For films: agents are inner games, seen from one side or, with two seats, from both."""
+        return tuple(f"game {i}{', opposite' * side}" for side in range(self.meta.seats) for i in range(self.games))
 
     @property
     def headline(self) -> str:

@@ -1,0 +1,58 @@
+"""What nobody foresaw, in one line: what happened, and which file has the traceback."""
+
+import datetime
+import os
+import shlex
+import tempfile
+import traceback
+from pathlib import Path
+
+
+def told(error: BaseException, arguments: list[str]) -> str:
+    """One line about an error that is no refusal; the traceback is appended to the log of the run that it happened in,
+    or written to a file of its own in the temporary folder. arguments: of the command."""
+    text = " ".join(str(error).split())
+    kind = type(error).__name__ + (f": {text if len(text) <= 200 else text[:197] + '...'}" if text else "")
+    when = datetime.datetime.now().isoformat(timespec="seconds")
+    lines = "".join(traceback.format_exception(error))
+    where = _kept(f"{when} comity {shlex.join(arguments)}\n{lines}", _run_of(error, arguments))
+    if where is None:
+        return f"unexpected {kind}; its traceback could be written nowhere: COMITY_TRACEBACK=1 shows it"
+    return f"unexpected {kind}; the traceback is in {where}: please report it with that file"
+
+
+def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
+    """The run directory in which the error arose: of a training its own, else the one that the command names."""
+    from comity.report.runs import find
+
+    if (path := getattr(error, "comity_run", None)) is not None:
+        return Path(path)
+    if arguments[0] not in ("resume", "evaluate", "watch", "play", "compare"):
+        return None
+    for word in arguments[1:]:
+        try:
+            found = [] if word.startswith("-") else find(word)
+        except Exception:
+            continue
+        if len(found) == 1:
+            return Path(found[0])
+    return None
+
+
+def _kept(text: str, run: Path | None) -> Path | None:
+    """The file that has the text now; None if there is no place for it."""
+    log = run / "log.txt" if run else None
+    if log and run and run.is_dir() and not log.is_symlink():
+        try:
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(text)
+            return log
+        except OSError:
+            pass
+    try:
+        number, path = tempfile.mkstemp(prefix="comity-", suffix=".log")
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+        return Path(path)
+    except OSError:
+        return None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from comity.interop.missing import needed
+from comity.extras import needed
 from comity.types import Key, Observation, Timestep
 
 

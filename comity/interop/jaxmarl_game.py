@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.extras import needed
 from comity.types import Key, Observation, PyTree, Timestep
 
 
@@ -116,7 +117,7 @@ def from_jaxmarl(env: Any, length: int | None = None, clock_truncates: bool = Tr
     length: steps after which an episode is cut (None: the environment's `max_steps`). clock_truncates: what ends at
     that step is cut, even if the environment says that it is over; False: then it is an end. A run of one that came as
     an object cannot be loaded by another process, which would have to make it again. Raises ValueError for options
-    beside an object, or if there is no length; ModuleNotFoundError without jaxmarl.
+    beside an object, or if there is no length; ImportError without jaxmarl.
     """
     if options and not isinstance(env, str):
         raise ValueError(f"options {', '.join(options)} are for an environment's name: give it instead of the object")
@@ -129,7 +130,7 @@ def from_jaxmarl(env: Any, length: int | None = None, clock_truncates: bool = Tr
 def _made(env: Any, options: dict[str, Any]) -> Any:
     if not isinstance(env, str):
         return env
-    import jaxmarl  # pyright: ignore[reportMissingImports]
+    jaxmarl = needed("jaxmarl")
 
     with jax.ensure_compile_time_eval():  # its constants are arrays, and this may be asked for inside a traced function
         return jaxmarl.make(env, **options)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from comity.interop.missing import needed
+from comity.extras import needed
 from comity.types import Environment
 
 gymnasium = needed("gymnasium")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import math
 import os
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.extras import needed
 from comity.report.words import nearest
 
 KEYS = ("run", "task", "algorithm", "label", "seed", "iteration", "env_steps", "policy", "which")
@@ -73,10 +73,7 @@ class Table:
 
     def to_parquet(self, path: str | os.PathLike[str]) -> Path:
         """Writes the table as Parquet. ImportError without pyarrow, which is an extra."""
-        try:
-            pyarrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
-        except ImportError:
-            raise ImportError("Parquet needs pyarrow: pip install 'comity[analysis]', or use to_csv") from None
+        pyarrow, parquet = needed("pyarrow", "use to_csv"), needed("pyarrow.parquet", "use to_csv")
         parquet.write_table(pyarrow.table({name: column.tolist() for name, column in self.columns.items()}), path)
         return Path(path)
 

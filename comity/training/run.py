@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity import rollout
+from comity.extras import needed
 from comity.recipes import Recipe, from_config
 from comity.settings import floats
 from comity.training import checkpoint, evaluation, kept
@@ -189,9 +190,9 @@ class Run:
             np.savez(path, **arrays)  # pyright: ignore[reportArgumentType]
         elif path.suffix == ".safetensors":
             try:
-                from safetensors.numpy import save_file
+                save_file = needed("safetensors.numpy", "give .npz").save_file
             except ImportError as error:
-                raise ValueError("safetensors is not installed: pip install 'comity[export]', or give .npz") from error
+                raise ValueError(str(error)) from error
             save_file({name: np.ascontiguousarray(x) for name, x in arrays.items()}, path)
         else:
             raise ValueError(f"{path} ends in neither .safetensors nor .npz: give one of them")

@@ -194,7 +194,7 @@ def test_table_files(make_run, tmp_path):
     try:
         import pyarrow.parquet  # pyright: ignore[reportMissingImports]
     except ImportError:
-        with pytest.raises(ImportError, match=r"comity\[analysis\]"):
+        with pytest.raises(ImportError, match=r"pyarrow is not installed: pip install pyarrow .*or use to_csv"):
             table.to_parquet(tmp_path / "t.parquet")
     else:
         assert pyarrow.parquet.read_table(table.to_parquet(tmp_path / "t.parquet")).num_rows == 2

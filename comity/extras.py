@@ -1,0 +1,23 @@
+"""Packages that only a part of comity asks for, and how to get them: by their own names, which needs no checkout."""
+
+import importlib
+from types import ModuleType
+
+EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: none does)
+    "gymnasium": ("gymnasium pettingzoo", "interop"),
+    "pettingzoo": ("gymnasium pettingzoo", "interop"),
+    "jaxmarl": ("jaxmarl", None),
+    "pyarrow": ("pyarrow", "analysis"),
+    "safetensors": ("safetensors", "export"),
+}
+
+
+def needed(name: str, otherwise: str = "") -> ModuleType:
+    """The module. Raises ImportError, one line, with what to install. otherwise: what can be done without it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        packages, extra = EXTRAS[name.partition(".")[0]]
+        checkout = f" (in a checkout of comity: pip install '.[{extra}]')" if extra else ""
+        without = f", or {otherwise}" if otherwise else ""
+        raise ImportError(f"{name} is not installed: pip install {packages}{checkout}{without}") from error

@@ -1,5 +1,6 @@
-"""docs/your_own.md, followed to the letter with the installed wheel in an empty directory."""
+"""The installed wheel in an empty directory: docs/your_own.md to the letter, and verdicts of shipped records."""
 
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from comity.experiments import PAPERS
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
@@ -67,6 +70,19 @@ def test_wheel_holds_what_is_not_python(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"comity/py.typed", "comity/report/replay.html"} <= set(names)
     assert not [name for name in names if not name.startswith(("comity/", "comity-"))]
+    assert len([name for name in names if name.endswith("/records.npz")]) == len(PAPERS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths of a POSIX virtual environment")
+@pytest.mark.parametrize("name", ["hidden-gifts/fig5", "rusp/fig9"])
+def test_verdicts_are_recomputed_from_the_records_in_the_wheel(installed, tmp_path, name):
+    paper, _, figure = name.partition("/")
+    said = run(installed / "comity", "reproduce", name, "--no-train", "--out", "here", folder=tmp_path)
+    assert said.startswith("nothing to train\n")
+    made = json.loads((tmp_path / "here" / f"{figure}.claims.json").read_text())
+    assert made == json.loads((ROOT / "docs" / "papers" / paper / f"{figure}.claims.json").read_text())
+    assert made["claims"]
+    assert all(arm["seeds"] for arm in made["arms"].values())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="paths of a POSIX virtual environment")

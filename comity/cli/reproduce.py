@@ -18,7 +18,7 @@ HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comit
   --at-once N    arms trained side by side, each in a process of its own (1), on a CPU on cores of its own
   --plan         say what is there and what the rest will take, train nothing
   --no-train     draw and test what is there
-  --fresh        leave out the results that came with the code (docs/papers of a checkout)
+  --fresh        leave out the results that came with the code
   --out DIR      pictures, claims and new results (reproductions/PAPER)
   --runs DIR     run directories (OUT/runs)"""
 
@@ -45,6 +45,7 @@ def reproduce(arguments: list[str]) -> None:
         raise Usage(f"--minutes must be more than 0, not {values['minutes']:g}")
 
     from comity.experiments import reproduce as machinery
+    from comity.experiments.packed import shipped
     from comity.training.progress import Narrator
     from comity.training.seeds import visible_cores
 
@@ -55,9 +56,9 @@ def reproduce(arguments: list[str]) -> None:
             raise Usage(f"{name} has no {figure!r}{did_you_mean(figure, paper.figures)}; it has {known}")
     figures = list(paper.figures.values()) if "" in wanted else [paper.figures[figure] for figure in wanted]
     out = values.get("out", Path("reproductions") / name)
-    folders = machinery.Folders(committed(name), out, values.get("runs", out / "runs"))
-    if folders.committed is None and "fresh" not in values:
-        print("no results came with this installation: a checkout has those under docs/papers", flush=True)
+    folders = machinery.Folders(shipped(name, PAPERS[name][0]), out, values.get("runs", out / "runs"))
+    if not folders.shipped and "fresh" not in values:
+        print(f"no results of {name} came with this installation", flush=True)
     jobs = machinery.plan(paper, figures, scale, folders, "fresh" in values, values.get("seeds"))
     arms = arms_asked(values.get("arms", ""), [job.arm.name for job in jobs])
     asked = [job for job in jobs if job.arm.name in arms]
@@ -105,11 +106,3 @@ def arms_asked(words: str, names: list[str]) -> set[str]:
             raise Usage(f"--arms {word}: no arm is called or begins so{did_you_mean(word, names)}; --plan lists them")
         found |= some
     return found
-
-
-def committed(name: str) -> Path | None:
-    """Results that came with the code, if this is a checkout."""
-    import comity
-
-    folder = Path(comity.__file__).parent.parent / "docs" / "papers" / name / "data"
-    return folder if folder.is_dir() else None

@@ -1,4 +1,6 @@
-"""Finished seeds as records: what was trained, with what, and its numbers. One file of JSON lines for each arm.
+"""Finished seeds as records: what was trained, with what, and its numbers.
+
+New ones are JSON lines, a file for each arm; those that come with the code are packed, a file for each paper.
 
 A record is of the arm that asks for it if its settings are the arm's. Settings that came into the code after it was
 written count as their defaults, which keep what was before.
@@ -14,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from comity.experiments import packed
 from comity.experiments.figure import Arm, Budget, recipe_of
 from comity.recipes import Recipe
 
-Record = dict[str, Any]
+Record = packed.Record
 POINTS = 100  # most points of a curve
 
 
@@ -63,26 +66,34 @@ def same(found: dict[str, Any], wanted: dict[str, Any], given: dict[str, dict[st
     return True
 
 
-def read(folders: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
-    """{seed: record} of an arm, from the first folder that has the seed; a last line that is half there is none."""
+def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
+    """{seed: record} of an arm, from the first place that has the seed: a packed file, or a folder of JSON lines."""
     recipe = recipe_of(arm)
     wanted, given = settings(recipe, budget), defaults(recipe)
     found: dict[int, Record] = {}
-    for folder in folders:
-        path = folder / f"{arm.name}.jsonl"
-        rows = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-        for number, line in enumerate(rows, 1):
-            if not line:
-                continue
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                if number == len(rows):  # a kill or a full disk cut it off
-                    continue
-                raise ValueError(f"{path}, line {number}, is not JSON ({error.msg}): remove the line") from error
+    for place in places:
+        is_packed = place.suffix == packed.SUFFIX
+        file = place if is_packed else place / f"{arm.name}.jsonl"
+        for record in packed.unpack(file).of_arm(arm.name) if is_packed else lines(file):
             if same(record["settings"], wanted, given):
-                found.setdefault(record["seed"], {**record, "file": str(path)})
+                found.setdefault(record["seed"], {**record, "file": str(file)})
     return dict(sorted(found.items()))
+
+
+def lines(path: Path) -> list[Record]:
+    """Records of a file of JSON lines, none if there is no file. A last line that was cut off is left out."""
+    rows = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    found = []
+    for number, line in enumerate(rows, 1):
+        if not line:
+            continue
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number == len(rows):  # a kill or a full disk cut it off
+                continue
+            raise ValueError(f"{path}, line {number}, is not JSON ({error.msg}): remove the line") from error
+    return found
 
 
 def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:

@@ -1,7 +1,7 @@
 """Reproduces figures: says what there is and what it will cost, trains what is missing, draws, tests the claims.
 
-Finished seeds are records (`records.py`) in two folders: those committed with the code, and those made here. A run that
-was interrupted is resumed, one that several figures share is trained once.
+Finished seeds are records (`records.py`): those that came with the code, and those made here. A run that was
+interrupted is resumed, one that several figures share is trained once.
 """
 
 import csv
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 class Folders(NamedTuple):
     """Where records are read and everything is written."""
 
-    committed: Path | None  # records that came with the code; never written
+    shipped: tuple[Path, ...]  # packed files and folders of records that came with the code; never written
     out: Path  # out/data: records made here; out/FIGURE.*: what is drawn and tested
     runs: Path  # run directories
 
@@ -40,12 +40,11 @@ class Folders(NamedTuple):
         return self.out / "data"
 
     def of_records(self, fresh: bool) -> list[Path]:
-        committed = [] if fresh or self.committed is None or self.committed == self.data else [self.committed]
-        return [*committed, self.data]
+        return [*(() if fresh else self.shipped), self.data]
 
     def made_here(self, record: Record) -> bool:
-        """Whether a record that was read does not come from the committed ones."""
-        return self.committed is None or Path(record["file"]).parent != self.committed
+        """Whether a record that was read does not come from the shipped ones."""
+        return Path(record["file"]).parent == self.data
 
 
 class Job(NamedTuple):

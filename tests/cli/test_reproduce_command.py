@@ -1,16 +1,17 @@
 """`comity reproduce` where no results came with the code."""
 
-import comity
 from comity.cli.main import main
+from comity.experiments import packed
 
-WORDS = "no results came with this installation: a checkout has those under docs/papers"
+WORDS = "no results of hidden-gifts came with this installation"
 
 
 def test_what_was_installed_without_results_says_so(monkeypatch, tmp_path, capsys):
     plan = ["reproduce", "hidden-gifts/fig5", "--plan", "--out", str(tmp_path / "out")]
     assert main(plan) == 0
     assert WORDS not in capsys.readouterr().out
-    monkeypatch.setattr(comity, "__file__", str(tmp_path / "site-packages" / "comity" / "__init__.py"))
+    monkeypatch.setattr(packed, "packed_file", lambda module: tmp_path / "records.npz")
+    monkeypatch.setattr(packed, "new_records", lambda paper: tmp_path / "new" / paper)
     assert main(plan) == 0
     told, *installed = capsys.readouterr().out.splitlines()
     assert told == WORDS

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from comity.experiments import FIGURES, PAPERS, records
+from comity.experiments import FIGURES, PAPERS, packed, records
 from comity.experiments import reproduce as machinery
 from comity.experiments.figure import SCALES
 from comity.experiments.reproduce import Folders
@@ -31,7 +31,7 @@ def test_the_registry_names_what_there_is(name):
 @pytest.mark.parametrize("name", ALL)
 def test_every_arm_exists_and_arms_of_one_name_are_the_same(name, scale, tmp_path):
     paper = ALL[name]
-    jobs = machinery.plan(paper, list(paper.figures.values()), scale, Folders(None, tmp_path, tmp_path))
+    jobs = machinery.plan(paper, list(paper.figures.values()), scale, Folders((), tmp_path, tmp_path))
     assert len({job.name for job in jobs}) == len(jobs) > 0
     settings = [json.dumps(records.settings(job.recipe, job.budget), sort_keys=True) for job in jobs]
     if scale != "smoke":  # where all episodes are equally short
@@ -70,7 +70,7 @@ def test_claims_panels_and_columns_speak_of_arms_trials_and_metrics_that_exist(n
 def test_every_arm_can_be_made_and_put_on_trial(name, tmp_path):
     """At the laptop's scale, with its sizes: what `make` refuses would stop a study half-way."""
     paper, tried = ALL[name], set()
-    for job in machinery.plan(paper, list(paper.figures.values()), "laptop", Folders(None, tmp_path, tmp_path)):
+    for job in machinery.plan(paper, list(paper.figures.values()), "laptop", Folders((), tmp_path, tmp_path)):
         state = jax.eval_shape(job.recipe.make(job.recipe.config, job.recipe.env).init, jax.random.key(0))
         assert jax.tree.leaves(state) or job.arm.algorithm == "random"
         for trial in job.arm.trials.values():
@@ -81,36 +81,48 @@ def test_every_arm_can_be_made_and_put_on_trial(name, tmp_path):
                 assert values["return"].shape == (2, job.recipe.env.num_agents)
 
 
-@pytest.mark.parametrize(
-    ("name", "figure"), [(name, figure) for name, paper in ALL.items() for figure in paper.figures]
-)
-def test_verdicts_are_those_of_the_committed_results(name, figure, tmp_path):
-    """claims.json, table and curves stand beside the records they were made of; here they are made again."""
+def committed(name, figure, folder):
+    """Jobs of a figure with the shipped records, at the scale that its committed verdicts are of."""
+    path = DOCS / name / f"{figure}.claims.json"
+    scale = json.loads(path.read_text())["scale"] if path.exists() else "laptop"
+    where = Folders(packed.shipped(name, PAPERS[name][0]), folder, folder)
+    return scale, machinery.plan(ALL[name], [ALL[name].figures[figure]], scale, where)
+
+
+@pytest.mark.parametrize(("name", "figure"), [(name, figure) for name in ALL for figure in ALL[name].figures])
+def test_verdicts_are_those_of_the_shipped_records(name, figure, tmp_path):
+    """claims.json and table are made again. A figure without claims.json has no page, and not all of its records."""
     paper, folder = ALL[name], DOCS / name
+    scale, jobs = committed(name, figure, tmp_path)
     path = folder / f"{figure}.claims.json"
     if not path.exists():
-        pytest.skip(f"no results of {name}/{figure} are committed yet")
-    about = json.loads(path.read_text())
-    jobs = machinery.plan(paper, [paper.figures[figure]], about["scale"], Folders(folder / "data", tmp_path, tmp_path))
-    found = machinery.results(paper, paper.figures[figure], about["scale"], jobs)
-    machinery.written(paper, paper.figures[figure], about["scale"], found, tmp_path)
-    assert json.loads((tmp_path / path.name).read_text()) == about
-    for kind in ("csv", "md"):
-        assert (tmp_path / f"{figure}.{kind}").read_text() == (folder / f"{figure}.{kind}").read_text()
+        pages = [file.name for file in folder.iterdir() if file.name.partition(".")[0] in (figure, f"{figure}-ends")]
+        assert not (pages and jobs), f"{pages} without {path.name}"
+        assert not jobs or any(job.missing for job in jobs), f"trained, but there is no {path.name}"
+        return
+    found = machinery.results(paper, paper.figures[figure], scale, jobs)
+    files = machinery.written(paper, paper.figures[figure], scale, found, tmp_path)
+    assert json.loads((tmp_path / path.name).read_text()) == json.loads(path.read_text())
+    assert (tmp_path / f"{figure}.md").read_text() == (folder / f"{figure}.md").read_text()
+    assert all((folder / file.name).exists() for file in files if file.suffix == ".png")
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_committed_row_has_its_config_hash_and_commit(name):
-    """Of the settings alone: curves are not hashed. Rows from before 2026-11-29 got theirs on that day."""
-    for path in (DOCS / name / "data").glob("*.jsonl"):
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            assert record["config_hash"] == records.config_hash(record["settings"]), path
-            assert re.fullmatch("[0-9a-f]{40}", record["commit"]), path
+def test_every_shipped_record_has_its_config_hash_and_commit(name):
+    """Of the settings alone: curves are not hashed. Records from before 2026-11-29 got theirs on that day."""
+    rows = packed.unpack(packed.packed_file(PAPERS[name][0])).rows()
+    new = [record for path in packed.new_records(name).glob("*.jsonl") for record in records.lines(path)]
+    shipped = [*new, *(record for some in rows.values() for record in some)]
+    assert shipped
+    for record in shipped:
+        assert record["config_hash"] == records.config_hash(record["settings"])
+        assert re.fullmatch("[0-9a-f]{40}", record["commit"])
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_committed_rows_fit_into_20_megabytes_and_with_what_is_drawn_into_25(name):
-    size = lambda folder: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())  # noqa: E731
-    assert 0 < size(DOCS / name / "data") < 20e6
-    assert size(DOCS / name) < 25e6
+def test_the_papers_pages_are_small_and_hold_what_is_read():
+    """Records are packed inside the package; curves as CSV and SVG are made when somebody asks for them."""
+    tracked = [file for file in DOCS.rglob("*") if file.is_file() and file.suffix not in (".csv", ".svg")]
+    assert {file.suffix for file in tracked} == {".md", ".json", ".png"}
+    assert sum(file.stat().st_size for file in tracked) < 6e6
+    for module, _ in PAPERS.values():
+        assert packed.packed_file(module).stat().st_size < 4e6

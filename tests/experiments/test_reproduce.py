@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from comity.experiments import records
+from comity.experiments import packed, records
 from comity.experiments import reproduce as machinery
 from comity.experiments.figure import Budget, Ends, Panel, recipe_of
 from comity.experiments.measures import Measure
@@ -37,7 +37,7 @@ def trained(jobs, folders, minutes=None):
 def folders(tmp_path_factory):
     """A folder in which all of the tiny paper is trained."""
     out = tmp_path_factory.mktemp("reproduced")
-    folders = Folders(None, out, out / "runs")
+    folders = Folders((), out, out / "runs")
     jobs = planned(folders)
     assert [(job.arm.name, job.missing) for job in jobs] == [("one", [0, 1, 2]), ("two", [0, 1, 2])]  # shared: once
     assert jobs[0].seconds == pytest.approx(3 * 20 * 0.1 * 4 / 32)
@@ -55,10 +55,14 @@ def test_what_is_there_is_not_trained_again(folders):
 
 
 def test_the_plan_says_which_seeds_came_with_the_code_and_which_were_trained_here(folders, tmp_path):
-    committed = folders._replace(committed=tmp_path / "data", out=tmp_path / "out")
-    records.write(committed.committed, ONE, [planned(folders)[0].found[seed] for seed in (0, 1)])
-    records.write(committed.data, ONE, [planned(folders)[0].found[2]])
-    head, one, two = machinery.described(planned(committed, seeds=5), 2, committed)
+    shipped = folders._replace(shipped=(tmp_path / "records.npz", tmp_path / "new"), out=tmp_path / "out")
+    first, second, third = (planned(folders)[0].found[seed] for seed in range(3))
+    shipped.shipped[0].write_bytes(packed.pack({"one": [first]}))
+    records.write(shipped.shipped[1], ONE, [second, {**first, "core_seconds": -1}])
+    records.write(shipped.data, ONE, [third])
+    jobs = planned(shipped, seeds=5)
+    assert {**jobs[0].found[0], "file": None} == {**first, "file": None}  # the first place that has it
+    head, one, two = machinery.described(jobs, 2, shipped)
     assert head.startswith("7 seeds to train, about ")
     assert " 20 iterations, seeds 0-1 came with the code; 2 trained here; 3-4 to train: " in one
     assert " 20 iterations, seeds 0-4 to train: " in two
@@ -123,14 +127,14 @@ def test_curves_are_of_evaluations_only_where_there_is_one_at_every_point():
     assert records.thinned(many, [], ["success"])["success"] == [0.5] * 100
 
 
-def test_committed_records_come_first_and_fresh_leaves_them_out(folders, tmp_path):
-    elsewhere = Folders(folders.data, tmp_path, tmp_path / "runs")
+def test_shipped_records_are_found_and_fresh_leaves_them_out(folders, tmp_path):
+    elsewhere = Folders((folders.data,), tmp_path, tmp_path / "runs")
     assert all(not job.missing for job in planned(elsewhere))
     assert [job.missing for job in planned(elsewhere, fresh=True)] == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_a_seed_alone_gives_the_record_it_has_among_others(folders, tmp_path):
-    here = Folders(None, tmp_path, tmp_path / "runs")
+    here = Folders((), tmp_path, tmp_path / "runs")
     jobs = planned(here, [OTHER], seeds=1)
     trained(jobs, here)
     alone, among = jobs[0].found[0], planned(folders)[0].found[0]
@@ -139,7 +143,7 @@ def test_a_seed_alone_gives_the_record_it_has_among_others(folders, tmp_path):
 
 
 def test_what_was_stopped_goes_on(folders, tmp_path):
-    here = Folders(None, tmp_path, tmp_path / "runs")
+    here = Folders((), tmp_path, tmp_path / "runs")
     jobs = planned(here, [OTHER])
     assert trained(jobs, here, minutes=1e-6) == ["one"]
     assert not here.data.exists()
@@ -155,7 +159,7 @@ def copied(folders, tmp_path):
     """(folders without records, the copied run directory of arm `one`, trained to its end)."""
     shutil.copytree(folders.runs, tmp_path / "runs")
     (path,) = (tmp_path / "runs" / "one-20").glob("*/*/*/config.yaml")
-    return Folders(None, tmp_path, tmp_path / "runs"), RunDirectory(path.parent)
+    return Folders((), tmp_path, tmp_path / "runs"), RunDirectory(path.parent)
 
 
 def test_a_seed_that_is_not_finite_has_no_record_and_is_told_of(copied):
@@ -251,7 +255,7 @@ def test_a_panel_may_draw_means_of_neighbours():
 
 
 def test_seeds_are_asked_for_at_every_scale(tmp_path):
-    jobs = machinery.plan(PAPER, [OTHER], "smoke", Folders(None, tmp_path, tmp_path), seeds=5)
+    jobs = machinery.plan(PAPER, [OTHER], "smoke", Folders((), tmp_path, tmp_path), seeds=5)
     assert jobs[0].missing == [0, 1, 2, 3, 4]
 
 
@@ -345,7 +349,7 @@ def test_ends_are_drawn_of_arms_beside_what_they_are_held_against(folders, tmp_p
 
 
 def test_figures_without_records_are_written_too(tmp_path):
-    here = Folders(None, tmp_path, tmp_path / "runs")
+    here = Folders((), tmp_path, tmp_path / "runs")
     found = machinery.results(PAPER, FIGURE, "laptop", planned(here))
     files = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path)
     assert {f.name for f in files} == {"fig1.claims.json", "fig1.md"}
@@ -356,7 +360,7 @@ def test_figures_without_records_are_written_too(tmp_path):
 def test_two_arms_of_one_name_are_refused(tmp_path):
     clash = FIGURE._replace(arms={"one": ONE, "two": replace(TWO, name="one")})
     with pytest.raises(ValueError, match="called one and differ"):
-        planned(Folders(None, tmp_path, tmp_path / "runs"), [clash])
+        planned(Folders((), tmp_path, tmp_path / "runs"), [clash])
 
 
 def test_a_narrator_tells_of_several_runs(capsys):

@@ -17,7 +17,7 @@ from tiny import paper
 
 def ordered(out, **changes):
     """(order, jobs) of both arms of the tiny paper, one seed each."""
-    folders = Folders(None, out, out / "runs")
+    folders = Folders((), out, out / "runs")
     order = Order("tiny.paper", ("fig1",), "laptop", folders, False, 1, None)._replace(**changes)
     return order, machinery.plan(paper.PAPER, [paper.FIGURE], "laptop", folders, seeds=1)
 
@@ -27,7 +27,7 @@ def test_side_by_side_is_one_after_the_other(tmp_path):
     assert side_by_side.train(order, jobs, 2, print) == []
     beside = ordered(tmp_path / "beside")[1]
     _, alone = ordered(tmp_path / "alone")
-    where = Folders(None, tmp_path / "alone", tmp_path / "alone" / "runs")
+    where = Folders((), tmp_path / "alone", tmp_path / "alone" / "runs")
     assert not machinery.train_missing(alone, paper.PAPER, where, None, print, lambda *_: None, "laptop")
     for one, other in zip(beside, alone, strict=True):
         assert not one.missing
@@ -94,7 +94,7 @@ from tiny import paper
 def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, tests too, ignore it
     out = Path(sys.argv[1])
-    folders = reproduce.Folders(None, out, out / "runs")
+    folders = reproduce.Folders((), out, out / "runs")
     order = side_by_side.Order("tiny.paper", ("fig1",), "laptop", folders, False, 1, None)
     jobs = reproduce.plan(paper.PAPER, [paper.FIGURE], "laptop", folders, seeds=1)
     try:

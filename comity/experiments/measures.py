@@ -1,9 +1,12 @@
 """One number from one seed's record: what claims are about."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+
+from comity.experiments.ranges import limits
 
 
 @dataclass(frozen=True)
@@ -15,14 +18,16 @@ class Measure:
     window: fractions of training. "mean": over the window. "change": its mean minus that of the first tenth.
     "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in it.
     "surge": the largest value in it less the mean of the tenth of training before it. "fall": how far the metric is, at
-    most, below what it had reached before in it.
+    most, below what it had reached before in it. "drift": mean of the window's second half less that of its first.
     "log-odds": ln (p / (1 - p)) of the mean p of a rate over the window, with half a game added on both sides, so that
     it is finite at 0 and 1. A difference of two is the logarithm of an odds ratio.
     "last": of the last policy, sampled, on its own episodes (the window is not read).
     """
 
     metric: str
-    statistic: Literal["mean", "change", "correlation", "peak", "trough", "surge", "fall", "log-odds", "last"] = "mean"
+    statistic: Literal[
+        "mean", "change", "correlation", "peak", "trough", "surge", "fall", "drift", "log-odds", "last"
+    ] = "mean"
     window: tuple[float, float] = (0.9, 1.0)
     other: str = ""
 
@@ -38,6 +43,10 @@ class Measure:
             if both.sum() < 3 or min(values[both].std(), others[both].std()) < 1e-12:
                 return np.nan
             return float(np.corrcoef(values[both], others[both])[0, 1])
+        if self.statistic == "drift":
+            (low, high), half = self.window, sum(self.window) / 2
+            before, after = (replace(self, statistic="mean", window=x)(record) for x in ((low, half), (half, high)))
+            return after - before
         values = values[np.isfinite(values)]
         if not values.size:
             return np.nan
@@ -55,12 +64,36 @@ class Measure:
             return float((np.maximum.accumulate(values) - values).max())
         return float({"mean": np.mean, "peak": np.max, "trough": np.min}[self.statistic](values))
 
+    @property
+    def of_the_end(self) -> bool:
+        """Whether it speaks of where learners end: of the last policy, or of training up to its end."""
+        return self.statistic == "last" or self.window[1] >= 1
+
     def earlier(self) -> "Measure":
-        """The same a tenth of training earlier; of the last policy, training's mean then. For what still moves."""
-        if self.statistic in ("last", "correlation"):
-            return replace(self, statistic="mean", window=(0.8, 0.9)) if self.statistic == "last" else self
+        """The same a tenth of training earlier."""
         low, high = self.window
         return replace(self, window=(max(0.0, low - 0.1), max(0.1, high - 0.1)))
+
+    def pace(self, record: dict[str, Any]) -> float:
+        """How much it changes in a tenth of training, from the last tenth but one to the last.
+
+        Of the last policy, training's own mean; 0 of what has no level (a correlation, a drift).
+        """
+        if self.statistic in ("correlation", "drift"):
+            return 0.0
+        now = Measure(self.metric) if self.statistic == "last" else self
+        return now(record) - now.earlier()(record)
+
+    def reach(self, first: float) -> tuple[float, float]:
+        """Smallest and largest value that it can have, first: the metric's mean in the first tenth of training."""
+        low, high = limits(self.metric)
+        if self.statistic == "change":
+            return low - first, high - first
+        if self.statistic in ("surge", "drift"):
+            return low - high, high - low
+        if self.statistic == "fall":
+            return 0.0, high - low
+        return (-math.inf, math.inf) if self.statistic in ("log-odds", "correlation") else (low, high)
 
     def at_first(self) -> "Measure":
         """The metric's mean in the first tenth of training."""
@@ -80,6 +113,7 @@ class Measure:
             "change": "rise since the first tenth, mean",
             "peak": "largest",
             "trough": "smallest",
+            "drift": "second half less the first",
         }
         word |= {"surge": "largest, less the mean of the tenth before", "fall": "largest fall below what was reached"}
         return f"{self.metric}, {word[self.statistic]}, {span}"

@@ -15,9 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from comity.experiments import claims, records
+from comity.experiments import records
+from comity.experiments.course import values
 from comity.experiments.figure import Arm, Budget, Ends, Figure, Paper, Scale, recipe_of
+from comity.experiments.judging import Judged, judge
 from comity.experiments.records import Record
+from comity.experiments.tables import about, markdown
 from comity.experiments.trials import Trials
 from comity.recipes import Recipe
 from comity.report.words import spans
@@ -240,9 +243,9 @@ def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> 
     return found
 
 
-def judged(figure: Figure, found: Mapping[str, Sequence[Record]]):
-    """Claims with verdicts. A claim about an arm without a record is open: too few seeds."""
-    return claims.judge(figure.claims, found, paper_lengths(figure))
+def judged(figure: Figure, found: Mapping[str, Sequence[Record]]) -> list[Judged]:
+    """Claims with verdicts. A claim about an arm without a record is open."""
+    return judge(figure.claims, found, paper_lengths(figure))
 
 
 def paper_lengths(figure: Figure) -> dict[str, int]:
@@ -270,48 +273,11 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
     if not figure.arms:
         return files
     verdicts = judged(figure, found)
-    about = {
-        "paper": paper.name,
-        "figure": figure.name,
-        "title": figure.title,
-        "scale": scale,
-        "note": figure.note,
-        "arms": {label: provenance(some) for label, some in found.items()},
-        "claims": [
-            {
-                "name": claim.name,
-                "text": claim.text,
-                "since": claim.since,
-                "replaced_by": claim.replaced_by,
-                "verdict": verdict,
-                "tests": [outcome.described() for outcome in outcomes],
-            }
-            for claim, verdict, outcomes in verdicts
-        ],
-    }
     path = out / f"{figure.name}.claims.json"
-    write_text(path, json.dumps(about, indent=1) + "\n")
+    write_text(path, json.dumps(about(figure, scale, found, verdicts, paper), indent=1) + "\n")
     table = out / f"{figure.name}.md"
     write_text(table, markdown(figure, scale, found, verdicts, paper))
     return [*files, path, table]
-
-
-def provenance(some: Sequence[Record]) -> dict[str, Any]:
-    """Of what a label's curves are made."""
-    return {
-        "seeds": [record["seed"] for record in some],
-        "iterations": sorted({record["settings"]["iterations"] for record in some}),
-        **hours(some),
-        "commits": sorted({str(record["commit"])[:10] for record in some}),
-        "versions": [json.loads(x) for x in sorted({json.dumps(record["versions"]) for record in some})],
-    }
-
-
-def hours(some: Sequence[Record]) -> dict[str, float]:
-    """{"core_hours": of CPUs}, and {"device_hours": of accelerators} if some were trained on one."""
-    of = lambda cpu: [x["core_seconds"] for x in some if records.on_cpu(x) == cpu]  # noqa: E731
-    found = {"core_hours": round(sum(of(True)) / 3600, 2)}
-    return found | ({"device_hours": round(sum(of(False)) / 3600, 3)} if of(False) else {})
 
 
 def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -335,7 +301,7 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
 
 def ends_of(panel: Ends, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """name -> (seeds of the arm [S], seeds of what it is held against [R]) of one panel; empty where there are none."""
-    seeds = lambda label: panel.scale * claims.values(label, panel.measure, found)  # noqa: E731
+    seeds = lambda label: panel.scale * values(label, panel.measure, found)  # noqa: E731
     return {name: (seeds(label), seeds(panel.beside.get(label, ""))) for label, name in panel.arms.items()}
 
 
@@ -379,58 +345,6 @@ def to_csv(path: Path, found: Mapping[str, Sequence[Record]], metrics: Sequence[
             writer.writerows([label, record["seed"], *row] for row in zip(*points, *values, strict=True))
     write_text(path, text.getvalue())
     return path
-
-
-def markdown(
-    figure: Figure, scale: Scale, found: Mapping[str, Sequence[Record]], verdicts: Any, paper: Paper
-) -> str:  # fmt: skip
-    """A table of claims, one of the last policies and what they took, and what trained them."""
-    lines = [f"# {figure.title}", ""]
-    if figure.note:
-        lines += [figure.note, ""]
-    if verdicts:
-        lines += ["| claim | verdict | found | 95 % interval | p (Holm) |", "| --- | --- | --- | --- | --- |"]
-    for claim, verdict, outcomes in verdicts:
-        gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
-        lines.append(f"| **{claim.name}**: {claim.text}{gone} | **{verdict}** | | | |")
-        for outcome in outcomes:
-            test = outcome.test
-            less = f", less {' against '.join(test.beside)}" if test.beside else ""
-            what = f"{test.first} {test.relation} {test.second}{less}: {test.measure.words}, margin {test.margin:g}"
-            sizes = f"{outcome.estimate:.3g} | {outcome.low:.3g} to {outcome.high:.3g} | {outcome.p_holm:.2g}"
-            lines.append(f"| {what} | {outcome.verdict} | {'- | - | -' if np.isnan(outcome.estimate) else sizes} |")
-    lines += ["", f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest]."]
-    lines += ["Hours: of one CPU core, or of one accelerator (device), all seeds of an arm together.", ""]
-    known = {n for some in found.values() for x in some for n in paper.columns if np.isfinite(records.at_end(x, n))}
-    columns = [name for name in paper.columns if name in known or not known]
-    head = " | ".join(("arm", "seeds", paper.batch.split()[0], "hours", *columns))
-    lines += [f"| {head} |", "| --- |" + " --- |" * (3 + len(columns))]
-    for label, some in found.items():
-        if not some:
-            lines.append(f"| {label} | 0 | | | {' | '.join('' for _ in columns)} |")
-            continue
-        cells = []
-        for name in columns:
-            values = np.array([records.at_end(record, name) for record in some])
-            values = values[np.isfinite(values)]
-            cells.append(f"{values.mean():.3f} [{values.min():.3f}, {values.max():.3f}]" if values.size else "")
-        batches = ", ".join(f"{n:,}" for n in sorted({record["settings"]["iterations"] for record in some}))
-        spent = " + ".join(f"{n:.2g} {kind.removesuffix('_hours')}" for kind, n in hours(some).items() if n) or "0"
-        lines.append(f"| {label} | {len(some)} | {batches} | {spent} | {' | '.join(cells)} |")
-    if any(found.values()):
-        lines += ["", "Seeds, by what trained them:", "", *trained_with(found)]
-    return "\n".join(lines) + "\n"
-
-
-def trained_with(found: Mapping[str, Sequence[Record]]) -> list[str]:
-    """Versions and commits of all seeds of a figure, a line for each set of versions."""
-    seeds: dict[str, list[Record]] = {}
-    for record in (record for some in found.values() for record in some):
-        seeds.setdefault(", ".join(f"{name} {x}" for name, x in record["versions"].items()), []).append(record)
-    return [
-        f"- {len(some)} by {versions}; commits {', '.join(provenance(some)['commits'])}"
-        for versions, some in sorted(seeds.items())
-    ]
 
 
 def words_of(seconds: float) -> str:

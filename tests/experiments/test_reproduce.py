@@ -305,7 +305,15 @@ def test_what_is_written(folders, tmp_path):
     assert float(tried[1].split(",")[4]) == pytest.approx(point["right"][0] - point["return"][0], rel=1e-3, abs=1e-4)
     assert tried[-1].endswith(",")  # two has no such trial
     table = (tmp_path / "fig1.md").read_text()
-    assert "**more**: Two earns more." in table
+    statement, first, second, size, verdict = table.splitlines()[5].strip("| ").split(" | ")
+    assert table.splitlines()[4].startswith("| **more**: Two earns more. Since 2026-01-01. | | | | **")
+    assert statement == "return, mean, 90 to 100 % of training: A above B by 0.1 or more"
+    values = test["values"]["first"], test["values"]["second"]
+    assert (first, second) == tuple(f"{k}: {sum(x) / 3:.3g} (3)" for k, x in zip(("two", "one"), values, strict=True))
+    assert size.startswith(f"{test['estimate']:.3g} [{test['low']:.3g}, ")
+    assert verdict.startswith(test["verdict"])
+    assert test["p_exact"] >= 1 / 20
+    assert claim["counts"] == {claim["verdict"]: 1}
     assert "| arm | seeds | rounds | hours | right | rich:return |" in table
     assert re.search(r"^\| two \| 3 \| [\d,]+ \| [^|]+ \| [^|]+ \|  \|$", table, re.M)  # of two there was no such trial
     again = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path / "again")
@@ -353,8 +361,8 @@ def test_figures_without_records_are_written_too(tmp_path):
     found = machinery.results(PAPER, FIGURE, "laptop", planned(here))
     files = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path)
     assert {f.name for f in files} == {"fig1.claims.json", "fig1.md"}
-    assert json.loads((tmp_path / "fig1.claims.json").read_text())["claims"][0]["verdict"] == "too few seeds"
-    assert "| too few seeds | - | - | - |" in (tmp_path / "fig1.md").read_text()
+    assert json.loads((tmp_path / "fig1.claims.json").read_text())["claims"][0]["verdict"] == "open"
+    assert "| two (0) | one (0) | - | open (fewer than three seeds) |" in (tmp_path / "fig1.md").read_text()
 
 
 def test_two_arms_of_one_name_are_refused(tmp_path):

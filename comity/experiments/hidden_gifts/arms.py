@@ -89,6 +89,8 @@ claim = written(WRITTEN)
 # Of claims that replace others after their runs, because those did not say what was meant, or that were forgotten.
 LATER = "2026-11-29"
 later = written(LATER)
+# Of claims that replace one-sided ones: "sometimes" means more than never and less than random play.
+both_sides = written("2026-11-30")
 
 
 TEAMS = ("COMA", "VDN", "QMIX", "QTRAN", "MAVEN", "MAPPO", "IPPO", "SAF")

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from comity.experiments.claims import Comparison
+from comity.experiments.claims import Claim, Comparison, written
 from comity.experiments.figure import Arm, Figure, Panel, Trial
 from comity.experiments.measures import Measure
-from comity.experiments.rusp.arms import BUDGETS, SURE, UNSURE, claim, late, trained
+from comity.experiments.rusp.arms import BUDGETS, LATE, SURE, UNSURE, WRITTEN, claim, late, trained
 
 TRIALS = {
     "self": Trial(SURE),
@@ -29,6 +29,7 @@ HARD = {"alpha": 1000.0, "own_weight": "one"}  # weights of 1 in a team: 0 or 0.
 # How much more an agent cooperates with who always does than with who never does.
 ANSWER = "all-c:cooperation.0 - all-d:cooperation.0"
 UNSURE_ANSWER = "unsure-all-c:cooperation.0 - unsure-all-d:cooperation.0"
+DRIFT = Measure(ANSWER, "drift", LATE)
 PANELS = (
     Panel("self:cooperation", "cooperation with itself, T = I"),
     Panel("all-c:cooperation.0", "with all-c, T = I"),
@@ -144,10 +145,18 @@ FIG9 = Figure(
     BUDGETS,
     PANELS,
     (
-        claim(
+        Claim(
             "stable",
             "With past play the answer in kind stays; without, it does not.",
-            Comparison("past play, 10 %", "above", "no past play", late(ANSWER), 0.1),
+            (Comparison("past play, 10 %", "above", "no past play", late(ANSWER), 0.1),),
+            WRITTEN,
+            replaced_by="stays-to-the-end",  # a level is not what stays or goes
+        ),
+        written("2026-11-30")(
+            "stays-to-the-end",
+            "With past play the answer in kind does not fall over the last fifth of training; without, it does.",
+            Comparison("past play, 10 %", "above", -0.05, DRIFT, 0.0),
+            Comparison("no past play", "below", 0.0, DRIFT, 0.05),
         ),
         claim(
             "steady",

@@ -1,0 +1,26 @@
+"""What values metrics can have, as far as their names tell: no extrapolation passes them."""
+
+import math
+
+from comity.report.words import is_rate
+
+# Between 0 and 1, beside those whose name says that they are rates.
+SHARES = ("cooperates", "defection", "likeliest", "optimal", "optimum", "certainty", "captured", "occupied", "rewarded")
+SHARES += ("perfect", "success_error", "success_deviation")
+# Never negative: counts, times, distances, norms, entropies.
+COUNTS = ("absolute", "length", "drops", "drop_choices", "doors_opened", "pickups", "distance", "final_distance")
+COUNTS += ("first_reward_time", "gift_delay", "entropy", "kl", "collisions", "capture_steps", "agents_in_pairs")
+COUNTS += ("team_length", "team_changes", "extortion_residual", "gradient_own", "gradient_later", "gradient_balance")
+COUNTS += ("naive_gradient_norm", "player_gradient_norm", "critic_loss")
+
+
+def limits(metric: str) -> tuple[float, float]:
+    """Smallest and largest value of a metric, TRIAL:METRIC or METRIC.AGENT; of a difference `A - B` what both allow."""
+    if " - " in metric:
+        (a, b), (c, d) = map(limits, metric.rsplit(" - ", 1))
+        return a - d, b - c
+    name = metric.rpartition(":")[2].partition(".")[0]
+    starts = lambda words: any(name == word or name.startswith(f"{word}_") for word in words)  # noqa: E731
+    if is_rate(name) or starts(SHARES):
+        return 0.0, 1.0
+    return (0.0, math.inf) if starts(COUNTS) else (-math.inf, math.inf)

@@ -1,0 +1,168 @@
+"""Tests over seeds: Welch's t, spreads, the exact tests that stand beside them where seeds are few, Holm's correction.
+
+Arms are arrays of a value for each seed; an array of one value is a number that an arm is held against.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import comb
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Relation = Literal["above", "below", "between", "equal", "wider", "steadier"]
+Seeds = NDArray[np.float64]
+LEVEL = 0.05
+FEW = 5  # seeds of an arm up to which an exact test stands beside the other
+ARRANGEMENTS = 200_000  # of one exact test that are counted; of more, so many are drawn
+
+
+class Exact(NamedTuple):
+    """Exact tests of a comparison: each holds without any assumption on how seeds are distributed."""
+
+    holds: float  # p of no such difference; "equal": of one of the margin or more
+    excluded: float  # p of a difference as large as the margin; "equal": of one within it
+    least: float  # what p can be at least with so many seeds
+
+
+def difference(
+    first: Seeds, second: Seeds, relation: Relation, margin: float, beside: Sequence[Seeds] = ()
+) -> tuple[float, float, float, float]:
+    """(mean difference, its 95 % interval, p) by Welch's t test (1947); one value in `second` is a constant.
+
+    beside: two more sets of seeds, whose difference is subtracted (an interaction), or none.
+
+    p, above or below: of no difference that way, one-sided. Equal: of a difference of `margin` or more, the larger of
+    two one-sided tests (Schuirmann 1987). Where every seed is the same t says nothing: p is 0 or 1, and the exact test
+    decides.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    groups = (first, second, *beside)
+    estimate = float(sum(sign * x.mean() for sign, x in zip((1, -1, -1, 1), groups, strict=False)))
+    parts = [x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for x in groups]
+    error = float(np.sqrt(sum(parts)))
+    if error < 1e-12:
+        holds = {"above": estimate > 0, "below": estimate < 0, "equal": abs(estimate) < margin}[relation]
+        return estimate, estimate, estimate, 0.0 if holds else 1.0
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, groups, strict=True) if part > 0)
+    half = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    tail = lambda t: float(stdtr(freedom, -t))  # noqa: E731  # P(T > t)
+    p = {
+        "above": tail(estimate / error),
+        "below": tail(-estimate / error),
+        "equal": max(tail((estimate + margin) / error), tail((margin - estimate) / error)),
+    }[relation]
+    return estimate, estimate - half, estimate + half, p
+
+
+def spread_ratio(first: Seeds, second: Seeds) -> tuple[float, float, float, float]:
+    """(ratio of standard deviations over seeds, its 95 % interval, p of no more than 1) by the F test.
+
+    It takes seeds as draws from normal distributions, and is sensitive to that: five seeds say little of a spread.
+    """
+    from scipy.special import fdtr, fdtri
+
+    a, b = first.var(ddof=1), second.var(ddof=1)
+    if b < 1e-24:
+        ratio = float("inf") if a > 1e-24 else 1.0
+        return ratio, ratio, ratio, 0.0 if a > 1e-24 else 1.0
+    n, m = len(first) - 1, len(second) - 1
+    ratio = a / b
+    low, high = ratio / fdtri(n, m, 1 - LEVEL / 2), ratio / fdtri(n, m, LEVEL / 2)
+    return float(np.sqrt(ratio)), float(np.sqrt(low)), float(np.sqrt(high)), float(1 - fdtr(n, m, ratio))
+
+
+def spread_below(x: Seeds, bound: float) -> tuple[float, float, float, float]:
+    """(standard deviation over seeds less `bound`, its 95 % interval, p of `bound` or more) by the chi-squared test.
+
+    As sensitive to what is not normal as `spread_ratio`.
+    """
+    from scipy.special import chdtr, chdtri
+
+    free, squares = len(x) - 1, float(x.var(ddof=1)) * (len(x) - 1)
+    low, high = (float(np.sqrt(squares / chdtri(free, tail))) for tail in (LEVEL / 2, 1 - LEVEL / 2))
+    return float(x.std(ddof=1)) - bound, low - bound, high - bound, float(chdtr(free, squares / bound**2))
+
+
+def alike(seeds: Seeds) -> bool:
+    """Whether all seeds of an arm have one value."""
+    return len(seeds) > 1 and float(np.ptp(seeds)) < 1e-12
+
+
+def exact(first: Seeds, second: Seeds, relation: Relation, margin: float, beside: Sequence[Seeds] = ()) -> Exact | None:
+    """The exact test of a comparison; None where every arm has more than FEW seeds, not all of them alike.
+
+    Of an interaction the larger p of two: each pair of arms, with the mean difference of the other pair taken as known.
+    """
+    arms = [x for x in (first, second, *beside) if len(x) > 1]
+    if min(map(len, arms)) > FEW and not any(map(alike, arms)):
+        return None
+    if beside:
+        a, b = beside
+        pairs = ((first, second + a.mean() - b.mean()), (b, a - first.mean() + second.mean()))
+        found = [_exact(x, y, relation, margin) for x, y in pairs]
+        return Exact(*(max(values) for values in zip(*found, strict=True)))
+    return _exact(first, second, relation, margin)
+
+
+def _exact(first: Seeds, second: Seeds, relation: Relation, margin: float) -> Exact:
+    if relation == "steadier":  # n equal seeds come from two values of any spread with this probability
+        least = 2.0 ** (1 - len(first))
+        return Exact(least, 0.0, least)
+    if relation == "wider":  # distances from the own mean, dealt out
+        first, second = np.abs(first - first.mean()), np.abs(second - second.mean())
+        return Exact(permuted(first, second), permuted(-first, -margin * second), least_p(first, second))
+    if relation == "equal":
+        holds = max(permuted(first, second - margin), permuted(-first, -(second + margin)))
+        excluded = min(permuted(first, second + margin), permuted(-first, -(second - margin)))
+        return Exact(holds, excluded, least_p(first, second))
+    x, y = (first, second) if relation == "above" else (-first, -second)
+    return Exact(permuted(x, y), permuted(-x, -(y + margin)), least_p(x, y))
+
+
+def permuted(first: Seeds, second: Seeds) -> float:
+    """p of no larger mean of `first`: the share of rearrangements with a mean difference as large as found.
+
+    Two arms: all ways to deal their values out to two arms of these sizes. One value in `second` is a number: all signs
+    of the seeds' distances from it.
+    """
+    n, total = len(first), len(first) + len(second)
+    rng, drawn = np.random.default_rng(0), _count(first, second) > ARRANGEMENTS
+    if len(second) == 1:
+        values = first - second
+        signs = rng.choice([-1.0, 1.0], (ARRANGEMENTS, n)) if drawn else _signs(n)
+        sums, found = signs @ values, values.sum()
+    else:
+        values = np.concatenate([first, second])
+        if drawn:
+            chosen = rng.permuted(np.tile(np.arange(total), (ARRANGEMENTS, 1)), axis=1)[:, :n]
+        else:
+            chosen = np.array(list(combinations(range(total), n)))
+        sums, found = values[chosen].sum(1), first.sum()
+    hits = int((sums >= found - 1e-9 * np.abs(values).sum()).sum())
+    return (hits + 1) / (len(sums) + 1) if drawn else hits / len(sums)
+
+
+def least_p(first: Seeds, second: Seeds) -> float:
+    """The smallest p that `permuted` can give."""
+    return 1 / min(_count(first, second), ARRANGEMENTS + 1)
+
+
+def _count(first: Seeds, second: Seeds) -> int:
+    return 2 ** len(first) if len(second) == 1 else comb(len(first) + len(second), len(first))
+
+
+def _signs(n: int) -> NDArray[np.float64]:
+    """[2^n, n] all rows of -1 and 1."""
+    return 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values corrected for their number: the k-th smallest of n times n - k + 1, never falling (Holm 1979)."""
+    order, corrected, least = np.argsort(p), np.empty(len(p)), 0.0
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = least
+    return corrected.tolist()

@@ -1,0 +1,194 @@
+"""What is written of a figure to be read: FIGURE.claims.json and FIGURE.md."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from comity.experiments import records
+from comity.experiments.claims import Comparison
+from comity.experiments.figure import Figure, Paper, Scale
+from comity.experiments.judging import Judged, Outcome, counts
+from comity.experiments.records import Record
+
+Found = Mapping[str, Sequence[Record]]  # label -> a record for each seed
+
+
+def about(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper) -> dict[str, Any]:
+    """All that is known of a figure's claims, in plain values."""
+    return {
+        "paper": paper.name,
+        "figure": figure.name,
+        "title": figure.title,
+        "scale": scale,
+        "note": figure.note,
+        "arms": {label: provenance(some) for label, some in found.items()},
+        "claims": [
+            {
+                "name": claim.name,
+                "text": claim.text,
+                "since": claim.since,
+                "replaced_by": claim.replaced_by,
+                "verdict": verdict,
+                "counts": counts(outcomes),
+                "details": details(outcomes),
+                "tests": [outcome.described() for outcome in outcomes],
+            }
+            for claim, verdict, outcomes in verdicts
+        ],
+    }
+
+
+def provenance(some: Sequence[Record]) -> dict[str, Any]:
+    """Of what a label's curves are made."""
+    return {
+        "seeds": [record["seed"] for record in some],
+        "iterations": sorted({record["settings"]["iterations"] for record in some}),
+        **hours(some),
+        "commits": sorted({str(record["commit"])[:10] for record in some}),
+        "versions": [json.loads(x) for x in sorted({json.dumps(record["versions"]) for record in some})],
+    }
+
+
+def hours(some: Sequence[Record]) -> dict[str, float]:
+    """{"core_hours": of CPUs}, and {"device_hours": of accelerators} if some were trained on one."""
+    of = lambda cpu: [x["core_seconds"] for x in some if records.on_cpu(x) == cpu]  # noqa: E731
+    found = {"core_hours": round(sum(of(True)) / 3600, 2)}
+    return found | ({"device_hours": round(sum(of(False)) / 3600, 3)} if of(False) else {})
+
+
+# Words of verdicts ----------------------------------------------------------------------------------------------------
+
+
+def details(outcomes: Sequence[Outcome]) -> str:
+    """What stands beside a claim's verdict: counts of its comparisons, the share of the paper's training, reasons."""
+    parts = []
+    if len(outcomes) > 1:
+        of_all = [f"{number} {verdict}" for verdict, number in counts(outcomes).items()]
+        of_all[0] = of_all[0].replace(" ", f" of {len(outcomes)} ", 1)
+        parts.append(", ".join(of_all))
+    parts += filter(None, [of_training([outcome.course.share for outcome in outcomes])])
+    reasons = Counter(outcome.reason for outcome in outcomes if outcome.reason)
+    several = len(outcomes) > 1
+    return "; ".join([*parts, *(f"{reason}{f' ({number})' * several}" for reason, number in reasons.items())])
+
+
+def said(outcome: Outcome) -> str:
+    """The verdict of a comparison with the share of the paper's training, its p and its reason."""
+    notes = [outcome.reason, of_training([outcome.course.share])]
+    if np.isfinite(outcome.estimate) or np.isinf(outcome.estimate):
+        exact = outcome.p_exact is not None and outcome.p_exact >= outcome.p_holm < 1
+        notes.append(f"p {outcome.p_holm:.2g}{', exact' * exact}")
+        if outcome.alike:
+            notes.append(f"all seeds alike: {', '.join(outcome.alike)}")
+    told = "; ".join(filter(None, notes))
+    return f"{outcome.verdict} ({told})" if told else outcome.verdict
+
+
+def of_training(shares: Sequence[float]) -> str:
+    """Nothing where all of the paper's training was done."""
+    ends = dict.fromkeys(f"{100 * share:.2g}".replace("1e+02", "100") for share in (min(shares), max(shares)))
+    return f"{' to '.join(ends)} % of the paper's training" if min(shares) < 1 else ""
+
+
+# FIGURE.md ------------------------------------------------------------------------------------------------------------
+
+
+def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper) -> str:
+    """A table of statements by claim, one of the last policies and what they took, and what trained them."""
+    lines = [f"# {figure.title}", ""]
+    if figure.note:
+        lines += [figure.note, ""]
+    if verdicts:
+        lines += [*of_claims(verdicts), ""]
+        lines += ["A, B: means over seeds (their number). p: corrected for the number of comparisons (Holm), or exact."]
+        lines += ["[What verdicts mean](../README.md).", ""]
+    lines += [f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest]."]
+    lines += ["Hours: of one CPU core, or of one accelerator (device), all seeds of an arm together.", ""]
+    lines += of_last_policies(found, paper)
+    if any(found.values()):
+        lines += ["", "Seeds, by what trained them:", "", *trained_with(found)]
+    return "\n".join(lines) + "\n"
+
+
+def of_claims(verdicts: Sequence[Judged]) -> list[str]:
+    """A row for each statement, under a row for its claim."""
+    lines = ["| statement | A | B | difference [95 % interval] | verdict |", "| --- | --- | --- | --- | --- |"]
+    for claim, verdict, outcomes in verdicts:
+        gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
+        told = f": {beside}" if (beside := details(outcomes)) else ""
+        lines.append(f"| **{claim.name}**: {claim.text}{gone} Since {claim.since}. | | | | **{verdict}**{told} |")
+        lines += [row(outcome) for outcome in outcomes]
+    return lines
+
+
+def row(outcome: Outcome) -> str:
+    test = outcome.test
+    first = arm(test.first, outcome.first, test)
+    second = f"{test.second:g}" if not isinstance(test.second, str) else arm(test.second, outcome.second, test)
+    if test.floor is not None:
+        second = f"{test.floor:g} and {second}"
+    if test.beside:
+        first += f"; beside it {arm(test.beside[0], outcome.beside[0], test)}"
+        second += f"; beside it {arm(test.beside[1], outcome.beside[1], test)}"
+    size = "-"
+    if not np.isnan(outcome.estimate):
+        size = f"{outcome.estimate:.3g} [{outcome.low:.3g}, {outcome.high:.3g}]"
+    return f"| {statement(test)} | {first} | {second} | {size} | {said(outcome)} |"
+
+
+def statement(test: Comparison) -> str:
+    """What is compared and how, in words."""
+    by = f" by {test.margin:g} or more" if test.margin else ""
+    how = {
+        "above": f"A above B{by}",
+        "below": f"A below B{by}",
+        "between": f"A between both{by.replace(' by', ', below the second by')}",
+        "equal": f"A equals B, within {test.margin:g}",
+        "wider": f"A's seeds spread wider than B's{f', {test.margin:g} times or more' if test.margin > 1 else ''}",
+        "steadier": f"s.d. of A's seeds below B{by}",
+    }[test.relation]
+    return f"{test.measure.words}: {how}{', less the same beside it' if test.beside else ''}"
+
+
+def arm(label: str, seeds: Sequence[float], test: Comparison) -> str:
+    """An arm with its mean, or its standard deviation where that is compared, and its number of seeds."""
+    if len(seeds) < 2:
+        return f"{label} ({len(seeds)})"
+    spread = test.relation in ("wider", "steadier")
+    number = f"s.d. {np.std(seeds, ddof=1):.3g}" if spread else f"{np.mean(seeds):.3g}"
+    return f"{label}: {number} ({len(seeds)})"
+
+
+def of_last_policies(found: Found, paper: Paper) -> list[str]:
+    """A row for each arm: seeds, updates, hours, and the paper's columns of its last policies."""
+    known = {n for some in found.values() for x in some for n in paper.columns if np.isfinite(records.at_end(x, n))}
+    columns = [name for name in paper.columns if name in known or not known]
+    head = " | ".join(("arm", "seeds", paper.batch.split()[0], "hours", *columns))
+    lines = [f"| {head} |", "| --- |" + " --- |" * (3 + len(columns))]
+    for label, some in found.items():
+        if not some:
+            lines.append(f"| {label} | 0 | | | {' | '.join('' for _ in columns)} |")
+            continue
+        cells = []
+        for name in columns:
+            values = np.array([records.at_end(record, name) for record in some])
+            values = values[np.isfinite(values)]
+            cells.append(f"{values.mean():.3f} [{values.min():.3f}, {values.max():.3f}]" if values.size else "")
+        batches = ", ".join(f"{n:,}" for n in sorted({record["settings"]["iterations"] for record in some}))
+        spent = " + ".join(f"{n:.2g} {kind.removesuffix('_hours')}" for kind, n in hours(some).items() if n) or "0"
+        lines.append(f"| {label} | {len(some)} | {batches} | {spent} | {' | '.join(cells)} |")
+    return lines
+
+
+def trained_with(found: Found) -> list[str]:
+    """Versions and commits of all seeds of a figure, a line for each set of versions."""
+    seeds: dict[str, list[Record]] = {}
+    for record in (record for some in found.values() for record in some):
+        seeds.setdefault(", ".join(f"{name} {x}" for name, x in record["versions"].items()), []).append(record)
+    return [
+        f"- {len(some)} by {versions}; commits {', '.join(provenance(some)['commits'])}"
+        for versions, some in sorted(seeds.items())
+    ]

@@ -36,6 +36,13 @@ class Arm:
     profile: str = "paper"
     budget: str = "pg"  # which of the figure's budgets
     trials: Mapping[str, Trial] = field(default_factory=dict)  # at every point of its curves, and at the end
+    learner: str = ""  # whose hue its lines have, see report/looks.py; empty: the algorithm
+    condition: int | None = None  # number of its line style; None: the next that the figure has free
+
+    @property
+    def hue(self) -> str:
+        """Name of the learner in the table of hues."""
+        return self.learner or self.algorithm
 
 
 class Budget(NamedTuple):
@@ -57,6 +64,7 @@ class Panel(NamedTuple):
     show: Literal["mean", "seeds", "variance"] = "mean"  # with interval | each seed | variance over seeds
     scale: float = 1.0
     points: int | None = None  # of a line at most, means of neighbours: where one point of a record is few games
+    limits: tuple[float, float] | None = None  # least and largest value there can be; None: report/ranges.py
 
 
 class Ends(NamedTuple):
@@ -67,6 +75,13 @@ class Ends(NamedTuple):
     arms: Mapping[str, str]  # label -> how its row is called
     beside: Mapping[str, str] = {}  # label -> that of the arm it is held against
     scale: float = 1.0
+
+
+class Finding(NamedTuple):
+    """What a figure shows, in one sentence, as long as these verdicts stand; else the figure has its plain title."""
+
+    words: str
+    rests_on: Mapping[str, str]  # name of a claim -> its verdict
 
 
 class Figure(NamedTuple):
@@ -80,6 +95,8 @@ class Figure(NamedTuple):
     smoke: tuple[str, ...] | None = None  # labels that smoke scale trains, of figures with very many; None: all
     note: str = ""  # what a reader must know beside it
     ends: tuple[Ends, ...] = ()  # a second picture, NAME-ends, of arms too many for curves
+    finding: Finding | None = None  # the title of its pictures, where its verdicts are these
+    says: str = ""  # what the paper says of it, in one sentence, for the table of all figures
 
 
 class Paper(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from comity.experiments.ranges import limits
+from comity.report.ranges import limits
 
 
 @dataclass(frozen=True)

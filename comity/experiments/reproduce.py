@@ -23,6 +23,7 @@ from comity.experiments.records import Record
 from comity.experiments.tables import about, markdown
 from comity.experiments.trials import Trials
 from comity.recipes import Recipe
+from comity.report.statistics import FEWEST_SEEDS
 from comity.report.words import spans
 from comity.training.checkpoint import write_text
 from comity.training.settings import Training
@@ -255,29 +256,60 @@ def paper_lengths(figure: Figure) -> dict[str, int]:
 
 def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path) -> list[Path]:
     """Writes picture, CSV, claims.json and table of a figure; returns their paths."""
-    from comity.report.ends import draw_ends
-    from comity.report.panels import draw_panels
-
     out.mkdir(parents=True, exist_ok=True)
+    verdicts = judged(figure, found)
     files = figure.picture(out) if figure.picture else []
     if figure.panels and any(found.values()):
+        files += pictures(paper, figure, found, heading(figure, verdicts), out)
         drawn = {label: some for label, some in found.items() if some}
-        panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn))]
-        looks = {label: arm.algorithm for label, arm in figure.arms.items()}
-        if panels:
-            files += draw_panels(out / f"{figure.name}.png", figure.title, panels, looks, caption(figure, found, paper))
-        if figure.ends:
-            rows = [(panel.words, ends_of(panel, drawn)) for panel in figure.ends]
-            files += draw_ends(out / f"{figure.name}-ends.png", figure.title, rows, ends_caption(figure.ends))
         files.append(to_csv(out / f"{figure.name}.csv", drawn, spoken_of(figure)))
     if not figure.arms:
         return files
-    verdicts = judged(figure, found)
     path = out / f"{figure.name}.claims.json"
     write_text(path, json.dumps(about(figure, scale, found, verdicts, paper), indent=1) + "\n")
     table = out / f"{figure.name}.md"
     write_text(table, markdown(figure, scale, found, verdicts, paper))
     return [*files, path, table]
+
+
+def heading(figure: Figure, verdicts: Any) -> str:
+    """The title of a figure's pictures: its finding, if it has one and the verdicts are those on which it rests."""
+    stand = {claim.name: verdict for claim, verdict, _ in verdicts}
+    finding = figure.finding
+    if finding and all(stand.get(name) == verdict for name, verdict in finding.rests_on.items()):
+        return finding.words
+    return figure.title
+
+
+def pictures(paper: Paper, figure: Figure, found: Mapping[str, Sequence[Record]], title: str, out: Path) -> list[Path]:
+    """Draws a figure's curves and, if it has them, its ends; returns the paths."""
+    from comity.report.ends import Part, draw_ends
+    from comity.report.panels import draw_panels
+
+    drawn = {label: some for label, some in found.items() if some}
+    plain = "" if title == figure.title else f"{figure.title}. "
+    panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn))]
+    files = []
+    if panels:
+        files += draw_panels(
+            out / f"{figure.name}.png",
+            title,
+            panels,
+            {label: arm.hue for label, arm in figure.arms.items()},
+            plain + caption(figure, found, paper),
+            conditions={label: arm.condition for label, arm in figure.arms.items()},
+            budgets={label: trained_for(some, paper) for label, some in drawn.items()},
+        )
+    if figure.ends:
+        parts = [Part(panel.words, ends_of(panel, figure, drawn), rounding(panel)) for panel in figure.ends]
+        files += draw_ends(out / f"{figure.name}-ends.png", title, parts, plain + ends_caption(figure.ends))
+    return files
+
+
+def trained_for(some: Sequence[Record], paper: Paper) -> str:
+    """`3,000 batches`."""
+    iterations = sorted({record["settings"]["iterations"] for record in some})
+    return f"{' or '.join(f'{n:,}' for n in iterations)} {paper.batch.split()[0]}"
 
 
 def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -299,10 +331,22 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
     return result
 
 
-def ends_of(panel: Ends, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """name -> (seeds of the arm [S], seeds of what it is held against [R]) of one panel; empty where there are none."""
+def ends_of(panel: Ends, figure: Figure, found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    """name -> row of a panel of ends: seeds of the arm and of what it is held against, empty where there are none."""
+    from comity.report.ends import Row
+
     seeds = lambda label: panel.scale * values(label, panel.measure, found)  # noqa: E731
-    return {name: (seeds(label), seeds(panel.beside.get(label, ""))) for label, name in panel.arms.items()}
+    return {
+        name: Row(seeds(label), seeds(panel.beside.get(label, "")), figure.arms[label].hue)
+        for label, name in panel.arms.items()
+    }
+
+
+def rounding(panel: Ends) -> float:
+    """Below it, on its axis, a panel of ends could show no difference from 0: of a share 0.0005."""
+    from comity.report.ranges import limits
+
+    return 5e-4 * panel.scale if limits(panel.measure.metric) == (0, 1) else 0.0
 
 
 def ends_caption(ends: Sequence[Ends]) -> str:
@@ -315,13 +359,13 @@ def ends_caption(ends: Sequence[Ends]) -> str:
 
 def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper) -> str:
     seeds = sorted({len(some) for some in found.values() if some})
-    iterations = sorted({record["settings"]["iterations"] for some in found.values() for record in some})
     told = "what training saw, and of trials" if any(":" in p.metric for p in figure.panels) else "what training saw"
     count = " to ".join(str(n) for n in (seeds if len(seeds) < 2 else (seeds[0], seeds[-1])))
-    return (
-        f"Seeds: {count}; {' or '.join(f'{n:,}' for n in iterations)} {paper.batch}. Lines: means over seeds of "
-        f"{told}; bands: 95 % t intervals over seeds, of five or more; of fewer, every seed is a thin line."
-    )
+    batches = sorted({trained_for(some, paper) for some in found.values() if some})
+    length = f"; {batches[0]}" if len(batches) == 1 else ""
+    bands = "bands: 95 % t intervals over seeds" if seeds and seeds[-1] >= FEWEST_SEEDS else ""
+    few = "with fewer than five seeds, thin lines: each seed" if seeds and seeds[0] < FEWEST_SEEDS else ""
+    return f"Seeds: {count}{length}. {'; '.join(filter(None, (f'Lines: means over seeds of {told}', bands, few)))}."
 
 
 def spoken_of(figure: Figure) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.report.looks import line_looks
 from comity.report.statistics import FEWEST_SEEDS, Curve, common_curve, mean_ci
 from comity.report.study import GroupsLike, Study, gather
 from comity.report.table import Table
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito (2008), colours told apart also by the colour-blind and, by their order here, in grey; without the
-# yellow, which is too light for lines.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
-BASELINE = "#7a7a7a"  # of the random policy
 INK, FAINT = "#333333", "#e3e3e3"
 
 STYLE: Any = {
@@ -120,18 +116,6 @@ def points(table: Table, policy: str, source: str) -> Table:
     return found
 
 
-def line_looks(algorithms: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Colour and dashes for each label; the random policy, a baseline, is grey and dashed."""
-    looks: dict[str, dict[str, Any]] = {}
-    for label, algorithm in algorithms.items():
-        if algorithm == "random":
-            looks[label] = {"color": BASELINE, "linestyle": DASHES[2]}
-            continue
-        i = sum(look["color"] != BASELINE for look in looks.values())
-        looks[label] = {"color": PALETTE[i % len(PALETTE)], "linestyle": DASHES[i // len(PALETTE) % len(DASHES)]}
-    return looks
-
-
 def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level: float, groups: int) -> int:
     """One label's seeds in one panel, fainter among many groups; returns how many seeds have the metric."""
     scale = 100.0 if is_rate(metric) else 1.0
@@ -155,17 +139,18 @@ def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level
         axes.fill_between(common.steps, low, high, color=look["color"], alpha=alpha, linewidth=0, zorder=1)
     if len(common.steps):
         mean, label = common.values.mean(0), str(rows["label"][0])
-        width = 1.9 if groups <= len(PALETTE) else 1.4
+        width = 1.9 if groups <= 7 else 1.4
         axes.plot(common.steps, mean, **look, label=label, linewidth=width, solid_capstyle="round", zorder=3)
     return len(curves)
 
 
 def entitle(figure: Figure, title: str, caption: str) -> None:
     """Writes title and caption, if there is one, above and below a figure's panels."""
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
+    lines = textwrap.wrap(title, int(figure.get_figwidth() * 12))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, weight="bold")
     if caption:
-        text = "\n".join(textwrap.wrap(caption, int(figure.get_figwidth() * 18.5)))
-        figure.supxlabel(text, fontsize=7, color="#666666", x=0.01, ha="left")
+        text = "\n".join(textwrap.wrap(caption, int(figure.get_figwidth() * 17)))
+        figure.supxlabel(text, fontsize=7.5, color="#666666", x=0.01, ha="left")
 
 
 def frame(axes: Axes) -> None:
@@ -195,52 +180,27 @@ def dress(axes: Axes, metric: str, policy: str, source: str, step_unit: str, end
 
 
 def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[str, dict[str, Any]]) -> None:
-    """Writes each label at the end of its line in `axes`, moved apart where lines end close together.
+    """Writes each label beside `axes`, at the height at which its line ends; moved apart where these are close.
 
-    Where colours repeat, a piece of the line with its dashes stands before each label.
+    A piece of the line stands before each label, so that no leader has to cross the panel.
     """
     from matplotlib.lines import Line2D
 
     figure.draw_without_rendering()  # settles the size of the panel, in which labels need room
     height = axes.get_window_extent().height / figure.dpi * 72  # points
     bottom, top = axes.get_ylim()
-    ends: dict[str, tuple[float, float]] = {}
     lines = [line for line in axes.get_lines() if line.get_linewidth() > 1]
-    for line in lines:
-        label = str(line.get_label())
-        x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
-        ends[label] = float(x[-1]), float(y[-1])
-    order = sorted(names, key=lambda label: ends.get(label, (0.0, bottom))[1])
+    ends = {str(line.get_label()): float(np.asarray(line.get_ydata(), float)[-1]) for line in lines}
+    order = sorted(names, key=lambda label: ends.get(label, bottom))
     heights = np.array([8.5 * 1.2 * (names[label].count("\n") + 1) for label in order])
-    wanted = np.array([(ends.get(label, (0.0, bottom))[1] - bottom) / (top - bottom) * height for label in order])
-    right = axes.get_xlim()[1]
-    places = spread(wanted, heights + 2.5, height)
-    repeated = len({look["color"] for look in looks.values()}) < len(looks)
-    moved = repeated or bool((abs(places - wanted) > 3).any()) or any(x < 0.99 * right for x, _ in ends.values())
-    for label, want, place in zip(order, wanted, places, strict=True):
-        text = {"color": looks[label]["color"], "fontsize": 8.5, "va": "center", "annotation_clip": False}
-        x = ends[label][0] / right if label in ends else 1.0
-        away = repeated or abs(place - want) > 3 or x < 0.99  # then a thin line leads from the end to its label
-        faint = 0.4 if x < 0.99 else 1.0  # a line across the panel must not pass for a curve
-        arrow = {"arrowstyle": "-", "color": looks[label]["color"], "linewidth": 0.7, "alpha": faint}
-        arrow |= {"shrinkA": 2, "shrinkB": 1, "relpos": (-0.03, 0.5), "patchA": None}  # left of it, at half its height
-        at = 1.06 if moved else 1.02
-        if repeated and label in ends:  # a piece of the line stands before the label, and the leader ends there
-            key = Line2D([at, at + 0.06], [place / height] * 2, transform=axes.transAxes, clip_on=False, linewidth=1.4)
-            key.set(color=looks[label]["color"], linestyle=looks[label]["linestyle"])
-            axes.add_artist(key)
-            way = {"xycoords": "axes fraction", "textcoords": "axes fraction", "annotation_clip": False}
-            axes.annotate("", xy=(x, want / height), xytext=(at, place / height), arrowprops=arrow, **way)
-            at += 0.08
-        axes.annotate(
-            names[label],
-            xy=(x, want / height),
-            xytext=(at, place / height),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            arrowprops=arrow if away and not repeated and label in ends else None,
-            **text,
-        )
+    wanted = np.array([(ends.get(label, bottom) - bottom) / (top - bottom) * height for label in order])
+    for label, place in zip(order, spread(wanted, heights + 2.5, height), strict=True):
+        look = {**looks[label], "markevery": [0]} if "marker" in looks[label] else looks[label]
+        at = [(1.0 + x / axes.get_window_extent().width * figure.dpi) for x in (0.05, 0.24, 0.3)]  # inches
+        key = Line2D(at[:2], [place / height] * 2, transform=axes.transAxes, clip_on=False, linewidth=1.4, **look)
+        axes.add_artist(key)
+        words = {"color": INK, "fontsize": 8.5, "va": "center", "annotation_clip": False}
+        axes.annotate(names[label], (at[2], place / height), xycoords="axes fraction", **words)
 
 
 def spread(wanted: NDArray[np.float64], heights: NDArray[np.float64], room: float) -> NDArray[np.float64]:
@@ -304,6 +264,22 @@ def _short_path(found: re.Match[str]) -> str:
     return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", found[0])
 
 
+def _few_colours(drawn: Any) -> Any:
+    """A picture with 256 colours: its 128 most frequent ones as they are, so that hues stay, and a mixture."""
+    from PIL import Image
+
+    pixels = np.asarray(drawn).astype(np.int32) @ np.array([1 << 16, 1 << 8, 1])
+    known, places, counts = np.unique(pixels, return_inverse=True, return_counts=True)
+    parts = lambda colours: np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1)  # noqa: E731
+    often = parts(known[np.argsort(-counts, kind="stable")[:128]])
+    mixture = drawn.quantize(256 - len(often), Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).getpalette()
+    palette = np.concatenate([often, np.reshape(mixture, (-1, 3))])[:256]
+    apart = [np.abs(parts(some)[:, None] - palette).sum(-1).argmin(-1) for some in np.array_split(known, 64)]
+    few = Image.fromarray(np.concatenate(apart)[places].reshape(pixels.shape).astype(np.uint8), "P")
+    few.putpalette(palette.astype(np.uint8).tobytes())
+    return few
+
+
 def save(figure: Figure, path: Path) -> list[Path]:
     """Writes the figure as PNG and SVG, each whole or not at all; without a time, so equal runs give equal files.
 
@@ -318,11 +294,11 @@ def save(figure: Figure, path: Path) -> list[Path]:
     for kind in ("png", "svg"):
         target = stem.with_name(f"{stem.name}.{kind}")
         partial = stem.with_name(f".{stem.name}.{os.getpid()}.{kind}")
-        figure.savefig(partial, dpi=200, metadata={"Software": None} if kind == "png" else {"Date": None})
+        figure.savefig(partial, dpi=figure.dpi, metadata={"Software": None} if kind == "png" else {"Date": None})
         if kind == "png":
             with Image.open(partial) as drawn:
-                few = drawn.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-            few.save(partial, "png", dpi=(200, 200))
+                few = _few_colours(drawn.convert("RGB"))
+            few.save(partial, "png", dpi=(figure.dpi, figure.dpi))
         else:
             text = partial.read_text(encoding="utf-8")
             partial.write_text(re.sub(r' d="[^"]*"', _short_path, text), encoding="utf-8")

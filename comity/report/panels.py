@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.report.curves import STYLE, entitle, frame, label_ends, line_looks, save, wrapped
+from comity.report.curves import STYLE, entitle, frame, label_ends, save, wrapped
+from comity.report.looks import Look, line_looks
+from comity.report.ranges import limits
 from comity.report.statistics import FEWEST_SEEDS, mean_ci
 from comity.report.words import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDE = 27  # characters of a label of which two stand side by side below a panel
+WIDTH, DPI = 8.2, 110  # inches and dots per inch: a picture as wide as a page shows it, so that letters keep their size
+LETTERS = {**STYLE, "font.size": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.titlesize": 8.5}
+RING = "A ring: training ended there. "
 Curves = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # label -> (steps [P], values [S, P])
 
 
@@ -24,61 +29,147 @@ def draw_panels(
     path: Path,
     title: str,
     panels: Sequence[tuple[Any, Curves]],
-    algorithms: Mapping[str, str],
+    learners: Mapping[str, str],
     caption: str = "",
     level: float = 0.95,
+    conditions: Mapping[str, int | None] | None = None,
+    budgets: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Draws panels side by side, at most three in a row, as PNG and SVG; returns both paths.
+    """Draws panels side by side, at most three in a row; returns the paths.
 
-    panels: (what has `words`, `show`: "mean", "seeds" or "variance", and `arms`, its labels or None for all; the curves
-    that there are of them). algorithms: label -> algorithm of all labels, for colours, which stay as they are when more
-    curves come. Where all panels show the same labels, these stand at the ends of the lines; else each panel has a
-    legend and colours of its own. Random play that goes on for longer than what learns beside it is cut off.
+    panels: (what has `metric`, `words`, `scale`, `limits` and `show`: "mean", "seeds" or "variance"; the curves that
+    there are of it). learners, conditions: of all labels, for `line_looks`, so that a curve
+    keeps its look in every panel and when more curves come. budgets: label -> how long it was trained; said where they
+    differ. Where all panels show the same labels, these stand beside the last panel of a row; else below each panel.
+    Random play that goes on for longer than what learns beside it is cut off. Panels of zeros become a line of text.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    alike = len({tuple(sorted(curves)) for _, curves in panels}) == 1
-    every = line_looks(dict(algorithms))
-    names = {label: wrapped(label) for label in algorithms if any(label in curves for _, curves in panels)}
-    columns = [2 if max(map(len, curves), default=0) <= WIDE else 1 for _, curves in panels]  # of legends
-    rows = max(-(-len(curves) // n) for n, (_, curves) in zip(columns, panels, strict=True))
-    across = 2 if len(panels) == 4 else min(3, len(panels))
-    down = -(-len(panels) // across)
-    with matplotlib.rc_context(STYLE):
-        longest = max(len(line) for name in names.values() for line in name.split("\n")) if alike else 0
-        lines = sum(name.count("\n") + 1 for name in names.values()) if alike else max(14, 12 + rows)
-        size = (3.4 * across + 0.085 * longest, max(3.0, 1.0 + 0.17 * lines) * down + 0.2)
-        figure = Figure(figsize=size, dpi=200, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]
+    panels = [
+        (panel, {label: x for label, x in curves.items() if np.isfinite(x[1]).all(0).any()}) for panel, curves in panels
+    ]
+    shown = [(panel, curves) for panel, curves in panels if curves and not zero(panel, curves)]
+    folded = [panel.words for panel, curves in panels if zero(panel, curves)]
+    if folded:
+        caption = f"Not drawn, since 0 of every seed throughout: {'; '.join(folded)}. {caption}"
+    if not shown:
+        return []
+    alike = len({tuple(sorted(curves)) for _, curves in shown}) == 1
+    looks = line_looks(learners, conditions)
+    names = (
+        _names({label: learners[label] for label in learners if label in shown[0][1]}, budgets or {}) if alike else {}
+    )
+    across = 2 if len(shown) == 4 else min(3, len(shown))
+    if alike and len(names) > 1 and len(shown) > 2:
+        across = 2  # beside them stand the labels
+    down = -(-len(shown) // across)
+    with matplotlib.rc_context(LETTERS):
+        figure = Figure(figsize=(WIDTH, _height(shown, names, across) * down + 0.6), dpi=DPI, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.04)  # type: ignore[union-attr]
         grid = figure.subplots(down, across, squeeze=False)
-        for place, (panel, curves), count in zip(grid.flat, panels, columns, strict=False):
-            looks = every if alike else line_looks({label: algorithms[label] for label in panel.arms or algorithms})
-            for label, (steps, values) in curves.items():
-                _draw(place, panel.show, steps, values, looks[label], label, level, len(curves))
-            _dress(place, panel.words, _end({k: float(s[-1]) for k, (s, _) in curves.items()}, algorithms))
-            if not alike and curves:
-                below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": count}
-                place.legend(fontsize=6.5, frameon=False, **below)
-        for place in grid.flat[len(panels) :]:
-            place.set_visible(False)
-        entitle(figure, title, caption)
-        if alike and len(names) > 1:
-            for row in range(down):
-                last = [i for i in range(across) if row * across + i < len(panels)][-1]
-                here = panels[row * across + last][1]
-                label_ends(figure, grid[row][last], {k: v for k, v in names.items() if k in here}, every)
+        rings = [
+            _panel(axes, panel, curves, looks, learners, level)
+            for axes, (panel, curves) in zip(grid.flat, shown, strict=False)
+        ]
+        if not alike:
+            for axes, (_, curves) in zip(grid.flat, shown, strict=False):
+                _legend(axes, _below(curves, learners, budgets or {}, WIDTH / across), looks, WIDTH / across)
+        for axes in grid.flat[len(shown) :]:
+            axes.set_axis_off()
+        entitle(figure, title, (RING if any(rings) else "") + caption)
+        if len(names) > 1 and len(shown) < grid.size:
+            _legend(grid.flat[len(shown)], names, looks)  # there is room in the grid
+        elif len(names) > 1:
+            for row in grid:
+                label_ends(figure, row[-1], names, looks)
         return save(figure, path)
 
 
+def zero(panel: Any, curves: Curves) -> bool:
+    """Whether a panel shows nothing but zeros; a share of 1 counts as 0 below 0.0005, which no panel could show."""
+    least = 5e-4 * panel.scale if limits(panel.metric) == (0, 1) else 1e-12
+    if panel.show == "variance":
+        least = 1e-12
+    return bool(curves) and all(np.nanmax(np.abs(values)) < least for _, values in curves.values())
+
+
+def _names(learners: Mapping[str, str], budgets: Mapping[str, str]) -> dict[str, str]:
+    """label -> what stands beside its line, with its budget where those of learners differ."""
+    learned = [label for label, learner in learners.items() if learner != "random" and label in budgets]
+    differ = len({budgets[label] for label in learned}) > 1
+    return {
+        label: wrapped(f"{label} · {budgets[label]}" if differ and label in learned else label) for label in learners
+    }
+
+
+def _below(curves: Curves, learners: Mapping[str, str], budgets: Mapping[str, str], width: float) -> dict[str, str]:
+    """The names of a panel's lines, in lines that fit below it. width: of the panel, inches."""
+    names = _names({label: learners[label] for label in curves}, budgets)
+    room = int((width - 0.6) / 0.062)
+    return {label: "\n".join(textwrap.wrap(name.replace("\n", " "), room)) for label, name in names.items()}
+
+
+def _height(shown: Sequence[tuple[Any, Curves]], names: Mapping[str, str], across: int) -> float:
+    """Inches of a row of panels with its legends. names: of lines that stand beside the panels, if they do."""
+    if names:
+        return max(2.1, 0.9 + 0.18 * sum(name.count("\n") + 1 for name in names.values()) * (len(names) > 1))
+    rows, width = 1, WIDTH / across
+    for _, curves in shown:
+        wide = _below(curves, dict.fromkeys(curves, ""), {}, width)
+        rows = max(rows, -(-sum(name.count("\n") + 1 for name in wide.values()) // _columns(width, wide)))
+    return 2.3 + 0.16 * rows
+
+
+def _columns(width: float, names: Mapping[str, str]) -> int:
+    """Of a legend below a panel of `width` inches: two where they fit."""
+    longest = max((len(line) for name in names.values() for line in name.split("\n")), default=0)
+    return 2 if 2 * (0.5 + 0.062 * longest) < width - 0.3 and len(names) > 1 else 1
+
+
+def _legend(axes: Axes, names: Mapping[str, str], looks: Mapping[str, Look], width: float | None = None) -> None:
+    """Keys and names below a panel of `width` inches, or in the middle of an empty one."""
+    from matplotlib.lines import Line2D
+
+    keys = [Line2D([], [], linewidth=1.5, **{k: v for k, v in looks[x].items() if k != "markevery"}) for x in names]
+    place: dict[str, Any] = {"loc": "center left", "fontsize": 8.5}
+    if width is not None:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.24), "fontsize": 7.5, "columnspacing": 1.2}
+        place["ncols"] = _columns(width, names)
+    axes.legend(
+        keys, list(names.values()), frameon=False, handlelength=2.4, labelspacing=0.3, borderpad=0, **place
+    )  # fmt: skip
+
+
+def _panel(
+    axes: Axes, panel: Any, curves: Curves, looks: Mapping[str, Look], learners: Mapping[str, str], level: float
+) -> bool:
+    """Draws one panel; returns whether a line of it ends before the axis does."""
+    low, high = (end * panel.scale for end in panel.limits or limits(panel.metric))
+    if panel.show == "variance":
+        low, high = 0.0, np.inf
+    for label, (steps, values) in curves.items():
+        _draw(axes, panel.show, steps, values, looks[label], label, level, len(curves), (low, high))
+    end = _end({label: float(steps[-1]) for label, (steps, _) in curves.items()}, learners)
+    _dress(axes, panel.words, end)
+    _fit(axes, low, high)
+    last = {line: np.asarray(line.get_xydata())[-1] for line in axes.get_lines() if line.get_linewidth() > 1}
+    early = {line: at for line, at in last.items() if at[0] < 0.985 * end}
+    for line, (x, y) in early.items():
+        ring: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": line.get_color(), "markeredgewidth": 1.2}
+        axes.plot([x], [y], "o", markersize=4.5, linewidth=0, zorder=4, **ring)
+    return bool(early)
+
+
 def _draw(
-    axes: Axes, show: str, steps: NDArray, values: NDArray, look: dict[str, Any], label: str, level: float, groups: int
-) -> None:
+    axes: Axes, show: str, steps: NDArray, values: NDArray, look: Look, label: str, level: float, groups: int,
+    ends: tuple[float, float],
+) -> None:  # fmt: skip
     known = np.isfinite(values).all(0)
     steps, values = steps[known], values[:, known]
     if not len(steps):
         return
-    width = 1.9 if groups <= 7 else 1.4
+    width = 1.8 if groups <= 7 else 1.4
     if show == "variance":
         if len(values) > 1:
             axes.plot(steps, values.var(0, ddof=1), **look, label=label, linewidth=width, zorder=3)
@@ -89,15 +180,27 @@ def _draw(
             axes.plot(steps, one, color=look["color"], linewidth=0.7, alpha=0.5, zorder=2)
     elif len(values) > 1:
         _, low, high = mean_ci(values, level)
-        axes.fill_between(
-            steps, low, high, color=look["color"], alpha=0.16 if groups <= 5 else 0.08, linewidth=0, zorder=1
-        )
+        # No value lies outside of the metric's range: to cut the interval there leaves out nothing that could be true.
+        low, high = np.clip(low, min(ends[0], values.min()), None), np.clip(high, None, max(ends[1], values.max()))
+        alpha = 0.16 if groups <= 5 else 0.08
+        axes.fill_between(steps, low, high, color=look["color"], alpha=alpha, linewidth=0, zorder=1)
     axes.plot(steps, values.mean(0), **look, label=label, linewidth=width, solid_capstyle="round", zorder=3)
 
 
-def _end(ends: Mapping[str, float], algorithms: Mapping[str, str]) -> float:
+def _fit(axes: Axes, low: float, high: float) -> None:
+    """No more than a margin of the axis beyond the metric's range, as far as what is drawn stays inside."""
+    bottom, top = axes.get_ylim()
+    pad = 0.03 * (min(top, high) - max(bottom, low))
+    if np.isfinite(low) and axes.dataLim.y0 >= low - 1e-9:
+        bottom = max(bottom, low - pad)
+    if np.isfinite(high) and axes.dataLim.y1 <= high + 1e-9:
+        top = min(top, high + pad)
+    axes.set_ylim(bottom, top)
+
+
+def _end(ends: Mapping[str, float], learners: Mapping[str, str]) -> float:
     """Where the axis of steps ends: with the longest training. Random play only has to be long enough to know it by."""
-    learned = [end for label, end in ends.items() if algorithms[label] != "random"]
+    learned = [end for label, end in ends.items() if learners[label] != "random"]
     return max(learned or ends.values(), default=1.0)
 
 
@@ -105,7 +208,7 @@ def _dress(axes: Axes, words: str, end: float) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     frame(axes)
-    axes.set_ylabel(words)
+    axes.set_ylabel("\n".join(textwrap.wrap(words, 30)))
     axes.set_xlabel("environment steps (joint actions)")
     axes.set_xlim(0, end if end > 0 else 1)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from comity.experiments import packed, records
 from comity.experiments import reproduce as machinery
-from comity.experiments.figure import Budget, Ends, Panel, recipe_of
+from comity.experiments.figure import Budget, Ends, Finding, Panel, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
 from comity.training.directory import RunDirectory
@@ -345,15 +345,30 @@ def test_ends_are_drawn_of_arms_beside_what_they_are_held_against(folders, tmp_p
     jobs = planned(folders)
     found = machinery.results(PAPER, figure, "laptop", jobs)
     assert tmp_path / "fig1-ends.png" in machinery.written(PAPER, figure, "laptop", found, tmp_path)
-    ((_, title, [(words, rows)], caption),) = drawn
-    assert (title, words) == ("A figure", "return (%)")
+    ((_, title, [(words, rows, rounding)], caption),) = drawn
+    assert (title, words, rounding) == ("A figure", "return (%)", 0)
+    assert rows["first"].learner == ONE.algorithm
     peaks = {label: [100 * max(x["curve"]["return"]) for x in some] for label, some in found.items()}
     assert rows["first"][0].tolist() == rows["second"][1].tolist() == pytest.approx(peaks["one"])
     assert rows["second"][0].tolist() == pytest.approx(peaks["two"])
     assert rows["first"][1].size == 0
     assert "largest, 0 to 100 % of training" in caption
     assert (tmp_path / "fig1.csv").read_text().startswith("arm,seed,iteration,env_steps,right,return\n")
-    assert machinery.ends_of(ends, {})["first"][0].size == 0  # nothing there yet
+    assert machinery.ends_of(ends, figure, {})["first"][0].size == 0  # nothing there yet
+    assert machinery.rounding(ends._replace(measure=Measure("success"))) == 0.05  # of percent
+
+
+def test_the_title_is_the_finding_as_long_as_its_verdicts_stand(folders, tmp_path, monkeypatch):
+    found = machinery.results(PAPER, FIGURE, "laptop", planned(folders))
+    ((_, verdict, _),) = verdicts = machinery.judged(FIGURE, found)
+    finding = FIGURE._replace(finding=Finding("Two earns more", {"more": verdict}))
+    drawn: list = []
+    monkeypatch.setattr("comity.report.panels.draw_panels", lambda *what, **more: drawn.append((what, more)) or [])
+    for figure in (finding, FIGURE, FIGURE._replace(finding=Finding("Two earns more", {"more": "another"}))):
+        machinery.pictures(PAPER, figure, found, machinery.heading(figure, verdicts), tmp_path)
+    assert [what[1] for what, _ in drawn] == ["Two earns more", "A figure", "A figure"]
+    assert [what[4].startswith("A figure. Seeds: 3; 20 rounds.") for what, _ in drawn] == [True, False, False]
+    assert drawn[0][1]["budgets"] == {"one": "20 rounds", "two": "20 rounds"}
 
 
 def test_figures_without_records_are_written_too(tmp_path):

@@ -45,15 +45,17 @@ def draw(out: Path) -> list[Path]:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from comity.report.curves import PALETTE, STYLE, save
+    from comity.report.curves import entitle, save
+    from comity.report.looks import BASELINE, HUES
+    from comity.report.panels import DPI, LETTERS, WIDTH
 
     found = table()
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.4, 3.4), dpi=200, layout="constrained")
+    with matplotlib.rc_context(LETTERS):
+        figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, layout="constrained")
         axes = figure.subplots()
-        axes.axhline(TRUE, color="#7a7a7a", linewidth=0.8)
-        for (label, values), colour in zip(found.items(), PALETTE, strict=False):
-            axes.plot(GAMES, values, color=colour, marker="o", markersize=3, label=label)
+        axes.axhline(TRUE, color=BASELINE, linewidth=0.8)
+        for label, values in found.items():
+            axes.plot(GAMES, values, color=HUES[NAMES[label]], marker="o", markersize=3, label=label)
         axes.set_xscale("log", base=2)
         axes.set_xticks(GAMES, [str(b) for b in GAMES])
         axes.set_yscale("symlog", linthresh=1.0)
@@ -61,7 +63,7 @@ def draw(out: Path) -> list[Path]:
         axes.set_ylabel("mean estimate of dJ / dp (grey: true)")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-        figure.suptitle("Estimators on an enumerated game", x=0.01, ha="left", fontsize=10, weight="bold")
+        entitle(figure, "Only COALA-PG's mean is the true gradient, for every number of inner games", "")
         files = save(figure, out / "estimators.png")
     path = out / "estimators.csv"
     with path.open("w", newline="", encoding="utf-8") as file:

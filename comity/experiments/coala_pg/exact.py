@@ -20,7 +20,9 @@ claim, afterwards = written(WRITTEN), written(SEEN)
 
 
 def shaper(name: str, **settings: Any) -> Arm:
-    return Arm(f"exact-{name}", "coala-exact", "sound", settings, task="ipd", profile="coala", budget="exact")
+    return Arm(
+        f"exact-{name}", "coala-exact", "sound", settings, task="ipd", profile="coala", budget="exact", learner="coala"
+    )
 
 
 def dice(look_aheads: int, weight: float = 1.0) -> Arm:
@@ -132,7 +134,16 @@ ANALYTIC = Figure(
 def still(name: str, start: tuple[float, ...]) -> Arm:
     """Policies that hardly move, so that their gradients can be read."""
     settings = {"start": start, "deviation": 0.1, "learning_rate": 1e-7, "naive_weight": 0.5}
-    return Arm(f"exact-at-{name}", "coala-exact", "sound", settings, task="ipd", profile="coala", budget="still")
+    return Arm(
+        f"exact-at-{name}",
+        "coala-exact",
+        "sound",
+        settings,
+        task="ipd",
+        profile="coala",
+        budget="still",
+        learner="coala",
+    )
 
 
 PLACES = {"defection": DEFECTOR, "extortion": EXTORTIONER, "tit-for-tat": TIT_FOR_TAT}

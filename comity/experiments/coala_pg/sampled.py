@@ -24,7 +24,15 @@ def tabular(
     settings = {"estimator": estimator, "network": "table", "learning_rate": 0.02, "measure": measure}
     settings |= {"exact": True} if exact else {}
     return Arm(
-        f"sampled-{estimator}{name}", "coala", "sound", settings, {**TABLES, **options}, "ipd+learners", "coala", budget
+        f"sampled-{estimator}{name}",
+        "coala",
+        "sound",
+        settings,
+        {**TABLES, **options},
+        "ipd+learners",
+        "coala",
+        budget,
+        learner=estimator,
     )
 
 
@@ -32,7 +40,17 @@ def sequence(estimator: str) -> Arm:
     """The paper's: Hawk on both sides."""
     settings = {"estimator": estimator, "network": "hawk"}
     options = {"naive_network": "hawk"}
-    return Arm(f"sequence-{estimator}", "coala", "sound", settings, options, "ipd+learners", "coala", "sequence")
+    return Arm(
+        f"sequence-{estimator}",
+        "coala",
+        "sound",
+        settings,
+        options,
+        "ipd+learners",
+        "coala",
+        "sequence",
+        learner=estimator,
+    )
 
 
 BUDGETS: dict[Scale, dict[str, Budget]] = {

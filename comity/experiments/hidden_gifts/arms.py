@@ -5,6 +5,7 @@ the learning rates of its code, which are ten times those of its tables; the oth
 replay draws 32 episodes. docs/papers/hidden-gifts/README.md says what came of it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from comity.experiments.claims import Comparison, Relation, written
@@ -15,7 +16,8 @@ RATES = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4}  # of the code, fo
 EPISODES = {"batch_of": "episodes", "batch": 32, "warmup": 32}  # 32 episodes a draw, not 32 rollouts of 32
 HISTORY = {"observe": "last-action"}
 SIGNALS = {"observe": "door-signal+key-signal"}
-SEEN = {"history": HISTORY, "signals": SIGNALS, "window": {}}
+SEEN = {"window": {}, "history": HISTORY, "signals": SIGNALS}
+STYLES = {name: number for number, name in enumerate(SEEN)}  # line styles, the same in all figures
 
 
 def pg(name: str, options: dict[str, Any] | None = None, **settings: Any) -> Arm:
@@ -31,11 +33,14 @@ def learner(algorithm: str, sees: str = "window", preset: str = "paper") -> Arm:
         settings = RATES
     budget = {"coma": "coma", "saf": "saf", "mappo": "ppo", "ippo": "ppo"}.get(algorithm, "replay")
     suffix = "" if preset == "paper" else f"-{preset}"
-    return Arm(f"{algorithm}{suffix}-{sees}", algorithm, preset, settings, SEEN[sees], budget=budget)
+    style = STYLES[sees] if preset == "paper" else None
+    return Arm(f"{algorithm}{suffix}-{sees}", algorithm, preset, settings, SEEN[sees], budget=budget, condition=style)
 
 
 RANDOM = Arm("random", "random", "sound", budget="random")
-PG_WINDOW, PG_HISTORY, PG_SIGNALS = pg("pg-window"), pg("pg-history", HISTORY), pg("pg-signals", SIGNALS)
+PG_WINDOW, PG_HISTORY, PG_SIGNALS = (
+    replace(pg(f"pg-{name}", options), condition=STYLES[name]) for name, options in SEEN.items()
+)
 
 # Replays explore over a whole training, as theirs do over 10,000 batches of 300 steps.
 BUDGETS: dict[Scale, dict[str, Budget]] = {

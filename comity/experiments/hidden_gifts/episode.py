@@ -60,14 +60,15 @@ def draw(out: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     from comity.environments.manitokan import Manitokan
-    from comity.report.curves import STYLE, save
+    from comity.report.curves import entitle, save
+    from comity.report.panels import DPI, LETTERS, WIDTH
 
     env, episode = Manitokan(), play()
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 6.6), dpi=200, layout="constrained")
+    with matplotlib.rc_context(LETTERS):
+        figure = Figure(figsize=(WIDTH, 6.0), dpi=DPI, layout="constrained")
         for place, (step, words) in zip(figure.subplots(2, 3).flat, SHOWN, strict=True):
             place.imshow(env.draw(episode.states[step], tile=64), interpolation="nearest")
             place.set_title(words, fontsize=10, loc="left")
             place.set_axis_off()
-        figure.suptitle("Figure 1: a hidden gift", x=0.01, ha="left", fontsize=11, weight="bold")
+        entitle(figure, "Figure 1: a hidden gift", "")
         return save(figure, out / "fig1.png")

@@ -47,25 +47,28 @@ def draw(out: Path) -> list[Path]:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from comity.report.curves import PALETTE, STYLE, save
+    from comity.report.curves import entitle, save
+    from comity.report.looks import BASELINE, DASHES, HUES
+    from comity.report.panels import DPI, LETTERS, WIDTH
 
     columns = table()
     p = columns["p"]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 3.4), dpi=200, layout="constrained")
+    with matplotlib.rc_context(LETTERS):
+        figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, layout="constrained")
         for axes, what in zip(figure.subplots(1, 2), ("probability", "logit"), strict=True):
             names = [name for name in columns if name.startswith(what)]
-            for name, colour in zip(names, PALETTE, strict=False):
-                label = name.partition(", ")[2]
-                axes.plot(p, columns[name], "-" if "xi" in name else "--", color=colour, label=label)
-            axes.axhline(0, color="#7a7a7a", linewidth=0.8)
+            for number, name in enumerate(names):
+                ours = "xi" in name  # LICA's term; the plain one is nobody's
+                dashes = DASHES[(number - len(FIXED) * ours) % len(DASHES)]
+                colour, label = HUES["lica"] if ours else "#000000", name.partition(", ")[2]
+                axes.plot(p, columns[name], linestyle=dashes, color=colour, label=label)
+            axes.axhline(0, color=BASELINE, linewidth=0.8)
             axes.set_xlabel("probability of the action")
             axes.set_ylabel(f"push on its {what}")
             axes.spines[["top", "right"]].set_visible(False)
         figure.axes[0].set_ylim(-1.5, 1.0)
         figure.axes[0].legend(frameon=False, fontsize=8)
-        title = "Entropy terms of two actions: plain (beta) and divided by the entropy (xi)"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
+        entitle(figure, "Divided by the entropy (xi) the term still pushes a policy that is nearly certain", "")
         files = save(figure, out / "fig2-exact.png")
     path = out / "fig2-exact.csv"
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -23,7 +23,16 @@ RULES = {"LICA": "lica", "COMA, reference": "coma-reference", "COMA, as written"
 
 
 def arm(name: str, **settings: Any) -> Arm:
-    return Arm(f"junction-{name}", "lica-exact", "sound", {"runs": RUNS, **settings}, task=TASK, budget="junction")
+    rule = settings.get("rule", "lica").partition("-")[0]
+    return Arm(
+        f"junction-{name}",
+        "lica-exact",
+        "sound",
+        {"runs": RUNS, **settings},
+        task=TASK,
+        budget="junction",
+        learner=rule,
+    )
 
 
 BUDGETS: dict[Scale, dict[str, Budget]] = {
@@ -62,13 +71,15 @@ def draw(out: Path) -> list[Path]:
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    from comity.report.curves import PALETTE, STYLE, save
+    from comity.report.curves import entitle, save
+    from comity.report.looks import DASHES, HUES
+    from comity.report.panels import DPI, LETTERS, WIDTH
 
-    with matplotlib.rc_context(STYLE):
-        canvas = Canvas(figsize=(9.0, 5.0), dpi=200, layout="constrained")
+    with matplotlib.rc_context(LETTERS):
+        canvas = Canvas(figsize=(WIDTH, 4.6), dpi=DPI, layout="constrained")
         grid = canvas.subplots(2, len(RULES), sharex=True, sharey=True)
         for column, (label, rule) in enumerate(RULES.items()):
-            passes = tracks(rule, DRAWN)
+            passes, hue = tracks(rule, DRAWN), HUES[rule.partition("-")[0]]
             ends = passes[-1] > 0.5
             for row, outcome in enumerate(((1, 0), (0, 1))):
                 axes, chosen = grid[row, column], (ends == outcome).all(-1)
@@ -76,17 +87,17 @@ def draw(out: Path) -> list[Path]:
                     values = passes[:, chosen, car]
                     mean, spread = values.mean(1), values.std(1)
                     time = np.arange(1, len(mean) + 1)
-                    axes.plot(time, mean, color=PALETTE[car], label=f"car {car}")
-                    axes.fill_between(time, mean - spread, mean + spread, color=PALETTE[car], alpha=0.15, linewidth=0)
-                axes.set_title(f"{label}: {outcome}, {100 * chosen.mean():.0f} % of learners", fontsize=8)
+                    axes.plot(time, mean, color=hue, linestyle=DASHES[car], label=f"car {car}")
+                    low, high = np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)
+                    axes.fill_between(time, low, high, color=hue, alpha=0.15, linewidth=0)
+                axes.set_title(f"{label}: {outcome},\n{100 * chosen.mean():.0f} % of learners", fontsize=8)
                 axes.set_ylim(0, 1)
                 axes.spines[["top", "right"]].set_visible(False)
             grid[1, column].set_xlabel("update")
         for axes in grid[:, 0]:
             axes.set_ylabel("probability to pass")
         grid[0, 0].legend(frameon=False, fontsize=8)
-        title = "Who passes: learners that end with one car passing, mean and standard deviation"
-        canvas.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
+        entitle(canvas, "Who passes: learners that end with one car passing, mean and standard deviation", "")
         return save(canvas, out / "fig5-tracks.png")
 
 

@@ -5,6 +5,7 @@ paper quotes, those of SQDDPG's runs. COMA has their rates, widths, gammas and s
 rest. LICA's own on these tasks were not published. docs/papers/lica/README.md lists what differs and what is left open.
 """
 
+import math
 from typing import Any
 
 from comity.experiments.claims import Comparison, written
@@ -29,6 +30,7 @@ PLACES = {  # label: (task, profile)
 }
 COMA = {"actors": "shared", "gamma": 0.9, "entropy_bonus": 0.0, "learning_rate": 1e-2, "critic_learning_rate": 1e-4}
 COMA_PREDATOR = {**COMA, "gamma": 0.99, "learning_rate": 1e-3}
+COSTS = (-math.inf, 0.0)  # on navigation agents are charged for distance and touches, and paid for nothing
 LICA = {"entropy_weight": 0.06}
 
 
@@ -68,7 +70,12 @@ PARTICLE = Figure(
             "length", "predator-prey, steps until capture", tuple(at(m, "predator-prey") for m in (*METHODS, "random"))
         ),
         *(
-            Panel("reward_per_step", f"{place}, reward per step", tuple(at(m, place) for m in (*METHODS, "random")))
+            Panel(
+                "reward_per_step",
+                f"{place}, reward per step",
+                tuple(at(m, place) for m in (*METHODS, "random")),
+                limits=COSTS,
+            )
             for place in ("navigation 3", "navigation 5")
         ),
     ),
@@ -140,8 +147,8 @@ ENTROPY = Figure(
     BUDGETS,
     (
         Panel("entropy", "entropy of policies, nats", (*XI, *BETA)),
-        Panel("reward_per_step", "reward per step", (*XI, *BETA)),
-        Panel("reward_per_step", "reward per step", ("xi 0.06", *FLAT)),
+        Panel("reward_per_step", "reward per step", (*XI, *BETA), limits=COSTS),
+        Panel("reward_per_step", "reward per step", ("xi 0.06", *FLAT), limits=COSTS),
     ),
     (
         claim(
@@ -177,8 +184,8 @@ ABLATIONS = Figure(
     },
     BUDGETS,
     (
-        Panel("reward_per_step", "reward per step"),
-        Panel("reward_per_step", "reward per step, each seed", show="seeds"),
+        Panel("reward_per_step", "reward per step", limits=COSTS),
+        Panel("reward_per_step", "reward per step, each seed", show="seeds", limits=COSTS),
         Panel("final_distance", "distance from the landmarks at the end"),
     ),
     (

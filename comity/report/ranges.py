@@ -1,4 +1,4 @@
-"""What values metrics can have, as far as their names tell: no extrapolation passes them."""
+"""What values metrics can have, as far as their names tell: no extrapolation passes them, and no band in a picture."""
 
 import math
 

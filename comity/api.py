@@ -1,6 +1,7 @@
 """What the command line does, from Python."""
 
 import dataclasses
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -50,17 +51,24 @@ def train(
     """Trains all seeds and returns the run: `train(env, "pg", seeds=10, iterations=3000)`.
 
     env: a game or its name; algorithm: a name, a Config (`comity.algorithm("pg", ...)`), a module with
-    `make(config, env)`, or an `Algorithm`. training: fields of `comity.training.settings.Training`. Raises ValueError
-    and OSError for bad input, Interrupted on Ctrl-C (saved), NotFinite if a seed's state became NaN.
+    `make(config, env)`, or an `Algorithm`. training: fields of `comity.training.settings.Training`. What
+    is odd about the game is told, or with progress=False warned of. Raises ValueError and OSError for bad input,
+    Interrupted on Ctrl-C (saved), NotFinite if a seed's state became NaN.
     """
     known = [field.name for field in dataclasses.fields(Training)]
     for name in training.keys() - set(known):
         raise ValueError(f"train has no setting {name}{did_you_mean(name, known)}")
     recipe = from_objects(env, algorithm)
     start = locate(initialise) if initialise else None
-    with Narrator() if progress else nullcontext(silent) as listen:
+    with Narrator() if progress else nullcontext(warned) as listen:
         directory = train_run(recipe, Training(**training), out, start, listen, "comity.train")
     return Run(directory, recipe=recipe)
+
+
+def warned(event: str, facts: dict[str, Any]) -> None:
+    """Listens to a run and keeps quiet, but for what is odd about the game or the settings."""
+    if event == "notice":
+        warnings.warn(facts["text"], stacklevel=2)
 
 
 def resume(run: Run | Path | str, iterations: int | None = None, progress: bool = True) -> Run:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comity.checking.algorithms import algorithm_problems
-from comity.checking.games import game_problems
+from comity.checking.games import empty_sizes, game_problems
 from comity.types import Algorithm, Environment
 
 
@@ -35,7 +35,8 @@ def refuse(make: Callable[[Any, Environment], Algorithm], config: Any, env: Envi
     """Raises ValueError, one line, if game or algorithm do not fit. Traces them, compiles and plays nothing."""
     problems = game_problems(env, play=False)
     asks = "comity.check(game)" if problems else "comity.check(algorithm, game)"
-    problems = problems or algorithm_problems(make, config, env, play=False)
+    if not problems and (problems := algorithm_problems(make, config, env, play=False)):
+        problems = [*empty_sizes(env)[:1], *problems]  # of which all networks make zeros to divide by
     if problems:
         more = f" (and {len(problems) - 1} more: {asks} lists them)" if len(problems) > 1 else ""
         raise ValueError(problems[0] + more)

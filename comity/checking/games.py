@@ -74,6 +74,22 @@ def _attribute_problems(env: Any) -> list[str]:
     return problems
 
 
+def empty_sizes(env: Any) -> list[str]:
+    """A line about views that are empty, and about a state that is, which a central critic may read."""
+    lines = []
+    if not _size(_view_shape(env)):
+        lines.append(
+            f"agents see nothing (view_size {env.view_size}): they can tell neither each other nor states apart; "
+            "give a view if they are to"
+        )
+    if not env.state_size:
+        lines.append(
+            f"the game's state is empty (state_size {env.state_size}): a central critic has nothing to read; give a "
+            "state for one, or take an algorithm without it"
+        )
+    return lines
+
+
 _MEANING = {
     "num_agents": "how many agents play",
     "num_actions": "how many actions an agent has (continuous: how many numbers)",
@@ -173,9 +189,12 @@ def _timestep_problems(env: Any, timestep: Timestep) -> list[str]:
     agents, problems = env.num_agents, []
     reward = timestep.reward
     if not is_array(reward) or reward.shape != (agents,) or reward.dtype != jnp.float32:
+        why = ""
+        if is_array(reward) and reward.dtype == jnp.float64:
+            why = "; jax_enable_x64 is on, which makes float64: write .astype(jnp.float32), or leave it off"
         problems.append(
             f"reward is {words.shape(reward)}: it must be float32[{agents}], one for each agent (a team repeats its "
-            "one)"
+            f"one){why}"
         )
     for name in ("terminated", "truncated"):
         value = getattr(timestep, name)

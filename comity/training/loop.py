@@ -23,7 +23,7 @@ from jax.stages import Compiled, Lowered
 from comity import checking
 from comity.recipes import Recipe, from_config
 from comity.settings import floats
-from comity.training import checkpoint, evaluation, hosts, kept
+from comity.training import checkpoint, evaluation, hosts, kept, notices
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
 from comity.training.machine import fingerprint, git_state, hardware, versions
@@ -32,7 +32,8 @@ from comity.training.programs import finite as all_finite
 from comity.training.seeds import Seeds, executable, visible_cores
 from comity.training.settings import Training
 
-Listen = Callable[[str, dict[str, Any]], None]  # (event, facts): header, compiled, chunk, evaluation, note, done
+# (event, facts): header, notice, compiled, chunk, evaluation, note, done
+Listen = Callable[[str, dict[str, Any]], None]
 
 
 class NotFinite(RuntimeError):
@@ -157,6 +158,8 @@ class _Session:
         began = time.monotonic()
         self.manifest = directory.manifest()
         listen("header", self._header(resuming))
+        for line in () if resuming else checking.empty_sizes(self.recipe.env):
+            listen("notice", {"text": line})
         with self._interruptible():
             try:
                 self._read(resuming, initialise)
@@ -418,6 +421,8 @@ class _Session:
             self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, count, episodes, batch
         )
         self.evaluation_seconds = (time.monotonic() - start) / -(-episodes // batch)
+        for line in notices.of_play([x["faults"] for x in values], self.recipe.env) if self.iteration == 0 else ():
+            self.listen("notice", {"text": line})
         return [
             evaluation.line(seed, self.iteration, self.env_steps[seed], policy, which, values[index][policy])
             for index, seed in self._alive()

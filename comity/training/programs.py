@@ -15,6 +15,7 @@ from jax import Array, lax
 from comity import rollout
 from comity.settings import with_floats
 from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
+from comity.training.notices import faults
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree
 
 INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH, TRIAL = range(9)  # streams of keys from one seed
@@ -33,7 +34,8 @@ class Programs(NamedTuple):
     chunk: Callable[..., tuple[Carry, Metrics, Array]]
     #   (floats, seed_key, iteration, count, carry) -> (carry, metrics [capacity], finite []): `count` iterations
     evaluate: Callable[..., Any]
-    #   (floats, begun, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}}; begun: see `begun`
+    #   (floats, begun, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}, "faults": {name: [E]}}
+    #   begun: see `begun`
     algorithm: Algorithm  # with the settings' own floats
 
 
@@ -110,9 +112,9 @@ def programs(
             greedy = algorithm.act(keys[1], state, *second, explore=False)
             return jax.tree.map(lambda *xs: jnp.concatenate(xs), sampled, greedy)
 
-        statistics = episode_statistics(env, rollout.collect_episodes(key, env, act, play))
-        sampled, greedy = _halves(statistics, episodes)
-        return {"sampled": sampled, "greedy": greedy}
+        steps = rollout.collect_episodes(key, env, act, play)
+        sampled, greedy = _halves(episode_statistics(env, steps), episodes)
+        return {"sampled": sampled, "greedy": greedy, "faults": faults(steps, episodes)}
 
     return Programs(init, chunk, evaluate, make(config, env))
 

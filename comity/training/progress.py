@@ -63,6 +63,8 @@ class Narrator:
     def _note(self, facts: dict[str, Any]) -> None:
         self.say(f"  {facts['text']}", "yellow")
 
+    _notice = _note  # about the game or the settings, before training goes on
+
     def _evaluation(self, facts: dict[str, Any]) -> None:
         pass  # shown by the tables at the end
 

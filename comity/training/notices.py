@@ -1,0 +1,38 @@
+"""What is odd about a game, said in one line each before training goes on, or refused where it cannot be meant.
+
+`comity.check(game)` finds the same by random play. Here the first evaluation is asked, which costs nothing more.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.types import Environment, Transition
+
+CHECK = "comity.check(game) says more"
+
+
+def faults(steps: Transition, episodes: int) -> dict[str, Array]:
+    """{what: [episodes] bool} of whole episodes, leaves [T, k episodes, ...]: whether none of the k in one place ended,
+    and whether any of them had a reward that is not finite."""
+    ended, finite = steps.ended.any(0), jnp.isfinite(steps.reward).all((0, 2))
+    return {"endless": ~ended.reshape(-1, episodes).any(0), "infinite": ~finite.reshape(-1, episodes).all(0)}
+
+
+def of_play(found: list[dict[str, np.ndarray]], env: Environment) -> list[str]:
+    """Lines about the `faults` of an evaluation, one for each seed. Raises ValueError if nothing can be learned."""
+    every = {name: np.concatenate([of[name] for of in found]) for name in found[0]}
+    lines, bad = [], every["infinite"]
+    if bad.all():
+        raise ValueError(f"rewards are not finite in any episode of the first evaluation: mend the game; {CHECK}")
+    if bad.any():
+        lines.append(
+            f"rewards are not finite in {100 * bad.mean():.2g}% of the first evaluation: a seed that meets such an "
+            f"episode learns no more; mend the game; {CHECK}"
+        )
+    if every["endless"].all():
+        lines.append(
+            f"no episode of the first evaluation ended within length {env.length}: episodes are cut there, and what "
+            f"counts ends sees none; end them at step {env.length} by truncated, or raise length; {CHECK}"
+        )
+    return lines

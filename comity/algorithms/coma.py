@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from comity.algorithms.pg import policy_loss, released_last_value
+from comity.algorithms.pg import policy_loss
+from comity.algorithms.released import critics
 from comity.compatibility import require_discrete
 from comity.learning import (
     Reward,
@@ -174,11 +175,11 @@ def critic_targets(
     """
     if config.last_value == "target":
         return lambda_returns(reward, following, terminated, ended, config.gamma, config.lambda_)
-    last = config.lambda_ * released_last_value(following[-1], valid)
+    lengths = valid.sum(0)
+    last = critics.end_value(following[-1], lengths, critics.longest(valid))
     following = jnp.where((ended | ~valid)[..., None], 0.0, following)
-    following = following.at[-1].set((1 - config.lambda_) * following[-1] + last)
-    never = jnp.zeros_like(ended)
-    return lambda_returns(reward, following, never, never, config.gamma, config.lambda_)
+    earned = reward + config.gamma * (1 - config.lambda_) * following
+    return critics.marked_returns(earned, last, valid, config.gamma * config.lambda_)
 
 
 def make(config: Config, env: Environment) -> Algorithm:

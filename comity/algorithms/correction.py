@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array, lax
+from jax import Array
 
+from comity.algorithms.released import correction as released
 from comity.axes import aligned
 from comity.learning import corrections, log_prob
 from comity.learning.corrections import Baseline, Direction
@@ -53,6 +54,9 @@ class Settings:
         "undiscounted"  # R_e; discounted: back to the gift's start
     )
     correction_baseline: Baseline = "leave-one-out"  # over the episodes in which somebody had its reward
+    correction_trigger: Literal["success", "reward"] = (
+        "success"  # steps that "released" acts at: of the collective reward, or of any own reward of 1 or more (code)
+    )
 
 
 class Policy(NamedTuple):
@@ -98,34 +102,30 @@ def corrected(
     grads: PyTree,
     steps: Transition,
     shared: Collective,
-    values: Array,
+    advantage: Array,
     gamma: Array | float,
     average: Average | None,
 ) -> tuple[PyTree, Average | None, dict[str, Array]]:
     """(grads with the term, the next average, metrics). grads go down, so the term is subtracted.
 
-    values [T, B, N]: the baseline of the plain gradient, which only "released" reads. In the units of the plain loss: a
-    mean over valid steps, and over the agents of a shared actor.
+    advantage [T, B, N]: of the one step, r - V, which only "released" reads. In the units of the plain loss: a mean
+    over valid steps, and over the agents of a shared actor.
     """
     agents = steps.action.shape[-1]
     scale = config.correction_coefficient / jnp.maximum(steps.valid.sum() * (1 if policy.separate else agents), 1)
     if average is None:  # "released", which needs none
-        climb = policy.pull_back(jax.grad(released_objective)(policy.logits, steps, shared, values))[0]
+        of_reward = config.correction_trigger == "reward"
+        paid = steps.reward >= 1 if of_reward else jnp.broadcast_to(shared.reward[..., None] > 0, advantage.shape)
+        added, grad_logits = jax.value_and_grad(released.objective)(policy.logits, steps.action, advantage, paid)
+        climb, sizes = policy.pull_back(grad_logits)[0], {"correction_objective": scale * added}
     else:
-        climb, average = term(config, policy, steps, shared, gamma, average)
+        (climb, average), sizes = term(config, policy, steps, shared, gamma, average), {}
     climb = jax.tree.map(lambda x: scale * x, climb)
-    sizes = {"correction_norm": optax.tree.norm(climb)}
+    sizes["correction_norm"] = optax.tree.norm(climb)
     if average is not None:
         limit = jax.vmap(corrections.limited, (0, 0, None)) if policy.separate else corrections.limited
         climb = limit(climb, grads, config.correction_clip)
     return jax.tree.map(lambda g, c: g - c, grads, climb), average, sizes
-
-
-def released_objective(logits: Array, steps: Transition, shared: Collective, values: Array) -> Array:
-    """[] what the authors' code adds to the objective: `released_term` at the step of success, for every agent."""
-    paid = (shared.reward > 0)[..., None]
-    advantage = lax.stop_gradient(steps.reward - values)
-    return jnp.where(paid, corrections.released_term(log_prob(logits, steps.action), advantage), 0.0).sum()
 
 
 def term(

@@ -17,6 +17,7 @@ import optax
 from jax import Array, lax
 
 from comity.algorithms import context, correction, prediction
+from comity.algorithms.released import critics
 from comity.compatibility import require_discrete
 from comity.learning import (
     discounted_returns,
@@ -51,7 +52,8 @@ class Config(correction.Settings, prediction.Settings, context.Settings):
     critic_reads: Literal["present", "view"] = (
         "present"  # without or with the agent's own last action, if the view has it
     )
-    critic_clip: float = 10.0  # gradient norm, per agent
+    critic_optimizer: Literal["separate", "joint"] = "separate"  # joint: one, with one clip, for all critics (code)
+    critic_clip: float = 10.0  # gradient norm, per optimizer
     decay: float = 0.99  # RMSprop's alpha, per optimizer step
     epsilon: float = 1e-5  # RMSprop's, added to the root
     exploration: Literal["none", "floor"] = (
@@ -61,7 +63,7 @@ class Config(correction.Settings, prediction.Settings, context.Settings):
     floor_end: float = 0.01  # and from floor_steps on (code)
     floor_steps: float = 2e6  # steps of a batch; one update advances by T
     entropy_bonus: float = 0.0  # c in r + c H(pi); the paper's max-entropy 1e-4, its code -1e-4 (a penalty)
-    last_value: Literal["zero", "released"] = "zero"  # what follows the last step; released: docs/algorithms/pg.md
+    last_value: Literal["zero", "first-critic"] = "zero"  # behind the critic's last target; first-critic: code
 
     def __post_init__(self):
         check(
@@ -84,7 +86,14 @@ class Config(correction.Settings, prediction.Settings, context.Settings):
 
 
 PAPER = {"actors": "shared", "learning_rate": 5e-5, "critic_learning_rate": 5e-5}
-RELEASED = {"actors": "shared", "activation": "gelu", "exploration": "floor", "last_value": "released"}
+RELEASED = {
+    "actors": "shared",
+    "activation": "gelu",
+    "exploration": "floor",
+    "critic_optimizer": "joint",
+    "last_value": "first-critic",
+    "correction_trigger": "reward",
+}
 PRESETS = {
     "sound": {},
     "paper": PAPER,
@@ -101,7 +110,7 @@ PRESETS = {
 class State(NamedTuple):
     actor: RecurrentNet | ContextNet  # leaves [N, ...] if separate
     critic: MLP  # leaves [N, ...]
-    first_critic: MLP | None  # the critic as it was drawn: the "target" that the released code never updates
+    first_critic: MLP | None  # the critic as it was drawn, the "target" that the code never updates
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     time: Array  # [] int32, steps of a batch so far
@@ -138,15 +147,6 @@ def fit_critic(evaluate, optimizer, critic, opt_state, views, returns, valid, gr
     return fit_backwards(loss, optimizer, critic, opt_state, (views, returns, valid), valid, groups)
 
 
-def released_last_value(values: Array, valid: Array) -> Array:
-    """V(o_T) x (1 - number of steps marked done): what the authors' code puts behind the last step of a batch.
-
-    values [B, N] of the critic as it was first drawn, valid [T, B]. A game that ended early stays marked done to the
-    end of the batch, so the factor is large and negative; it is 0 for one that lasts to the end. Returns [B, N].
-    """
-    return -(~valid).sum(0)[:, None] * values
-
-
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "pg")
     correction.require(config, env)
@@ -154,7 +154,8 @@ def make(config: Config, env: Environment) -> Algorithm:
     present = env.view_size - (getattr(env, "history_size", 0) if config.critic_reads == "present" else 0)
     rmsprop = partial(optax.rmsprop, decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
     actor_optimizer = rmsprop(config.learning_rate)
-    critic_optimizer = per_agent_optimizer(
+    over_critics = critics.joint_optimizer if config.critic_optimizer == "joint" else per_agent_optimizer
+    critic_optimizer = over_critics(
         optax.chain(optax.clip_by_global_norm(config.critic_clip), rmsprop(config.critic_learning_rate))
     )
     separate = config.actors == "separate"
@@ -182,7 +183,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         key_actor, key_critic = jax.random.split(key)
         actor: PyTree = stacked(new_actor, key_actor, agents) if separate else new_actor(key_actor)
         critic = stacked(new_critic, key_critic, agents)
-        first = critic if config.last_value == "released" else None
+        first = critic if config.last_value == "first-critic" else None
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
         average = correction.begin(config, actor, agents if separate else None)
         predictor = prediction.begin(config, jax.random.fold_in(key, 1), env, hidden, separate, actor_optimizer)
@@ -213,17 +214,14 @@ def make(config: Config, env: Environment) -> Algorithm:
         nothing = jax.tree.map(jnp.zeros_like, memories)
         pull_back = lambda grad_logits: pull((grad_logits, nothing))  # noqa: E731
 
-        bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * entropy(logits), 0.0)
-        if state.first_critic is None:
-            returns = discounted_returns(steps.reward + bonus, steps.ended, config.gamma)
-        else:
-            last = released_last_value(evaluate(state.first_critic, steps.next_observation.view[-1]), steps.valid)
-            never = jnp.zeros_like(steps.ended)
-            returns = discounted_returns(steps.reward + bonus, never, config.gamma, last)
+        reward = steps.reward + jnp.where(steps.valid[..., None], config.entropy_bonus * entropy(logits), 0.0)
+        returns = targets = discounted_returns(reward, steps.ended, config.gamma)
+        if state.first_critic is not None:
+            targets = critics.first_critic_targets(partial(evaluate, state.first_critic), reward, steps, config.gamma)
 
         groups = len(view) if config.critic_schedule == "each-step" else 1
         critic, critic_opt_state, values = fit_critic(
-            evaluate, critic_optimizer, state.critic, state.critic_opt_state, view, returns, steps.valid, groups
+            evaluate, critic_optimizer, state.critic, state.critic_opt_state, view, targets, steps.valid, groups
         )
 
         def loss(logits: Array) -> Array:
@@ -237,7 +235,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             policy = correction.Policy(state.actor, lambda actor: unroll(actor)[0], logits, pull_back, separate)
             shared_reward = env.collective(steps)  # pyright: ignore[reportAttributeAccessIssue]
             grads, average, sizes = correction.corrected(
-                config, policy, grads, steps, shared_reward, values, config.gamma, state.average
+                config, policy, grads, steps, shared_reward, reward - values, config.gamma, state.average
             )
         predictor = None
         if state.predictor is not None:
@@ -249,7 +247,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         actor, actor_opt_state = take_step(actor_optimizer, state.actor, state.actor_opt_state, grads)
         metrics = {
             "policy_loss": actor_loss,
-            "critic_loss": critic_loss(values, returns, steps.valid).mean(),
+            "critic_loss": critic_loss(values, targets, steps.valid).mean(),
             "entropy": mean_valid(entropy(logits), steps.valid).mean(),
             "gradient_norm": optax.tree.norm(grads),
             **sizes,

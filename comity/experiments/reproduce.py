@@ -143,7 +143,8 @@ def described(jobs: Sequence[Job], cores: int, folders: Folders) -> list[str]:
             (job.missing, f"to train: {words_of(job.seconds / cores)}"),
         ]
         told = "; ".join(f"{spans(seeds)} {words}" for seeds, words in parts if seeds)
-        lines.append(f"  {job.arm.name:<{width}}  {job.budget.iterations:>6,} iterations, seeds {told}")
+        told = f"seeds {told}" if told else "not at this scale"
+        lines.append(f"  {job.arm.name:<{width}}  {job.budget.iterations:>6,} iterations, {told}")
     return lines
 
 

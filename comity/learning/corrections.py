@@ -111,14 +111,3 @@ def limited(term: T, plain: T, most: Any) -> T:
     size, allowed = optax.tree.norm(term), most * optax.tree.norm(plain)
     scale = jnp.where(size > allowed, allowed / jnp.maximum(size, 1e-30), 1.0)
     return jax.tree.map(lambda x: scale * x, term)
-
-
-def released_term(log_prob: Array, advantage: Array) -> Array:
-    """A / (p log p) - 1, what the authors' code adds to the objective of an agent at the step of success, elementwise.
-
-    Its trace of central first differences of (G - V) log p in the two numbers p and V, over log p, in closed form; p is
-    kept within 0.001 and 0.999, where it has no gradient. It drives p towards 1 / e.
-    """
-    low, high = jnp.log(1e-3), jnp.log1p(-1e-3)
-    log_p = jnp.clip(log_prob, low, high)
-    return advantage / (jnp.exp(log_p) * log_p) - 1

@@ -34,6 +34,17 @@ def below(arrays: Arrays, *prefixes: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(start): x for name, x in arrays.items() if name.startswith(start)}
 
 
+def of_variant(arrays: Arrays, variant: str, part: str) -> dict[str, np.ndarray]:
+    """VARIANT/PART/...; what a variant has not is that of the name before its last `_`, and so on."""
+    shorter = variant.rpartition("_")[0]
+    return (of_variant(arrays, shorter, part) if shorter else {}) | below(arrays, variant, part)
+
+
+def sampled(x: np.ndarray) -> np.ndarray:
+    """What is kept of a parameter after updates: of more than 2,000 numbers every eleventh, flattened."""
+    return x.reshape(-1)[::11] if x.size > 2000 else x
+
+
 def linear(arrays: Arrays, name: str) -> Linear:
     """`NAME.weight` [out, in], `NAME.bias` [out]."""
     weight, bias = arrays[f"{name}.weight"].T, arrays[f"{name}.bias"]

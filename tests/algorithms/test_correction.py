@@ -207,22 +207,31 @@ def test_coefficient_0_is_plain_pg():
         assert not np.allclose(a, c, rtol=1e-5)
 
 
-def test_the_released_term_acts_at_the_step_of_success_only():
-    """Its gradient in the logits against the closed form, and 0 at every other step."""
+@pytest.mark.parametrize("trigger", ["success", "reward"])
+def test_the_released_term_acts_where_it_is_triggered(trigger):
+    """Its gradient in the logits against the closed form, and 0 elsewhere: at the step of success, or at every own
+    reward of 1 or more, such as that of the oracle's drop."""
     key_logits, key_values = jax.random.split(KEY)
     logits = jax.random.normal(key_logits, (4, 3, 2, 5))
     values = jax.random.uniform(key_values, (4, 3, 2))
     action = logits.argmin(-1).astype(jnp.int32)
-    paid = jnp.zeros((4, 3)).at[2, 1].set(1.0)
-    reward = jnp.zeros((4, 3, 2)).at[2, 1].set(jnp.array([1.0, 1.5]))
+    reward = jnp.zeros((4, 3, 2)).at[2, 1].set(jnp.array([1.0, 1.5])).at[1, 0].set(jnp.array([1.0, 0.5]))
     steps = made_up(action, reward)
-    shared = Collective(paid, jnp.ones((3, 2), bool), steps.valid)
-    grads = jax.grad(correction.released_objective)(logits, steps, shared, values)
-    assert not grads.at[2, 1].set(0).any()
-    p = jnp.exp(log_prob(logits, action))[2, 1]
-    advantage = jnp.array([1.0, 1.5]) - values[2, 1]
-    slope = -advantage * (1 + jnp.log(p)) / (p * jnp.log(p)) ** 2 * p * (1 - p)  # by the logit of the action taken
-    np.testing.assert_allclose(jnp.take_along_axis(grads[2, 1], action[2, 1][:, None], -1)[:, 0], slope, rtol=1e-4)
+    shared = Collective(jnp.zeros((4, 3)).at[2, 1].set(1.0), jnp.ones((3, 2), bool), steps.valid)
+    config = pg.Config(correction="released", correction_trigger=trigger)
+    policy = Policy(logits, lambda x: x, logits, lambda x: (x,), separate=False)
+    grads, average, sizes = correction.corrected(
+        config, policy, jnp.zeros_like(logits), steps, shared, reward - values, 1.0, None
+    )
+    acts = jnp.zeros((4, 3, 2), bool).at[2, 1].set(True).at[1, 0, 0].set(trigger == "reward")
+    np.testing.assert_array_equal((grads != 0).any(-1), acts)
+    p = jnp.exp(log_prob(logits, action))
+    slope = -(reward - values) * (1 + jnp.log(p)) / (p * jnp.log(p)) ** 2 * p * (1 - p)  # by the taken action's logit
+    found = jnp.take_along_axis(grads, action[..., None], -1)[..., 0]
+    np.testing.assert_allclose(found[acts], -slope[acts] / (2 * 12), rtol=1e-4)  # both agents, 12 valid steps
+    added = ((reward - values) / (p * jnp.log(p)) - 1)[acts].sum() / (2 * 12)
+    np.testing.assert_allclose(sizes["correction_objective"], added, rtol=1e-5)
+    assert average is None
 
 
 def test_manitokan_says_who_gave_and_from_when_on():

@@ -139,19 +139,6 @@ def test_losses_by_hand():
     assert (gradient == 0).all()
 
 
-def test_released_last_value_is_minus_the_ended_steps():
-    """Success at step 99 of 300 with V = 0.1: targets -1.65 there and -0.61 at the start; 0.37 would be right."""
-    valid = jnp.arange(300)[:, None] <= jnp.array([99, 299])
-    last = pg.released_last_value(jnp.full((2, 1), 0.1), valid)
-    np.testing.assert_allclose(last[:, 0], [-20.0, 0.0], rtol=1e-6)
-    reward = jnp.zeros((300, 2, 1)).at[99, 0].set(1.0)
-    returns = discounted_returns(reward, jnp.zeros((300, 2), bool), 0.99, last)
-    np.testing.assert_allclose(returns[jnp.array([99, 0]), 0, 0], [-1.65, -0.61], atol=0.005)
-    np.testing.assert_array_equal(returns[:, 1], 0)
-    right = discounted_returns(reward, jnp.zeros((300, 2), bool).at[99, 0].set(True), 0.99)
-    np.testing.assert_allclose(right[jnp.array([99, 0]), 0, 0], [1.0, 0.37], atol=0.005)
-
-
 @pytest.mark.parametrize("groups", [3, 1])
 def test_critic_fits_last_group_first_and_reports_values_before_each_step(groups):
     """V = w x with plain gradient steps, against the same in numpy. One time index has only padding: no step."""
@@ -278,12 +265,18 @@ def test_agents_batched_are_agents_in_turn(monkeypatch):
 
 
 def test_released_shared_actor_update():
-    """One actor, mean of both agents' losses; the critic's targets end in the released last value."""
+    """One actor, mean of both agents' losses on clean returns; only the critic's targets have an end value."""
     config = pg.Config(**{**pg.PRESETS["released"], "hidden": 4, "activation": "relu", "critic_schedule": "batch"})
     algorithm = pg.make(config, ENV)
     alone = jax.tree.map(lambda x: x[0], STATE.actor)
-    optimizer_state = jax.tree.map(lambda x: x[0] if x.ndim else x, STATE.actor_opt_state)
-    state = STATE._replace(actor=alone, first_critic=STATE.critic, actor_opt_state=optimizer_state)
+    opt_states = jax.eval_shape(algorithm.init, KEY)
+    zeros = lambda tree: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree)  # noqa: E731
+    state = STATE._replace(
+        actor=alone,
+        first_critic=STATE.critic,
+        actor_opt_state=zeros(opt_states.actor_opt_state),
+        critic_opt_state=zeros(opt_states.critic_opt_state),
+    )
     _, metrics = jax.jit(algorithm.update)(KEY, state, STEPS)
 
     @jax.jit
@@ -294,11 +287,12 @@ def test_released_shared_actor_update():
         )
         last = -(~STEPS.valid).sum(0)[:, None] * following
         target = discounted_returns(STEPS.reward, jnp.zeros((4, 4), bool), 0.99, last)
+        returns = discounted_returns(STEPS.reward, STEPS.ended, 0.99)
 
         def loss(actor):
             z = actor.unroll(STEPS.observation.view, jnp.zeros((4, 2, 4)))
             chosen = log_prob(policy_logits(z, STEPS.observation.available, jnp.float32(0.8)), STEPS.action)
-            return -(STEPS.valid[..., None] * (target - values) * chosen).sum() / STEPS.valid.sum() / 2
+            return -(STEPS.valid[..., None] * (returns - values) * chosen).sum() / STEPS.valid.sum() / 2
 
         error = (STEPS.valid[..., None] * jnp.square(values - target)).sum() / STEPS.valid.sum() / 2
         return error, optax.tree.norm(jax.grad(loss)(alone))

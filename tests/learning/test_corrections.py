@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from comity.algorithms.released import correction as released
 from comity.learning import corrections
-from comity.learning.corrections import mixed, released_term, self_mixed, self_pure
+from comity.learning.corrections import mixed, self_mixed, self_pure
 
 sigmoid = jax.nn.sigmoid
 
@@ -201,7 +202,7 @@ def test_c_minus_one_removes_the_gradient_of_the_gift_and_the_pure_term_does_not
 )
 def test_g4_what_the_released_code_adds(p, slope, value):
     """Against the table, and against the central first differences that the code takes."""
-    term = lambda z: released_term(jax.nn.log_sigmoid(z), jnp.asarray(1.0))  # noqa: E731
+    term = lambda z: released.term(jax.nn.log_sigmoid(z), jnp.asarray(1.0))  # noqa: E731
     assert term(logit(p)) == pytest.approx(value, abs=1e-3)
     assert jax.grad(term)(logit(p)) == pytest.approx(slope, abs=1e-3)
     f = lambda p, v: (1.0 - v) * np.log(p)  # noqa: E731
@@ -212,7 +213,7 @@ def test_g4_what_the_released_code_adds(p, slope, value):
 
 def test_what_the_released_code_adds_is_kept_finite():
     for p in (1e-9, 1 - 1e-12):
-        term = lambda z: released_term(jax.nn.log_sigmoid(z), jnp.asarray(1.0))  # noqa: E731
+        term = lambda z: released.term(jax.nn.log_sigmoid(z), jnp.asarray(1.0))  # noqa: E731
         assert jnp.isfinite(term(logit(p)))
         assert jax.grad(term)(logit(p)) == 0
 

@@ -52,7 +52,7 @@ FIG13 = Figure(
     ),
     note=(
         "Injected rewards fade over 10,000 batches, as in the paper: at the laptop's 3,000 they are still at 70 %. Its "
-        "own claim of defect 12 was written on 2026-11-29, after the runs."
+        "own claim of success by agent 0's rewards was written on 2026-11-29, after the runs."
     ),
 )
 

@@ -69,7 +69,7 @@ def details(outcomes: Sequence[Outcome]) -> str:
         of_all = [f"{number} {verdict}" for verdict, number in counts(outcomes).items()]
         of_all[0] = of_all[0].replace(" ", f" of {len(outcomes)} ", 1)
         parts.append(", ".join(of_all))
-    parts += filter(None, [of_training([outcome.course.share for outcome in outcomes])])
+    parts += filter(None, [of_training(outcomes)])
     reasons = Counter(outcome.reason for outcome in outcomes if outcome.reason)
     several = len(outcomes) > 1
     return "; ".join([*parts, *(f"{reason}{f' ({number})' * several}" for reason, number in reasons.items())])
@@ -77,8 +77,8 @@ def details(outcomes: Sequence[Outcome]) -> str:
 
 def said(outcome: Outcome) -> str:
     """The verdict of a comparison with the share of the paper's training, its p and its reason."""
-    notes = [outcome.reason, of_training([outcome.course.share])]
-    if np.isfinite(outcome.estimate) or np.isinf(outcome.estimate):
+    notes = [outcome.reason, of_training([outcome])]
+    if tested(outcome):
         exact = outcome.p_exact is not None and outcome.p_exact >= outcome.p_holm < 1
         notes.append(f"p {outcome.p_holm:.2g}{', exact' * exact}")
         if outcome.alike:
@@ -87,10 +87,16 @@ def said(outcome: Outcome) -> str:
     return f"{outcome.verdict} ({told})" if told else outcome.verdict
 
 
-def of_training(shares: Sequence[float]) -> str:
-    """Nothing where all of the paper's training was done."""
+def of_training(outcomes: Sequence[Outcome]) -> str:
+    """The share of the paper's training of those that were tested; nothing where all of it was done."""
+    shares = [outcome.course.share for outcome in outcomes if tested(outcome)] or [1.0]
     ends = dict.fromkeys(f"{100 * share:.2g}".replace("1e+02", "100") for share in (min(shares), max(shares)))
     return f"{' to '.join(ends)} % of the paper's training" if min(shares) < 1 else ""
+
+
+def tested(outcome: Outcome) -> bool:
+    """Whether there were seeds enough."""
+    return not np.isnan(outcome.estimate)
 
 
 # FIGURE.md ------------------------------------------------------------------------------------------------------------
@@ -134,7 +140,7 @@ def row(outcome: Outcome) -> str:
         first += f"; beside it {arm(test.beside[0], outcome.beside[0], test)}"
         second += f"; beside it {arm(test.beside[1], outcome.beside[1], test)}"
     size = "-"
-    if not np.isnan(outcome.estimate):
+    if tested(outcome):
         size = f"{outcome.estimate:.3g} [{outcome.low:.3g}, {outcome.high:.3g}]"
     return f"| {statement(test)} | {first} | {second} | {size} | {said(outcome)} |"
 

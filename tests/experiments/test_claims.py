@@ -210,6 +210,10 @@ def test_the_share_of_the_papers_training_stands_beside_the_verdict():
     assert said(outcome).startswith("reproduced (30 % of the paper's training; p ")
     assert said(judged(above(), {"a": high, "b": low}, 100)[1]).startswith("reproduced (p ")
     whole = judged(above(), {"a": high, "b": low}, 50)[1]
+    untested = judged(above(), {"a": high, "b": []}, {"a": 100, "b": 900})[1]
+    assert details([outcome, untested]) == (
+        "1 of 2 reproduced, 1 open; 30 % of the paper's training; fewer than three seeds (1)"
+    )
     assert details([outcome, whole]) == "2 of 2 reproduced; 30 to 100 % of the paper's training"
 
 

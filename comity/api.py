@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from comity.recipes import find_algorithm, find_task, from_objects, settings_of
+from comity.runs.modules import refuse_while_imported
+from comity.runs.trust import Trust, trusting
 from comity.settings import did_you_mean
 from comity.training.directory import RunDirectory
 from comity.training.loop import resume as resume_run
@@ -55,6 +57,7 @@ def train(
     is odd about the game is told, or with progress=False warned of. Raises ValueError and OSError for bad input,
     Interrupted on Ctrl-C (saved), NotFinite if a seed's state became NaN.
     """
+    refuse_while_imported()
     known = [field.name for field in dataclasses.fields(Training)]
     for name in training.keys() - set(known):
         raise ValueError(f"train has no setting {name}{did_you_mean(name, known)}")
@@ -71,16 +74,20 @@ def warned(event: str, facts: dict[str, Any]) -> None:
         warnings.warn(facts["text"], stacklevel=2)
 
 
-def resume(run: Run | Path | str, iterations: int | None = None, progress: bool = True) -> Run:
+def resume(
+    run: Run | Path | str, iterations: int | None = None, progress: bool = True, trust: bool | Trust = False
+) -> Run:
     """Goes on from the newest whole checkpoint and returns the run.
 
     run: a Run, a path, a glob with one match, or `latest` under `runs`. iterations: how many in all (None: as planned;
-    the time that `minutes` set does not hold here). Raises FileNotFoundError; ValueError for fewer iterations than
-    there are, another version of the task, or checkpoints none of which is whole; InUse if another process trains the
-    run; Interrupted and NotFinite as `train`.
+    the time that `minutes` set does not hold here). trust: run code that came with the run (docs/trust.md). Raises
+    FileNotFoundError; ValueError for fewer iterations than there are, another version of task or algorithm, code that
+    is not trusted, or checkpoints none of which is whole; InUse if another process trains the run; Interrupted and
+    NotFinite as `train`.
     """
+    refuse_while_imported()
     recipe = run.recipe if isinstance(run, Run) else None
     directory = RunDirectory(run.path if isinstance(run, Run) else locate(run))
     with Narrator() if progress else nullcontext(silent) as listen:
-        resume_run(directory, iterations, None, listen, recipe)
-    return Run(directory, recipe=recipe)
+        resume_run(directory, iterations, None, listen, recipe, trusting(trust))
+    return Run(directory, recipe=recipe, trust=trust)

@@ -1,13 +1,9 @@
 """What a name means: a task, an algorithm, a user's own file; and how a run's config names what made it."""
 
 import dataclasses
-import hashlib
 import importlib
-import importlib.util
 import inspect
-import re
 import sys
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +11,18 @@ from typing import Any
 
 from comity.algorithms import ALGORITHMS
 from comity.environments import TASKS, WRAPPERS
-from comity.names import unknown
+from comity.names import Named, parsed, unknown, versioned
+from comity.runs import modules, sources
+from comity.runs.reading import dump_yaml, parse_yaml
+from comity.runs.sources import Files
+from comity.runs.trust import NOTHING, Trust, chosen, find_module
+from comity.runs.values import checked, plain_fields, plain_scalars, same
 from comity.settings import did_you_mean
 from comity.types import Algorithm, Environment
+
+SHIPPED = {"comity.interop.jaxmarl_game:FromJaxMARL"}  # games that have no name of their own
+ANY = {"name": "matrix"}, {"name": "random"}  # a task, an algorithm, where the other of the two is asked for
+SECTIONS = ("comity", "task", "algorithm", "training", "initialise")  # of a config.yaml
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +33,23 @@ class Source:
     thing: Any  # task: the class; algorithm: the module (Config, make)
     version: str  # of a shipped task its VERSION, of a user's file its content hash
     presets: dict[str, dict[str, Any]]
-    file: Path | None = None  # a user's own file
+    files: Files | None = None  # a user's own
+
+    @property
+    def shipped(self) -> bool:
+        """Whether all of it came with comity."""
+        return self.files is None and self.version != "object" and not self.name.startswith("comity.")
+
+    @property
+    def file(self) -> Path | None:
+        return self.files.path if self.files else None
 
     @property
     def stem(self) -> str:
         """Name as a folder: MyGame of my_game.py:MyGame, my_algorithm of my_algorithm.py or package.my_algorithm."""
-        return re.split(r"[:./\\]", self.name.removesuffix(".py"))[-1]
+        named = parsed(self.name)
+        own = Path(named.target).stem if named.is_file else named.target.rpartition(".")[2]
+        return "+".join([named.attribute or own, *named.wrappers])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +69,31 @@ class Recipe:
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for config.yaml."""
-        task = {"name": f"{self.task.name}@{self.task.version}", "profile": self.profile, **plain_fields(self.env)}
+        task = {"name": f"{self.task.name}@{self.task.version}", "profile": self.profile}
         algorithm = {"name": f"{self.algorithm.name}@{self.algorithm.version}", "preset": self.preset}
-        return {"task": task, "algorithm": {**algorithm, **plain_fields(self.config)}}
+        env, config = plain_fields(self.env, ("name", "profile")), plain_fields(self.config, ("name", "preset"))
+        return {"task": {**task, **env}, "algorithm": {**algorithm, **config}}
 
 
 def find_task(name: str) -> Source:
     """A shipped task, `file.py:Class` or `package.module:Class`, and wrappers around it: `ipd+rusp`.
 
-    Raises ValueError with the nearest names.
+    The name is the user's word: code in a file that it names is run. Raises ValueError with the nearest names.
     """
+    return _task(name, lambda named: _own(named, "task"))
+
+
+def find_algorithm(name: str) -> Source:
+    """A shipped algorithm, `file.py` or `package.module` with `make(config, env)`. Raises ValueError."""
+    return _algorithm(name, lambda named: _own(named, "algorithm"))
+
+
+def _task(name: str, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
     if complaint := unknown("task", name):
         raise ValueError(complaint)
-    name, *around = name.split("+")
-    source = _find_game(name)
-    for suffix in around:
+    named = parsed(name)
+    source = _game(named, find)
+    for suffix in named.wrappers:
         source = _wrapped(source, suffix)
     return source
 
@@ -86,32 +112,88 @@ def _wrapped(source: Source, suffix: str) -> Source:
     return dataclasses.replace(source, name=f"{source.name}+{suffix}", thing=game, version=version, presets=presets)
 
 
-def _find_game(name: str) -> Source:
+def _game(named: Named, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
     """A task without wrappers."""
-    module, own = _find(name, TASKS, "task")
-    attribute = (TASKS[name][0] if name in TASKS else name).rpartition(":")[2] if ":" in name or name in TASKS else None
-    if attribute is None:
-        games = [n for n, x in vars(module).items() if inspect.isclass(x) and x.__module__ == module.__name__]
-        games = [n for n in games if hasattr(getattr(module, n), "reset") and hasattr(getattr(module, n), "step")]
+    target, attribute = named.target, named.attribute
+    if target in TASKS:
+        module, files, (_, _, attribute) = (
+            importlib.import_module(_module(TASKS, target)),
+            None,
+            TASKS[target][0].partition(":"),
+        )
+    elif f"{target}:{attribute}" in SHIPPED:
+        module, files = importlib.import_module(target), None
+    else:
+        module, files = find(named)
+    name = target if target in TASKS else f"{target}:{attribute}" if attribute else target
+    if not attribute:
+        games = [n for n, x in vars(module).items() if _is_game(x) and x.__module__ == module.__name__]
         if len(games) != 1:
             raise ValueError(f"task {name}: which class? give {name}:CLASS, one of {', '.join(games) or 'none found'}")
         attribute = games[0]
+        name = f"{name}:{attribute}"
     if not hasattr(module, attribute):
         names = [n for n in vars(module) if not n.startswith("_")]
-        raise ValueError(f"task {name}: {module.__name__} has no {attribute}{did_you_mean(attribute, names)}")
-    version = _content_hash(own) if own else str(getattr(module, "VERSION", 1))
-    if own and ":" not in name:
-        name = f"{name}:{attribute}"
-    return Source(name, getattr(module, attribute), version, getattr(module, "PROFILES", {}), own)
+        where = files.path.name if files else module.__name__
+        raise ValueError(f"task {name}: {where} has no {attribute}{did_you_mean(attribute, names)}")
+    thing = getattr(module, attribute)
+    if not _is_game(thing):
+        raise ValueError(
+            f"task {name}: {attribute} is no class with reset and step: nothing was called; name a game's class"
+        )
+    version = files.version if files else str(getattr(module, "VERSION", 1))
+    return Source(name, thing, version, getattr(module, "PROFILES", {}), files)
 
 
-def find_algorithm(name: str) -> Source:
-    """A shipped algorithm, `file.py` or `package.module` with `make(config, env)`. Raises ValueError."""
-    module, own = _find(name, ALGORITHMS, "algorithm")
-    if not hasattr(module, "make"):
-        raise ValueError(f"algorithm {name}: {module.__name__} has no make(config, env): docs/your_own.md shows one")
-    version = _content_hash(own) if own else str(getattr(module, "VERSION", 1))
-    return Source(name, module, version, getattr(module, "PRESETS", {}), own)
+def _algorithm(name: str, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
+    if complaint := unknown("algorithm", name):
+        raise ValueError(complaint)
+    named = parsed(name)
+    if name in ALGORITHMS:
+        module, files = importlib.import_module(_module(ALGORITHMS, name)), None
+    else:
+        module, files = find(named)
+    if not callable(getattr(module, "make", None)) or inspect.isclass(module.make):
+        where = files.path.name if files else module.__name__
+        raise ValueError(f"algorithm {name}: {where} has no make(config, env): docs/your_own.md shows one")
+    version = files.version if files else str(getattr(module, "VERSION", 1))
+    return Source(name, module, version, getattr(module, "PRESETS", {}), files)
+
+
+def _is_game(thing: Any) -> bool:
+    return inspect.isclass(thing) and all(hasattr(thing, name) for name in ("reset", "step"))
+
+
+def _module(table: dict[str, tuple[str, str]], name: str) -> str:
+    return table[name][0].partition(":")[0]
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe as it will be read from its config.yaml: numpy's scalars are numbers then.
+
+    Raises ValueError, one line, for a setting that would not come back as it is.
+    """
+    text = dump_yaml(recipe.describe())
+    again = parse_yaml(text, "config.yaml")
+
+    def settled_part(source: Source, kind: str, part: str, now: Any) -> Any:
+        values = {k: v for k, v in again[part].items() if k not in ("name", kind)}
+        then = settings_of(source, None, kind, values)
+        if not dataclasses.is_dataclass(now):
+            return now
+        for f in dataclasses.fields(now):
+            one, two = getattr(now, f.name), getattr(then, f.name, None)
+            if f.init and not same(plain_scalars(one), two):
+                raise ValueError(
+                    f"{type(now).__name__}'s {f.name} is {one!r}, and comes back from config.yaml as {two!r}: declare "
+                    "its type, or give a number, a text or a list"
+                )
+        return then
+
+    env = settled_part(recipe.task, "profile", "task", recipe.env)
+    return dataclasses.replace(
+        recipe, env=env, config=settled_part(recipe.algorithm, "preset", "algorithm", recipe.config)
+    )
 
 
 def settings_of(source: Source, preset: str | None, kind: str, values: dict[str, Any] | None = None) -> Any:
@@ -124,49 +206,80 @@ def settings_of(source: Source, preset: str | None, kind: str, values: dict[str,
         )
     factory = source.thing if kind == "profile" else getattr(source.thing, "Config", None)
     if factory is None:
+        if values:
+            raise ValueError(f"{source.name} has no setting {next(iter(values))}: it has none at all")
         return None
-    values = {**source.presets.get(preset or "", {}), **(values or {})}
-    if dataclasses.is_dataclass(factory):
-        hints = typing.get_type_hints(factory)
-        known = [f.name for f in dataclasses.fields(factory) if f.init]
-        for name in values.keys() - set(known):
-            raise ValueError(f"{source.name} has no setting {name}{did_you_mean(name, known)}")
-        values = {k: tuple(v) if isinstance(v, list) and "tuple" in str(hints[k]) else v for k, v in values.items()}
-        return factory(**values)  # pyright: ignore[reportCallIssue]
-    return factory(**values)
+    return factory(**checked(factory, {**source.presets.get(preset or "", {}), **(values or {})}, source.name))
 
 
-def from_config(config: dict[str, Any], folder: Path | None = None) -> Recipe:
-    """The recipe that a config.yaml describes. folder: the run directory, which holds a copy of a user's own files.
+def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust = NOTHING) -> Recipe:
+    """The recipe that a config.yaml describes. folder: the run directory, which holds copies of a user's own files.
 
-    Raises ValueError if the task is another version now.
+    The config may be a stranger's: names are shipped ones or a user's files, which `comity.runs.trust` chooses.
+    Raises ValueError if the task or algorithm is another version now, or if code came with the run and is not trusted.
     """
-
-    def split(entry: dict[str, Any], preset: str) -> tuple[str, str, str | None, dict[str, Any]]:
-        entry = dict(entry)
-        name, _, version = str(entry.pop("name")).partition("@")
-        return name, version, entry.pop(preset, None), entry
-
-    def located(name: str, version: str) -> str:
-        """The user's file where it was, beside what it imports, if it is still the same; else the run's copy."""
-        file, colon, attribute = name.partition(":")
-        copy = (folder or Path()) / "source" / Path(file).name
-        if not (file.endswith(".py") and folder and copy.exists()):
-            return name
-        same = Path(file).is_file() and _content_hash(Path(file)) == version
-        return name if same else f"{copy}{colon}{attribute}"
-
-    task_name, task_version, profile, task_values = split(config["task"], "profile")
-    name, version, preset, values = split(config["algorithm"], "preset")
-    task = dataclasses.replace(find_task(located(task_name, task_version)), name=task_name)
-    algorithm = dataclasses.replace(find_algorithm(located(name, version)), name=name)
-    if task_version and task.version != task_version:
+    for name in config.keys() - set(SECTIONS):
         raise ValueError(
-            f"the run was made with {task_name}@{task_version}, here it is @{task.version}: its rules have changed, "
-            "so results would not compare; install the version the run was made with"
+            f"the config has no section {name!r}{did_you_mean(name, SECTIONS)}; known: {', '.join(SECTIONS)}"
         )
+
+    def split(kind: str, preset: str) -> tuple[str, str, str | None, dict[str, Any]]:
+        entry = dict(config[kind])
+        name, version = versioned(str(entry.pop("name")))
+        chosen_preset = entry.pop(preset, None)
+        return name, version, None if chosen_preset is None else str(chosen_preset), entry
+
+    def found(kind: str, name: str, version: str, look: Callable[..., Source]) -> Source:
+        if version == "object":
+            raise ValueError(
+                f"{kind} {name} was typed into an interpreter or a notebook, so no file holds it: define it again and "
+                "give it, comity.load(RUN, env=..., algorithm=...)"
+            )
+        source = look(name, lambda named: _of_config(chosen(kind, name, named, version, folder, trust), named))
+        part = (lambda text: text.partition("+")[2]) if source.files else str  # those of files were compared
+        if version and part(source.version) != part(version):
+            raise ValueError(
+                f"the run was made with {name}@{version}, here it is @{source.version}: its rules have changed, "
+                "so results would not compare; install the version the run was made with"
+            )
+        return dataclasses.replace(source, name=name)
+
+    task_name, task_version, profile, task_values = split("task", "profile")
+    name, version, preset, values = split("algorithm", "preset")
+    task = found("task", task_name, task_version, _task)
+    algorithm = found("algorithm", name, version, _algorithm)
     env = settings_of(task, None, "profile", task_values)
     return Recipe(task, env, algorithm, settings_of(algorithm, None, "preset", values), profile, preset)
+
+
+def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust: Trust) -> Recipe:
+    """The recipe of a run whose game or algorithm a Python user gives; what is None is as the config says.
+
+    Raises ValueError if what is given is of another class or has other settings than the run's.
+    """
+    left = (
+        from_objects(env, "random") if env is not None else from_config({**config, "algorithm": ANY[1]}, folder, trust)
+    )
+    right = (
+        from_config({**config, "task": ANY[0]}, folder, trust)
+        if algorithm is None
+        else from_objects("matrix", algorithm)
+    )
+    recipe = Recipe(left.task, left.env, right.algorithm, right.config, left.profile, right.preset)
+    for kind, described in recipe.describe().items():
+        theirs, mine = dict(config[kind]), dict(described)
+        names = [parsed(versioned(str(entry.pop("name")))[0]) for entry in (theirs, mine)]
+        if names[0][1:] != names[1][1:]:
+            raise ValueError(
+                f"the run's {kind} is {config[kind]['name']}, not {described['name']}: give the one it was trained with"
+            )
+        for name in mine.keys() & theirs.keys() - {"profile", "preset"}:
+            if not same(mine[name], theirs[name]):
+                raise ValueError(
+                    f"the run's {kind} has {name} {theirs[name]!r}, the one given {mine[name]!r}: give it as it was "
+                    "trained; run.on(game) plays another"
+                )
+    return recipe
 
 
 def from_objects(env: Any, algorithm: Any) -> Recipe:
@@ -196,71 +309,72 @@ def from_objects(env: Any, algorithm: Any) -> Recipe:
     )
 
 
-def plain_fields(settings: Any) -> dict[str, Any]:
-    """A dataclass's fields as YAML values, what YAML has no word for as Python prints it; of anything else, none."""
-    if not dataclasses.is_dataclass(settings):
-        return {}
-
-    def plain(x: Any) -> Any:
-        if isinstance(x, tuple):
-            return list(x)
-        return x if x is None or isinstance(x, (str, int, float, list, dict)) else repr(x)
-
-    return {f.name: plain(getattr(settings, f.name)) for f in dataclasses.fields(settings) if f.init}
-
-
-def _find(name: str, table: dict[str, tuple[str, str]], kind: str) -> tuple[ModuleType, Path | None]:
-    """(module, file if it is a user's own)."""
-    if name in table:
-        return importlib.import_module(table[name][0].partition(":")[0]), None
-    target = name.partition(":")[0]
-    if target.endswith(".py"):
-        file = Path(target)
+def _own(named: Named, kind: str) -> tuple[ModuleType, Files]:
+    """The module that a user named, run now."""
+    if named.is_file:
+        file = Path(named.target)
         if not file.is_file():
-            raise ValueError(f"{kind} {name}: there is no file {target} here; give a path to one")
-        return _import_file(file), file
-    if "." in target or ":" in name:
-        try:
-            module = importlib.import_module(target)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"{kind} {name}: cannot import {target} ({error})") from error
-        return module, Path(module.__file__) if module.__file__ else None
-    raise ValueError(unknown(kind, name))
+            name = f"{named.target}:{named.attribute}" if named.attribute else named.target
+            raise ValueError(f"{kind} {name}: there is no file {named.target} here; give a path to one")
+        files = sources.of_file(file)
+        _importable(files.root)
+        return modules.imported(files), files
+    files = find_module(named.target)
+    if files is None:
+        name = f"{named.target}:{named.attribute}" if named.attribute else named.target
+        raise ValueError(
+            f"{kind} {name}: cannot import {named.target}: there is no such module here, nor is one installed"
+        )
+    return _imported(named.target, files), files
 
 
-def _import_file(file: Path) -> ModuleType:
-    """Runs a user's file once as a module; its folder can be imported from, as when Python runs it."""
-    name = f"comity_user_{file.stem}_{_content_hash(file)}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{file} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    if str(file.parent.resolve()) not in sys.path:
-        sys.path.append(str(file.parent.resolve()))
+def _of_config(files: Files, named: Named) -> tuple[ModuleType, Files]:
+    """The module in files that a config names and that were chosen."""
+    if not named.is_file and find_module(named.target) == files:
+        return _imported(named.target, files), files
+    return modules.imported(files), files
+
+
+def _imported(name: str, files: Files) -> ModuleType:
+    """`package.module`, as `python -m` finds it: in the current folder first."""
+    _importable(files.root, first=files.root == Path())
     try:
-        spec.loader.exec_module(module)
+        module = importlib.import_module(name)
+    except modules.TrainsWhenImported:
+        raise
     except Exception as error:
-        del sys.modules[name]
-        raise ValueError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{files.path} cannot be imported: {type(error).__name__}: {error}") from error
+    if Path(module.__file__ or "").resolve() != files.path.resolve():
+        raise ValueError(f"{files.path} cannot be imported: Python has another module {name}, {module.__file__}")
     return module
+
+
+def _importable(folder: Path, first: bool = False) -> None:
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.insert(0 if first else len(sys.path), place)
 
 
 def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
     """The source of a class or module that a Python user holds."""
     module = thing if inspect.ismodule(thing) else sys.modules[thing.__module__]
     path = module.__name__ + ("" if inspect.ismodule(thing) else f":{thing.__name__}")
+    presets, version = getattr(module, "PRESETS", {}), str(getattr(module, "VERSION", 1))
     for name, (target, _) in table.items():
         if target == path:
-            return Source(name, thing, str(getattr(module, "VERSION", 1)), getattr(module, "PRESETS", {}))
-    path = getattr(module, "__file__", None)
-    attribute = "" if inspect.ismodule(thing) else f":{thing.__name__}"
-    if path is None:  # typed into an interpreter: it trains, but only this process can load it again
+            return Source(name, thing, version, presets)
+    if path in SHIPPED:
+        return Source(path, thing, version, presets)
+    if getattr(module, "__file__", None) is None:  # typed into an interpreter: only this process can load it again
         return Source(thing.__name__, thing, "object", {})
-    file = Path(path)
-    return Source(f"{file.name}{attribute}", thing, _content_hash(file), getattr(module, "PRESETS", {}), file)
+    file = Path(module.__file__ or "")
+    depth = 0 if module.__name__ == "__main__" else module.__name__.count(".") + (file.name == "__init__.py")
+    if module.__name__.startswith(modules.PREFIX):
+        depth -= 1  # below the package of its own
+    root = file.parents[min(depth, len(file.parents) - 1)]
+    files = sources.of_module(root, file.relative_to(root).as_posix())
+    attribute = "" if inspect.ismodule(thing) else f":{thing.__name__}"
+    return Source(f"{file.name}{attribute}", thing, files.version, presets, files)
 
 
 def _task_of(env: Any) -> tuple[Source, Any]:
@@ -286,7 +400,3 @@ def _source_of_class(kind: type) -> Source:
     game, wrapper = kind.parts  # pyright: ignore[reportAttributeAccessIssue]
     path = f"{wrapper.__module__}:{wrapper.__name__}"
     return _wrapped(_source_of_class(game), next(name for name, (target, _) in WRAPPERS.items() if target == path))
-
-
-def _content_hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:8]

@@ -8,7 +8,7 @@ import pytest
 import comity
 
 ROOT = Path(comity.__file__).parent
-BASE = {"types", "settings", "names"}
+BASE = {"types", "settings", "names", "runs"}
 MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "types": set(),
     "axes": set(),
@@ -22,7 +22,8 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "environments": {"types", "axes", "settings", "drawing"},
     "algorithms": {*BASE, "axes", "rollout", "learning", "networks", "compatibility"},
     "opponents": {"types", "networks", "environments", "algorithms"},
-    "report": {"types", "settings", "extras"},
+    "report": {"types", "settings", "extras", "runs"},
+    "runs": {"settings", "names"},
     "recipes": {*BASE, "algorithms", "environments"},
     "checking": {"types", "settings", "rollout", "learning"},
     "training": {*BASE, "extras", "axes", "rollout", "report", "recipes", "checking"},

@@ -7,6 +7,7 @@ from typing import Any
 
 from comity.cli.main import Usage
 from comity.cli.runs import flags
+from comity.runs.commands import command
 
 HELP = """  --minutes M    the time it may take on the whole (4)
   --seeds S      per policy (2)
@@ -80,9 +81,9 @@ def _pictures(console: Any, out: Path, runs: dict[str, Any], seconds: float) -> 
         console.print(f"  {file}", highlight=False, soft_wrap=True)
     console.print("next")
     for line in (
-        f"comity watch {trained.path} --policy greedy",
-        f"comity play {runs['PG'].path} scripted:random",
-        f"comity resume {runs['PG'].path} --iterations +1000",
+        command("comity", "watch", trained.path, "--policy", "greedy"),
+        command("comity", "play", runs["PG"].path, "scripted:random"),
+        command("comity", "resume", runs["PG"].path, "--iterations", "+1000"),
     ):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
 

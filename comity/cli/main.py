@@ -7,7 +7,8 @@ import itertools
 import os
 import sys
 
-from comity.names import unknown
+from comity.names import parsed, unknown
+from comity.runs.reading import printable, whole
 from comity.settings import did_you_mean
 
 COMMANDS = {  # name: (module, usage, one line)
@@ -26,6 +27,9 @@ COMMANDS = {  # name: (module, usage, one line)
     "list": ("listing", "[tasks|wrappers|algorithms|figures]", "what there is"),
     "demo": ("demo", "[--minutes 4]", "the main job in a few minutes: gifts on Manitokan"),
 }
+
+
+MOST_THREADS = 4096  # of XLA's pool, in a manifest, which may be anybody's
 
 
 class Usage(ValueError):
@@ -103,6 +107,7 @@ def spelled(arguments: list[str]) -> list[str]:
     for word in arguments:
         key, equals, value = word.partition("=")
         plain = equals and key and not key.startswith("-") and all(c.isalnum() or c in "._-" for c in key)
+        plain = plain and not (parsed(word).is_file and os.path.isfile(parsed(word).target))  # a=b.py is a file's name
         result += [f"--{key}", value] if plain else [word]
     return result
 
@@ -119,12 +124,13 @@ def surroundings(command: str, arguments: list[str]) -> None:
     if command == "resume":
         from comity.cli.runs import RESUME, flags, manifest_of
 
-        words, _ = flags(arguments, RESUME)
-        pool = words and manifest_of(words[0]).get("bits", {}).get("pool")
-        if pool:  # float bits depend on how XLA's thread pool divides work
+        words, _ = flags(arguments, *RESUME)
+        bits = words and manifest_of(words[0]).get("bits")
+        pool = bits.get("pool") if isinstance(bits, dict) else None
+        if whole(pool, 1, MOST_THREADS):  # float bits depend on how XLA's pool divides work
             os.environ["NPROC"] = str(pool)
 
 
 def one_line(error: Exception) -> str:
     text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return printable(" ".join(text.split())) or type(error).__name__

@@ -4,12 +4,15 @@ from pathlib import Path
 
 from comity.cli.main import Usage
 from comity.cli.runs import flags, on_task, one_run, task_flags
+from comity.runs.commands import command
+from comity.runs.trust import in_terminal
 
 HELP = """  --episodes N     per pairing (320)
   --policy P       sampled (default) or greedy
   --metric NAME    what the matrix shows (the task's headline); NAME.0: of
                    agent 0 alone
   --task.NAME V    another setting of the game than in training
+  --trust          run code that came with a run (docs/trust.md)
   --out FILE       also write every pairing's numbers as CSV
 Every seed of every RUN is a team. Row team gives agent 0, column
 team all others; the diagonal is a team with itself."""
@@ -22,7 +25,7 @@ def play(arguments: list[str]) -> None:
     from comity.training.run import load
 
     arguments, settings = task_flags(arguments)
-    words, values = flags(arguments, {"episodes": int, "policy": str, "metric": str, "out": Path})
+    words, values = flags(arguments, {"episodes": int, "policy": str, "metric": str, "out": Path}, switches=("trust",))
     if not words:
         raise Usage("play needs one RUN or more, and may take scripted:NAME")
     policy, episodes = values.get("policy", "sampled"), values.get("episodes", 320)
@@ -30,7 +33,8 @@ def play(arguments: list[str]) -> None:
         raise Usage(f"--policy {policy!r} is not one of sampled, greedy")
     if episodes < 1:
         raise Usage(f"--episodes {episodes} must be 1 or more")
-    runs = [on_task(load(one_run(word)), settings) for word in words if not word.startswith("scripted:")]
+    trust = in_terminal("trust" in values)
+    runs = [on_task(load(one_run(word), trust=trust), settings) for word in words if not word.startswith("scripted:")]
     if not runs:
         raise Usage("play needs at least one trained RUN: it says which game is played")
     partners = [partner(word.removeprefix("scripted:"), runs[0].env) for word in words if word.startswith("scripted:")]
@@ -40,4 +44,5 @@ def play(arguments: list[str]) -> None:
         sheet.show(console)
     if "out" in values:
         print(f"files\n  {results.to_csv(values['out'])}")
-    print(f"next\n  comity watch {runs[0].path}\n  comity evaluate {runs[0].path}")
+    first = runs[0].path
+    print(f"next\n  {command('comity', 'watch', first)}\n  {command('comity', 'evaluate', first)}")

@@ -1,13 +1,15 @@
 """RUN on the command line: a run directory, a glob, or latest. Imports no jax."""
 
-import json
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from comity.cli.main import Usage
 from comity.report.runs import find
+from comity.runs.commands import command
+from comity.runs.reading import printable, read_json
 
-RESUME = {"iterations": str, "minutes": float}  # flags of `comity resume`
+RESUME = {"iterations": str, "minutes": float}, ("trust",)  # flags of `comity resume`
 
 
 def one_run(text: str, root: str = "runs") -> Path:
@@ -22,7 +24,7 @@ def manifest_of(text: str) -> dict[str, Any]:
     """What the run's manifest says, or {} where there is none."""
     path = one_run(text)
     try:
-        return json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        return read_json(path / "manifest.json")
     except (FileNotFoundError, ValueError):
         return {}
 
@@ -48,8 +50,10 @@ def on_task(run: Any, words: list[str]) -> Any:
     if not words:
         return run
     names = run.recipe.task.name, run.recipe.algorithm.name
-    env = parse(words, f"comity train {names[0]} {names[1]}", task=run.env)["task"]
-    print(f"the game differs from the one trained on: {' '.join(words)}")
+    if not dataclasses.is_dataclass(run.env):
+        raise Usage(f"{names[0]} is no dataclass, so it has no flags: give its settings in Python, run.on(game)")
+    env = parse(words, command("comity", "train", *names), task=run.env)["task"]
+    print(printable(f"the game differs from the one trained on: {' '.join(words)}"))
     return run.on(env)
 
 

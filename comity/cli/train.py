@@ -5,15 +5,17 @@ import dataclasses
 import io
 import os
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import tyro
-import yaml
 
 from comity.cli.main import Usage
 from comity.cli.runs import RESUME, flags, one_run
+from comity.names import versioned
+from comity.runs.commands import command
+from comity.runs.reading import Unreadable, printable, read_yaml
+from comity.runs.trust import NOTHING, Trust, in_terminal
 from comity.settings import did_you_mean
 
 HELP = {
@@ -27,9 +29,11 @@ HELP = {
   --config FILE        a run's config.yaml, its directory, or one like it
   --initialise RUN     a run whose last state is the first of this one
   --out DIR            root of the run directories (runs)
+  --trust              run code that came with the config's run (docs/trust.md)
 `comity train TASK ALGORITHM --help` lists every setting of both.""",
     "resume": """  --iterations N    train to N iterations in all; +N: so many more than planned
-  --minutes M       stop at the end of the chunk that fits""",
+  --minutes M       stop at the end of the chunk that fits
+  --trust           run code that came with the run (docs/trust.md)""",
 }
 
 OWN = {
@@ -41,12 +45,13 @@ OWN |= {"initialise": "a run whose last state is the first of this one", "out": 
 
 
 def train(arguments: list[str]) -> None:
+    trusted, arguments = "--trust" in arguments, [word for word in arguments if word != "--trust"]
     names, own, rest = _split(arguments)
     config, folder = _read_config(own.pop("config")) if "config" in own else ({}, None)
-    of_config = [str(config[kind]["name"]).partition("@")[0] for kind in ("task", "algorithm")] if config else []
+    of_config = [versioned(str(config[kind]["name"]))[0] for kind in ("task", "algorithm")] if config else []
     if of_config and names not in ([], of_config):
         raise Usage(f"--config is of {' '.join(of_config)}, not of {' '.join(names)}: leave the names out")
-    names = names or of_config
+    trust, names = in_terminal(trusted, tuple(names)), names or of_config
     if len(names) != 2:
         raise Usage(f"train needs TASK and ALGORITHM, got {' '.join(names) or 'neither'}: comity train manitokan pg")
 
@@ -56,18 +61,19 @@ def train(arguments: list[str]) -> None:
     from comity.training.loop import NotFinite
     from comity.training.loop import train as train_run
     from comity.training.progress import Narrator
-    from comity.training.settings import Training
+    from comity.training.settings import training_of
 
-    recipe = _recipe(names, config, folder, own.get("profile"), own.get("preset"))
-    parts = {"task": recipe.env, "algorithm": recipe.config, "training": _training(Training, config.get("training"))}
+    training = training_of(config)
+    recipe = _recipe(names, config, folder, own.get("profile"), own.get("preset"), trust)
+    parts = {"task": recipe.env, "algorithm": recipe.config, "training": training}
     flagged = {name: value for name, value in parts.items() if dataclasses.is_dataclass(value)}
-    parts |= parse(rest, f"comity train {names[0]} {names[1]}", **flagged)
+    parts |= parse(rest, command("comity", "train", *names), **flagged)
     recipe = dataclasses.replace(recipe, env=parts["task"], config=parts["algorithm"])
     start = own.get("initialise", config.get("initialise"))
-    start, command = one_run(start) if start else None, shlex.join(["comity", "train", *arguments])
+    start, line = one_run(start) if start else None, command("comity", "train", *arguments)
     with Narrator() as narrator:
         try:
-            directory = train_run(recipe, parts["training"], own.get("out", "runs"), start, narrator, command)
+            directory = train_run(recipe, parts["training"], own.get("out", "runs"), start, narrator, line)
         except NotFinite as error:
             finish(error.directory.path)
             raise
@@ -81,13 +87,14 @@ def resume(arguments: list[str]) -> None:
     from comity.training.loop import NotFinite
     from comity.training.loop import resume as resume_run
     from comity.training.progress import Narrator
+    from comity.training.settings import training_of
 
-    words, values = flags(arguments, RESUME)
+    words, values = flags(arguments, *RESUME)
     if len(words) != 1:
         raise Usage("resume needs one RUN: a run directory, a glob with one match, or latest")
     hosts.meet()
     directory = RunDirectory(one_run(words[0]))
-    planned = directory.config()["training"]["iterations"]
+    planned = training_of(directory.config()).iterations
     iterations = None
     if "iterations" in values:
         text = values["iterations"]
@@ -96,7 +103,8 @@ def resume(arguments: list[str]) -> None:
         iterations = int(text) + (planned if text.startswith("+") else 0)
     with Narrator() as narrator:
         try:
-            resume_run(directory, iterations, values.get("minutes"), narrator)
+            trust = in_terminal("trust" in values)
+            resume_run(directory, iterations, values.get("minutes"), narrator, trust=trust)
         except NotFinite:
             finish(directory.path)
             raise
@@ -116,10 +124,10 @@ def finish(path: Path) -> None:
     picture = draw_curves([path], path=path / "figures" / "curve.png")
     print("files")
     for file in (path / "config.yaml", path / "metrics.jsonl", path / "eval.jsonl", path / "checkpoints", *picture):
-        print(f"  {file}")
+        print(printable(f"  {file}"))
     print("next")
-    for line in (f"comity watch {path}", f"comity evaluate {path}", f"comity resume {path} --iterations +1000"):
-        print(f"  {line}")
+    for words in (("watch", path), ("evaluate", path), ("resume", path, "--iterations", "+1000")):
+        print(f"  {command('comity', *words)}")
 
 
 def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
@@ -213,7 +221,10 @@ def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], list[str]]:
     return names, own, rest
 
 
-def _recipe(names: list[str], config: dict[str, Any], folder: Path | None, profile: str | None, preset: str | None):
+def _recipe(
+    names: list[str], config: dict[str, Any], folder: Path | None, profile: str | None, preset: str | None,
+    trust: Trust = NOTHING,
+):  # fmt: skip
     """The recipe that flags start from: the config's, or the names' with their first presets; asked presets win."""
     from comity.recipes import Recipe, find_algorithm, find_task, from_config, settings_of
 
@@ -222,7 +233,7 @@ def _recipe(names: list[str], config: dict[str, Any], folder: Path | None, profi
         profile, preset = profile or next(iter(task.presets), None), preset or next(iter(algorithm.presets), None)
         env, settings = settings_of(task, profile, "profile"), settings_of(algorithm, preset, "preset")
         return Recipe(task, env, algorithm, settings, profile, preset)
-    recipe = from_config(config, folder)
+    recipe = from_config(config, folder, trust)
     if profile:
         recipe = dataclasses.replace(recipe, env=settings_of(recipe.task, profile, "profile"), profile=profile)
     if preset:
@@ -230,23 +241,16 @@ def _recipe(names: list[str], config: dict[str, Any], folder: Path | None, profi
     return recipe
 
 
-def _training(kind: type, config: dict[str, Any] | None) -> Any:
-    known = {f.name for f in dataclasses.fields(kind)}
-    for name in (config or {}).keys() - known:
-        raise ValueError(f"training has no setting {name}{did_you_mean(name, known)}")
-    return kind(**(config or {}))
-
-
 def _read_config(file: str) -> tuple[dict[str, Any], Path]:
     """(config, its folder)."""
     path = Path(file)
     path = path / "config.yaml" if path.is_dir() else path
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = read_yaml(path)
     except FileNotFoundError:
         raise ValueError(f"--config {file}: there is no such file; give a run's config.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"--config {file} is not YAML ({' '.join(str(error).split())})") from None
+    except Unreadable as error:
+        raise ValueError(f"--config {error}") from None
     try:
         _ = config["task"]["name"], config["algorithm"]["name"]
     except (KeyError, TypeError):

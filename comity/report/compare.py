@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 from comity.report.curves import draw_study
 from comity.report.study import GroupsLike, Study, gather
 from comity.report.tables import compare_study
+from comity.runs.commands import command
+from comity.runs.reading import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +48,7 @@ def compare(
     markdown.write_text(f"{sheet.markdown()}\n![learning curves](compare.png)\n\nRuns:\n\n{listed}\n", encoding="utf-8")
     written += [markdown, sheet.to_csv(folder / "compare.csv")]
     sheet.show(console)
-    console.print(Text("\nfiles\n" + "\n".join(f"  {path}" for path in written)), soft_wrap=True)
+    console.print(Text(printable("\nfiles\n" + "\n".join(f"  {path}" for path in written))), soft_wrap=True)
     console.print(Text("next\n" + "\n".join(f"  {line}" for line in next_commands(study, metric))), soft_wrap=True)
     return written
 
@@ -74,12 +75,12 @@ def new_folder(study: Study) -> Path:
 
 def next_commands(study: Study, metric: str | None) -> list[str]:
     """What one may do now."""
-    paths = [shlex.quote(str(run.path)) for run in study.runs]
-    together = " ".join(paths) if len(paths) <= 4 else "RUN..."
-    unfinished = [path for run, path in zip(study.runs, paths, strict=True) if run.status == "interrupted"]
-    commands = [f"comity resume {path}" for path in unfinished[:1]]
-    commands += [f"comity watch {paths[0]}", f"comity play {together}"]
+    paths = [run.path for run in study.runs]
+    together = paths if len(paths) <= 4 else ["RUN..."]
+    unfinished = [run.path for run in study.runs if run.status == "interrupted"]
+    commands = [("resume", path) for path in unfinished[:1]]
+    commands += [("watch", paths[0]), ("play", *together)]
     other = [name for name in study.table.metrics if name not in (study.metric(metric), "return") and "." not in name]
     if other:
-        commands.append(f"comity compare {together} --metric {other[0]}")
-    return commands
+        commands.append(("compare", *together, "--metric", other[0]))
+    return [command("comity", *words) for words in commands]

@@ -15,6 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from comity.runs.reading import Unreadable, read_json, read_yaml, whole
+
+LARGEST = 2**63 - 1  # of the numbers that say which line it is
 RunsLike = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -127,23 +130,20 @@ def open_run(path: str | os.PathLike[str]) -> Run:
 
     The manifest may be missing or half-written (a run killed as it started): then it is empty.
     """
-    import yaml
-
     path = Path(path)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        config = yaml.load((path / "config.yaml").read_text(encoding="utf-8"), loader)
+        config = read_yaml(path / "config.yaml")
         _ = config["task"]["name"], config["algorithm"]["name"]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is no run directory: it has no config.yaml") from None
-    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (Unreadable, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path / 'config.yaml'} names no task and algorithm ({reason}): is it a run's?") from None
     try:
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_json(path / "manifest.json")
     except (OSError, ValueError):
         manifest = {}
-    return Run(path, config, manifest if isinstance(manifest, dict) else {})
+    return Run(path, config, manifest)
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -161,13 +161,15 @@ def records(path: Path) -> list[dict[str, Any]]:
             record = json.loads(line)
             if not isinstance(record, dict):
                 raise ValueError("no {...}")
-        except ValueError:  # also what is no UTF-8
+        except (ValueError, RecursionError):  # also what is no UTF-8
             if number == len(lines):
                 break
             raise ValueError(f"{path}, line {number} is damaged: {line[:60]!r}; delete that line to go on") from None
         for key in ("seed", "iteration", "env_steps"):
             if key not in record:
                 raise ValueError(f"{path}, line {number} has no {key!r}: was it written by another program?")
+            if whole(record[key], -LARGEST, LARGEST) is None:
+                raise ValueError(f"{path}, line {number}: {key} {str(record[key])[:40]} is not a whole number")
         found.append(record)
     return found
 

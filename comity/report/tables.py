@@ -29,6 +29,7 @@ from comity.report.statistics import (
 from comity.report.study import GroupsLike, Study, gather, tabulate
 from comity.report.table import Table
 from comity.report.words import is_rate, short, spans
+from comity.runs.reading import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,12 +91,14 @@ class Sheet:
             cells = [tuple(broken(cell) for cell in row) for row in cells]
         if not fits(cells, width, between=3):
             return None
-        table = RichTable(title=Text(self.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+        table = RichTable(title=Text(printable(self.title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
         for name in cells[0]:
-            table.add_column(Text(name, style="bold"), no_wrap=True)
+            table.add_column(Text(printable(name), style="bold"), no_wrap=True)
         starts = [row[0] != "" for row in self.rows] if self.grouped else []
         for i, row in enumerate(cells[1:]):
-            table.add_row(*map(Text, row), end_section=bool(starts[i + 1 : i + 2] and starts[i + 1]))
+            table.add_row(
+                *(Text(printable(cell)) for cell in row), end_section=bool(starts[i + 1 : i + 2] and starts[i + 1])
+            )
         return table
 
     def show(self, console: Console | None = None) -> None:
@@ -106,11 +109,12 @@ class Sheet:
         console = console or Console()
         table = self.rich(console.width) if console.is_terminal else None
         if table is None:
-            console.print(Text(self.text(console.width if console.is_terminal else None)), soft_wrap=True)
+            text = printable(self.text(console.width if console.is_terminal else None))
+            console.print(Text(text), soft_wrap=True)
             return
         console.print(table)
         for note in self.notes:
-            console.print(Text(f"* {note}", style="dim"))
+            console.print(Text(printable(f"* {note}"), style="dim"))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Writes `numbers`, one row per estimate, undefined ones empty."""

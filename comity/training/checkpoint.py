@@ -5,7 +5,9 @@ A file is written beside its place, synced and renamed, so a kill at any moment 
 
 import contextlib
 import hashlib
+import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from comity.runs.writing import not_through_links
 from comity.types import PyTree
 
 FORMAT = 1
@@ -114,7 +117,7 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
     """A file beside `path`, which takes its place once all of it is on the disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "wb", opener=not_through_links) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -129,9 +132,8 @@ def _whole(path: Path) -> Iterator[IO[bytes]]:
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        manifest = json.loads(arrays.pop(MANIFEST))
+        arrays = _arrays(path)
+        manifest = json.loads(arrays.pop(MANIFEST).tobytes())
         if manifest["format"] != FORMAT:
             raise CorruptCheckpoint(f"{path} has checkpoint format {manifest['format']}; this comity reads {FORMAT}")
         return manifest, arrays
@@ -139,6 +141,39 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise
     except Exception as error:  # damaged bytes make zip and npy readers raise whatever they hit upon
         raise CorruptCheckpoint(f"{path} is corrupt ({type(error).__name__}: {error})") from error
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """Arrays by name, the manifest as bytes. Sizes that the file states are held against its own before they are used:
+    a few bytes that claim to be gigabytes are refused."""
+    if not path.is_file() and path.exists():
+        raise CorruptCheckpoint(f"{path} is not a plain file")
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        entries, size = archive.infolist(), path.stat().st_size
+        if sum(entry.file_size for entry in entries) > size or any(entry.compress_type for entry in entries):
+            raise CorruptCheckpoint(
+                f"{path} is compressed or states more bytes than it has: comity writes no such file"
+            )
+        for entry in entries:
+            data = archive.read(entry)
+            if entry.filename == MANIFEST:
+                found[MANIFEST] = np.frombuffer(data, np.uint8)
+            else:
+                found[entry.filename.removesuffix(".npy")] = _array(data, entry.filename)
+    return found
+
+
+def _array(data: bytes, name: str) -> np.ndarray:
+    """The array of an .npy entry."""
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    size = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or size != len(data) - file.tell() or any(n < 0 for n in shape):
+        raise ValueError(f"{name} states {list(shape)} of {dtype}, which are not its {len(data) - file.tell()} bytes")
+    return np.frombuffer(data, dtype, offset=file.tell()).reshape(shape, order="F" if fortran else "C").copy("K")
 
 
 def named(tree: PyTree) -> list[tuple[str, Any]]:

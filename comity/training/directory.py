@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from comity.runs import writing
+from comity.runs.reading import Unreadable, dump_yaml, read_json, read_yaml
 from comity.training.checkpoint import write_text
 
 try:
@@ -47,7 +47,7 @@ class RunDirectory:
             run = cls(parent / (stem + suffix))
             run.checkpoints.mkdir()
             run.figures.mkdir()
-            write_text(run.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+            write_text(run.path / "config.yaml", dump_yaml(config))
         except OSError as error:
             raise OSError(
                 f"cannot make a run directory in {parent} ({error.strerror or error}): give another with --out"
@@ -58,24 +58,28 @@ class RunDirectory:
         """Raises ValueError, one line, if it is missing or not a run's."""
         path = self.path / "config.yaml"
         try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
+            config = read_yaml(path)
             _ = config["task"]["name"], config["algorithm"]["name"], config["training"]["iterations"]
         except FileNotFoundError:
             raise ValueError(f"{self.path} has no config.yaml: it is no run, or was killed before it began") from None
-        except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        except (Unreadable, KeyError, TypeError) as error:
+            reason = str(error) if isinstance(error, Unreadable) else f"{type(error).__name__}: {error}"
             raise ValueError(f"{path} is not a run's config ({reason}): put it back as it was") from None
         return config
 
     def write_config(self, config: dict[str, Any]) -> None:
-        write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        write_text(self.path / "config.yaml", dump_yaml(config))
 
     def manifest(self) -> dict[str, Any]:
         """{} if it is not there, because a kill came before it, or is damaged."""
         try:
-            return json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+            return read_json(self.path / "manifest.json")
         except (FileNotFoundError, ValueError):
             return {}
+
+    def refuse_links(self) -> None:
+        """Raises ValueError if what a run writes to is a link: it may lead anywhere."""
+        writing.refuse_links(self.path)
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         write_text(self.path / "manifest.json", json.dumps(manifest, indent=2, default=str) + "\n")
@@ -84,7 +88,7 @@ class RunDirectory:
         """Adds JSON lines to `name` and waits until they are on the disk. NaN is written as null. Raises OSError."""
         text = "".join(json.dumps(_null_for_nan(line), separators=(",", ":")) + "\n" for line in lines)
         try:
-            with open(self.path / name, "a", encoding="utf-8") as file:
+            with open(self.path / name, "a", encoding="utf-8", opener=writing.not_through_links) as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -103,9 +107,10 @@ class RunDirectory:
                 continue
             try:
                 found.append(json.loads(row))
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 if number < len(rows):
-                    raise ValueError(f"{path}, line {number}, is not JSON ({error.msg}): remove the line") from error
+                    reason = getattr(error, "msg", type(error).__name__)
+                    raise ValueError(f"{path}, line {number}, is not JSON ({reason}): remove the line") from error
         return found
 
     def keep(self, name: str, keep) -> None:
@@ -127,7 +132,7 @@ class RunDirectory:
     @contextlib.contextmanager
     def lock(self):
         """Keeps a second process from training the same run. Raises InUse."""
-        with open(self.path / ".lock", "w") as file:
+        with open(self.path / ".lock", "w", opener=writing.not_through_links) as file:
             if fcntl:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

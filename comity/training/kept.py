@@ -88,8 +88,12 @@ class Shelf(NamedTuple):
 def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
     """Where the programs of a run are kept; None if they are not. sizes: what else they are built with."""
     folder = os.environ.get(FOLDER)
-    shipped = all(source.file is None and source.version != "object" for source in (recipe.task, recipe.algorithm))
-    if not folder or not shipped or len(jax.devices()) > 1 or not (sources := _sources()):  # of hosts, too
+    if (
+        not folder
+        or not (recipe.task.shipped and recipe.algorithm.shipped)
+        or len(jax.devices()) > 1
+        or not (sources := _sources())
+    ):  # of hosts, too
         return None
     made = recipe.describe()
     made["algorithm"] |= dict.fromkeys(floats(recipe.config), "an argument of the program")

@@ -21,16 +21,20 @@ import numpy as np
 from jax.stages import Compiled, Lowered
 
 from comity import checking
-from comity.recipes import Recipe, from_config
+from comity.recipes import Recipe, from_config, settled
+from comity.runs import sources
+from comity.runs.commands import command
+from comity.runs.modules import refuse_while_imported
+from comity.runs.trust import NOTHING, Trust
 from comity.settings import floats
-from comity.training import checkpoint, evaluation, hosts, kept, notices
+from comity.training import checkpoint, evaluation, hosts, identity, kept, notices
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
-from comity.training.machine import fingerprint, git_state, hardware, versions
+from comity.training.machine import fingerprint, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, begun, programs
 from comity.training.programs import finite as all_finite
 from comity.training.seeds import Seeds, executable, visible_cores
-from comity.training.settings import Training
+from comity.training.settings import Training, training_of
 
 # (event, facts): header, notice, compiled, chunk, evaluation, note, done
 Listen = Callable[[str, dict[str, Any]], None]
@@ -65,18 +69,17 @@ def train(
     initialise: a run directory whose last checkpoint gives the first state of each seed. Raises ValueError, OSError for
     bad input, Interrupted, NotFinite.
     """
-    listen = listen if hosts.first() else silent
+    refuse_while_imported()
+    listen, recipe = listen if hosts.first() else silent, settled(recipe)
     session = _Session(recipe, training)  # traces: refuses what does not fit before anything is written
-    manifest = _manifest(recipe, training, command)
+    manifest = identity.manifest(recipe, training, command)
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
         config["initialise"] = str(initialise.resolve())
     directory = RunDirectory.create(hosts.own_folder(out), recipe.task.stem, recipe.algorithm.stem, config)
     directory.write_manifest(manifest)
-    for source in (recipe.task, recipe.algorithm):
-        if source.file and source.file.exists():
-            (directory.path / "source").mkdir(exist_ok=True)
-            checkpoint.write_bytes(directory.path / "source" / source.file.name, source.file.read_bytes())
+    own = {"task": recipe.task.files, "algorithm": recipe.algorithm.files}
+    sources.copy(directory.path / "source", own, checkpoint.write_bytes)
     with directory.lock():
         session.run(directory, listen, initialise)
     return directory
@@ -88,16 +91,18 @@ def resume(
     minutes: float | None = None,
     listen: Listen = silent,
     recipe: Recipe | None = None,
+    trust: Trust = NOTHING,
 ) -> RunDirectory:
     """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned).
 
     Raises as `train`; InUse if another process trains the run.
     """
     directory, listen = RunDirectory(hosts.own_copy(directory.path)), listen if hosts.first() else silent
+    directory.refuse_links()
     with directory.lock():
         config = directory.config()
-        recipe = recipe or from_config(config, directory.path)
-        training = Training(**{**config["training"], "minutes": minutes})
+        training = training_of(config, minutes=minutes)
+        recipe = recipe or from_config(config, directory.path, trust)
         if iterations is not None and iterations != training.iterations:
             saved = directory.saved()
             if saved and iterations < int(saved[-1].stem):
@@ -107,28 +112,22 @@ def resume(
                 )
             # The grid of evaluations stays as it was, so a longer run repeats the shorter one.
             training = dataclasses.replace(training, iterations=iterations, evaluate_every=training.every)
-            planned = {**dataclasses.asdict(training), "minutes": config["training"]["minutes"]}
+            planned = {**dataclasses.asdict(training), "minutes": config["training"].get("minutes")}
             directory.write_config({**config, "training": planned})
         if not directory.manifest():
-            directory.write_manifest(_manifest(recipe, training, ""))
-        for line in differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
+            directory.write_manifest(identity.manifest(recipe, training, ""))
+        for line in identity.differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
             listen("note", {"text": f"bits may differ from an unbroken run: {line}"})
         initialise = config.get("initialise")
         _Session(recipe, training).run(directory, listen, initialise and Path(initialise), resuming=True)
     return directory
 
 
-def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What float bits depend on and has changed, in words. Until 28 November 2026 no option of the compiler was set."""
-    then = {"compiler": {}, **then} if then else then
-    return [f"{k} was {then[k]}, is {now.get(k)}" for k in then if then[k] != now.get(k)]
-
-
 class _Session:
     """One process's work on one run: the compiled programs and the state of all seeds."""
 
     def __init__(self, recipe: Recipe, training: Training):
-        if any(source.file or source.version == "object" for source in (recipe.task, recipe.algorithm)):
+        if not (recipe.task.shipped and recipe.algorithm.shipped):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
         self.recipe, self.training = recipe, training
         self.seeds = Seeds(training.seeds, training.mode, games=training.envs)
@@ -180,7 +179,7 @@ class _Session:
                 if isinstance(error, OSError):
                     raise OSError(
                         f"{error}; all that was saved before is whole: make room, then go on with: "
-                        f"comity resume {directory.path}"
+                        f"{command('comity', 'resume', directory.path)}"
                     ) from error
                 raise
             finally:
@@ -189,9 +188,8 @@ class _Session:
         self._save_manifest(status, wall=self.wall_before + time.monotonic() - began)
         listen("done", {"directory": directory.path, "status": status, "iteration": self.iteration})
         if interrupted:
-            raise Interrupted(
-                f"stopped at iteration {self.iteration}, saved; go on with: comity resume {directory.path}"
-            )
+            again = command("comity", "resume", directory.path)
+            raise Interrupted(f"stopped at iteration {self.iteration}, saved; go on with: {again}")
         if self.failed:
             what = ", ".join(f"{name} of seed {seed}" for seed, name in self.failed.items())
             others = "the other seeds were trained on" if self._alive() else "no other seed is left"
@@ -302,7 +300,7 @@ class _Session:
         except checkpoint.CorruptCheckpoint as error:
             raise checkpoint.CorruptCheckpoint(
                 f"{error}; {self.directory.path} has no other: train it again with "
-                f"comity train --config {self.directory.path / 'config.yaml'}"
+                f"{command('comity', 'train', '--config', self.directory.path / 'config.yaml')}"
             ) from error
 
     def _train(self, began: float) -> None:
@@ -459,7 +457,7 @@ class _Session:
         saved = other.saved()
         if not saved:
             raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run that has one")
-        theirs = Training(**other.config()["training"])
+        theirs = training_of(other.config())
         states = []
         for index in range(len(self.names)):
             name = str(theirs.first_seed + index % theirs.seeds)
@@ -540,18 +538,3 @@ class _Session:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _manifest(recipe: Recipe, training: Training, command: str) -> dict[str, Any]:
-    return {
-        "command": command,
-        "began": datetime.datetime.now().isoformat(timespec="seconds"),
-        "git": git_state(),
-        "versions": versions(),
-        "hardware": hardware(),
-        "bits": fingerprint(training.mode),  # what float bits depend on
-        "step_unit": "joint actions",
-        "task": f"{recipe.task.name}@{recipe.task.version}",
-        "sources": [str(s.file.resolve()) for s in (recipe.task, recipe.algorithm) if s.file],
-        "status": "running",
-    }

@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
+from comity.runs.reading import printable
+from comity.runs.writing import not_through_links
+
 PLAIN_EVERY = 5.0  # seconds between plain lines
 
 
@@ -35,6 +38,7 @@ class Narrator:
         getattr(self, f"_{event}")(facts)
 
     def say(self, text: str, style: str | None = None) -> None:
+        text = printable(text)
         self.log(text)
         self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
 
@@ -88,8 +92,8 @@ class Narrator:
                 self.live = Progress(*columns, console=self.console, transient=True)
                 self.live.add_task("", total=total)
                 self.live.start()
-            self.live.update(self.live.task_ids[0], completed=done, description=line)
-            self.log(f"  {line}")
+            self.live.update(self.live.task_ids[0], completed=done, description=escape(printable(line)))
+            self.log(printable(f"  {line}"))
         elif last or time.monotonic() - self.told > PLAIN_EVERY:
             self.told = time.monotonic()
             self.say(f"  {line}")
@@ -129,7 +133,7 @@ def _duration(seconds: float) -> str:
 
 def _append(path: Path, text: str) -> None:
     try:
-        with open(path, "a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8", opener=not_through_links) as file:
             file.write(text + "\n")
     except OSError:
         pass  # a full disk must not stop training over a log line

@@ -17,26 +17,32 @@ import numpy as np
 
 from comity import rollout
 from comity.extras import needed
-from comity.recipes import Recipe, from_config
+from comity.recipes import Recipe, from_config, given
+from comity.runs.trust import Trust, trusting
 from comity.settings import floats
 from comity.training import checkpoint, evaluation, kept
 from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics, headline
 from comity.training.programs import FILM, FRESH, begun, programs
 from comity.training.seeds import Seeds
-from comity.training.settings import Training
+from comity.training.settings import training_of
 from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
 
 
 def load(
     run: Path | str = "latest", which: Literal["last", "best"] = "last", root: Path | str = "runs",
-    recipe: Recipe | None = None,
+    recipe: Recipe | None = None, env: Any = None, algorithm: Any = None, trust: bool | Trust = False,
 ) -> "Run":  # fmt: skip
-    """A run directory's trained team. recipe: for games that only this Python process knows.
+    """A run directory's trained team.
 
-    Raises FileNotFoundError, CorruptCheckpoint, ValueError (another version of the task).
+    env, algorithm, as `comity.train` takes them: of runs whose game or algorithm only this Python process knows, such
+    as one typed into a notebook. trust: run code that came with the run (docs/trust.md).
+    Raises FileNotFoundError, CorruptCheckpoint, ValueError (another version of task or algorithm; code not trusted).
     """
-    return Run(RunDirectory(locate(run, root)), which, recipe)
+    directory = RunDirectory(locate(run, root))
+    if recipe is None and (env is not None or algorithm is not None):
+        recipe = given(directory.config(), env, algorithm, directory.path, trusting(trust))
+    return Run(directory, which, recipe, trust)
 
 
 def locate(run: Path | str, root: Path | str = "runs") -> Path:
@@ -55,11 +61,15 @@ def locate(run: Path | str, root: Path | str = "runs") -> Path:
 class Run:
     """The policies of one run, one for each seed."""
 
-    def __init__(self, directory: RunDirectory, which: Literal["last", "best"] = "last", recipe: Recipe | None = None):
+    def __init__(
+        self, directory: RunDirectory, which: Literal["last", "best"] = "last", recipe: Recipe | None = None,
+        trust: bool | Trust = False,
+    ):  # fmt: skip
         self.directory, self.path, self.which = directory, directory.path, which
         config = directory.config()
-        self.recipe = recipe or from_config(config, directory.path)
-        self.env, self.training = self.recipe.env, Training(**config["training"])
+        training = training_of(config)
+        self.recipe = recipe or from_config(config, directory.path, trusting(trust))
+        self.env, self.training = self.recipe.env, training
         self.seeds = [self.training.first_seed + i for i in range(self.training.seeds)]
         self.algorithm = self.recipe.make(self.recipe.config, self.env)
         self.memory = self.algorithm.memory

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from comity.runs.values import Misfit, checked
 from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
+
+MOST_SEEDS, LAST_SEED = 100_000, 2**31 - 1  # in a config, which may be anybody's
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,14 @@ class Training:
         """Iterations between evaluations: whole chunks."""
         fitting = max(1, -(-self.iterations // max(self.evaluations, 1) // self.chunk)) * self.chunk
         return self.evaluate_every or fitting
+
+
+def training_of(config: dict[str, Any], **more: Any) -> Training:
+    """The section `training` of a config.yaml, and `more` over it. Raises ValueError, one line."""
+    section = config.get("training") or {}
+    if not isinstance(section, dict):
+        raise Misfit(f"training {section!r} is no section: give its settings below it, such as iterations: 100")
+    training = Training(**checked(Training, {**section, **more}, "training"))
+    if training.seeds > MOST_SEEDS or training.first_seed > LAST_SEED:
+        raise ValueError(f"training: seeds {training.seeds} from {training.first_seed} on are more than a run can have")
+    return training

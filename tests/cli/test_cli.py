@@ -259,11 +259,18 @@ def test_a_run_outlives_the_files_it_was_made_from(capsys, tmp_path):
     Path("signals.py").write_text("raise SystemExit\n")
     Path("learner.py").unlink()
     run = run_in(tmp_path / "runs")
-    done(capsys, "resume", run.path, "--iterations", "+2")
+    assert main(["evaluate", str(run.path)]) == 1  # the copies are code that came with the run
+    said = capsys.readouterr().err
+    assert "signals.py here differs (" in said
+    assert f"({run.config()['task']['name'][-8:]}); version {run.config()['task']['name'][-8:]} is " in said
+    done(capsys, "resume", run.path, "--iterations", "+2", "--trust")
     assert int(run.saved()[-1].stem) == 6
-    done(capsys, "train", "--config", run.path, "--out", "again")
+    done(capsys, "train", "--config", run.path, "--out", "again", "--trust")
     assert json.dumps(run.lines("metrics.jsonl")) == json.dumps(run_in(tmp_path / "again").lines("metrics.jsonl"))
-    assert "iteration 6" in done(capsys, "evaluate", run.path, "--episodes", "2")
+    assert main(["evaluate", str(run.path), "--episodes", "2", "--trust"]) == 0
+    shown = capsys.readouterr()
+    assert "iteration 6" in shown.out
+    assert shown.err.count("running version") == 2  # which one: of the game, of the algorithm
 
 
 def test_a_file_is_read_beside_what_it_imports(capsys, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from comity.algorithms import pg
 from comity.settings import floats
-from comity.training.loop import differences
+from comity.training.identity import differences
 from comity.training.programs import programs
 from comity.training.seeds import compiler_options
 from tiny import learner, signals

@@ -1,0 +1,1 @@
+"""Run directories as what they are to whoever opens one: somebody's data. Nothing here imports jax."""

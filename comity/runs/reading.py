@@ -1,0 +1,103 @@
+"""Reading what may be a stranger's file: its size, depth and links are checked before it is used."""
+
+import json
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+LARGEST_CONFIG = 1 << 20  # bytes of config.yaml
+LARGEST_MANIFEST = 1 << 24  # bytes of manifest.json, source/files.json
+DEEPEST = 32  # sections within sections
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class Unreadable(ValueError):
+    """A file that holds what no run's file holds."""
+
+
+def text_of(path: Path, largest: int) -> str:
+    """The text of a plain file of at most `largest` bytes. Raises OSError, Unreadable."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise Unreadable(f"{path} is not a plain file")
+    if about.st_size > largest:
+        raise Unreadable(f"{path} has {about.st_size:,} bytes, at most {largest:,} are read")
+    try:
+        return path.read_bytes()[:largest].decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{path} is no text ({error.reason} at byte {error.start})") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain values of a YAML file: without aliases, not deeper than `DEEPEST`, without control characters.
+
+    Raises OSError, Unreadable with one line.
+    """
+    return parse_yaml(text_of(path, LARGEST_CONFIG), path)
+
+
+def dump_yaml(values: Any) -> str:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    return yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+
+
+def parse_yaml(text: str, path: Path | str) -> Any:
+    """As `read_yaml`, of the text of the file `path`."""
+    import yaml
+
+    if len(text) > LARGEST_CONFIG:
+        raise Unreadable(f"{path} has {len(text):,} bytes, at most {LARGEST_CONFIG:,} are read: give fewer settings")
+    loader, depth = getattr(yaml, "CSafeLoader", yaml.SafeLoader), 0
+    try:
+        for event in yaml.parse(text, loader):
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise Unreadable(f"{path}, line {line}: anchors and aliases (& and *) are not read; write it out")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise Unreadable(f"{path}, line {line}: more than {DEEPEST} levels of sections")
+        value = yaml.load(text, loader)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # ValueError: a date that does not exist
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable(f"{path} is not YAML ({' '.join(str(error).split())})") from None
+    for word in texts(value):
+        if CONTROL.search(word):
+            raise Unreadable(f"{path} holds control characters, in {printable(word)[:60]!r}: take them out")
+    return value
+
+
+def texts(value: Any) -> list[str]:
+    """Every text in plain values, keys included."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [word for pair in value.items() for part in pair for word in texts(part)]
+    return [word for part in value for word in texts(part)] if isinstance(value, (list, tuple)) else []
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises OSError, Unreadable."""
+    try:
+        value = json.loads(text_of(path, LARGEST_MANIFEST))
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"{path} is not JSON ({' '.join(str(error).split())[:120]})") from None
+    if not isinstance(value, dict):
+        raise Unreadable(f"{path} holds no {{...}}")
+    return value
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, and those that turn the direction of writing, as escapes."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def whole(value: Any, least: int, most: int) -> int | None:
+    """`value` if it is a whole number from `least` to `most`, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most else None

@@ -46,7 +46,7 @@ def reproduce(arguments: list[str]) -> None:
 
     from comity.experiments import reproduce as machinery
     from comity.experiments.packed import shipped
-    from comity.experiments.tables import details
+    from comity.experiments.tables import spoken
     from comity.training.progress import Narrator
     from comity.training.seeds import visible_cores
 
@@ -85,11 +85,7 @@ def reproduce(arguments: list[str]) -> None:
         found = machinery.results(paper, figure, scale, jobs)
         files += machinery.written(paper, figure, scale, found, out)
         print(f"\n{figure.title}")
-        for claim, verdict, outcomes in machinery.judged(figure, found):
-            gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
-            print(f"  {verdict:<19} {claim.name}: {claim.text}{gone}")
-            if told := details(outcomes):
-                print(f"  {'':<19} {told}")
+        print("\n".join(spoken(machinery.judged(figure, found))))
     print("files")
     for file in files:
         print(f"  {file}")

@@ -62,6 +62,16 @@ def hours(some: Sequence[Record]) -> dict[str, float]:
 # Words of verdicts ----------------------------------------------------------------------------------------------------
 
 
+def spoken(verdicts: Sequence[Judged]) -> list[str]:
+    """Lines for the screen: of each claim its verdict, and under it what stands beside that."""
+    lines = []
+    for claim, verdict, outcomes in verdicts:
+        gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
+        lines.append(f"  {verdict:<19} {claim.name}: {claim.text}{gone}")
+        lines += [f"  {'':<19} {told}" for told in filter(None, [details(outcomes)])]
+    return lines
+
+
 def details(outcomes: Sequence[Outcome]) -> str:
     """What stands beside a claim's verdict: counts of its comparisons, the share of the paper's training, reasons."""
     parts = []

@@ -1,7 +1,5 @@
 """Verdicts of claims, on made-up seeds."""
 
-import functools
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,46 +8,9 @@ from scipy import stats
 
 from comity.experiments.claims import Claim, Comparison
 from comity.experiments.judging import compared, counts, judge, together
-from comity.experiments.measures import Measure
-from comity.experiments.significance import Relation, difference
-from comity.experiments.tables import details, said
-
-SUCCESS = Measure("success")
-
-
-def record(curve, other=None, last=0.5):
-    curve = {
-        "iteration": list(range(1, len(curve) + 1)),
-        "env_steps": [10 * i for i in range(1, len(curve) + 1)],
-        "success": list(curve),
-    }
-    if other is not None:
-        curve["other"] = list(other)
-    return {"curve": curve, "last": {"sampled": {"success": last}}, "settings": {"iterations": 100, "envs": 32}}
-
-
-def flat(*levels):
-    return [record([level] * 10) for level in levels]
-
-
-BOTH = functools.partial(dict.fromkeys, "ab")  # as long as the paper trained both
-
-
-def judged(test, records, iterations: int | dict[str, int] = 100):
-    ((_, verdict, (outcome,)),) = judge(
-        [Claim("c", "text", (test,), "2026-01-01")],
-        records,
-        iterations if isinstance(iterations, dict) else BOTH(iterations),
-    )
-    return verdict, outcome
-
-
-def above(margin=0.1, relation: Relation = "above", second: str | float = "b"):
-    return Comparison("a", relation, second, SUCCESS, margin)
-
-
-HIGH, LOW = flat(0.80, 0.82, 0.78, 0.81, 0.79), flat(0.50, 0.53, 0.47, 0.52, 0.48)
-MID = flat(0.52, 0.50, 0.54, 0.53, 0.51)
+from comity.experiments.significance import difference
+from comity.experiments.tables import details
+from tiny.made_up import BOTH, HIGH, LOW, MID, SIX, SUCCESS, above, flat, judged
 
 
 def test_a_clear_difference_is_reproduced_and_its_opposite_is_not():
@@ -65,7 +26,7 @@ def test_smaller_than_what_matters_is_partly_unless_that_is_excluded():
     assert judged(above(margin=0.3), {"a": some, "b": none})[0] == "not reproduced"
 
 
-def test_a_wide_interval_is_too_few_seeds():
+def test_a_wide_interval_leaves_it_open():
     wide = flat(0.9, 0.1, 0.8, 0.3)
     assert judged(above(), {"a": wide, "b": LOW})[0] == "open"
     assert judged(above(relation="equal"), {"a": wide, "b": LOW})[0] == "open"
@@ -140,83 +101,6 @@ def test_the_exact_test_is_not_corrected_and_t_is():
     assert judged(above(), {"a": HIGH + MID, "b": LOW + MID})[1].p_exact is None  # ten seeds: t alone
 
 
-def lines(*ends, start=0.0):
-    return [record(np.linspace(start, end, 10)) for end in ends]
-
-
-SIX = 0.20, 0.21, 0.19, 0.22, 0.205, 0.195
-
-
-def test_a_training_shorter_than_the_papers_that_is_on_its_way():
-    """It rises by 0.02 in the last tenth: the paper's nine times longer training would carry it above 0.5."""
-    rising, test = lines(*SIX), above(margin=0.05, second=0.5)
-    assert judged(test, {"a": rising}, iterations=100)[0] == "not reproduced"
-    verdict, outcome = judged(test, {"a": rising}, iterations=1000)
-    assert (verdict, outcome.reason) == ("too little training", "at its pace it would get there")
-    assert judged(test, {"a": rising}, iterations=150)[0] == "not reproduced"  # half as long again is not enough
-    assert judged(above(0.05, "below", 0.1), {"a": rising}, iterations=1000)[0] == "not reproduced"  # the wrong way
-
-
-def test_a_pace_that_could_be_none_carries_nothing_on():
-    """The same mean rise, of one seed alone."""
-    one = [*lines(0.20 + 0.9 * 0.2), *flat(*SIX[1:])]
-    verdict, outcome = judged(above(margin=0.05, second=0.5), {"a": one}, iterations=1000)
-    assert outcome.course.pace == pytest.approx(0.38 / 9 / 6)
-    assert outcome.estimate + 90 * outcome.course.pace > 0.05
-    assert (verdict, outcome.course.moving) == ("not reproduced", False)
-
-
-def test_no_extrapolation_passes_what_a_metric_can_be():
-    """At its pace an arm would pass 1: a rate ends there, and is then 0.25 above 0.75, not the claimed 0.3."""
-    rising = [record(np.linspace(0.81 + x, 0.9 + x, 10)) for x in (0.0, 0.001, -0.001, 0.002, -0.002, 0.0)]
-    for x in rising:
-        x["curve"]["return"] = x["curve"]["success"]
-    test = above(margin=0.3, second=0.75)
-    verdict, outcome = judged(test, {"a": rising}, 1000)
-    assert (verdict, outcome.course.moving) == ("not reproduced", True)
-    assert outcome.estimate + outcome.course.rest == pytest.approx(0.25)
-    unbounded = replace(test, measure=Measure("return"))
-    assert judged(unbounded, {"a": rising}, 1000)[0] == "too little training"
-    falling = lines(*(x - 0.15 for x in SIX), start=0.5)  # down to 0.05, and below 0 it does not go
-    assert judged(above(0.1, "below", 0.0), {"a": falling}, 1000)[0] == "not reproduced"
-
-
-def test_a_claim_about_the_middle_of_training_is_never_carried_on():
-    test = Comparison("a", "above", 0.5, Measure("success", window=(0.4, 0.8)), 0.05)
-    assert judged(test, {"a": lines(*SIX)}, iterations=1000)[0] == "not reproduced"
-
-
-@pytest.mark.parametrize(("iterations", "verdict"), [(100, "reproduced"), (1000, "reproduced"), (1001, "held back")])
-def test_less_than_a_tenth_of_the_papers_training_says_nothing_of_the_end(iterations, verdict):
-    high, low = ([record([0.0] + [level + x] * 9) for x in SIX] for level in (0.6, 0.3))
-    found, outcome = judged(above(), {"a": high, "b": low}, iterations)
-    other, against = judged(above(relation="below"), {"a": high, "b": low}, iterations)
-    if verdict == "held back":
-        assert (found, outcome.reason) == ("too little training", "so far reproduced")
-        assert (other, against.reason) == ("too little training", "so far not reproduced")
-    else:
-        assert (found, other) == ("reproduced", "not reproduced")
-    early = Comparison("a", "above", "b", Measure("success", window=(0.1, 0.3)), 0.1)
-    once = Comparison("a", "above", 0.1, Measure("success", "peak", (0.0, 1.0)), 0.1)
-    for test in (early, once):  # of the beginning; of what has happened
-        assert judged(test, {"a": high, "b": low}, iterations)[0] == "reproduced"
-
-
-def test_the_share_of_the_papers_training_stands_beside_the_verdict():
-    """Of the arm with less of it."""
-    high, low = (flat(*(level + x for x in SIX)) for level in (0.6, 0.3))
-    _, outcome = judged(above(), {"a": high, "b": low}, {"a": 100, "b": 333})
-    assert details([outcome]) == "30 % of the paper's training"
-    assert said(outcome).startswith("reproduced (30 % of the paper's training; p ")
-    assert said(judged(above(), {"a": high, "b": low}, 100)[1]).startswith("reproduced (p ")
-    whole = judged(above(), {"a": high, "b": low}, 50)[1]
-    untested = judged(above(), {"a": high, "b": []}, {"a": 100, "b": 900})[1]
-    assert details([outcome, untested]) == (
-        "1 of 2 reproduced, 1 open; 30 % of the paper's training; fewer than three seeds (1)"
-    )
-    assert details([outcome, whole]) == "2 of 2 reproduced; 30 to 100 % of the paper's training"
-
-
 def test_between_is_above_a_floor_and_below_another():
     def found(level: float, second: str | float = "b"):
         test = Comparison("a", "between", second, SUCCESS, 0.1, floor=0.1)
@@ -243,72 +127,6 @@ def test_counts_stand_beside_a_claim_about_many():
     assert counts(outcomes) == {"reproduced": 2, "not reproduced": 1, "open": 1}
     told = "2 of 4 reproduced, 1 not reproduced, 1 open; fewer than three seeds (1)"
     assert details(outcomes) == told
-
-
-def test_two_arms_that_have_not_begun_to_move_are_no_comparison():
-    still, test = flat(0.0, 0.001, 0.0, 0.001, 0.0, 0.001), above(margin=0.1)
-    verdict, outcome = judged(test, {"a": still, "b": still}, iterations=1000)
-    assert (verdict, outcome.reason) == ("open", "no arm has begun to move")
-    assert judged(test, {"a": still, "b": still}, iterations=100)[0] == "not reproduced"
-    assert judged(above(margin=0.1, second=0.2), {"a": still}, iterations=1000)[0] == "not reproduced"  # of itself
-
-
-def test_what_has_been_learned_and_stays_is_absent_in_a_short_training_too():
-    risen = [record([0.0] + [0.97 + s] * 9) for s in (0.0, 0.001, -0.001, 0.002, -0.002, 0.0)]
-    assert judged(above(margin=0.1), {"a": risen, "b": risen}, iterations=1000)[0] == "not reproduced"
-    assert judged(above(0.01, "equal", 0.0), {"a": risen}, iterations=1000)[0] == "not reproduced"
-    falling = [record(np.linspace(1.0, 0.3 + s, 10)) for s in (0.0, 0.01, -0.01, 0.02, -0.02, 0.0)]
-    assert judged(above(0.01, "equal", 0.0), {"a": falling}, iterations=1000)[0] == "too little training"
-
-
-def test_each_arm_has_its_own_way_to_go():
-    """Both rise by 0.02 and 0.05 in the last tenth. If only one of them trains on, that one alone moves."""
-    one, other = lines(*SIX), lines(*(x + 0.3 for x in SIX))
-    test = above(margin=0.05)
-    assert judged(test, {"a": one, "b": other}, {"a": 1000, "b": 1000})[0] == "not reproduced"
-    assert judged(test, {"a": one, "b": other}, {"a": 1000, "b": 100})[0] == "too little training"
-    assert judged(test, {"a": one, "b": other}, {"a": 100, "b": 1000})[0] == "not reproduced"
-    below = above(margin=0.05, relation="below")
-    assert judged(below, {"a": other, "b": one}, {"a": 100, "b": 1000})[0] == "too little training"
-
-
-def test_a_rise_is_no_level_and_a_correlation_has_none():
-    """What stays at 3 has not begun to rise, though its rise of 0 is far from 3."""
-    change = Comparison("a", "above", 0.0, Measure("success", "change"), 0.5)
-    still = flat(3.0, 3.01, 2.99, 3.0)
-    assert not judged(change, {"a": still})[1].course.begun
-    risen = [record([3.0] + [6.0 + s] * 9) for s in (0.0, 0.1, -0.1)]  # its rise is its first level
-    assert judged(change, {"a": risen})[1].course.begun
-    swing = Comparison("a", "below", 0.0, Measure("success", "correlation", (0.0, 1.0), "other"), 0.3)
-    level = [record(np.sin(np.arange(10.0) + s), other=np.sin(np.arange(10.0) + s)) for s in range(3)]
-    assert judged(swing, {"a": level})[1].course.begun
-
-
-def test_a_surge_is_on_top_of_what_was_before():
-    surge = Measure("success", "surge", (0.5, 1.0))
-    assert surge(record([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])) == pytest.approx(-0.1)
-    assert surge(record([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.1, 0.1])) == pytest.approx(0.8)
-
-
-def test_a_fall_is_below_what_was_reached_before():
-    fall = Measure("success", "fall", (0.0, 1.0))
-    assert fall(record([0.1, 0.5, 0.3, 0.6, 0.9, 0.4, 0.8, 0.8, 0.8, 0.8])) == pytest.approx(0.5)
-    assert fall(record(np.linspace(0.0, 1.0, 10))) == 0
-    assert Measure("success", "fall", (0.5, 1.0))(record([1.0] * 5 + [0.2] * 5)) == 0  # of the window alone
-
-
-@pytest.mark.parametrize("statistic", ["change", "surge", "fall", "drift"])
-def test_of_what_is_a_difference_the_level_has_begun_to_move_or_not(statistic):
-    test = Comparison("a", "above", 0.0, Measure("success", statistic, (0.5, 1.0)), 0.5)
-    assert not judged(test, {"a": flat(9.0, 9.1, 8.9)})[1].course.begun
-    assert judged(test, {"a": [record([0.0] * 3 + [9.0 + x] * 7) for x in (0.0, 0.1, 0.2)]})[1].course.begun
-
-
-def test_a_drift_is_what_changes_over_the_window():
-    drift = Measure("success", "drift", (0.8, 1.0))
-    assert drift(record([0.0] * 8 + [0.9, 0.4])) == pytest.approx(-0.5)
-    assert drift.words == "success, second half less the first, 80 to 100 % of training"
-    assert drift.pace(record([0.0] * 8 + [0.9, 0.4])) == 0  # it is no level that could be carried on
 
 
 def test_a_wider_spread():
@@ -381,33 +199,6 @@ def test_claims_added_later_change_no_verdict_but_their_own():
 )
 def test_a_claim_of_several_tests(verdicts, whole):
     assert together(verdicts) == whole
-
-
-def test_measures():
-    one = record([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], other=[9, 8, 7, 6, 5, 4, 3, 2, 1, 0], last=0.95)
-    assert SUCCESS(one) == 0.9
-    assert Measure("success", window=(0.0, 0.5))(one) == pytest.approx(0.2)
-    assert Measure("success", "change")(one) == pytest.approx(0.9)
-    assert Measure("success", "last")(one) == 0.95
-    assert Measure("success", "peak", (0.0, 0.5))(one) == 0.4
-    assert Measure("success", "trough", (0.5, 1.0))(one) == 0.5
-    assert Measure("success", "correlation", (0.0, 1.0), "other")(one) == pytest.approx(-1)
-    assert SUCCESS.earlier()(one) == 0.8
-    assert SUCCESS.pace(one) == Measure("success", "last").pace(one) == pytest.approx(0.1)
-    assert np.isnan(Measure("nothing")(one))
-    assert np.isnan(Measure("success", "correlation", (0.0, 1.0), "nothing")(one))
-    undefined = record([0.0] * 9 + [None])
-    assert np.isnan(SUCCESS(undefined))
-
-
-def test_log_odds_are_finite_and_their_difference_is_an_odds_ratio():
-    odds = Measure("success", "log-odds")
-    four, two = (odds(record([0.0] * 9 + [p])) for p in (0.04, 0.02))
-    assert four - two == pytest.approx(np.log((0.04 / 0.96) / (0.02 / 0.98)), abs=0.05)
-    half = 0.5 / (0.1 * 100 * 32)  # of the 320 games of the last tenth
-    assert odds(record([0.0] * 10)) == pytest.approx(np.log(half / (1 + half)))
-    assert odds(record([1.0] * 10)) == pytest.approx(-odds(record([0.0] * 10)))
-    assert odds.at_first().statistic == odds.earlier().statistic == "log-odds"
 
 
 def test_an_interaction_is_a_difference_of_differences():

@@ -16,6 +16,7 @@ from comity.experiments import reproduce as machinery
 from comity.experiments.figure import Budget, Ends, Finding, Panel, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
+from comity.experiments.tables import spoken
 from comity.training.directory import RunDirectory
 from comity.training.loop import NotFinite
 from tiny.paper import FIGURE, ONE, OTHER, PAPER, TWO
@@ -314,6 +315,9 @@ def test_what_is_written(folders, tmp_path):
     assert verdict.startswith(test["verdict"])
     assert test["p_exact"] >= 1 / 20
     assert claim["counts"] == {claim["verdict"]: 1}
+    first, *beside = spoken(machinery.judged(FIGURE, found))
+    assert first == f"  {claim['verdict']:<19} more: Two earns more."
+    assert [line.strip() for line in beside] == [claim["details"]] * bool(claim["details"])
     assert "| arm | seeds | rounds | hours | right | rich:return |" in table
     assert re.search(r"^\| two \| 3 \| [\d,]+ \| [^|]+ \| [^|]+ \|  \|$", table, re.M)  # of two there was no such trial
     again = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path / "again")

@@ -8,6 +8,7 @@ import os
 import sys
 
 from comity.names import parsed, unknown
+from comity.runs.private import own_cache
 from comity.runs.reading import printable, whole
 from comity.settings import did_you_mean
 
@@ -117,9 +118,9 @@ def surroundings(command: str, arguments: list[str]) -> None:
     own values win."""
     gc.set_threshold(50_000, 20, 50)  # Python's own takes a tenth of the time in which jax traces programs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's notes to its developers
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "comity")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(cache, "jax"))
-    os.environ.setdefault("COMITY_PROGRAMS", os.path.join(cache, "programs"))
+    for variable, name in (("JAX_COMPILATION_CACHE_DIR", "jax"), ("COMITY_PROGRAMS", "programs")):
+        if variable not in os.environ and (folder := own_cache(name)):
+            os.environ[variable] = str(folder)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     if command == "resume":
         from comity.cli.runs import RESUME, flags, manifest_of

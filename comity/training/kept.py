@@ -4,17 +4,23 @@ jax's own cache is asked with the lowered program, which takes seconds to trace 
 a program is made from: every file of comity, the game, the algorithm's choices and sizes, shapes, versions, the machine
 and jax's settings. A user's own file may import what is not seen here, and code may be changed while it runs, so
 programs are kept only for what is shipped with comity, only from files as they were when this process began, and only
-where the variable COMITY_PROGRAMS names a folder, as the command line does. Reading a program runs it: the folder must
-be the user's own, as that of jax's cache.
+where the variable COMITY_PROGRAMS names a folder, as the command line does.
+
+Reading a program runs it, by pickle and as machine code. So the folder must belong to the user, with mode 0700, and
+every file carries a MAC over its name and content with a key of the user's (`comity.runs.private`): who may write into
+the folder, or talks the user into unpacking files there, still has not the key. Without one nothing is read or kept.
 """
 
 import contextlib
 import functools
 import hashlib
+import hmac
 import json
 import os
 import pickle
 import platform
+import re
+import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -27,9 +33,10 @@ from jax.stages import Compiled
 
 import comity
 from comity.recipes import Recipe
+from comity.runs import private
 from comity.settings import floats
 from comity.training import checkpoint
-from comity.training.machine import fingerprint, hardware, versions
+from comity.training.machine import features, fingerprint, hardware, versions
 from comity.training.seeds import Seeds, executable
 from comity.types import PyTree
 
@@ -37,6 +44,8 @@ FOLDER = "COMITY_PROGRAMS"  # the variable; empty: nothing is kept
 LARGEST = 1 << 30  # bytes of all files; the one that was not used for longest goes first
 BEGAN = time.time()
 KNOWN = "known"
+MAGIC, MAC_BYTES = b"comity program 2\n", 32  # how a file begins: what it is, and the MAC of the rest
+NAME = re.compile(r"[a-z]+-[0-9a-f]{32}")
 
 
 class Shelf(NamedTuple):
@@ -52,8 +61,10 @@ class Shelf(NamedTuple):
         """
         path = self._path(name, arguments)
         try:
-            digest, content = (raw := path.read_bytes())[:32], raw[32:]
-            if hashlib.sha256(content).digest() != digest:
+            raw = path.read_bytes()
+            start = len(MAGIC) + MAC_BYTES
+            content = raw[start:]
+            if not hmac.compare_digest(raw[:start], MAGIC + _mac(path.name, content)):
                 return None
             from jax.experimental.serialize_executable import deserialize_and_load
 
@@ -73,8 +84,8 @@ class Shelf(NamedTuple):
             program, _, returned = serialize(compiled)
             outputs = jax.tree.unflatten(returned, [0] * returned.num_leaves)
             content = pickle.dumps((program, _described(outputs, known)))
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            checkpoint.write_bytes(self._path(name, arguments), hashlib.sha256(content).digest() + content)
+            path = self._path(name, arguments)
+            checkpoint.write_bytes(path, MAGIC + _mac(path.name, content) + content)
             _make_room(self.folder)
         except Exception:  # a full disk, a program that holds constants: the next process compiles it
             return
@@ -95,13 +106,30 @@ def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
         or not (sources := _sources())
     ):  # of hosts, too
         return None
+    if not private.usable(Path(folder).expanduser()) or private.key() is None:
+        return None
     made = recipe.describe()
     made["algorithm"] |= dict.fromkeys(floats(recipe.config), "an argument of the program")
     surroundings = {name: os.environ.get(name, "") for name in ("XLA_FLAGS", "COMITY_UNROLL")}
     settings = {k: str(v) for k, v in jax.config.values.items() if "cache" not in k}
-    machine = [hardware(), fingerprint(seeds.mode), platform.platform(), sys.version, versions()]
+    machine = [*_machine(seeds), sys.version, versions()]
     facts = [sources, made, seeds.mode, sizes, surroundings, settings, machine]
-    return Shelf(Path(folder), _digest(facts))
+    return Shelf(Path(folder).expanduser(), _digest(facts))
+
+
+def _machine(seeds: Seeds) -> list[Any]:
+    """What a program needs of the machine: of a CPU its instructions, whatever its name is."""
+    bits, about = fingerprint(seeds.mode), hardware()
+    if jax.default_backend() == "cpu":
+        bits["device"], about = features(), {"cores": about["cores"]}
+    return [bits, about, platform.machine(), platform.system()]
+
+
+def _mac(name: str, content: bytes) -> bytes:
+    key = private.key()
+    if key is None:
+        raise ValueError("there is no key")
+    return hmac.digest(key, name.encode() + b"\0" + content, "sha256")
 
 
 def program(shelf: Shelf | None, name: str, seeds: Seeds, f: Callable, arguments: Sequence, per_seed: Sequence[bool]):
@@ -177,10 +205,20 @@ def _structure(described: PyTree, known: PyTree) -> Any:
 
 
 def _make_room(folder: Path) -> None:
-    files = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in folder.iterdir() if file.is_file())
-    room = LARGEST - sum(size for _, size, _ in files)
-    for _, size, file in files:
+    """Removes programs, those first that were not used for longest, until they fit. Other files are somebody's."""
+    found = []
+    for path in folder.iterdir():
+        about = path.lstat()
+        if NAME.fullmatch(path.name) and stat.S_ISREG(about.st_mode) and _is_program(path):
+            found.append((about.st_mtime, about.st_size, path))
+    room = LARGEST - sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
         if room >= 0:
             return
-        file.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         room += size
+
+
+def _is_program(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC

@@ -30,6 +30,16 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def features() -> str:
+    """What compiled programs may ask of the processor: its instructions, by the names that Linux has for them."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            lines = [line.split(":", 1)[1] for line in file if line.startswith(("flags", "Features"))]
+        return " ".join(sorted(set.intersection(*(set(line.split()) for line in lines))))
+    except (OSError, TypeError):
+        return processor()
+
+
 def hardware() -> dict[str, Any]:
     """Processor, cores and memory of this machine, and the devices jax uses."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0

@@ -1,6 +1,8 @@
 """Programs kept between processes: the same bits without tracing; anew whenever something they depend on differs."""
 
 import dataclasses
+import hashlib
+import hmac
 import os
 import pickle
 import shutil
@@ -10,6 +12,7 @@ import pytest
 
 import comity
 from comity.recipes import from_objects
+from comity.runs import private
 from comity.training import kept, loop
 from comity.training.seeds import Mode, Seeds
 from comity.training.settings import Training
@@ -18,6 +21,23 @@ from tiny.runs import recipe as own_recipe
 
 SMALL = Training(seeds=2, envs=4, iterations=4, chunk=2, evaluations=2, evaluation_episodes=4, final_episodes=8)
 NAMES = ["chunk", "evaluate", "init"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def key(tmp_path_factory):
+    """The user's key, in a home of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        private.key.cache_clear()
+        yield
+    private.key.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """What was said once in another test is said again, and keys of other homes are not known."""
+    private.usable.cache_clear()
+    private.key.cache_clear()
 
 
 @pytest.fixture
@@ -140,7 +160,7 @@ def test_what_else_programs_are_made_from(shelf, monkeypatch, what):
     elif what == "versions":
         monkeypatch.setattr(kept, "versions", lambda: {"jax": "0.10.9"})
     else:
-        monkeypatch.setattr(kept, "hardware", lambda: {"processor": "another"})
+        monkeypatch.setattr(kept, "features", lambda: "avx avx2")
     try:
         assert shelf() not in (before, None)
     finally:
@@ -197,9 +217,98 @@ def test_a_users_own_files_are_never_kept(folder, tmp_path):
     assert not folder.exists()
 
 
-def test_a_folder_that_cannot_be_written(folder, tmp_path):
-    folder.write_text("a file")
-    assert trained(tmp_path).manifest()["status"] == "finished"
+def test_another_name_of_the_same_processor_is_no_other_machine(shelf, monkeypatch):
+    before = shelf()
+    monkeypatch.setattr("comity.training.machine.processor", lambda: "another name")
+    assert shelf() == before
+
+
+@pytest.mark.parametrize("fault", ["a file", "mode 0755", "mode 0777", "a link", "another user"])
+def test_a_folder_that_is_not_the_users_own(folder, shelf, monkeypatch, capsys, tmp_path, fault):
+    """It is not used, which is said once; training goes on without."""
+    if fault == "a file":
+        folder.write_text("a file")
+    elif fault == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.mkdir()
+        folder.chmod(0o700 if fault == "another user" else int(fault[-4:], 8))
+        if fault == "another user":
+            monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    assert shelf() is None
+    assert shelf() is None
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(f"comity: no compiled programs are kept: {folder} ")
+
+
+@pytest.mark.parametrize("fault", ["HOME missing", "HOME empty", "no key", "a key that others read", "a short key"])
+def test_without_a_key_of_the_users_nothing_is_kept(folder, shelf, monkeypatch, tmp_path, fault):
+    private.key.cache_clear()
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if fault == "HOME missing":
+        monkeypatch.delenv("HOME")
+    elif fault == "HOME empty":
+        monkeypatch.setenv("HOME", "")
+    elif fault == "no key":
+        (tmp_path / ".config").write_text("")
+    else:
+        assert shelf()
+        path = tmp_path / ".config" / "comity" / "key"
+        assert path.stat().st_mode & 0o777 == 0o600
+        if fault == "a short key":
+            path.write_bytes(b"short")
+        path.chmod(0o600 if fault == "a short key" else 0o644)
+        private.key.cache_clear()
+    assert shelf() is None
+
+
+@pytest.mark.parametrize("fault", ["HOME missing", "HOME empty", "XDG_CACHE_HOME empty", "both empty", "open to all"])
+def test_no_place_for_a_cache(monkeypatch, tmp_path, capsys, fault):
+    """Without HOME there is no cache, in no other place either; a folder that others may change is not used."""
+    from comity.cli.main import surroundings
+
+    monkeypatch.chdir(tmp_path)
+    home = {"HOME missing": {}, "HOME empty": {"HOME": ""}, "both empty": {"HOME": "", "XDG_CACHE_HOME": ""}}
+    there = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": ""}
+    monkeypatch.setattr(os, "environ", dict(home.get(fault, there)))
+    if fault == "open to all":
+        (tmp_path / "home/.cache/comity/programs").mkdir(parents=True)
+        (tmp_path / "home/.cache/comity/programs").chmod(0o777)
+    surroundings("evaluate", [])
+    kept_in = os.environ.get("COMITY_PROGRAMS")
+    assert kept_in == (str(tmp_path / "home/.cache/comity/programs") if fault == "XDG_CACHE_HOME empty" else None)
+    assert not kept_in or os.stat(kept_in).st_mode & 0o777 == 0o700
+    assert ("0777" in capsys.readouterr().err) == (fault == "open to all")
+    assert set(os.listdir(tmp_path)) <= {"home"}
+
+
+class Marks:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("attempt", ["as earlier versions", "our beginning", "another's key", "another's program"])
+def test_a_strangers_file_is_never_unpickled(first, folder, lowered, monkeypatch, tmp_path, attempt):
+    """It has the right name and the right beginning, and is the user's own file by all that a system knows."""
+    path, content = next(folder.glob("evaluate-*")), pickle.dumps(Marks(tmp_path / "MARKER"))
+    if attempt == "as earlier versions":
+        forged = hashlib.sha256(content).digest() + content
+    elif attempt == "our beginning":
+        forged = kept.MAGIC + bytes(32) + content
+    elif attempt == "another's key":
+        forged = kept.MAGIC + hmac.digest(bytes(32), path.name.encode() + b"\0" + content, "sha256") + content
+    else:
+        forged = next(folder.glob("init-*")).read_bytes()
+    path.write_bytes(forged)
+    assert_same_run(trained(tmp_path), first)
+    assert lowered == ["evaluate"]
+    assert not (tmp_path / "MARKER").exists()
 
 
 def test_the_oldest_make_room(first, folder, monkeypatch, tmp_path):
@@ -208,6 +317,11 @@ def test_the_oldest_make_room(first, folder, monkeypatch, tmp_path):
     for age, path in enumerate(old):
         os.utime(path, (age, age))  # chunk, evaluate, init: by age
     monkeypatch.setattr(kept, "LARGEST", size)
+    others = [folder / name for name in ("thesis.tex", "chunk-notes", f"evaluate-{'0' * 32}")]
+    for path in others:  # somebody's, and older than all programs
+        path.write_bytes(b"thesis" * 1000)
+        os.utime(path, (-1, -1))
     trained(tmp_path, dataclasses.replace(SMALL, evaluation_episodes=3))
-    assert sum(path.stat().st_size for path in folder.iterdir()) <= size
+    assert sum(path.stat().st_size for path in folder.iterdir() if path not in others) <= size
     assert not old[0].exists()
+    assert [path.read_bytes() for path in others] == [b"thesis" * 1000] * len(others)

@@ -31,6 +31,8 @@ class Comparison:
     def __post_init__(self):
         if self.beside and (self.relation in (*OF_SPREAD, "between") or not isinstance(self.second, str)):
             raise ValueError("an interaction is a difference of two arms less that of two others: above, below, equal")
+        if len(self.labels()) < sum(isinstance(x, str) for x in (self.first, self.second, *(self.beside or ()))):
+            raise ValueError("a comparison is of different arms: a label is there twice")
         if (self.relation == "between") != (self.floor is not None):
             raise ValueError("between needs a floor, and nothing else has one")
         if self.margin < 0 or (self.relation == "equal" and self.margin == 0):

@@ -151,7 +151,8 @@ def row(outcome: Outcome) -> str:
         second += f"; beside it {arm(test.beside[1], outcome.beside[1], test)}"
     size = "-"
     if tested(outcome):
-        size = f"{outcome.estimate:.3g} [{outcome.low:.3g}, {outcome.high:.3g}]"
+        ratio = "ratio " if test.relation == "wider" else ""
+        size = f"{ratio}{outcome.estimate:.3g} [{outcome.low:.3g}, {outcome.high:.3g}]"
     return f"| {statement(test)} | {first} | {second} | {size} | {said(outcome)} |"
 
 

@@ -229,6 +229,8 @@ def test_bad_tests_are_refused():
         Comparison("a", "wider", 0.5, SUCCESS, 1.0)
     with pytest.raises(ValueError, match="greater than 0"):
         Comparison("a", "steadier", "b", SUCCESS, 1.0)
+    with pytest.raises(ValueError, match="twice"):
+        Comparison("a", "above", "b", SUCCESS, 0.1, beside=("c", "b"))
     with pytest.raises(ValueError, match="floor"):
         Comparison("a", "between", "b", SUCCESS, 1.0)
     with pytest.raises(ValueError, match="floor"):

@@ -8,13 +8,14 @@ JOBS ?= 2
 BIN = $(VENV)/bin
 READY = $(VENV)/.comity-ready
 
-.PHONY: help demo test lint style types pytest format lock clean
+.PHONY: help demo test lint style types pytest format queue lock clean
 
 help:
 	@echo "make demo    trains on Manitokan for about 4 minutes; curves, film and table go to comity-demo/"
 	@echo "make test    everything that must hold: ruff, pyright, pytest"
 	@echo "make lint    ruff and pyright only"
 	@echo "make format  lets ruff rewrite the files"
+	@echo "make queue   trains what figures still wait for (studies/queue.md), at lowest priority on one core"
 	@echo "make lock    resolves requirements.lock anew (needs uv)"
 	@echo "make clean   removes $(VENV) and caches"
 
@@ -40,6 +41,9 @@ pytest: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+queue: $(READY)
+	$(BIN)/python -m studies.train_queue $(QUEUE)
 
 lock:
 	uv pip compile --universal --python-version 3.11 --extra dev --no-emit-index-url --no-header --no-annotate \

@@ -5,6 +5,7 @@ import gc
 import importlib
 import itertools
 import os
+import signal
 import sys
 
 from comity.names import parsed, unknown
@@ -38,30 +39,47 @@ class Usage(ValueError):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, 1 for what went wrong, 2 for wrong usage, 130 when interrupted."""
+    """Runs one command; returns the exit status: 0, 1 for what went wrong, 2 for wrong usage, 128 + N for signal N:
+    130 of Ctrl-C, 143 of SIGTERM."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):  # what a console cannot show becomes a question mark
+        if getattr(stream, "errors", None) == "strict" and "utf" not in (stream.encoding or "utf").lower():
+            stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     try:
         return run(arguments)
     except BrokenPipeError:  # `comity list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("comity: stopped at once; what was saved before is whole", file=sys.stderr, flush=True)
-        os._exit(130)  # a thread that compiles or plays cannot be asked to stop, and Python would wait for it
+    except KeyboardInterrupt as error:
+        complain("stopped at once; what was saved before is whole")
+        number = error.args[0] if error.args else signal.SIGINT
+        os._exit(128 + number)  # a thread that compiles or plays cannot be asked to stop, and Python would wait for it
     except Exception as error:
         if os.environ.get("COMITY_TRACEBACK"):
             raise
         if type(error).__name__ == "Interrupted":
-            print(f"comity: {error}", file=sys.stderr)
-            return 130
+            complain(str(error))
+            return getattr(error, "status", 130)
+        if "Unable to initialize backend" in str(error):
+            asked = f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
+            complain(f"error: {asked} asks for a device that jax does not find here: unset it, or install jax for it")
+            return 1
         expected = isinstance(error, (ValueError, OSError)) or type(error).__name__ in ("NotFinite", "InUse")
         if not expected:
             from comity.cli.unexpected import told
 
-            print(f"comity: error: {told(error, arguments)}", file=sys.stderr)
+            complain(f"error: {told(error, arguments)}")
             return 1
-        print(f"comity: error: {one_line(error)}", file=sys.stderr)
+        complain(f"error: {one_line(error)}")
         return 2 if isinstance(error, Usage) else 1
+
+
+def complain(text: str) -> None:
+    """One line on stderr, if anybody still reads it."""
+    try:
+        print(f"comity: {text}", file=sys.stderr, flush=True)
+    except OSError:  # a closed terminal; what is left in the buffer would fail again when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def run(arguments: list[str]) -> int:

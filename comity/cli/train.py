@@ -119,9 +119,8 @@ def finish(path: Path) -> None:
     from comity.report.curves import draw_curves
     from comity.report.tables import final_table
 
-    console = Console()
-    final_table(path).show(console)
-    picture = draw_curves([path], path=path / "figures" / "curve.png")
+    picture = draw_curves([path], path=path / "figures" / "curve.png")  # first: a reader of the table may go away
+    final_table(path).show(Console())
     print("files")
     for file in (path / "config.yaml", path / "metrics.jsonl", path / "eval.jsonl", path / "checkpoints", *picture):
         print(printable(f"  {file}"))

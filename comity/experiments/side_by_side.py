@@ -19,8 +19,8 @@ import jax
 
 from comity.experiments.figure import Scale
 from comity.experiments.reproduce import Folders, Job, Say, plan, train_missing
-from comity.training.loop import Interrupted
 from comity.training.seeds import visible_cores
+from comity.training.stopping import Interrupted
 
 CORES = 4  # that compiling one arm's programs keeps busy
 
@@ -62,11 +62,12 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
                     except Exception as error:  # of whatever kind: the others go on
                         say(f"{job.arm.name}: {type(error).__name__}: {error}")
                         left.append(job.arm.name)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as error:
                 say("stopping: arms under way are saved; Ctrl-C again stops them at once")
                 stop.set()
                 _stop(pool)
-                raise Interrupted("stopped; finished arms are kept, the same command goes on") from None
+                number = error.args[0] if error.args else signal.SIGINT
+                raise Interrupted("stopped; finished arms are kept, the same command goes on", number) from None
     return left
 
 
@@ -78,7 +79,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -55,6 +55,11 @@ class Run(NamedTuple):
         """The metric a user looks at first."""
         return str(self.manifest.get("headline", "return"))
 
+    @property
+    def aim(self) -> str | None:
+        """What the best checkpoints were chosen by; None of a run from before 30 November 2026."""
+        return self.manifest.get("aim")
+
 
 def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
     """Run directories that `run` means, in order and without repetition.

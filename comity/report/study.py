@@ -12,7 +12,7 @@ import numpy as np
 
 from comity.report.labels import labels
 from comity.report.runs import Run, RunsLike, find, open_run, records
-from comity.report.table import KEYS, Table
+from comity.report.table import KEYS, OF_EVALUATIONS, Table
 from comity.report.words import nearest, spans
 
 GroupsLike = RunsLike | Mapping[str, RunsLike]  # or groups under labels of one's own
@@ -137,8 +137,8 @@ def tabulate(
             rows.append(fixed | row | {"mean": mean})
             means.update(dict.fromkeys(mean))
     columns: dict[str, Any] = {}
-    for name in (*KEYS, *(["episodes"] if source == "eval" else [])):
-        kind = np.int64 if name in ("seed", "iteration", "env_steps", "episodes") else np.str_
+    for name in (*KEYS, *(OF_EVALUATIONS if source == "eval" else ())):
+        kind = np.int64 if name in ("seed", "iteration", "env_steps", *OF_EVALUATIONS) else np.str_
         columns[name] = np.array([row[name] for row in rows], kind)
     for name in means:
         columns[name] = np.array([row["mean"].get(name, np.nan) for row in rows], float)
@@ -151,6 +151,8 @@ def split(record: Mapping[str, Any], source: str) -> tuple[dict[str, Any], dict[
     if source == "eval":
         row |= {"policy": str(record.get("policy", "sampled")), "which": str(record.get("which", "periodic"))}
         row["episodes"] = int(record.get("episodes", 0))
+        unknown = -1 if row["which"] == "best" else row["iteration"]  # of runs from before 30 November 2026
+        row["policy_iteration"] = int(record.get("policy_iteration", unknown))
         measured = record.get("mean", {})
     else:
         row |= {"policy": "training", "which": "training"}

@@ -16,6 +16,7 @@ from comity.extras import needed
 from comity.report.words import nearest
 
 KEYS = ("run", "task", "algorithm", "label", "seed", "iteration", "env_steps", "policy", "which")
+OF_EVALUATIONS = ("episodes", "policy_iteration")  # further columns that are not measured
 
 
 class Table:
@@ -42,7 +43,7 @@ class Table:
     @property
     def metrics(self) -> list[str]:
         """Names of the columns that are measured, in order."""
-        return [name for name in self.columns if name not in KEYS and name != "episodes"]
+        return [name for name in self.columns if name not in (*KEYS, *OF_EVALUATIONS)]
 
     def where(self, **equals: Any) -> Table:
         """Rows in which each named column equals the value, or one of the values of a list, tuple or set."""

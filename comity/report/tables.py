@@ -151,7 +151,7 @@ def final_table(
     for which in final.unique("which"):
         for policy in in_order(final.where(which=which).unique("policy")):
             some = final.where(which=which, policy=policy)
-            row = [which, policy]
+            row = [checkpoint_words(some, opened.aim), policy]
             for name in names:
                 found = estimate(some, name, np.mean)
                 row.append(cell(found, name))
@@ -166,6 +166,19 @@ def final_table(
     title = f"{opened.task} · {opened.algorithm} · {count} · {steps} environment steps ({opened.step_unit}) per seed"
     notes += few_seeds([len(seeds)], "mean")
     return Sheet(title, tuple(columns), tuple(rows), tuple(notes), tuple(numbers))
+
+
+def checkpoint_words(rows: Table, aim: str | None) -> str:
+    """Which policies these rows of one kind are of: `last, iteration 3,000`; `best, by return, of iteration 2,400`.
+
+    aim: what the best was chosen by; None, of a run that does not say it.
+    """
+    which, at = str(rows["which"][0]), sorted({int(x) for x in rows["policy_iteration"]})
+    by = f", by {aim.replace('_', ' ')}" if which == "best" and aim else ""
+    if at[0] < 0:
+        return which + by
+    span = f"{at[0]:,}" if len(at) == 1 else f"{at[0]:,} to {at[-1]:,}"
+    return f"{which}{by}, {'of ' if which == 'best' else ''}iteration{'s' * (len(at) > 1)} {span}"
 
 
 def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs") -> Sheet:

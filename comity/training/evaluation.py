@@ -1,6 +1,7 @@
 """Evaluation: fresh episodes of a fixed policy, greedy and sampled, kept per episode and per agent."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,18 +12,24 @@ from comity.training.seeds import PerSeed, Seeds
 POLICIES = ("sampled", "greedy")
 
 
+class Stopped(RuntimeError):
+    """A signal came while an evaluation had batches of episodes left to play."""
+
+
 def evaluate(
     seeds: Seeds, program: Any, floats: dict[str, float], names: list[int], states: PerSeed, stream: int, at: int,
-    begun: np.int32, episodes: int, batch: int,
+    begun: np.int32, episodes: int, batch: int, stopped: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, dict[str, np.ndarray]]]:  # fmt: skip
     """Plays `episodes` per seed and policy with one compiled program that plays `batch` of each.
 
     Keys come from the seed's name, the stream and `at` (the iteration), so training never sees them and they never
     shift. begun: the number of the first episode, for games that change with it. Returns for each seed
-    {policy: {statistic: [episodes] or [episodes, N]}}.
+    {policy: {statistic: [episodes] or [episodes, N]}}. Raises Stopped if `stopped()` before one of the later batches.
     """
     results = []
     for part in range(-(-episodes // batch)):
+        if part and stopped():
+            raise Stopped
         keys = seeds.join([_key(name, stream, at, part) for name in names])
         results.append(seeds.each(seeds.call(program, (floats, begun, keys, states), (False, False, True, True))))
 
@@ -33,14 +40,20 @@ def evaluate(
     return [of(index) for index in range(len(names))]
 
 
-def line(seed: int, iteration: int, env_steps: int, policy: str, which: str, values: dict[str, np.ndarray]) -> dict:
-    """One line of eval.jsonl: means over episodes (and agents, and per agent) and every episode's own values."""
+def line(
+    seed: int, iteration: int, env_steps: int, policy: str, which: str, values: dict[str, np.ndarray], of: int
+) -> dict[str, Any]:
+    """One line of eval.jsonl: means over episodes (and agents, and per agent) and every episode's own values.
+
+    iteration: at which it was made; of: the iteration of the policy, which of the best is an earlier one.
+    """
     return {
         "seed": seed,
         "iteration": iteration,
         "env_steps": env_steps,
         "policy": policy,
         "which": which,
+        "policy_iteration": of,
         "episodes": len(values["length"]),
         "mean": means(values),
         "values": {name: _plain(x) for name, x in values.items()},
@@ -62,12 +75,6 @@ def known_mean(x: np.ndarray) -> float:
     known = np.asarray(x, np.float64)
     known = known[~np.isnan(known)]
     return float(known.mean()) if known.size else math.nan
-
-
-def score(line: dict[str, Any], headline: str) -> float:
-    """What the best checkpoint is chosen by: the headline, and between equals the return."""
-    value, tie = line["mean"].get(headline), line["mean"]["return"]
-    return -math.inf if value is None or math.isnan(value) else value + 1e-6 * (tie or 0.0)
 
 
 def _key(name: int, stream: int, at: int, part: int):

@@ -8,8 +8,6 @@ and made again, bit for bit on a CPU.
 import contextlib
 import dataclasses
 import datetime
-import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -27,16 +25,17 @@ from comity.runs.commands import command
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import NOTHING, Trust
 from comity.settings import floats
-from comity.training import checkpoint, evaluation, hosts, identity, kept, notices
+from comity.training import best, checkpoint, evaluation, hosts, identity, kept, notices
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
-from comity.training.machine import fingerprint, versions
+from comity.training.machine import fingerprint, refuse_fork, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, begun, programs
 from comity.training.programs import finite as all_finite
 from comity.training.seeds import Seeds, executable, visible_cores
 from comity.training.settings import Training, training_of
+from comity.training.stopping import Interrupted, Stop
 
-# (event, facts): header, notice, compiled, chunk, evaluation, note, done
+# (event, facts): header, notice, compiled, chunk, evaluation, finals, note, done
 Listen = Callable[[str, dict[str, Any]], None]
 
 
@@ -46,10 +45,6 @@ class NotFinite(RuntimeError):
     def __init__(self, text: str, directory: RunDirectory):
         super().__init__(text)
         self.directory = directory
-
-
-class Interrupted(RuntimeError):
-    """The user stopped the run; it is saved."""
 
 
 def silent(event: str, facts: dict[str, Any]) -> None:
@@ -127,6 +122,7 @@ class _Session:
     """One process's work on one run: the compiled programs and the state of all seeds."""
 
     def __init__(self, recipe: Recipe, training: Training):
+        refuse_fork()
         if not (recipe.task.shipped and recipe.algorithm.shipped):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
         self.recipe, self.training = recipe, training
@@ -146,9 +142,12 @@ class _Session:
         self.shape = jax.eval_shape(self.programs.init, self.floats, jax.random.key(0))  # of one seed
         self.failed: dict[int, str] = {}  # seed: what is not finite
         self.iteration, self.env_steps, self.wall_before = 0, dict.fromkeys(self.names, 0), 0.0
+        rollout = self.programs.algorithm.steps or recipe.env.length
+        self.final_episodes = training.finals(rollout, recipe.env.length)
         self.evaluation_seconds = 0.0  # of one batch of episodes
-        self.best: dict[int, float] = {}  # seed: highest score of a periodic evaluation
-        self.stop, self.begun = threading.Event(), False  # begun: there is something to save
+        self.evaluated = 0.0  # seconds of all evaluations so far
+        self.best: dict[int, best.Best] = {}
+        self.stop = Stop()
 
     # ------------------------------------------------------------------ the run, from top to bottom
 
@@ -159,7 +158,7 @@ class _Session:
         listen("header", self._header(resuming))
         for line in () if resuming else checking.empty_sizes(self.recipe.env):
             listen("notice", {"text": line})
-        with self._interruptible():
+        with self.stop.listening(lambda text: listen("note", {"text": text})):
             try:
                 self._read(resuming, initialise)
                 if self._complete():
@@ -169,9 +168,9 @@ class _Session:
                     self._begin(resuming)
                     self._save_manifest("running")
                     self._train(began)
-                interrupted = self._stopped()
-                if not (interrupted or self._complete()):
+                if not (self._stopped() or self._complete()):
                     self._finals()
+                interrupted = self._stopped() and not self._complete()
             except BaseException as error:
                 status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
                 error.comity_run = directory.path  # pyright: ignore[reportAttributeAccessIssue]  # whose log tells of it
@@ -189,7 +188,7 @@ class _Session:
         listen("done", {"directory": directory.path, "status": status, "iteration": self.iteration})
         if interrupted:
             again = command("comity", "resume", directory.path)
-            raise Interrupted(f"stopped at iteration {self.iteration}, saved; go on with: {again}")
+            raise Interrupted(f"stopped at iteration {self.iteration}, saved; go on with: {again}", self.stop.number)
         if self.failed:
             what = ", ".join(f"{name} of seed {seed}" for seed, name in self.failed.items())
             others = "the other seeds were trained on" if self._alive() else "no other seed is left"
@@ -237,12 +236,12 @@ class _Session:
             with kept.compiled_anew() if shelf else contextlib.nullcontext():
                 compiling = {}  # outside Python's lock: the longest first, while the others are traced
                 for name, entry in work.items():
-                    self._heed()
+                    self.stop.heed()
                     if name not in ready:
                         lowered = self.seeds.lower(getattr(self.programs, name), *entry)
                         compiling[name] = pool.submit(compiled, name, lowered)
                 while wait(compiling.values(), timeout=0.2).not_done:
-                    self._heed()
+                    self.stop.heed()
             ready |= {name: program.result() for name, program in compiling.items()}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C need not wait
@@ -282,11 +281,11 @@ class _Session:
             at = self.iteration if self.saved else -1
             self.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
-            self.best = self._scores(self.directory.lines("eval.jsonl"))
+            self.best = best.chosen(self.directory.lines("eval.jsonl"), self.aim)
         if not self.saved:
             self._evaluate()
             self._checkpoint()
-        self.begun = True
+        self.stop.begun = True
 
     def _saved(self) -> tuple[Any, dict[str, Any]] | None:
         """(tree, about) of the newest whole checkpoint; None if there is none yet. Raises CorruptCheckpoint."""
@@ -307,7 +306,7 @@ class _Session:
         limit = self.training.minutes and 60 * self.training.minutes
         slowest = 0.0  # seconds of a chunk with all that follows it
         while self.iteration < self.training.iterations and self._alive() and not self._stopped():
-            start = time.monotonic()
+            start, evaluated = time.monotonic(), self.evaluated
             late = limit and slowest and start - began + slowest + self._finals_seconds() > limit
             if hosts.agreed(bool(late)):
                 self.listen("note", {"text": f"stopped by --minutes {self.training.minutes:g}"})
@@ -327,22 +326,18 @@ class _Session:
                 self._evaluate()
             self._checkpoint(self.wall_before + time.monotonic() - began)
             slowest = max(slowest, time.monotonic() - start)
-            self.listen("chunk", {**self._progress(history, count, seconds), "elapsed": time.monotonic() - began})
+            progress = self._progress(history, count, seconds)
+            times = {"elapsed": time.monotonic() - began, "evaluating": self.evaluated - evaluated}
+            self.listen("chunk", {**progress, **times, "left": self._evaluations_left()})
 
     def _stopped(self) -> bool:
-        """Whether Ctrl-C asked to stop; of several processes, the first one's."""
-        stopped = hosts.agreed(self.stop.is_set())
+        """Whether a signal asked to stop; of several processes, the first one's."""
+        stopped = hosts.agreed(self.stop.asked.is_set())
         if stopped:
-            self.stop.set()
+            self.stop.asked.set()
         elif not hosts.first():
-            self.stop.clear()
+            self.stop.asked.clear()
         return stopped
-
-    def _heed(self) -> None:
-        """Before training has begun: stops if Ctrl-C asked for it and Python lost the exception, as it does where that
-        arises in a callback of the garbage collector; jax has one."""
-        if self.stop.is_set():
-            raise KeyboardInterrupt
 
     def _complete(self) -> bool:
         """Whether training is over and every line of the final tables is there."""
@@ -354,19 +349,26 @@ class _Session:
         return line["which"] != "periodic" and line["iteration"] == self.iteration
 
     def _finals(self) -> None:
-        """The headline: the last policy, and each seed's best checkpoint, on new episodes."""
+        """The headline: the last policy, and each seed's best checkpoint, on new episodes. A signal cuts it short; it
+        is then made again on resume."""
         if self._planned():  # a kill may have left some of these lines
             self.directory.keep("eval.jsonl", lambda line: not self._is_final(line))
         else:  # stopped by the clock
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] < self.iteration)
-            self.best = self._scores(self.directory.lines("eval.jsonl"))
+            self.best = best.chosen(self.directory.lines("eval.jsonl"), self.aim)
             self._evaluate()
-        last, best = self._states(self.carry), []
+        self.listen("finals", {"episodes": self.final_episodes, "seconds": self._finals_seconds()})
+        last, bests, at = self._states(self.carry), [], {}
         for index, seed in enumerate(self.names):
             path = self.directory.checkpoints / f"best-{seed}.npz"
-            best.append(checkpoint.load(path, self.shape.state)[0] if path.exists() else self.seeds.of(last, index))
-        lines = self._evaluation("last", last, FINAL, self.training.final_episodes)
-        lines += self._evaluation("best", self.seeds.join(best), BEST, self.training.final_episodes)
+            state, about = checkpoint.load(path, self.shape.state) if path.exists() else (None, {})
+            at[seed] = about.get("iteration", self.iteration)
+            bests.append(self.seeds.of(last, index) if state is None else state)
+        try:
+            lines = self._evaluation("last", last, FINAL, self.final_episodes)
+            lines += self._evaluation("best", self.seeds.join(bests), BEST, self.final_episodes, at)
+        except evaluation.Stopped:
+            return
         self.directory.append("eval.jsonl", lines)
         self.listen("evaluation", {"which": "last", "lines": lines})
 
@@ -396,33 +398,32 @@ class _Session:
     def _evaluate(self) -> None:
         lines = self._evaluation("periodic", self._states(self.carry), EVALUATE, self.training.evaluation_episodes)
         self.directory.append("eval.jsonl", lines)
-        for seed, score in self._scores(lines).items():
-            if seed not in self.best or score > self.best[seed]:
-                self.best[seed] = score
+        for seed, new in best.chosen(lines, self.aim).items():
+            if best.better(self.best.get(seed), new):
+                self.best[seed] = new
                 state = self.seeds.of(self.carry, self.names.index(seed)).state
-                about = {"iteration": self.iteration, "seed": seed, "env_steps": self.env_steps[seed], "score": score}
+                about = {"seed": seed, "env_steps": self.env_steps[seed], "by": self.aim, **new._asdict()}
                 checkpoint.save(self.directory.checkpoints / f"best-{seed}.npz", state, about)
         self.listen("evaluation", {"which": "periodic", "lines": lines})
 
-    def _scores(self, lines: list[dict[str, Any]]) -> dict[int, float]:
-        """{seed: its highest score}, by which the best checkpoint is chosen, among these lines."""
-        chosen = [x for x in lines if x["which"] == "periodic" and x["policy"] == "sampled"]
-        return {
-            seed: max(evaluation.score(x, self.headline) for x in chosen if x["seed"] == seed)
-            for seed in {x["seed"] for x in chosen}
-        }
-
-    def _evaluation(self, which: str, states: Any, stream: int, episodes: int) -> list[dict[str, Any]]:
+    def _evaluation(
+        self, which: str, states: Any, stream: int, episodes: int, at: dict[int, int] | None = None
+    ) -> list[dict[str, Any]]:
+        """Lines of eval.jsonl. at: {seed: iteration of its policy}, where that is not the present one. Raises
+        evaluation.Stopped if a signal comes before the last of several batches of episodes."""
         start, batch = time.monotonic(), self.training.evaluation_episodes
         count = begun(self.programs.algorithm, self.recipe.env, self.iteration)
         values = evaluation.evaluate(
-            self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, count, episodes, batch
-        )
-        self.evaluation_seconds = (time.monotonic() - start) / -(-episodes // batch)
+            self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, count, episodes, batch,
+            self._stopped,
+        )  # fmt: skip
+        seconds = time.monotonic() - start
+        self.evaluation_seconds, self.evaluated = seconds / -(-episodes // batch), self.evaluated + seconds
+        at = at or dict.fromkeys(self.names, self.iteration)
         for line in notices.of_play([x["faults"] for x in values], self.recipe.env) if self.iteration == 0 else ():
             self.listen("notice", {"text": line})
         return [
-            evaluation.line(seed, self.iteration, self.env_steps[seed], policy, which, values[index][policy])
+            evaluation.line(seed, self.iteration, self.env_steps[seed], policy, which, values[index][policy], at[seed])
             for index, seed in self._alive()
             for policy in evaluation.POLICIES
         ]
@@ -439,6 +440,10 @@ class _Session:
     @property
     def headline(self) -> str:
         return headline(self.recipe.env)
+
+    @property
+    def aim(self) -> str:
+        return best.aim(self.recipe.env)
 
     def _planned(self) -> bool:
         """Whether this iteration is one of those that are evaluated."""
@@ -468,8 +473,13 @@ class _Session:
         return states
 
     def _finals_seconds(self) -> float:
-        rounds = 2 * -(-self.training.final_episodes // self.training.evaluation_episodes) + 1
+        rounds = 2 * -(-self.final_episodes // self.training.evaluation_episodes) + 1
         return 1.2 * rounds * self.evaluation_seconds
+
+    def _evaluations_left(self) -> float:
+        """Seconds that the evaluations to come will take, the final one included."""
+        ahead = self.training.iterations // self.training.every - self.iteration // self.training.every
+        return (ahead if self.training.evaluations else 0) * self.evaluation_seconds + self._finals_seconds()
 
     def _header(self, resuming: bool) -> dict[str, Any]:
         state = jax.tree.leaves(self.shape.state)
@@ -505,7 +515,7 @@ class _Session:
         }
 
     def _save_manifest(self, status: str, wall: float | None = None, quietly: bool = False) -> None:
-        update = {"status": status, "iterations_done": self.iteration, "headline": self.headline}
+        update = {"status": status, "iterations_done": self.iteration, "headline": self.headline, "aim": self.aim}
         update["env_steps"] = self.env_steps
         update["compile_seconds"] = getattr(self, "compile_seconds", None)
         if wall is not None:
@@ -516,25 +526,3 @@ class _Session:
         self.manifest = {**self.manifest, **update, "changed": datetime.datetime.now().isoformat(timespec="seconds")}
         with contextlib.suppress(OSError) if quietly else contextlib.nullcontext():
             self.directory.write_manifest(self.manifest)
-
-    @contextlib.contextmanager
-    def _interruptible(self):
-        """The first Ctrl-C (or SIGTERM) lets the chunk under way finish and saves; the second stops at once, and so
-        does the first while there is nothing to save yet."""
-
-        def ask(number, frame):
-            again = self.stop.is_set()
-            self.stop.set()
-            if again or not self.begun:
-                raise KeyboardInterrupt
-            self.listen("note", {"text": "stopping after this chunk and saving; Ctrl-C again stops at once"})
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """What a result depends on besides its config: versions, hardware, and what float bits depend on."""
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -80,3 +81,19 @@ def git_state() -> dict[str, Any] | None:
         return {"commit": ask("rev-parse", "HEAD").strip(), "dirty": bool(ask("status", "--porcelain", "-uno").strip())}
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@functools.cache
+def first_process() -> int:
+    """Number of the process in which this was first asked; a fork remembers it."""
+    return os.getpid()
+
+
+def refuse_fork() -> None:
+    """Raises RuntimeError, one line, in a process that was forked after comity had used jax: jax's threads are not in
+    it, and what waits for them waits for ever."""
+    if first_process() != os.getpid():
+        raise RuntimeError(
+            f"process {os.getpid()} was forked from {first_process()}, where jax runs: it does not work here; "
+            'start processes with multiprocessing.get_context("spawn")'
+        )

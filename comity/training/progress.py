@@ -1,7 +1,10 @@
 """What a run says while it trains: a header, one live line, notes. Without a terminal: plain lines."""
 
+import contextlib
+import io
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,11 @@ class Narrator:
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(stderr=True)
+        self.console.on_broken_pipe = _raise  # its own ends the process
         self.live: Progress | None = None
         self.told = 0.0
         self.log: Callable[[str], None] = lambda text: None
-        self.took: list[tuple[int, float]] = []  # (iterations, seconds) of chunks, with all that follows them
+        self.took: list[tuple[int, float]] = []  # (iterations, seconds) of chunks, evaluations left out
         self.elapsed = 0.0
         self.scores: dict[str, list[float]] = {}
 
@@ -40,7 +44,20 @@ class Narrator:
     def say(self, text: str, style: str | None = None) -> None:
         text = printable(text)
         self.log(text)
-        self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
+        with self._heard():
+            self.console.print(escape(text), style=style, highlight=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def _heard(self) -> Iterator[None]:
+        """A terminal that was closed, or a reader that went away, ends what is said and not the training."""
+        try:
+            yield
+        except OSError:
+            self.live = None
+            file = self.console.file
+            self.console = Console(file=io.StringIO(), quiet=True)
+            with contextlib.suppress(OSError, ValueError):  # what is still buffered would fail when Python ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
     def _header(self, facts: dict[str, Any]) -> None:
         recipe, training, path = facts["recipe"], facts["training"], facts["directory"]
@@ -69,17 +86,24 @@ class Narrator:
 
     _notice = _note  # about the game or the settings, before training goes on
 
+    def _finals(self, facts: dict[str, Any]) -> None:
+        self.close()
+        what = f"{facts['episodes']} episodes per seed and policy, of the last policy and of the best"
+        self.say(f"  final evaluation: {what}, about {_duration(facts['seconds'])}")
+
     def _evaluation(self, facts: dict[str, Any]) -> None:
         pass  # shown by the tables at the end
 
     def _chunk(self, facts: dict[str, Any]) -> None:
         now, done, total = facts["elapsed"], facts["iteration"], facts["iterations"]
-        self.took = [*self.took[-9:], (facts["count"], now - self.elapsed if self.elapsed else facts["seconds"])]
+        alone = now - self.elapsed - facts["evaluating"] if self.elapsed else facts["seconds"]
+        self.took = [*self.took[-9:], (facts["count"], alone)]
         self.elapsed = now
         pace = sum(s for _, s in self.took) / sum(n for n, _ in self.took)  # seconds per iteration
-        left = pace * (total - done)
+        left = pace * (total - done) + facts["left"]
         if len(self.took) == 1:
-            self.say(f"  about {_duration(left)} to go ({1e3 * pace:.0f} ms per iteration of all seeds)")
+            rest = f"; {_duration(facts['left'])} of it evaluation" if facts["left"] >= 1 else ""
+            self.say(f"  about {_duration(left)} to go ({1e3 * pace:.0f} ms per iteration of all seeds{rest})")
         line = (
             f"{100 * done / total:5.1f}%  iteration {done:,}/{total:,}  ETA {_duration(left):>7}  "
             f"{facts['env_steps'] / facts['seconds']:,.0f} env steps/s  "
@@ -87,16 +111,21 @@ class Narrator:
         )
         last = done >= total
         if self.console.is_terminal:
+            self._draw(line, done, total)
+            self.log(printable(f"  {line}"))
+        elif last or time.monotonic() - self.told > PLAIN_EVERY:
+            self.told = time.monotonic()
+            self.say(f"  {line}")
+
+    def _draw(self, line: str, done: int, total: int) -> None:
+        """The live line of a terminal."""
+        with self._heard():
             if self.live is None:
                 columns = BarColumn(bar_width=20), TextColumn("{task.description}")
                 self.live = Progress(*columns, console=self.console, transient=True)
                 self.live.add_task("", total=total)
                 self.live.start()
             self.live.update(self.live.task_ids[0], completed=done, description=escape(printable(line)))
-            self.log(printable(f"  {line}"))
-        elif last or time.monotonic() - self.told > PLAIN_EVERY:
-            self.told = time.monotonic()
-            self.say(f"  {line}")
 
     def _done(self, facts: dict[str, Any]) -> None:
         self.close()
@@ -105,9 +134,15 @@ class Narrator:
             self.say(f"  finished: {done:,} iteration{'s' * (done != 1)} in {_duration(self.elapsed)}")
 
     def close(self) -> None:
-        if self.live is not None:
-            self.live.stop()
-            self.live = None
+        live, self.live = self.live, None
+        if live is not None:
+            with self._heard():
+                live.stop()
+
+
+def _raise() -> None:
+    """Raises the exception that is being handled."""
+    raise
 
 
 def _over_seeds(name: str, values: list[float]) -> str:

@@ -23,6 +23,7 @@ from comity.settings import floats
 from comity.training import checkpoint, evaluation, kept
 from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics, headline
+from comity.training.machine import refuse_fork
 from comity.training.programs import FILM, FRESH, begun, programs
 from comity.training.seeds import Seeds
 from comity.training.settings import training_of
@@ -65,6 +66,7 @@ class Run:
         self, directory: RunDirectory, which: Literal["last", "best"] = "last", recipe: Recipe | None = None,
         trust: bool | Trust = False,
     ):  # fmt: skip
+        refuse_fork()
         self.directory, self.path, self.which = directory, directory.path, which
         config = directory.config()
         training = training_of(config)
@@ -78,7 +80,8 @@ class Run:
             files = [directory.checkpoints / f"best-{seed}.npz" for seed in self.seeds]
             pairs = [checkpoint.load(file, shape) for file in files]
             self._states = {seed: state for seed, (state, _) in zip(self.seeds, pairs, strict=True)}
-            self.iteration = max(about["iteration"] for _, about in pairs)
+            self.iterations = {seed: about["iteration"] for seed, (_, about) in zip(self.seeds, pairs, strict=True)}
+            self.iteration = max(self.iterations.values())
             self.env_steps = {seed: about["env_steps"] for seed, (_, about) in zip(self.seeds, pairs, strict=True)}
             return
         like = {str(seed): {"state": shape} for seed in self.seeds}
@@ -87,6 +90,7 @@ class Run:
             raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
         tree, about = newest
         self.iteration = about["iteration"]
+        self.iterations = dict.fromkeys(self.seeds, self.iteration)  # of each seed's policy
         self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
         self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
 
@@ -152,7 +156,9 @@ class Run:
         results = evaluation.evaluate(*of_run, FRESH + draw, 0, count, episodes, batch)
         seeds.close()
         return [
-            evaluation.line(seed, self.iteration, self.env_steps[seed], policy, self.which, result[policy])
+            evaluation.line(
+                seed, self.iteration, self.env_steps[seed], policy, self.which, result[policy], self.iterations[seed]
+            )
             for seed, result in zip(self.seeds, results, strict=True)
             for policy in evaluation.POLICIES
         ]

@@ -8,6 +8,9 @@ from comity.runs.values import Misfit, checked
 from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
 
 MOST_SEEDS, LAST_SEED = 100_000, 2**31 - 1  # in a config, which may be anybody's
+FINAL_EPISODES = 320  # most of a final evaluation, unless asked for
+FINAL_SHARE = 10  # it takes a tenth of the planned env steps at most
+FINAL_TABLES = 4  # last policy and best, sampled and greedy
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,20 @@ class Training:
     evaluations: int = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
     evaluate_every: int | None = None  # iterations between evaluations, whole chunks; None: so that `evaluations` fit
     evaluation_episodes: int = 32  # per seed and policy, at each evaluation
-    final_episodes: int = 320  # per seed and policy, of the last policy and of the best
+    final_episodes: int | None = None  # per seed and policy, of the last policy and of the best; None: see `finals`
     mode: Literal["auto", "loop", "vmap", "shard", "games"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on one
     # accelerator, shard on several; games: each seed's games over several devices
     memory: float | None = None  # GB of a device that training may take; seeds then run in groups. None: what it has
 
     def __post_init__(self):
-        ones = ("seeds", "envs", "iterations", "chunk", "evaluation_episodes", "final_episodes")
+        ones = ("seeds", "envs", "iterations", "chunk", "evaluation_episodes")
         check(self, first_seed=NOT_NEGATIVE, evaluations=NOT_NEGATIVE, **dict.fromkeys(ones, AT_LEAST_ONE))
         if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
             raise ValueError(f"minutes {self.minutes} must be greater than 0: give more, or leave it out")
         if self.memory is not None and not (math.isfinite(self.memory) and self.memory > 0):
             raise ValueError(f"memory {self.memory} must be greater than 0 GB: give more, or leave it out")
+        if self.final_episodes is not None:
+            check(self, final_episodes=AT_LEAST_ONE)
         every = self.evaluate_every
         if every is not None and (every < 1 or every % self.chunk):
             raise ValueError(f"evaluate_every {every} must be 1 chunk or more, whole chunks of {self.chunk} iterations")
@@ -44,6 +49,19 @@ class Training:
         """Iterations between evaluations: whole chunks."""
         fitting = max(1, -(-self.iterations // max(self.evaluations, 1) // self.chunk)) * self.chunk
         return self.evaluate_every or fitting
+
+    def finals(self, rollout: int, length: int) -> int:
+        """Episodes of the final evaluation, per seed and policy, of the last policy and of the best.
+
+        As many as `final_episodes` says. Without it 320, but fewer where those would take more than a tenth of the
+        env steps that training plans: whole batches of `evaluation_episodes`, one at least. rollout: steps of an
+        iteration; length: steps of an episode, at most.
+        """
+        if self.final_episodes is not None:
+            return self.final_episodes
+        affordable = self.envs * rollout * self.iterations / (FINAL_SHARE * FINAL_TABLES * length)
+        batches = int(affordable // self.evaluation_episodes)
+        return min(FINAL_EPISODES, max(1, batches) * self.evaluation_episodes)
 
 
 def training_of(config: dict[str, Any], **more: Any) -> Training:

@@ -60,8 +60,8 @@ def test_read_is_tidy(make_run):
     run = make_run(seeds=(3, 5), scores=(0.2, 0.6), iterations=60)
     table = read(run)
     assert len(table) == 2 * 2 * (3 + 2)  # seeds, policies, three periodic ones, last and best
-    names = "run task algorithm label seed iteration env_steps policy which episodes success return return.0 return.1"
-    assert list(table.columns) == names.split()
+    names = "run task algorithm label seed iteration env_steps policy which episodes policy_iteration"
+    assert list(table.columns) == [*names.split(), *table.metrics]
     assert table.metrics == ["success", "return", "return.0", "return.1"]
     row = table.where(seed=5, policy="greedy", which="last")
     assert len(row) == 1

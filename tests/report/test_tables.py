@@ -20,9 +20,15 @@ def eight(make_run, scores=EIGHT, **how):
 def test_final_table_of_few_seeds_shows_each(make_run):
     sheet = final_table(make_run(seeds=(0, 1, 2), scores=(0.1, 0.2, 0.6), iterations=60))
     assert sheet.columns == ("checkpoint", "policy", "success %, mean", "return, mean", "success %, seeds 0-2")
-    assert sheet.rows[0] == ("last", "sampled", "30.0 (10.0 to 60.0)", "0.45 (0.15 to 0.90)", "10.0  20.0  60.0")
+    assert sheet.rows[0] == (
+        "last, iteration 60",
+        "sampled",
+        "30.0 (10.0 to 60.0)",
+        "0.45 (0.15 to 0.90)",
+        "10.0  20.0  60.0",
+    )
     assert [row[:3] for row in sheet.rows[1:3]] == [
-        ("last", "greedy", "15.0 (5.0 to 30.0)"),
+        ("last, iteration 60", "greedy", "15.0 (5.0 to 30.0)"),
         ("best", "sampled", "35.0 (15.0 to 65.0)"),
     ]
     assert "manitokan@1 · pg · 3 seeds · 288k environment steps (joint actions) per seed" in sheet.title
@@ -43,7 +49,7 @@ def test_final_table_of_given_lines(make_run):
     run = make_run(seeds=(0,), scores=(0.5,), iterations=30)
     line = {"seed": 0, "iteration": 30, "env_steps": 9, "policy": "greedy", "which": "now", "episodes": 7}
     sheet = final_table(run, lines=[line | {"mean": {"success": 0.25}}])
-    assert sheet.rows == (("now", "greedy", "25.0 (1 seed)", "25.0"),)
+    assert sheet.rows == (("now, iteration 30", "greedy", "25.0 (1 seed)", "25.0"),)
     assert "each score: 7 episodes per seed" in sheet.notes
 
 
@@ -106,7 +112,7 @@ def test_a_run_in_progress_takes_part_and_says_so(make_run):
     note = "pg: seeds 0-1 (running) without final evaluation: the newest periodic one counts, at 432k env steps"
     assert note in sheet.notes
     assert not any(note.startswith("coma") for note in sheet.notes)
-    assert final_table(run).rows[0][:3] == ("periodic", "sampled", "40.0 (30.0 to 50.0)")
+    assert final_table(run).rows[0][:3] == ("periodic, iteration 90", "sampled", "40.0 (30.0 to 50.0)")
 
 
 def test_an_old_last_evaluation_gives_way_after_resume(make_run):
@@ -115,9 +121,9 @@ def test_an_old_last_evaluation_gives_way_after_resume(make_run):
     with open(run / "eval.jsonl", "a") as file:
         file.write(json.dumps(line | {"mean": {"success": 0.9}}) + "\n")
     rows = final_table(run).rows
-    assert ("periodic", "sampled", "90.0 (1 seed)") in [row[:3] for row in rows]
-    assert ("last", "greedy", "15.0 (1 seed)") in [row[:3] for row in rows]
-    assert not any(row[:2] in [("last", "sampled"), ("best", "sampled")] for row in rows)
+    assert ("periodic, iteration 90", "sampled", "90.0 (1 seed)") in [row[:3] for row in rows]
+    assert ("last, iteration 60", "greedy", "15.0 (1 seed)") in [row[:3] for row in rows]
+    assert not any(row[0].startswith(("last", "best")) and row[1] == "sampled" for row in rows)
 
 
 def test_undefined_scores_are_left_out_and_counted(make_run):

@@ -115,6 +115,16 @@ def test_between_is_above_a_floor_and_below_another():
     _, alone = judged(above(0.0, second=0.1), {"a": flat(*(0.12 + x - 0.2 for x in SIX))})
     assert near.p == pytest.approx(alone.p)
     assert near.described()["floor"] == 0.1
+    high = flat(*(0.795 + x - 0.2 for x in SIX)), flat(*(0.8 + x - 0.2 for x in SIX))
+    records = dict(zip("ab", high, strict=True))  # and the other way round
+    assert judged(Comparison("a", "between", "b", SUCCESS, 0.0, floor=0.1), records)[1].p == pytest.approx(
+        judged(above(0.0, "below"), records)[1].p
+    )
+    others = [Claim(f"n{i}", "t", (above(relation="above"),), "2026-01-01") for i in range(99)]
+    crowd = [Claim("c", "t", (near.test,), "2026-01-01"), *others]
+    records = {"a": flat(*(0.12 + x - 0.2 for x in SIX)), "b": flat(*(0.8 + x - 0.2 for x in SIX))}
+    ((_, verdict, (outcome,)), *_) = judge(crowd, records, BOTH(100))
+    assert (verdict, [part.verdict for part in outcome.parts]) == ("open", ["open", "reproduced"])
     five = Comparison("a", "between", "b", SUCCESS, 0.1, floor=0.1)
     assert judged(five, {"a": MID, "b": HIGH})[1].p_holm == 1 / 32  # five seeds against a number
 

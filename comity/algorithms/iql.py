@@ -6,18 +6,19 @@ The member of value decomposition that decomposes nothing: docs/algorithms/iql.m
 from dataclasses import dataclass
 
 from comity.algorithms import value_decomposition as family
+from comity.algorithms import value_settings
 from comity.learning import Reward
 from comity.types import Algorithm, Environment
 
 
 @dataclass(frozen=True)
-class Config(family.Config):
+class Config(value_settings.Config):
     """Settings of IQL: those of the family. The hidden-gifts paper has no IQL."""
 
     credit: Reward = "own"
 
 
-PRESETS = {"sound": {}, "paper": {**family.PAPER, "credit": "own"}, "released": family.RELEASED}
+PRESETS = {"sound": {}, "paper": {**value_settings.PAPER, "credit": "own"}, "released": value_settings.RELEASED}
 
 
 def make(config: Config, env: Environment) -> Algorithm:

@@ -6,6 +6,7 @@ tells z from state and policies: a bound of their mutual information, which keep
 is itself learned, from the returns of whole episodes. docs/algorithms/maven.md.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
@@ -18,7 +19,9 @@ from jax import Array
 
 from comity.algorithms import qmix
 from comity.algorithms import value_decomposition as family
-from comity.algorithms.value_decomposition import Values, greedy
+from comity.algorithms.value_decomposition import Seen
+from comity.algorithms.value_learning import State as LearnedState
+from comity.algorithms.value_learning import explore_rate, learning
 from comity.compatibility import require_discrete
 from comity.learning import chosen, credited, entropy, epsilon_greedy, log_prob, masked, sample, take_step
 from comity.learning.replay import Episodes
@@ -41,6 +44,8 @@ class Config(qmix.Config):
     chooser_uniform: float = 0.1  # weight of the uniform choice (bandit)
     chooser_temperature: float = 0.1  # of the softmax over predicted returns, in units of reward (bandit); ours
     chooser_entropy: float = 1e-3  # weight of the entropy bonus (policy)
+    head: Literal["table", "hypernetwork"] = "table"  # how last layers are drawn: as layers on the memory, or (code) as
+    # a linear hypernetwork with a bias, +-1/sqrt(numbers that it reads)
     information_weight: float = 1.0  # of the discriminator's cross-entropy in the loss; MAVEN 0.001 to 1
     discriminator_hidden: int = 32  # width of its one hidden layer
 
@@ -82,36 +87,45 @@ PRESETS = {
     "released": {
         **TABLE,
         "hidden": 128,
-        "activation": "gelu",
+        "bias_activation": "gelu",
         "credit": "own",
         "learning_rate": 5e-4,
         "last_learning_rate": 5e-4,
         "target_period": 100,
+        "target_moves": "late",
+        "replacement": False,
+        "head": "hypernetwork",
         "chooser": "released",
     },
 }
 
 
 class LatentNet(eqx.Module):
-    """Linear, activation, GRU, and a last layer h W(z, id) without bias, where W is a linear hypernetwork of one-hots.
+    """Linear, activation, GRU, and a last layer h W(z, id), where W is a linear hypernetwork of one-hots.
 
-    Such a hypernetwork is a table with one matrix for each z, so h is multiplied by all of them and z picks: a plain
-    2-D product instead of one small product per game.
+    Such a hypernetwork is a table with one matrix for each z (and one for each agent, and its bias, added), so h is
+    multiplied by all of them and z picks: a plain 2-D product instead of one small product per game.
     """
 
     encoder: Linear
     cell: GRU
     head: Array  # [H, Z A], one matrix for each z
     names: Array | None  # [N, H, A], of the agents, where one network serves all
+    shift: Array | None  # [H, A], the hypernetwork's bias, if it has one
     activation: Activation = eqx.field(static=True)
 
     def __init__(self, key: Key, config: Config, env: Environment, named: bool):
         keys = jax.random.split(key, 4)
+        agents, actions, wide = env.num_agents, env.num_actions, config.head == "hypernetwork"
         self.encoder = Linear(keys[0], env.view_size, config.hidden)
         self.cell = GRU(keys[1], config.hidden, config.hidden)
-        self.head = Linear(keys[2], config.hidden, config.latents * env.num_actions).weight
-        table = jax.vmap(lambda key: Linear(key, config.hidden, env.num_actions).weight)
-        self.names = table(jax.random.split(keys[3], env.num_agents)) if named else None
+        self.head = Linear(keys[2], config.hidden, config.latents * actions).weight
+        table = jax.vmap(lambda key: Linear(key, config.hidden, actions).weight)
+        self.names = table(jax.random.split(keys[3], agents)) if named else None
+        self.shift = Linear(jax.random.fold_in(key, 4), config.hidden, actions).weight if wide else None
+        if wide:  # its weights and bias are drawn by how many numbers it reads, not by the width of the memory
+            times = math.sqrt(config.hidden / (config.latents + agents * named))
+            self.head, self.names, self.shift = jax.tree.map(lambda x: times * x, (self.head, self.names, self.shift))
         self.activation = config.activation
 
     def encode(self, x: Array) -> Array:
@@ -121,6 +135,8 @@ class LatentNet(eqx.Module):
         """Q_i of every action, [..., A]. memory [..., H] with N before H where one network serves all, z [..., Z]."""
         rows = memory.reshape(-1, memory.shape[-1]) @ self.head
         q = (rows.reshape(*memory.shape[:-1], -1, actions) * z[..., None]).sum(-2)
+        if self.shift is not None:
+            q += (memory.reshape(-1, memory.shape[-1]) @ self.shift).reshape(q.shape)
         if self.names is None:
             return q
         own = [memory[..., k, :].reshape(-1, memory.shape[-1]) @ table for k, table in enumerate(self.names)]
@@ -134,7 +150,7 @@ class Params(NamedTuple):
 
 
 class State(NamedTuple):
-    learned: family.State
+    learned: LearnedState
     chooser: MLP  # first views -> [Z]: predicted returns, or logits
     chooser_opt_state: PyTree
 
@@ -187,9 +203,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     trained = config.chooser in ("bandit", "policy")
     adam = optax.adam(config.chooser_learning_rate)
     memory = Memory(jnp.zeros((agents, config.hidden)), jnp.zeros(agents, jnp.int32))
-
-    def read(view: Array) -> Array:
-        return family.mix_up(view) if config.views_mixed else view
+    choose, read = family.in_play(config)
 
     def scores(chooser: MLP, view: Array) -> Array:
         """[..., Z] from the first views [..., N, V]."""
@@ -217,36 +231,37 @@ def make(config: Config, env: Environment) -> Algorithm:
         one_hot = jax.nn.one_hot(z - 1, latents)
         step = over_agents(step, (0, axis, axis, axis), (axis, axis))
         q, hidden = step(state.learned.params.agents, read(observation.view), memory.hidden, one_hot)
-        action = greedy(q, available, config.unavailable)
+        action = choose(q, available)
         if explore:
-            rate = family.explore_rate(config, state.learned.time)
+            rate = explore_rate(config, state.learned.time)
             action, random = epsilon_greedy(key_action, action, available, rate, config.explore_together)
             hidden = jnp.where(random, memory.hidden, hidden) if config.explore_together else hidden
         return action, Memory(hidden, z), {"values": q, "latent": z - 1}
 
-    def values(net: LatentNet, view: Array, z: Array) -> Values:
-        """Of whole episodes: view [T + 1, B, N, V], z [B, N, Z]."""
+    def seen(net: LatentNet, observation: Observation, z: Array, games: int) -> Seen:
+        """Of whole episodes: leaves [T + 1, B, ...], z [B, N, Z]."""
 
         def one(net: LatentNet, x: Array, z: Array) -> tuple[Array, Array]:
             memories = net.cell.unroll(net.encode(x), jnp.zeros((*x.shape[1:-1], config.hidden)))
             return net.q(memories, jnp.broadcast_to(z, (len(x), *z.shape)), actions), memories
 
-        return Values(*over_agents(one, (0, 2, 1), (2, 2))(net, read(view), z))
+        q, hidden = over_agents(one, (0, 2, 1), (2, 2))(net, observation.view, z)
+        return family.split(config, q, hidden, observation.available, games)
 
     def mix(mixer: tuple[MonotoneMixer, Array], q: Array, state: Array) -> Array:
         network, z = mixer
         z = jnp.broadcast_to(z, (*state.shape[:-1], latents))
         return network(q, jnp.concatenate([state, z], -1))
 
-    def loss(params: Params, target_params: Params, episodes: Episodes):
+    def loss(params: Params, target_params: Params, episodes: Episodes, games: int):
         z = jax.nn.one_hot(episodes.extra, latents)  # [B, Z]
         everyone = jnp.broadcast_to(z[:, None], (len(z), agents, latents))
-        now, target = (values(p.agents, episodes.observation.view, everyone) for p in (params, target_params))
-        reward = family.learned_reward(config, episodes, now.q)
+        now, target = (seen(p.agents, episodes.observation, everyone, games) for p in (params, target_params))
+        reward = family.learned_reward(config, episodes, now.before.q)
         member = family.td_member(config, lambda key: (), mix)
         losses, metrics = member.loss((params.mixer, z), (target_params.mixer, z), now, target, episodes, reward)
-        seen = jax.tree.map(lambda x: x[:-1], episodes.observation)
-        reads = discriminator_input(family.central_view(config, seen), now.q[:-1], seen.available)
+        earlier = jax.tree.map(lambda x: x[:-1], episodes.observation)
+        reads = discriminator_input(family.central_view(config, earlier), now.before.q, earlier.available)
         told = params.discriminator(reads)  # [T, B, Z]
         information = information_loss(told, jnp.broadcast_to(episodes.extra, told.shape[:-1]))
         return losses + config.information_weight * information, metrics | {"information_loss": information}
@@ -255,7 +270,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         """[B] int32, the z of each episode."""
         return steps.next_memory.latent[0, :, 0] - 1
 
-    begin, learn = family.learning(config, env, loss, latent_of)
+    begin, learn = learning(config, env, loss, latent_of)
 
     def init(key: Key) -> State:
         key_agents, key_mixer, key_discriminator, key_chooser = jax.random.split(key, 4)
@@ -267,9 +282,9 @@ def make(config: Config, env: Environment) -> Algorithm:
         )
         width = (config.chooser_hidden, config.chooser_hidden)
         chooser = MLP(key_chooser, agents * env.view_size, width, latents)
-        state = State(family.State(params, params, (), (), jnp.zeros((), jnp.int32), ()), chooser, ())  # pyright: ignore
+        state = State(LearnedState(params, params, (), (), jnp.zeros((), jnp.int32), ()), chooser, ())  # pyright: ignore
 
-        def play(key: Key, begun: family.State, memory: Memory, observation: Observation):
+        def play(key: Key, begun: LearnedState, memory: Memory, observation: Observation):
             return act(key, state._replace(learned=begun), memory, observation)
 
         return State(begin(params, play, memory), chooser, adam.init(chooser))  # pyright: ignore[reportArgumentType]

@@ -10,38 +10,44 @@ from dataclasses import dataclass
 from typing import Literal
 
 from comity.algorithms import value_decomposition as family
-from comity.networks import MonotoneMixer
+from comity.algorithms.released import mixers as released
+from comity.algorithms.value_settings import CENTRAL, PAPER, RANDOMISED, RELEASED, CentralConfig
+from comity.networks import Activation, MonotoneMixer
 from comity.settings import AT_LEAST_ONE, check
 from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
-class Config(family.CentralConfig):
+class Config(CentralConfig):
     """Settings of QMIX: the family's, and those of the mixer."""
 
     mixer_width: int = 32  # E, hidden units of f_s
     mixer_layers: Literal["one", "two"] = "two"  # of the hypernetworks for weights; paper two, code one
     mixer_hidden: int = 64  # between the two; paper 64
-    bias_hidden: int = 32  # of the network for the last bias; code 64
+    bias_hidden: int = 32  # of the network for the last bias; paper and code 64
+    bias_activation: Activation = "relu"  # of that network; GELU in the code of MAVEN
+    mixer_initial: Literal["uniform", "orthogonal"] = "uniform"  # hypernetworks as drawn; code orthogonal, biases 0
 
     def __post_init__(self):
         super().__post_init__()
         check(self, mixer_width=AT_LEAST_ONE, mixer_hidden=AT_LEAST_ONE, bias_hidden=AT_LEAST_ONE)
 
 
-PAPER = {**family.PAPER, **family.CENTRAL}
+TABLE = {**CENTRAL, "bias_hidden": 64}  # of the mixer, in paper and code
 PRESETS = {
     "sound": {},
-    "paper": PAPER,
-    "released": {**family.RELEASED, **family.CENTRAL, "mixer_layers": "one", "bias_hidden": 64},
-    "randomised": {**PAPER, "explore_steps": family.RANDOMISED["explore_steps"]},
+    "paper": {**PAPER, **TABLE},
+    "released": {**RELEASED, **TABLE, "mixer_layers": "one", "mixer_initial": "orthogonal"},
+    "randomised": {**RANDOMISED, **TABLE},
 }
 
 
 def new_mixer(key: Key, config: Config, agents: int, size: int) -> MonotoneMixer:
     """The mixer that `config` asks for, of so many agents; size: of what it reads."""
     hyper = (config.mixer_hidden,) if config.mixer_layers == "two" else ()
-    return MonotoneMixer(key, agents, size, config.mixer_width, hyper, (config.bias_hidden,))
+    sizes = (agents, size, config.mixer_width, hyper, (config.bias_hidden,))
+    mixer = MonotoneMixer(key, *sizes, bias_activation=config.bias_activation)
+    return released.orthogonal(key, mixer) if config.mixer_initial == "orthogonal" else mixer
 
 
 def make(config: Config, env: Environment) -> Algorithm:

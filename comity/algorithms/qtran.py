@@ -17,20 +17,25 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.algorithms import value_decomposition as family
-from comity.algorithms.value_decomposition import Member, Values, central_view, greedy, td_targets
+from comity.algorithms.value_decomposition import Member, Seen, central_view, greedy, over_agents_loss, td_targets
+from comity.algorithms.value_settings import CENTRAL, PAPER, RELEASED, CentralConfig
 from comity.learning import chosen, masked
 from comity.learning.replay import Episodes
-from comity.networks import MLP
+from comity.networks import MLP, Activation
 from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
 from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
-class Config(family.CentralConfig):
+class Config(CentralConfig):
     """Settings of QTRAN: the family's, and those of the joint network."""
 
     variant: Literal["base", "alt"] = "base"  # base: one value of a joint action; alt: of all actions of one agent
     joint_hidden: int = 64  # width of the two hidden layers of Q_jt and V; paper and code 32
+    joint_activation: Activation = "relu"  # of encoder, Q_jt and V; code GELU
+    next_actions: Literal["greedy", "taken"] = (
+        "greedy"  # whose value a target takes; code: those taken at the next step
+    )
     optimum_weight: float = 1.0  # of the loss at the greedy action; code 0, its two losses are absent
     rest_weight: float = 1.0  # of the loss elsewhere; 1 in Son et al., 0.1 in the reference implementation
 
@@ -39,12 +44,19 @@ class Config(family.CentralConfig):
         check(self, joint_hidden=AT_LEAST_ONE, optimum_weight=NOT_NEGATIVE, rest_weight=NOT_NEGATIVE)
 
 
-TABLE = {**family.CENTRAL, "joint_hidden": 32}
+TABLE = {**CENTRAL, "joint_hidden": 32}
 PRESETS = {
     "sound": {},
     "alt": {"variant": "alt"},
-    "paper": {**family.PAPER, **TABLE},
-    "released": {**family.RELEASED, **TABLE, "optimum_weight": 0.0, "rest_weight": 0.0},
+    "paper": {**PAPER, **TABLE},
+    "released": {
+        **RELEASED,
+        **TABLE,
+        "joint_activation": "gelu",
+        "next_actions": "taken",
+        "optimum_weight": 0.0,
+        "rest_weight": 0.0,
+    },
 }
 
 
@@ -104,40 +116,46 @@ def member(config: Config, env: Environment) -> Member:
         keys = jax.random.split(key, 3)
         width = (config.joint_hidden, config.joint_hidden)
         inputs = central_size + code + (0 if base else hidden + agents)
+        activation = config.joint_activation
         return Mixer(
-            MLP(keys[0], code, (code,), code),
-            MLP(keys[1], inputs, width, 1 if base else actions),
-            MLP(keys[2], central_size, width, 1),
+            MLP(keys[0], code, (code,), code, activation),
+            MLP(keys[1], inputs, width, 1 if base else actions, activation),
+            MLP(keys[2], central_size, width, 1, activation),
         )
 
-    def loss(mixer: Mixer, target_mixer: Mixer, values: Values, target: Values, episodes: Episodes, reward: Array):
+    def loss(mixer: Mixer, target_mixer: Mixer, seen: Seen, target: Seen, episodes: Episodes, reward: Array):
         available, central = episodes.observation.available, central_view(config, episodes.observation)
-        best = greedy(values.q, available, config.unavailable)  # [T + 1, B, N], of the present networks
+        action, q, memory = episodes.action, seen.before.q, seen.before.memory
+        best, then = (
+            greedy(q, available[:-1]),
+            greedy(seen.after.q, available[1:]),
+        )  # [T, B, N], of the present networks
+        if config.next_actions == "taken":
+            then = jnp.concatenate([action[1:], action[-1:]])
         value = mixer.value(central[:-1])  # [T, B, 1]
-        q, memory = values.q[:-1], values.memory[:-1]
-        own, own_best = chosen(q, episodes.action), chosen(q, best[:-1])  # [T, B, N]
+        own, own_best = chosen(q, action), chosen(q, best)  # [T, B, N]
         if base:
             evaluate = joint_values
-            following = evaluate(target_mixer, target.memory[1:], best[1:], central[1:], actions)
-            joint = taken = evaluate(mixer, memory, episodes.action, central[:-1], actions)  # [T, B, 1]
-            joint_best = evaluate(mixer, memory, best[:-1], central[:-1], actions)
+            following = evaluate(target_mixer, target.after.memory, then, central[1:], actions)
+            joint = taken = evaluate(mixer, memory, action, central[:-1], actions)  # [T, B, 1]
+            joint_best = evaluate(mixer, memory, best, central[:-1], actions)
             rest = rest_loss(own.sum(-1, keepdims=True), joint, value)
         else:
             evaluate = counterfactual_values
-            following = chosen(evaluate(target_mixer, target.memory[1:], best[1:], central[1:], actions), best[1:])
-            joint = evaluate(mixer, memory, episodes.action, central[:-1], actions)  # [T, B, N, A]
-            taken = chosen(joint, episodes.action)
-            joint_best = chosen(evaluate(mixer, memory, best[:-1], central[:-1], actions), best[:-1])
+            following = chosen(evaluate(target_mixer, target.after.memory, then, central[1:], actions), then)
+            joint = evaluate(mixer, memory, action, central[:-1], actions)  # [T, B, N, A]
+            taken = chosen(joint, action)
+            joint_best = chosen(evaluate(mixer, memory, best, central[:-1], actions), best)
             others = own.sum(-1, keepdims=True) - own
             rest = minimum_loss(q + others[..., None], joint, value[..., None], available[:-1])
         error = td_targets(config, reward, following, episodes) - taken
         optimum = optimum_loss(own_best.sum(-1, keepdims=True), joint_best, value)
-        losses = {"td_loss": jnp.square(error), "optimum_loss": optimum, "rest_loss": rest}
-        losses = {name: loss.mean(-1) for name, loss in losses.items()}
+        losses = {"optimum_loss": optimum.mean(-1), "rest_loss": rest.mean(-1)}
+        losses["td_loss"] = over_agents_loss(config, error)
         total = losses["td_loss"] + config.optimum_weight * losses["optimum_loss"]
         return total + config.rest_weight * losses["rest_loss"], losses | {"q_tot": taken.mean(-1)}
 
-    return Member(init, loss)
+    return Member(init, loss, reads_memory=True)
 
 
 def make(config: Config, env: Environment) -> Algorithm:

@@ -8,15 +8,19 @@ One TD loss on Q_tot; each Q_i learns its share by the chain rule alone. docs/al
 from dataclasses import dataclass
 
 from comity.algorithms import value_decomposition as family
+from comity.algorithms import value_settings
 from comity.types import Algorithm, Environment
 
 
 @dataclass(frozen=True)
-class Config(family.Config):
+class Config(value_settings.Config):
     """Settings of VDN: those of the family."""
 
 
-PRESETS = {**family.PRESETS, "paper": {**family.PAPER, "hidden": 128}}  # the paper's table of VDN says 128
+PRESETS = {
+    **value_settings.PRESETS,
+    "paper": {**value_settings.PAPER, "hidden": 128},
+}  # the paper's table of VDN says 128
 
 
 def make(config: Config, env: Environment) -> Algorithm:

@@ -108,24 +108,32 @@ def push(replay: Replay, rows: PyTree, restart: bool = False) -> Replay:
     return Replay(jax.tree.map(write, replay.rows, rows), position % used, filled)
 
 
-def draw(key: Key, replay: Replay, count: int, block: int = 1) -> PyTree:
-    """`count` rows, uniformly and with replacement from those filled: leaves [count, ...].
+def draw(key: Key, replay: Replay, count: int, block: int = 1, replacement: bool = True) -> PyTree:
+    """`count` rows, uniformly from those filled, leaves [count, ...]; without `replacement` each at most once.
 
-    block: rows drawn together, as they were pushed (count is a multiple of it). An empty replay gives its first rows.
+    block: rows drawn together, as they were pushed (count is a multiple of it). An empty replay gives its first rows,
+    and one with fewer than `count` gives all of them again.
     """
-    starts = jax.random.randint(key, (count // block, 1), 0, jnp.maximum(replay.filled // block, 1)) * block
+    blocks = jnp.maximum(replay.filled // block, 1)
+    if replacement:
+        starts = jax.random.randint(key, (count // block, 1), 0, blocks) * block
+    else:
+        place = jnp.arange(jax.tree.leaves(replay.rows)[0].shape[0] // block)
+        order = jnp.where(place < blocks, jax.random.uniform(key, place.shape), 2.0).argsort()
+        starts = order[jnp.arange(count // block) % blocks][:, None] * block
     chosen = (starts + jnp.arange(block)).reshape(-1)
     return jax.tree.map(lambda x: x[chosen], replay.rows)
 
 
-def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int) -> PyTree:
+def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int, block: int = 1) -> PyTree:
     """Sum of function(slice of rows) over slices of at most `size` rows, one after the other.
 
-    rows: leaves [B, ...]. A slice is the largest divisor of B that is at most `size`. On a CPU more than some 64
-    episodes at once spill the cache and take half as long again.
+    rows: leaves [B, ...]. A slice is the largest divisor of B that is at most `size`, of whole blocks (at least one;
+    B is a multiple of `block`). On a CPU more than some 64 episodes at once spill the cache, half as long again.
     """
     count = jax.tree.leaves(rows)[0].shape[0]
-    size = next(k for k in range(min(size, count), 0, -1) if count % k == 0)
+    blocks = count // block
+    size = block * next(k for k in range(max(1, min(size // block, blocks)), 0, -1) if blocks % k == 0)
     if size == count:
         return function(rows)
     slices = jax.tree.map(lambda x: x.reshape(count // size, size, *x.shape[1:]), rows)

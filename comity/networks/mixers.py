@@ -32,13 +32,14 @@ class MonotoneMixer(eqx.Module):
         hyper: tuple[int, ...] = (64,),
         out_bias: tuple[int, ...] = (32,),
         activation: Activation = "elu",
+        bias_activation: Activation = "relu",
     ):
         """width: E; hyper: hidden layers of the networks for W_1 and w_2; out_bias: of the one for b_2."""
         keys = jax.random.split(key, 4)
         self.weights = MLP(keys[0], state, hyper, agents * width)
         self.bias = MLP(keys[1], state, (), width)
         self.out_weights = MLP(keys[2], state, hyper, width)
-        self.out_bias = MLP(keys[3], state, out_bias, 1)
+        self.out_bias = MLP(keys[3], state, out_bias, 1, bias_activation)
         self.activation = activation
 
     def __call__(self, q: Array, state: Array) -> Array:

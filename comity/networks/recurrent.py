@@ -54,17 +54,28 @@ class GRU(eqx.Module):
 
 
 class RecurrentNet(eqx.Module):
-    """Linear, activation, GRU, linear: the actor of the hidden-gifts paper (its section 2)."""
+    """Linear, activation, GRU, linear: the actor of the hidden-gifts paper (its section 2).
+
+    hidden: width of the memory; encoder_width: of the layer before it, 0 for the same.
+    """
 
     encoder: Linear
     cell: GRU
     head: Linear
     activation: Activation = eqx.field(static=True)
 
-    def __init__(self, key: Key, inputs: int, hidden: int, outputs: int, activation: Activation = "relu"):
+    def __init__(
+        self,
+        key: Key,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        activation: Activation = "relu",
+        encoder_width: int = 0,
+    ):
         key_encoder, key_cell, key_head = jax.random.split(key, 3)
-        self.encoder = Linear(key_encoder, inputs, hidden)
-        self.cell = GRU(key_cell, hidden, hidden)
+        self.encoder = Linear(key_encoder, inputs, encoder_width or hidden)
+        self.cell = GRU(key_cell, encoder_width or hidden, hidden)
         self.head = Linear(key_head, hidden, outputs)
         self.activation = activation
 

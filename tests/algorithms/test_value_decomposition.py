@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from comity import rollout
 from comity.algorithms import iql, qmix, qtran, vdn
 from comity.algorithms import value_decomposition as family
+from comity.algorithms.released import mixers as released
 from comity.environments.matrix import Matrix
 from comity.environments.two_step import TwoStep
 from comity.learning import replay
@@ -308,7 +309,8 @@ def test_td_loss_by_hand(double):
     config = vdn.Config(gamma=0.9, td_lambda=0.0, double=double)
     member = family.td_member(config, lambda key: (), lambda mixer, q, state: q.sum(-1, keepdims=True))
     reward = episodes.reward.mean(-1, keepdims=True).repeat(2, -1)
-    loss, _ = member.loss((), (), family.Values(q, q), family.Values(target, target), episodes, reward)
+    seen = [family.split(config, x, x, episodes.observation.available, 1) for x in (q, target)]
+    loss, _ = member.loss((), (), *seen, episodes, reward)
     for t in range(4):
         for game in range(2):
             chooser = q if double else target
@@ -330,13 +332,13 @@ def test_an_unavailable_action_is_worth_nothing_or_as_released():
     q = jnp.array([[-1.0, -2.0, 5.0], [1.0, 2.0, 5.0]])
     available = jnp.array([[True, True, False], [True, True, False]])
     assert family.greedy(q, available).tolist() == [0, 1]
-    assert family.greedy(q, available, "released").tolist() == [2, 1]  # 1e-10 beats what is negative
+    assert released.greedy(q, available).tolist() == [2, 1]  # 1e-10 beats what is negative
 
 
 def test_views_mixed_up_as_released():
     """Of 32 games with two agents, 2 of 64 views stay where they belong: three in a hundred."""
     names = jnp.arange(64).reshape(32, 2, 1)
-    mixed = family.mix_up(names)
+    mixed = released.mix_up(names)
     assert (mixed == names).sum() == 2
     assert sorted(mixed.reshape(-1).tolist()) == list(range(64))
 
@@ -436,7 +438,7 @@ def test_the_entropy_bonus_enters_the_reward():
     episodes = made_up_episodes()
     q = jnp.zeros((5, 2, 2, 3))
     config = replace(vdn.Config(), entropy_bonus=0.5)
-    reward = family.learned_reward(config, episodes, q)
+    reward = family.learned_reward(config, episodes, q[:-1])
     counts = episodes.observation.available[:-1].sum(-1)
     expected = episodes.reward.mean(-1, keepdims=True) + 0.5 * jnp.log(counts).mean(-1, keepdims=True)
     np.testing.assert_allclose(reward, jnp.broadcast_to(expected, reward.shape), rtol=1e-5)

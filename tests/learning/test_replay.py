@@ -134,6 +134,26 @@ def test_blocks_are_drawn_whole():
     assert {tuple(block) for block in drawn} == {(1, 2, 3), (4, 5, 6), (7, 8, 9)}
 
 
+def test_without_replacement_everything_filled_comes_once():
+    memory = replay.empty(rows_named([0, 0, 0]), 9)
+    for start in (1, 4):
+        memory = replay.push(memory, rows_named([start, start + 1, start + 2]))
+    draws = [names(replay.draw(key, memory, 4, replacement=False)) for key in jax.random.split(KEY, 40)]
+    assert all(len(set(drawn)) == 4 for drawn in draws)
+    assert {name for drawn in draws for name in drawn} == {1, 2, 3, 4, 5, 6}
+    assert len({tuple(drawn) for drawn in draws}) > 30
+    blocks = names(replay.draw(KEY, memory, 6, 3, replacement=False))
+    assert sorted(blocks) == [1, 2, 3, 4, 5, 6]
+    assert blocks[:3] in ([1, 2, 3], [4, 5, 6])
+
+
+@pytest.mark.parametrize(("size", "squares"), [(1, 36), (4, 36), (7, 72), (12, 144)])
+def test_slices_are_whole_blocks(size, squares):
+    """12 rows in blocks of 3: a slice has 3, 6 or 12 rows."""
+    rows = {"x": jnp.zeros((12, 2))}
+    assert replay.in_slices(lambda rows: jnp.array(len(rows["x"]) ** 2), rows, size, 3) == squares
+
+
 @pytest.mark.parametrize("size", [1, 4, 5, 12, 64])
 def test_slices_add_up(size):
     rows = {"x": jnp.arange(24.0).reshape(12, 2)}

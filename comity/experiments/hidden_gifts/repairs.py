@@ -36,8 +36,8 @@ REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order in w
     },
     "qmix": {
         "blind views": SIGHT,
-        "mixed views": ({}, {"views_mixed": False}),
-        "silent ends": ({}, {"ends_teach": True}),
+        "mixed views": ({}, {"views_mixed": False, "misread": False}),
+        "silent ends": ({}, {"ends_teach": True, "padding": "masked"}),
         "optimizer and target": (
             {},
             {
@@ -46,6 +46,7 @@ REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order in w
                 "last_learning_rate": 1e-3,
                 "epsilon": 1e-8,
                 "target_period": 1,
+                "target_moves": "after",
                 "tau": 0.01,
                 "unavailable": "never",
                 "replay_restarts": False,

@@ -1,0 +1,111 @@
+"""How value decomposition learns once it has a loss: replay of whole episodes, optimizer steps, targets that move."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.algorithms.released import mixers as released
+from comity.algorithms.value_settings import Config
+from comity.learning import linear, optimizer, replay, take_step, towards
+from comity.rollout import shapes
+from comity.types import Environment, Key, PyTree, Transition
+
+SLICE = 64  # episodes whose gradients are taken at once; more spill a CPU's cache (docs/performance.md)
+
+
+class State(NamedTuple):
+    params: PyTree  # `value_decomposition.Params`, in most members
+    target_params: PyTree
+    opt_state: PyTree
+    replay: replay.Replay
+    time: Array  # [] int32, steps of a batch so far
+    steps: Array  # [] int32, optimizer steps so far
+
+
+def explore_rate(config: Config, time: Array) -> Array:
+    """Epsilon of the epsilon-greedy policy, after `time` steps of a batch."""
+    fall = released.epsilon if config.explore_shape == "floored" else linear
+    return fall(config.explore_start, config.explore_end, config.explore_steps, time)
+
+
+def learning(
+    config: Config,
+    env: Environment,
+    loss: Callable,
+    extra: Callable[[Transition], PyTree] = lambda _: (),
+    whole_draws: bool = False,
+):
+    """What all members share once they have a loss: `(begin, update)`.
+
+    loss(params, target_params, episodes, games) -> (loss of each step [T, B], metrics of each step, leaves [T, B]),
+    where the B episodes are rollouts of `games`; extra(steps) -> leaves [B, ...] that a row of the replay keeps beside
+    the episode; whole_draws: the loss wants all episodes of an update at once. `begin(params, act, memory)` is the
+    first state, `update` that of `Algorithm`.
+    """
+    rate = lambda count: linear(config.learning_rate, config.last_learning_rate, config.learning_rate_steps, count)  # noqa: E731
+    descent = optimizer(config.optimizer, rate, config.clip, config.decay, config.epsilon)
+
+    def rows_of(steps: Transition) -> replay.Row:
+        return replay.stored(env, steps, extra(steps))
+
+    def begin(params: PyTree, act: Callable, memory: PyTree) -> State:
+        zero = jnp.zeros((), jnp.int32)
+        target = jax.tree.map(jnp.copy, params)  # a donated state may not hold an array twice
+        state = State(params, target, descent.init(params), (), zero, zero)  # pyright: ignore[reportArgumentType]
+        steps = shapes(env, lambda key, memory, observation: act(key, state, memory, observation), memory)
+        return state._replace(replay=replay.empty(jax.eval_shape(rows_of, steps), config.capacity))
+
+    def total(params: PyTree, target_params: PyTree, rows: replay.Row, games: int):
+        """Sums over the steps that count, of the loss and of all metrics, and how many they are."""
+        episodes = replay.restored(env, rows)
+        counts = episodes.valid & (config.ends_teach | ~episodes.ended)
+        if config.padding == "released":
+            episodes, behind = released.padded(episodes, games)
+            counts |= behind
+        losses, metrics = loss(params, target_params, episodes, games)
+        sums = jax.tree.map(lambda x: jnp.where(counts, x, 0.0).sum(), {"loss": losses, **metrics})
+        return sums["loss"], (sums, counts.sum())
+
+    def descend(key: Key, learned: tuple, memories: replay.Replay, games: int):
+        params, target_params, opt_state, count = learned
+        if config.target_moves == "before":
+            target_params = towards(target_params, params, config.tau, count % config.target_period == 0)
+        rows = replay.draw(key, memories, config.batch, games, config.replacement)
+        gradient = lambda rows: jax.grad(total, has_aux=True)(params, target_params, rows, games)  # noqa: E731
+        together = games if config.misread or config.padding == "released" else 1
+        grads, (sums, steps) = replay.in_slices(gradient, rows, SLICE, config.batch if whole_draws else together)
+        grads, metrics = jax.tree.map(lambda x: x / jnp.maximum(steps, 1), (grads, sums))
+        params, opt_state = take_step(descent, params, opt_state, grads)
+        if config.target_moves != "before":
+            due = count + (config.target_moves == "after")
+            moves = (due > 0) & (due % config.target_period == 0)
+            target_params = towards(target_params, params, config.tau, moves)
+        return (params, target_params, opt_state, count + 1), metrics | {"gradient_norm": optax.tree.norm(grads)}
+
+    def update(key: Key, state: State, steps: Transition):
+        games = steps.valid.shape[1] if config.batch_of == "rollouts" else 1
+        if config.batch % games:
+            raise ValueError(f"batch {config.batch} is not whole rollouts of {games} games: change batch or envs")
+        memories = replay.push(state.replay, rows_of(steps), config.replay_restarts)
+        learned = (state.params, state.target_params, state.opt_state, state.steps)
+
+        def learn(learned):
+            run = lambda learned, key: descend(key, learned, memories, games)  # noqa: E731
+            learned, metrics = lax.scan(run, learned, jax.random.split(key, config.updates))
+            return learned, jax.tree.map(lambda x: x.mean(0), metrics)
+
+        def wait(learned):
+            metrics = jax.eval_shape(learn, learned)[1]
+            return learned, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
+
+        learned, metrics = lax.cond(memories.filled >= config.warmup, learn, wait, learned)
+        params, target_params, opt_state, count = learned
+        time = state.time + len(steps.valid)
+        metrics |= {"epsilon": explore_rate(config, time), "replay_episodes": memories.filled}
+        return State(params, target_params, opt_state, memories, time, count), metrics
+
+    return begin, update

@@ -33,8 +33,7 @@ def chosen(lines: Iterable[Mapping[str, Any]], by: str) -> dict[int, Best]:
     for line in lines:
         if line["which"] == "periodic" and line["policy"] == "sampled":
             value = line["mean"].get(by)
-            known = value is not None and not math.isnan(value)
-            new = Best(line["iteration"], float(value) if known else -math.inf)
+            new = Best(line["iteration"], -math.inf if value is None or math.isnan(value) else float(value))
             if better(found.get(line["seed"]), new):
                 found[line["seed"]] = new
     return found

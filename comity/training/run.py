@@ -90,7 +90,7 @@ class Run:
             raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
         tree, about = newest
         self.iteration = about["iteration"]
-        self.iterations: dict[int, int] = dict.fromkeys(self.seeds, about["iteration"])  # of each seed's policy
+        self.iterations = {seed: about["iteration"] for seed in self.seeds}  # of each seed's policy
         self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
         self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
 

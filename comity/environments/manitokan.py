@@ -100,10 +100,10 @@ class Manitokan:
     oracle_reward: float = 1.0  # points to k for its first drop after opening its door
     punish: Literal["paper", "released"] = "paper"  # each step that keeps the key | each toggle with it, see `penalty`
     punishment: float = 0.5  # points; the paper's text has 0.5, its caption 1
-    injection: Literal["clean", "released"] = "clean"  # see manitokan_injection.py
+    injection: Literal["paper", "clean", "released"] = "paper"  # see manitokan_injection.py
     injection_window: int = 15  # steps before and after a reward
     injection_batches: int = 10_000  # batches until the injection has faded away
-    injection_sigma: float = 0.25  # points, s.d. of the clean injection: ours, half the individual reward
+    injection_sigma: float = 0.25  # points, s.d. of the first two: ours, half the individual reward
     injection_scale: float = 1e-4  # factor of the released injection: its entropy coefficient
 
     order: Literal["leader", "alternating", "random"] = "leader"  # who moves first: 0 | rotates | drawn, per episode
@@ -154,6 +154,12 @@ class Manitokan:
         from comity.drawing.gridworld import agent_colour
 
         return tuple("#{:02x}{:02x}{:02x}".format(*agent_colour(k)) for k in range(self.num_agents))
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """Settings that change nothing: those of injected rewards, where none are injected."""
+        laws = ("injection", "injection_window", "injection_batches", "injection_sigma", "injection_scale")
+        return frozenset(() if self.reward == "inject" else laws)
 
     @property
     def required(self) -> int:
@@ -243,8 +249,7 @@ class Manitokan:
         """[T, B, N], the rewards to learn from; only `reward="inject"` changes them. iteration: batches seen before."""
         if self.reward != "inject":
             return steps.reward
-        inject = injection.released if self.injection == "released" else injection.clean
-        return inject(self, key, steps.reward, steps.valid, iteration)
+        return injection.LAWS[self.injection](self, key, steps.reward, steps.valid, iteration)
 
     def collective(self, steps: Transition) -> Collective:
         """The reward that all get when the last door opens, and who opened its door first."""

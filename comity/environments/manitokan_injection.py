@@ -39,16 +39,44 @@ def released(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: 
     return reward + jnp.where(valid[..., None], added, 0)
 
 
+def paper(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Array | int) -> Array:
+    """[T, B, N], rewards with the text's additions around them (appendix A.2.6 of the anonymous version).
+
+    Around each individual reward r^i and each collective one r^c: r^d normal with mean r^i, resp. r^c, and s.d.
+    `injection_sigma`, weaker with distance in time and with the batch's number, and always smaller than r^i (section 1:
+    r^d < r^i). The window and the weight 1 / (1 + distance) are ours; the text names neither. reward: [T, B, N], valid:
+    [T, B].
+    """
+    collective = game.individual_reward * game.required  # eq. 1
+    together = jnp.where(reward >= 0.99 * collective, collective, 0)
+    kinds = jnp.stack([jnp.maximum(reward - together, 0), together])  # [2, T, B, N]
+    weight = lambda amounts: jnp.einsum("ts,ksbn->ktbn", nearness(game, len(reward)), amounts)  # noqa: E731
+    drawn = weight(kinds) + game.injection_sigma * weight((kinds > 0) * 1.0) * jax.random.normal(key, kinds.shape)
+    return added(game, reward, drawn.sum(0), valid, iteration)
+
+
 def clean(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Array | int) -> Array:
-    """[T, B, N], rewards with noise around them: normal, weaker with distance in time and with the batch's number.
+    """[T, B, N], rewards with noise of mean 0 around them: normal, weaker with distance in time and with the batch.
 
     No addition reaches the individual reward (section 1 of the paper: r_d < r_ind). reward: [T, B, N], valid: [T, B].
     """
-    steps = np.arange(len(reward))
-    apart = np.abs(steps[:, None] - steps)
-    kernel = np.where(apart <= game.injection_window, 1 / (1 + apart), 0).astype(np.float32)  # [T, T]
-    nearness = jnp.einsum("ts,sbn->tbn", kernel, (reward > 0).astype(jnp.float32))
-    amplitude = game.injection_sigma * jnp.maximum(1 - iteration / game.injection_batches, 0)
+    near = jnp.einsum("ts,sbn->tbn", nearness(game, len(reward)), (reward > 0).astype(jnp.float32))
+    drawn = game.injection_sigma * near * jax.random.normal(key, reward.shape)
+    return added(game, reward, drawn, valid, iteration)
+
+
+def nearness(game: Manitokan, steps: int) -> np.ndarray:
+    """[T, T] float32: 1 / (1 + distance in steps) within the window, else 0."""
+    time = np.arange(steps)
+    apart = np.abs(time[:, None] - time)
+    return np.where(apart <= game.injection_window, 1 / (1 + apart), 0).astype(np.float32)
+
+
+def added(game: Manitokan, reward: Array, drawn: Array, valid: Array, iteration: Array | int) -> Array:
+    """`reward` and what was drawn, faded by the batch's number and cut below the individual reward. All [T, B, N]."""
     limit = np.nextafter(np.float32(game.individual_reward), np.float32(0))
-    added = jnp.clip(amplitude * nearness * jax.random.normal(key, reward.shape), -limit, limit)
-    return reward + jnp.where(valid[..., None], added, 0)
+    fade = jnp.maximum(1 - iteration / game.injection_batches, 0)
+    return reward + jnp.where(valid[..., None], jnp.clip(fade * drawn, -limit, limit), 0)
+
+
+LAWS = {"paper": paper, "clean": clean, "released": released}

@@ -36,8 +36,12 @@ class Arm:
     profile: str = "paper"
     budget: str = "pg"  # which of the figure's budgets
     trials: Mapping[str, Trial] = field(default_factory=dict)  # at every point of its curves, and at the end
-    learner: str = ""  # whose hue its lines have, see report/looks.py; empty: the algorithm
-    condition: int | None = None  # number of its line style; None: the next that the figure has free
+    learner: str = field(
+        default="", compare=False
+    )  # whose hue its lines have, see report/looks.py; empty: the algorithm
+    condition: int | None = field(
+        default=None, compare=False
+    )  # number of its line style; None: the next that the figure has free
 
     @property
     def hue(self) -> str:

@@ -51,8 +51,21 @@ def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
     return {"task": of(recipe.env), "algorithm": of(recipe.config)}
 
 
-def same(found: dict[str, Any], wanted: dict[str, Any], given: dict[str, dict[str, Any]]) -> bool:
-    """Whether a record's settings `found` are those `wanted`; given: the defaults of what it may not know yet."""
+def unread(recipe: Recipe) -> frozenset[str]:
+    """Settings of the game that change nothing of it as it is, and so of no experiment on it."""
+    return getattr(recipe.env, "unread", frozenset())
+
+
+def same(
+    found: dict[str, Any],
+    wanted: dict[str, Any],
+    given: dict[str, dict[str, Any]],
+    unread: frozenset[str] = frozenset(),
+) -> bool:
+    """Whether a record's settings `found` are those `wanted`; given: the defaults of what it may not know yet.
+
+    unread: settings of the game that may differ.
+    """
     if any(found.get(key) != wanted[key] for key in ("envs", "iterations")):
         return False
     for kind in ("task", "algorithm"):
@@ -61,7 +74,7 @@ def same(found: dict[str, Any], wanted: dict[str, Any], given: dict[str, dict[st
         for name, value in wanted[kind].items():
             old = found[kind].get(name, given[kind].get(name))
             plain = list(old) if isinstance(old, tuple) else old
-            if plain != value:
+            if plain != value and not (kind == "task" and name in unread):
                 return False
     return True
 
@@ -75,7 +88,7 @@ def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
         is_packed = place.suffix == packed.SUFFIX
         file = place if is_packed else place / f"{arm.name}.jsonl"
         for record in packed.unpack(file).of_arm(arm.name) if is_packed else lines(file):
-            if same(record["settings"], wanted, given):
+            if same(record["settings"], wanted, given, unread(recipe)):
                 found.setdefault(record["seed"], {**record, "file": str(file)})
     return dict(sorted(found.items()))
 

@@ -197,7 +197,8 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
         training = config["training"]
         seeds = set(range(training["first_seed"], training["first_seed"] + training["seeds"]))
         found = records.identity(config, training["envs"], training["iterations"])
-        same = records.same(found, records.settings(job.recipe, job.budget), records.defaults(job.recipe))
+        wanted, given = records.settings(job.recipe, job.budget), records.defaults(job.recipe)
+        same = records.same(found, wanted, given, records.unread(job.recipe))
         if not same or not set(job.missing) <= seeds:
             continue
         if not _whole(directory):

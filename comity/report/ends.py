@@ -37,16 +37,16 @@ def draw_ends(path: Path, title: str, parts: Sequence[Part], caption: str = "") 
     """Draws panels, two beside each other; returns the paths.
 
     A dot is a seed, an upright line the mean of an arm, `n` its number of seeds, a grey bar the 95 % t interval, from
-    five seeds on, of the mean of what the arm is held against. Panels of zeros become a line of text.
+    five seeds on, of the mean of what the arm is held against. Panels of zeros become a line of text, unless
+    there are no others.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    shown = [part for part in parts if not zero(part)]
-    folded = [f"{part.words}: 0 of every seed of {_trained(part)} arms" for part in parts if zero(part)]
-    caption = " ".join([*(f"Not drawn, {words}." for words in folded), caption])
-    if not shown:
-        return []
+    shown = [part for part in parts if not zero(part)] or list(parts)
+    if len(shown) < len(parts):
+        folded = [f"{part.words}: 0 of every seed of {_trained(part)} arms" for part in parts if zero(part)]
+        caption = " ".join([*(f"Not drawn, {words}." for words in folded), caption])
     across = min(2, len(shown))
     down = -(-len(shown) // across)
     most = max(len(part.rows) for part in shown)

@@ -38,23 +38,22 @@ def draw_panels(
     """Draws panels side by side, at most three in a row; returns the paths.
 
     panels: (what has `metric`, `words`, `scale`, `limits` and `show`: "mean", "seeds" or "variance"; the curves that
-    there are of it). learners, conditions: of all labels, for `line_looks`, so that a curve
-    keeps its look in every panel and when more curves come. budgets: label -> how long it was trained; said where they
-    differ. Where all panels show the same labels, these stand beside the last panel of a row; else below each panel.
-    Random play that goes on for longer than what learns beside it is cut off. Panels of zeros become a line of text.
+    there are of it). learners, conditions: of all labels, for `line_looks`, so that a curve keeps its look in every
+    panel and when more curves come. budgets: label -> how long it was trained; said where they differ. Where all panels
+    show the same labels, these stand beside the last panel of a row; else below each panel. Random play that goes on
+    for longer than what learns beside it is cut off. Panels of zeros become a line of text, unless there are no others.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    panels = [
-        (panel, {label: x for label, x in curves.items() if np.isfinite(x[1]).all(0).any()}) for panel, curves in panels
-    ]
-    shown = [(panel, curves) for panel, curves in panels if curves and not zero(panel, curves)]
-    folded = [panel.words for panel, curves in panels if zero(panel, curves)]
-    if folded:
-        caption = f"Not drawn, since 0 of every seed throughout: {'; '.join(folded)}. {caption}"
-    if not shown:
+    there = [(panel, {name: x for name, x in curves.items() if _known(x[1]).any()}) for panel, curves in panels]
+    there = [(panel, curves) for panel, curves in there if curves]
+    if not there:
         return []
+    shown = [(panel, curves) for panel, curves in there if not zero(panel, curves)] or there
+    if len(shown) < len(there):
+        folded = "; ".join(panel.words for panel, curves in there if zero(panel, curves))
+        caption = f"Not drawn, since 0 of every seed throughout: {folded}. {caption}"
     alike = len({tuple(sorted(curves)) for _, curves in shown}) == 1
     looks = line_looks(learners, conditions)
     names = (
@@ -84,6 +83,11 @@ def draw_panels(
             for row in grid:
                 label_ends(figure, row[-1], names, looks)
         return save(figure, path)
+
+
+def _known(values: NDArray[np.float64]) -> Any:
+    """[P] bool, points that every seed has."""
+    return np.all(np.isfinite(values), axis=0)
 
 
 def zero(panel: Any, curves: Curves) -> bool:
@@ -165,7 +169,7 @@ def _draw(
     axes: Axes, show: str, steps: NDArray, values: NDArray, look: Look, label: str, level: float, groups: int,
     ends: tuple[float, float],
 ) -> None:  # fmt: skip
-    known = np.isfinite(values).all(0)
+    known = _known(values)
     steps, values = steps[known], values[:, known]
     if not len(steps):
         return

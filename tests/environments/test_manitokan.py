@@ -595,7 +595,7 @@ def test_released_injection_is_its_formula():
 
 
 def test_clean_injection_stays_small_and_fades():
-    game = Manitokan(reward="inject", injection_sigma=2.0)
+    game = Manitokan(reward="inject", injection="clean", injection_sigma=2.0)
 
     injected = jax.jit(lambda iteration: game.training_reward(KEY_OF_TIME, STEPS, iteration))
 
@@ -608,6 +608,26 @@ def test_clean_injection_stays_small_and_fades():
     np.testing.assert_allclose(added(9_000)[5:9, 1], added(5_000)[5:9, 1] / 5, rtol=1e-4, atol=1e-6)
     assert np.abs(added(10_000)).max() < 1e-6
     assert (added(20_000) == 0).all()
+
+
+def test_the_papers_injection_has_the_mean_of_the_reward_it_surrounds_fades_and_stays_below_it():
+    """Normal with mean r^i = 0.5, resp. r^c = 1, over 1 + distance; agent 1 earns both in one step."""
+    game = Manitokan(reward="inject", injection_window=12, injection_sigma=0.25)
+    many = jax.jit(jax.vmap(lambda key: game.training_reward(key, STEPS, 5_000) - STEPS.reward))
+    added = np.asarray(many(jax.random.split(KEY_OF_TIME, 4000)))[:, :, 0]  # [4000, 40, 2]
+    mean, spread = added.mean(0), added.std(0)
+    time = np.arange(40)
+    weight = lambda moment: np.where(abs(time - moment) <= 12, 0.5 / (1 + abs(time - moment)), 0)  # noqa: E731  # faded
+    own, both = weight(10), weight(20)
+    far = np.minimum(abs(time - 10), abs(time - 20)) >= 2  # nearer the limit of 0.5 cuts some off
+    far &= time < 38
+    np.testing.assert_allclose(mean[far, 0], (0.5 * own + both)[far], atol=0.01)
+    np.testing.assert_allclose(spread[far, 0], (0.25 * np.hypot(own, both))[far], atol=0.005)
+    np.testing.assert_allclose(mean[far, 1], (1.5 * both)[far], atol=0.01)
+    np.testing.assert_allclose(spread[far, 1], (0.25 * np.sqrt(2) * both)[far], atol=0.005)
+    assert np.abs(added).max() < 0.5 + 1e-6
+    assert not added[:, 38:].any()  # nothing after the end of the episode
+    assert (game.training_reward(KEY_OF_TIME, STEPS, 10_000) == STEPS.reward).all()
 
 
 # Statistics ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 
 from comity.cli.reproduce import arms_asked
 from comity.experiments import records
-from comity.experiments.figure import recipe_of
+from comity.experiments.figure import Budget, recipe_of
 from comity.experiments.hidden_gifts import episode as scripted
 from comity.experiments.hidden_gifts.factorial import CELLS
 from comity.experiments.hidden_gifts.paper import PAPER
@@ -28,6 +28,22 @@ def test_each_repair_changes_the_game_or_the_learner_and_the_last_has_all():
 
 def _flat(settings):
     return {(kind, name): str(x) for kind in ("task", "algorithm") for name, x in settings[kind].items()}
+
+
+def test_records_of_the_earlier_law_of_injection_are_not_those_of_the_texts():
+    """Where nothing is injected the law changes no experiment, and records of before stay those of their arms."""
+    arms, budget = PAPER.figures["fig13"].arms, Budget(5, 3_000)
+    old = {label: records.settings(recipe_of(arm), budget) for label, arm in arms.items()}
+    for settings in old.values():
+        settings["task"]["injection"] = "clean"  # as records of before 30 November 2026 say
+
+    def found(label):
+        recipe = recipe_of(arms[label])
+        wanted, given = records.settings(recipe, budget), records.defaults(recipe)
+        return records.same(old[label], wanted, given, records.unread(recipe))
+
+    assert [label for label in arms if found(label)] == ["normal", "oracle", "punish", "inject, mean 0"]
+    assert recipe_of(arms["inject"]).describe()["task"]["injection"] == "paper"
 
 
 def test_the_episode_of_figure_1():

@@ -275,6 +275,7 @@ def test_settings_that_came_later_count_as_their_defaults(folders):
     older = {**wanted, "task": {k: v for k, v in wanted["task"].items() if k != "bonus"}}
     assert records.same(older, wanted, given)
     assert not records.same(older, {**wanted, "task": {**wanted["task"], "bonus": 2.0}}, given)
+    assert records.same(older, {**wanted, "task": {**wanted["task"], "bonus": 2.0}}, given, frozenset({"bonus"}))
     newer = {**wanted, "task": {**wanted["task"], "unheard_of": 1}}
     assert not records.same(newer, wanted, given)
 

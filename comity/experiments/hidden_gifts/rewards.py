@@ -1,8 +1,19 @@
 """Figures 13 and 14: other rewards, and one of the two rewards alone."""
 
-from comity.experiments.claims import Claim, Comparison
+from comity.experiments.claims import Claim, Comparison, written
 from comity.experiments.figure import Figure, Panel
-from comity.experiments.hidden_gifts.arms import BUDGETS, HISTORY, LATER, PANELS, PG_HISTORY, SHARE, SUCCESS, claim, pg
+from comity.experiments.hidden_gifts.arms import (
+    BUDGETS,
+    HISTORY,
+    LATER,
+    PANELS,
+    PG_HISTORY,
+    SHARE,
+    SUCCESS,
+    WRITTEN,
+    claim,
+    pg,
+)
 from comity.experiments.measures import Measure
 
 
@@ -16,6 +27,11 @@ def by_rewards(*labels: str) -> Claim:
     )
 
 
+OLD_LAW = "inject, mean 0"  # trained while the text's law was read as noise of mean 0
+MENDED = "2026-11-30"  # of the claims about the text's law, before its runs
+mended = written(MENDED)
+REWARD_SPREAD = Measure("reward_share", window=(0.5, 1.0))
+
 FIG13 = Figure(
     "fig13",
     "Figure 13: other rewards, PG with action history",
@@ -23,7 +39,8 @@ FIG13 = Figure(
         "normal": PG_HISTORY,
         "oracle": pg("pg-history-oracle", {**HISTORY, "reward": "oracle"}),
         "punish": pg("pg-history-punish", {**HISTORY, "reward": "punish"}),
-        "inject": pg("pg-history-inject", {**HISTORY, "reward": "inject"}),
+        "inject": pg("pg-history-inject-paper", {**HISTORY, "reward": "inject"}),
+        OLD_LAW: pg("pg-history-inject", {**HISTORY, "reward": "inject", "injection": "clean"}),
     },
     BUDGETS,
     (PANELS["success"], PANELS["share"], Panel("pickups", "pickups per agent")),
@@ -38,21 +55,37 @@ FIG13 = Figure(
             "Punished for keeping the key, they avoid it.",
             Comparison("punish", "below", "normal", Measure("pickups"), 0.2),
         ),
-        claim(
+        Claim(
             "inject-less",
             "With injected rewards success is much lower.",
-            Comparison("inject", "below", "normal", SUCCESS, 0.2),
+            (Comparison(OLD_LAW, "below", "normal", SUCCESS, 0.2),),
+            WRITTEN,
+            replaced_by="inject-less-by-the-text",
         ),
-        claim(
+        Claim(
             "inject-steadier",
             "And rewards vary less over seeds.",
-            Comparison("normal", "wider", "inject", Measure("reward_share", window=(0.5, 1.0)), 1.0),
+            (Comparison("normal", "wider", OLD_LAW, REWARD_SPREAD, 1.0),),
+            WRITTEN,
+            replaced_by="inject-steadier-by-the-text",
         ),
-        by_rewards("oracle", "punish", "inject"),
+        mended(
+            "inject-less-by-the-text",
+            "With rewards injected by the text's law success is much lower.",
+            Comparison("inject", "below", "normal", SUCCESS, 0.2),
+        ),
+        mended(
+            "inject-steadier-by-the-text",
+            "And rewards vary less over seeds.",
+            Comparison("normal", "wider", "inject", REWARD_SPREAD, 1.0),
+        ),
+        by_rewards("oracle", "punish", OLD_LAW),
     ),
     note=(
-        "Injected rewards fade over 10,000 batches, as in the paper: at the laptop's 3,000 they are still at 70 %. Its "
-        "own claim of success by agent 0's rewards was written on 2026-11-29, after the runs."
+        "By the text's law injected rewards have the mean of the reward they surround; `inject, mean 0` was trained "
+        "while that was read as noise of mean 0. They fade over 10,000 batches, as in the paper: at the laptop's 3,000 "
+        "they are still at 70 %. The figure's own claim of success by agent 0's rewards was written on "
+        "2026-11-29, after the runs."
     ),
 )
 

@@ -51,7 +51,7 @@ def work(queue: Queue, row: Row) -> Work:
     shipped = tuple(p for p in (packed.packed_file(module), queue.records(paper.name)) if p.exists())
     place = queue.runs / code() / row.name
     folders = Folders(shipped, place, place / "runs")
-    jobs = plan(paper, [paper.figures[figure]], cast(Scale, row.scale), folders, seeds=row.seeds)
+    jobs = plan(paper, [paper.figures[figure]], cast(Scale, row.scale), folders, seeds=row.seeds or None)
     arms = arms_asked("" if row.arms == "all" else row.arms.replace(" ", ""), [job.arm.name for job in jobs])
     return Work(paper, [job for job in jobs if job.arm.name in arms], folders)
 

@@ -18,7 +18,7 @@ class Row(NamedTuple):
     figure: str  # PAPER/FIGURE
     scale: str
     arms: str  # names or beginnings of names, as of `comity reproduce --arms`; all: every arm of the figure
-    seeds: int  # of each arm; 0 where that is not yet known
+    seeds: int  # of each arm; 0, in the table -: as many as the figure asks for
     left: str  # core-hours that missing seeds will take
     spent: str  # core-hours of the seeds that are there
     state: str  # open, N of M seeds, done; any other words: waits for what they say

@@ -191,6 +191,7 @@ def test_the_first_seeds_of_all_arms_come_first(queue):
     known = queue_step.work(queue, queue.row("second")._replace(arms="all", seeds=2))
     assert [(seed, job.arm.name) for seed, job in known.missing()] == [(0, "one"), (0, "two"), (1, "one"), (1, "two")]
     assert known.paper is PAPER
+    assert queue_step.work(queue, queue.row("first")._replace(seeds=0)).jobs[0].missing == [0, 1, 2]  # the figure's own
 
 
 PRETEND = """

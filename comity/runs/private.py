@@ -87,9 +87,8 @@ def key() -> bytes | None:
         return None
     own = not hasattr(os, "getuid") or (about.st_uid == os.getuid() and not about.st_mode & 0o077)
     if not own or len(content) != KEY_BYTES:
-        say(
-            f"no compiled programs are kept: {path} is not a file of {KEY_BYTES} bytes, of yours and mode 0600: remove it"
-        )
+        what = f"{path} is not {KEY_BYTES} bytes in a file of yours of mode 0600"
+        say(f"no compiled programs are kept: {what}: remove it")
         return None
     return content
 

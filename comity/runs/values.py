@@ -24,7 +24,7 @@ def plain(x: Any, name: str) -> Any:
         x = x.item()
     if isinstance(x, (list, tuple)) and not isinstance(x, enum.Enum):
         return [plain(value, name) for value in x]
-    if isinstance(x, dict) and all(type(key) in PLAIN for key in x):
+    if isinstance(x, dict) and all(type(key) is str for key in x):
         return {key: plain(value, name) for key, value in x.items()}
     if type(x) in PLAIN:
         return x

@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +21,18 @@ import yaml
 import comity
 from comity.cli.main import main, surroundings
 from comity.runs import sources
+from comity.training import checkpoint
 from tiny.runs import NAMES
 
 COMMANDS = ["evaluate RUN", "watch RUN", "resume RUN", "play RUN", "train --config RUN"]
-TRAINING = {"seeds": 1, "envs": 2, "iterations": 1, "chunk": 1, "evaluation_episodes": 2, "final_episodes": 2}
+TRAINING: dict[str, Any] = {
+    "seeds": 1,
+    "envs": 2,
+    "iterations": 1,
+    "chunk": 1,
+    "evaluation_episodes": 2,
+    "final_episodes": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -221,12 +230,12 @@ def test_trust_is_no_leave_for_what_was_changed(capsys, folder, harm):
     beside(folder, "rules.py", "PAY = 1\n")
     files = sources.of_file(folder / "game.py")
     run = run_of(folder, f"game.py:Game@{files.version}")
-    sources.copy(run / "source", {"task": files}, lambda path, data: path.write_bytes(data) and None)
+    sources.copy(run / "source", {"task": files}, checkpoint.write_bytes)
     name = "rules.py" if harm == "what it imports" else "game.py"
     beside(run, f"source/{name}", marking(folder) + "PAY = 2\n")
     if harm == "the table":
         again = sources.of_file(run / "source" / "game.py")
-        sources.copy(run / "source", {"task": again}, lambda path, data: path.write_bytes(data) and None)
+        sources.copy(run / "source", {"task": again}, checkpoint.write_bytes)
     for other in ("game.py", "rules.py"):
         (folder / other).unlink()
     said = refused(capsys, ["evaluate", str(run), "--trust"])

@@ -25,7 +25,7 @@ from comity.runs.commands import command
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import NOTHING, Trust
 from comity.settings import floats
-from comity.training import best, checkpoint, evaluation, hosts, identity, kept, notices
+from comity.training import best, checkpoint, evaluation, hosts, identity, kept, memory, notices
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
 from comity.training.machine import fingerprint, refuse_fork, versions
@@ -127,7 +127,6 @@ class _Session:
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
         self.recipe, self.training = recipe, training
         self.seeds = Seeds(training.seeds, training.mode, games=training.envs)
-        self.names = [training.first_seed + i for i in range(training.seeds)]
         self.floats = floats(recipe.config)
         self.programs = programs(
             recipe.make,
@@ -138,8 +137,10 @@ class _Session:
             training.evaluation_episodes,
             self.seeds.spread,
         )
-        self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         self.shape = jax.eval_shape(self.programs.init, self.floats, jax.random.key(0))  # of one seed
+        self.notices = [*checking.empty_sizes(recipe.env), *memory.lines(recipe, training, self.seeds, self.shape)]
+        self.names = [training.first_seed + i for i in range(training.seeds)]
+        self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         self.failed: dict[int, str] = {}  # seed: what is not finite
         self.iteration, self.env_steps, self.wall_before = 0, dict.fromkeys(self.names, 0), 0.0
         rollout = self.programs.algorithm.steps or recipe.env.length
@@ -156,7 +157,7 @@ class _Session:
         began = time.monotonic()
         self.manifest = directory.manifest()
         listen("header", self._header(resuming))
-        for line in () if resuming else checking.empty_sizes(self.recipe.env):
+        for line in () if resuming else self.notices:
             listen("notice", {"text": line})
         with self.stop.listening(lambda text: listen("note", {"text": text})):
             try:

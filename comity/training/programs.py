@@ -4,7 +4,9 @@ Float settings enter as the argument `floats`, so the same program serves every 
 and the iteration alone, so bits do not depend on how iterations are cut into chunks.
 """
 
+import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -29,14 +31,20 @@ class Carry(NamedTuple):
     totals: PyTree  # of episodes under way, in continuing play; else ()
 
 
-class Programs(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Programs:
     init: Callable[..., Carry]  # (floats, seed_key) -> carry
     chunk: Callable[..., tuple[Carry, Metrics, Array]]
     #   (floats, seed_key, iteration, count, carry) -> (carry, metrics [capacity], finite []): `count` iterations
     evaluate: Callable[..., Any]
     #   (floats, begun, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}, "faults": {name: [E]}}
     #   begun: see `begun`
-    algorithm: Algorithm  # with the settings' own floats
+    made: Callable[[], Algorithm]
+
+    @cached_property
+    def algorithm(self) -> Algorithm:
+        """With the settings' own floats. Made when it is asked for, since that allocates its memory."""
+        return self.made()
 
 
 def programs(
@@ -116,7 +124,7 @@ def programs(
         sampled, greedy = _halves(episode_statistics(env, steps), episodes)
         return {"sampled": sampled, "greedy": greedy, "faults": faults(steps, episodes)}
 
-    return Programs(init, chunk, evaluate, make(config, env))
+    return Programs(init, chunk, evaluate, lambda: make(config, env))
 
 
 def begun(algorithm: Algorithm, env: Environment, iteration: int) -> np.int32:

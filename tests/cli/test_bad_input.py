@@ -244,6 +244,21 @@ def test_an_error_nobody_foresaw_is_one_line_and_a_file(capsys, tmp_path, monkey
     assert "in broken" in text
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 17179869184 bytes.")]
+)
+def test_want_of_memory_says_what_to_lower(capsys, tmp_path, monkeypatch, error):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def broken(arguments):
+        raise error
+
+    monkeypatch.setattr("comity.cli.listing.listing", broken)
+    says = refusal(capsys, "list", status=1)
+    assert says.startswith(f"not enough memory ({type(error).__name__}")
+    assert "lower --envs, --seeds" in says
+
+
 def test_an_error_nobody_foresaw_stands_in_the_log_of_its_run(capsys, tmp_path, monkeypatch):
     """Of a run that trains, and of one that is looked at; a log that is a link is left alone."""
 

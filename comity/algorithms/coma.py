@@ -58,7 +58,7 @@ class Config:
     critic_schedule: Literal["each-step", "batch"] = (
         "each-step"  # one critic step per time index, last first, or one in all
     )
-    target_period: int = 200  # critic steps, at least, between two copies of the critic to its target
+    target_period: int = 200  # critic steps, at least, between two copies of the critic to its target; paper 1 update
     clip: float = 10.0  # gradient norm: of the critic, of each actor
     decay: float = 0.99  # RMSprop's alpha, per optimizer step
     epsilon: float = 1e-5  # RMSprop's, added to the root
@@ -69,10 +69,12 @@ class Config:
     floor_end: float = 0.01  # and from floor_steps on (code)
     floor_steps: float = 2e6  # steps of a batch; one update advances by T
     entropy_bonus: float = 0.0  # c in r + c H(pi); the code's max-entropy has -1e-4 (a penalty)
-    last_value: Literal["target", "released"] = "target"  # what follows the last step; released: docs/algorithms/pg.md
+    entropy_enters: Literal["targets", "too-late"] = "targets"  # too-late (code): no target that is learned from
+    last_value: Literal["target", "marked"] = "target"  # what follows the last step; marked (code): coma.md
     learns_from: Literal["rollout", "replay"] = "rollout"  # paper and code: replay, off-policy without correction
     capacity: int = 320  # episodes in the replay; paper 320, code 1,000
     batch: int = 32  # episodes drawn per update from the replay; paper and code 32
+    replacement: bool = True  # an episode may be drawn twice for one update; code: no
 
     def __post_init__(self):
         check(
@@ -103,6 +105,7 @@ PAPER = {
     "critic_learning_rate": 5e-5,
     "lambda_": 1.0,
     "critic_hidden": 64,
+    "target_period": 1,
     "learns_from": "replay",
 }
 RELEASED = {
@@ -112,11 +115,19 @@ RELEASED = {
     "hidden": 128,
     "critic_hidden": 128,
     "activation": "gelu",
+    "target_period": 200,
     "exploration": "floor",
-    "last_value": "released",
+    "entropy_enters": "too-late",
+    "last_value": "marked",
     "capacity": 1_000,
+    "replacement": False,
 }
-PRESETS = {"sound": {}, "paper": PAPER, "released": RELEASED}
+PRESETS = {
+    "sound": {},
+    "paper": PAPER,
+    "released": RELEASED,
+    "released-max-entropy": {**RELEASED, "entropy_bonus": -1e-4},
+}
 
 
 class State(NamedTuple):
@@ -164,24 +175,6 @@ def joint_input(observation: Observation, action: Array, actions: int) -> Array:
     return jnp.concatenate([state, observation.view, *others, name], -1).astype(jnp.float32)
 
 
-def critic_targets(
-    config: Config, reward: Array, following: Array, terminated: Array, ended: Array, valid: Array
-) -> Array:
-    """Lambda-returns G_t = r_t + gamma ((1 - lambda) Q_{t+1} + lambda G_{t+1}) (section 3.2), [T, B, N].
-
-    reward, following [T, B, N], where following[t] is the target critic's Q of what was seen and done after step t;
-    flags [T, B]. `last_value="released"` puts Q_T x (1 - number of steps marked done) behind the last step and cuts no
-    sum where an episode ends, as the authors' code does.
-    """
-    if config.last_value == "target":
-        return lambda_returns(reward, following, terminated, ended, config.gamma, config.lambda_)
-    lengths = valid.sum(0)
-    last = critics.end_value(following[-1], lengths, critics.longest(valid))
-    following = jnp.where((ended | ~valid)[..., None], 0.0, following)
-    earned = reward + config.gamma * (1 - config.lambda_) * following
-    return critics.marked_returns(earned, last, valid, config.gamma * config.lambda_)
-
-
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "coma")
     agents, hidden, choices = env.num_agents, config.hidden, env.num_actions
@@ -207,8 +200,12 @@ def make(config: Config, env: Environment) -> Algorithm:
             return None
         return linear(config.floor_start, config.floor_end, config.floor_steps, time)
 
-    def rows_of(steps: Transition) -> replay.Row:
-        return replay.stored(env, steps)
+    def ending_of(key: Key, state: State, steps: Transition) -> critics.Ending | tuple[()]:
+        if config.last_value == "target":
+            return ()
+        end, memory = jax.tree.map(lambda x: x[-1], (steps.next_observation, steps.next_memory))
+        until = jnp.broadcast_to(critics.longest(steps.valid), steps.valid.shape[1:])
+        return critics.Ending(until, act(key, state, memory, end)[0])
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
@@ -221,7 +218,8 @@ def make(config: Config, env: Environment) -> Algorithm:
         if config.learns_from == "rollout":
             return state
         steps = shapes(env, lambda key, memory, observation: act(key, state, memory, observation), memory)
-        return state._replace(replay=replay.empty(jax.eval_shape(rows_of, steps), config.capacity))
+        rows = jax.eval_shape(lambda steps: replay.stored(env, steps, ending_of(key, state, steps)), steps)
+        return state._replace(replay=replay.empty(rows, config.capacity))
 
     def act(key: Key, state: State, memory: Array, observation: Observation, explore: bool = True):
         axis = observation.available.ndim - 2
@@ -232,16 +230,18 @@ def make(config: Config, env: Environment) -> Algorithm:
         value = counterfactual_baseline(state.critic(critic_input(observation, action)), logits)
         return action, memory, {"probabilities": jax.nn.softmax(logits), "value": value}
 
-    def learn_from(key: Key, memories: replay.Replay | tuple[()], steps: Transition):
+    def learn_from(
+        key: Key, memories: replay.Replay | tuple[()], steps: Transition, ending: critics.Ending | tuple[()]
+    ):
         """(what the replay holds now, the episodes of this update)."""
         if not isinstance(memories, replay.Replay):
-            return memories, replay.of_rollout(steps)
-        memories = replay.push(memories, rows_of(steps))
-        return memories, replay.restored(env, replay.draw(key, memories, config.batch))
+            return memories, replay.of_rollout(steps)._replace(extra=ending)
+        memories = replay.push(memories, replay.stored(env, steps, ending))
+        return memories, replay.restored(env, replay.draw(key, memories, config.batch, replacement=config.replacement))
 
     def update(key: Key, state: State, steps: Transition):
         key_draw, key_last = jax.random.split(key)
-        memories, episodes = learn_from(key_draw, state.replay, steps)
+        memories, episodes = learn_from(key_draw, state.replay, steps, ending_of(key_last, state, steps))
         observation, valid = episodes.observation, episodes.valid  # leaves [T + 1, B, ...]; [T, B]
         floor = floor_at(state.time)
 
@@ -254,12 +254,20 @@ def make(config: Config, env: Environment) -> Algorithm:
         logits, pull_back = jax.vjp(unroll, state.actor)
 
         # What follows a cut episode is worth Q of what the policy would do next: drawn, because it was not played.
-        action = jnp.concatenate([episodes.action, sample(key_last, logits[-1])[None]])
+        marked = config.last_value == "marked"
+        after = episodes.extra.action if marked else sample(key_last, logits[-1])
+        action = jnp.concatenate([episodes.action, after[None]])
         inputs = critic_input(observation, action)
         following = chosen(state.target_critic(inputs[1:]), action[1:])  # [T, B, N]
-        bonus = jnp.where(valid[..., None], config.entropy_bonus * entropy(logits[:-1]), 0.0)
-        reward = credited(episodes.reward, config.credit) + bonus
-        targets = critic_targets(config, reward, following, episodes.terminated, episodes.ended, valid)
+        reward = credited(episodes.reward, config.credit)
+        if config.entropy_enters == "targets":
+            reward += jnp.where(valid[..., None], config.entropy_bonus * entropy(logits[:-1]), 0.0)
+        if marked:
+            worth = lambda seen, did: chosen(state.target_critic(critic_input(seen, did)), did)  # noqa: E731
+            targets = critics.marked_targets(worth, reward, following, episodes, config.gamma, config.lambda_)
+        else:
+            ends = episodes.terminated, episodes.ended
+            targets = lambda_returns(reward, following, *ends, config.gamma, config.lambda_)
 
         def error(critic: MLP, group):
             x, action, targets, valid = group

@@ -15,7 +15,7 @@ import numpy as np
 from comity.networks import MLP, Activation, RecurrentNet
 from comity.networks.dense import Linear
 from comity.networks.recurrent import GRU
-from comity.types import PyTree
+from comity.types import Observation, PyTree, Transition
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KEY = jax.random.key(0)
@@ -43,6 +43,42 @@ def of_variant(arrays: Arrays, variant: str, part: str) -> dict[str, np.ndarray]
 def sampled(x: np.ndarray) -> np.ndarray:
     """What is kept of a parameter after updates: of more than 2,000 numbers every eleventh, flattened."""
     return x.reshape(-1)[::11] if x.size > 2000 else x
+
+
+def rollout_of(
+    batch: Arrays, reward: np.ndarray, history: bool = False, padding: int = 0, hidden: int = 64
+) -> Transition:
+    """The recorded batch as a rollout, with `padding` steps more in which nobody plays; reward [B, L or L + 1, N]."""
+    first = lambda name: np.moveaxis(batch[name], 1, 0)  # noqa: E731  # time first
+    view = first("obs")
+    if history:
+        taken = np.eye(6, dtype=np.float32)[first("actions")[..., 0]]  # [L + 1, B, N, 6]
+        view = np.concatenate([view, np.concatenate([np.zeros_like(taken[:1]), taken[:-1]])], -1)
+    over = first("terminated")[:-1, :, 0] > 0
+    valid = ~np.concatenate([np.zeros_like(over[:1]), over[:-1]])
+    times = len(over) + padding
+
+    def longer(x: np.ndarray, fill) -> jax.Array:
+        """Up to `times` entries; behind the longest game stands what no learner may read."""
+        return jnp.asarray(np.concatenate([x, np.full((times, *x.shape[1:]), fill, x.dtype)])[:times])
+
+    def observe(start: int) -> Observation:
+        available = longer(first("avail_actions")[start:] > 0, True)
+        return Observation(longer(view[start:], 7.0), jnp.zeros((times, view.shape[1], 1)), available)
+
+    return Transition(
+        observation=observe(0),
+        memory=jnp.zeros((1, *view.shape[1:3], hidden)),
+        action=longer(first("actions")[:-1, ..., 0].astype(np.int32), 0),
+        reward=longer(np.moveaxis(reward, 1, 0)[: len(over)] * valid[..., None], 0.0),
+        next_observation=observe(1),
+        next_memory=jnp.zeros((1, *view.shape[1:3], hidden)),
+        terminated=longer(over & valid, False),
+        truncated=longer(np.zeros_like(over), False),
+        valid=longer(valid, False),
+        notes={},
+        info={},
+    )
 
 
 def linear(arrays: Arrays, name: str) -> Linear:

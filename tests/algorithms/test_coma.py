@@ -12,8 +12,9 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms import coma
+from comity.algorithms.released import critics
 from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
-from comity.learning import chosen, lambda_returns, log_prob, masked
+from comity.learning import chosen, lambda_returns, log_prob, masked, replay
 from comity.networks import MLP
 from comity.settings import floats, with_floats
 from comity.types import Observation
@@ -77,9 +78,7 @@ def test_targets_by_hand():
     following = jnp.array([[8.0, 16.0, 32.0]] * 3).T[..., None]
     terminated = jnp.array([[False, True, False], [False] * 3, [False] * 3]).T
     ended = jnp.array([[False, True, False], [False, True, False], [False, False, True]]).T
-    valid = jnp.array([[True, True, False], [True, True, False], [True] * 3]).T
-    config = replace(SMALL, gamma=0.5, lambda_=0.5)
-    targets = coma.critic_targets(config, reward, following, terminated, ended, valid)[..., 0]
+    targets = lambda_returns(reward, following, terminated, ended, 0.5, 0.5)[..., 0]
     np.testing.assert_allclose(targets[:2, 0], [1 + 4 / 2 + 2 / 4, 2])
     np.testing.assert_allclose(targets[:2, 1], [1 + 4 / 2 + 10 / 4, 2 + 16 / 2])
     np.testing.assert_allclose(targets[:, 2], [1 + 4 / 2 + 11 / 4, 2 + 16 / 4 + 20 / 4, 4 + 32 / 2])
@@ -88,18 +87,32 @@ def test_targets_by_hand():
 def test_released_targets_are_those_of_the_authors_recursion():
     """G_T = Q_T (1 - steps marked done), G_t = l gamma G_{t+1} + m_t (r_t + (1 - l) gamma Q_{t+1} (1 - end_t)).
 
-    The game that ends at its last step has one mark, the one that ends one step earlier two.
+    The game that ends at its last step has one mark, the one that ends one step earlier two. The third was played in a
+    rollout of two steps and ended at its first: two marks, and Q of zeros, since the rollout is shorter than the batch.
     """
     random = np.random.default_rng(0)
-    following = random.normal(size=(4, 2, 2)).astype(np.float32)
-    ended = np.zeros((4, 2), bool)
-    ended[3, 0] = ended[2, 1] = True
-    valid = np.array([[True] * 4, [True, True, True, False]]).T
-    reward = random.normal(size=(4, 2, 2)).astype(np.float32) * valid[..., None]
+    following = random.normal(size=(5, 3, 2)).astype(np.float32)  # one step more than the longest rollout has
+    lengths = np.array([4, 3, 1])
+    valid, ended = np.arange(5)[:, None] < lengths, np.arange(5)[:, None] == lengths - 1
+    reward = random.normal(size=(5, 3, 2)).astype(np.float32) * valid[..., None]
+    view = jnp.arange(1.0, 19).reshape(6, 3, 1, 1) + jnp.zeros((2, 1))
+    observation = Observation(view, jnp.ones((6, 3, 1)), jnp.ones((6, 3, 2, 1), bool))
+    ending = critics.Ending(jnp.array([4, 4, 2]), jnp.ones((3, 2), jnp.int32))
+    rewards, over, present = map(jnp.asarray, (reward, ended, valid))
+    action = jnp.zeros((5, 3, 2), jnp.int32)
+    episodes = replay.Episodes(observation, action, rewards, over, over, present, ending)
+
+    def target_critic(seen, action):
+        np.testing.assert_array_equal(seen.view[..., 0], [[13, 13], [14, 14], [0, 0]])
+        np.testing.assert_array_equal(action, [[1, 1], [1, 1], [0, 0]])
+        assert not seen.state[2].any()
+        return jnp.array([[2.0, 3.0], [5.0, 7.0], [11.0, 13.0]])
+
     for lambda_ in (1.0, 0.6):
-        config = replace(SMALL, gamma=0.9, lambda_=lambda_, last_value="released")
-        targets = coma.critic_targets(config, *map(jnp.asarray, (reward, following, ended, ended, valid)))
-        after = following[-1] * np.array([0.0, -1.0])[:, None]
+        targets = critics.marked_targets(
+            target_critic, jnp.asarray(reward), jnp.asarray(following), episodes, 0.9, lambda_
+        )
+        after = np.array([[0.0, 0.0], [-5.0, -7.0], [-11.0, -13.0]])
         for t in reversed(range(4)):
             q = 0.9 * (1 - lambda_) * following[t] * ~ended[t][:, None]
             after = lambda_ * 0.9 * after + valid[t][:, None] * (reward[t] + q)

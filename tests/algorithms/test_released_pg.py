@@ -18,8 +18,18 @@ from comity.algorithms import pg
 from comity.algorithms.released import critics
 from comity.learning import discounted_returns
 from comity.settings import floats, with_floats
-from comity.types import Collective, Observation, Transition
-from tests.algorithms.released_facts import below, facts, mlp, of_variant, recorded, recurrent, sampled, stack
+from comity.types import Collective, Transition
+from tests.algorithms.released_facts import (
+    below,
+    facts,
+    mlp,
+    of_variant,
+    recorded,
+    recurrent,
+    rollout_of,
+    sampled,
+    stack,
+)
 
 FACTS = facts("released_pg_coma.npz")
 
@@ -52,7 +62,7 @@ def test_the_end_value_is_of_the_critics_targets_only(value, targets):
     reward = jnp.zeros((300, 2, 1)).at[99, 0].set(1.0)
     end = critics.end_value(jnp.full((2, 1), value), lengths, critics.longest(valid))
     np.testing.assert_allclose(end[:, 0], [-200 * value, 0.0], rtol=1e-6)
-    found = critics.marked_returns(reward, end, valid, 0.99)
+    found = critics.marked_returns(reward, end, critics.longest(valid), 0.99)
     np.testing.assert_allclose(found[jnp.array([99, 0]), 0, 0], targets, atol=0.005)
     assert not found[:, 1].any()
     clean = discounted_returns(reward, jnp.zeros((300, 2), bool).at[99, 0].set(True), 0.99)
@@ -75,36 +85,6 @@ class Game:
         times, games = steps.valid.shape
         none = jnp.zeros((times, games), bool)
         return Collective(jnp.zeros((times, games)), jnp.zeros((games, 2), bool), none)
-
-
-def rollout_of(batch: dict[str, np.ndarray], reward: np.ndarray, history: bool, padding: int) -> Transition:
-    """The recorded batch as a rollout, with `padding` steps more in which nobody plays."""
-    first = lambda name: np.moveaxis(batch[name], 1, 0)  # noqa: E731  # time first
-    view = first("obs")
-    if history:
-        taken = np.eye(6, dtype=np.float32)[first("actions")[..., 0]]  # [L + 1, B, N, 6]
-        view = np.concatenate([view, np.concatenate([np.zeros_like(taken[:1]), taken[:-1]])], -1)
-    over = first("terminated")[:-1, :, 0] > 0
-    valid = ~np.concatenate([np.zeros_like(over[:1]), over[:-1]])
-    # Behind the longest game: what no learner may read.
-    longer = lambda x, fill: jnp.asarray(np.concatenate([x, np.full((padding, *x.shape[1:]), fill, x.dtype)]))  # noqa: E731
-    observe = lambda part: Observation(  # noqa: E731
-        longer(view[part], 7.0), jnp.zeros((1,)), longer(first("avail_actions")[part] > 0, True)
-    )
-    nothing: Any = None
-    return Transition(
-        observation=observe(slice(0, -1)),
-        memory=jnp.zeros((1, *view.shape[1:3], 64)),
-        action=longer(first("actions")[:-1, ..., 0].astype(np.int32), 0),
-        reward=longer(np.moveaxis(reward, 1, 0)[: len(over)] * valid[..., None], 0.0),
-        next_observation=observe(slice(1, None)),
-        next_memory=nothing,
-        terminated=longer(over & valid, False),
-        truncated=longer(np.zeros_like(over), False),
-        valid=longer(valid, False),
-        notes={},
-        info={},
-    )
 
 
 def program(config: pg.Config, game: Any):

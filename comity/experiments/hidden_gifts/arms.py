@@ -32,7 +32,7 @@ def learner(algorithm: str, sees: str = "window", preset: str = "paper") -> Arm:
     if algorithm in OWN:
         settings = EPISODES | OWN[algorithm]
     elif algorithm == "coma":
-        settings = RATES
+        settings = {**RATES, "target_period": 200}  # of the code; the tables' target interval is one update
     budget = {"coma": "coma", "saf": "saf", "mappo": "ppo", "ippo": "ppo"}.get(algorithm, "replay")
     suffix = "" if preset == "paper" else f"-{preset}"
     style = STYLES[sees] if preset == "paper" else None

@@ -26,6 +26,7 @@ PASSED_ON = (
     "event_names",
     "history_size",
     "mixed_motive",
+    "unread",
 )  # as they are, if the game has them
 
 

@@ -15,11 +15,14 @@ from comity.training.loop import resume as resume_run
 from comity.training.loop import silent
 from comity.training.loop import train as train_run
 from comity.training.progress import Narrator
+from comity.training.remembered import Programs, caches_on_disk
 from comity.training.run import Run, load, locate
 from comity.training.settings import Training
 from comity.types import Algorithm, Environment
 
 __all__ = ["algorithm", "load", "make", "resume", "train"]
+
+COMPILED = Programs()  # in this process
 
 
 def make(task: str, profile: str | None = None, **options: Any) -> Any:
@@ -63,8 +66,8 @@ def train(
         raise ValueError(f"train has no setting {name}{did_you_mean(name, known)}")
     recipe = from_objects(env, algorithm)
     start = locate(initialise) if initialise else None
-    with Narrator() if progress else nullcontext(warned) as listen:
-        directory = train_run(recipe, Training(**training), out, start, listen, "comity.train")
+    with Narrator() if progress else nullcontext(warned) as listen, caches_on_disk():
+        directory = train_run(recipe, Training(**training), out, start, listen, "comity.train", COMPILED)
     return Run(directory, recipe=recipe)
 
 
@@ -88,6 +91,6 @@ def resume(
     refuse_while_imported()
     recipe = run.recipe if isinstance(run, Run) else None
     directory = RunDirectory(run.path if isinstance(run, Run) else locate(run))
-    with Narrator() if progress else nullcontext(silent) as listen:
-        resume_run(directory, iterations, None, listen, recipe, trusting(trust))
+    with Narrator() if progress else nullcontext(silent) as listen, caches_on_disk():
+        resume_run(directory, iterations, None, listen, recipe, trusting(trust), COMPILED)
     return Run(directory, recipe=recipe, trust=trust)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import tempfile
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"comity-tests-{os.getuid()}"))
@@ -29,4 +30,6 @@ def forget_programs():
     """Every loaded program holds memory maps, of which Linux allows a process 65,530: all tests together need more, and
     then jaxlib ends with a segmentation fault."""
     yield
+    if "comity.api" in sys.modules:
+        sys.modules["comity.api"].COMPILED.clear()
     jax.clear_caches()

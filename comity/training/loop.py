@@ -25,12 +25,13 @@ from comity.runs.commands import command
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import NOTHING, Trust
 from comity.settings import floats
-from comity.training import best, checkpoint, evaluation, hosts, identity, kept, memory, notices
+from comity.training import best, checkpoint, evaluation, hosts, identity, kept, memory, notices, remembered
 from comity.training.directory import RunDirectory
 from comity.training.episodes import headline
 from comity.training.machine import fingerprint, refuse_fork, versions
-from comity.training.programs import BEST, EVALUATE, FINAL, begun, programs
+from comity.training.programs import BEST, EVALUATE, FINAL, begun
 from comity.training.programs import finite as all_finite
+from comity.training.programs import programs as build
 from comity.training.seeds import Seeds, executable, visible_cores
 from comity.training.settings import Training, training_of
 from comity.training.stopping import Interrupted, Stop
@@ -58,15 +59,17 @@ def train(
     initialise: Path | None = None,
     listen: Listen = silent,
     command: str = "",
+    programs: remembered.Programs | None = None,
 ) -> RunDirectory:
     """Trains a new run to its end and returns its directory.
 
-    initialise: a run directory whose last checkpoint gives the first state of each seed. Raises ValueError, OSError for
+    initialise: a run directory whose last checkpoint gives the first state of each seed. programs: what this process
+    has compiled already, and will remember. Raises ValueError, OSError for
     bad input, Interrupted, NotFinite.
     """
     refuse_while_imported()
     listen, recipe = listen if hosts.first() else silent, settled(recipe)
-    session = _Session(recipe, training)  # traces: refuses what does not fit before anything is written
+    session = _Session(recipe, training, programs)  # traces: refuses what does not fit before anything is written
     manifest = identity.manifest(recipe, training, command)
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
@@ -87,6 +90,7 @@ def resume(
     listen: Listen = silent,
     recipe: Recipe | None = None,
     trust: Trust = NOTHING,
+    programs: remembered.Programs | None = None,
 ) -> RunDirectory:
     """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned).
 
@@ -114,21 +118,22 @@ def resume(
         for line in identity.differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
             listen("note", {"text": f"bits may differ from an unbroken run: {line}"})
         initialise = config.get("initialise")
-        _Session(recipe, training).run(directory, listen, initialise and Path(initialise), resuming=True)
+        _Session(recipe, training, programs).run(directory, listen, initialise and Path(initialise), resuming=True)
     return directory
 
 
 class _Session:
     """One process's work on one run: the compiled programs and the state of all seeds."""
 
-    def __init__(self, recipe: Recipe, training: Training):
+    def __init__(self, recipe: Recipe, training: Training, programs: remembered.Programs | None = None):
         refuse_fork()
         if not (recipe.task.shipped and recipe.algorithm.shipped):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
         self.recipe, self.training = recipe, training
         self.seeds = Seeds(training.seeds, training.mode, games=training.envs)
         self.floats = floats(recipe.config)
-        self.programs = programs(
+        self.remembered = programs or remembered.Programs()
+        self.programs = build(
             recipe.make,
             recipe.config,
             recipe.env,
@@ -221,7 +226,9 @@ class _Session:
             "init": ((self.floats, self.keys), (False, True), ()),
         }
         sizes = {"games": self.training.envs, "chunk": self.training.chunk}
-        shelf = kept.shelf(self.recipe, self.seeds, **sizes, episodes=self.training.evaluation_episodes)
+        sizes["episodes"] = self.training.evaluation_episodes
+        made_from = remembered.made_from(self.recipe, self.seeds, **sizes)
+        shelf = kept.shelf(self.recipe, self.seeds, **sizes)
         first = {name: self.seeds.first(*entry[:2]) for name, entry in work.items()}
 
         def compiled(name: str, lowered: Lowered) -> Compiled:
@@ -232,8 +239,10 @@ class _Session:
 
         pool = ThreadPoolExecutor(visible_cores())
         try:
-            fetched = {name: pool.submit(shelf.fetch, name, first[name], self.shape) for name in work if shelf}
-            ready = {name: found for name, future in fetched.items() if (found := future.result())}
+            ready = {name: x for name in work if (x := self.remembered.fetch(made_from, name, first[name]))}
+            wanted = [name for name in work if shelf and name not in ready]
+            fetched = {name: pool.submit(shelf.fetch, name, first[name], self.shape) for name in wanted if shelf}
+            ready |= {name: found for name, future in fetched.items() if (found := future.result())}
             with kept.compiled_anew() if shelf else contextlib.nullcontext():
                 compiling = {}  # outside Python's lock: the longest first, while the others are traced
                 for name, entry in work.items():
@@ -247,6 +256,8 @@ class _Session:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C need not wait
         self.chunk, self.evaluate, self.init = (ready[name] for name in work)
+        for name, program in ready.items():
+            self.remembered.keep(made_from, name, first[name], program)
         if self._too_large():
             return self._compile()
         self.compile_seconds = time.monotonic() - began

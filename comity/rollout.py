@@ -5,7 +5,6 @@ and resets games that ended. Both return a `Transition` with leaves [T, B, ...].
 compiler drops them from the scan.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from jax import Array, lax
 
 from comity.axes import aligned
 from comity.loops import over_time
-from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition, begin
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
 Spread = Callable[[PyTree], PyTree]  # a tree with leaves [B, ...], the same with its games laid over devices
@@ -39,7 +38,7 @@ def start(key: Key, env: Environment, memory: PyTree, games: int, episode: Array
     """`games` fresh games; memory: one game's, at the start of an episode; episode: [] or [games]."""
     episode = jnp.broadcast_to(jnp.asarray(episode, jnp.int32), (games,))
     keys = jax.random.split(key, games)
-    game, observation = _reset(env, keys, episode)
+    game, observation = jax.vmap(lambda key, number: begin(env, key, number))(keys, episode)
     memory = jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (games, *jnp.shape(x))), memory)
     return Play(game, observation, memory, episode)
 
@@ -146,13 +145,6 @@ def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Trans
         notes,
         timestep.info,
     )
-
-
-def _reset(env: Environment, keys: Key, episode: Array):
-    """Hands `episode` to those games that ask for it."""
-    if len(inspect.signature(env.reset).parameters) > 1:
-        return jax.vmap(env.reset)(keys, episode)  # pyright: ignore[reportCallIssue]
-    return jax.vmap(env.reset)(keys)
 
 
 def _select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:

@@ -6,6 +6,7 @@ in `rollout`. Everything that changes is a NamedTuple of arrays, everything fixe
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -108,8 +109,8 @@ class Algorithm(NamedTuple):
 class Environment(Protocol):
     """One game. A frozen dataclass whose options are fields; `length` bounds every episode.
 
-    `reset` may take a second argument, `episode=0`: [] int32, how many episodes were played before in this place, for
-    games in which something changes from one episode to the next (whose turn it is).
+    `reset` may take an argument called `episode`: [] int32, how many episodes were played before in this place, for
+    games in which something changes from one episode to the next (whose turn it is). Others keep their defaults.
 
     Optional:
     `meta`: MetaEpisodes, of a game that holds learners.
@@ -155,3 +156,13 @@ class Environment(Protocol):
 
     def reset(self, key: Key) -> tuple[PyTree, Observation]: ...
     def step(self, key: Key, state: PyTree, action: PyTree) -> tuple[PyTree, Timestep]: ...
+
+
+def begin(env: Environment, key: Key, episode: Array | int) -> tuple[PyTree, Observation]:
+    """`env.reset`, with the number of the episode if the game takes one by that name."""
+    asked = inspect.signature(env.reset).parameters.get("episode")
+    if asked is None:
+        return env.reset(key)
+    if asked.kind is asked.POSITIONAL_ONLY:
+        return env.reset(key, episode)  # pyright: ignore[reportCallIssue]
+    return env.reset(key, episode=episode)  # pyright: ignore[reportCallIssue]

@@ -25,7 +25,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "report": {"types", "settings", "extras", "runs"},
     "runs": {"settings", "names"},
     "recipes": {*BASE, "algorithms", "environments"},
-    "checking": {"types", "settings", "rollout", "learning"},
+    "checking": {"types", "settings", "rollout", "learning", "runs"},
     "training": {*BASE, "extras", "axes", "rollout", "report", "recipes", "checking"},
     "interop": {"types", "extras", "recipes", "training"},
     "bench": {*BASE, "rollout", "recipes", "training", "environments"},

@@ -23,10 +23,9 @@ from comity.checking.tracing import (
     trace,
 )
 from comity.checking.words import is_array, is_number
+from comity.runs import keys
 from comity.settings import floats, with_floats
-from comity.types import Algorithm, PyTree
-
-RESERVED_METRICS = ("return", "length", "env_steps", "seed", "iteration")
+from comity.types import Algorithm, PyTree, Transition
 
 
 def algorithm_problems(make: Any, config: Any, env: Any, play: bool) -> list[str]:
@@ -113,15 +112,27 @@ def _traced_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
         return [f"update returns {words.kind(result)}: it must return (state, metrics), metrics a dict"]
     problems = change_problems("state", state, result[0], "init", "update")
     for name, value in result[1].items():
-        if name in RESERVED_METRICS:
-            problems.append(f"update's metric {name!r} has a name that every run's metrics use: choose another")
+        if name != "extra_steps" and (taken := keys.problem(name)):
+            taken = "that every run's metrics use: choose another" if name in keys.RESERVED else taken[len("which ") :]
+            problems.append(f"update's metric {name!r} has a name {taken}")
         elif not is_array(value) or value.shape != () or not is_number(value):
             problems.append(f"update's metric {name!r} is {words.shape(value)}: it must be one number []")
+    for name in keys.shared(_statistics(env, steps), result[1], agents):
+        problems.append(
+            f"info or summary has the name {name!r}, which the algorithm's metrics use, too: choose another"
+        )
     if not problems:
         problems += hidden_state_problems("act", lambda: _jaxpr_of_act(env, algorithm, state, memory, observation))
         call = lambda: jax.make_jaxpr(lambda *xs: algorithm.update(*xs))(key, state, steps)  # noqa: E731
         problems += hidden_state_problems("update", call)
     return problems
+
+
+def _statistics(env: Any, steps: Transition) -> set[str]:
+    """Names of what is measured of the game, in whole episodes and in continuing play."""
+    summary = getattr(env, "summary", None)
+    own = jax.eval_shape(summary, steps.reward, steps.info, steps.valid) if summary else {}
+    return {*steps.info, *own}
 
 
 def _jaxpr_of_act(env: Any, algorithm: Algorithm, state: PyTree, memory: PyTree, observation: PyTree):

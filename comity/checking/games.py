@@ -16,10 +16,10 @@ from comity.checking import words
 from comity.checking.tracing import NO_MEMORY, change_problems, equal, hidden_state_problems, run, trace
 from comity.checking.words import is_array, is_number
 from comity.learning import masked, sample
-from comity.types import Key, Observation, PyTree, Timestep, Transition
+from comity.runs import keys
+from comity.types import Key, Observation, PyTree, Timestep, Transition, begin
 
 GAMES = 8  # parallel games that `check` plays
-RESERVED_INFO = ("return", "length", "game")  # statistics of every game, and the film's
 
 
 def game_problems(env: Any, play: bool) -> list[str]:
@@ -206,8 +206,8 @@ def _timestep_problems(env: Any, timestep: Timestep) -> list[str]:
             f"info is {words.kind(timestep.info)}: it must be a dict of names and amounts, {{}} for none",
         ]
     for name, value in timestep.info.items():
-        if name in RESERVED_INFO:
-            problems.append(f"info has the name {name!r}, which every game's statistics use: choose another")
+        if taken := keys.problem(name):
+            problems.append(f"info has the name {name!r}, {taken}")
         elif not is_array(value) or value.shape not in ((), (agents,)) or not is_number(value):
             problems.append(
                 f"info[{name!r}] is {words.shape(value)}: it must be one number [] or one per agent [{agents}]"
@@ -226,7 +226,9 @@ def _extras_problems(env: Any, game: _Game) -> list[str]:
         if not problems and not isinstance(result, dict):
             problems = [f"summary returns {words.kind(result)}: it must return a dict of statistics"]
         for name, value in (result or {}).items() if not problems else ():
-            if not is_array(value) or value.shape not in ((GAMES,), (GAMES, env.num_agents)):
+            if name not in ("return", "length") and (taken := keys.problem(name)):  # it may tell those two itself
+                problems.append(f"summary has the name {name!r}, {taken}")
+            elif not is_array(value) or value.shape not in ((GAMES,), (GAMES, env.num_agents)):
                 problems.append(
                     f"summary's {name!r} is {words.shape(value)} for {GAMES} games: it must be [B] or [B, N]"
                 )
@@ -365,9 +367,7 @@ def _random_action(key: Key, env: Any, observation: Observation) -> PyTree:
 
 def reset_of(env: Any) -> Callable[[Key], Any]:
     """reset(key), also of games that ask for the number of the episode."""
-    if len(inspect.signature(env.reset).parameters) > 1:
-        return lambda key: env.reset(key, jnp.zeros((), jnp.int32))
-    return lambda key: env.reset(key)
+    return lambda key: begin(env, key, jnp.zeros((), jnp.int32))
 
 
 def _view_shape(env: Any) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from comity import rollout
+from comity.runs.keys import together
 from comity.settings import with_floats
 from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
 from comity.training.notices import faults
@@ -77,7 +78,7 @@ def programs(
             steps = steps._replace(reward=shaped(key_reward, steps, iteration))
         state, metrics = algorithm.update(key_update, carry.state, steps)
         env_steps = steps.valid.sum() + metrics.pop("extra_steps", 0)  # joint actions of this iteration
-        return Carry(state, play, totals), {**means(statistics), **metrics, "env_steps": env_steps}
+        return Carry(state, play, totals), together(means(statistics), metrics, {"env_steps": env_steps})
 
     def init(floats, seed_key) -> Carry:
         algorithm = build(floats)

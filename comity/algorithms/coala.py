@@ -17,10 +17,9 @@ import optax
 from jax import Array, lax
 
 from comity.algorithms.coala_exact import exact_worth
-from comity.algorithms.ppo import divisor
 from comity.algorithms.tabular import require_exact_values
 from comity.compatibility import require_discrete
-from comity.learning import entropy, log_prob, masked, optimizer, per_agent_optimizer, sample, take_step
+from comity.learning import divisor, entropy, log_prob, masked, optimizer, per_agent_optimizer, sample, take_step
 from comity.learning.shaping import CREDITS, Estimator, batch_advantages, batch_lambda_returns
 from comity.networks import stacked
 from comity.networks.sequence import Sequence, sequence_memory, sequence_net
@@ -36,7 +35,7 @@ class Config:
     network: Sequence = "gru"  # paper: hawk
     width: int = 32
     epochs: int = 4
-    minibatches: int = 2  # of whole episodes, at most, see `ppo.divisor`
+    minibatches: int = 2  # of whole episodes, at most, see `learning.divisor`
     clip: float = 0.2  # of the ratio, and of what a value moves
     learning_rate: float = 3e-4  # Adam
     epsilon: float = 1e-5  # Adam's, added to the root

@@ -23,6 +23,13 @@ RELEASED = {
     "minibatches": 5,
     "critic_clip": 1.0,  # a switch, passed as the norm
     "critic_reads": "views",
+    "encoder": (64, 128, 128),
+    "hidden": 128,
+    **ppo.RELEASED,
+    "rows": "transposed",
+    "order": "own",
+    "baseline": "normalised",
+    "critics_loss": "mean",
 }
 PRESETS = {
     "sound": {},
@@ -34,7 +41,6 @@ PRESETS = {
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    if config.critic_reads == "view":
-        return ppo.learner(config, env, "ippo", env.num_agents, 1, ppo.own_views, env.view_size)
-    reads = partial(ppo.all_views, env)
-    return ppo.learner(config, env, "ippo", env.num_agents, 1, reads, ppo.views_size(env))
+    own = config.critic_reads == "view"
+    reads, size = (ppo.own_views, env.view_size) if own else (partial(ppo.all_views, env), ppo.views_size(env))
+    return ppo.learner(config, env, "ippo", ppo.Critics(env.num_agents, 1, reads, size))

@@ -19,7 +19,7 @@ class Config(ppo.Config):
 
     critic_reads: Literal["state", "views"] = "state"  # paper and code: what all agents see
     critic_gives: Literal["each", "one"] = "each"  # a value for each agent, or (paper and code) one for all
-    misread_actions: bool = False  # actions ordered (agent, game) go to the games as (game, agent) (code, a slip)
+    misread_actions: bool = False  # actions and memories ordered (agent, game) are read as (game, agent) (code, a slip)
 
 
 PAPER = {**ppo.PAPER, "actors": "shared", "critic_reads": "views", "critic_gives": "one"}
@@ -32,6 +32,11 @@ RELEASED = {
     "critic_clip": 1.0,  # the same
     "activation": "gelu",
     "misread_actions": True,
+    **ppo.RELEASED,
+    "rows": "alternating",
+    "normalised_over": "team",
+    "actors_loss": "mean",
+    "gain": 1.0,
 }
 PRESETS = {
     "sound": {},
@@ -51,4 +56,4 @@ def make(config: Config, env: Environment) -> Algorithm:
     state = config.critic_reads == "state"
     reads, size = (true_state, env.state_size) if state else (partial(ppo.all_views, env), ppo.views_size(env))
     values = env.num_agents if config.critic_gives == "each" else 1
-    return ppo.learner(config, env, "mappo", 1, values, reads, size, config.misread_actions)
+    return ppo.learner(config, env, "mappo", ppo.Critics(1, values, reads, size), config.misread_actions)

@@ -16,10 +16,11 @@ import optax
 from jax import Array, lax
 
 from comity.algorithms.pg import critic_loss
-from comity.algorithms.ppo import cut, divisor, surrogate_loss
 from comity.compatibility import require_discrete
 from comity.learning import (
     Moments,
+    cut,
+    divisor,
     entropy,
     fresh_moments,
     lambda_returns,
@@ -31,6 +32,7 @@ from comity.learning import (
     restored,
     sample,
     standardised,
+    surrogate_loss,
     take_step,
     updated_moments,
 )

@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.algorithms.ppo import WIDTHS, divisor, policy_loss, value_loss
+from comity.algorithms.ppo import WIDTHS
 from comity.compatibility import require_discrete
 from comity.learning import (
     Reward,
     credited,
+    divisor,
     entropy,
     gaussian_kl,
     lambda_returns,
@@ -30,10 +31,12 @@ from comity.learning import (
     masked,
     mean_valid,
     optimizer,
+    policy_loss,
     sample,
     standardised,
     straight_through,
     take_step,
+    value_loss,
 )
 from comity.networks import MLP, Activation, Attention, Linear, Slots, per_agent, stacked
 from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check

@@ -1,9 +1,11 @@
 """The field's mathematics, as functions without state."""
 
 from comity.learning.choices import chosen, entropy, epsilon_greedy, linear, log_prob, masked, policy_logits, sample
+from comity.learning.clipped import policy_loss, surrogate_loss, value_loss
 from comity.learning.latents import gaussian_kl, straight_through
 from comity.learning.normalisation import Moments, fresh_moments, normalised, restored, standardised, updated_moments
 from comity.learning.optimizers import Optimizer, fit_backwards, optimizer, per_agent_optimizer, take_step, towards
+from comity.learning.pieces import cut, divisor, orders
 from comity.learning.returns import Reward, credited, discounted_returns, lambda_returns, mean_valid
 
 __all__ = [
@@ -12,7 +14,9 @@ __all__ = [
     "Reward",
     "chosen",
     "credited",
+    "cut",
     "discounted_returns",
+    "divisor",
     "entropy",
     "epsilon_greedy",
     "fit_backwards",
@@ -25,13 +29,17 @@ __all__ = [
     "mean_valid",
     "normalised",
     "optimizer",
+    "orders",
     "per_agent_optimizer",
     "policy_logits",
+    "policy_loss",
     "restored",
     "sample",
     "standardised",
     "straight_through",
+    "surrogate_loss",
     "take_step",
     "towards",
     "updated_moments",
+    "value_loss",
 ]

@@ -26,7 +26,7 @@ def fresh_moments(agents: int) -> Moments:
 def updated_moments(
     moments: Moments,
     x: Float[Array, "T B N"],
-    valid: Bool[Array, "T B"],
+    valid: Bool[Array, "T B *own"],
     decay: float | Float[Array, ""],
     together: bool = False,
 ) -> Moments:
@@ -40,34 +40,42 @@ def updated_moments(
     return Moments(average(moments.mean, mean), average(moments.square, square), average(moments.weight, 1.0))
 
 
-def mean_and_deviation(moments: Moments, least: float = 0.1) -> tuple[Float[Array, "N"], Float[Array, "N"]]:
-    """(mean, standard deviation) without the pull to 0 of the first values; 0 and 1 before the first batch.
+def mean_and_deviation(
+    moments: Moments, least: float = 0.1, first: float | Array = 1.0
+) -> tuple[Float[Array, "N"], Float[Array, "N"]]:
+    """(mean, standard deviation) without the pull to 0 of the first values; 0 and `first` before the first batch.
 
     least: the smallest deviation, in units of x, so that values that hardly vary are not blown up.
     """
     weight = jnp.maximum(moments.weight, 1e-30)
     mean = moments.mean / weight
     deviation = jnp.sqrt(jnp.maximum(moments.square / weight - jnp.square(mean), least**2))
-    return mean, jnp.where(moments.weight > 0, deviation, 1.0)
+    return mean, jnp.where(moments.weight > 0, deviation, first)
 
 
-def normalised(x: Float[Array, "*axes N"], moments: Moments) -> Float[Array, "*axes N"]:
-    """x in units of its own deviation from its mean."""
-    mean, deviation = mean_and_deviation(moments)
+def normalised(x: Float[Array, "*axes N"], moments: Moments, first: float | Array = 1.0) -> Float[Array, "*axes N"]:
+    """x in units of its own deviation from its mean. first: the deviation before the first batch."""
+    mean, deviation = mean_and_deviation(moments, first=first)
     return (x - mean) / deviation
 
 
-def restored(x: Float[Array, "*axes N"], moments: Moments) -> Float[Array, "*axes N"]:
+def restored(x: Float[Array, "*axes N"], moments: Moments, first: float | Array = 1.0) -> Float[Array, "*axes N"]:
     """What `normalised` was given."""
-    mean, deviation = mean_and_deviation(moments)
+    mean, deviation = mean_and_deviation(moments, first=first)
     return x * deviation + mean
 
 
-def standardised(x: Float[Array, "T B N"], valid: Bool[Array, "T B"], together: bool = False) -> Float[Array, "T B N"]:
-    """x with mean 0 and variance 1 over valid steps, for each agent apart or together over all; 0 in padding."""
+def standardised(
+    x: Float[Array, "T B N"], valid: Bool[Array, "T B"], together: bool = False, everywhere: bool = False
+) -> Float[Array, "T B N"]:
+    """x with mean 0 and variance 1 over valid steps, for each agent apart or together over all; 0 in padding.
+
+    everywhere: what stands in padding is moved and scaled like the rest.
+    """
 
     def mean(x: Array) -> Array:
         return mean_valid(x, valid).mean(keepdims=True) if together else mean_valid(x, valid)
 
-    away = jnp.where(aligned(valid, x), x - mean(x), 0.0)
-    return away / (jnp.sqrt(mean(jnp.square(away))) + 1e-5)
+    away = x - mean(x)
+    chosen = jnp.where(aligned(valid, x), away, 0.0)
+    return (away if everywhere else chosen) / (jnp.sqrt(mean(jnp.square(chosen))) + 1e-5)

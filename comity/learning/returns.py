@@ -71,8 +71,11 @@ def credited(reward: Float[Array, "*axes N"], whose: Reward) -> Float[Array, "*a
     return jnp.broadcast_to(total, reward.shape)
 
 
-def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B"]) -> Float[Array, "*rest"]:
-    """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]. What stands in padding is not read."""
+def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B *own"]) -> Float[Array, "*rest"]:
+    """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]. What stands in padding is not read.
+
+    valid may have more of x's axes: then each entry has valid steps of its own.
+    """
     chosen = aligned(valid, x)
     # A select, not a product: 0 x infinity is not a number.
     return jnp.where(chosen, x, 0).sum((0, 1)) / jnp.maximum(chosen.sum((0, 1)), 1)

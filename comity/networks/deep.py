@@ -1,7 +1,5 @@
 """A recurrent network with dense layers before it and a layer norm after it."""
 
-import math
-
 import equinox as eqx
 import jax
 from jax import Array
@@ -29,11 +27,11 @@ class DeepRecurrentNet(eqx.Module):
         outputs: int,
         activation: Activation = "relu",
         norm: bool = True,
-        head_gain: float = 1.0,
+        head_gain: float | None = 1.0,
+        gain: float | Array = 2**0.5,  # of `layers`: a rectifier halves the square
     ):
         *keys, key_cell, key_head = jax.random.split(key, len(layers) + 2)
         sizes = (inputs, *layers)
-        gain = math.sqrt(2)  # a rectifier halves the square
         self.layers = tuple(Linear(*a, gain) for a in zip(keys, sizes[:-1], sizes[1:], strict=True))
         self.cell = GRU(key_cell, sizes[-1], hidden, 1.0)
         self.norm = LayerNorm(hidden) if norm else None

@@ -50,7 +50,7 @@ class Linear(eqx.Module):
     weight: Array  # [in, out]
     bias: Array  # [out]
 
-    def __init__(self, key: Key, inputs: int, outputs: int, gain: float | None = None):
+    def __init__(self, key: Key, inputs: int, outputs: int, gain: float | Array | None = None):
         if gain is not None:
             self.weight = gain * orthogonal(key, inputs, outputs)
             self.bias = jnp.zeros(outputs)

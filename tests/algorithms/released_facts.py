@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from comity.networks import MLP, Activation, RecurrentNet
+from comity.networks import MLP, Activation, DeepRecurrentNet, RecurrentNet
 from comity.networks.dense import Linear
 from comity.networks.recurrent import GRU
 from comity.types import Observation, PyTree, Transition
@@ -133,6 +133,36 @@ def recorded(net: RecurrentNet | MLP, network: str) -> dict[str, np.ndarray]:
         f"{network}.rnn.bias_ih": np.asarray(cell.inputs.bias),
         f"{network}.rnn.bias_hh": np.asarray(cell.bias),
         **dense(net.head, f"{network}.fc2"),
+    }
+
+
+def deep(arrays: Arrays, network: str, head: str, activation: Activation) -> DeepRecurrentNet:
+    """NETWORK with a 3 x 3 kernel on a 3 x 3 window (a dense layer), two dense layers, GRU, layer norm, HEAD."""
+    kernel = arrays[f"{network}.base.cnn.cnn.0.weight"]
+    flat = {"k.weight": kernel.reshape(len(kernel), -1), "k.bias": arrays[f"{network}.base.cnn.cnn.0.bias"]}
+    dense = tuple(linear(arrays, f"{network}.base.cnn.cnn.{number}") for number in (3, 5))
+    cell = gru(arrays, f"{network}.rnn.rnn", "_l0")
+    scale, shift = (jnp.asarray(arrays[f"{network}.rnn.norm.{part}"]) for part in ("weight", "bias"))
+    parts = lambda net: (net.layers, net.cell, net.norm.scale, net.norm.shift, net.head)  # noqa: E731
+    values = (linear(flat, "k"), *dense), cell, scale, shift, linear(arrays, f"{network}.{head}")
+    return eqx.tree_at(parts, DeepRecurrentNet(KEY, 1, (1, 1, 1), 1, 1, activation), values)
+
+
+def recorded_deep(net: DeepRecurrentNet, network: str, head: str) -> dict[str, np.ndarray]:
+    """The inverse of `deep`, with kernels flattened to [out, in]."""
+    cell, norm = net.cell, net.norm
+    assert norm is not None
+    dense = {f"{network}.base.cnn.cnn.{number}": layer for number, layer in zip((0, 3, 5), net.layers, strict=True)}
+    dense |= {f"{network}.{head}": net.head}
+    return {
+        **{f"{name}.weight": np.asarray(layer.weight).T for name, layer in dense.items()},
+        **{f"{name}.bias": np.asarray(layer.bias) for name, layer in dense.items()},
+        f"{network}.rnn.rnn.weight_ih_l0": np.asarray(cell.inputs.weight).T,
+        f"{network}.rnn.rnn.weight_hh_l0": np.asarray(cell.weight).T,
+        f"{network}.rnn.rnn.bias_ih_l0": np.asarray(cell.inputs.bias),
+        f"{network}.rnn.rnn.bias_hh_l0": np.asarray(cell.bias),
+        f"{network}.rnn.norm.weight": np.asarray(norm.scale),
+        f"{network}.rnn.norm.bias": np.asarray(norm.shift),
     }
 
 

@@ -13,9 +13,10 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import ippo, mappo, ppo
+from comity.algorithms import ippo, mappo, ppo, ppo_batches
+from comity.algorithms.released.ppo import misread, unread
 from comity.cli.train import parse
-from comity.learning import Moments, entropy, log_prob, masked
+from comity.learning import Moments, cut, divisor, entropy, log_prob, masked, policy_loss, value_loss
 from comity.networks import per_agent
 from comity.settings import floats, with_floats
 from comity.types import Observation, Timestep, Transition
@@ -154,7 +155,7 @@ def test_clipped_surrogate_by_hand():
     valid = jnp.ones((5, 1), bool)
 
     def loss(logits, valid):
-        return ppo.policy_loss(logits, jnp.zeros((5, 1, 1), int), before, advantage, valid, 0.2)
+        return policy_loss(logits, jnp.zeros((5, 1, 1), int), before, advantage, valid, 0.2)
 
     np.testing.assert_allclose(loss(logits, valid), [-(2.4 + 1.0 - 1.5 - 0.8 + 3.3) / 5], rtol=1e-5)
     np.testing.assert_allclose(loss(logits, valid.at[2:].set(False)), [-(2.4 + 1.0) / 2], rtol=1e-5)
@@ -167,14 +168,14 @@ def test_value_loss_by_hand():
     old, values = jnp.zeros((4, 1, 1)), jnp.array([0.1, 1.0, -1.0, 3.0]).reshape(4, 1, 1)
     targets, valid = jnp.array([0.5, 0.5, 0.5, 0.0]).reshape(4, 1, 1), jnp.ones((4, 1), bool)
     expected = [0.5 * 0.4**2, max(0.5 * 0.5**2, 0.5 * 0.3**2), max(1.5 - 0.5, 0.5 * 0.7**2), max(3 - 0.5, 0.5 * 0.2**2)]
-    loss = ppo.value_loss(values, old, targets, valid, 0.2, 1.0)
+    loss = value_loss(values, old, targets, valid, 0.2, 1.0)
     np.testing.assert_allclose(loss, [np.mean(expected)], rtol=1e-6)
 
 
 def test_pieces():
-    assert [ppo.divisor(150, 10), ppo.divisor(7, 10), ppo.divisor(11, 10), ppo.divisor(1, 10)] == [10, 7, 1, 1]
+    assert [divisor(150, 10), divisor(7, 10), divisor(11, 10), divisor(1, 10)] == [10, 7, 1, 1]
     x = jnp.arange(12).reshape(6, 2)  # number of step t in game b: 2 t + b
-    np.testing.assert_array_equal(ppo.cut(x, 3), [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]])
+    np.testing.assert_array_equal(cut(x, 3), [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]])
 
 
 # One update ----------------------------------------------------------------------------------------------------------
@@ -279,7 +280,7 @@ def test_unrolled_pieces_are_the_whole():
     def both(net):
         whole = net.unroll(view, memory[0], restart)
         first = memory[::3].reshape(-1, 4)
-        return ppo.cut(whole, 3), net.unroll(ppo.cut(view, 3), first, ppo.cut(restart, 3))
+        return cut(whole, 3), net.unroll(cut(view, 3), first, cut(restart, 3))
 
     close(*both(net))
 
@@ -328,7 +329,8 @@ def test_renaming_agents_renames_results(name):
 
 def test_agents_batched_are_agents_in_turn(monkeypatch):
     turn = update("ippo", initial("ippo"), played("ippo"))
-    monkeypatch.setattr(ppo, "per_agent", partial(per_agent, batched=True))
+    for module in (ppo, ppo_batches):
+        monkeypatch.setattr(module, "per_agent", partial(per_agent, batched=True))
     close(turn, jax.jit(made("ippo").update)(KEY, initial("ippo"), played("ippo")))
 
 
@@ -375,19 +377,15 @@ def test_what_actors_read(reads):
 def test_misread_actions_land_in_other_games_and_are_legal():
     """Two agents, four games: what agent 0 meant for games 0..3 is read as games 0 and 1 of both agents."""
     meant = jnp.arange(8).reshape(2, 4).T  # [B, N]: agent n in game b meant 4 n + b
-    np.testing.assert_array_equal(ppo.misread(meant), [[0, 1], [2, 3], [4, 5], [6, 7]])
+    np.testing.assert_array_equal(misread(meant), [[0, 1], [2, 3], [4, 5], [6, 7]])
+    np.testing.assert_array_equal(unread(misread(meant)), meant)
     algorithm = made("mappo", misread_actions=True)
     state, steps = initial("mappo"), played("mappo")
     observation, memory = jax.tree.map(lambda x: x[0], (steps.observation, steps.memory))
     act = jax.jit(lambda key: algorithm.act(key, state, memory, observation))
     for key in jax.random.split(KEY, 8):
-        action, _, notes = act(key)
-        np.testing.assert_array_equal(action, ppo.misread(notes["meant"]))
+        action, _, _ = act(key)
         assert jnp.take_along_axis(observation.available, action[..., None], -1).all()
-    play = jax.jit(lambda key: rollout.collect(key, ENV, algorithm, state, start)[1])
-    start = rollout.start(KEY, ENV, algorithm.memory, 4)
-    _, metrics = jax.jit(algorithm.update)(KEY, state, play(KEY))
-    assert abs(metrics["kl"]) < 1e-6  # learners know what they meant, and under which mask
 
 
 def test_minibatches_see_every_piece_once():
@@ -427,10 +425,11 @@ def test_presets_construct(name, preset):
     chosen = FAMILY[name].Config(**FAMILY[name].PRESETS[preset])
     state = jax.eval_shape(FAMILY[name].make(chosen, ENV).init, KEY)
     critics = 2 if name == "ippo" else 1
-    assert state.critic.head.weight.shape[:2] == (critics, 64)
+    width = 128 if name == "ippo" and "released" in preset else 64
+    assert state.critic.head.weight.shape[:2] == (critics, width)
     assert len(state.actor.layers) == (1 if preset == "sound" else 3)
     shared = name == "mappo" and preset in ("paper", "randomised")
-    assert state.actor.head.weight.shape == ((64, 3) if shared else (2, 64, 3))
+    assert state.actor.head.weight.shape == ((64, 3) if shared else (2, width, 3))
 
 
 def test_layers_can_be_given_on_the_command_line():
@@ -445,11 +444,26 @@ def test_layers_can_be_given_on_the_command_line():
         ({"lambda_": 1.5}, "lambda_ 1.5 must be between 0 and 1"),
         ({"epochs": 0}, "epochs 0 must be 1 or greater"),
         ({"critic_reads": "vue"}, "did you mean view"),
+        ({"rollouts": "episodes", "steps": 6}, "whose rollouts are whole episodes: set it to 0"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(settings, message):
     with pytest.raises(ValueError, match=message):
         ippo.Config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("mappo", {"padding_counts": True}, "need rollouts 'episodes'"),
+        ("mappo", {"rows": "alternating"}, "one critic that gives one value"),
+        ("mappo", {"order": "own"}, "a critic for each agent"),
+        ("ippo", {"rows": "transposed", "network": "attention", "steps": 0}, "use 'pieces'"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        made(name, **settings)
 
 
 # Learning ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,30 @@
+"""Rollouts cut into pieces of consecutive steps, and the order in which epochs go through them."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.types import Key
+
+
+def divisor(size: int, most: int) -> int:
+    """The largest divisor of `size` that is at most `most`."""
+    return next(d for d in range(min(size, most), 0, -1) if size % d == 0)
+
+
+def cut(x: Array, chunk: int) -> Array:
+    """[T, B, ...] -> [chunk, T/chunk * B, ...]: pieces of consecutive steps, side by side."""
+    return x.reshape(-1, chunk, *x.shape[1:]).swapaxes(0, 1).reshape(chunk, -1, *x.shape[2:])
+
+
+def orders(key: Key, count: int, epochs: int, minibatches: int, agents: int | None = None) -> Array:
+    """Which of `count` pieces each optimizer step takes, [epochs * minibatches, count / minibatches].
+
+    Every epoch takes each piece once, in a new order. agents: each of them has an order of its own, and the result an
+    axis [N] before the last.
+    """
+    shuffled = lambda key: jax.random.permutation(key, count)  # noqa: E731
+    if agents is None:
+        return jax.vmap(shuffled)(jax.random.split(key, epochs)).reshape(epochs * minibatches, -1)
+    drawn = jax.vmap(jax.vmap(shuffled))(jax.random.split(key, (epochs, agents)))  # [epochs, N, count]
+    return jnp.moveaxis(drawn.reshape(epochs, agents, minibatches, -1), 2, 1).reshape(-1, agents, count // minibatches)

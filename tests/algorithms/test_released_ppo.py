@@ -7,6 +7,7 @@ the loss, GELU in its tanh form.
 
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,9 @@ class Recorded:
 
     length: int = 30
     num_agents, num_actions, view_size, state_size, continuous = 2, 6, 27, 1, False
+
+
+GAME: Any = Recorded()
 
 
 def close(found, wanted, tolerance):
@@ -107,12 +111,12 @@ def config(name: str, **settings):
 @cache
 def begin(name: str) -> ppo.State:
     """The recorded parameters, optimizers fresh."""
-    activation = {"mappo": "gelu", "ippo": "relu"}[name]
+    activation = config(name).activation
     init = below(FACTS, name, "init")
     nets = {net: deep(init, net, HEADS[net[0]], activation) for net in NETS[name]}
     actor = stack(nets["actor0"], nets["actor1"])
     critic = stack(*(net for label, net in nets.items() if label.startswith("critic")))
-    fresh = FAMILY[name].make(config(name), Recorded()).init
+    fresh = FAMILY[name].make(config(name), GAME).init
     shapes = jax.eval_shape(fresh, KEY)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     return zeros._replace(actor=actor, critic=critic)
@@ -136,7 +140,7 @@ def program(name: str):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ppo, "orders", lambda *a, **b: order)
             patch.setattr(ppo, "rows_of", lambda *a, **b: rows)
-            return FAMILY[name].make(config(name), Recorded()).update(KEY, state, rollout(name))
+            return FAMILY[name].make(config(name), GAME).update(KEY, state, rollout(name))
 
     return jax.jit(update)
 
@@ -145,10 +149,10 @@ def program(name: str):
 def cut_up(name: str, kind: str) -> tuple[ppo_batches.Batch, jax.Array]:
     """(pieces of the rollout, returns [T, B, N])."""
     chosen, state, steps = config(name), begin(name), steps_of(name, kind)
-    reads = partial(ppo.all_views, Recorded())
+    reads = partial(ppo.all_views, GAME)
     critics = ppo.Critics(1 if name == "mappo" else 2, 1, reads, 54)
     found = ppo_batches.targets(chosen, critics, state, steps)
-    return ppo_batches.rows_of(chosen, Recorded(), critics, state, steps, found, state.returns, 10), found[0]
+    return ppo_batches.rows_of(chosen, GAME, critics, state, steps, found, state.returns, 10), found[0]
 
 
 @cache
@@ -195,7 +199,7 @@ def check_moments(name: str, moments, wanted: dict[str, np.ndarray]) -> None:
 
 @cache
 def act(name: str):
-    return jax.jit(FAMILY[name].make(config(name), Recorded()).act)
+    return jax.jit(FAMILY[name].make(config(name), GAME).act)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -232,8 +236,8 @@ def test_the_step_after_the_end_overwrites_the_first(name):
 def test_an_update_makes_the_step_after_the_end_itself():
     """As if the rollout had come with it."""
     tiny = {"hidden": 4, "encoder": (4,), "epochs": 1, "minibatches": 1}
-    algorithm = mappo.make(config("mappo", **tiny, post_terminal=True), Recorded())
-    plain = mappo.make(config("mappo", **tiny), Recorded())
+    algorithm = mappo.make(config("mappo", **tiny, post_terminal=True), GAME)
+    plain = mappo.make(config("mappo", **tiny), GAME)
     state, steps = jax.jit(plain.init)(KEY), rollout("mappo")
     narrow = lambda memory: jax.tree.map(lambda x: x[..., :4], memory)  # noqa: E731
     steps = steps._replace(memory=narrow(steps.memory), next_memory=narrow(steps.next_memory))
@@ -301,7 +305,7 @@ def test_networks_begin_as_recorded():
     """Of IPPO only the recorded ones are looked at: what draws them is the same."""
     for name in FAMILY:
         check_beginning(below(FACTS, name, "init"), config(name).gain)
-    state = jax.jit(mappo.make(config("mappo"), Recorded()).init)(KEY)
+    state = jax.jit(mappo.make(config("mappo"), GAME).init)(KEY)
     of = lambda nets, n: jax.tree.map(lambda x: x[n], nets)  # noqa: E731
     actor, critic = of(state.actor, 0), of(state.critic, 0)
     check_beginning(recorded_deep(actor, "actor0", HEADS["a"]) | recorded_deep(critic, "critic", HEADS["c"]), 1.0)

@@ -248,8 +248,10 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
     name, version, preset, values = split("algorithm", "preset")
     task = found("task", task_name, task_version, _task)
     algorithm = found("algorithm", name, version, _algorithm)
-    env = settings_of(task, None, "profile", task_values)
-    return Recipe(task, env, algorithm, settings_of(algorithm, None, "preset", values), profile, preset)
+    # A run's config says every setting; one written by hand, without versions, means the presets that it names.
+    env = settings_of(task, None if task_version else profile, "profile", task_values)
+    settings = settings_of(algorithm, None if version else preset, "preset", values)
+    return Recipe(task, env, algorithm, settings, profile, preset)
 
 
 def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust: Trust) -> Recipe:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from comity.experiments.coala_pg import estimators
 from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION, PARTS, TIME_SCALES
+from comity.experiments.coala_pg.findings import FINDINGS, SAYS
 from comity.experiments.coala_pg.sampled import BALANCE, MINIBATCH, MIXED_POOL, OBSERVABILITY, PURE_SHAPING, RETURNS
 from comity.experiments.figure import Arm, Figure, Paper
 from comity.recipes import Recipe
@@ -92,7 +93,7 @@ FIGURES = (
 PAPER = Paper(
     "coala-pg",
     "Multi-agent cooperation through learning-aware policy gradients",
-    {figure.name: figure for figure in FIGURES},
+    {figure.name: figure._replace(says=SAYS[figure.name], finding=FINDINGS.get(figure.name)) for figure in FIGURES},
     KEPT,
     cost,
     smoke,

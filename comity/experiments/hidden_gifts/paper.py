@@ -8,6 +8,7 @@ from comity.experiments.hidden_gifts.behaviour import FIG11, FIG12
 from comity.experiments.hidden_gifts.beyond import BEYOND, BEYOND_PPO
 from comity.experiments.hidden_gifts.corrections import FIG6, FIG15
 from comity.experiments.hidden_gifts.factorial import FACTORIAL
+from comity.experiments.hidden_gifts.findings import FINDINGS, SAYS
 from comity.experiments.hidden_gifts.learners import FIG2, FIG3, FIG4, FIG5, FIG7, FIG8, FIG10
 from comity.experiments.hidden_gifts.order import FIG9
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY
@@ -127,7 +128,7 @@ FIGURES = (
 PAPER = Paper(
     "hidden-gifts",
     "The challenge of hidden gifts in multi-agent reinforcement learning",
-    {figure.name: figure for figure in FIGURES},
+    {figure.name: figure._replace(says=SAYS[figure.name], finding=FINDINGS.get(figure.name)) for figure in FIGURES},
     KEPT,
     cost,
     smoke,

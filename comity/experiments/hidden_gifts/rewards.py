@@ -18,10 +18,10 @@ from comity.experiments.measures import Measure
 
 
 def by_rewards(*labels: str) -> Claim:
-    """Defect 12 where it matters: with the normal rewards and two agents both measures are one and the same."""
+    """Success by rewards where it matters: with normal rewards and two agents both measures are the same."""
     return Claim(
         "measured-by-rewards",
-        "12: success as the code measures it, by agent 0's rewards, is success by the doors.",
+        "Success as the code measures it, by agent 0's rewards, is success by the doors.",
         tuple(Comparison(label, "equal", 0.0, Measure("success_error"), 0.005) for label in labels),
         LATER,
     )

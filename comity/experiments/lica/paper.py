@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from comity.experiments.figure import Arm, Paper
+from comity.experiments.lica.findings import FINDINGS, SAYS
 from comity.experiments.lica.junction import JUNCTION
 from comity.experiments.lica.particle import ABLATIONS, ENTROPY, PARTICLE
 from comity.recipes import Recipe
@@ -54,7 +55,10 @@ def smoke(arm: Arm) -> Arm:
 PAPER = Paper(
     "lica",
     "Learning implicit credit assignment for cooperative multi-agent reinforcement learning",
-    {figure.name: figure for figure in (ENTROPY, PARTICLE, JUNCTION, ABLATIONS)},
+    {
+        figure.name: figure._replace(says=SAYS[figure.name], finding=FINDINGS.get(figure.name))
+        for figure in (ENTROPY, PARTICLE, JUNCTION, ABLATIONS)
+    },
     KEPT,
     cost,
     smoke,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from comity.experiments.figure import Arm, Paper
+from comity.experiments.rusp.findings import FINDINGS, SAYS
 from comity.experiments.rusp.groups import BUDDY, FIG10, INDIRECT
 from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9
 from comity.recipes import Recipe
@@ -62,7 +63,10 @@ def smoke(arm: Arm) -> Arm:
 PAPER = Paper(
     "rusp",
     "Emergent reciprocity and team formation from randomized uncertain social preferences",
-    {figure.name: figure for figure in (FIG3, FIG8, FIG9, FIG10, INDIRECT, BUDDY)},
+    {
+        figure.name: figure._replace(says=SAYS[figure.name], finding=FINDINGS.get(figure.name))
+        for figure in (FIG3, FIG8, FIG9, FIG10, INDIRECT, BUDDY)
+    },
     KEPT,
     cost,
     smoke,

@@ -1,0 +1,44 @@
+"""What the paper says of each figure, and what was found as long as these verdicts stand, in a sentence each."""
+
+from comity.experiments.figure import Finding
+
+REPRODUCED, OPEN, SHORT = "reproduced", "open", "too little training"
+
+SAYS = {
+    "analytic": "Naive learners are extorted, two extortioners cooperate, LOLA fails with many look-aheads.",
+    "pure-shaping": "COALA-PG shapes naive learners; M-FOS and the batch-unaware gradient defect.",
+    "mixed-pool": "In a pool with naive learners only COALA-PG's players cooperate.",
+    "gradient-balance": "The own and the later part of COALA-PG's gradient are of one size.",
+    "estimators": "Ours: is an estimator's mean the true gradient?",
+    "returns": "Ours: what do players of each estimator earn by the closed form?",
+    "time-scales": "Naive learners lead out of defection, other players out of extortion.",
+    "composition": "Ours: how many naive learners does a group need?",
+    "minibatch": "Ours: how many inner games, at equal play?",
+    "observability": "Ours: what if the other's actions are seen wrongly?",
+}
+FINDINGS = {
+    "analytic": Finding(
+        "Naive learners are extorted, two extortioners cooperate, groups need naive learners",
+        {"extortion": REPRODUCED, "extortioners-cooperate": REPRODUCED, "groups": REPRODUCED},
+    ),
+    "pure-shaping": Finding(
+        "So far COALA-PG earns more from naive learners than M-FOS and the batch-unaware gradient",
+        {"coala-extorts": SHORT, "baselines-defect": SHORT},
+    ),
+    "gradient-balance": Finding(
+        "So far later episodes outweigh the own one in COALA-PG's gradient", {"balance-in-a-band": SHORT}
+    ),
+    "estimators": Finding("Only COALA-PG's mean is the true gradient, for every number of inner games", {}),
+    "returns": Finding("So far only COALA-PG's players shape, by the closed form, too", {"exact-shaping": SHORT}),
+    "time-scales": Finding(
+        "Naive learners lead out of defection, other players out of extortion",
+        {"out-of-defection-projected": REPRODUCED, "out-of-extortion": REPRODUCED},
+    ),
+    "composition": Finding("Some naive learners make a group cooperate, many do not", {"some-not-all": REPRODUCED}),
+    "minibatch": Finding(
+        "With many inner games M-FOS and the batch-unaware gradient stop shaping", {"games-hurt-the-biased": OPEN}
+    ),
+    "observability": Finding(
+        "So far the less is seen of the other's actions, the less is shaped", {"blur-costs": SHORT}
+    ),
+}

@@ -1,0 +1,128 @@
+"""Tables in the papers' pages that are made of figures and verdicts: `python -m comity.experiments.pages` writes them.
+
+A page holds such a table between two comments with its name; the tests compare it with what is made here.
+"""
+
+import importlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from comity.experiments import PAPERS, packed
+from comity.experiments.figure import Figure, Paper
+
+FOLDER = Path(__file__).parents[2] / "docs" / "papers"
+HEAD = ["| figure | the paper says | found | seeds | verdicts | |", "| --- | --- | --- | --- | --- | --- |"]
+
+
+def papers() -> dict[str, Paper]:
+    """name -> paper, in the order of the registry."""
+    return {name: importlib.import_module(module).PAPER for name, (module, _) in PAPERS.items()}
+
+
+def all_figures(folder: Path) -> list[str]:
+    """The table of docs/papers/README.md: a row for each figure of each paper."""
+    lines = list(HEAD)
+    for name, paper in papers().items():
+        lines.append(f"| [**{name}**]({name}/README.md) | | | | | |")
+        lines += [row(figure, folder / name, f"{name}/") for figure in paper.figures.values()]
+    return lines
+
+
+def figures_of(paper: Paper, folder: Path) -> list[str]:
+    """The same of one paper, for its own page. folder: of the paper."""
+    return [*HEAD, *(row(figure, folder, "") for figure in paper.figures.values())]
+
+
+def row(figure: Figure, folder: Path, prefix: str) -> str:
+    """A figure's row. folder: of its verdicts and pictures; prefix: from the page to that folder."""
+    path = folder / f"{figure.name}.claims.json"
+    about = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    name = f"[{figure.name}]({prefix}{figure.name}.md)" if about else figure.name
+    pictures = [x for x in (f"{figure.name}.png", f"{figure.name}-ends.png") if (folder / x).exists()]
+    picture = ""
+    if pictures:
+        picture = (
+            f'<a href="{prefix}{pictures[0]}"><img src="{prefix}{pictures[0]}" width="180" alt="{figure.name}"></a>'
+        )
+    return f"| {name} | {figure.says} | {found(figure, about)} | {seeds(about)} | {verdicts(about)} | {picture} |"
+
+
+def found(figure: Figure, about: Mapping[str, Any]) -> str:
+    """The figure's finding, if its verdicts stand; else how far it is trained."""
+    if not figure.arms:
+        return figure.finding.words if figure.finding else ""
+    counts = [len(arm["seeds"]) for arm in about.get("arms", {}).values()]
+    if not any(counts):
+        return "being trained"
+    stand = {claim["name"]: claim["verdict"] for claim in about["claims"]}
+    if figure.finding and all(stand.get(name) == verdict for name, verdict in figure.finding.rests_on.items()):
+        return figure.finding.words
+    return "being trained; undecided so far" if min(counts) < 3 else "undecided"
+
+
+def seeds(about: Mapping[str, Any]) -> str:
+    """How many seeds its arms have, the fewest and the most."""
+    counts = [len(arm["seeds"]) for arm in about.get("arms", {}).values()]
+    return " to ".join(str(n) for n in sorted({min(counts), max(counts)})) if counts else ""
+
+
+def verdicts(about: Mapping[str, Any]) -> str:
+    """Verdicts of its claims as counts, without those that were replaced, and the share of the paper's training."""
+    claims = [claim for claim in about.get("claims", ()) if not claim["replaced_by"]]
+    tested = [test for claim in claims for test in claim["tests"] if test["estimate"] != "nan"]
+    shares = [test["share"] for test in tested]
+    if not shares:
+        return "" if not claims else f"{len(claims)} open"
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in Counter(claim["verdict"] for claim in claims).most_common())
+    spans = " to ".join(dict.fromkeys(f"{100 * x:.2g}" for x in (min(shares), max(shares))))
+    return f"{counts}; {spans} % of the paper's training" if min(shares) < 1 else counts
+
+
+def repairs(folder: Path) -> list[str]:
+    """The repair study of hidden gifts, from the records that came with the code."""
+    from comity.experiments import reproduce
+    from comity.experiments.hidden_gifts import matrix
+
+    module, _ = PAPERS["hidden-gifts"]
+    where = reproduce.Folders(packed.shipped("hidden-gifts", module), folder, folder)
+    paper = papers()["hidden-gifts"]
+    figure = paper.figures["repairs"]
+    jobs = reproduce.plan(paper, [figure], "laptop", where)
+    return matrix.table(reproduce.results(paper, figure, "laptop", jobs))
+
+
+def tables(folder: Path) -> dict[Path, dict[str, list[str]]]:
+    """page -> name of a table in it -> its lines. folder: docs/papers."""
+    pages = {folder / "README.md": {"figures": all_figures(folder)}}
+    for name, paper in papers().items():
+        pages[folder / name / "README.md"] = {"figures": figures_of(paper, folder / name)}
+    pages[folder / "hidden-gifts" / "README.md"]["repairs"] = repairs(folder)
+    return pages
+
+
+def put(text: str, name: str, lines: list[str]) -> str:
+    """A page with the table between its two comments replaced. ValueError if it has no such place."""
+    begin, end = f"<!-- {name}: made by python -m comity.experiments.pages -->", f"<!-- end of {name} -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the page has no place for {name}: add the lines {begin} and {end}")
+    table = "\n".join([begin, "", *lines, "", end])
+    return re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: table, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    """Writes all tables anew, and says which pages have changed."""
+    for page, parts in tables(FOLDER).items():
+        before = text = page.read_text(encoding="utf-8")
+        for name, lines in parts.items():
+            text = put(text, name, lines)
+        if text != before:
+            page.write_text(text, encoding="utf-8")
+            print(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,18 @@ def test_each_repair_changes_the_game_or_the_learner_and_the_last_has_all():
     assert len(REPAIR_STUDY.arms) > 45
 
 
+def test_records_of_before_the_released_learners_were_mended_are_of_no_arm():
+    """They lack settings of which the default is what the released learners do not do."""
+    later = {"pg": {"critic_optimizer"}, "coma": {"replacement"}}
+    for name, algorithm in (("PG", "pg"), ("PG with history", "pg"), ("COMA", "coma")):
+        for arm in STUDIES[name][0].values():
+            recipe = recipe_of(arm)
+            wanted, given = records.settings(recipe, SMOKE), records.defaults(recipe)
+            known = {key: x for key, x in wanted["algorithm"].items() if key not in later[algorithm]}
+            assert records.same(wanted, wanted, given)
+            assert not records.same({**wanted, "algorithm": known}, wanted, given)
+
+
 def _flat(settings):
     return {(kind, name): str(x) for kind in ("task", "algorithm") for name, x in settings[kind].items()}
 

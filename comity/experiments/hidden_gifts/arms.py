@@ -14,7 +14,7 @@ from comity.experiments.measures import Measure
 
 RATES = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4}  # of the code, for PG and COMA
 EPISODES = {"batch_of": "episodes", "batch": 32, "warmup": 32}  # 32 episodes a draw, not 32 rollouts of 32
-# Not the tables': Adam's 1e-5, and for QMIX a last bias from 64 hidden units. Records of the tables' are in the queue.
+# Not the tables': Adam's 1e-5, and for QMIX a last bias from 64 hidden units; `tables.py` has those.
 OWN = {"vdn": {"epsilon": 1e-8}, "qmix": {"epsilon": 1e-8, "bias_hidden": 32}, "qtran": {"epsilon": 1e-8}, "maven": {}}
 HISTORY = {"observe": "last-action"}
 SIGNALS = {"observe": "door-signal+key-signal"}

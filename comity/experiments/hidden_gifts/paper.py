@@ -13,6 +13,7 @@ from comity.experiments.hidden_gifts.learners import FIG2, FIG3, FIG4, FIG5, FIG
 from comity.experiments.hidden_gifts.order import FIG9
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY
 from comity.experiments.hidden_gifts.rewards import FIG13, FIG14
+from comity.experiments.hidden_gifts.tables import TABLES
 from comity.experiments.hidden_gifts.views import FIG_READINGS, VIEWS, VIEWS_LONG
 from comity.recipes import Recipe
 
@@ -122,6 +123,7 @@ FIGURES = (
     VIEWS,
     VIEWS_LONG,
     FIG_READINGS,
+    TABLES,
     BEYOND,
     BEYOND_PPO,
 )

@@ -1,7 +1,7 @@
 """What the released VDN, QMIX and QTRAN of "hidden gifts" do to views, values and the ends of episodes.
 
-Every function is one slip, held by the recorded facts of tests/algorithms/test_released_mixers.py (`mix_up` and
-`greedy` are of play, which was not recorded). S rollouts of B games are S B episodes, rollout by rollout.
+Every function is one slip, held by the recorded facts of tests/algorithms/test_released_mixers.py (`mix_up`, `greedy`
+and `epsilon` are of play, which was not recorded). S rollouts of B games are S B episodes, rollout by rollout.
 """
 
 import jax

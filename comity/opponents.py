@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from comity.algorithms import a2c
 from comity.environments.wrappers.learners import LearningOpponents, Side
 from comity.networks.sequence import Sequence
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Environment
 
 VERSION = 1  # of the rules
@@ -22,17 +23,17 @@ class Learners:
     """`LearningOpponents(game, a2c, ...)`: M inner episodes against a naive learner, or against another player."""
 
     game: Environment
-    episodes: int = 20  # M, inner episodes of an episode
-    games: int = 16  # b, inner games at once against one opponent
-    naive_share: float = 1.0  # probability that the opponent is naive, not another player
-    players: int = 1  # K, how many players learn; with two or more, nobody meets itself
-    starts: int = 10  # first parameters of naive learners, always the same; 0: new ones for every episode
+    episodes: Positive[int] = 20  # M, inner episodes of an episode
+    games: Positive[int] = 16  # b, inner games at once against one opponent
+    naive_share: Fraction = 1.0  # probability that the opponent is naive, not another player
+    players: Positive[int] = 1  # K, how many players learn; with two or more, nobody meets itself
+    starts: NotNegative[int] = 10  # first parameters of naive learners, always the same; 0: new ones for every episode
     starts_seed: int = 0  # of those
     naive_network: Sequence = "gru"  # paper: hawk
-    naive_width: int = 32  # of its memory
-    naive_learning_rate: float = 0.005  # Adam, one step after each inner episode
-    naive_gamma: float = 0.99  # per step
-    naive_reward_factor: float = 0.05  # its rewards are multiplied by it, for learning only
+    naive_width: Positive[int] = 32  # of its memory
+    naive_learning_rate: Positive[float] = 0.005  # Adam, one step after each inner episode
+    naive_gamma: Fraction = 0.99  # per step
+    naive_reward_factor: Positive[float] = 0.05  # its rewards are multiplied by it, for learning only
 
     RENAMED: ClassVar = {  # an episode is many of the game's, an agent one of many games
         "length": "inner_length",
@@ -40,6 +41,7 @@ class Learners:
     }
 
     def __post_init__(self) -> None:
+        check(self)
         _ = self.made
 
     @cached_property

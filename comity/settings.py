@@ -3,41 +3,173 @@
 import dataclasses
 import difflib
 import math
+import types
 import typing
-from typing import Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import numpy as np
 
 T = TypeVar("T")
+LARGEST_WHOLE = 2**31 - 1  # int32's, in which programs count
+LARGEST = float(np.finfo(np.float32).max)
 
+
+class Range(NamedTuple):
+    """From `low` to `high`, None: without end; `above`, `below`: that end itself is not allowed."""
+
+    low: float | None = None
+    high: float | None = None
+    above: bool = False
+    below: bool = False
+
+    def problem(self, value: float, whole: bool) -> str | None:
+        """'is above 1: give a number from 0 to 1', or None. Whole numbers above 0 are of 1 or more."""
+        low, above = self.low, self.above
+        if whole and low is not None and above:
+            low, above = low + 1, False
+        if low is not None and (value < low or (above and value == low)):
+            return f"is {'not above' if above else 'below'} {low}: give {self._allowed(whole, low, above)}"
+        if self.high is not None and (value > self.high or (self.below and value == self.high)):
+            word = "not below" if self.below else "above"
+            return f"is {word} {self.high}: give {self._allowed(whole, low, above)}"
+        return None
+
+    def _allowed(self, whole: bool, low: float | None, above: bool) -> str:
+        number = "a whole number" if whole else "a number"
+        if low is None:
+            return f"{number} {f'below {self.high}' if self.below else f'of {self.high} or less'}"
+        if self.high is None:
+            return f"{number} {f'above {low}' if above else f'of {low} or more'}"
+        ends = [f"but not {end}" for end, left in ((low, above), (self.high, self.below)) if left]
+        return ", ".join([f"{number} from {low} to {self.high}", *ends])
+
+
+# Annotations of settings, which `check` heeds: `gamma: Fraction = 0.99`, `hidden: Positive[int] = 64`.
+Fraction = Annotated[float, Range(0, 1)]
+BelowOne = Annotated[float, Range(0, 1, below=True)]
+Positive = Annotated[T, Range(0, above=True)]
+NotNegative = Annotated[T, Range(0)]
+TwoOrMore = Annotated[int, Range(2)]
+
+# Rules by name, `check(self, gamma=FRACTION)`, for settings that are not annotated yet.
 POSITIVE = ("greater than 0", lambda x: x > 0)
 NOT_NEGATIVE = ("0 or greater", lambda x: x >= 0)
 FRACTION = ("between 0 and 1", lambda x: 0 <= x <= 1)
 AT_LEAST_ONE = ("1 or greater", lambda x: x >= 1)
 
 
-def check(settings: Any, **rules: tuple[str, Any]) -> None:
-    """Checks every field's type, every `Literal` field's choice and the given rules: `check(self, gamma=FRACTION)`.
+class Misfit(ValueError):
+    """A value of another kind or out of its range; the message is the end of a line."""
 
-    Meant for `__post_init__`, so that a bad value is refused before anything is traced. Raises ValueError with one
+
+def check(settings: Any, **rules: tuple[str, Any]) -> None:
+    """Holds every field against its annotation, type and range, and against the given rules.
+
+    What `__post_init__` calls, so that a bad value is refused before anything is traced, be it of a flag, a file or
+    Python. Numpy's scalars become Python's numbers, lists tuples where one is declared. Raises ValueError with one
     line: what came, what is allowed, what to do.
     """
-    hints = typing.get_type_hints(type(settings))
+    hints = typing.get_type_hints(type(settings), include_extras=True)
     for field in dataclasses.fields(settings):
-        name, value, hint = field.name, getattr(settings, field.name), hints[field.name]
-        choices = typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else None
-        if choices and value not in choices:
-            raise ValueError(
-                f"{name} {value!r} is not one of {', '.join(map(str, choices))}{did_you_mean(value, choices)}"
-            )
-        if hint is float and (
-            isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
-        ):
-            raise ValueError(f"{name} {value!r} is not a finite number: give one")
-        if hint is int and (isinstance(value, bool) or not isinstance(value, int)):
-            raise ValueError(f"{name} {value!r} is not a whole number: give one")
-        if hint is bool and not isinstance(value, bool):
-            raise ValueError(f"{name} {value!r} is neither True nor False: give one of them")
-        if name in rules and not rules[name][1](value):
-            raise ValueError(f"{name} {value} must be {rules[name][0]}: change {name}")
+        name, value = field.name, getattr(settings, field.name)
+        try:
+            held = _held(hints[name], value)
+        except Misfit as error:
+            raise ValueError(f"{name} {_shown(value)} {error}") from None
+        if held is not value:
+            object.__setattr__(settings, name, held)
+        if name in rules and not rules[name][1](held):
+            raise ValueError(f"{name} {held} must be {rules[name][0]}: change {name}")
+
+
+def _held(hint: Any, value: Any) -> Any:
+    """`value` as the annotation has it. Raises Misfit. What is no plain type (a game inside a game) passes."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        value = _held(inner[0], value)
+        problems = (rule.problem(value, inner[0] is int) for rule in inner[1:] if isinstance(rule, Range))
+        if problem := next(filter(None, problems), None):
+            raise Misfit(problem)
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _either(inner, value)
+    if origin is typing.Literal:
+        if not any(type(value) is type(choice) and value == choice for choice in inner):
+            raise Misfit(f"is not one of {', '.join(map(str, inner))}{did_you_mean(value, inner)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            raise Misfit("is no list: give one, in brackets")
+        kinds = (inner[0],) * len(value) if inner[-1] is ... else inner
+        if len(kinds) != len(value):
+            raise Misfit(f"has {len(value)} entries: give {len(kinds)}")
+        held = tuple(map(_entry, kinds, value))
+        return value if type(value) is tuple and all(map(_is, held, value)) else held
+    return _KINDS[hint](value) if hint in (float, int, bool, str) else value
+
+
+def _entry(hint: Any, value: Any) -> Any:
+    try:
+        return _held(hint, value)
+    except Misfit as error:
+        raise Misfit(f"has {_shown(value)}, which {error}") from None
+
+
+def _is(one: Any, two: Any) -> bool:
+    return one is two
+
+
+def _either(hints: tuple[Any, ...], value: Any) -> Any:
+    """Of `int | None` and the like: the first that takes the value, None before all others."""
+    if value is None and type(None) in hints:
+        return None
+    problems = []
+    for hint in hints:
+        if hint is not type(None):
+            try:
+                return _held(hint, value)
+            except Misfit as error:
+                problems.append(str(error))
+    raise Misfit(problems[0])
+
+
+def _float(value: Any) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value if isinstance(value, float) else 0.0):
+        raise Misfit("is not a finite number: give one")
+    if abs(value) > LARGEST:
+        raise Misfit(f"is beyond {LARGEST:.2g}, the largest number of 32 bits: give a smaller one")
+    return value
+
+
+def _int(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Misfit("is not a whole number: give one")
+    if abs(value) > LARGEST_WHOLE:
+        raise Misfit(f"is beyond {LARGEST_WHOLE}, the largest whole number of 32 bits: give a smaller one")
+    return value
+
+
+def _bool(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise Misfit("is neither True nor False: give one of them")
+    return value
+
+
+def _str(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise Misfit("is no text: give one, in quotes")
+    return value
+
+
+_KINDS = {float: _float, int: _int, bool: _bool, str: _str}
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def did_you_mean(name: Any, known: Any) -> str:

@@ -21,7 +21,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "drawing": set(),
     "environments": {"types", "axes", "settings", "drawing"},
     "algorithms": {*BASE, "axes", "rollout", "learning", "networks", "compatibility"},
-    "opponents": {"types", "networks", "environments", "algorithms"},
+    "opponents": {"types", "settings", "networks", "environments", "algorithms"},
     "report": {"types", "settings", "extras", "runs"},
     "runs": {"settings", "names"},
     "recipes": {*BASE, "algorithms", "environments"},

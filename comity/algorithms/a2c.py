@@ -29,7 +29,7 @@ from comity.learning import (
 )
 from comity.networks import per_agent, stacked
 from comity.networks.sequence import Sequence, sequence_memory, sequence_net
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -39,28 +39,18 @@ class Config:
 
     actors: Literal["separate", "shared"] = "separate"
     network: Sequence = "gru"  # paper: hawk
-    width: int = 32
-    learning_rate: float = 0.005  # Adam
-    epsilon: float = 1e-5  # Adam's, added to the root
-    gradient_clip: float = 1.0  # norm, of each network
-    gamma: float = 0.99  # per step
+    width: Positive[int] = 32
+    learning_rate: Positive[float] = 0.005  # Adam
+    epsilon: Positive[float] = 1e-5  # Adam's, added to the root
+    gradient_clip: Positive[float] = 1.0  # norm, of each network
+    gamma: Fraction = 0.99  # per step
     normalise: bool = True  # advantages of a batch to mean 0, variance 1
-    value_coefficient: float = 0.5
-    entropy_coefficient: float = 0.0
-    reward_factor: float = 0.05  # rewards are multiplied by it, for learning only
+    value_coefficient: NotNegative[float] = 0.5
+    entropy_coefficient: NotNegative[float] = 0.0
+    reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
 
     def __post_init__(self):
-        check(
-            self,
-            width=AT_LEAST_ONE,
-            learning_rate=POSITIVE,
-            epsilon=POSITIVE,
-            gradient_clip=POSITIVE,
-            gamma=FRACTION,
-            value_coefficient=NOT_NEGATIVE,
-            entropy_coefficient=NOT_NEGATIVE,
-            reward_factor=POSITIVE,
-        )
+        check(self)
 
 
 PRESETS = {"sound": {}, "paper": {"network": "hawk"}}

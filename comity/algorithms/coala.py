@@ -23,7 +23,7 @@ from comity.learning import divisor, entropy, log_prob, masked, optimizer, per_a
 from comity.learning.shaping import CREDITS, Estimator, batch_advantages, batch_lambda_returns
 from comity.networks import stacked
 from comity.networks.sequence import Sequence, sequence_memory, sequence_net
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, MetaEpisodes, Observation, PyTree, Transition
 
 
@@ -33,40 +33,25 @@ class Config:
 
     estimator: Estimator = "coala"
     network: Sequence = "gru"  # paper: hawk
-    width: int = 32
-    epochs: int = 4
-    minibatches: int = 2  # of whole episodes, at most, see `learning.divisor`
-    clip: float = 0.2  # of the ratio, and of what a value moves
-    learning_rate: float = 3e-4  # Adam
-    epsilon: float = 1e-5  # Adam's, added to the root
-    gradient_clip: float = 1.0  # norm, of each player's network
-    gamma: float = 1.0  # per step; below 1 it fades what shaping earns, as lambda_ does
-    lambda_: float = 1.0  # of advantages
-    lambda_target: float = 1.0  # of what the critic learns
-    value_coefficient: float = 0.5
-    entropy_coefficient: float = 0.0
+    width: Positive[int] = 32
+    epochs: Positive[int] = 4
+    minibatches: Positive[int] = 2  # of whole episodes, at most, see `learning.divisor`
+    clip: Positive[float] = 0.2  # of the ratio, and of what a value moves
+    learning_rate: Positive[float] = 3e-4  # Adam
+    epsilon: Positive[float] = 1e-5  # Adam's, added to the root
+    gradient_clip: Positive[float] = 1.0  # norm, of each player's network
+    gamma: Fraction = 1.0  # per step; below 1 it fades what shaping earns, as lambda_ does
+    lambda_: Fraction = 1.0  # of advantages
+    lambda_target: Fraction = 1.0  # of what the critic learns
+    value_coefficient: NotNegative[float] = 0.5
+    entropy_coefficient: NotNegative[float] = 0.0
     normalise: bool = False  # advantages: the mean of each kind of opponent to 0, the deviation of all to 1
-    reward_factor: float = 0.05  # rewards are multiplied by it, for learning only
+    reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
     measure: bool = False  # also the two parts of the gradient, own episode and later ones, at twice the cost
     exact: bool = False  # also what players that are tables earn by the closed form, against each other and a learner
 
     def __post_init__(self):
-        check(
-            self,
-            width=AT_LEAST_ONE,
-            epochs=AT_LEAST_ONE,
-            minibatches=AT_LEAST_ONE,
-            clip=POSITIVE,
-            learning_rate=POSITIVE,
-            epsilon=POSITIVE,
-            gradient_clip=POSITIVE,
-            gamma=FRACTION,
-            lambda_=FRACTION,
-            lambda_target=FRACTION,
-            value_coefficient=NOT_NEGATIVE,
-            entropy_coefficient=NOT_NEGATIVE,
-            reward_factor=POSITIVE,
-        )
+        check(self)
 
 
 PRESETS = {

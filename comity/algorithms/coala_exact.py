@@ -19,7 +19,7 @@ from comity.algorithms.tabular import act_by_table, require_exact_values, seen_b
 from comity.learning.extortion import extortion_fit
 from comity.learning.lookahead import Values, learning_path, naive_gradient
 from comity.learning.optimizers import take_step
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import BelowOne, Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, PyTree, Transition
 
 OUTCOMES = ("start", "cc", "cd", "dc", "dd")
@@ -29,29 +29,22 @@ OUTCOMES = ("start", "cc", "cd", "dc", "dd")
 class Config:
     """Settings of the analytic experiments. Values are points per step, 1 - gamma times the discounted sum."""
 
-    naive_weight: float = 1.0  # share of the gradient that comes from naive learners; the rest from the other player
-    naive_steps: int = 20  # M, of a naive learner on its path
-    naive_starts: int = 64  # naive learners in each update, new ones each time; logits normal
-    naive_rate: float = 5.0  # of its plain gradient steps, on points per step
-    learning_rate: float = 0.005  # AdamW, optax's defaults
-    gamma: float = 0.95  # per step
+    naive_weight: Fraction = 1.0  # share of the gradient that comes from naive learners; the rest from the other player
+    naive_steps: Positive[int] = 20  # M, of a naive learner on its path
+    naive_starts: Positive[int] = 64  # naive learners in each update, new ones each time; logits normal
+    naive_rate: Positive[float] = 5.0  # of its plain gradient steps, on points per step
+    learning_rate: Positive[float] = 0.005  # AdamW, optax's defaults
+    gamma: BelowOne = 0.95  # per step
     start: tuple[float, ...] = ()  # probabilities of cooperation to begin from, five of them; empty: one half
-    deviation: float = 1.0  # of the logits at the start around those, normal
+    deviation: NotNegative[float] = 1.0  # of the logits at the start around those, normal
 
     def __post_init__(self):
         check(
             self,
-            naive_weight=FRACTION,
-            naive_steps=AT_LEAST_ONE,
-            naive_starts=AT_LEAST_ONE,
-            naive_rate=POSITIVE,
-            learning_rate=POSITIVE,
-            gamma=("between 0 and 1, and not 1", lambda g: 0 <= g < 1),
             start=(
                 "empty, or five numbers above 0 and below 1",
                 lambda p: len(p) in (0, 5) and all(0 < x < 1 for x in p),
             ),
-            deviation=NOT_NEGATIVE,
         )
 
 

@@ -22,7 +22,7 @@ from comity.learning import replay as memory_of
 from comity.learning.relaxed import Relaxed, relaxed
 from comity.networks import MLP, Activation, per_agent, shared, stacked
 from comity.rollout import shapes
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -31,51 +31,32 @@ class Config:
     """Settings of every member. Paper: Lowe et al. 2017 and its code; LICA: the particle runs that it quotes."""
 
     agents: Literal["separate", "shared"] = "separate"  # an actor and a critic for each agent, or one for all
-    hidden: int = 64  # width of both hidden layers of actors and critics; LICA 32 (navigation), 128 (predator-prey)
+    hidden: Positive[int] = 64  # width of both hidden layers of actors and critics;
+    # LICA 32 (navigation), 128 (predator-prey)
     activation: Activation = "relu"
-    steps: int = 25  # T of a rollout: steps of each game between two times of learning
-    every: int = 100  # transitions that are played for one update, see `updates_of`
-    critic_updates: int = 1  # steps of the critics for one of the actors; LICA 10
-    gamma: float = 0.95  # per step
+    steps: Positive[int] = 25  # T of a rollout: steps of each game between two times of learning
+    every: Positive[int] = 100  # transitions that are played for one update, see `updates_of`
+    critic_updates: Positive[int] = 1  # steps of the critics for one of the actors; LICA 10
+    gamma: Fraction = 0.95  # per step
     credit: Reward = "own"  # whose reward a critic predicts
-    learning_rate: float = 1e-3  # of actors, Adam; paper 1e-2
-    critic_learning_rate: float = 1e-3  # Adam; paper 1e-2
-    epsilon: float = 1e-8  # Adam's, added to the root
-    clip: float = 0.5  # of gradients, by what `clip_by` says
+    learning_rate: Positive[float] = 1e-3  # of actors, Adam; paper 1e-2
+    critic_learning_rate: Positive[float] = 1e-3  # Adam; paper 1e-2
+    epsilon: Positive[float] = 1e-8  # Adam's, added to the root
+    clip: Positive[float] = 0.5  # of gradients, by what `clip_by` says
     clip_by: Literal["norm", "array", "entry"] = "norm"  # of an agent's network, each weight array (paper), each entry
-    tau: float = 0.01  # how far targets move towards the present networks
-    target_period: int = 1  # updates between two moves
-    capacity: int = 100_000  # transitions in the replay; paper 1e6
-    batch: int = 256  # transitions per step; paper 1,024
-    warmup: int = 2_000  # transitions in the replay before the first update; paper 25,600
+    tau: Fraction = 0.01  # how far targets move towards the present networks
+    target_period: Positive[int] = 1  # updates between two moves
+    capacity: Positive[int] = 100_000  # transitions in the replay; paper 1e6
+    batch: Positive[int] = 256  # transitions per step; paper 1,024
+    warmup: Positive[int] = 2_000  # transitions in the replay before the first update; paper 25,600
     relaxed: Relaxed = "straight-through"  # how a choice becomes a vector in losses; paper gumbel, LICA softmax
-    temperature: float = 1.0  # of the Gumbel-softmax
-    noise: float = 0.1  # deviation of normal noise on continuous actions in play
-    logit_penalty: float = 1e-3  # weight of the mean square of an actor's outputs
-    entropy_coefficient: float = 0.0  # of the policy of choices; LICA 1e-3 to 1e-2
+    temperature: Positive[float] = 1.0  # of the Gumbel-softmax
+    noise: NotNegative[float] = 0.1  # deviation of normal noise on continuous actions in play
+    logit_penalty: NotNegative[float] = 1e-3  # weight of the mean square of an actor's outputs
+    entropy_coefficient: NotNegative[float] = 0.0  # of the policy of choices; LICA 1e-3 to 1e-2
 
     def __post_init__(self):
-        check(
-            self,
-            hidden=AT_LEAST_ONE,
-            steps=AT_LEAST_ONE,
-            every=AT_LEAST_ONE,
-            critic_updates=AT_LEAST_ONE,
-            gamma=FRACTION,
-            learning_rate=POSITIVE,
-            critic_learning_rate=POSITIVE,
-            epsilon=POSITIVE,
-            clip=POSITIVE,
-            tau=FRACTION,
-            target_period=AT_LEAST_ONE,
-            capacity=AT_LEAST_ONE,
-            batch=AT_LEAST_ONE,
-            warmup=AT_LEAST_ONE,
-            temperature=POSITIVE,
-            noise=NOT_NEGATIVE,
-            logit_penalty=NOT_NEGATIVE,
-            entropy_coefficient=NOT_NEGATIVE,
-        )
+        check(self)
 
 
 PAPER = {

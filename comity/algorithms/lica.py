@@ -30,7 +30,7 @@ from comity.learning import (
 from comity.learning.relaxed import relaxed
 from comity.networks import MLP, Activation, FlatCritic, MixingCritic, RecurrentNet, per_agent, shared, stacked
 from comity.networks.mixers import matched_width
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 Entropy = Literal["batch", "per_agent", "l2", "fixed"]
@@ -46,38 +46,26 @@ class Config:
     critic: Literal["mixing", "mlp", "mlp-matched"] = "mixing"
     # mlp: a plain network of critic_width, or of as many parameters as the mixing one has
     critic_reads: Literal["state", "views"] = "state"  # views: all agents', side by side
-    critic_width: int = 64  # E; of the two hidden layers of a plain one
+    critic_width: Positive[int] = 64  # E; of the two hidden layers of a plain one
     critic_layers: Literal["one", "two"] = "two"  # of the hypernetworks of its weights
     climbs: Literal["probabilities", "gumbel"] = "probabilities"  # what of the actors goes into the critic
-    temperature: float = 1.0  # of gumbel
+    temperature: Positive[float] = 1.0  # of gumbel
     entropy: Entropy = "batch"  # by what its gradient is divided; paper per_agent, code batch; fixed: by nothing
-    entropy_weight: float = 0.06  # xi, or beta if fixed; paper and code 0.11 on 5m_vs_6m, 0.03 to 0.06 elsewhere
+    entropy_weight: NotNegative[float] = 0.06  # xi, or beta if fixed;
+    # paper and code 0.11 on 5m_vs_6m, 0.03 to 0.06 elsewhere
     credit: Literal["mean", "sum"] = "mean"  # of agents' rewards: the team's
-    learning_rate: float = 2.5e-3  # of actors (code)
-    critic_learning_rate: float = 5e-4  # (code)
-    gamma: float = 0.99  # per step (code)
-    lambda_: float = 0.8  # of the targets (code)
-    target_period: int = 200  # updates between two copies of the critic to its target (code)
-    clip: float = 10.0  # gradient norm: of the critic, of each actor (code)
-    epsilon: float = 1e-8  # Adam's, added to the root
-    hidden: int = 64  # width of every layer of an actor
+    learning_rate: Positive[float] = 2.5e-3  # of actors (code)
+    critic_learning_rate: Positive[float] = 5e-4  # (code)
+    gamma: Fraction = 0.99  # per step (code)
+    lambda_: Fraction = 0.8  # of the targets (code)
+    target_period: Positive[int] = 200  # updates between two copies of the critic to its target (code)
+    clip: Positive[float] = 10.0  # gradient norm: of the critic, of each actor (code)
+    epsilon: Positive[float] = 1e-8  # Adam's, added to the root
+    hidden: Positive[int] = 64  # width of every layer of an actor
     activation: Activation = "relu"  # of actors
 
     def __post_init__(self):
-        check(
-            self,
-            critic_width=AT_LEAST_ONE,
-            temperature=POSITIVE,
-            entropy_weight=NOT_NEGATIVE,
-            learning_rate=POSITIVE,
-            critic_learning_rate=POSITIVE,
-            gamma=FRACTION,
-            lambda_=FRACTION,
-            target_period=AT_LEAST_ONE,
-            clip=POSITIVE,
-            epsilon=POSITIVE,
-            hidden=AT_LEAST_ONE,
-        )
+        check(self)
 
 
 RELEASED = {"actors": "shared", "last_action": True, "entropy_weight": 0.11}

@@ -19,7 +19,7 @@ from jax import Array, lax
 from comity.compatibility import require_discrete
 from comity.learning import entropy, sample, take_step
 from comity.networks import MLP
-from comity.settings import AT_LEAST_ONE, POSITIVE, check
+from comity.settings import Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 MOST = 64  # joint actions
@@ -30,21 +30,15 @@ class Config:
     """Settings of the study; defaults are the authors'."""
 
     rule: Literal["lica", "coma", "coma-reference"] = "lica"  # what the policy climbs
-    critic_steps: int = 5  # k, full-batch steps of the critic before each step of the policy
-    critic_factor: float = 2.0  # learning rate of the critic over that of the policy
-    learning_rate: float = 0.01  # of the policy; both Adam
-    hidden: int = 32  # width of the one hidden layer of policy and critic
-    runs: int = 1  # learners side by side, each from a start of its own; metrics are their means, the first one plays
+    critic_steps: Positive[int] = 5  # k, full-batch steps of the critic before each step of the policy
+    critic_factor: Positive[float] = 2.0  # learning rate of the critic over that of the policy
+    learning_rate: Positive[float] = 0.01  # of the policy; both Adam
+    hidden: Positive[int] = 32  # width of the one hidden layer of policy and critic
+    runs: Positive[int] = 1  # learners side by side, each from a start of its own;
+    # metrics are their means, the first one plays
 
     def __post_init__(self):
-        check(
-            self,
-            critic_steps=AT_LEAST_ONE,
-            critic_factor=POSITIVE,
-            learning_rate=POSITIVE,
-            hidden=AT_LEAST_ONE,
-            runs=AT_LEAST_ONE,
-        )
+        check(self)
 
 
 PRESETS = {

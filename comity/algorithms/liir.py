@@ -33,7 +33,7 @@ from comity.learning import (
     towards,
 )
 from comity.networks import ACTIVATIONS, Activation, Linear, RecurrentNet, per_agent, shared, stacked
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -42,40 +42,25 @@ class Config:
     """Settings of LIIR. Paper and code: of its runs on StarCraft, as LICA's comparison repeats them."""
 
     actors: Literal["shared", "separate"] = "shared"  # paper: one network for all agents
-    intrinsic_weight: float = 0.01  # w of r + w r_in
-    intrinsic_limit: float = 10.0  # r_in = limit tanh(x / limit)
+    intrinsic_weight: NotNegative[float] = 0.01  # w of r + w r_in
+    intrinsic_limit: Positive[float] = 10.0  # r_in = limit tanh(x / limit)
     credit: Reward = "mean"  # the extrinsic reward: the team's
-    learning_rate: float = 5e-4  # of actors, RMSprop; the step that intrinsic rewards look through
-    critic_learning_rate: float = 5e-4  # of values and intrinsic rewards, RMSprop
-    gamma: float = 0.99  # per step
-    lambda_: float = 0.8  # of both returns
-    hidden: int = 64  # width of every layer of an actor
-    critic_hidden: int = 128  # width of both layers that values and intrinsic rewards share
+    learning_rate: Positive[float] = 5e-4  # of actors, RMSprop; the step that intrinsic rewards look through
+    critic_learning_rate: Positive[float] = 5e-4  # of values and intrinsic rewards, RMSprop
+    gamma: Fraction = 0.99  # per step
+    lambda_: Fraction = 0.8  # of both returns
+    hidden: Positive[int] = 64  # width of every layer of an actor
+    critic_hidden: Positive[int] = 128  # width of both layers that values and intrinsic rewards share
     activation: Activation = "relu"
     standardise: bool = True  # proxy advantages to mean 0 and deviation 1, over what is valid
-    entropy_coefficient: float = 0.0
-    target_period: int = 200  # updates between two copies of the values to their target
-    clip: float = 10.0  # gradient norm, of critic and actors
-    decay: float = 0.99  # RMSprop's alpha
-    epsilon: float = 1e-5  # RMSprop's; of actors inside the root, whose gradient is finite at 0
+    entropy_coefficient: NotNegative[float] = 0.0
+    target_period: Positive[int] = 200  # updates between two copies of the values to their target
+    clip: Positive[float] = 10.0  # gradient norm, of critic and actors
+    decay: Fraction = 0.99  # RMSprop's alpha
+    epsilon: Positive[float] = 1e-5  # RMSprop's; of actors inside the root, whose gradient is finite at 0
 
     def __post_init__(self):
-        check(
-            self,
-            intrinsic_weight=NOT_NEGATIVE,
-            intrinsic_limit=POSITIVE,
-            learning_rate=POSITIVE,
-            critic_learning_rate=POSITIVE,
-            gamma=FRACTION,
-            lambda_=FRACTION,
-            hidden=AT_LEAST_ONE,
-            critic_hidden=AT_LEAST_ONE,
-            entropy_coefficient=NOT_NEGATIVE,
-            target_period=AT_LEAST_ONE,
-            clip=POSITIVE,
-            decay=FRACTION,
-            epsilon=POSITIVE,
-        )
+        check(self)
 
 
 PRESETS = {"sound": {}, "paper": {}, "released": {}}

@@ -21,7 +21,7 @@ from comity import rollout
 from comity.algorithms.tabular import act_by_table, require_exact_values, seen_by, table_logits
 from comity.learning import log_prob, take_step
 from comity.learning.lookahead import Values, dice_objective, dice_values, lola_term, naive_gradient
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import BelowOne, Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -30,28 +30,20 @@ class Config:
     """Settings of LOLA. Values are points per step (1 - gamma times the discounted sum) or the sum itself."""
 
     rule: Literal["lola", "dice", "naive"] = "lola"
-    learning_rate: float = 1.0  # plain gradient steps; reference 1
-    look_ahead_rate: float = 1.0  # lola: c of the term, reference 0.5 or 1; dice: of the other's steps inside
-    look_aheads: int = 1  # dice: naive steps of the other that are looked ahead
-    gamma: float = 0.96  # per step
-    look_ahead_weight: float = 1.0  # dice: of that gradient; the rest is the naive one (COALA-PG, figure 4C)
+    learning_rate: Positive[float] = 1.0  # plain gradient steps; reference 1
+    look_ahead_rate: NotNegative[float] = 1.0  # lola: c of the term, reference 0.5 or 1;
+    # dice: of the other's steps inside
+    look_aheads: NotNegative[int] = 1  # dice: naive steps of the other that are looked ahead
+    gamma: BelowOne = 0.96  # per step
+    look_ahead_weight: Fraction = 1.0  # dice: of that gradient; the rest is the naive one (COALA-PG, figure 4C)
     optimizer: Literal["gradient", "adamw"] = "gradient"  # plain steps, or optax's AdamW (COALA-PG)
     values: Literal["sum", "per-step"] = "sum"  # what rates act on; COALA-PG's experiments need per-step
     play: Literal["exact", "sampled"] = "exact"  # where values come from
-    games: int = 64  # sampled: of each estimate; reference 64
-    deviation: float = 1.0  # of the logits at the start, normal
+    games: Positive[int] = 64  # sampled: of each estimate; reference 64
+    deviation: NotNegative[float] = 1.0  # of the logits at the start, normal
 
     def __post_init__(self):
-        check(
-            self,
-            learning_rate=POSITIVE,
-            look_ahead_rate=NOT_NEGATIVE,
-            look_aheads=("0 or greater", lambda k: k >= 0),
-            look_ahead_weight=FRACTION,
-            games=AT_LEAST_ONE,
-            gamma=("between 0 and 1, and not 1", lambda g: 0 <= g < 1),
-            deviation=NOT_NEGATIVE,
-        )
+        check(self)
 
 
 PRESETS = {

@@ -38,7 +38,7 @@ from comity.learning import (
 )
 from comity.networks import EntityNet, Kept, Seen, fresh_kept
 from comity.rollout import starts
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Entities, Environment, Key, Observation, PyTree, Transition
 
 SELF, RIVAL = 1, 2  # who drives an agent; 0: not yet drawn
@@ -48,47 +48,29 @@ SELF, RIVAL = 1, 2  # who drives an agent; 0: not yet drawn
 class Config:
     """Settings of RUSP's learner. Paper: its appendix; code: its authors' environments, no learner was released."""
 
-    steps: int = 50  # T of a rollout; 0: env.length
-    chunk: int = 5  # most steps that a gradient goes back; the largest divisor of T that is no greater (paper)
-    epochs: int = 5  # how often each step is learned from (paper: about 5)
-    minibatches: int = 4  # per epoch, at most; paper: 60 gradient steps an iteration, so 12, each of 8000 chunks
-    learning_rate: float = 1e-3  # of Adam; paper 3e-4
-    epsilon: float = 1e-8  # Adam's, added to the root
-    gradient_clip: float = 1.0  # norm of the whole gradient, policy and critic together (not given)
-    clip: float = 0.2  # of the ratio (paper)
-    entropy_coefficient: float = 0.01  # of H in the loss (paper)
-    value_weight: float = 0.5  # of the critic's squared error in the loss (not given)
-    gamma: float = 0.998  # per step (paper)
-    lambda_: float = 0.95  # of the advantages (paper)
-    decay: float = 0.99999  # of running means of inputs and returns, per gradient step (paper)
-    input_clip: float = 5.0  # deviations that an input may be from its mean (paper)
-    past_play: float = 0.1  # chance that an agent is driven by a past policy for an episode (paper)
-    versions: int = 64  # past policies that are kept; 0: no past play. Paper: all of them
-    width: int = 32  # of the dense layers; paper 128
-    hidden: int = 32  # of the LSTM; paper 128
+    steps: NotNegative[int] = 50  # T of a rollout; 0: env.length
+    chunk: Positive[int] = 5  # most steps that a gradient goes back;
+    # the largest divisor of T that is no greater (paper)
+    epochs: Positive[int] = 5  # how often each step is learned from (paper: about 5)
+    minibatches: Positive[int] = 4  # per epoch, at most;
+    # paper: 60 gradient steps an iteration, so 12, each of 8000 chunks
+    learning_rate: Positive[float] = 1e-3  # of Adam; paper 3e-4
+    epsilon: Positive[float] = 1e-8  # Adam's, added to the root
+    gradient_clip: Positive[float] = 1.0  # norm of the whole gradient, policy and critic together (not given)
+    clip: Positive[float] = 0.2  # of the ratio (paper)
+    entropy_coefficient: NotNegative[float] = 0.01  # of H in the loss (paper)
+    value_weight: NotNegative[float] = 0.5  # of the critic's squared error in the loss (not given)
+    gamma: Fraction = 0.998  # per step (paper)
+    lambda_: Fraction = 0.95  # of the advantages (paper)
+    decay: Fraction = 0.99999  # of running means of inputs and returns, per gradient step (paper)
+    input_clip: Positive[float] = 5.0  # deviations that an input may be from its mean (paper)
+    past_play: Fraction = 0.1  # chance that an agent is driven by a past policy for an episode (paper)
+    versions: NotNegative[int] = 64  # past policies that are kept; 0: no past play. Paper: all of them
+    width: Positive[int] = 32  # of the dense layers; paper 128
+    hidden: Positive[int] = 32  # of the LSTM; paper 128
 
     def __post_init__(self):
-        check(
-            self,
-            steps=NOT_NEGATIVE,
-            chunk=AT_LEAST_ONE,
-            epochs=AT_LEAST_ONE,
-            minibatches=AT_LEAST_ONE,
-            learning_rate=POSITIVE,
-            epsilon=POSITIVE,
-            gradient_clip=POSITIVE,
-            clip=POSITIVE,
-            entropy_coefficient=NOT_NEGATIVE,
-            value_weight=NOT_NEGATIVE,
-            gamma=FRACTION,
-            lambda_=FRACTION,
-            decay=FRACTION,
-            input_clip=POSITIVE,
-            past_play=FRACTION,
-            versions=NOT_NEGATIVE,
-            width=AT_LEAST_ONE,
-            hidden=AT_LEAST_ONE,
-        )
+        check(self)
 
 
 PRESETS = {

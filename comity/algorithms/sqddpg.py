@@ -14,7 +14,7 @@ from jax import Array
 from comity.algorithms import deterministic as family
 from comity.learning.coalitions import all_orders, drawn_orders, present
 from comity.learning.relaxed import replaced
-from comity.settings import NOT_NEGATIVE, check
+from comity.settings import NotNegative, check
 from comity.types import Algorithm, Environment, Key
 
 
@@ -22,11 +22,11 @@ from comity.types import Algorithm, Environment, Key
 class Config(family.Config):
     """Settings of SQDDPG: those of the family, and how many orders of arrival are drawn for each transition."""
 
-    orders: int = 1  # M; 0: every order, N! of them. Paper's figures 1, its stored run of navigation 5
+    orders: NotNegative[int] = 1  # M; 0: every order, N! of them. Paper's figures 1, its stored run of navigation 5
 
     def __post_init__(self):
         super().__post_init__()
-        check(self, orders=NOT_NEGATIVE)
+        check(self)
 
 
 PRESETS = {

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from comity.environments import particle
-from comity.settings import AT_LEAST_ONE, check
+from comity.settings import Positive, check
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -52,14 +52,14 @@ class CooperativeCommunication:
     actions: particle.Actions = "discrete"
     reward: Literal["classic", "farama"] = "classic"  # to both, minus the squared distance from listener to goal:
     # classic: twice, the sum over both agents | farama: once
-    length: int = 25  # steps of an episode
+    length: Positive[int] = 25  # steps of an episode
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
     num_agents, num_actions, view_size, state_size, headline = 2, particle.MOVES, 11, 16, "reach_15"
     agent_names, event_names = ("speaker", "listener"), ()
 
     def __post_init__(self) -> None:
-        check(self, length=AT_LEAST_ONE)
+        check(self)
 
     @property
     def continuous(self) -> bool:

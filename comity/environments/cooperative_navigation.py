@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from comity.environments import particle
-from comity.settings import AT_LEAST_ONE, FRACTION, check
+from comity.settings import Fraction, Positive, check
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -49,20 +49,20 @@ class CooperativeNavigation:
     others say (2 (N - 1), zeros: nobody speaks). Discrete: nothing, left, right, down, up.
     """
 
-    agents: int = 3  # N
+    agents: Positive[int] = 3  # N
     physics: particle.Physics = "classic"
     actions: particle.Actions = "discrete"
     reward: Literal["paper", "classic", "farama"] = "paper"  # with S the sum over landmarks of the distance to the
     # nearest agent, and c_i how many others agent i overlaps: paper: -S - sum c | classic: -N S - sum c - N, the sum of
     # all agents' rewards in which each also bumps into itself | farama: -(1 - L) S - L c_i
-    local_share: float = 0.5  # L of farama
-    length: int = 200  # steps of an episode: LICA 200; MADDPG, ALITA and mpe2 25
+    local_share: Fraction = 0.5  # L of farama
+    length: Positive[int] = 200  # steps of an episode: LICA 200; MADDPG, ALITA and mpe2 25
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
     event_names = ("collisions_begun",)
 
     def __post_init__(self) -> None:
-        check(self, agents=AT_LEAST_ONE, local_share=FRACTION, length=AT_LEAST_ONE)
+        check(self)
 
     num_actions = particle.MOVES
 

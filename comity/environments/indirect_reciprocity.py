@@ -7,7 +7,6 @@ play, test what the others have learnt of it. docs/tasks/indirect_reciprocity.md
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -17,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.environments.horizon import drawn_horizon
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, check, did_you_mean
+from comity.settings import Fraction, NotNegative, Positive, TwoOrMore, check, did_you_mean
 from comity.types import Entities, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
@@ -47,15 +46,15 @@ class IndirectReciprocity:
     last action, whether it plays now, identity. Who does not play has action 0 alone, and earns 0. Rewards in points.
     """
 
-    agents: int = 3  # N
+    agents: TwoOrMore = 3  # N
     payoffs: tuple[float, ...] = (2.0, -2.0, 4.0, 0.0)  # own points for CC, CD, DC, DD, own action first
-    length: int = 200  # steps, at most: the cut comes in 4 of 100,000 episodes
-    end_chance: float = 0.05  # that a step is the last; 0: every episode has `length` steps
-    identity_size: int = 16  # D, how many numbers an agent is known by
+    length: Positive[int] = 200  # steps, at most: the cut comes in 4 of 100,000 episodes
+    end_chance: Fraction = 0.05  # that a step is the last; 0: every episode has `length` steps
+    identity_size: NotNegative[int] = 16  # D, how many numbers an agent is known by
     selects: Literal["uniform", "hold-out", "rapport", "always-plays"] = "uniform"  # who plays
     # uniform: any two | hold-out: agent 0 only watches, but in the last step it plays the last agent | rapport: any
     # two, but not the last agent in the first `rapport_steps` | always-plays: the last agent and any other
-    rapport_steps: int = 5  # k: the last agent may play from t = k on, t from 0
+    rapport_steps: NotNegative[int] = 5  # k: the last agent may play from t = k on, t from 0
     rapport_starts: bool = False  # True: it must play at t = k
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
@@ -64,15 +63,8 @@ class IndirectReciprocity:
     scripts = ("all-c", "all-d", "tit-for-tat")  # players that need no training, see `script`
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            agents=("2 or greater", lambda n: n >= 2),
-            length=AT_LEAST_ONE,
-            end_chance=FRACTION,
-            identity_size=NOT_NEGATIVE,
-            rapport_steps=NOT_NEGATIVE,
-        )
-        if len(self.payoffs) != 4 or not all(isinstance(x, (int, float)) and math.isfinite(x) for x in self.payoffs):
+        check(self)
+        if len(self.payoffs) != 4:
             raise ValueError(f"payoffs {self.payoffs} must be four finite numbers: own points for CC, CD, DC, DD")
         if self.agents < 3 and (self.selects == "hold-out" or (self.selects == "rapport" and self.rapport_steps)):
             raise ValueError(f"selects {self.selects} leaves one of {self.agents} agents out: set agents to 3 or more")

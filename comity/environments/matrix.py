@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.settings import check
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -30,10 +31,9 @@ class Matrix:
     headline = "optimal"
 
     def __post_init__(self) -> None:
+        check(self)
         if not self.payoff or math.isqrt(len(self.payoff)) ** 2 != len(self.payoff):
             raise ValueError(f"payoff has {len(self.payoff)} numbers: give a square matrix, row by row")
-        if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in self.payoff):
-            raise ValueError(f"payoff {self.payoff} holds what is no finite number: give numbers only")
 
     @property
     def num_actions(self) -> int:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from comity.settings import check
+from comity.settings import TwoOrMore, check
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -34,13 +34,13 @@ class State(NamedTuple):
 class NStep:
     """Two agents, two actions, n steps. view int8 [2, n + 5]: step as one-hot, branch as one-hot; state: the same."""
 
-    n: int = 10  # steps of an episode that nobody breaks off
+    n: TwoOrMore = 10  # steps of an episode that nobody breaks off
 
     num_agents, num_actions, continuous = 2, 2, False
     headline = "optimal"
 
     def __post_init__(self) -> None:
-        check(self, n=("2 or greater", lambda n: n >= 2))
+        check(self)
 
     @property
     def length(self) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from comity.environments import particle
-from comity.settings import AT_LEAST_ONE, check
+from comity.settings import Positive, check
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -46,18 +46,18 @@ class PhysicalDeception:
     left, right, down, up.
     """
 
-    good: int = 2  # N, good agents, and landmarks
+    good: Positive[int] = 2  # N, good agents, and landmarks
     physics: particle.Physics = "classic"
     actions: particle.Actions = "discrete"
     reward: Literal["classic", "farama"] = "classic"  # the adversary's: classic: minus its squared distance to the goal
     # | farama: minus the distance. Good agents': its distance minus that of the nearest of them
-    length: int = 25  # steps of an episode
+    length: Positive[int] = 25  # steps of an episode
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
     num_actions, mixed_motive, headline, event_names = particle.MOVES, True, "success_margin", ()
 
     def __post_init__(self) -> None:
-        check(self, good=AT_LEAST_ONE, length=AT_LEAST_ONE)
+        check(self)
 
     @property
     def num_agents(self) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from comity.environments import particle
-from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
+from comity.settings import NotNegative, Positive, check
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -52,8 +52,8 @@ class PredatorPrey:
     up. A capture: a predator touches the prey.
     """
 
-    predators: int = 3  # P
-    obstacles: int = 2  # L
+    predators: Positive[int] = 3  # P
+    obstacles: NotNegative[int] = 2  # L
     prey: Literal["random", "learns"] = "random"  # random: any of its five actions, and no agent
     physics: particle.Physics = "classic"
     actions: particle.Actions = "discrete"
@@ -61,13 +61,13 @@ class PredatorPrey:
     # -0.1 (sum of distances to the prey) + 10 touching | prose: minus the least distance, + 10 if any | classic: 10
     # touching. A prey that learns: -10 touching, and what it costs to leave the field
     capture_ends: bool = True  # a true end, of value 0
-    length: int = 200  # steps of an episode at most: SQDDPG and LICA 200, MADDPG and mpe2 25
+    length: Positive[int] = 200  # steps of an episode at most: SQDDPG and LICA 200, MADDPG and mpe2 25
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
     num_actions, headline, event_names = particle.MOVES, "captured", ("captures",)
 
     def __post_init__(self) -> None:
-        check(self, predators=AT_LEAST_ONE, obstacles=NOT_NEGATIVE, length=AT_LEAST_ONE)
+        check(self)
 
     @property
     def num_agents(self) -> int:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.environments.horizon import drawn_horizon
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, check
+from comity.settings import Fraction, NotNegative, Positive, TwoOrMore, check
 from comity.types import Entities, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
@@ -44,11 +44,11 @@ class PrisonersBuddy:
     last option, last choice and last paid choice as one-hot, identity.
     """
 
-    agents: int = 5  # N
-    length: int = 500  # steps, at most: the cut comes in 4 of 100,000 episodes
-    end_chance: float = 0.02  # that a step is the last; 0: every episode has `length` steps
-    period: int = 5  # steps, numbered from 1: those that are multiples of it pay
-    identity_size: int = 16  # D, how many numbers an agent is known by
+    agents: TwoOrMore = 5  # N
+    length: Positive[int] = 500  # steps, at most: the cut comes in 4 of 100,000 episodes
+    end_chance: Fraction = 0.02  # that a step is the last; 0: every episode has `length` steps
+    period: Positive[int] = 5  # steps, numbered from 1: those that are multiples of it pay
+    identity_size: NotNegative[int] = 16  # D, how many numbers an agent is known by
     heads_as: Literal["two", "one"] = "two"  # one: a single head of N actions, for learners that have no other
     mutual: float = 2.0  # points to each of two that choose each other
     unanswered: float = -2.0  # to who chooses one that does not choose it
@@ -59,14 +59,7 @@ class PrisonersBuddy:
     event_names = ("new_team", "team_change", "one_way")
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            agents=("2 or greater", lambda n: n >= 2),
-            length=AT_LEAST_ONE,
-            end_chance=FRACTION,
-            period=AT_LEAST_ONE,
-            identity_size=NOT_NEGATIVE,
-        )
+        check(self)
 
     @property
     def num_agents(self) -> int:

@@ -20,7 +20,7 @@ from jax import Array
 from jaxtyping import Float
 
 from comity.environments.horizon import drawn_horizon
-from comity.settings import AT_LEAST_ONE, FRACTION, check, did_you_mean
+from comity.settings import Fraction, Positive, check, did_you_mean
 from comity.types import Entities, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
@@ -50,11 +50,11 @@ class RepeatedMatrix:
 
     payoffs: tuple[float, ...] = (4.0, 0.0, 3.0, 3.0)  # own points, row by own action, column by the other's
     payoffs_second: tuple[float, ...] = ()  # of agent 1, rows its own action too; empty: as agent 0
-    length: int = 10  # steps, at most
-    end_chance: float = 0.0  # that a step is the last: horizons are geometric, cut at `length`
+    length: Positive[int] = 10  # steps, at most
+    end_chance: Fraction = 0.0  # that a step is the last: horizons are geometric, cut at `length`
     sees: Literal["outcome", "actions"] = "outcome"
     # outcome: one-hot of the last outcome, own action first, or the start | actions: own, the other's (-1: none yet), t
-    misseen: float = 0.0  # chance that an agent sees another action of the other than it took, any of them alike
+    misseen: Fraction = 0.0  # chance that an agent sees another action of the other than it took, any of them alike
     misseen_by: Literal["both", "first", "second"] = "both"  # whose sight; in ipd+learners players sit first
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
@@ -62,11 +62,7 @@ class RepeatedMatrix:
     scripts = ("all-c", "all-d", "tit-for-tat")  # players that need no training, see `script`
 
     def __post_init__(self) -> None:
-        check(self, length=AT_LEAST_ONE, end_chance=FRACTION, misseen=FRACTION)
-        for name in ("payoffs", "payoffs_second"):
-            values = getattr(self, name)
-            if not all(isinstance(x, (int, float)) and math.isfinite(x) for x in values):
-                raise ValueError(f"{name} {values} holds what is no finite number: give numbers only")
+        check(self)
         if self.num_actions < 2 or self.num_actions**2 != len(self.payoffs):
             raise ValueError(f"payoffs has {len(self.payoffs)} numbers: give a square matrix, row by row")
         if self.payoffs_second and len(self.payoffs_second) != len(self.payoffs):

@@ -1,11 +1,10 @@
 """How long a run trains, on how many games and seeds, and how often it is looked at."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from comity.runs.values import Misfit, checked
-from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
+from comity.settings import NotNegative, Positive, check
 
 MOST_SEEDS, LAST_SEED = 100_000, 2**31 - 1  # in a config, which may be anybody's
 FINAL_EPISODES = 320  # most of a final evaluation, unless asked for
@@ -17,31 +16,30 @@ FINAL_TABLES = 4  # last policy and best, sampled and greedy
 class Training:
     """Settings of a training run that neither the game nor the algorithm owns."""
 
-    seeds: int = 4  # how many, from first_seed on
-    first_seed: int = 0
-    envs: int = 32  # games played at once; one iteration plays each for one rollout, then updates once
-    iterations: int = 3000
-    minutes: float | None = None  # stop at the end of the chunk that fits; iterations is then the most
-    chunk: int = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
-    evaluations: int = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
-    evaluate_every: int | None = None  # iterations between evaluations, whole chunks; None: so that `evaluations` fit
-    evaluation_episodes: int = 32  # per seed and policy, at each evaluation
-    final_episodes: int | None = None  # per seed and policy, of the last policy and of the best; None: see `finals`
+    seeds: Positive[int] = 4  # how many, from first_seed on
+    first_seed: NotNegative[int] = 0
+    envs: Positive[int] = 32  # games played at once; one iteration plays each for one rollout, then updates once
+    iterations: Positive[int] = 3000
+    minutes: Positive[float] | None = None  # stop at the end of the chunk that fits; iterations is then the most
+    chunk: Positive[int] = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
+    evaluations: NotNegative[int] = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
+    evaluate_every: Positive[int] | None = (
+        None  # iterations between evaluations, whole chunks; None: as many as `evaluations`
+    )
+    evaluation_episodes: Positive[int] = 32  # per seed and policy, at each evaluation
+    final_episodes: Positive[int] | None = (
+        None  # per seed and policy, of the last policy and the best; None: see `finals`
+    )
     mode: Literal["auto", "loop", "vmap", "shard", "games"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on one
     # accelerator, shard on several; games: each seed's games over several devices
-    memory: float | None = None  # GB of a device that training may take; seeds then run in groups. None: what it has
+    memory: Positive[float] | None = (
+        None  # GB of a device that training may take, in groups of seeds; None: what it has
+    )
 
     def __post_init__(self):
-        ones = ("seeds", "envs", "iterations", "chunk", "evaluation_episodes")
-        check(self, first_seed=NOT_NEGATIVE, evaluations=NOT_NEGATIVE, **dict.fromkeys(ones, AT_LEAST_ONE))
-        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
-            raise ValueError(f"minutes {self.minutes} must be greater than 0: give more, or leave it out")
-        if self.memory is not None and not (math.isfinite(self.memory) and self.memory > 0):
-            raise ValueError(f"memory {self.memory} must be greater than 0 GB: give more, or leave it out")
-        if self.final_episodes is not None:
-            check(self, final_episodes=AT_LEAST_ONE)
+        check(self)
         every = self.evaluate_every
-        if every is not None and (every < 1 or every % self.chunk):
+        if every is not None and every % self.chunk:
             raise ValueError(f"evaluate_every {every} must be 1 chunk or more, whole chunks of {self.chunk} iterations")
 
     @property

@@ -9,18 +9,18 @@ from jax import Array
 
 from comity.learning import discounted_returns, log_prob, masked, mean_valid, sample
 from comity.networks import MLP
-from comity.settings import FRACTION, POSITIVE, check
+from comity.settings import Fraction, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
 class Config:
-    learning_rate: float = 1e-2
-    gamma: float = 0.96  # per step
-    hidden: tuple[int, ...] = (32,)
+    learning_rate: Positive[float] = 1e-2
+    gamma: Fraction = 0.96  # per step
+    hidden: tuple[Positive[int], ...] = (32,)
 
     def __post_init__(self):
-        check(self, learning_rate=POSITIVE, gamma=FRACTION)
+        check(self)
 
 
 class State(NamedTuple):

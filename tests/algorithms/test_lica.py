@@ -299,8 +299,8 @@ def test_the_target_is_copied_after_its_period():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lambda_": 1.5}, "lambda_ 1.5 must be between 0 and 1"),
-        ({"temperature": 0.0}, "temperature 0.0 must be greater than 0"),
+        ({"lambda_": 1.5}, "lambda_ 1.5 is above 1"),
+        ({"temperature": 0.0}, "temperature 0.0 is not above 0"),
         ({"critic": "mixed"}, "did you mean mixing"),
     ],
 )

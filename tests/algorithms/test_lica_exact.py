@@ -158,5 +158,5 @@ def test_the_first_run_plays():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="TwoStep is no such game: play one-step-traffic-junction or matrix"):
         lica_exact.make(lica_exact.Config(), TwoStep())
-    with pytest.raises(ValueError, match="critic_steps 0 must be 1 or greater"):
+    with pytest.raises(ValueError, match="critic_steps 0 is below 1"):
         lica_exact.Config(critic_steps=0)

@@ -336,9 +336,9 @@ def test_a_pointer_needs_to_see_whom_it_chooses():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"past_play": 1.5}, "past_play 1.5 must be between 0 and 1"),
-        ({"chunk": 0}, "chunk 0 must be 1 or greater"),
-        ({"versions": -1}, "versions -1 must be 0 or greater"),
+        ({"past_play": 1.5}, "past_play 1.5 is above 1"),
+        ({"chunk": 0}, "chunk 0 is below 1"),
+        ({"versions": -1}, "versions -1 is below 0"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):

@@ -284,14 +284,14 @@ def test_plain_jit_and_vmap_agree():
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"agents": 1}, "agents 1 must be 2 or greater"),
+        ({"agents": 1}, "agents 1 is below 2"),
         ({"agents": 2, "selects": "hold-out"}, "set agents to 3 or more"),
         ({"agents": 2, "selects": "rapport"}, "set agents to 3 or more"),
         ({"payoffs": (1.0, 2.0)}, "four finite numbers"),
-        ({"payoffs": (1.0, 2.0, 3.0, math.nan)}, "four finite numbers"),
+        ({"payoffs": (1.0, 2.0, 3.0, math.nan)}, "nan, which is not a finite number"),
         ({"selects": "holdout"}, "did you mean hold-out"),
-        ({"end_chance": 2.0}, "between 0 and 1"),
-        ({"rapport_steps": -1}, "0 or greater"),
+        ({"end_chance": 2.0}, "end_chance 2.0 is above 1"),
+        ({"rapport_steps": -1}, "rapport_steps -1 is below 0"),
     ],
 )
 def test_bad_options(options, problem):

@@ -323,9 +323,9 @@ def test_bad_settings_are_refused():
     for make in GAMES:
         with pytest.raises(ValueError, match=r"physics 'farma' is not one of classic, farama; did you mean farama\?"):
             make(physics="farma")
-        with pytest.raises(ValueError, match="length 0 must be 1 or greater"):
+        with pytest.raises(ValueError, match="length 0 is below 1"):
             make(length=0)
-    with pytest.raises(ValueError, match=r"local_share 2\.0 must be between 0 and 1"):
+    with pytest.raises(ValueError, match=r"local_share 2\.0 is above 1"):
         CooperativeNavigation(local_share=2.0)
 
 

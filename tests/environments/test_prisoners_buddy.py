@@ -278,10 +278,10 @@ def test_plain_jit_and_vmap_agree():
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"agents": 1}, "agents 1 must be 2 or greater"),
-        ({"period": 0}, "period 0 must be 1 or greater"),
+        ({"agents": 1}, "agents 1 is below 2"),
+        ({"period": 0}, "period 0 is below 1"),
         ({"heads_as": "three"}, "not one of two, one"),
-        ({"end_chance": -0.1}, "between 0 and 1"),
+        ({"end_chance": -0.1}, "end_chance -0.1 is below 0"),
         ({"mutual": math.inf}, "mutual inf is not a finite number"),
     ],
 )

@@ -198,10 +198,10 @@ def test_cooperation_is_a_share_of_steps():
     ("options", "told"),
     [
         ({"payoffs": (1.0, 2.0, 3.0)}, "give a square matrix"),
-        ({"payoffs": (1.0, 2.0, 3.0, float("nan"))}, "no finite number"),
+        ({"payoffs": (1.0, 2.0, 3.0, float("nan"))}, "nan, which is not a finite number"),
         ({"payoffs_second": (1.0,)}, "give as many"),
-        ({"length": 0}, "length 0 must be 1 or greater"),
-        ({"end_chance": 1.5}, "between 0 and 1"),
+        ({"length": 0}, "length 0 is below 1"),
+        ({"end_chance": 1.5}, "end_chance 1.5 is above 1"),
         ({"sees": "all"}, "not one of outcome, actions"),
     ],
 )

@@ -125,7 +125,7 @@ def test_matrix_takes_any_square():
 
 
 def test_n_step_needs_two_steps():
-    with pytest.raises(ValueError, match="n 1 must be 2 or greater"):
+    with pytest.raises(ValueError, match="n 1 is below 2"):
         NStep(1)
 
 

@@ -12,20 +12,20 @@ import optax
 from jax import Array
 
 from comity.learning import log_prob, masked, mean_valid, sample
-from comity.settings import AT_LEAST_ONE, FRACTION, POSITIVE, check
+from comity.settings import Fraction, Positive, check
 from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
 class Config:
-    learning_rate: float = 1e-2
-    gamma: float = 0.9  # per step
-    hidden: int = 8
+    learning_rate: Positive[float] = 1e-2
+    gamma: Fraction = 0.9  # per step
+    hidden: Positive[int] = 8
     whole_episodes: bool = False
-    steps: int = 5  # T of a rollout of continuing play: not the game's length, so episodes cross its border
+    steps: Positive[int] = 5  # T of a rollout of continuing play: not the game's length, so episodes cross its border
 
     def __post_init__(self):
-        check(self, learning_rate=POSITIVE, gamma=FRACTION, hidden=AT_LEAST_ONE, steps=AT_LEAST_ONE)
+        check(self)
 
 
 PRESETS = {"sound": {}, "fast": {"learning_rate": 3e-2}}

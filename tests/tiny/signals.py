@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.settings import AT_LEAST_ONE, FRACTION, check
+from comity.settings import Fraction, Positive, check
 from comity.types import Key, Observation, Timestep
 
 
@@ -27,14 +27,14 @@ class State(NamedTuple):
 class Signals:
     """Two agents, three numbers. view [N, 7]: a number, the other's last action, time."""
 
-    length: int = 6  # steps per episode
+    length: Positive[int] = 6  # steps per episode
     bonus: float = 1.0  # reward of a right number
-    nan_chance: float = 0.0  # that an episode's rewards are NaN: for tests of broken games
+    nan_chance: Fraction = 0.0  # that an episode's rewards are NaN: for tests of broken games
     num_agents, num_actions, view_size, state_size, continuous = 2, 3, 7, 6, False
     headline = "right"
 
     def __post_init__(self):
-        check(self, length=AT_LEAST_ONE, nan_chance=FRACTION)
+        check(self)
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         return self.begin(key, jnp.zeros((), jnp.int32))

@@ -8,6 +8,8 @@ from dataclasses import MISSING, field, fields, make_dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from comity.settings import check
+
 T = TypeVar("T", bound=type)
 
 
@@ -42,7 +44,12 @@ def plays_as(wrapper: type, game: type, renamed: dict[str, str] | None = None) -
 
     def decorate(cls: T) -> T:
         cls.__getattribute__ = attribute  # pyright: ignore[reportAttributeAccessIssue]
-        cls.__post_init__ = lambda self: wrapped(self) and None  # refuses what game or wrapper refuse
+
+        def refused(self: Any) -> None:
+            check(self)  # before it is asked whether an equal one is known: True equals 1
+            wrapped(self)  # refuses what game or wrapper refuse
+
+        cls.__post_init__ = refused
         return cls
 
     return decorate
@@ -57,7 +64,7 @@ def flattened(wrapper: type, game: type, name: str) -> type:
     """
     renamed = getattr(wrapper, "RENAMED", {})
     said = {renamed.get(name, name): words for name, words in comments(game).items()} | comments(wrapper)
-    inner, outer = typing.get_type_hints(game), typing.get_type_hints(wrapper)
+    inner, outer = (typing.get_type_hints(kind, include_extras=True) for kind in (game, wrapper))
     listed = [(renamed.get(f.name, f.name), inner[f.name], f) for f in fields(game) if f.init]  # pyright: ignore
     names = {name for name, *_ in listed}
     for f in fields(wrapper)[1:]:  # pyright: ignore[reportArgumentType]

@@ -17,7 +17,7 @@ from jax import Array, lax
 
 from comity.axes import aligned
 from comity.environments.wrappers.begin import handed_on
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, MetaEpisodes, Observation, PyTree, Timestep, Transition
 
 
@@ -59,11 +59,12 @@ class LearningOpponents:
 
     game: Environment  # of two agents, one head, vectors
     learner: Algorithm  # of one side, `Side(game)`; whole episodes
-    episodes: int = 20  # M
-    games: int = 16  # b
-    naive_share: float = 1.0  # probability that the opponent is naive, not another player
-    players: int = 1  # K; with two or more, nobody meets itself
-    starts: int = 10  # first parameters that learners begin from, always the same; 0: new ones for every episode
+    episodes: Positive[int] = 20  # M
+    games: Positive[int] = 16  # b
+    naive_share: Fraction = 1.0  # probability that the opponent is naive, not another player
+    players: Positive[int] = 1  # K; with two or more, nobody meets itself
+    starts: NotNegative[int] = 10  # first parameters that learners begin from, always the same;
+    # 0: new ones for every episode
     starts_seed: int = 0  # of those
 
     continuous, mixed_motive = False, True
@@ -71,14 +72,7 @@ class LearningOpponents:
     event_names = ()  # of `info`, which tells of both sides, not of agents
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            episodes=AT_LEAST_ONE,
-            games=AT_LEAST_ONE,
-            naive_share=FRACTION,
-            players=AT_LEAST_ONE,
-            starts=NOT_NEGATIVE,
-        )
+        check(self)
         name = type(self.game).__name__
         if self.game.num_agents != 2:
             raise ValueError(f"learners are opponents in games of two, {name} has {self.game.num_agents} agents")

@@ -16,7 +16,7 @@ from jax import Array
 
 from comity.axes import aligned
 from comity.environments.wrappers.begin import begun, handed_on
-from comity.settings import check
+from comity.settings import TwoOrMore, check
 from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
 
 PASSED_ON = (
@@ -52,7 +52,7 @@ class Messages:
     """
 
     game: Environment
-    symbols: int = 4  # K
+    symbols: TwoOrMore = 4  # K
     closed: bool = False  # True: nothing is delivered; agents choose symbols all the same
 
     continuous = False
@@ -60,7 +60,7 @@ class Messages:
     length = handed_on("length")
 
     def __post_init__(self) -> None:
-        check(self, symbols=("2 or greater", lambda k: k >= 2))
+        check(self)
         name = type(self.game).__name__
         if self.game.continuous or getattr(self.game, "heads", None) or not isinstance(self.game.view_size, int):
             raise ValueError(

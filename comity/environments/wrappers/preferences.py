@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from comity.axes import aligned
 from comity.environments.wrappers.begin import begun, handed_on
-from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import NotNegative, Positive, check
 from comity.types import Entities, Environment, Key, Observation, PyTree, Timestep
 
 PASSED_ON = (
@@ -54,12 +54,12 @@ class Preferences:
     sharing: Literal["teams", "full", "selfish", "selfish-unsure"] = "teams"
     # teams: only inside teams, a random partition | full: everybody | selfish: T = I, nothing to be unsure of |
     # selfish-unsure: T = I, but all levels are `uncertainty`
-    smallest_team: int = 1  # of partitions; one team may be smaller, what is left over
-    largest_team: int = 0  # 0: all agents
-    alpha: float = 1.0  # weights are drawn from Beta(alpha, beta); 1, 1: uniform
-    beta: float = 1.0
+    smallest_team: Positive[int] = 1  # of partitions; one team may be smaller, what is left over
+    largest_team: NotNegative[int] = 0  # 0: all agents
+    alpha: Positive[float] = 1.0  # weights are drawn from Beta(alpha, beta); 1, 1: uniform
+    beta: Positive[float] = 1.0
     own_weight: Literal["random", "one"] = "random"  # the diagonal of U
-    uncertainty: float = 1.0  # sigma_max, most that a level may be
+    uncertainty: NotNegative[float] = 1.0  # sigma_max, most that a level may be
     levels: Literal["own", "shared"] = "own"  # each observer its own levels, or all the same (figure 8)
     noises: Literal["own", "shared"] = "own"  # each observer its own noise, or all the same
     observe: Literal["weights", "shares"] = "weights"  # what is seen, with noise: U, as the code, or T
@@ -72,14 +72,7 @@ class Preferences:
     RENAMED: ClassVar = {"observe": "game_observe"}  # Manitokan's, what is added to its views
 
     def __post_init__(self) -> None:
-        check(
-            self,
-            smallest_team=AT_LEAST_ONE,
-            largest_team=NOT_NEGATIVE,
-            alpha=POSITIVE,
-            beta=POSITIVE,
-            uncertainty=NOT_NEGATIVE,
-        )
+        check(self)
         name, n = type(self.game).__name__, self.game.num_agents
         if n < 2:
             raise ValueError(f"preferences need two agents or more, {name} has {n}")

@@ -15,7 +15,7 @@ from jax import Array
 
 from comity.axes import aligned
 from comity.environments.wrappers.begin import begun, handed_on
-from comity.settings import did_you_mean
+from comity.settings import check, did_you_mean
 from comity.types import Environment, Key, Observation, PyTree, Timestep
 
 PASSED_ON = (
@@ -52,6 +52,7 @@ class Scripted:
     length = handed_on("length")
 
     def __post_init__(self) -> None:
+        check(self)
         known, name = getattr(self.game, "scripts", ()), type(self.game).__name__
         if self.script not in known:
             near = did_you_mean(self.script, known)

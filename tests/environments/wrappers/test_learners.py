@@ -204,8 +204,8 @@ def test_inner_games_that_end_early_wait():
     ("make", "line"),
     [
         (lambda: Learners(IndirectReciprocity()), "opponents in games of two, IndirectReciprocity has 3 agents"),
-        (lambda: Learners(GAME, naive_share=1.5), "naive_share 1.5 must be between 0 and 1"),
-        (lambda: Learners(GAME, naive_width=0), "width 0 must be"),
+        (lambda: Learners(GAME, naive_share=1.5), "naive_share 1.5 is above 1: give a number from 0 to 1"),
+        (lambda: Learners(GAME, naive_width=0), "naive_width 0 is below 1"),
         (lambda: LearningOpponents(GAME, LEARNER._replace(whole_episodes=False)), "learns from whole episodes"),
     ],
 )

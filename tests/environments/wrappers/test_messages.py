@@ -184,10 +184,10 @@ def test_replay_gives_observations_back():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Messages(Tell(), symbols=1), "symbols 1 must be 2 or greater"),
+        (lambda: Messages(Tell(), symbols=1), "symbols 1 is below 2"),
         (lambda: Messages(Tell(num_agents=1)), "messages need two agents or more, Tell has 1"),
-        (lambda: ManitokanMessages(symbols=0), "symbols 0 must be 2 or greater"),
-        (lambda: ManitokanMessages(reward="nice"), "reward 'nice' is unknown"),  # pyright: ignore[reportArgumentType]
+        (lambda: ManitokanMessages(symbols=0), "symbols 0 is below 2"),
+        (lambda: ManitokanMessages(reward="nice"), "reward 'nice' is not one of normal"),  # pyright: ignore[reportArgumentType]
         (lambda: ManitokanMessages(num_agents=1), "two agents or more"),
     ],
 )

@@ -227,7 +227,7 @@ def test_it_plays_as_a_game():
     ("options", "told"),
     [
         ({"sharing": "some"}, "not one of teams"),
-        ({"uncertainty": -1.0}, "uncertainty -1.0 must be 0 or greater"),
+        ({"uncertainty": -1.0}, "uncertainty -1.0 is below 0"),
         ({"smallest_team": 3}, "give sizes that fit"),
         ({"largest_team": 5}, "give sizes that fit"),
     ],

@@ -70,6 +70,7 @@ def train(
     refuse_while_imported()
     listen, recipe = listen if hosts.first() else silent, settled(recipe)
     session = _Session(recipe, training, programs)  # traces: refuses what does not fit before anything is written
+    training = session.training
     manifest = identity.manifest(recipe, training, command)
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
@@ -129,7 +130,9 @@ class _Session:
         refuse_fork()
         if not (recipe.task.shipped and recipe.algorithm.shipped):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
-        self.recipe, self.training = recipe, training
+        rollout = recipe.make(recipe.config, recipe.env).steps or recipe.env.length
+        training = training.settled(rollout, recipe.env.length)
+        self.recipe, self.training, self.episodes = recipe, training, training.evaluation_episodes or 1
         self.seeds = Seeds(training.seeds, training.mode, games=training.envs)
         self.floats = floats(recipe.config)
         self.remembered = programs or remembered.Programs()
@@ -139,7 +142,7 @@ class _Session:
             recipe.env,
             training.envs,
             training.chunk,
-            training.evaluation_episodes,
+            self.episodes,
             self.seeds.spread,
         )
         self.shape = jax.eval_shape(self.programs.init, self.floats, jax.random.key(0))  # of one seed
@@ -148,7 +151,6 @@ class _Session:
         self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         self.failed: dict[int, str] = {}  # seed: what is not finite
         self.iteration, self.env_steps, self.wall_before = 0, dict.fromkeys(self.names, 0), 0.0
-        rollout = self.programs.algorithm.steps or recipe.env.length
         self.final_episodes = training.finals(rollout, recipe.env.length)
         self.evaluation_seconds = 0.0  # of one batch of episodes
         self.evaluated = 0.0  # seconds of all evaluations so far
@@ -226,7 +228,7 @@ class _Session:
             "init": ((self.floats, self.keys), (False, True), ()),
         }
         sizes = {"games": self.training.envs, "chunk": self.training.chunk}
-        sizes["episodes"] = self.training.evaluation_episodes
+        sizes["episodes"] = self.episodes
         made_from = remembered.made_from(self.recipe, self.seeds, **sizes)
         shelf = kept.shelf(self.recipe, self.seeds, **sizes)
         first = {name: self.seeds.first(*entry[:2]) for name, entry in work.items()}
@@ -408,7 +410,7 @@ class _Session:
             )
 
     def _evaluate(self) -> None:
-        lines = self._evaluation("periodic", self._states(self.carry), EVALUATE, self.training.evaluation_episodes)
+        lines = self._evaluation("periodic", self._states(self.carry), EVALUATE, self.episodes)
         self.directory.append("eval.jsonl", lines)
         for seed, new in best.chosen(lines, self.aim).items():
             if best.better(self.best.get(seed), new):
@@ -423,7 +425,7 @@ class _Session:
     ) -> list[dict[str, Any]]:
         """Lines of eval.jsonl. at: {seed: iteration of its policy}, where that is not the present one. Raises
         evaluation.Stopped if a signal comes before the last of several batches of episodes."""
-        start, batch = time.monotonic(), self.training.evaluation_episodes
+        start, batch = time.monotonic(), self.episodes
         count = begun(self.programs.algorithm, self.recipe.env, self.iteration)
         values = evaluation.evaluate(
             self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, count, episodes, batch,
@@ -485,7 +487,7 @@ class _Session:
         return states
 
     def _finals_seconds(self) -> float:
-        rounds = 2 * -(-self.final_episodes // self.training.evaluation_episodes) + 1
+        rounds = 2 * -(-self.final_episodes // self.episodes) + 1
         return 1.2 * rounds * self.evaluation_seconds
 
     def _evaluations_left(self) -> float:

@@ -1,12 +1,15 @@
 """How long a run trains, on how many games and seeds, and how often it is looked at."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from comity.runs.values import Misfit, checked
 from comity.settings import NotNegative, Positive, check
 
 MOST_SEEDS, LAST_SEED = 100_000, 2**31 - 1  # in a config, which may be anybody's
+EPISODES = 32  # most of an evaluation during training, unless asked for
+SHARE = 4  # all of them together take a quarter of the planned env steps at most
 FINAL_EPISODES = 320  # most of a final evaluation, unless asked for
 FINAL_SHARE = 10  # it takes a tenth of the planned env steps at most
 FINAL_TABLES = 4  # last policy and best, sampled and greedy
@@ -26,7 +29,7 @@ class Training:
     evaluate_every: Positive[int] | None = (
         None  # iterations between evaluations, whole chunks; None: as many as `evaluations`
     )
-    evaluation_episodes: Positive[int] = 32  # per seed and policy, at each evaluation
+    evaluation_episodes: Positive[int] | None = None  # per seed and policy, at each evaluation; None: see `settled`
     final_episodes: Positive[int] | None = (
         None  # per seed and policy, of the last policy and the best; None: see `finals`
     )
@@ -48,18 +51,29 @@ class Training:
         fitting = max(1, -(-self.iterations // max(self.evaluations, 1) // self.chunk)) * self.chunk
         return self.evaluate_every or fitting
 
+    def settled(self, rollout: int, length: int) -> "Training":
+        """The same with a number of `evaluation_episodes`: 32 if none is given, but fewer, a power of two, where all
+        evaluations together would take more than a quarter of the env steps that training plans.
+
+        rollout: steps of an iteration; length: steps of an episode, at most.
+        """
+        if self.evaluation_episodes is not None:
+            return self
+        times = 1 + (-(-self.iterations // self.every) if self.evaluations else 1)
+        affordable = self.envs * rollout * self.iterations / (SHARE * 2 * times * length)  # two policies
+        return replace(self, evaluation_episodes=min(EPISODES, 2 ** int(math.log2(max(affordable, 1.0)))))
+
     def finals(self, rollout: int, length: int) -> int:
         """Episodes of the final evaluation, per seed and policy, of the last policy and of the best.
 
         As many as `final_episodes` says. Without it 320, but fewer where those would take more than a tenth of the
-        env steps that training plans: whole batches of `evaluation_episodes`, one at least. rollout: steps of an
-        iteration; length: steps of an episode, at most.
+        env steps that training plans: whole batches of `evaluation_episodes`, one at least. Arguments as of `settled`.
         """
         if self.final_episodes is not None:
             return self.final_episodes
         affordable = self.envs * rollout * self.iterations / (FINAL_SHARE * FINAL_TABLES * length)
-        batches = int(affordable // self.evaluation_episodes)
-        return min(FINAL_EPISODES, max(1, batches) * self.evaluation_episodes)
+        batch = self.settled(rollout, length).evaluation_episodes or EPISODES
+        return min(FINAL_EPISODES, max(1, int(affordable // batch)) * batch)
 
 
 def training_of(config: dict[str, Any], **more: Any) -> Training:

@@ -183,14 +183,31 @@ def test_a_console_that_cannot_print_a_character_still_gets_its_table(whole):
     [
         ({"iterations": 3000}, 150, 150, 320),
         ({"iterations": 300}, 150, 150, 224),  # a tenth of 32 x 300 episodes is 960: 240 for each of four tables
-        ({"iterations": 1}, 150, 150, 32),  # one batch at least
+        ({"iterations": 1}, 150, 150, 2),  # one batch of evaluations at least
+        ({"iterations": 1, "evaluation_episodes": 32}, 150, 150, 32),
         ({"iterations": 1, "final_episodes": 500}, 150, 150, 500),
-        ({"iterations": 3000, "envs": 4}, 16, 1000, 32),  # short rollouts of long episodes
+        ({"iterations": 30000, "envs": 4}, 16, 1000, 48),  # short rollouts of long episodes
         ({"iterations": 3000, "evaluation_episodes": 100}, 150, 150, 320),
     ],
 )
 def test_final_episodes_take_a_tenth_of_the_training_at_most(settings, rollout, length, episodes):
     assert Training(**settings).finals(rollout, length) == episodes
+
+
+@pytest.mark.parametrize(
+    ("settings", "episodes"),
+    [
+        ({"iterations": 3000}, 32),
+        ({"iterations": 100}, 32),  # 11 evaluations of two policies beside 3,200 episodes
+        ({"iterations": 10}, 16),
+        ({"iterations": 1}, 2),
+        ({"iterations": 1, "envs": 1}, 1),
+        ({"iterations": 10, "evaluations": 0}, 16),  # at the beginning and at the end, all the same
+        ({"iterations": 1, "evaluation_episodes": 7}, 7),
+    ],
+)
+def test_evaluations_take_a_quarter_of_the_training_at_most(settings, episodes):
+    assert Training(**settings).settled(150, 150).evaluation_episodes == episodes
 
 
 def test_the_best_is_trained_and_of_equals_the_later():

@@ -96,7 +96,7 @@ def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> 
 
 def _of_a_rollout(recipe: Recipe, training: Training, shape: Carry, steps: int, share: float) -> list[Part]:
     """What comes and goes. share: of one rollout, that lies on one device."""
-    games, episodes = training.envs, 2 * training.evaluation_episodes
+    games, episodes = training.envs, 2 * (training.evaluation_episodes or 1)
     step = size(shape.play.observation) + games * recipe.env.num_agents * 8  # with action and reward
     played = size(shape.play) / games * episodes + 8 * episodes * recipe.env.length * recipe.env.num_agents
     return [

@@ -77,15 +77,21 @@ def flags(
         if name not in known:
             allowed = ", ".join(f"--{n}" for n in (*known, *switches))
             raise Usage(f"unknown flag --{name}{did_you_mean(name, (*known, *switches))}; known: {allowed}")
-        if not equals:
-            if not rest:
-                raise Usage(f"--{name} needs a value")
-            value = rest.pop(0)
+        value = value_of(f"--{name}", value if equals else None, rest)
         try:
             values[name.replace("-", "_")] = known[name](value)
         except ValueError:
             raise Usage(f"--{name} {value!r} is not {_described(known[name])}") from None
     return words, values
+
+
+def value_of(flag: str, given: str | None, rest: list[str], about: str = "") -> str:
+    """What a flag is given: by =, or the next word, which is taken from the rest. about: what it is. Raises Usage."""
+    if given is None and rest and rest[0].startswith("--"):  # `--out lr=0.1` reads as two flags
+        raise Usage(f"{flag} needs a value, but {rest[0]} follows: with -- before it or = in it, write {flag}=VALUE")
+    if given == "" or (given is None and not rest):
+        raise Usage(f"{flag} needs a value{about}")
+    return rest.pop(0) if given is None else given
 
 
 def _described(kind: type) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 from comity.cli.main import Usage
-from comity.cli.runs import RESUME, flags, one_run
+from comity.cli.runs import RESUME, flags, one_run, value_of
 from comity.names import versioned
 from comity.runs.commands import command
 from comity.runs.reading import Unreadable, printable, read_yaml
@@ -212,9 +212,8 @@ def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], list[str]]:
     while words:
         flag, equals, value = words.pop(0).partition("=")
         if flag.removeprefix("--") in OWN and flag.startswith("--"):
-            if not equals and not words:
-                raise Usage(f"{flag} needs a value: {OWN[flag.removeprefix('--')]}")
-            own[flag.removeprefix("--")] = value if equals else words.pop(0)
+            about = f": {OWN[flag.removeprefix('--')]}"
+            own[flag.removeprefix("--")] = value_of(flag, value if equals else None, words, about)
         else:
             rest.append(flag + equals + value)
     return names, own, rest

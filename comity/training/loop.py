@@ -75,7 +75,9 @@ def train(
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
         config["initialise"] = str(initialise.resolve())
-    directory = RunDirectory.create(hosts.own_folder(out), recipe.task.stem, recipe.algorithm.stem, config)
+    directory = RunDirectory.create(
+        hosts.own_folder(Path(out).expanduser()), recipe.task.stem, recipe.algorithm.stem, config
+    )
     directory.write_manifest(manifest)
     own = {"task": recipe.task.files, "algorithm": recipe.algorithm.files}
     sources.copy(directory.path / "source", own, checkpoint.write_bytes)

@@ -53,6 +53,11 @@ def refusal(capsys, *arguments: object, status: int) -> str:
             "invalid choice 'both' for argument '--algorithm.actors'. Expected one of",
         ),
         ([*PG, "--config"], "--config needs a value"),
+        ([*PG, "--out="], "--out needs a value: root of the run directories"),
+        ([*PG, "--out", "lr=0.1"], "--out needs a value, but --lr follows: with -- before it or = in it, write --out="),
+        (["watch", "x", "--gif", "a=b.gif"], "--gif needs a value, but --a follows"),
+        ([*PG, "--seeds", "2147483648"], "seeds 2147483648 is beyond 2147483647, the largest whole number of 32 bits"),
+        ([*PG, "--algorithm.hidden", "9223372036854775808"], "hidden 9223372036854775808 is beyond 2147483647"),
         # Values outside of what is allowed: found before anything is traced.
         (
             [*PG, "--algorithm.learning-rate", "-0.001"],
@@ -213,6 +218,46 @@ def test_bad_values_for_a_run(capsys, run, arguments, says):
     said = capsys.readouterr().err
     assert says in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("training: 3.5", "training 3.5 is no section"),
+        ("training: {null: 1}", "training has no setting None"),
+        ("training: {seeds: [1, [2]]}", "seeds [1, [2]] is not a whole number: give one"),
+        ("training: {envs: 100000000000}", "envs 100000000000 is beyond 2147483647"),
+        ("null: {a: 1}", "the config has no section None"),
+        ("algorithm: {name: pg, shared_first: 'false'}", "pg has no setting shared_first"),
+        ("task: {name: manitokan, prune: 'false'}", "prune 'false' is neither True nor False: give one of them"),
+        ("task: {name: matrix, payoff: [[1, 2], [3, 4]]}", "payoff [[1, 2], [3, 4]] is not a number: give one"),
+        ("task: {name: matrix, null: 3}", "matrix has no setting None"),
+    ],
+)
+def test_a_config_that_says_nonsense(capsys, tmp_path, text, says):
+    parts = {"task": "task: {name: manitokan}", "algorithm": "algorithm: {name: pg}"}
+    (tmp_path / "c.yaml").write_text("\n".join({**parts, text.partition(":")[0]: text}.values()))
+    assert says in refusal(capsys, "train", "--config", "c.yaml", status=1)
+
+
+@pytest.mark.parametrize(
+    "words", [["matrix", "."], ["builtins:print", "pg"], [".", "pg"], ["matrix", ".."], ["os:system", "pg"]]
+)
+def test_names_of_nothing(capsys, tmp_path, words):
+    assert "cannot import" in refusal(capsys, "train", *words, status=1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["~", "~/other"])
+def test_a_tilde_is_the_users_home(capsys, tmp_path, monkeypatch, place):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    said = []
+    monkeypatch.setattr(
+        "comity.training.hosts.own_folder", lambda out: said.append(out) or (_ for _ in ()).throw(OSError())
+    )
+    assert main([*TINY, f"--out={place}"]) == 1
+    assert said == [tmp_path / "home" / place[2:]]
 
 
 def test_not_finite(capsys, tmp_path):

@@ -74,6 +74,15 @@ class Config:
     blocks: int = 1  # how often the slots' layers are run through; paper and code 2
     layers: int = 1  # of attention among the slots; paper and code 2
     latent: int = 8  # numbers of an agent's latent
+    projector_hidden: tuple[int, ...] = ()  # tanh, before message, query, question and joining; paper, code 128, 128
+    latent_hidden: tuple[
+        int, ...
+    ] = ()  # tanh, before the latent; if any, it reads own and exchanged; paper, code 64, 64
+    prior_hidden: tuple[int, ...] = ()  # tanh, before the prior; paper and code 64, 64
+    encoding: Literal["tanh", "linear"] = "tanh"  # after the encoder's last layer; code linear
+    critic_encoding: Literal["own", "first"] = "own"  # first: of agent 0, for all agents (code)
+    choice: Literal["scores", "probabilities"] = "scores"  # what the Gumbel noise is added to; code: softmaxed scores
+    latent_scale: Literal["softplus", "raw"] = "softplus"  # raw: outputs as they are, of either sign (code)
     activation: Activation = "tanh"  # of policies and critic
     mask: Literal["always", "learning"] = "always"  # learning: unavailable actions can be played (code)
     view_scale: float = 1.0  # inputs are multiplied by it
@@ -99,6 +108,9 @@ class Config:
             lambda_=FRACTION,
             policies=AT_LEAST_ONE,
             policy_hidden=WIDTHS,
+            projector_hidden=WIDTHS,
+            latent_hidden=WIDTHS,
+            prior_hidden=WIDTHS,
             critic_hidden=WIDTHS,
             encoder=WIDTHS,
             width=AT_LEAST_ONE,
@@ -121,15 +133,27 @@ PAPER = {
     "encoder": (256,),  # 64 channels, kernel 2, on a 3 x 3 window: 64 x 2 x 2 numbers
     "blocks": 2,
     "layers": 2,
+    "projector_hidden": (128, 128),
+    "latent_hidden": (64, 64),
+    "prior_hidden": (64, 64),
 }
 RELEASED = {
     **PAPER,
     "epochs": 10,
     "minibatches": 1,
-    "last_learning_rate": 0.0,  # after 10,000 rollouts of 10 epochs
+    "last_learning_rate": 0.0,
+    "learning_rate_steps": 3e9,  # so in practice constant
     "huber": 1e6,
     "encoder": (32, 64, 512),  # a 3 x 3 kernel on the 3 x 3 window is a dense layer of 32, a 1 x 1 kernel one of 64
     "mask": "learning",
+    "policies_read": "own",
+    "encoding": "linear",
+    "critic_encoding": "first",
+    "choice": "probabilities",
+    "latent_scale": "raw",
+    "kl_coefficient": 1 / 128,  # the code divides the sum over latents by rows x agents x 128
+    "value_coefficient": 0.5,  # 0.5 x 0.5 x squared error; `value_loss` has one of the halves
+    "view_scale": 1 / 255,
 }
 PRESETS = {"sound": {}, "paper": PAPER, "released": RELEASED}
 
@@ -138,16 +162,17 @@ class Params(NamedTuple):
     """One network of each kind, for all agents."""
 
     encoder: MLP  # view -> what an agent makes of it
-    message: Linear
+    message: Linear | MLP
     slots: Slots  # the shared knowledge
     read: Attention
-    join: Linear  # own encoding and what was read -> exchanged
-    query: Linear  # what a policy is chosen by
+    join: Linear | MLP  # own encoding and what was read -> exchanged
+    query: Linear | MLP  # what a policy is chosen by
     keys: Array  # [P, W] of the policies
     pool: MLP  # leaves [P, ...]
-    latent: Linear  # exchanged -> mean and scale of the latent
-    prior: Linear  # encoding of the step before -> mean and scale
+    latent: Linear | MLP  # exchanged -> mean and scale of the latent
+    prior: Linear | MLP  # encoding of the step before -> mean and scale
     critic: MLP
+    question: Linear | MLP | None = None  # own encoding -> what is asked of the slots; None: the encoding itself
 
 
 class State(NamedTuple):
@@ -179,26 +204,45 @@ class Batch(NamedTuple):
     valid: Array
 
 
-def gaussian(outputs: Array) -> tuple[Array, Array]:
-    """(mean, scale) [..., Z] of a network's outputs [..., 2 Z]; softplus keeps scales positive, 1e-3 away from 0."""
+def gaussian(outputs: Array, raw: bool = False) -> tuple[Array, Array]:
+    """(mean, scale) [..., Z] of a network's outputs [..., 2 Z]; softplus keeps scales positive, 1e-3 away from 0.
+
+    raw: scales are outputs as they are, of either sign.
+    """
     mean, scale = jnp.split(outputs, 2, -1)
-    return mean, jax.nn.softplus(scale) + 1e-3
+    return mean, scale if raw else jax.nn.softplus(scale) + 1e-3
 
 
-def look(params: Params, view: Array) -> Seen:
-    """Encodes views [..., N, V], exchanges messages among the N agents, and reads."""
-    own = jnp.tanh(params.encoder(view))
+def encoded(params: Params, view: Array, linear: bool = False) -> Array:
+    """[..., N, W] of views [..., N, V]; linear: without the last tanh."""
+    own = params.encoder(view)
+    return own if linear else jnp.tanh(own)
+
+
+def look(params: Params, view: Array, linear: bool = False) -> Seen:
+    """Encodes views [..., N, V], exchanges messages among the N agents, and reads. linear: see `encoded`."""
+    own = encoded(params, view, linear)
     slots = params.slots(params.message(own))  # [..., K, W]
-    joined = params.join(jnp.concatenate([own, params.read(own, slots)], -1))
-    return Seen(own, jnp.tanh(joined))
+    question = own if params.question is None else params.question(own)
+    joined = params.join(jnp.concatenate([own, params.read(question, slots)], -1))
+    return Seen(own, joined if linear else jnp.tanh(joined))
 
 
-def choose(params: Params, x: Array, gumbel: Array) -> Array:
-    """[..., N, P] one-hot of the policy that each agent plays by, softmax(q k^T / sqrt(W)) with Gumbel noise."""
+def scores_of(params: Params, x: Array) -> Array:
+    """q k^T / sqrt(W) [..., N, P] of each agent's query with each policy's key; x [..., N, W]."""
     query = params.query(x)  # [..., N, W]
     keys = jnp.swapaxes(params.keys, 0, 1)
     scores = (query.reshape(-1, query.shape[-1]) @ keys).reshape(*query.shape[:-1], -1)
-    return straight_through(scores / math.sqrt(query.shape[-1]), gumbel)
+    return scores / math.sqrt(query.shape[-1])
+
+
+def choose(params: Params, x: Array, gumbel: Array, softened: bool = False) -> Array:
+    """[..., N, P] one-hot of the policy that each agent plays by: softmax of the scores, with Gumbel noise.
+
+    softened: the noise is added to the softmax of the scores, so that all policies play nearly as often (code).
+    """
+    scores = scores_of(params, x)
+    return straight_through(jax.nn.softmax(scores) if softened else scores, gumbel)
 
 
 def policy_outputs(params: Params, x: Array, chosen: Array) -> Array:
@@ -210,13 +254,33 @@ def policy_outputs(params: Params, x: Array, chosen: Array) -> Array:
     return (chosen[..., None] * every).sum(-2)
 
 
-def values(params: Params, seen: Seen, noise: Array) -> tuple[Array, tuple[Array, Array]]:
+def values(
+    params: Params, seen: Seen, noise: Array, raw: bool = False, first: bool = False
+) -> tuple[Array, tuple[Array, Array]]:
     """(V [..., N], (mean, scale) of the latents [..., N, Z]): each agent's own encoding and all agents' latents,
-    its own first, those of the others in a circle. noise [..., N, Z], standard normal."""
-    mean, scale = gaussian(params.latent(seen.exchanged))
+    its own first, those of the others in a circle. noise [..., N, Z], standard normal.
+
+    raw: see `gaussian`; first: all agents have the value of agent 0.
+    """
+    mean, scale = gaussian(latents(params, seen), raw)
     latent = mean + scale * noise
     circle = [jnp.roll(latent, -k, axis=-2) for k in range(latent.shape[-2])]
-    return params.critic(jnp.concatenate([seen.own, *circle], -1))[..., 0], (mean, scale)
+    inputs = jnp.concatenate([seen.own, *circle], -1)
+    value = params.critic(inputs[..., :1, :] if first else inputs)[..., 0]
+    return jnp.broadcast_to(value, noise.shape[:-1]), (mean, scale)
+
+
+def latents(params: Params, seen: Seen) -> Array:
+    """[..., N, 2 Z], of what was exchanged, or with hidden layers of that behind the own encoding."""
+    read = seen.exchanged if isinstance(params.latent, Linear) else jnp.concatenate([seen.own, seen.exchanged], -1)
+    return params.latent(read)
+
+
+def projector(key: Key, inputs: int, outputs: int, hidden: tuple[int, ...]) -> Linear | MLP:
+    """A linear layer, or hidden ones with tanh before it."""
+    if not hidden:
+        return Linear(key, inputs, outputs, 1.0)
+    return MLP(key, inputs, hidden, outputs, "tanh", head_gain=1.0)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
@@ -227,13 +291,16 @@ def make(config: Config, env: Environment) -> Algorithm:
     )
     adam = optimizer("adam", rate, config.gradient_clip, epsilon=config.epsilon)
 
+    linear_encoding, first = config.encoding == "linear", config.critic_encoding == "first"
+    raw, softened = config.latent_scale == "raw", config.choice == "probabilities"
+
     def read(view: Array) -> Array:
         return view.astype(jnp.float32) * config.view_scale
 
     def logits_of(params: Params, seen: Seen, available: Array | None, gumbel: Array) -> tuple[Array, Array]:
         """(logits [..., N, A], chosen policies [..., N, P])."""
         x = seen.exchanged if config.policies_read == "exchanged" else seen.own
-        chosen = choose(params, x, gumbel)
+        chosen = choose(params, x, gumbel, softened)
         logits = policy_outputs(params, x, chosen)
         return (logits if available is None else masked(logits, available)), chosen
 
@@ -243,18 +310,22 @@ def make(config: Config, env: Environment) -> Algorithm:
         new_policy = lambda key: MLP(  # noqa: E731
             key, width, config.policy_hidden, env.num_actions, config.activation, head_gain=0.01
         )
+        question = None
+        if config.projector_hidden:
+            question = projector(jax.random.fold_in(key, 1), width, width, config.projector_hidden)
         params = Params(
             MLP(keys["encoder"], env.view_size, config.encoder, width, "relu", head_gain=1.0),
-            Linear(keys["message"], width, width, 1.0),
+            projector(keys["message"], width, width, config.projector_hidden),
             Slots(keys["slots"], width, config.slots, width, config.blocks, config.layers),
             Attention(keys["read"], width, width, width),
-            Linear(keys["join"], 2 * width, width, 1.0),
-            Linear(keys["query"], width, width, 1.0),
+            projector(keys["join"], 2 * width, width, config.projector_hidden),
+            projector(keys["query"], width, width, config.projector_hidden),
             jax.random.normal(keys["keys"], (config.policies, width)),
             stacked(new_policy, keys["pool"], config.policies),
-            Linear(keys["latent"], width, 2 * latent, 1.0),
-            Linear(keys["prior"], width, 2 * latent, 1.0),
+            projector(keys["latent"], width * (1 + bool(config.latent_hidden)), 2 * latent, config.latent_hidden),
+            projector(keys["prior"], width, 2 * latent, config.prior_hidden),
             MLP(keys["critic"], width + agents * latent, config.critic_hidden, 1, config.activation, head_gain=1.0),
+            question,
         )
         return State(params, adam.init(params), jnp.zeros((), jnp.int32))  # pyright: ignore[reportArgumentType]
 
@@ -264,14 +335,14 @@ def make(config: Config, env: Environment) -> Algorithm:
         draw = lambda f, key, size: f(key, (*lead, size)) if explore else jnp.zeros((*lead, size))  # noqa: E731
         gumbel = draw(jax.random.gumbel, key_policy, config.policies)
         noise = draw(jax.random.normal, key_latent, latent)
-        seen = look(state.params, read(observation.view))
+        seen = look(state.params, read(observation.view), linear_encoding)
         at_play = observation.available if config.mask == "always" else None
         logits, chosen = logits_of(state.params, seen, at_play, gumbel)
         action = sample(key_action, logits) if explore else logits.argmax(-1).astype(jnp.int32)
         notes = {
             "probabilities": jax.nn.softmax(logits),
             "log_prob": log_prob(logits, action),
-            "value": values(state.params, seen, noise)[0],
+            "value": values(state.params, seen, noise, raw, first)[0],
             "policy": chosen.argmax(-1),
             "gumbel": gumbel,
             "noise": noise,
@@ -279,13 +350,13 @@ def make(config: Config, env: Environment) -> Algorithm:
         return action, read(observation.view), notes
 
     def loss(params: Params, batch: Batch):
-        seen = look(params, batch.view)
+        seen = look(params, batch.view, linear_encoding)
         logits, _ = logits_of(params, seen, batch.available, batch.gumbel)
         policy = policy_loss(logits, batch.action, batch.log_prob, batch.advantage, batch.valid, config.clip).mean()
         surprise = mean_valid(entropy(logits), batch.valid).mean()
-        now, posterior = values(params, seen, batch.noise)
+        now, posterior = values(params, seen, batch.noise, raw, first)
         errors = value_loss(now, batch.value, batch.target, batch.valid, config.value_clip, config.huber).mean()
-        prior = gaussian(params.prior(jnp.tanh(params.encoder(batch.before))))
+        prior = gaussian(params.prior(encoded(params, batch.before, linear_encoding)), raw)
         price = mean_valid(gaussian_kl(*posterior, *prior), batch.valid).mean()
         total = policy + config.value_coefficient * errors
         total += config.kl_coefficient * price - config.entropy_coefficient * surprise
@@ -294,9 +365,9 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def update(key: Key, state: State, steps: Transition):
         reward = credited(steps.reward, config.credit)
-        after = look(state.params, read(steps.next_observation.view))
+        after = look(state.params, read(steps.next_observation.view), linear_encoding)
         # The latent's noise is that of the step: what follows is worth the same on average, and nothing is drawn here.
-        next_value, _ = values(state.params, after, steps.notes["noise"])
+        next_value, _ = values(state.params, after, steps.notes["noise"], raw, first)
         returns = lambda_returns(reward, next_value, steps.terminated, steps.ended, config.gamma, config.lambda_)
         advantage = standardised(returns - steps.notes["value"], steps.valid, together=True)
 

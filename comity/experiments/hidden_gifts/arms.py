@@ -31,6 +31,8 @@ def learner(algorithm: str, sees: str = "window", preset: str = "paper") -> Arm:
     settings: dict[str, Any] = {}
     if algorithm in OWN:
         settings = EPISODES | OWN[algorithm]
+    elif algorithm == "saf":  # linear where table 5 has hidden layers, as it was trained
+        settings = {"projector_hidden": (), "latent_hidden": (), "prior_hidden": ()}
     elif algorithm == "coma":
         settings = {**RATES, "target_period": 200}  # of the code; the tables' target interval is one update
     budget = {"coma": "coma", "saf": "saf", "mappo": "ppo", "ippo": "ppo"}.get(algorithm, "replay")

@@ -5,6 +5,7 @@ not compared. tests/golden/README.md says what the arrays are.
 """
 
 from functools import cache
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -41,7 +42,7 @@ def params() -> saf.Params:
     parts = lambda net: (net.weight, net.bias)  # noqa: E731
     last = eqx.tree_at(parts, last, (last.weight @ weight[:, :64], last.bias @ weight[:, :64] + bias[:64]))
     pool = [layers("tanh", *(linear(INIT, f"actor.{p}.layers.{k}") for k in (0, 2, 4))) for p in range(4)]
-    fields = dict.fromkeys(saf.Params._fields)
+    fields: dict[str, Any] = dict.fromkeys(saf.Params._fields)
     fields["encoder"] = layers("relu", *dense)
     fields["query"] = layers("tanh", first, second, last)
     fields["keys"] = jnp.asarray(INIT["SAF.policy_keys"][:, 0] @ weight[:, 64:128] + bias[64:128])

@@ -77,7 +77,8 @@ def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
         runs = underneath(root)
         if not runs:
             raise FileNotFoundError(f"no run under {root}: train one first, comity train TASK ALGORITHM")
-        return [max(runs, key=started)]
+        begun = [run for run in runs if not never_began(run)]
+        return [max(begun or runs, key=started)]
     candidates = [Path(text)] if Path(text).is_absolute() else [Path(text), root / text]
     if glob.has_magic(text) and not any(path.exists() for path in candidates):
         for pattern in candidates:
@@ -107,6 +108,16 @@ def underneath(directory: Path) -> list[Path]:
             folders.clear()
         folders.sort()
     return sorted(found)
+
+
+def never_began(path: Path) -> bool:
+    """Whether a run was stopped or failed before there was anything to save: `latest` passes it by."""
+    if any((path / "checkpoints").glob("*.npz")):
+        return False
+    try:
+        return read_json(path / "manifest.json").get("status") in ("interrupted", "failed")
+    except (OSError, ValueError):
+        return False
 
 
 def started(path: Path) -> tuple[str, float]:

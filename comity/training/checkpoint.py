@@ -86,14 +86,18 @@ def newest(
     like: PyTree,
     part: bool = False,
     skipped: Callable[[CorruptCheckpoint], None] = lambda error: None,
+    check: Callable[[Path, dict[str, Any]], None] = lambda path, about: None,
 ) -> tuple[PyTree, dict[str, Any]] | None:
     """What `load` reads from the last whole one of `paths` (oldest first); None without paths.
 
-    skipped: told of each damaged file that a whole one stands before. Raises CorruptCheckpoint if none is whole.
+    skipped: told of each damaged file that a whole one stands before. check: raises CorruptCheckpoint for one that is
+    not the run's. Raises CorruptCheckpoint if none is whole.
     """
     for path in reversed(paths):
         try:
-            return load(path, like, part)
+            tree, about = load(path, like, part)
+            check(path, about)
+            return tree, about
         except CorruptCheckpoint as error:
             if path == paths[0]:
                 raise

@@ -71,18 +71,20 @@ def train(
     listen, recipe = listen if hosts.first() else silent, settled(recipe)
     session = _Session(recipe, training, programs)  # traces: refuses what does not fit before anything is written
     training = session.training
-    manifest = identity.manifest(recipe, training, command)
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
         config["initialise"] = str(initialise.resolve())
-    directory = RunDirectory.create(
-        hosts.own_folder(Path(out).expanduser()), recipe.task.stem, recipe.algorithm.stem, config
-    )
-    directory.write_manifest(manifest)
+    directory = RunDirectory.create(hosts.own_folder(out), recipe.task.stem, recipe.algorithm.stem, config)
+    directory.write_manifest(identity.manifest(recipe, training, command))
     own = {"task": recipe.task.files, "algorithm": recipe.algorithm.files}
     sources.copy(directory.path / "source", own, checkpoint.write_bytes)
     with directory.lock():
-        session.run(directory, listen, initialise)
+        try:
+            session.run(directory, listen, initialise)
+        except BaseException as error:
+            if not session.stop.begun:
+                identity.failed_start(directory, error)
+            raise
     return directory
 
 
@@ -117,7 +119,8 @@ def resume(
             planned = {**dataclasses.asdict(training), "minutes": config["training"].get("minutes")}
             directory.write_config({**config, "training": planned})
         if not directory.manifest():
-            directory.write_manifest(identity.manifest(recipe, training, ""))
+            run = checkpoint.about(directory.saved()[-1]).get("run") if directory.saved() else None
+            directory.write_manifest(identity.manifest(recipe, training, "", run))
         for line in identity.differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
             listen("note", {"text": f"bits may differ from an unbroken run: {line}"})
         initialise = config.get("initialise")
@@ -157,6 +160,7 @@ class _Session:
         self.evaluation_seconds = 0.0  # of one batch of episodes
         self.evaluated = 0.0  # seconds of all evaluations so far
         self.best: dict[int, best.Best] = {}
+        self.lines = identity.Lines()
         self.stop = Stop()
 
     # ------------------------------------------------------------------ the run, from top to bottom
@@ -185,7 +189,7 @@ class _Session:
                 status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
                 error.comity_run = directory.path  # pyright: ignore[reportAttributeAccessIssue]  # whose log tells of it
                 self._save_manifest(status, quietly=True)
-                if isinstance(error, OSError):
+                if isinstance(error, OSError) and self.stop.begun:
                     raise OSError(
                         f"{error}; all that was saved before is whole: make room, then go on with: "
                         f"{command('comity', 'resume', directory.path)}"
@@ -213,7 +217,9 @@ class _Session:
         the states of another run, or neither."""
         self.directory.sweep()
         self.saved = self._saved() if resuming else None
-        self.given = self._given(RunDirectory(initialise)) if initialise and not self.saved else None
+        self.given = None
+        if initialise and not self.saved:
+            self.given, self.manifest["initialised"] = identity.given(initialise, self.names, self.shape.state)
         if self.saved:
             about = self.saved[1]
             self.iteration, self.wall_before = about["iteration"], about["wall_seconds"]
@@ -297,11 +303,19 @@ class _Session:
             at = self.iteration if self.saved else -1
             self.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
-            self.best = best.chosen(self.directory.lines("eval.jsonl"), self.aim)
+            self._recognise()
         if not self.saved:
             self._evaluate()
             self._checkpoint()
         self.stop.begun = True
+
+    def _recognise(self) -> None:
+        """Tells of what in the directory is lost, stands there twice or is of another run, and goes on without it."""
+        counted, run = self.saved[1].get("lines") if self.saved else None, self.manifest.get("run")
+        told = self.lines.read(self.directory, counted, self.names)
+        self.best, lost = identity.bests(self.directory, self.aim, run, self.names, self.iteration)
+        for text in told + lost:
+            self.listen("note", {"text": text})
 
     def _saved(self) -> tuple[Any, dict[str, Any]] | None:
         """(tree, about) of the newest whole checkpoint; None if there is none yet. Raises CorruptCheckpoint."""
@@ -311,7 +325,8 @@ class _Session:
             self.listen("note", {"text": f"{error}; going on from the checkpoint before it"})
 
         try:
-            return checkpoint.newest(self.directory.saved(), like, skipped=skipped)
+            own = identity.own(self.manifest.get("run"), self.names)
+            return checkpoint.newest(self.directory.saved(), like, skipped=skipped, check=own)
         except checkpoint.CorruptCheckpoint as error:
             raise checkpoint.CorruptCheckpoint(
                 f"{error}; {self.directory.path} has no other: train it again with "
@@ -371,13 +386,16 @@ class _Session:
             self.directory.keep("eval.jsonl", lambda line: not self._is_final(line))
         else:  # stopped by the clock
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] < self.iteration)
-            self.best = best.chosen(self.directory.lines("eval.jsonl"), self.aim)
+            chosen = best.chosen(self.directory.lines("eval.jsonl"), self.aim)
+            self.best = {seed: one for seed, one in chosen.items() if seed in self.best}  # not what was lost
             self._evaluate()
         self.listen("finals", {"episodes": self.final_episodes, "seconds": self._finals_seconds()})
         last, bests, at = self._states(self.carry), [], {}
         for index, seed in enumerate(self.names):
             path = self.directory.checkpoints / f"best-{seed}.npz"
-            state, about = checkpoint.load(path, self.shape.state) if path.exists() else (None, {})
+            state, about = checkpoint.load(path, self.shape.state) if seed in self.best else (None, {})
+            if state is None and seed not in self.failed:
+                self.listen("note", {"text": f"seed {seed} has no best checkpoint: its row is of the last policy"})
             at[seed] = about.get("iteration", self.iteration)
             bests.append(self.seeds.of(last, index) if state is None else state)
         try:
@@ -397,6 +415,7 @@ class _Session:
             self.env_steps[seed] += int(values.pop("env_steps").astype(np.float64).sum())
             line = {"seed": seed, "iteration": self.iteration, "env_steps": self.env_steps[seed]}
             lines.append({**line, **{name: evaluation.known_mean(x) for name, x in values.items()}})
+        self.lines.add("metrics.jsonl", lines)
         self.directory.append("metrics.jsonl", lines)
 
     def _check_finite(self, finite: Any) -> None:
@@ -413,12 +432,14 @@ class _Session:
 
     def _evaluate(self) -> None:
         lines = self._evaluation("periodic", self._states(self.carry), EVALUATE, self.episodes)
+        self.lines.add("eval.jsonl", lines)
         self.directory.append("eval.jsonl", lines)
         for seed, new in best.chosen(lines, self.aim).items():
             if best.better(self.best.get(seed), new):
                 self.best[seed] = new
                 state = self.seeds.of(self.carry, self.names.index(seed)).state
                 about = {"seed": seed, "env_steps": self.env_steps[seed], "by": self.aim, **new._asdict()}
+                about["run"] = self.manifest.get("run")
                 checkpoint.save(self.directory.checkpoints / f"best-{seed}.npz", state, about)
         self.listen("evaluation", {"which": "periodic", "lines": lines})
 
@@ -447,6 +468,7 @@ class _Session:
     def _checkpoint(self, wall: float = 0.0) -> None:
         tree = {str(seed): carry for seed, carry in zip(self.names, self.seeds.each(self.carry), strict=True)}
         about = {"iteration": self.iteration, "env_steps": self.env_steps, "failed": self.failed, "wall_seconds": wall}
+        about |= {"run": self.manifest.get("run"), "seeds": self.names, "lines": self.lines.counts}
         checkpoint.save(self.directory.checkpoints / f"{self.iteration:08d}.npz", tree, about)
         for old in self.directory.saved()[:-2]:
             old.unlink()
@@ -472,21 +494,6 @@ class _Session:
 
     def _states(self, carry: Any) -> Any:
         return self.seeds.part(lambda one: one.state, carry)
-
-    def _given(self, other: RunDirectory) -> list[Any]:
-        """The algorithm's states in another run's last checkpoint, repeated if it has fewer seeds."""
-        saved = other.saved()
-        if not saved:
-            raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run that has one")
-        theirs = training_of(other.config())
-        states = []
-        for index in range(len(self.names)):
-            name = str(theirs.first_seed + index % theirs.seeds)
-            # Read for each seed, because a state that two seeds share could not be donated.
-            tree, about = checkpoint.load(saved[-1], {name: {"state": self.shape.state}}, part=True)
-            states.append(tree[name]["state"])
-        self.manifest["initialised"] = {"run": str(other.path), "iteration": about["iteration"]}
-        return states
 
     def _finals_seconds(self) -> float:
         rounds = 2 * -(-self.final_episodes // self.episodes) + 1

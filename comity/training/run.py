@@ -20,7 +20,8 @@ from comity.extras import needed
 from comity.recipes import Recipe, from_config, given
 from comity.runs.trust import Trust, trusting
 from comity.settings import floats
-from comity.training import checkpoint, evaluation, kept
+from comity.training import checkpoint, evaluation, identity, kept
+from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics, headline
 from comity.training.machine import refuse_fork
@@ -72,12 +73,16 @@ class Run:
         training = training_of(config)
         self.recipe = recipe or from_config(config, directory.path, trusting(trust))
         self.env, self.training = self.recipe.env, training
+        self.identity = directory.manifest().get("run")
         self.seeds = [self.training.first_seed + i for i in range(self.training.seeds)]
         self.algorithm = self.recipe.make(self.recipe.config, self.env)
         self.memory = self.algorithm.memory
         shape = jax.eval_shape(self.algorithm.init, jax.random.key(0))
         if which == "best":
             files = [directory.checkpoints / f"best-{seed}.npz" for seed in self.seeds]
+            for seed, file in zip(self.seeds, files, strict=True):
+                if problem := identity.best_problem(file, seed, self.identity):
+                    raise CorruptCheckpoint(f"{problem}: play the last policy, or train on, which makes a new one")
             pairs = [checkpoint.load(file, shape) for file in files]
             self._states = {seed: state for seed, (state, _) in zip(self.seeds, pairs, strict=True)}
             self.iterations = {seed: about["iteration"] for seed, (_, about) in zip(self.seeds, pairs, strict=True)}
@@ -85,7 +90,9 @@ class Run:
             self.env_steps = {seed: about["env_steps"] for seed, (_, about) in zip(self.seeds, pairs, strict=True)}
             return
         like = {str(seed): {"state": shape} for seed in self.seeds}
-        newest = checkpoint.newest(directory.saved(), like, part=True)
+        own, say = identity.own(self.identity, self.seeds), trusting(trust).say
+        skipped = lambda error: say(f"{error}; playing the checkpoint before it")  # noqa: E731
+        newest = checkpoint.newest(directory.saved(), like, part=True, skipped=skipped, check=own)
         if newest is None:
             raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
         tree, about = newest

@@ -37,7 +37,7 @@ class RunDirectory:
         """A new directory under `root`, with its config. Never an existing one. Raises OSError, one line."""
         digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:6]
         stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}_{digest}"
-        parent = Path(root).expanduser() / task / algorithm
+        parent = Path(root) / task / algorithm
         try:
             parent.mkdir(parents=True, exist_ok=True)
             for suffix in ("", *(f"-{n}" for n in range(2, 1000))):

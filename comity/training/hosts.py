@@ -81,9 +81,9 @@ def _plain(f: Callable[[Array], Array], x: Array) -> Array:
     return jax.random.wrap_key_data(f(jax.random.key_data(x)), impl=jax.random.key_impl(x))
 
 
-def own_folder(out: Path | str) -> Path:
+def own_folder(out: Path | str) -> Path | str:
     """Where this process makes its run directory."""
-    return Path(out).expanduser() if first() else Path(tempfile.mkdtemp(prefix="comity-"))
+    return out if first() else tempfile.mkdtemp(prefix="comity-")
 
 
 def own_copy(run: Path) -> Path:

@@ -169,10 +169,10 @@ def _lines(count: int) -> str:
     return f"{count} line{'s' * (count != 1)}"
 
 
-def failed_start(directory: RunDirectory, error: BaseException) -> None:
+def failed_start(directory: RunDirectory, error: BaseException, begun: bool) -> None:
     """Takes away the directory of a run that failed before there was anything to save, so that it is no run for
     `latest`. Where nobody foresaw the error, the log stays, which tells of it."""
-    if isinstance(error, KeyboardInterrupt):
+    if begun or isinstance(error, KeyboardInterrupt):
         return  # `resume` begins it again; `latest` passes it by
     if isinstance(error, (ValueError, OSError)):
         shutil.rmtree(directory.path, ignore_errors=True)

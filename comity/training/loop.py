@@ -74,7 +74,8 @@ def train(
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
         config["initialise"] = str(initialise.resolve())
-    directory = RunDirectory.create(hosts.own_folder(out), recipe.task.stem, recipe.algorithm.stem, config)
+    place = hosts.own_folder(Path(out).expanduser())
+    directory = RunDirectory.create(place, recipe.task.stem, recipe.algorithm.stem, config)
     directory.write_manifest(identity.manifest(recipe, training, command))
     own = {"task": recipe.task.files, "algorithm": recipe.algorithm.files}
     sources.copy(directory.path / "source", own, checkpoint.write_bytes)
@@ -82,8 +83,7 @@ def train(
         try:
             session.run(directory, listen, initialise)
         except BaseException as error:
-            if not session.stop.begun:
-                identity.failed_start(directory, error)
+            identity.failed_start(directory, error, session.stop.begun)
             raise
     return directory
 

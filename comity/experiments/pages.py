@@ -15,7 +15,9 @@ from comity.experiments import PAPERS, packed
 from comity.experiments.figure import Figure, Paper
 
 FOLDER = Path(__file__).parents[2] / "docs" / "papers"
-HEAD = ["| figure | the paper says | found | seeds | verdicts | |", "| --- | --- | --- | --- | --- | --- |"]
+WIDE = "picture" + "&nbsp;" * 25  # or browsers make the column of pictures as narrow as they can
+HEAD = [f"| figure | the paper says | found | seeds | verdicts | {WIDE} |", "| --- | --- | --- | --- | --- | --- |"]
+VERDICTS = ("reproduced", "partly", "not reproduced", "too little training", "open")
 
 
 def papers() -> dict[str, Paper]:
@@ -77,7 +79,8 @@ def verdicts(about: Mapping[str, Any]) -> str:
     shares = [test["share"] for test in tested]
     if not shares:
         return "" if not claims else f"{len(claims)} open"
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in Counter(claim["verdict"] for claim in claims).most_common())
+    number = Counter(claim["verdict"] for claim in claims)
+    counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
     spans = " to ".join(dict.fromkeys(f"{100 * x:.2g}" for x in (min(shares), max(shares))))
     return f"{counts}; {spans} % of the paper's training" if min(shares) < 1 else counts
 

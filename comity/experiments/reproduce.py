@@ -284,27 +284,29 @@ def heading(figure: Figure, verdicts: Any) -> str:
 
 
 def pictures(paper: Paper, figure: Figure, found: Mapping[str, Sequence[Record]], title: str, out: Path) -> list[Path]:
-    """Draws a figure's curves and, if it has them, its ends; returns the paths."""
+    """Draws a figure's curves and, if it has them, its ends, of what has learned; returns the paths."""
     from comity.report.ends import Part, draw_ends
     from comity.report.panels import draw_panels
 
     drawn = {label: some for label, some in found.items() if some}
     plain = "" if title == figure.title else f"{figure.title}. "
-    panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn))]
+    learners = {label: arm.hue for label, arm in figure.arms.items()}
+    learned = lambda labels: any(learners[label] != "random" for label in labels)  # noqa: E731
+    panels = [(panel, curves) for panel in figure.panels if (curves := curves_of(panel, drawn)) and learned(curves)]
     files = []
     if panels:
         files += draw_panels(
             out / f"{figure.name}.png",
             title,
             panels,
-            {label: arm.hue for label, arm in figure.arms.items()},
+            learners,
             plain + caption(figure, found, paper),
             conditions={label: arm.condition for label, arm in figure.arms.items()},
             budgets={label: trained_for(some, paper) for label, some in drawn.items()},
         )
-    if figure.ends:
-        parts = [Part(panel.words, ends_of(panel, figure, drawn), rounding(panel)) for panel in figure.ends]
-        files += draw_ends(out / f"{figure.name}-ends.png", title, parts, plain + ends_caption(figure.ends))
+    if ends := [panel for panel in figure.ends if learned(drawn.keys() & panel.arms.keys())]:
+        parts = [Part(panel.words, ends_of(panel, figure, drawn), rounding(panel)) for panel in ends]
+        files += draw_ends(out / f"{figure.name}-ends.png", title, parts, plain + ends_caption(ends))
     return files
 
 

@@ -360,6 +360,8 @@ def test_ends_are_drawn_of_arms_beside_what_they_are_held_against(folders, tmp_p
     assert "largest, 0 to 100 % of training" in caption
     assert (tmp_path / "fig1.csv").read_text().startswith("arm,seed,iteration,env_steps,right,return\n")
     assert machinery.ends_of(ends, figure, {})["first"][0].size == 0  # nothing there yet
+    random = figure._replace(arms={label: replace(arm, learner="random") for label, arm in figure.arms.items()})
+    assert machinery.pictures(PAPER, random, found, "A figure", tmp_path) == []  # nothing that has learned
     assert machinery.rounding(ends._replace(measure=Measure("success"))) == 0.05  # of percent
 
 

@@ -30,6 +30,7 @@ SAYS = {
     "beyond-ppo": "The same, IPPO.",
 }
 FINDINGS = {
+    "fig1": Finding("The scripted gift pays both agents 1.5, all that can be earned", {}),
     "fig2": Finding(
         "PG learns the gift from its window alone; COMA and the mixers end below random play",
         {"below-random": PARTLY, "pg-little-below-random": NOT},

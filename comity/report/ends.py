@@ -58,6 +58,7 @@ def draw_ends(path: Path, title: str, parts: Sequence[Part], caption: str = "") 
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
         entitle(figure, title, caption)
+        figure.draw_without_rendering()  # the second time the layout knows the sizes of ticks
         return save(figure, path)
 
 

@@ -77,11 +77,13 @@ def draw_panels(
         for axes in grid.flat[len(shown) :]:
             axes.set_axis_off()
         entitle(figure, title, (RING if any(rings) else "") + caption)
-        if len(names) > 1 and len(shown) < grid.size:
+        named = alike and len(learners) > 1
+        if named and len(shown) < grid.size:
             _legend(grid.flat[len(shown)], names, looks)  # there is room in the grid
-        elif len(names) > 1:
+        elif named:
             for row in grid:
                 label_ends(figure, row[-1], names, looks)
+        figure.draw_without_rendering()  # ticks that come with a panel's size make room for themselves the second time
         return save(figure, path)
 
 

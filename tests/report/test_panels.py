@@ -134,3 +134,22 @@ def test_letters_can_be_read_where_a_page_shows_the_picture(count, draw):
     assert min(text.get_fontsize() for text in texts) / 72 / figure.get_figwidth() * 900 >= 11
     inside = [text.get_window_extent() for axes in figure.axes for text in (axes.yaxis.label, *axes.texts)]
     assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 + 1 for box in inside)
+
+
+def test_words_on_the_axes_are_in_the_picture_that_is_saved(tmp_path, monkeypatch):
+    """Whose layout is made once more when it is saved."""
+    kept: list[Any] = []
+    monkeypatch.setattr(panels, "save", lambda figure, path: kept.append(figure) or figure.draw_without_rendering())
+    rising = STEPS, np.linspace(-0.3, 1.2, 20) + np.linspace(-0.05, 0.05, 5)[:, None]
+    curves = {f"COALA-PG, {x} % wrong": rising for x in range(2)}
+    others = {f"DiCE, {x} % wrong": (STEPS, np.clip(rising[1], 0, 1)) for x in range(2)}
+    shown = [(Panel("return", "player, points per step"), curves), (Panel("cooperation", "cooperation"), others)]
+    learners = {**dict.fromkeys(curves, "coala"), **dict.fromkeys(others, "lola")}
+    panels.draw_panels(tmp_path / "x.png", "title", shown, learners, "caption")
+    assert min(axes.yaxis.label.get_window_extent().x0 for axes in kept[0].axes) >= 0
+
+
+def test_an_arm_alone_is_named_if_others_are_missing(draw):
+    shown = [(Panel("return", "x"), {"a": flat(1)}), (Panel("length", "y"), {"a": flat(1)})]
+    assert [text.get_text() for text in draw(shown, {"a": "pg", "b": "pg"}).axes[-1].texts] == ["a"]
+    assert not draw(shown, {"a": "pg"}).axes[-1].texts

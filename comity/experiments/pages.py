@@ -86,12 +86,12 @@ def verdicts(about: Mapping[str, Any]) -> str:
 
 
 def repairs(folder: Path) -> list[str]:
-    """The repair study of hidden gifts, from the records that came with the code."""
+    """The repair study of hidden gifts, from the packed records, as the verdicts beside it."""
     from comity.experiments import reproduce
     from comity.experiments.hidden_gifts import matrix
 
     module, _ = PAPERS["hidden-gifts"]
-    where = reproduce.Folders(packed.shipped("hidden-gifts", module), folder, folder)
+    where = reproduce.Folders((packed.packed_file(module),), folder, folder)
     paper = papers()["hidden-gifts"]
     figure = paper.figures["repairs"]
     jobs = reproduce.plan(paper, [figure], "laptop", where)

@@ -14,8 +14,9 @@ claim = written("2026-11-30")  # before any of the runs below
 NAMES = ("VDN", "QMIX", "QTRAN")
 
 
-def by_table(name: str) -> Arm:
-    return replace(WINDOW_ARMS[name], name=f"{name.lower()}-tables-window", settings=EPISODES)
+def by_table(known: str) -> Arm:
+    name = f"{known.lower()}-tables-window"
+    return replace(WINDOW_ARMS[known], name=name, settings=EPISODES, condition=None)
 
 
 TABLES = Figure(

@@ -214,7 +214,7 @@ def _dress(axes: Axes, words: str, end: float) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     frame(axes)
-    axes.set_ylabel("\n".join(textwrap.wrap(words, 26)))
+    axes.set_ylabel("\n".join(textwrap.wrap(words.replace(" = ", "\u00a0=\u00a0"), 26)))  # no equation in two
     axes.set_xlabel("environment steps (joint actions)")
     axes.set_xlim(0, end if end > 0 else 1)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

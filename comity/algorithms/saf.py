@@ -207,10 +207,12 @@ class Batch(NamedTuple):
 def gaussian(outputs: Array, raw: bool = False) -> tuple[Array, Array]:
     """(mean, scale) [..., Z] of a network's outputs [..., 2 Z]; softplus keeps scales positive, 1e-3 away from 0.
 
-    raw: scales are outputs as they are, of either sign.
+    raw: scales are outputs as they are, of either sign, but none nearer to 0 than 1e-3, which would make a KL infinite.
     """
     mean, scale = jnp.split(outputs, 2, -1)
-    return mean, scale if raw else jax.nn.softplus(scale) + 1e-3
+    if raw:
+        return mean, jnp.where(jnp.abs(scale) < 1e-3, 1e-3, scale)
+    return mean, jax.nn.softplus(scale) + 1e-3
 
 
 def encoded(params: Params, view: Array, linear: bool = False) -> Array:
@@ -276,11 +278,12 @@ def latents(params: Params, seen: Seen) -> Array:
     return params.latent(read)
 
 
-def projector(key: Key, inputs: int, outputs: int, hidden: tuple[int, ...]) -> Linear | MLP:
-    """A linear layer, or hidden ones with tanh before it."""
+def projector(key: Key, inputs: int, outputs: int, hidden: tuple[int, ...], uniform: bool = False) -> Linear | MLP:
+    """A linear layer, or hidden ones with tanh before it; orthogonal, or uniform with biases."""
+    gain = None if uniform else 1.0
     if not hidden:
-        return Linear(key, inputs, outputs, 1.0)
-    return MLP(key, inputs, hidden, outputs, "tanh", head_gain=1.0)
+        return Linear(key, inputs, outputs, gain)
+    return MLP(key, inputs, hidden, outputs, "tanh", head_gain=gain)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
@@ -322,8 +325,8 @@ def make(config: Config, env: Environment) -> Algorithm:
             projector(keys["query"], width, width, config.projector_hidden),
             jax.random.normal(keys["keys"], (config.policies, width)),
             stacked(new_policy, keys["pool"], config.policies),
-            projector(keys["latent"], width * (1 + bool(config.latent_hidden)), 2 * latent, config.latent_hidden),
-            projector(keys["prior"], width, 2 * latent, config.prior_hidden),
+            projector(keys["latent"], width * (1 + bool(config.latent_hidden)), 2 * latent, config.latent_hidden, raw),
+            projector(keys["prior"], width, 2 * latent, config.prior_hidden, raw),
             MLP(keys["critic"], width + agents * latent, config.critic_hidden, 1, config.activation, head_gain=1.0),
             question,
         )

@@ -155,6 +155,24 @@ def test_first_epoch_by_hand():
     np.testing.assert_allclose(metrics["entropy"], entropy.mean(), rtol=1e-4)
 
 
+def test_what_the_code_does_otherwise_trains():
+    """Scales of either sign, next to 0 too, hidden layers, one value for all: finite, and all agents have agent 0's."""
+    hidden = {"projector_hidden": (4,), "latent_hidden": (4,), "prior_hidden": (4,)}
+    slips = {"encoding": "linear", "critic_encoding": "first", "choice": "probabilities", "latent_scale": "raw"}
+    algorithm = saf.make(replace(SMALL, **hidden, **slips), ENV)
+
+    @jax.jit
+    def once(key):
+        state = algorithm.init(key)
+        steps = rollout.collect(key, ENV, algorithm, state, rollout.start(key, ENV, algorithm.memory, 32))[1]
+        return steps.notes["value"], algorithm.update(key, state, steps)
+
+    value, (state, metrics) = once(KEY)
+    np.testing.assert_array_equal(value[..., 0], value[..., 1])
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves((state.params, metrics)))
+    assert saf.gaussian(jnp.zeros(2), raw=True)[1] == 1e-3
+
+
 def test_the_critic_knows_others_by_their_latents_only():
     """Others' latents stand after the own, in a circle; with the same latents their views change nothing."""
     seen = look(STATE.params, STEPS.observation.view)

@@ -159,7 +159,7 @@ def nonsense(hint: Any, value: Any, signed: bool) -> bool:
         return True
     if isinstance(value, float) and not math.isfinite(value):
         return True
-    return abs(value) > (2**31 - 1 if hint is int else 3.5e38) or (bool(value < 0) and not signed)
+    return bool(abs(value) > (2**31 - 1 if hint is int else 3.5e38) or (value < 0 and not signed))
 
 
 def parts(kind: str, name: str) -> tuple[Any, dict[str, Any]]:

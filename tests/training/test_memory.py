@@ -1,6 +1,8 @@
 """What a run takes is known before anything is compiled or written, and held against what there is."""
 
+import dataclasses
 import re
+import types
 from pathlib import Path
 
 import jax
@@ -100,6 +102,17 @@ NEW = {
 def test_what_there_is(tmp_path, files, free):
     """The machine's free memory, or what a control group or one above it leaves, if that is less."""
     assert memory.available(folder(tmp_path, files)) == free
+
+
+@pytest.mark.parametrize("has", [8e9, 80e9])
+def test_a_device_says_what_it_has(monkeypatch, has):
+    device = types.SimpleNamespace(memory_stats=lambda: {"bytes_limit": has})
+    monkeypatch.setattr(jax, "local_devices", lambda: [device])
+    assert memory.device_limit(SHORT) == (has, "the device has")
+    assert memory.device_limit(dataclasses.replace(SHORT, memory=3.0)) == (3e9, "--memory allows")
+    device.memory_stats = lambda: None
+    monkeypatch.setattr(memory, "available", lambda: has / 2)
+    assert memory.device_limit(SHORT) == (has / 2, "this machine has free")
 
 
 def test_this_machine_has_some():

@@ -23,7 +23,11 @@ HOW: dict[str, Any] = {**SMALL, "seeds": 1, "iterations": 2, "progress": False}
 def compiled():
     """Grows by one for every program that jax compiles or loads."""
     events: list[str] = []
-    heard = lambda name, *_, **__: events.append(name) if "backend_compile" in name else None  # noqa: E731
+
+    def heard(event: str, duration_secs: float, **_: Any) -> None:
+        if "backend_compile" in event:
+            events.append(event)
+
     jax.monitoring.register_event_duration_secs_listener(heard)
     yield events
     jax.monitoring.unregister_event_duration_listener(heard)

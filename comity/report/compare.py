@@ -78,7 +78,7 @@ def next_commands(study: Study, metric: str | None) -> list[str]:
     paths = [run.path for run in study.runs]
     together = paths if len(paths) <= 4 else ["RUN..."]
     unfinished = [run.path for run in study.runs if run.status == "interrupted"]
-    commands = [("resume", path) for path in unfinished[:1]]
+    commands: list[tuple[str | Path, ...]] = [("resume", path) for path in unfinished[:1]]
     commands += [("watch", paths[0]), ("play", *together)]
     other = [name for name in study.table.metrics if name not in (study.metric(metric), "return") and "." not in name]
     if other:

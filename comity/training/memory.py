@@ -4,7 +4,6 @@ The sum is of what certainly lies in memory at once: replay, state and games of 
 What the compiler needs on top shows only after compiling (`Seeds.fitting`).
 """
 
-import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,8 +83,8 @@ def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> 
     """What `seeds` seeds hold between two iterations."""
     leaves = checkpoint.named(shape.state)
     replay = size([x for name, x in leaves if "replay" in name])
-    names = [f.name for f in dataclasses.fields(recipe.config)] if dataclasses.is_dataclass(recipe.config) else []
-    capacity = f"algorithm.capacity ({recipe.config.capacity})" if "capacity" in names else "the replay's size"
+    given = getattr(recipe.config, "capacity", None)
+    capacity = "the replay's size" if given is None else f"algorithm.capacity ({given})"
     of_seeds = f"seeds ({training.seeds}) or " if training.seeds > 1 else ""
     return [
         Part("replay", seeds * replay, of_seeds + capacity),

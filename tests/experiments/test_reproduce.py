@@ -410,6 +410,8 @@ def test_a_narrator_tells_of_several_runs(capsys):
         "seconds": 2.0,
         "env_steps": 1.0,
         "metrics": {},
+        "evaluating": 0.0,
+        "left": 7.0,
     }
     narrator("chunk", chunk)
-    assert "about 2 s to go" in capsys.readouterr().err
+    assert "about 9 s to go (200 ms per iteration of all seeds; 7 s of it evaluation)" in capsys.readouterr().err

@@ -30,7 +30,7 @@ REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order in w
     "mappo": {
         "blind views": SIGHT,
         "misread actions": ({}, {"misread_actions": False}),
-        "late views": ({"lagged_observation": False}, {}),
+        "late views": ({"lagged_observation": False}, {"post_terminal": False}),
         "clip and lambda": ({}, {"actor_clip": 10.0, "critic_clip": 10.0, "lambda_": 0.95}),
         "300 steps": SHORT,
     },

@@ -197,7 +197,10 @@ def small(algorithm: str, preset: str | None = None) -> tuple[Any, Any]:
     source = find_algorithm(algorithm)
     known = {f.name for f in dataclasses.fields(source.thing.Config)}
     values = {name: x for name, x in SIZES.items() if name in known}
-    return source.thing.make, settings_of(source, preset or next(iter(source.presets)), "preset", values)
+    preset = preset or next(iter(source.presets))
+    if source.presets[preset].get("rollouts") == "episodes":  # whose steps are the game's
+        values.pop("steps", None)
+    return source.thing.make, settings_of(source, preset, "preset", values)
 
 
 def refusal(algorithm: str, task: str, preset: str | None = None, profile: str | None = None) -> str | None:

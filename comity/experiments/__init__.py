@@ -39,7 +39,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("hidden-gifts", "views", "PG: frozen or live views x blind or seen x history"),
         ("hidden-gifts", "views-long", "the released pair for the paper's 10,000 batches"),
         ("hidden-gifts", "readings", "PG: other readings of the text x history"),
-        ("hidden-gifts", "tables", "the value mixers with every number of their tables"),
+        ("hidden-gifts", "tables", "learners with every number and layer of their tables"),
         ("hidden-gifts", "beyond", "more agents, long memory, messages, prediction of the other"),
         ("hidden-gifts", "beyond-ppo", "the same with PPO"),
         ("coala-pg", "analytic", "extortion, groups and look-ahead with exact values"),

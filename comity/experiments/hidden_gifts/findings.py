@@ -25,7 +25,7 @@ SAYS = {
     "views": "Ours: does action history decide where views are frozen or blind?",
     "views-long": "Ours: the released pair for the paper's whole training.",
     "readings": "Ours: does another reading of the text make history decide?",
-    "tables": "Ours: do two numbers of the tables, in which the mixers' arms depart, matter?",
+    "tables": "Ours: do the numbers and layers of the tables matter, in which arms depart?",
     "beyond": "Open questions of the paper, PG: more agents, long memory, messages, prediction.",
     "beyond-ppo": "The same, IPPO.",
 }

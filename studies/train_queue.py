@@ -36,6 +36,13 @@ def humble(core: int | None) -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0)) if core is None else core})
 
 
+def behind_others(process: int) -> None:
+    """Linux shares cores among sessions first, and priority counts only within one; a child has a session of its own,
+    which gets what others leave."""
+    with contextlib.suppress(OSError):  # not everywhere
+        Path(f"/proc/{process}/autogroup").write_text("19")
+
+
 def one_after_another(command: Sequence[str]) -> int:
     """Starts the command again and again until it says that it did nothing. Ctrl-C and SIGTERM are passed on once."""
     stopped: list[int] = []
@@ -50,6 +57,7 @@ def one_after_another(command: Sequence[str]) -> int:
     try:
         while not stopped:
             child = subprocess.Popen(command, start_new_session=True)  # so that a terminal's Ctrl-C comes once
+            behind_others(child.pid)
             if stopped:  # just before there was a child to pass it on to
                 child.send_signal(signal.SIGINT)
             if code := child.wait():

@@ -223,6 +223,16 @@ def test_seeds_come_one_after_another_until_it_is_stopped(tmp_path):
     assert (tmp_path / "0.txt").read_text() == "19 1"
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions do not share cores here")
+def test_the_session_of_a_seed_gets_what_others_leave():
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as child:
+        train_queue.behind_others(child.pid)
+        told = Path(f"/proc/{child.pid}/autogroup").read_text()
+        child.kill()
+    assert told.split()[-2:] == ["nice", "19"]
+    train_queue.behind_others(child.pid)  # one that is gone is no error
+
+
 def test_the_rows_of_this_checkout_name_figures_and_arms_that_there_are(capsys):
     queue = Queue(ROOT)
     for row in queue.rows():

@@ -223,6 +223,9 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
             f"the config has no section {name!r}{did_you_mean(name, SECTIONS)}; known: {', '.join(SECTIONS)}"
         )
 
+    if not isinstance(start := config.get("initialise"), str | None):
+        raise ValueError(f"initialise {start!r} is no run: give the path of one, in quotes, or leave it out")
+
     def split(kind: str, preset: str) -> tuple[str, str, str | None, dict[str, Any]]:
         entry = dict(config[kind])
         name, version = versioned(str(entry.pop("name")))

@@ -10,7 +10,7 @@ from typing import Any
 
 from comity.bench import PAIRS
 from comity.cli.main import Usage
-from comity.cli.runs import flags
+from comity.cli.runs import flags, to_write
 from comity.settings import did_you_mean
 
 HELP = """  ALGORITHM ...      which ones (all), or TASK:ALGORITHM for another task than the table's own
@@ -49,7 +49,7 @@ PARTS = ("start", "algorithms", "cores")
 def bench(arguments: list[str]) -> None:
     if any(word.partition("=")[0] == "--against" for word in arguments):
         return _against(arguments)
-    known = {"only": str, "iterations": int, "repeats": int, "out": Path, "before": Path}
+    known = {"only": str, "iterations": int, "repeats": int, "out": to_write, "before": Path}
     words, values = flags(arguments, known)
     pairs, iterations, repeats = _pairs(words), values.get("iterations", 5), values.get("repeats", 3)
     if iterations < 1 or repeats < 1:
@@ -106,7 +106,7 @@ def _against(arguments: list[str]) -> None:
     import importlib.util
 
     known = {"against": str, "python": str, "baselines": Path, "only": str, "seeds": int, "steps": int}
-    words, values = flags(arguments, {**known, "keep": Path, "table": Path})
+    words, values = flags(arguments, {**known, "keep": to_write, "table": Path})
     if words or values["against"] != "jaxmarl":
         raise Usage(f"--against {values['against']!r} {' '.join(words)}: allowed is --against jaxmarl, and its flags")
 

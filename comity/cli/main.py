@@ -31,6 +31,7 @@ COMMANDS = {  # name: (module, usage, one line)
 }
 
 
+LONGEST_WORD = 1000  # characters that a refusal repeats; a path is shorter
 MOST_THREADS = 4096  # of XLA's pool, in a manifest, which may be anybody's
 
 
@@ -152,4 +153,5 @@ def surroundings(command: str, arguments: list[str]) -> None:
 
 def one_line(error: Exception) -> str:
     text = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
-    return printable(" ".join(text.split())) or type(error).__name__
+    words = (word if len(word) <= LONGEST_WORD else f"{word[:100]}..." for word in text.split())
+    return printable(" ".join(words)) or type(error).__name__

@@ -1,9 +1,7 @@
 """`comity play`: cross-play of trained teams and scripted partners."""
 
-from pathlib import Path
-
 from comity.cli.main import Usage
-from comity.cli.runs import flags, on_task, one_run, task_flags
+from comity.cli.runs import flags, on_task, one_run, task_flags, to_write
 from comity.runs.commands import command
 from comity.runs.trust import in_terminal
 
@@ -25,7 +23,9 @@ def play(arguments: list[str]) -> None:
     from comity.training.run import load
 
     arguments, settings = task_flags(arguments)
-    words, values = flags(arguments, {"episodes": int, "policy": str, "metric": str, "out": Path}, switches=("trust",))
+    words, values = flags(
+        arguments, {"episodes": int, "policy": str, "metric": str, "out": to_write}, switches=("trust",)
+    )
     if not words:
         raise Usage("play needs one RUN or more, and may take scripted:NAME")
     policy, episodes = values.get("policy", "sampled"), values.get("episodes", 320)

@@ -1,6 +1,8 @@
 """RUN on the command line: a run directory, a glob, or latest. Imports no jax."""
 
 import dataclasses
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from comity.cli.main import Usage
 from comity.report.runs import find
 from comity.runs.commands import command
 from comity.runs.reading import printable, read_json
+from comity.settings import LARGEST_WHOLE
 
 RESUME = {"iterations": str, "minutes": float}, ("trust",)  # flags of `comity resume`
 
@@ -58,9 +61,9 @@ def on_task(run: Any, words: list[str]) -> Any:
 
 
 def flags(
-    arguments: list[str], known: dict[str, type], switches: tuple[str, ...] = ()
+    arguments: list[str], known: dict[str, Callable[[str], Any]], switches: tuple[str, ...] = ()
 ) -> tuple[list[str], dict[str, Any]]:
-    """(positional words, values of --flags). known: name -> type of its value. Raises Usage, one line."""
+    """(positional words, values of --flags). known: name -> what makes its value of a text. Raises Usage, one line."""
     from comity.settings import did_you_mean
 
     words, values, rest = [], {}, list(arguments)
@@ -82,6 +85,8 @@ def flags(
             values[name.replace("-", "_")] = known[name](value)
         except ValueError:
             raise Usage(f"--{name} {value!r} is not {_described(known[name])}") from None
+        if known[name] is int and abs(values[name.replace("-", "_")]) > LARGEST_WHOLE:
+            raise Usage(f"--{name} {value} is beyond {LARGEST_WHOLE}, the largest whole number of 32 bits")
     return words, values
 
 
@@ -94,5 +99,18 @@ def value_of(flag: str, given: str | None, rest: list[str], about: str = "") -> 
     return rest.pop(0) if given is None else given
 
 
-def _described(kind: type) -> str:
-    return {int: "a whole number", float: "a number"}.get(kind, f"a {kind.__name__}")
+def to_write(text: str) -> Path:
+    """The path of a file that can be written, so that this is known before there is anything to write. Raises
+    ValueError if it is a folder, or if what it should lie in is none or belongs to somebody else; OSError."""
+    path = Path(text)
+    folder = next(place for place in (path.parent, *path.parents) if place.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise ValueError
+    return path
+
+
+KINDS = {int: "a whole number", float: "a number", to_write: "a file that can be written"}
+
+
+def _described(kind: Callable[[str], Any]) -> str:
+    return KINDS.get(kind, f"a {kind.__name__}")

@@ -1,9 +1,7 @@
 """`comity watch`: an episode as a GIF and as a page that can be scrubbed."""
 
-from pathlib import Path
-
 from comity.cli.main import Usage
-from comity.cli.runs import flags, one_run
+from comity.cli.runs import flags, one_run, to_write
 from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
 
@@ -20,7 +18,7 @@ def watch(arguments: list[str]) -> None:
     from comity.report.film import write_gif, write_html
     from comity.training.run import load
 
-    known = {"seed": int, "episode": int, "policy": str, "gif": Path, "html": Path}
+    known = {"seed": int, "episode": int, "policy": str, "gif": to_write, "html": to_write}
     words, values = flags(arguments, known, switches=("best", "trust"))
     if len(words) != 1:
         raise Usage("watch needs one RUN: a run directory, a glob with one match, or latest")

@@ -30,7 +30,8 @@ def text_of(path: Path, largest: int) -> str:
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain values of a YAML file: without aliases, not deeper than `DEEPEST`, without control characters.
+    """The plain values of a YAML file: without aliases, not deeper than `DEEPEST`, without control characters, no key
+    twice in a section.
 
     Raises OSError, Unreadable with one line.
     """
@@ -62,15 +63,35 @@ def parse_yaml(text: str, path: Path | str) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise Unreadable(f"{path}, line {line}: more than {DEEPEST} levels of sections")
+        if twice := _twice(yaml.compose(text, loader)):
+            raise Unreadable(
+                f"{path}, line {twice.start_mark.line + 1}: {twice.value} stands there a second time; keep one of them"
+            )
         value = yaml.load(text, loader)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # ValueError: a date that does not exist
-        if isinstance(error, Unreadable):
-            raise
+    except Unreadable:
+        raise
+    except Exception as error:  # a date that does not exist, a tag that does not fit: whatever yaml's readers hit upon
         raise Unreadable(f"{path} is not YAML ({' '.join(str(error).split())})") from None
     for word in texts(value):
         if CONTROL.search(word):
             raise Unreadable(f"{path} holds control characters, in {printable(word)[:60]!r}: take them out")
     return value
+
+
+def _twice(node: Any) -> Any:
+    """The first key, as a node, that stands in its section for the second time; None if there is none."""
+    if not isinstance(getattr(node, "value", None), list):
+        return None
+    seen = set()
+    for part in node.value:
+        key, *inner = part if isinstance(part, tuple) else (None, part)
+        if key and (place := (key.tag, str(key.value))) in seen:
+            return key
+        elif key:
+            seen.add(place)
+        if found := next(filter(None, map(_twice, inner)), None):
+            return found
+    return None
 
 
 def texts(value: Any) -> list[str]:

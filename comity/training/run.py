@@ -175,7 +175,8 @@ class Run:
         games: int = 32,
     ):  # fmt: skip
         """One recorded episode, for `comity.report.film`. episode: its number among `games` fresh ones; None chooses
-        the first with the best headline, and the caption says so."""
+        the first with the best headline, and the caption says so. Raises ValueError for a seed or an episode that is
+        not there."""
         seed = self.seeds[0] if seed is None else seed
         state = self.state(seed)
 
@@ -227,7 +228,9 @@ def record(
     task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
 ):  # fmt: skip
     """Plays `games` episodes and returns one as a Recording. It reads only what `act`, the observations, `info` and an
-    optional `env.draw(state)`, `env.draw_view(view)` give."""
+    optional `env.draw(state)`, `env.draw_view(view)` give. Raises ValueError for an episode that is not there."""
+    if episode is not None and not 0 <= episode < games:
+        raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
     played = jax.tree.map(_plain, jax.jit(lambda: filmed(key, env, act, memory, games))())
     chosen, caption = _choose(env, played.steps, episode)
     words = {"title": title, "task": task, "algorithm": algorithm, "seed": seed, "policy": policy}
@@ -333,8 +336,6 @@ def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str
     values = np.asarray(episode_statistics(env, steps)[name], float)
     values = np.array([evaluation.known_mean(x) for x in values])  # over agents; NaN: undefined for all of them
     if episode is not None:
-        if not 0 <= episode < games:
-            raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
         return episode, f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
     if np.isnan(values).all():
         return 0, f"episode 0 of {games}; {name} is defined in none"

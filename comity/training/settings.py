@@ -44,6 +44,8 @@ class Training:
         every = self.evaluate_every
         if every is not None and every % self.chunk:
             raise ValueError(f"evaluate_every {every} must be 1 chunk or more, whole chunks of {self.chunk} iterations")
+        if self.first_seed + self.seeds - 1 > LAST_SEED:
+            raise ValueError(f"{self.seeds} seeds from first_seed {self.first_seed} on go beyond {LAST_SEED}: lower it")
 
     @property
     def every(self) -> int:
@@ -78,10 +80,10 @@ class Training:
 
 def training_of(config: dict[str, Any], **more: Any) -> Training:
     """The section `training` of a config.yaml, and `more` over it. Raises ValueError, one line."""
-    section = config.get("training") or {}
+    section = {} if config.get("training") is None else config["training"]
     if not isinstance(section, dict):
         raise Misfit(f"training {section!r} is no section: give its settings below it, such as iterations: 100")
     training = Training(**checked(Training, {**section, **more}, "training"))
-    if training.seeds > MOST_SEEDS or training.first_seed > LAST_SEED:
-        raise ValueError(f"training: seeds {training.seeds} from {training.first_seed} on are more than a run can have")
+    if training.seeds > MOST_SEEDS:
+        raise ValueError(f"training: seeds {training.seeds} are more than a run can have, {MOST_SEEDS}")
     return training

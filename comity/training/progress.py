@@ -72,7 +72,7 @@ class Narrator:
         self.say(f"  {path}")
         self.say(f"  {seeds}, {how}; {facts['numbers']:,} numbers of state each")
         self.say(
-            f"  {training.iterations:,} iterations x {training.envs} games, at most {facts['env_steps']:,} env steps "
+            f"  {training.iterations:,} iteration{'s' * (training.iterations != 1)} x {training.envs} games, at most {facts['env_steps']:,} env steps "
             f"in all (an env step is one joint action)"
         )
         if training.minutes:

@@ -72,8 +72,8 @@ class Narrator:
         self.say(f"  {path}")
         self.say(f"  {seeds}, {how}; {facts['numbers']:,} numbers of state each")
         self.say(
-            f"  {training.iterations:,} iteration{'s' * (training.iterations != 1)} x {training.envs} games, at most {facts['env_steps']:,} env steps "
-            f"in all (an env step is one joint action)"
+            f"  {training.iterations:,} iteration{'s' * (training.iterations != 1)} x {training.envs} games, "
+            f"at most {facts['env_steps']:,} env steps in all (an env step is one joint action)"
         )
         if training.minutes:
             self.say(f"  or until {training.minutes:g} minutes are over")

@@ -51,19 +51,13 @@ Positive = Annotated[T, Range(0, above=True)]
 NotNegative = Annotated[T, Range(0)]
 TwoOrMore = Annotated[int, Range(2)]
 
-# Rules by name, `check(self, gamma=FRACTION)`, for settings that are not annotated yet.
-POSITIVE = ("greater than 0", lambda x: x > 0)
-NOT_NEGATIVE = ("0 or greater", lambda x: x >= 0)
-FRACTION = ("between 0 and 1", lambda x: 0 <= x <= 1)
-AT_LEAST_ONE = ("1 or greater", lambda x: x >= 1)
-
 
 class Misfit(ValueError):
     """A value of another kind or out of its range; the message is the end of a line."""
 
 
-def check(settings: Any, **rules: tuple[str, Any]) -> None:
-    """Holds every field against its annotation, type and range, and against the given rules.
+def check(settings: Any) -> None:
+    """Holds every field against its annotation, type and range.
 
     What `__post_init__` calls, so that a bad value is refused before anything is traced, be it of a flag, a file or
     Python. Numpy's scalars become Python's numbers, lists tuples where one is declared. Raises ValueError with one
@@ -78,8 +72,6 @@ def check(settings: Any, **rules: tuple[str, Any]) -> None:
             raise ValueError(f"{name} {_shown(value)} {error}") from None
         if held is not value:
             object.__setattr__(settings, name, held)
-        if name in rules and not rules[name][1](held):
-            raise ValueError(f"{name} {held} must be {rules[name][0]}: change {name}")
 
 
 def _held(hint: Any, value: Any) -> Any:

@@ -39,13 +39,11 @@ class Config:
     deviation: NotNegative[float] = 1.0  # of the logits at the start around those, normal
 
     def __post_init__(self):
-        check(
-            self,
-            start=(
-                "empty, or five numbers above 0 and below 1",
-                lambda p: len(p) in (0, 5) and all(0 < x < 1 for x in p),
-            ),
-        )
+        check(self)
+        if len(self.start) not in (0, 5) or not all(0 < x < 1 for x in self.start):
+            raise ValueError(
+                f"start {self.start} is not empty, nor five numbers above 0 and below 1: give one of these"
+            )
 
 
 EXTORTIONER = (0.01, 0.92, 0.11, 0.43, 0.01)  # what shaping of naive learners ends at

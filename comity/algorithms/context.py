@@ -9,10 +9,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 
 from comity.networks import Activation, ContextNet, fresh_context
-from comity.settings import AT_LEAST_ONE
+from comity.settings import Positive
 from comity.types import Environment, Key, PyTree
-
-RULES = {"context_layers": AT_LEAST_ONE, "context_heads": AT_LEAST_ONE}
 
 
 @dataclass(frozen=True)
@@ -20,8 +18,8 @@ class Settings:
     """Settings of the actor's memory; the learner has those of its own, `hidden` among them."""
 
     network: Literal["gru", "attention"] = "gru"  # the actor's memory: gates, or all earlier steps of the episode
-    context_layers: int = 1  # of attention
-    context_heads: int = 4  # of each of them; they divide `hidden`
+    context_layers: Positive[int] = 1  # of attention
+    context_heads: Positive[int] = 4  # of each of them; they divide `hidden`
 
 
 def check_heads(config: Any) -> None:

@@ -20,7 +20,7 @@ from comity.algorithms.released import correction as released
 from comity.axes import aligned
 from comity.learning import corrections, log_prob
 from comity.learning.corrections import Baseline, Direction
-from comity.settings import FRACTION, NOT_NEGATIVE, POSITIVE
+from comity.settings import Fraction, NotNegative, Positive
 from comity.types import Collective, Environment, PyTree, Transition
 
 Correction = Literal["none", "mixed", "self_pure", "self_mixed", "released"]
@@ -28,12 +28,6 @@ ROLES = {  # term: whose score a u goes along, whose parameters move
     "mixed": ("others", "giver"),
     "self_mixed": ("giver", "others"),
     "self_pure": ("giver", "giver"),
-}
-RULES = {
-    "correction_damping": POSITIVE,
-    "correction_decay": FRACTION,
-    "correction_clip": NOT_NEGATIVE,
-    "correction_weight_clip": POSITIVE,
 }
 
 
@@ -46,10 +40,10 @@ class Settings:
     )
     correction_coefficient: float = 1.0  # c; the paper's 1, anti-collective -1
     correction_direction: Direction = "damped"  # u; elementwise: the paper's Psi read literally
-    correction_damping: float = 1e-3  # times max(1, |s|^2), beside |s|^2 in u
-    correction_decay: float = 0.9  # of the average over batches that s is taken from
-    correction_clip: float = 1.0  # most the term's norm may be, in norms of the plain gradient
-    correction_weight_clip: float = 10.0  # most an episode's weight may be
+    correction_damping: Positive[float] = 1e-3  # times max(1, |s|^2), beside |s|^2 in u
+    correction_decay: Fraction = 0.9  # of the average over batches that s is taken from
+    correction_clip: NotNegative[float] = 1.0  # most the term's norm may be, in norms of the plain gradient
+    correction_weight_clip: Positive[float] = 10.0  # most an episode's weight may be
     correction_return: Literal["undiscounted", "discounted"] = (
         "undiscounted"  # R_e; discounted: back to the gift's start
     )

@@ -26,7 +26,7 @@ from comity.compatibility import require_discrete
 from comity.learning import chosen, credited, entropy, epsilon_greedy, log_prob, masked, sample, take_step
 from comity.learning.replay import Episodes
 from comity.networks import ACTIVATIONS, GRU, MLP, Activation, Linear, MonotoneMixer, per_agent, shared, stacked
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -34,34 +34,20 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config(qmix.Config):
     """Settings of MAVEN: QMIX's, and those of the latent."""
 
-    latents: int = 16  # values of z; paper of MAVEN 16, hidden gifts 2
+    latents: Positive[int] = 16  # values of z; paper of MAVEN 16, hidden gifts 2
     chooser: Literal["bandit", "policy", "uniform", "released"] = "bandit"
     # How z is drawn. bandit: from predicted returns (hidden gifts); policy: by REINFORCE (MAVEN); released: a bandit
     # that sees zeros and is never trained, so a fixed preference of its first weights
     chooser_reads: Literal["views", "nothing"] = "views"  # the agents' first views, side by side
-    chooser_hidden: int = 256  # width of its two hidden layers
-    chooser_learning_rate: float = 1e-3  # Adam; ours, neither paper says
-    chooser_uniform: float = 0.1  # weight of the uniform choice (bandit)
-    chooser_temperature: float = 0.1  # of the softmax over predicted returns, in units of reward (bandit); ours
-    chooser_entropy: float = 1e-3  # weight of the entropy bonus (policy)
+    chooser_hidden: Positive[int] = 256  # width of its two hidden layers
+    chooser_learning_rate: Positive[float] = 1e-3  # Adam; ours, neither paper says
+    chooser_uniform: Fraction = 0.1  # weight of the uniform choice (bandit)
+    chooser_temperature: Positive[float] = 0.1  # of the softmax over predicted returns, in reward units (bandit); ours
+    chooser_entropy: NotNegative[float] = 1e-3  # weight of the entropy bonus (policy)
     head: Literal["table", "hypernetwork"] = "table"  # how last layers are drawn: as layers on the memory, or (code) as
     # a linear hypernetwork with a bias, +-1/sqrt(numbers that it reads)
-    information_weight: float = 1.0  # of the discriminator's cross-entropy in the loss; MAVEN 0.001 to 1
-    discriminator_hidden: int = 32  # width of its one hidden layer
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(
-            self,
-            latents=AT_LEAST_ONE,
-            chooser_hidden=AT_LEAST_ONE,
-            chooser_learning_rate=POSITIVE,
-            chooser_uniform=FRACTION,
-            chooser_temperature=POSITIVE,
-            chooser_entropy=NOT_NEGATIVE,
-            information_weight=NOT_NEGATIVE,
-            discriminator_hidden=AT_LEAST_ONE,
-        )
+    information_weight: NotNegative[float] = 1.0  # of the discriminator's cross-entropy in the loss; MAVEN 0.001 to 1
+    discriminator_hidden: Positive[int] = 32  # width of its one hidden layer
 
 
 TABLE = {

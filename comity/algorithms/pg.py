@@ -32,7 +32,7 @@ from comity.learning import (
     take_step,
 )
 from comity.networks import MLP, Activation, ContextNet, RecurrentNet, per_agent, shared, stacked
-from comity.settings import AT_LEAST_ONE, FRACTION, POSITIVE, check
+from comity.settings import Fraction, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -41,10 +41,10 @@ class Config(correction.Settings, prediction.Settings, context.Settings):
     """Settings of PG. Paper: the text and tables; code: the authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents; critics are separate
-    learning_rate: float = 5e-4  # of the actor; paper 5e-5, code 5e-4
-    critic_learning_rate: float = 5e-4  # paper 5e-5, code 5e-4
-    gamma: float = 0.99  # per step
-    hidden: int = 64  # width of every layer
+    learning_rate: Positive[float] = 5e-4  # of the actor; paper 5e-5, code 5e-4
+    critic_learning_rate: Positive[float] = 5e-4  # paper 5e-5, code 5e-4
+    gamma: Fraction = 0.99  # per step
+    hidden: Positive[int] = 64  # width of every layer
     activation: Activation = "relu"  # paper ReLU, code GELU
     critic_schedule: Literal["each-step", "batch"] = (
         "each-step"  # one critic step per time index, last first, or one in all
@@ -53,35 +53,20 @@ class Config(correction.Settings, prediction.Settings, context.Settings):
         "present"  # without or with the agent's own last action, if the view has it
     )
     critic_optimizer: Literal["separate", "joint"] = "separate"  # joint: one, with one clip, for all critics (code)
-    critic_clip: float = 10.0  # gradient norm, per optimizer
-    decay: float = 0.99  # RMSprop's alpha, per optimizer step
-    epsilon: float = 1e-5  # RMSprop's, added to the root
+    critic_clip: Positive[float] = 10.0  # gradient norm, per optimizer
+    decay: Fraction = 0.99  # RMSprop's alpha, per optimizer step
+    epsilon: Positive[float] = 1e-5  # RMSprop's, added to the root
     exploration: Literal["none", "floor"] = (
         "none"  # floor: mix the uniform policy in, in play and in the gradient (code)
     )
-    floor_start: float = 0.8  # weight of the uniform policy at the start (code)
-    floor_end: float = 0.01  # and from floor_steps on (code)
-    floor_steps: float = 2e6  # steps of a batch; one update advances by T
+    floor_start: Fraction = 0.8  # weight of the uniform policy at the start (code)
+    floor_end: Fraction = 0.01  # and from floor_steps on (code)
+    floor_steps: Positive[float] = 2e6  # steps of a batch; one update advances by T
     entropy_bonus: float = 0.0  # c in r + c H(pi); the paper's max-entropy 1e-4, its code -1e-4 (a penalty)
     last_value: Literal["zero", "first-critic"] = "zero"  # behind the critic's last target; first-critic: code
 
     def __post_init__(self):
-        check(
-            self,
-            learning_rate=POSITIVE,
-            critic_learning_rate=POSITIVE,
-            gamma=FRACTION,
-            hidden=AT_LEAST_ONE,
-            critic_clip=POSITIVE,
-            decay=FRACTION,
-            epsilon=POSITIVE,
-            floor_start=FRACTION,
-            floor_end=FRACTION,
-            floor_steps=POSITIVE,
-            **correction.RULES,
-            **context.RULES,
-            **prediction.RULES,
-        )
+        check(self)
         context.check_heads(self)
 
 

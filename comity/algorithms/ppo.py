@@ -29,7 +29,7 @@ from comity.algorithms.ppo_batches import (
     targets,
     views_size,
 )
-from comity.algorithms.ppo_settings import PAPER, RANDOMISED, RELEASED, WIDTHS, Config
+from comity.algorithms.ppo_settings import PAPER, RANDOMISED, RELEASED, Config
 from comity.algorithms.released import ppo as released
 from comity.compatibility import require_discrete
 from comity.learning import (
@@ -56,7 +56,6 @@ __all__ = [
     "PAPER",
     "RANDOMISED",
     "RELEASED",
-    "WIDTHS",
     "Config",
     "Critics",
     "State",

@@ -15,10 +15,8 @@ from jax import Array
 
 from comity.learning import log_prob, mean_valid, take_step
 from comity.networks import Linear, per_agent, stacked
-from comity.settings import NOT_NEGATIVE
+from comity.settings import NotNegative
 from comity.types import Environment, Key, PyTree
-
-RULES = {"prediction_weight": NOT_NEGATIVE}
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Settings:
     """Settings of the prediction; the learner has those of its own."""
 
     predict: Literal["none", "others"] = "none"  # others: a head on the actor's memory names every other agent's action
-    prediction_weight: float = 0.1  # of its cross-entropy, nats, in the actor's loss; not tuned
+    prediction_weight: NotNegative[float] = 0.1  # of its cross-entropy, nats, in the actor's loss; not tuned
 
 
 class Predictor(NamedTuple):

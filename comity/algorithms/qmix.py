@@ -13,7 +13,7 @@ from comity.algorithms import value_decomposition as family
 from comity.algorithms.released import mixers as released
 from comity.algorithms.value_settings import CENTRAL, PAPER, RANDOMISED, RELEASED, CentralConfig
 from comity.networks import Activation, MonotoneMixer
-from comity.settings import AT_LEAST_ONE, check
+from comity.settings import Positive
 from comity.types import Algorithm, Environment, Key
 
 
@@ -21,16 +21,12 @@ from comity.types import Algorithm, Environment, Key
 class Config(CentralConfig):
     """Settings of QMIX: the family's, and those of the mixer."""
 
-    mixer_width: int = 32  # E, hidden units of f_s
+    mixer_width: Positive[int] = 32  # E, hidden units of f_s
     mixer_layers: Literal["one", "two"] = "two"  # of the hypernetworks for weights; paper two, code one
-    mixer_hidden: int = 64  # between the two; paper 64
-    bias_hidden: int = 32  # of the network for the last bias; paper and code 64
+    mixer_hidden: Positive[int] = 64  # between the two; paper 64
+    bias_hidden: Positive[int] = 32  # of the network for the last bias; paper and code 64
     bias_activation: Activation = "relu"  # of that network; GELU in the code of MAVEN
     mixer_initial: Literal["uniform", "orthogonal"] = "uniform"  # hypernetworks as drawn; code orthogonal, biases 0
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, mixer_width=AT_LEAST_ONE, mixer_hidden=AT_LEAST_ONE, bias_hidden=AT_LEAST_ONE)
 
 
 TABLE = {**CENTRAL, "bias_hidden": 64}  # of the mixer, in paper and code

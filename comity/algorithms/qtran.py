@@ -22,7 +22,7 @@ from comity.algorithms.value_settings import CENTRAL, PAPER, RELEASED, CentralCo
 from comity.learning import chosen, masked
 from comity.learning.replay import Episodes
 from comity.networks import MLP, Activation
-from comity.settings import AT_LEAST_ONE, NOT_NEGATIVE, check
+from comity.settings import NotNegative, Positive
 from comity.types import Algorithm, Environment, Key
 
 
@@ -31,17 +31,13 @@ class Config(CentralConfig):
     """Settings of QTRAN: the family's, and those of the joint network."""
 
     variant: Literal["base", "alt"] = "base"  # base: one value of a joint action; alt: of all actions of one agent
-    joint_hidden: int = 64  # width of the two hidden layers of Q_jt and V; paper and code 32
+    joint_hidden: Positive[int] = 64  # width of the two hidden layers of Q_jt and V; paper and code 32
     joint_activation: Activation = "relu"  # of encoder, Q_jt and V; code GELU
     next_actions: Literal["greedy", "taken"] = (
         "greedy"  # whose value a target takes; code: those taken at the next step
     )
-    optimum_weight: float = 1.0  # of the loss at the greedy action; code 0, its two losses are absent
-    rest_weight: float = 1.0  # of the loss elsewhere; 1 in Son et al., 0.1 in the reference implementation
-
-    def __post_init__(self):
-        super().__post_init__()
-        check(self, joint_hidden=AT_LEAST_ONE, optimum_weight=NOT_NEGATIVE, rest_weight=NOT_NEGATIVE)
+    optimum_weight: NotNegative[float] = 1.0  # of the loss at the greedy action; code 0, its two losses are absent
+    rest_weight: NotNegative[float] = 1.0  # of the loss elsewhere; 1 in Son et al., 0.1 in the reference implementation
 
 
 TABLE = {**CENTRAL, "joint_hidden": 32}

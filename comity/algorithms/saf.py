@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.algorithms.ppo import WIDTHS
 from comity.compatibility import require_discrete
 from comity.learning import (
     Reward,
@@ -39,7 +38,7 @@ from comity.learning import (
     value_loss,
 )
 from comity.networks import MLP, Activation, Attention, Linear, Slots, per_agent, stacked
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -47,79 +46,49 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config:
     """Settings of SAF. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
-    steps: int = 0  # T of a rollout; 0: env.length
-    epochs: int = 4  # passes over a rollout; paper 15, code 10
-    minibatches: int = 5  # per epoch, at most: the largest divisor of the steps of a rollout; paper 5, code 1
-    learning_rate: float = 5e-4  # Adam's; paper and code 3e-4
-    last_learning_rate: float = 5e-4  # code 0
-    learning_rate_steps: float = 100_000.0  # optimizer steps from the one to the other, linearly
-    epsilon: float = 1e-5  # Adam's, added to the root
-    gradient_clip: float = 9.0  # gradient norm, of all parameters together
-    clip: float = 0.2  # of the ratio
-    value_clip: float = 0.2  # of what a value moves, reward units
-    value_coefficient: float = 1.0  # of the critic's loss, a square or Huber's with the factor 1/2
-    huber: float = 10.0  # reward units: where the critic's loss turns from a square into a line; code never
-    entropy_coefficient: float = 0.01  # of H in the loss
-    kl_coefficient: float = 0.01  # of the latents' KL in the loss; paper and code 1, as far as stated
-    gamma: float = 0.99  # per step
-    lambda_: float = 0.95  # of the advantages; paper and code 1: discounted returns
+    steps: NotNegative[int] = 0  # T of a rollout; 0: env.length
+    epochs: Positive[int] = 4  # passes over a rollout; paper 15, code 10
+    minibatches: Positive[int] = 5  # per epoch, at most: the largest divisor of the steps of a rollout; paper 5, code 1
+    learning_rate: Positive[float] = 5e-4  # Adam's; paper and code 3e-4
+    last_learning_rate: NotNegative[float] = 5e-4  # code 0
+    learning_rate_steps: Positive[float] = 100_000.0  # optimizer steps from the one to the other, linearly
+    epsilon: Positive[float] = 1e-5  # Adam's, added to the root
+    gradient_clip: Positive[float] = 9.0  # gradient norm, of all parameters together
+    clip: Positive[float] = 0.2  # of the ratio
+    value_clip: Positive[float] = 0.2  # of what a value moves, reward units
+    value_coefficient: NotNegative[float] = 1.0  # of the critic's loss, a square or Huber's with the factor 1/2
+    huber: Positive[float] = 10.0  # reward units: where the critic's loss turns from a square into a line; code never
+    entropy_coefficient: NotNegative[float] = 0.01  # of H in the loss
+    kl_coefficient: NotNegative[float] = 0.01  # of the latents' KL in the loss; paper and code 1, as far as stated
+    gamma: Fraction = 0.99  # per step
+    lambda_: Fraction = 0.95  # of the advantages; paper and code 1: discounted returns
     credit: Reward = "own"  # whose reward an agent learns from
-    policies: int = 4  # in the pool
-    policy_hidden: tuple[int, ...] = (64,)  # widths inside a policy; paper and code 128, 128
+    policies: Positive[int] = 4  # in the pool
+    policy_hidden: tuple[Positive[int], ...] = (64,)  # widths inside a policy; paper and code 128, 128
     policies_read: Literal["exchanged", "own"] = "exchanged"  # own: messages reach the critic only
-    critic_hidden: tuple[int, ...] = (64,)  # widths inside the critic; paper and code 128, 128
-    encoder: tuple[int, ...] = (64,)  # widths inside the encoder; paper 256, code 32, 64, 512, see docs
-    width: int = 64  # of encodings, messages and slots
-    slots: int = 4
-    blocks: int = 1  # how often the slots' layers are run through; paper and code 2
-    layers: int = 1  # of attention among the slots; paper and code 2
-    latent: int = 8  # numbers of an agent's latent
-    projector_hidden: tuple[int, ...] = ()  # tanh, before message, query, question and joining; paper, code 128, 128
-    latent_hidden: tuple[
-        int, ...
-    ] = ()  # tanh, before the latent; if any, it reads own and exchanged; paper, code 64, 64
-    prior_hidden: tuple[int, ...] = ()  # tanh, before the prior; paper and code 64, 64
+    critic_hidden: tuple[Positive[int], ...] = (64,)  # widths inside the critic; paper and code 128, 128
+    encoder: tuple[Positive[int], ...] = (64,)  # widths inside the encoder; paper 256, code 32, 64, 512, see docs
+    width: Positive[int] = 64  # of encodings, messages and slots
+    slots: Positive[int] = 4
+    blocks: Positive[int] = 1  # how often the slots' layers are run through; paper and code 2
+    layers: Positive[int] = 1  # of attention among the slots; paper and code 2
+    latent: Positive[int] = 8  # numbers of an agent's latent
+    projector_hidden: tuple[
+        Positive[int], ...
+    ] = ()  # tanh, before message, query, question, joining; paper, code 128, 128
+    latent_hidden: tuple[Positive[int], ...] = ()  # tanh, before the latent, which then reads own and exchanged
+    # paper and code 64, 64
+    prior_hidden: tuple[Positive[int], ...] = ()  # tanh, before the prior; paper and code 64, 64
     encoding: Literal["tanh", "linear"] = "tanh"  # after the encoder's last layer; code linear
     critic_encoding: Literal["own", "first"] = "own"  # first: of agent 0, for all agents (code)
     choice: Literal["scores", "probabilities"] = "scores"  # what the Gumbel noise is added to; code: softmaxed scores
     latent_scale: Literal["softplus", "raw"] = "softplus"  # raw: outputs as they are, of either sign (code)
     activation: Activation = "tanh"  # of policies and critic
     mask: Literal["always", "learning"] = "always"  # learning: unavailable actions can be played (code)
-    view_scale: float = 1.0  # inputs are multiplied by it
+    view_scale: Positive[float] = 1.0  # inputs are multiplied by it
 
     def __post_init__(self):
-        check(
-            self,
-            steps=NOT_NEGATIVE,
-            epochs=AT_LEAST_ONE,
-            minibatches=AT_LEAST_ONE,
-            learning_rate=POSITIVE,
-            last_learning_rate=NOT_NEGATIVE,
-            learning_rate_steps=POSITIVE,
-            epsilon=POSITIVE,
-            gradient_clip=POSITIVE,
-            clip=POSITIVE,
-            value_clip=POSITIVE,
-            value_coefficient=NOT_NEGATIVE,
-            huber=POSITIVE,
-            entropy_coefficient=NOT_NEGATIVE,
-            kl_coefficient=NOT_NEGATIVE,
-            gamma=FRACTION,
-            lambda_=FRACTION,
-            policies=AT_LEAST_ONE,
-            policy_hidden=WIDTHS,
-            projector_hidden=WIDTHS,
-            latent_hidden=WIDTHS,
-            prior_hidden=WIDTHS,
-            critic_hidden=WIDTHS,
-            encoder=WIDTHS,
-            width=AT_LEAST_ONE,
-            slots=AT_LEAST_ONE,
-            blocks=AT_LEAST_ONE,
-            layers=AT_LEAST_ONE,
-            latent=AT_LEAST_ONE,
-            view_scale=POSITIVE,
-        )
+        check(self)
 
 
 PAPER = {

@@ -8,7 +8,7 @@ from typing import Literal
 
 from comity.learning import Optimizer, Reward
 from comity.networks import Activation
-from comity.settings import AT_LEAST_ONE, FRACTION, NOT_NEGATIVE, POSITIVE, check
+from comity.settings import Fraction, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
@@ -16,35 +16,35 @@ class Config:
     """Settings of every member. Paper: its tables 6-8; code: the authors' implementation."""
 
     agents: Literal["shared", "separate"] = "shared"  # one network for all agents, or one for each
-    hidden: int = 64  # width of the memory; paper 64, code 128
-    encoder_width: int = 0  # of the layer before it; 0: as wide as the memory. Code 64
+    hidden: Positive[int] = 64  # width of the memory; paper 64, code 128
+    encoder_width: NotNegative[int] = 0  # of the layer before it; 0: as wide as the memory. Code 64
     activation: Activation = "relu"  # paper ReLU, code GELU
-    gamma: float = 0.99  # per step
+    gamma: Fraction = 0.99  # per step
     credit: Reward = "mean"  # whose reward is predicted: own (code), or the team's mean or sum
     agents_loss: Literal["mean", "sum"] = "mean"  # of the errors of one step, over agents; code sum
-    td_lambda: float = 0.0  # of the targets; paper 1, code 0. Above 0 they lean to what the exploring policy earns
+    td_lambda: Fraction = 0.0  # of the targets; paper 1, code 0. Above 0 they lean to what the exploring policy earns
     double: bool = True  # next actions by the present network, their values by the target (van Hasselt et al. 2016)
     optimizer: Optimizer = "adam"  # paper Adam, code RMSprop
-    learning_rate: float = 1e-3  # paper 1e-2, code 0.1
-    last_learning_rate: float = 1e-3  # paper 1e-6
-    learning_rate_steps: float = 10_000.0  # optimizer steps from the one to the other, linearly
-    decay: float = 0.99  # RMSprop's alpha, per optimizer step
-    epsilon: float = 1e-8  # of the optimizer, added to the root; paper, code 1e-5: slow, for TD gradients are small
-    clip: float = 10.0  # gradient norm, of all parameters together
-    target_period: int = 1  # optimizer steps between two moves of the target; paper: each episode, code 200
-    tau: float = 0.01  # how far the target moves towards the present parameters; 1 copies them, code 0.05
+    learning_rate: Positive[float] = 1e-3  # paper 1e-2, code 0.1
+    last_learning_rate: Positive[float] = 1e-3  # paper 1e-6
+    learning_rate_steps: Positive[float] = 10_000.0  # optimizer steps from the one to the other, linearly
+    decay: Fraction = 0.99  # RMSprop's alpha, per optimizer step
+    epsilon: Positive[float] = 1e-8  # added to the optimizer's root; paper, code 1e-5: slow, for TD gradients are small
+    clip: Positive[float] = 10.0  # gradient norm, of all parameters together
+    target_period: Positive[int] = 1  # optimizer steps between two moves of the target; paper: each episode, code 200
+    tau: Fraction = 0.01  # how far the target moves towards the present parameters; 1 copies them, code 0.05
     target_moves: Literal["after", "before", "late"] = "after"
     # after: behind every `target_period`th optimizer step. before: ahead of the first step and of every so many (code).
     # late: one step later than "after" (code of MAVEN)
-    capacity: int = 5_000  # episodes in the replay; paper and code: 1,000 rollouts of 32
-    batch: int = 32  # episodes per update; paper and code: 32 rollouts of 32
+    capacity: Positive[int] = 5_000  # episodes in the replay; paper and code: 1,000 rollouts of 32
+    batch: Positive[int] = 32  # episodes per update; paper and code: 32 rollouts of 32
     batch_of: Literal["episodes", "rollouts"] = "episodes"  # what is drawn one by one; rollouts stay together
     replacement: bool = True  # what is drawn may be drawn again for the same update; code of MAVEN: no
-    updates: int = 4  # per rollout; paper not stated, code 5
-    warmup: int = 32  # episodes in the replay before the first update
-    explore_start: float = 1.0  # epsilon of the epsilon-greedy policy at the start
-    explore_end: float = 0.05  # and from explore_steps on
-    explore_steps: float = 50_000.0  # steps of a batch; one rollout advances by T. Paper and code 3e6
+    updates: Positive[int] = 4  # per rollout; paper not stated, code 5
+    warmup: Positive[int] = 32  # episodes in the replay before the first update
+    explore_start: Fraction = 1.0  # epsilon of the epsilon-greedy policy at the start
+    explore_end: Fraction = 0.05  # and from explore_steps on
+    explore_steps: Positive[float] = 50_000.0  # steps of a batch; one rollout advances by T. Paper and code 3e6
     explore_shape: Literal["line", "floored"] = "line"  # floored (code): falls by explore_start, stops at explore_end
     explore_together: bool = False  # code: one draw for all agents and games, and a random step leaves memory as it is
     entropy_bonus: float = 0.0  # c in r + c H(softmax Q), mean over agents; the code has 0.03 but stops there
@@ -57,28 +57,7 @@ class Config:
     replay_restarts: bool = False  # True: a full replay forgets everything, and learning waits for the warm-up
 
     def __post_init__(self):
-        check(
-            self,
-            hidden=AT_LEAST_ONE,
-            encoder_width=NOT_NEGATIVE,
-            gamma=FRACTION,
-            td_lambda=FRACTION,
-            learning_rate=POSITIVE,
-            last_learning_rate=POSITIVE,
-            learning_rate_steps=POSITIVE,
-            decay=FRACTION,
-            epsilon=POSITIVE,
-            clip=POSITIVE,
-            target_period=AT_LEAST_ONE,
-            tau=FRACTION,
-            capacity=AT_LEAST_ONE,
-            batch=AT_LEAST_ONE,
-            updates=AT_LEAST_ONE,
-            warmup=AT_LEAST_ONE,
-            explore_start=FRACTION,
-            explore_end=FRACTION,
-            explore_steps=POSITIVE,
-        )
+        check(self)
 
 
 @dataclass(frozen=True)

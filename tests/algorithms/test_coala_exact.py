@@ -131,5 +131,5 @@ def test_two_extortioners_turn_to_cooperation(ends):
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match="play ipd or repeated-matrix"):
         coala_exact.make(coala_exact.Config(), Matrix())
-    with pytest.raises(ValueError, match=r"start .* must be empty, or five numbers"):
+    with pytest.raises(ValueError, match=r"start .* is not empty, nor five numbers above 0"):
         coala_exact.Config(start=(0.5, 0.5))

@@ -255,8 +255,8 @@ def test_a_replay_of_one_game_gives_what_the_rollout_gives():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lambda_": 1.5}, "lambda_ 1.5 must be between 0 and 1"),
-        ({"target_period": 0}, "target_period 0 must be 1 or greater"),
+        ({"lambda_": 1.5}, "lambda_ 1.5 is above 1: give a number from 0 to 1"),
+        ({"target_period": 0}, "target_period 0 is below 1: give a whole number of 1 or more"),
         ({"critic_reads": "joined"}, "did you mean joint"),
     ],
 )

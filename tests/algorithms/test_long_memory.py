@@ -135,7 +135,7 @@ def test_no_context_is_kept_of_every_step(name):
     [
         (lambda: pg.Config(network="attention", hidden=6), "context_heads 4 do not divide hidden 6"),
         (lambda: mappo.Config(network="attention", context_heads=3), "context_heads 3 do not divide hidden 64"),
-        (lambda: pg.Config(context_layers=0), "context_layers 0 must be 1 or greater"),
+        (lambda: pg.Config(context_layers=0), "context_layers 0 is below 1: give a whole number of 1 or more"),
         (lambda: ippo.Config(network="attention", steps=20), "whole episodes: set it to 0"),
     ],
 )

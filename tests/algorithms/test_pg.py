@@ -320,9 +320,9 @@ def test_critic_may_read_the_whole_view():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"gamma": 1.5}, "gamma 1.5 must be between 0 and 1"),
-        ({"learning_rate": 0.0}, "learning_rate 0.0 must be greater than 0"),
-        ({"hidden": 0}, "hidden 0 must be 1 or greater"),
+        ({"gamma": 1.5}, "gamma 1.5 is above 1: give a number from 0 to 1"),
+        ({"learning_rate": 0.0}, "learning_rate 0.0 is not above 0: give a number above 0"),
+        ({"hidden": 0}, "hidden 0 is below 1: give a whole number of 1 or more"),
         ({"hidden": 2.5}, "hidden 2.5 is not a whole number"),
         ({"entropy_bonus": float("nan")}, "entropy_bonus nan is not a finite number"),
         ({"actors": "share"}, "actors 'share' is not one of separate, shared; did you mean"),

@@ -440,9 +440,9 @@ def test_layers_can_be_given_on_the_command_line():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"encoder": (8, 0)}, r"encoder \(8, 0\) must be whole numbers of 1 or greater"),
-        ({"lambda_": 1.5}, "lambda_ 1.5 must be between 0 and 1"),
-        ({"epochs": 0}, "epochs 0 must be 1 or greater"),
+        ({"encoder": (8, 0)}, r"encoder \(8, 0\) has 0, which is below 1: give a whole number of 1 or more"),
+        ({"lambda_": 1.5}, "lambda_ 1.5 is above 1: give a number from 0 to 1"),
+        ({"epochs": 0}, "epochs 0 is below 1: give a whole number of 1 or more"),
         ({"critic_reads": "vue"}, "did you mean view"),
         ({"rollouts": "episodes", "steps": 6}, "whose rollouts are whole episodes: set it to 0"),
     ],

@@ -121,7 +121,7 @@ def test_without_prediction_there_is_no_head():
     ("settings", "message"),
     [
         ({"predict": "other"}, "did you mean others"),
-        ({"prediction_weight": -1.0}, "prediction_weight -1.0 must be 0 or greater"),
+        ({"prediction_weight": -1.0}, "prediction_weight -1.0 is below 0: give a number of 0 or more"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(settings, message):

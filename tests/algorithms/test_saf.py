@@ -186,8 +186,8 @@ def test_the_critic_knows_others_by_their_latents_only():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"policies": 0}, "policies 0 must be 1 or greater"),
-        ({"kl_coefficient": -1.0}, "kl_coefficient -1.0 must be 0 or greater"),
+        ({"policies": 0}, "policies 0 is below 1: give a whole number of 1 or more"),
+        ({"kl_coefficient": -1.0}, "kl_coefficient -1.0 is below 0: give a number of 0 or more"),
         ({"policies_read": "all"}, "policies_read 'all' is not one of exchanged, own"),
     ],
 )

@@ -61,11 +61,11 @@ def refusal(capsys, *arguments: object, status: int) -> str:
         # Values outside of what is allowed: found before anything is traced.
         (
             [*PG, "--algorithm.learning-rate", "-0.001"],
-            "learning_rate -0.001 must be greater than 0: change learning_rate",
+            "learning_rate -0.001 is not above 0: give a number above 0",
         ),
-        ([*PG, "--algorithm.learning-rate=0"], "learning_rate 0.0 must be greater than 0"),
+        ([*PG, "--algorithm.learning-rate=0"], "learning_rate 0.0 is not above 0: give a number above 0"),
         ([*PG, "--algorithm.learning-rate", "nan"], "learning_rate nan is not a finite number: give one"),
-        ([*PG, "--algorithm.gamma", "1.5"], "gamma 1.5 must be between 0 and 1"),
+        ([*PG, "--algorithm.gamma", "1.5"], "gamma 1.5 is above 1: give a number from 0 to 1"),
         ([*PG, "--task.num-agents", "0"], "num_agents 0 is below 1: raise it"),
         ([*PG, "--task.length", "0"], "length 0 is below 1: raise it"),
         ([*PG, "--seeds", "0"], "seeds 0 is below 1: give a whole number of 1 or more"),
@@ -152,7 +152,7 @@ def test_a_config_that_is_none(capsys, tmp_path, text):
             {"algorithm": {"name": "pg", "learnin_rate": 1}},
             "pg has no setting learnin_rate; did you mean learning_rate",
         ),
-        ({"algorithm": {"name": "pg", "learning_rate": -1}}, "learning_rate -1 must be greater than 0"),
+        ({"algorithm": {"name": "pg", "learning_rate": -1}}, "learning_rate -1 is not above 0: give a number above 0"),
         ({"task": {"name": "manitokan@99"}}, "was made with manitokan@99, here it is @1: its rules have changed"),
         ({"task": {"name": "manitokn"}}, "unknown task 'manitokn'; did you mean manitokan or manitokan-messages?"),
         ({"training": {"seed": 1}}, "training has no setting seed; did you mean"),

@@ -10,11 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.settings import POSITIVE
+from comity.settings import Positive
 from comity.types import Observation, PyTree, Transition
 
 LEAST_LOG_PROB = -10.0  # of an action that was not available, in learning
-RULES = {"gain": POSITIVE, "first_deviation": POSITIVE}
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,9 @@ class Settings:
     actors_loss: Literal["sum", "mean"] = "sum"  # of separate actors; mean: gradients are divided by N (code of MAPPO)
     critics_loss: Literal["sum", "mean"] = "sum"  # of one critic per agent; mean: code of IPPO
     moments: Literal["rollout", "minibatch"] = "rollout"  # when returns enter their moments; code: at each minibatch
-    first_deviation: float = 1.0  # of returns, reward units, before the first update; code 0.1
+    first_deviation: Positive[float] = 1.0  # of returns, reward units, before the first update; code 0.1
     least_log_prob: Literal["none", "-10"] = "none"  # below it a log-probability has no gradient in learning (code -10)
-    gain: float = 2**0.5  # of orthogonal weights before an activation; code 1 with GELU
+    gain: Positive[float] = 2**0.5  # of orthogonal weights before an activation; code 1 with GELU
     critic_head: Literal["orthogonal", "uniform"] = "orthogonal"  # uniform: in +-1/sqrt(hidden), bias too (code)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from comity.runs.reading import Unreadable, read_json, read_yaml, whole
+from comity.runs.reading import Unreadable, odd_line, read_json, read_yaml, whole
 
 LARGEST = 2**63 - 1  # of the numbers that say which line it is
 RunsLike = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -186,6 +186,8 @@ def records(path: Path) -> list[dict[str, Any]]:
                 raise ValueError(f"{path}, line {number} has no {key!r}: was it written by another program?")
             if whole(record[key], -LARGEST, LARGEST) is None:
                 raise ValueError(f"{path}, line {number}: {key} {str(record[key])[:40]} is not a whole number")
+        if problem := odd_line(record):
+            raise ValueError(f"{path}, line {number} {problem}: was it written by another program?")
         found.append(record)
     return found
 

@@ -122,3 +122,26 @@ def printable(text: str) -> str:
 def whole(value: Any, least: int, most: int) -> int | None:
     """`value` if it is a whole number from `least` to `most`, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most else None
+
+
+LARGEST_WHOLE = 2**63 - 1
+WHOLE = ("seed", "iteration", "env_steps", "episodes", "policy_iteration")  # in lines of metrics.jsonl and eval.jsonl
+
+
+def odd_line(line: Any, needed: tuple[str, ...] = ()) -> str | None:
+    """What a line of metrics.jsonl or eval.jsonl lacks or cannot mean, the end of a sentence; None if there is nothing.
+
+    needed: keys that it must have.
+    """
+    if not isinstance(line, dict):
+        return "is no {...}"
+    if lacking := next((key for key in needed if key not in line), None):
+        return f"has no {lacking!r}"
+    for key, value in line.items():
+        fits = whole(value, -LARGEST_WHOLE, LARGEST_WHOLE) is not None if key in WHOLE else True
+        fits = isinstance(value, {"policy": str, "which": str, "mean": dict}.get(key, object)) and fits
+        values = value.values() if key == "mean" and fits else [value]
+        lists = (x for x in values if isinstance(x, list))
+        if not fits or any(x is not None and not isinstance(x, (int, float)) for some in lists for x in some):
+            return f"has {key} {str(value)[:40]!r}"
+    return None

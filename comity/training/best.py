@@ -33,7 +33,10 @@ def chosen(lines: Iterable[Mapping[str, Any]], by: str) -> dict[int, Best]:
     for line in lines:
         if line["which"] == "periodic" and line["policy"] == "sampled":
             value = line["mean"].get(by)
-            new = Best(line["iteration"], -math.inf if value is None or math.isnan(value) else float(value))
+            new = Best(
+                line["iteration"],
+                float(value) if isinstance(value, (int, float)) and not math.isnan(value) else -math.inf,
+            )
             if better(found.get(line["seed"]), new):
                 found[line["seed"]] = new
     return found

@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from comity.runs import writing
-from comity.runs.reading import Unreadable, dump_yaml, read_json, read_yaml
+from comity.runs.reading import Unreadable, dump_yaml, odd_line, read_json, read_yaml
 from comity.training.checkpoint import write_text
 
 try:
     import fcntl
 except ImportError:  # not on Windows: then two processes on one run are not kept apart
     fcntl = None
+
+
+LINE = {  # what every line of these files has
+    "metrics.jsonl": ("seed", "iteration"),
+    "eval.jsonl": ("seed", "iteration", "policy", "which", "mean"),
+}
 
 
 class InUse(RuntimeError):
@@ -106,11 +112,15 @@ class RunDirectory:
             if not row:
                 continue
             try:
-                found.append(json.loads(row))
+                line = json.loads(row)
             except (ValueError, RecursionError) as error:
                 if number < len(rows):
                     reason = getattr(error, "msg", type(error).__name__)
                     raise ValueError(f"{path}, line {number}, is not JSON ({reason}): remove the line") from error
+                continue
+            if name in LINE and (problem := odd_line(line, LINE[name])):
+                raise ValueError(f"{path}, line {number}, {problem}: remove the line")
+            found.append(line)
         return found
 
     def keep(self, name: str, keep) -> None:
@@ -121,7 +131,7 @@ class RunDirectory:
 
     def saved(self) -> list[Path]:
         """Checkpoints of the whole run, oldest first."""
-        return sorted(p for p in self.checkpoints.glob("*.npz") if p.stem.isdigit())
+        return sorted(p for p in self.checkpoints.glob("*.npz") if p.stem.isdecimal())
 
     def sweep(self) -> None:
         """Removes files that a kill left half-written."""

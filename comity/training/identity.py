@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import math
 import secrets
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from comity.recipes import Recipe
+from comity.runs.reading import whole
 from comity.training import best, checkpoint
 from comity.training.best import Best
 from comity.training.checkpoint import CorruptCheckpoint
@@ -51,14 +53,40 @@ def own(run: str | None, seeds: list[int]) -> Callable[[Path, dict[str, Any]], N
     """
 
     def check(path: Path, about: dict[str, Any]) -> None:
+        if problem := _misfit(about, seeds):
+            raise CorruptCheckpoint(f"{path} says nonsense of itself: {problem}")
         if run and about.get("run", run) != run:
             raise CorruptCheckpoint(f"{path} is of another run ({about['run']}, this one is {run})")
         if about.get("seeds", seeds) != seeds:
             raise CorruptCheckpoint(f"{path} is of seeds {about['seeds']}, the run has {seeds}")
-        if path.stem.isdigit() and about.get("iteration") != int(path.stem):
+        if path.stem.isdecimal() and about.get("iteration") != int(path.stem):
             raise CorruptCheckpoint(f"{path} is of iteration {about.get('iteration')}, not what its name says")
 
     return check
+
+
+def _misfit(about: dict[str, Any], seeds: list[int]) -> str | None:
+    """What a checkpoint of all seeds says that it cannot mean; None if there is nothing."""
+    is_count = lambda x: whole(x, 0, 2**63) is not None  # noqa: E731
+    per_seed = lambda x, fits: isinstance(x, dict) and all(k.isdecimal() and fits(v) for k, v in x.items())  # noqa: E731
+    steps, wall, lines = about.get("env_steps"), about.get("wall_seconds"), about.get("lines", {})
+    fits = {
+        "iteration": is_count(about.get("iteration")),
+        "env_steps": per_seed(steps, is_count) and {str(seed) for seed in seeds} <= steps.keys(),
+        "failed": per_seed(about.get("failed"), lambda x: isinstance(x, str)),
+        "wall_seconds": isinstance(wall, (int, float)) and not isinstance(wall, bool) and 0 <= wall < math.inf,
+        "lines": isinstance(lines, dict) and all(map(is_count, lines.values())),
+    }
+    wrong = next((name for name, right in fits.items() if not right), None)
+    return wrong and f"{wrong} {str(about.get(wrong))[:60]!r}"
+
+
+def lost(directory: RunDirectory, manifest: dict[str, Any]) -> list[str]:
+    """What is said of a run that came to its end, and whose last checkpoint is not there."""
+    done, saved = whole(manifest.get("iterations_done"), 0, 2**63), directory.saved()
+    if manifest.get("status") != "finished" or done is None or not saved or int(saved[-1].stem) >= done:
+        return []
+    return [f"{directory.checkpoints / f'{done:08d}.npz'} is lost; what follows is from {saved[-1].name}"]
 
 
 def best_problem(path: Path, seed: int, run: str | None, expected: Best | None = None, at: int = 0) -> str | None:
@@ -72,6 +100,8 @@ def best_problem(path: Path, seed: int, run: str | None, expected: Best | None =
         return str(error)
     if about.get("seed") != seed:
         return f"{path} is of seed {about.get('seed')}"
+    if any(whole(about.get(name), 0, 2**63) is None for name in ("iteration", "env_steps")):
+        return f"{path} says no iteration and env_steps"
     if run and about.get("run", run) != run:
         return f"{path} is of another run ({about['run']}, this one is {run})"
     if expected and "run" in about and expected.iteration != about["iteration"] <= at:

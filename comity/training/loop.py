@@ -106,7 +106,7 @@ def resume(
     with directory.lock():
         config = directory.config()
         training = training_of(config, minutes=minutes)
-        recipe = recipe or from_config(config, directory.path, trust)
+        recipe, planned = recipe or from_config(config, directory.path, trust), None
         if iterations is not None and iterations != training.iterations:
             saved = directory.saved()
             if saved and iterations < int(saved[-1].stem):
@@ -116,15 +116,16 @@ def resume(
                 )
             # The grid of evaluations stays as it was, so a longer run repeats the shorter one.
             training = dataclasses.replace(training, iterations=iterations, evaluate_every=training.every)
-            planned = {**dataclasses.asdict(training), "minutes": config["training"].get("minutes")}
-            directory.write_config({**config, "training": planned})
+            settings = {**dataclasses.asdict(training), "minutes": config["training"].get("minutes")}
+            planned = {**config, "training": settings}
         if not directory.manifest():
             run = checkpoint.about(directory.saved()[-1]).get("run") if directory.saved() else None
             directory.write_manifest(identity.manifest(recipe, training, "", run))
         for line in identity.differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
             listen("note", {"text": f"bits may differ from an unbroken run: {line}"})
         initialise = config.get("initialise")
-        _Session(recipe, training, programs).run(directory, listen, initialise and Path(initialise), resuming=True)
+        session = _Session(recipe, training, programs)
+        session.run(directory, listen, initialise and Path(initialise), resuming=True, planned=planned)
     return directory
 
 
@@ -165,7 +166,11 @@ class _Session:
 
     # ------------------------------------------------------------------ the run, from top to bottom
 
-    def run(self, directory: RunDirectory, listen: Listen, initialise: Path | None, resuming: bool = False) -> None:
+    def run(
+        self, directory: RunDirectory, listen: Listen, initialise: Path | None, resuming: bool = False,
+        planned: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """planned: a config that takes the place of the run's once its files are known to be its own."""
         self.directory, self.listen = directory, listen
         began = time.monotonic()
         self.manifest = directory.manifest()
@@ -175,13 +180,17 @@ class _Session:
         with self.stop.listening(lambda text: listen("note", {"text": text})):
             try:
                 self._read(resuming, initialise)
-                if self._complete():
-                    listen("note", {"text": "nothing is left to do: --iterations +N trains N more"})
-                else:
+                left = not self._complete()
+                if left:
                     self._compile()
                     self._begin(resuming)
+                if planned:
+                    directory.write_config(planned)
+                if left:
                     self._save_manifest("running")
                     self._train(began)
+                else:
+                    listen("note", {"text": "nothing is left to do: --iterations +N trains N more"})
                 if not (self._stopped() or self._complete()):
                     self._finals()
                 interrupted = self._stopped() and not self._complete()
@@ -217,6 +226,8 @@ class _Session:
         the states of another run, or neither."""
         self.directory.sweep()
         self.saved = self._saved() if resuming else None
+        for name in self.lines.counts:  # refused before anything is compiled
+            self.directory.lines(name)
         self.given = None
         if initialise and not self.saved:
             self.given, self.manifest["initialised"] = identity.given(initialise, self.names, self.shape.state)
@@ -312,7 +323,8 @@ class _Session:
     def _recognise(self) -> None:
         """Tells of what in the directory is lost, stands there twice or is of another run, and goes on without it."""
         counted, run = self.saved[1].get("lines") if self.saved else None, self.manifest.get("run")
-        told = self.lines.read(self.directory, counted, self.names)
+        told = identity.lost(self.directory, self.manifest)
+        told += self.lines.read(self.directory, counted, self.names)
         self.best, lost = identity.bests(self.directory, self.aim, run, self.names, self.iteration)
         for text in told + lost:
             self.listen("note", {"text": text})

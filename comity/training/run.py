@@ -96,6 +96,8 @@ class Run:
         if newest is None:
             raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
         tree, about = newest
+        for text in identity.lost(directory, directory.manifest()):
+            say(text)
         self.iteration = about["iteration"]
         self.iterations = {seed: about["iteration"] for seed in self.seeds}  # of each seed's policy
         self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
@@ -137,8 +139,9 @@ class Run:
 
     def arrays(self, seed: int | None = None) -> dict[str, np.ndarray]:
         """All arrays of a seed's state (None: the first) by name, in the algorithm's own shapes: optimizer, counters
-        and replay too, not the policy alone. Raises ValueError for a seed that is not in the run."""
-        return {name: np.asarray(x) for name, x in checkpoint.named(self.state(seed))}
+        and replay too, not the policy alone; random keys as their numbers. Raises ValueError for a seed that is not in
+        the run."""
+        return {name: _plain(x) for name, x in checkpoint.named(self.state(seed))}
 
     @cached_property
     def _act(self) -> Callable:

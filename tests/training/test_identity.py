@@ -8,7 +8,7 @@ import pytest
 import comity
 from comity.recipes import from_config
 from comity.report.runs import find
-from comity.training import checkpoint, loop
+from comity.training import checkpoint, identity, loop
 from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.directory import RunDirectory
 from comity.training.seeds import Seeds
@@ -62,6 +62,7 @@ def test_nothing_is_said_of_a_run_that_is_whole(copy, how):
     name = copy.manifest()["run"]
     if how == "after a kill":  # lines after the newest checkpoint are made again
         copy.saved()[-1].unlink()
+        copy.write_manifest({**copy.manifest(), "status": "running"})
     elif how == "its manifest lost":
         (copy.path / "manifest.json").unlink()
     elif how == "its name lost":  # as in a run of an earlier comity
@@ -69,6 +70,43 @@ def test_nothing_is_said_of_a_run_that_is_whole(copy, how):
     assert told(copy) == []
     assert copy.manifest().get("run") == (None if how == "its name lost" else name)
     assert checkpoint.about(copy.saved()[-1])["lines"] == {"metrics.jsonl": 10, "eval.jsonl": 16}
+
+
+def test_the_last_checkpoint_of_a_finished_run_is_lost(copy, capsys):
+    copy.saved()[-1].unlink()
+    says = f"{copy.checkpoints / '00000008.npz'} is lost; what follows is from 00000006.npz"
+    assert comity.load(copy.path, recipe=recipe()).iteration == 6
+    assert says in capsys.readouterr().err
+    assert says in told(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("eval.jsonl", {"seed": 0, "iteration": 2, "policy": "greedy", "mean": {}}),
+        ("eval.jsonl", {"seed": 0, "iteration": 2, "policy": "greedy", "which": "periodic", "mean": 2.5}),
+        ("metrics.jsonl", {"seed": "0", "iteration": 2}),
+        ("metrics.jsonl", {"seed": 0, "iteration": 2.0}),
+        ("metrics.jsonl", [3]),
+    ],
+)
+def test_what_is_refused_leaves_the_config(copy, name, line):
+    """`--iterations +2` said again after the repair means the same."""
+    write(copy, name, [json.dumps(line), *lines(copy, name)])
+    before = (copy.path / "config.yaml").read_text()
+    with pytest.raises(ValueError, match=rf"{name}, line 1, (has|is) .*: remove the line"):
+        told(copy)
+    assert (copy.path / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"iteration": "8"}, {"env_steps": [1, 2]}, {"env_steps": {"0": 1}}, {"failed": "x"}, {"lines": {"x": []}}]
+)
+def test_a_checkpoint_that_says_nonsense_of_itself(whole, wrong):
+    path, check = whole.saved()[-1], identity.own(None, [0, 1])
+    check(path, checkpoint.about(path))
+    with pytest.raises(CorruptCheckpoint, match=f"{path} says nonsense of itself: {next(iter(wrong))} "):
+        check(path, {**checkpoint.about(path), **wrong})
 
 
 @pytest.mark.parametrize("kind", ["another run", "another iteration", "other seeds"])

@@ -72,7 +72,7 @@ def _misfit(about: dict[str, Any], seeds: list[int]) -> str | None:
     steps, wall, lines = about.get("env_steps"), about.get("wall_seconds"), about.get("lines", {})
     fits = {
         "iteration": is_count(about.get("iteration")),
-        "env_steps": per_seed(steps, is_count) and {str(seed) for seed in seeds} <= steps.keys(),
+        "env_steps": per_seed(steps, is_count) and {str(seed) for seed in seeds} <= set(steps or ()),
         "failed": per_seed(about.get("failed"), lambda x: isinstance(x, str)),
         "wall_seconds": isinstance(wall, (int, float)) and not isinstance(wall, bool) and 0 <= wall < math.inf,
         "lines": isinstance(lines, dict) and all(map(is_count, lines.values())),

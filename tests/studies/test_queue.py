@@ -114,6 +114,8 @@ def kill_when_training(queue):
         process.kill()
         for child in map(int, children):
             os.kill(child, signal.SIGKILL)
+    with queue.locked("first"):  # which the killed process held until it was gone
+        pass
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds a process's children in /proc")

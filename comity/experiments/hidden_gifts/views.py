@@ -154,7 +154,7 @@ FIG_READINGS = Figure(
     "readings",
     "PG: other readings of the text x action history",
     {"as elsewhere": PG_WINDOW, "as elsewhere, history": PG_HISTORY, **READING_ARMS, "random": RANDOM},
-    {**budgets(3, 3_000)},
+    budgets(3, 3_000),
     tuple(
         Panel("success", f"success, {words} (%)", (*reversed(with_and_without(words)), "random"), scale=100)
         for words in READINGS

@@ -13,6 +13,7 @@ from comity.algorithms import a2c
 from comity.environments.wrappers.learners import LearningOpponents, Side
 from comity.networks.sequence import Sequence
 from comity.settings import Fraction, NotNegative, Positive, check
+from comity.spec import Functions, Spec
 from comity.types import Environment
 
 VERSION = 1  # of the rules
@@ -57,6 +58,14 @@ class Learners:
         own = {f.name: getattr(self, f.name) for f in fields(self)[1:] if not f.name.startswith("naive_")}
         learner = a2c.make(config, Side(self.game))  # pyright: ignore[reportArgumentType]  # sizes are all it asks
         return LearningOpponents(self.game, learner, naive_share=self.naive_share, **own)
+
+    @property
+    def spec(self) -> Spec:
+        return self.made.spec
+
+    @property
+    def functions(self) -> Functions:
+        return self.made.functions
 
     def __getattr__(self, name: str) -> Any:
         """It plays as what it makes."""

@@ -46,6 +46,8 @@ class Image:
     channels: int
     high: int = 255
 
+    entities = None  # a picture has no columns to split
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(height, width, channels)."""
@@ -133,7 +135,7 @@ class Spec:
     meta: MetaEpisodes | None = None  # of a game that holds learners
     agent_names: tuple[str, ...] = ()  # for films, as the next three
     agent_colours: tuple[str, ...] = ()  # "#rrggbb"
-    action_names: tuple[str, ...] = ()
+    action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()  # of several heads, a tuple for each
     event_names: tuple[str, ...] | None = None  # of `info`; None: all
     unread: frozenset[str] = frozenset()  # settings of the game that change nothing as the others stand
 
@@ -157,7 +159,8 @@ class Functions(NamedTuple):
     # (key, steps, iteration) -> [T, B, N], the rewards that only the learner sees
     collective: Callable[..., Any] | None = None
     # (steps) -> Collective, what of a rollout is everybody's: correction terms ask for it
-    exact_values: Callable[..., Any] | None = None  # (policies) -> [N], the closed form of tabular players' returns
+    exact_values: Callable[..., Any] | None = None
+    # (logits [N, 5], gamma) -> [N], what players earn that remember one outcome
     step_games: Callable[..., Any] | None = None
     # (keys, state, action) -> `step` of B games at once, for games that share a clock: there a `lax.cond` stays one
     # branch, where under `vmap` it becomes a select that computes both

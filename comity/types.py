@@ -12,6 +12,9 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
 
+from comity.spec import MetaEpisodes as MetaEpisodes
+from comity.spec import Spec
+
 PyTree = Any
 Key = Array  # a typed PRNG key, jax.random.key
 Metrics = dict[str, Array]
@@ -77,19 +80,6 @@ class Entities(NamedTuple):
     head: int | None = None  # the action head that chooses one of the others, in this order
 
 
-class MetaEpisodes(NamedTuple):
-    """How a game with learners inside is built of inner games: agents are its seats, each with all inner games.
-
-    Its state begins with: [] 1.0 if the opponent is a naive learner, and the number of the player in each seat.
-    """
-
-    games: int  # b, inner games against one opponent
-    length: int  # T, steps of an inner episode
-    episodes: int  # M, inner episodes of an episode
-    seats: int  # 1: against naive learners only; 2: both sides of a game may be players
-    players: int  # K, how many players there are to sit in them
-
-
 class Algorithm(NamedTuple):
     """A learner of all agents of a game, as pure functions over its state."""
 
@@ -141,6 +131,8 @@ class Environment(Protocol):
     `agent_names`, `agent_colours` ("#rrggbb"), `action_names`, `event_names` (of `info`): for films.
     """
 
+    @property
+    def spec(self) -> Spec: ...
     @property
     def num_agents(self) -> int: ...
     @property

@@ -8,26 +8,27 @@ import pytest
 import comity
 
 ROOT = Path(comity.__file__).parent
-BASE = {"types", "settings", "names", "runs"}
+BASE = {"types", "spec", "settings", "names", "runs"}
 MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
-    "types": set(),
+    "spec": set(),
+    "types": {"spec"},
     "axes": set(),
-    "loops": {"types"},
+    "loops": {"types", "spec"},
     "settings": set(),
     "extras": set(),
-    "rollout": {"types", "axes", "loops"},
-    "learning": {"types", "axes", "loops"},
-    "networks": {"types", "axes", "loops"},
+    "rollout": {"types", "spec", "axes", "loops"},
+    "learning": {"types", "spec", "axes", "loops"},
+    "networks": {"types", "spec", "axes", "loops"},
     "drawing": set(),
-    "environments": {"types", "axes", "settings", "drawing"},
+    "environments": {"types", "spec", "axes", "settings", "drawing"},
     "algorithms": {*BASE, "axes", "rollout", "learning", "networks", "compatibility"},
-    "opponents": {"types", "settings", "networks", "environments", "algorithms"},
-    "report": {"types", "settings", "extras", "runs"},
+    "opponents": {"types", "spec", "settings", "networks", "environments", "algorithms"},
+    "report": {"types", "spec", "settings", "extras", "runs"},
     "runs": {"settings", "names"},
     "recipes": {*BASE, "algorithms", "environments"},
-    "checking": {"types", "settings", "rollout", "learning", "runs"},
+    "checking": {"types", "spec", "settings", "rollout", "learning", "runs"},
     "training": {*BASE, "extras", "axes", "rollout", "report", "recipes", "checking"},
-    "interop": {"types", "extras", "recipes", "training"},
+    "interop": {"types", "spec", "extras", "recipes", "training"},
     "bench": {*BASE, "rollout", "recipes", "training", "environments"},
     "experiments": {*BASE, "rollout", "learning", "report", "recipes", "training", "environments", "algorithms"},
 }

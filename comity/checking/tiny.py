@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from comity.spec import Box, Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 
@@ -22,6 +23,10 @@ class Tiny:
 
     continuous: bool = False
     num_agents, num_actions, view_size, state_size, length = 2, 3, 4, 5, 6
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(2, Vector(4), Box(3) if self.continuous else Discrete(3), 6, state=Vector(5))
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         end, forbidden = jax.random.split(key)

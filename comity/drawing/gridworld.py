@@ -6,13 +6,13 @@ then reduced, which smooths their edges.
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-Colour = tuple[int, int, int]
+from comity.drawing.colours import Colour
+
 Cell = tuple[float, float]  # (x, y), in tiles
 
 OVERSAMPLING = 4
@@ -20,15 +20,6 @@ FLOOR, LINE, SEEN = (30, 32, 38), (54, 58, 68), (255, 255, 255)
 WALL, WALL_LIGHT, WALL_DARK = (104, 110, 122), (126, 132, 145), (84, 89, 100)
 UNSEEN = (17, 18, 22)
 KEY = (82, 156, 255)
-AGENTS = ((178, 112, 240), (244, 204, 76), (247, 142, 66), (66, 208, 214))  # purple, yellow, orange, cyan
-
-
-def agent_colour(k: int) -> Colour:
-    """Colour of agent k and what is its own: four well apart, then around the colour circle."""
-    if k < len(AGENTS):
-        return AGENTS[k]
-    red, green, blue = colorsys.hsv_to_rgb((0.37 + 0.618 * (k - len(AGENTS))) % 1, 0.5, 0.9)
-    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from comity.drawing.gridworld import Canvas, Colour, agent_colour
+from comity.drawing.colours import Colour, agent_colour
+from comity.drawing.gridworld import Canvas
 
 UNSEEN, WALL, DOOR, KEY, AGENT = 0, 2, 4, 5, 10  # first number of a cell's code, as in the game
 

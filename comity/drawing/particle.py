@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from comity.drawing.gridworld import FLOOR, LINE, OVERSAMPLING, WALL, WALL_LIGHT, Colour, agent_colour, mixed
+from comity.drawing.colours import Colour, agent_colour
+from comity.drawing.gridworld import FLOOR, LINE, OVERSAMPLING, WALL, WALL_LIGHT, mixed
 
 REACHES = (1.2, 1.6, 2.2, 3.0, 4.0, 5.5, 8.0, 12.0, 20.0, 40.0)  # half of what a picture shows, the first that fits
 PLACE, HALO = (226, 229, 236), (255, 214, 92)
-HOSTILE, PREY = (240, 84, 84), (240, 242, 247)
 RED_GREEN_BLUE = ((235, 92, 92), (86, 204, 122), (82, 156, 255))
 
 
@@ -79,13 +79,3 @@ def blended(weights: Any) -> Colour | None:
         return None
     red, green, blue = (weights @ np.array(RED_GREEN_BLUE, float) / max(weights.sum(), 1)).round().astype(int).tolist()
     return red, green, blue
-
-
-def hexadecimal(colour: Colour) -> str:
-    """ "#rrggbb"."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def agent_hex(k: int) -> str:
-    """The colour of agent k, as text."""
-    return hexadecimal(agent_colour(k))

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.drawing.colours import agent_hex
 from comity.environments import particle
 from comity.settings import Positive, check
+from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -62,6 +64,22 @@ class CooperativeCommunication:
         check(self)
 
     @property
+    def spec(self) -> Spec:
+        both = zip(particle.names_of(self.actions), ("red", "green", "blue", None, None), strict=False)
+        return Spec(
+            2,
+            Vector(11),
+            particle.action_of(self.actions),
+            self.length,
+            state=Vector(16),
+            headline="reach_15",
+            agent_names=("speaker", "listener"),
+            agent_colours=(agent_hex(0), agent_hex(1)),
+            action_names=tuple(f"{move} / {word}" if word else move for move, word in both),
+            event_names=(),
+        )
+
+    @property
     def continuous(self) -> bool:
         return self.actions == "continuous"
 
@@ -73,8 +91,6 @@ class CooperativeCommunication:
 
     @property
     def agent_colours(self) -> tuple[str, ...]:
-        from comity.drawing.particle import agent_hex
-
         return agent_hex(0), agent_hex(1)
 
     def reset(self, key: Key) -> tuple[State, Observation]:

@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.drawing.colours import agent_hex
 from comity.environments import particle
 from comity.settings import Fraction, Positive, check
+from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -64,6 +66,20 @@ class CooperativeNavigation:
     def __post_init__(self) -> None:
         check(self)
 
+    @property
+    def spec(self) -> Spec:
+        return Spec(
+            self.agents,
+            Vector(6 * self.agents),
+            particle.action_of(self.actions),
+            self.length,
+            state=Vector(6 * self.agents),
+            mixed_motive=self.reward == "farama" and self.local_share > 0,  # one's own collisions
+            agent_colours=tuple(agent_hex(k) for k in range(self.agents)),
+            action_names=particle.names_of(self.actions),
+            event_names=("collisions_begun",),
+        )
+
     num_actions = particle.MOVES
 
     @property
@@ -93,8 +109,6 @@ class CooperativeNavigation:
 
     @property
     def agent_colours(self) -> tuple[str, ...]:
-        from comity.drawing.particle import agent_hex
-
         return tuple(agent_hex(k) for k in range(self.agents))
 
     def reset(self, key: Key) -> tuple[State, Observation]:

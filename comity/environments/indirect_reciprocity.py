@@ -15,8 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from comity import spec as specs
 from comity.environments.horizon import drawn_horizon
 from comity.settings import Fraction, NotNegative, Positive, TwoOrMore, check, did_you_mean
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Entities, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
@@ -68,6 +70,32 @@ class IndirectReciprocity:
             raise ValueError(f"payoffs {self.payoffs} must be four finite numbers: own points for CC, CD, DC, DD")
         if self.agents < 3 and (self.selects == "hold-out" or (self.selects == "rapport" and self.rapport_steps)):
             raise ValueError(f"selects {self.selects} leaves one of {self.agents} agents out: set agents to 3 or more")
+
+    @property
+    def spec(self) -> Spec:
+        first = [self.own_size + k * self.other_size for k in range(self.agents - 1)]
+        entities = specs.Entities(
+            own=tuple(range(self.own_size)),
+            others=tuple(tuple(range(at, at + self.other_size)) for at in first),
+            offsets=self.offsets,
+        )
+        return Spec(
+            self.agents,
+            Vector(self.own_size + len(first) * self.other_size, entities),
+            Discrete(2),
+            self.length,
+            state=Vector(2 + self.agents * self.other_size),
+            mixed_motive=True,
+            headline="cooperation",
+            scripts=("all-c", "all-d", "tit-for-tat"),
+            action_names=("cooperate", "defect"),
+            event_names=("cooperated", "defected"),
+        )
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Others of agent i in order: i - 1, i - 2, ..., modulo N."""
+        return tuple(range(-1, -self.agents, -1))
 
     @property
     def num_agents(self) -> int:

@@ -18,9 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.drawing.colours import agent_hex
 from comity.environments import manitokan_injection as injection
 from comity.environments import manitokan_statistics as statistics
 from comity.settings import check as check_settings
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Collective, Key, Observation, Timestep, Transition
 
 VERSION = 1  # of the rules: raised whenever the same seed would give another game
@@ -119,6 +121,27 @@ class Manitokan:
         check(self)
 
     @property
+    def spec(self) -> Spec:
+        n, signal = self.num_agents, 3 if self.signals == "raw" else 1
+        sizes = {"door-signal": signal, "key-signal": signal, "last-action": 6, "agent-id": n}
+        names = ("purple", "yellow", "orange", "cyan")
+        laws = ("injection", "injection_window", "injection_batches", "injection_sigma", "injection_scale")
+        return Spec(
+            n,
+            Vector(27 + sum(sizes[name] for name in self.extras)),
+            Discrete(6),
+            self.length,
+            state=Vector(3 * self.width**2 + 3 * n),
+            history=6 if "last-action" in self.extras else 0,
+            headline="success",
+            agent_names=names[:n] + tuple(f"agent {k}" for k in range(len(names), n)),
+            agent_colours=tuple(agent_hex(k) for k in range(n)),
+            action_names=("turn left", "turn right", "forward", "pick up", "drop", "toggle"),
+            event_names=("pickups", "drops", "doors_opened", "success"),
+            unread=frozenset(() if self.reward == "inject" else laws),
+        )
+
+    @property
     def width(self) -> int:
         """W, cells per side, walls included."""
         return self.size + self.num_agents
@@ -151,9 +174,7 @@ class Manitokan:
     @property
     def agent_colours(self) -> tuple[str, ...]:
         """ "#rrggbb", as drawn."""
-        from comity.drawing.gridworld import agent_colour
-
-        return tuple("#{:02x}{:02x}{:02x}".format(*agent_colour(k)) for k in range(self.num_agents))
+        return tuple(agent_hex(k) for k in range(self.num_agents))
 
     @property
     def unread(self) -> frozenset[str]:

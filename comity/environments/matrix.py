@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from comity.settings import check
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -34,6 +35,12 @@ class Matrix:
         check(self)
         if not self.payoff or math.isqrt(len(self.payoff)) ** 2 != len(self.payoff):
             raise ValueError(f"payoff has {len(self.payoff)} numbers: give a square matrix, row by row")
+
+    @property
+    def spec(self) -> Spec:
+        n = math.isqrt(len(self.payoff))
+        names = tuple(chr(ord("A") + k) if k < 26 else str(k) for k in range(n))
+        return Spec(2, Vector(3), Discrete(n), 1, state=Vector(1), headline="optimal", action_names=names)
 
     @property
     def num_actions(self) -> int:

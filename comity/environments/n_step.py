@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from comity.settings import TwoOrMore, check
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -41,6 +42,11 @@ class NStep:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def spec(self) -> Spec:
+        size = self.n + 5
+        return Spec(2, Vector(size), Discrete(2), self.n, state=Vector(size), headline="optimal")
 
     @property
     def length(self) -> int:

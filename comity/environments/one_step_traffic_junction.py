@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -23,6 +24,7 @@ WAIT, PASS = range(2)
 class OneStepTrafficJunction:
     """Two agents, two actions, one step. view int8 [2, 2]: own index as one-hot; state int8 [1]: 1, there is none."""
 
+    spec = Spec(2, Vector(2), Discrete(2), 1, state=Vector(1), headline="optimal", action_names=("wait", "pass"))
     num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 2, 1, 1, False
     action_names, headline = ("wait", "pass"), "optimal"
 

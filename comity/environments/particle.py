@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from comity.spec import Box, Discrete
 from comity.types import Key
 
 Physics = Literal["classic", "farama"]
@@ -26,6 +27,16 @@ GAIN = 5.0  # force of an action, unless an agent has its own
 
 MOVES = 5  # actions that move, or numbers of a continuous one
 ACTION_NAMES = ("stay", "left", "right", "down", "up")
+
+
+def action_of(actions: Actions) -> Discrete | Box:
+    """What every agent does."""
+    return Box(MOVES) if actions == "continuous" else Discrete(MOVES)
+
+
+def names_of(actions: Actions) -> tuple[str, ...]:
+    """What its actions are called; numbers have no names."""
+    return () if actions == "continuous" else ACTION_NAMES
 
 
 def pushes(action: Array, physics: Physics, actions: Actions) -> Array:

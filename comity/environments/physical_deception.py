@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.drawing.colours import HOSTILE, agent_hex, hexadecimal
 from comity.environments import particle
 from comity.settings import Positive, check
+from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -60,6 +62,23 @@ class PhysicalDeception:
         check(self)
 
     @property
+    def spec(self) -> Spec:
+        n = 1 + self.good
+        return Spec(
+            n,
+            Vector(2 + 4 * self.good),
+            particle.action_of(self.actions),
+            self.length,
+            state=Vector(4 * n + 3 * self.good),
+            mixed_motive=True,
+            headline="success_margin",
+            agent_names=("adversary", *(f"good {k}" for k in range(1, n))),
+            agent_colours=(hexadecimal(HOSTILE), *(agent_hex(k) for k in range(self.good))),
+            action_names=particle.names_of(self.actions),
+            event_names=(),
+        )
+
+    @property
     def num_agents(self) -> int:
         return 1 + self.good
 
@@ -85,8 +104,6 @@ class PhysicalDeception:
 
     @property
     def agent_colours(self) -> tuple[str, ...]:
-        from comity.drawing.particle import HOSTILE, agent_hex, hexadecimal
-
         return (hexadecimal(HOSTILE), *(agent_hex(k) for k in range(self.good)))
 
     def reset(self, key: Key) -> tuple[State, Observation]:
@@ -141,6 +158,6 @@ class PhysicalDeception:
 
         places = enumerate(state.landmarks)
         landmarks = [drawing.landmark(place, PLACE_SIZE, goal=k == int(state.goal)) for k, place in places]
-        adversary = drawing.agents(state.position[:1], state.velocity[:1], SIZE, [drawing.HOSTILE])
+        adversary = drawing.agents(state.position[:1], state.velocity[:1], SIZE, [HOSTILE])
         good = drawing.agents(state.position[1:], state.velocity[1:], SIZE)
         return drawing.draw([*good, *adversary, *landmarks], size)

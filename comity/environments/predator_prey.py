@@ -15,8 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.drawing.colours import PREY, agent_hex, hexadecimal
 from comity.environments import particle
 from comity.settings import NotNegative, Positive, check
+from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -70,6 +72,24 @@ class PredatorPrey:
         check(self)
 
     @property
+    def spec(self) -> Spec:
+        p, learns = self.predators, self.prey == "learns"
+        names, colours = tuple(f"predator {k}" for k in range(p)), tuple(agent_hex(k) for k in range(p))
+        return Spec(
+            p + learns,
+            Vector(4 + 2 * self.obstacles + 2 * p + 2),
+            particle.action_of(self.actions),
+            self.length,
+            state=Vector(4 * (p + 1) + 2 * self.obstacles),
+            mixed_motive=learns,
+            headline="captured",
+            agent_names=(*names, "prey") if learns else names,
+            agent_colours=(*colours, hexadecimal(PREY)) if learns else colours,
+            action_names=particle.names_of(self.actions),
+            event_names=("captures",),
+        )
+
+    @property
     def num_agents(self) -> int:
         return self.predators + (self.prey == "learns")
 
@@ -100,8 +120,6 @@ class PredatorPrey:
 
     @property
     def agent_colours(self) -> tuple[str, ...]:
-        from comity.drawing.particle import PREY, agent_hex, hexadecimal
-
         colours = tuple(agent_hex(k) for k in range(self.predators))
         return (*colours, hexadecimal(PREY)) if self.prey == "learns" else colours
 
@@ -183,7 +201,7 @@ class PredatorPrey:
 
         obstacles = [drawing.obstacle(place, OBSTACLE_SIZE) for place in state.landmarks]
         predators = drawing.agents(state.position[:-1], state.velocity[:-1], SIZE)
-        prey = drawing.agents(state.position[-1:], state.velocity[-1:], PREY_SIZE, [drawing.PREY])
+        prey = drawing.agents(state.position[-1:], state.velocity[-1:], PREY_SIZE, [PREY])
         return drawing.draw([*obstacles, *predators, *prey], size)
 
 

@@ -13,8 +13,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from comity import spec as specs
 from comity.environments.horizon import drawn_horizon
 from comity.settings import Fraction, NotNegative, Positive, TwoOrMore, check
+from comity.spec import Discrete, MultiDiscrete, Spec, Vector
 from comity.types import Entities, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
@@ -60,6 +62,26 @@ class PrisonersBuddy:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def spec(self) -> Spec:
+        n, own, other, two = self.agents, self.own_size, self.other_size, self.heads_as == "two"
+        first = [own + k * other for k in range(n - 1)]
+        entities = specs.Entities(
+            own=tuple(range(own)), others=tuple(tuple(range(at, at + other)) for at in first), offsets=self.offsets
+        )
+        whom = tuple(f"agent i{offset}" for offset in self.offsets)
+        return Spec(
+            n,
+            Vector(own + len(first) * other, entities),
+            MultiDiscrete((2, n - 1), pointer=1) if two else Discrete(n),
+            self.length,
+            state=Vector(3 + n * (2 + 2 * n + self.identity_size)),
+            mixed_motive=True,
+            headline="agents_in_pairs",
+            action_names=(("choose", "sit out"), whom) if two else (*whom, "sit out"),
+            event_names=("new_team", "team_change", "one_way"),
+        )
 
     @property
     def num_agents(self) -> int:

@@ -19,8 +19,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from comity import spec as specs
 from comity.environments.horizon import drawn_horizon
 from comity.settings import Fraction, Positive, check, did_you_mean
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Entities, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
@@ -69,6 +71,25 @@ class RepeatedMatrix:
             raise ValueError(
                 f"payoffs_second has {len(self.payoffs_second)} numbers, payoffs {len(self.payoffs)}: give as many"
             )
+
+    @property
+    def spec(self) -> Spec:
+        n = math.isqrt(len(self.payoffs))
+        if self.sees == "outcome":  # of both at once
+            view = Vector(1 + n**2, specs.Entities(tuple(range(1 + n**2)), ((),), (1,)))
+        else:
+            view = Vector(3, specs.Entities((0, 2), ((1,),), (1,)))
+        return Spec(
+            2,
+            view,
+            Discrete(n),
+            self.length,
+            state=Vector(4),
+            mixed_motive=True,
+            headline="cooperation" if n == 2 else "return",
+            scripts=("all-c", "all-d", "tit-for-tat"),
+            action_names=("cooperate", "defect") if n == 2 else tuple(f"action {k}" for k in range(n)),
+        )
 
     @property
     def num_actions(self) -> int:

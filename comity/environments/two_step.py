@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 VERSION = 1  # of the rules
@@ -34,6 +35,7 @@ class State(NamedTuple):
 class TwoStep:
     """Two agents, two actions, two steps. view int8 [2, 5]: state as one-hot, own id as one-hot; state int8 [3]."""
 
+    spec = Spec(2, Vector(5), Discrete(2), 2, state=Vector(3), headline="optimal", action_names=("A", "B"))
     num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 5, 3, 2, False
     action_names, headline = ("A", "B"), "optimal"
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity.extras import needed
+from comity.spec import Box, Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 
@@ -49,6 +50,14 @@ class Hosted:
     @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(self.sample.possible_agents)
+
+    @cached_property
+    def spec(self) -> Spec:
+        n, view, actions = len(self.names), max(self.view_sizes), max(self.action_sizes)
+        boxes = isinstance(self.action_spaces[0], needed("gymnasium").spaces.Box)
+        state = int(np.asarray(self.sample.state()).size) if self.own_state else n * view
+        action = Box(actions) if boxes else Discrete(actions)
+        return Spec(n, Vector(view), action, self.length, state=Vector(state), mixed_motive=True)
 
     @property
     def num_agents(self) -> int:

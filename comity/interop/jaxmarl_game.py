@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from comity.extras import needed
+from comity.spec import Box, Discrete, Spec, Vector
 from comity.types import Key, Observation, PyTree, Timestep
 
 
@@ -38,6 +39,13 @@ class FromJaxMARL:
     @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(self.environment.agents)
+
+    @cached_property
+    def spec(self) -> Spec:
+        n, view, actions = len(self.names), max(self.view_sizes), max(self.action_sizes)
+        boxes = not hasattr(self.environment.action_space(self.names[0]), "n")
+        action = Box(actions) if boxes else Discrete(actions)
+        return Spec(n, Vector(view), action, self.length, state=Vector(n * view), mixed_motive=True)
 
     @property
     def num_agents(self) -> int:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 STAG, HARE = 0, 1
@@ -26,7 +27,18 @@ class MyGame:
     hare: float = 3.0  # to whoever catches a hare
     length: int = 10  # steps per episode
 
-    # Of the game itself, so not fields: they have no type.
+    @property
+    def spec(self) -> Spec:
+        return Spec(
+            agents=2,
+            view=Vector(4),
+            action=Discrete(2),
+            length=self.length,
+            state=Vector(8),
+            headline="stags",
+            action_names=("stag", "hare"),
+        )
+
     num_agents, num_actions, view_size, state_size, continuous = 2, 2, 4, 8, False
     action_names, headline = ("stag", "hare"), "stags"
 

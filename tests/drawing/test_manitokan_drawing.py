@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from comity.drawing import gridworld
+from comity.drawing import colours
 from comity.drawing import manitokan as drawing
 from comity.environments.manitokan import Manitokan
 
@@ -52,8 +52,8 @@ def test_every_content_of_a_view_shows():
 
 
 def test_agents_have_colours_of_their_own():
-    assert len({gridworld.agent_colour(k) for k in range(12)}) == 12
-    assert [drawing.painted(code) for code in (3, 4, 6, 7, 8)] == [gridworld.agent_colour(k) for k in range(5)]
+    assert len({colours.agent_colour(k) for k in range(12)}) == 12
+    assert [drawing.painted(code) for code in (3, 4, 6, 7, 8)] == [colours.agent_colour(k) for k in range(5)]
 
 
 def test_drawing_needs_no_jax():

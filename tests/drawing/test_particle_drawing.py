@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from comity.drawing import colours
 from comity.drawing import particle as drawing
 from comity.environments import cooperative_communication, cooperative_navigation, physical_deception, predator_prey
 
@@ -64,7 +65,7 @@ def test_up_is_up_and_far_is_seen():
 def test_messages_have_colours():
     assert drawing.blended([0, 0, 0]) is None
     assert [drawing.blended(row) for row in np.eye(3)] == list(drawing.RED_GREEN_BLUE)
-    assert drawing.agent_hex(0) == "#b270f0"
+    assert colours.agent_hex(0) == "#b270f0"
 
 
 def test_drawing_needs_no_jax():

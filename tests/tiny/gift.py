@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Collective, Observation, Timestep, Transition
 
 
@@ -22,6 +23,10 @@ class Gift:
     length: int = 3
     num_agents, num_actions, view_size, state_size, continuous = 2, 2, 5, 2, False
     headline = "success"
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(2, Vector(5), Discrete(2), self.length, state=Vector(2), headline="success")
 
     def observe(self, state: State) -> Observation:
         now = jnp.tile(jax.nn.one_hot(state.time, 3), (2, 1))

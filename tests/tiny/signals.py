@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.settings import Fraction, Positive, check
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
 
@@ -32,6 +33,10 @@ class Signals:
     nan_chance: Fraction = 0.0  # that an episode's rewards are NaN: for tests of broken games
     num_agents, num_actions, view_size, state_size, continuous = 2, 3, 7, 6, False
     headline = "right"
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(2, Vector(7), Discrete(3), self.length, state=Vector(6), headline="right")
 
     def __post_init__(self):
         check(self)

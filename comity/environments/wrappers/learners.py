@@ -8,7 +8,7 @@ agent here, so that whatever shares one actor among agents can learn to shape. d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,8 @@ from jax import Array, lax
 from comity.axes import aligned
 from comity.environments.wrappers.begin import handed_on
 from comity.settings import Fraction, NotNegative, Positive, check
-from comity.types import Algorithm, Environment, Key, MetaEpisodes, Observation, PyTree, Timestep, Transition
+from comity.spec import Functions, MetaEpisodes, Spec, Vector
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
 
 
 class State(NamedTuple):
@@ -42,6 +43,11 @@ class Side:
     """One side of a game, as a game of one agent: only its sizes, for who learns to play it."""
 
     game: Environment
+
+    @property
+    def spec(self) -> Spec:
+        game = self.game.spec
+        return Spec(1, Vector(game.view.size), game.action, game.length, state=Vector(game.state.size))
 
     num_agents, continuous = 1, False
     num_actions, view_size, state_size = map(handed_on, ("num_actions", "view_size", "state_size"))
@@ -80,6 +86,32 @@ class LearningOpponents:
             raise ValueError(f"learners play games of one discrete action and vectors as views, {name} is none")
         if not self.learner.whole_episodes:
             raise ValueError("a learner inside a game learns from whole episodes: give one with whole_episodes")
+
+    @property
+    def spec(self) -> Spec:
+        game = self.game.spec
+        seats = 1 if self.naive_share == 1 else 2
+        return replace(
+            game,
+            agents=seats * self.games,
+            view=Vector(game.view.size),  # without entities: agents are no players of one game
+            length=self.episodes * game.length,
+            state=Vector(3 + seats),
+            history=0,
+            private=Vector(0),
+            mixed_motive=True,
+            headline="shaping_reward" if seats == 1 else "meeting_reward",
+            scripts=(),
+            meta=MetaEpisodes(self.games, game.length, self.episodes, seats, self.players),
+            # agents are inner games, seen from one side or, with two seats, from both
+            agent_names=tuple(f"game {i}{', opposite' * side}" for side in range(seats) for i in range(self.games)),
+            agent_colours=(),
+            event_names=(),  # `info` tells of both sides, not of agents
+        )
+
+    @property
+    def functions(self) -> Functions:
+        return Functions(summary=self.summary, step_games=self.step_games)
 
     @property
     def meta(self) -> MetaEpisodes:

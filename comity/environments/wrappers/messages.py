@@ -7,7 +7,8 @@ games plays this one. docs/tasks/messages.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from jax import Array
 from comity.axes import aligned
 from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import TwoOrMore, check
+from comity.spec import Discrete, Functions, Spec, Vector, functions
 from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
 
 PASSED_ON = (
@@ -68,6 +70,36 @@ class Messages:
             )
         if self.game.num_agents < 2:
             raise ValueError(f"messages need two agents or more, {name} has {self.game.num_agents}")
+
+    @property
+    def spec(self) -> Spec:
+        game, k = self.game.spec, self.symbols
+        return replace(
+            game,
+            view=Vector(game.view.size + (game.agents - 1) * k),
+            action=Discrete(game.action.n * k),
+            state=Vector(game.state.size + game.agents * k),
+            private=Vector(0),  # which no longer stands at the end
+            scripts=(),
+            action_names=tuple(f"{name}, says {symbol}" for name in game.action_names for symbol in range(k)),
+        )
+
+    @property
+    def functions(self) -> Functions:
+        own = functions(self.game)
+
+        def adapted(f: Any, change: Any) -> Any:
+            return f and partial(change, self, f)
+
+        return Functions(
+            draw=adapted(own.draw, _draw),
+            draw_view=adapted(own.draw_view, _draw_view),
+            summary=self.summary,
+            pack=adapted(own.pack, _pack),
+            unpack=adapted(own.unpack, _unpack),
+            training_reward=adapted(own.training_reward, _of_steps),
+            collective=adapted(own.collective, _of_steps),
+        )
 
     @property
     def num_actions(self) -> int:

@@ -7,7 +7,7 @@ matrix, agents see a noisy part of it, a critic may see more. docs/tasks/prefere
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
@@ -16,9 +16,11 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from comity import spec as specs
 from comity.axes import aligned
 from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import NotNegative, Positive, check
+from comity.spec import Functions, Spec, Vector, functions
 from comity.types import Entities, Environment, Key, Observation, PyTree, Timestep
 
 PASSED_ON = (
@@ -82,6 +84,48 @@ class Preferences:
             raise ValueError(
                 f"teams of {self.smallest_team} to {self.largest_team or n} among {n} agents: give sizes that fit"
             )
+
+    @property
+    def spec(self) -> Spec:
+        game = self.game.spec
+        at, others = game.view.size - game.history, game.agents - 1
+        moved = lambda columns: tuple(c if c < at else c + 2 + 4 * others for c in columns)  # noqa: E731
+        theirs = game.view.entities
+        if not (theirs and theirs.offsets):
+            theirs = specs.Entities(tuple(range(game.view.size)), ((),) * others, self.offsets)
+        about = (tuple(range(at + 2 + 4 * k, at + 6 + 4 * k)) for k in range(others))
+        entities = specs.Entities(  # two numbers more of an agent's own, and four more about each other
+            own=(*moved(theirs.own), at, at + 1),
+            others=tuple((*moved(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
+            offsets=theirs.offsets,
+        )
+        private = self.private
+        return replace(
+            game,
+            view=Vector(game.view.size + 2 + 4 * others, entities),
+            state=Vector(game.state.size + game.agents * private.size),
+            private=private,
+            mixed_motive=True,
+        )
+
+    @property
+    def private(self) -> Vector:
+        """P numbers of the state, for the critic of one agent alone, and how they fall into parts; see `privileged`."""
+        n = self.game.spec.agents
+        own, others = (0,), [tuple(range(1 + 4 * k, 5 + 4 * k)) for k in range(n - 1)]
+        size = 4 * n - 3
+        if self.privileged == "all":
+            more = 4 * n - 2  # about each other
+            own = (0, *range(size, size + n * n))
+            size += n * n
+            others = [(*columns, *range(size + k * more, size + (k + 1) * more)) for k, columns in enumerate(others)]
+            size += (n - 1) * more
+        return Vector(size, specs.Entities(own, tuple(others), self.offsets))
+
+    @property
+    def functions(self) -> Functions:
+        own = functions(self.game)
+        return Functions(summary=self.summary, script=own.script and self.script, counts=own.counts)
 
     @property
     def view_size(self) -> int:

@@ -6,7 +6,7 @@ docs/tasks/repeated_matrix.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from jax import Array
 from comity.axes import aligned
 from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import check, did_you_mean
+from comity.spec import Functions, Spec, Vector, functions
 from comity.types import Environment, Key, Observation, PyTree, Timestep
 
 PASSED_ON = (
@@ -57,6 +58,23 @@ class Scripted:
         if self.script not in known:
             near = did_you_mean(self.script, known)
             raise ValueError(f"{name} has no script {self.script!r}{near}; it has {', '.join(known) or 'none'}")
+
+    @property
+    def spec(self) -> Spec:
+        """The view's entities stay those of the whole game: their offsets count the scripted agent, too."""
+        game = self.game.spec
+        return replace(
+            game,
+            agents=game.agents - 1,
+            private=Vector(0),  # where the scripted agent's part would stand last
+            scripts=(),
+            agent_names=game.agent_names[:-1],
+            agent_colours=game.agent_colours[:-1],
+        )
+
+    @property
+    def functions(self) -> Functions:
+        return Functions(summary=self.summary, counts=functions(self.game).counts)
 
     @property
     def num_agents(self) -> int:

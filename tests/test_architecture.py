@@ -18,7 +18,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "extras": set(),
     "rollout": {"types", "spec", "axes", "loops"},
     "learning": {"types", "spec", "axes", "loops"},
-    "networks": {"types", "spec", "axes", "loops"},
+    "networks": {"types", "spec", "axes", "loops", "learning"},
     "drawing": set(),
     "environments": {"types", "spec", "axes", "settings", "drawing"},
     "algorithms": {*BASE, "axes", "rollout", "learning", "networks", "compatibility"},

@@ -36,7 +36,7 @@ from comity.learning import (
     take_step,
     updated_moments,
 )
-from comity.networks import EntityNet, Kept, Seen, fresh_kept
+from comity.networks import EntityNet, LSTMState, Seen, fresh_lstm
 from comity.rollout import starts
 from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Entities, Environment, Key, Observation, PyTree, Transition
@@ -113,8 +113,8 @@ class State(NamedTuple):
 class Memory(NamedTuple):
     """What an agent carries through an episode."""
 
-    policy: Kept  # [N, H]
-    critic: Kept  # [N, H]
+    policy: LSTMState  # [N, H]
+    critic: LSTMState  # [N, H]
     driver: Array  # [N] int32: SELF, RIVAL, or 0 before it is drawn
 
 
@@ -123,8 +123,8 @@ class Batch(NamedTuple):
 
     policy_seen: Seen  # [c, R, ...]
     critic_seen: Seen  # [c, R, ...]
-    policy_memory: Kept  # [R, H] before the first step
-    critic_memory: Kept  # [R, H]
+    policy_memory: LSTMState  # [R, H] before the first step
+    critic_memory: LSTMState  # [R, H]
     starts: Array  # [c, R] bool, memory restarts before this step
     available: tuple[Array, ...]  # of each head, [c, R, A]
     action: tuple[Array, ...]  # [c, R]
@@ -277,7 +277,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         opt_state = adam.init((policy.net, critic.net))  # pyright: ignore[reportArgumentType]
         return State(policy, critic, fresh_moments(1), opt_state, past, rival, jnp.zeros((), jnp.int32))
 
-    def evaluate(state: State, observation: Observation, memory: Kept) -> tuple[Array, Kept]:
+    def evaluate(state: State, observation: Observation, memory: LSTMState) -> tuple[Array, LSTMState]:
         """(V in reward units [..., N], next memory)."""
         outputs, memory = state.critic.net(scaled(seen_by_critic(env, observation), state.critic.scale), memory)
         return restored(outputs, state.returns)[..., 0], memory
@@ -393,5 +393,5 @@ def make(config: Config, env: Environment) -> Algorithm:
         metrics = jax.tree.map(jnp.mean, metrics) | {"driven_by_past": 1 - learnt.mean(dtype=jnp.float32)}
         return State(policy, critic, moments, opt_state, past, rival, state.count + 1), metrics
 
-    memory = Memory(fresh_kept(config.hidden, agents), fresh_kept(config.hidden, agents), jnp.zeros(agents, jnp.int32))
+    memory = Memory(fresh_lstm(config.hidden, agents), fresh_lstm(config.hidden, agents), jnp.zeros(agents, jnp.int32))
     return Algorithm(init, act, update, memory, steps=config.steps or None, practise=practise)

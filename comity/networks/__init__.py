@@ -3,13 +3,17 @@
 from comity.networks.agents import per_agent, shared, stacked
 from comity.networks.attention import Attention, AttentionLayer, Slots
 from comity.networks.context import Context, ContextNet, fresh_context
+from comity.networks.cores import Core, fresh_core
 from comity.networks.deep import DeepRecurrentNet
 from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear
+from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
 from comity.networks.entities import EntityNet, Seen
+from comity.networks.gru import GRU
 from comity.networks.hawk import HawkNet, fresh_trace
-from comity.networks.lstm import LSTM, Kept, fresh_kept
+from comity.networks.lstm import LSTM, LSTMState, fresh_lstm
 from comity.networks.mixers import FlatCritic, MixingCritic, MonotoneMixer, matched_width
-from comity.networks.recurrent import GRU, RecurrentNet
+from comity.networks.recurrent import RecurrentNet
+from comity.networks.teams import Remembered, Sharing, Sight, Team
 
 __all__ = [
     "ACTIVATIONS",
@@ -21,20 +25,30 @@ __all__ = [
     "AttentionLayer",
     "Context",
     "ContextNet",
+    "Convolutions",
+    "Core",
     "DeepRecurrentNet",
     "EntityNet",
+    "Eyes",
     "FlatCritic",
     "HawkNet",
-    "Kept",
+    "LSTMState",
     "LayerNorm",
     "Linear",
     "MixingCritic",
     "MonotoneMixer",
     "RecurrentNet",
+    "Remembered",
     "Seen",
+    "Sharing",
+    "Sight",
     "Slots",
+    "Team",
+    "encoded_size",
+    "encoder",
     "fresh_context",
-    "fresh_kept",
+    "fresh_core",
+    "fresh_lstm",
     "fresh_trace",
     "matched_width",
     "per_agent",

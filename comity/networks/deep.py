@@ -4,16 +4,16 @@ import equinox as eqx
 import jax
 from jax import Array
 
+from comity.networks.cores import Cell, Core, new_cell
 from comity.networks.dense import ACTIVATIONS, Activation, LayerNorm, Linear
-from comity.networks.recurrent import GRU
-from comity.types import Key
+from comity.types import Key, PyTree
 
 
 class DeepRecurrentNet(eqx.Module):
     """Dense layers, GRU, layer norm if asked for, linear: actor and critic of PPO. Orthogonal weights, biases 0."""
 
     layers: tuple[Linear, ...]
-    cell: GRU
+    cell: Cell
     norm: LayerNorm | None
     head: Linear
     activation: Activation = eqx.field(static=True)
@@ -29,11 +29,12 @@ class DeepRecurrentNet(eqx.Module):
         norm: bool = True,
         head_gain: float | None = 1.0,
         gain: float | Array = 2**0.5,  # of `layers`: a rectifier halves the square
+        core: Core = "gru",
     ):
         *keys, key_cell, key_head = jax.random.split(key, len(layers) + 2)
         sizes = (inputs, *layers)
         self.layers = tuple(Linear(*a, gain) for a in zip(keys, sizes[:-1], sizes[1:], strict=True))
-        self.cell = GRU(key_cell, sizes[-1], hidden, 1.0)
+        self.cell = new_cell(core, key_cell, sizes[-1], hidden, activation, 1.0)
         self.norm = LayerNorm(hidden) if norm else None
         self.head = Linear(key_head, hidden, outputs, head_gain)
         self.activation = activation
@@ -44,19 +45,19 @@ class DeepRecurrentNet(eqx.Module):
             x = ACTIVATIONS[self.activation](layer(x))
         return x
 
-    def output(self, memory: Array) -> Array:
-        """Outputs [..., out] of memories [..., H], through the layer norm if there is one."""
-        return self.head(memory if self.norm is None else self.norm(memory))
+    def output(self, read: Array) -> Array:
+        """Outputs [..., out] of what `memories` gives, [..., H], through the layer norm if there is one."""
+        return self.head(read if self.norm is None else self.norm(read))
 
-    def __call__(self, x: Array, memory: Array) -> tuple[Array, Array]:
-        """x [..., in], memory [..., H] -> (output [..., out], next memory)."""
-        memory = self.cell(self.encode(x), memory)
-        return self.output(memory), memory
+    def __call__(self, x: Array, memory: PyTree) -> tuple[Array, PyTree]:
+        """x [..., in], memory leaves [..., H] -> (output [..., out], next memory)."""
+        read, memory = self.cell.advance(self.encode(x), memory)
+        return self.output(read), memory
 
-    def memories(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
-        """Memories [T, ..., H] after each step of x [T, ..., in], from memory [..., H] before the first."""
+    def memories(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
+        """What the head reads [T, ..., H] after each step of x [T, ..., in], from the memory before the first."""
         return self.cell.unroll(self.encode(x), memory, starts)
 
-    def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
-        """Outputs [T, ..., out] for x [T, ..., in], from memory [..., H] before the first step."""
+    def unroll(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
+        """Outputs [T, ..., out] for x [T, ..., in], from the memory before the first step."""
         return self.output(self.memories(x, memory, starts))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.networks.dense import MLP, LayerNorm, Linear, product
-from comity.networks.lstm import LSTM, Kept
+from comity.networks.lstm import LSTM, LSTMState
 from comity.types import Key
 
 
@@ -82,13 +82,13 @@ class EntityNet(eqx.Module):
         choice = self.pointer(jnp.concatenate([beside, embedded], -1))[..., 0]
         return jnp.concatenate([outputs[..., : self.before], choice, outputs[..., self.before :]], -1)
 
-    def __call__(self, seen: Seen, memory: Kept) -> tuple[Array, Kept]:
+    def __call__(self, seen: Seen, memory: LSTMState) -> tuple[Array, LSTMState]:
         """One step: (outputs [..., A], next memory)."""
         x, embedded = self.encode(seen)
         memory = self.cell(x, memory)
         return self.output(memory.output, embedded), memory
 
-    def unroll(self, seen: Seen, memory: Kept, starts: Array | None = None) -> Array:
+    def unroll(self, seen: Seen, memory: LSTMState, starts: Array | None = None) -> Array:
         """Outputs [T, ..., A] for leaves [T, ...], from the memory before the first step; starts [T, B]."""
         x, embedded = self.encode(seen)
         return self.output(self.cell.unroll(x, memory, starts), embedded)

@@ -14,16 +14,16 @@ from comity.types import Key
 SHORT = 5  # steps up to which the loop is written out: a fifth faster on a CPU, and compiled no slower
 
 
-class Kept(NamedTuple):
+class LSTMState(NamedTuple):
     """What an LSTM remembers; zeros at the start of an episode."""
 
     output: Array  # [..., H] what other layers read
     cell: Array  # [..., H]
 
 
-def fresh_kept(size: int, agents: int) -> Kept:
+def fresh_lstm(size: int, agents: int) -> LSTMState:
     """Of one game, leaves [N, H]."""
-    return Kept(jnp.zeros((agents, size)), jnp.zeros((agents, size)))
+    return LSTMState(jnp.zeros((agents, size)), jnp.zeros((agents, size)))
 
 
 class LSTM(eqx.Module):
@@ -42,7 +42,7 @@ class LSTM(eqx.Module):
         self.inputs = eqx.tree_at(lambda layer: layer.bias, layer, layer.bias + forget)
         self.weight = Linear(key_memory, size, 4 * size).weight
 
-    def step(self, gates: Array, memory: Kept) -> Kept:
+    def step(self, gates: Array, memory: LSTMState) -> LSTMState:
         """One step. gates [..., 4H]: `self.inputs(x)`."""
         size = memory.cell.shape[-1]
         recurrent = memory.output.reshape(-1, size) @ self.weight
@@ -50,18 +50,23 @@ class LSTM(eqx.Module):
         three, new = jnp.split(gates, (3 * size,), axis=-1)
         let_in, keep, show = jnp.split(jax.nn.sigmoid(three), 3, axis=-1)
         cell = keep * memory.cell + let_in * jnp.tanh(new)
-        return Kept(show * jnp.tanh(cell), cell)
+        return LSTMState(show * jnp.tanh(cell), cell)
 
-    def __call__(self, x: Array, memory: Kept) -> Kept:
+    def __call__(self, x: Array, memory: LSTMState) -> LSTMState:
         return self.step(self.inputs(x), memory)
 
-    def unroll(self, x: Array, memory: Kept, starts: Array | None = None) -> Array:
+    def advance(self, x: Array, memory: LSTMState) -> tuple[Array, LSTMState]:
+        """x [..., in], memory leaves [..., H] -> (what other layers read [..., H], the next memory)."""
+        memory = self(x, memory)
+        return memory.output, memory
+
+    def unroll(self, x: Array, memory: LSTMState, starts: Array | None = None) -> Array:
         """Outputs [T, ..., H] of each step. x [T, ..., in], memory leaves [..., H], starts [T, B] (None: no restarts).
 
         The input product is taken for all T at once; only the recurrent product is in the scan.
         """
 
-        def step(memory: Kept, xs: tuple[Array, Array | None]) -> tuple[Kept, Array]:
+        def step(memory: LSTMState, xs: tuple[Array, Array | None]) -> tuple[LSTMState, Array]:
             gates, restart = xs
             if restart is not None:
                 memory = jax.tree.map(lambda m: jnp.where(aligned(restart, m), 0.0, m), memory)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from comity.networks import EntityNet, Kept, Seen
+from comity.networks import EntityNet, LSTMState, Seen
 
 KEY = jax.random.key(0)
 OTHERS, H = 3, 5
@@ -22,7 +22,7 @@ def seen(times=4, games=3, others=OTHERS) -> Any:
 
 
 def memory(games=3):
-    return Kept(jax.random.normal(KEY, (games, H)), jax.random.normal(KEY, (games, H)))
+    return LSTMState(jax.random.normal(KEY, (games, H)), jax.random.normal(KEY, (games, H)))
 
 
 def test_others_in_another_order():

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from comity.networks import LSTM, Kept, fresh_kept
+from comity.networks import LSTM, LSTMState, fresh_lstm
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(7, 4, 3)).astype(np.float32)  # [T, B, in]
@@ -36,7 +36,7 @@ def by_hand(x, starts):
 
 
 def test_unrolled_is_numpy_step_by_step():
-    memory = Kept(jnp.full((4, 2), 0.3), jnp.full((4, 2), -0.2))
+    memory = LSTMState(jnp.full((4, 2), 0.3), jnp.full((4, 2), -0.2))
     np.testing.assert_allclose(unroll(X, memory, STARTS), by_hand(X, STARTS), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(unroll(X, memory), by_hand(X, np.zeros_like(STARTS)), rtol=1e-5, atol=1e-6)
     short = X[:4], STARTS[:4]  # then the loop is written out
@@ -44,7 +44,7 @@ def test_unrolled_is_numpy_step_by_step():
 
 
 def test_single_steps_for_any_leading_axes():
-    memory = Kept(jnp.full((4, 2), 0.3), jnp.full((4, 2), -0.2))
+    memory = LSTMState(jnp.full((4, 2), 0.3), jnp.full((4, 2), -0.2))
     after = step(X[0], memory)
     np.testing.assert_allclose(after.output, by_hand(X[:1], STARTS[1:2])[0], rtol=1e-5, atol=1e-6)
     alone = step(X[0, 2], jax.tree.map(lambda m: m[2], memory))
@@ -54,8 +54,8 @@ def test_single_steps_for_any_leading_axes():
 
 
 def test_what_was_before_a_start_is_forgotten():
-    first = unroll(X, fresh_kept(2, 4), STARTS)
-    other = unroll(X + (np.arange(7) < 2)[:, None, None], fresh_kept(2, 4), STARTS)
+    first = unroll(X, fresh_lstm(2, 4), STARTS)
+    other = unroll(X + (np.arange(7) < 2)[:, None, None], fresh_lstm(2, 4), STARTS)
     np.testing.assert_array_equal(first[2:, 1], other[2:, 1])
     assert (first[2:, 0] != other[2:, 0]).all()
     assert (first[:2, 1] != other[:2, 1]).all()

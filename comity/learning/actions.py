@@ -1,0 +1,307 @@
+"""What is done is a distribution: one form for choices, several heads, and numbers.
+
+    acts = actions(spec.action)             # acts.size: how many outputs a network needs
+    policy = acts(outputs, observation.available)
+    action = policy.sample(key) if explore else policy.mode()
+    policy.log_prob(action), policy.entropy(action), policy.kl(other)
+
+Masks are applied here, once. Everything is over leading axes [...] and sums over heads and numbers, so that a learner
+never asks what an action is. Algorithms that need a value for each action ask `require_discrete` instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.learning import choices
+from comity.learning.relaxed import Relaxed, relaxed
+from comity.spec import Action, Box, Discrete, MultiDiscrete
+from comity.types import Key, PyTree
+
+Numbers = Literal["normal", "normal-by-view", "tanh-normal", "point"]
+LIMITS = (-20.0, 2.0)  # of the log of a deviation that a network gives
+EDGE = 1e-6  # how near to -1 and 1 an action may be when its tanh is undone
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)  # of a mean over a standard normal number
+
+register = jax.tree_util.register_dataclass
+
+
+@partial(register, data_fields=["logits"], meta_fields=[])
+@dataclass(frozen=True)
+class Categorical:
+    """One of A actions."""
+
+    logits: Array  # [..., A], -1e9 where an action is not available
+
+    @property
+    def probabilities(self) -> Array:
+        """[..., A]."""
+        return jax.nn.softmax(self.logits)
+
+    def sample(self, key: Key) -> Array:
+        """[...] int32."""
+        return choices.sample(key, self.logits)
+
+    def mode(self) -> Array:
+        """[...] int32, the likeliest action."""
+        return self.logits.argmax(-1).astype(jnp.int32)
+
+    def log_prob(self, action: Array) -> Array:
+        """[...] of action [...]."""
+        return choices.log_prob(self.logits, action)
+
+    def entropy(self, action: PyTree = None) -> Array:
+        """[...] nats."""
+        return choices.entropy(self.logits)
+
+    def kl(self, other: Categorical) -> Array:
+        """KL(self || other), [...] nats."""
+        log_probs, theirs = jax.nn.log_softmax(self.logits), jax.nn.log_softmax(other.logits)
+        return (jnp.exp(log_probs) * (log_probs - theirs)).sum(-1)
+
+    def relaxed(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> Array:
+        """[..., A], a vector that carries gradient, see `learning.relaxed`."""
+        return relaxed(key, self.logits, how, temperature)
+
+    def notes(self) -> dict[str, Array]:
+        """What films show."""
+        return {"probabilities": self.probabilities}
+
+
+@partial(register, data_fields=["heads"], meta_fields=["counts"])
+@dataclass(frozen=True)
+class Several:
+    """One action of each head. The heads whose choice counts make up the log-probability and the entropy."""
+
+    heads: tuple[Categorical, ...]
+    counts: Callable[[PyTree], tuple[Array, ...]] | None = None  # the game's, see `spec.Functions`
+
+    def sample(self, key: Key) -> tuple[Array, ...]:
+        """A tuple of [...] int32."""
+        keys = jax.random.split(key, len(self.heads))
+        return tuple(head.sample(k) for head, k in zip(self.heads, keys, strict=True))
+
+    def mode(self) -> tuple[Array, ...]:
+        """A tuple of [...] int32."""
+        return tuple(head.mode() for head in self.heads)
+
+    def log_prob(self, action: tuple[Array, ...]) -> Array:
+        """[...] of a tuple of [...]."""
+        return self._joint([head.log_prob(a) for head, a in zip(self.heads, action, strict=True)], action)
+
+    def entropy(self, action: PyTree = None) -> Array:
+        """[...] nats. action: which heads count; None: all."""
+        return self._joint([head.entropy() for head in self.heads], action)
+
+    def kl(self, other: Several) -> Array:
+        """KL(self || other), [...] nats, of all heads."""
+        return jnp.stack([mine.kl(its) for mine, its in zip(self.heads, other.heads, strict=True)]).sum(0)
+
+    def relaxed(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> Array:
+        """[..., A], the heads side by side."""
+        keys = jax.random.split(key, len(self.heads))
+        vectors = [head.relaxed(k, how, temperature) for head, k in zip(self.heads, keys, strict=True)]
+        return jnp.concatenate(vectors, -1)
+
+    def notes(self) -> dict[str, Array]:
+        """Nothing: films show one head only."""
+        return {}
+
+    def _joint(self, each: list[Array], action: PyTree) -> Array:
+        if self.counts is not None and action is not None:
+            each = [jnp.where(count, x, 0.0) for x, count in zip(each, self.counts(action), strict=True)]
+        return jnp.stack(each).sum(0)
+
+
+@partial(register, data_fields=["mean", "log_deviation", "exists"], meta_fields=[])
+@dataclass(frozen=True)
+class Normal:
+    """Independent normal numbers. The game takes them clipped to [-1, 1] (`rollout`); learners see them as drawn."""
+
+    mean: Array  # [..., A]
+    log_deviation: Array  # [..., A]
+    exists: Array  # [..., A] bool
+
+    def sample(self, key: Key) -> Array:
+        """[..., A], 0 where a number does not exist."""
+        return self._only(self.mean + jnp.exp(self.log_deviation) * jax.random.normal(key, self.mean.shape))
+
+    def mode(self) -> Array:
+        """[..., A], the mean."""
+        return self._only(self.mean)
+
+    def log_prob(self, action: Array) -> Array:
+        """[...], the density's, of action [..., A]."""
+        away = (action - self.mean) * jnp.exp(-self.log_deviation)
+        each = -0.5 * jnp.square(away) - self.log_deviation - 0.5 * math.log(2 * math.pi)
+        return self._only(each).sum(-1)
+
+    def entropy(self, action: PyTree = None) -> Array:
+        """[...] nats."""
+        return self._only(self.log_deviation + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+
+    def kl(self, other: Normal) -> Array:
+        """KL(self || other), [...] nats."""
+        ratio = 2 * (self.log_deviation - other.log_deviation)
+        away = jnp.square((self.mean - other.mean) * jnp.exp(-other.log_deviation))
+        return self._only(0.5 * (jnp.exp(ratio) + away - 1 - ratio)).sum(-1)
+
+    def relaxed(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> Array:
+        """[..., A], a sample that carries the gradient of mean and deviation."""
+        return self.sample(key)
+
+    def notes(self) -> dict[str, Array]:
+        """Mean and deviation."""
+        return {"mean": self.mode(), "deviation": self._only(jnp.exp(self.log_deviation))}
+
+    def _only(self, x: Array) -> Array:
+        return jnp.where(self.exists, x, 0.0)
+
+
+@partial(register, data_fields=["mean", "log_deviation", "exists"], meta_fields=[])
+@dataclass(frozen=True)
+class TanhNormal(Normal):
+    """tanh(u) of independent normal numbers u, so in (-1, 1) (Haarnoja et al. 2018, arXiv 1801.01290, appendix C)."""
+
+    def sample(self, key: Key) -> Array:
+        """[..., A]."""
+        return self.sample_and_log_prob(key)[0]
+
+    def sample_and_log_prob(self, key: Key) -> tuple[Array, Array]:
+        """(action [..., A], its log-density [...]), which stays exact where tanh is flat."""
+        drawn = self.mean + jnp.exp(self.log_deviation) * jax.random.normal(key, self.mean.shape)
+        return self._only(jnp.tanh(drawn)), self._density(drawn)
+
+    def mode(self) -> Array:
+        """[..., A], tanh of the mean."""
+        return self._only(jnp.tanh(self.mean))
+
+    def log_prob(self, action: Array) -> Array:
+        """[...] of action [..., A]; actions nearer to -1 or 1 than 1e-6 count as that near."""
+        return self._density(jnp.arctanh(jnp.clip(action, -1 + EDGE, 1 - EDGE)))
+
+    def entropy(self, action: PyTree = None) -> Array:
+        """[...] nats: that of u, plus the mean of log(1 - tanh(u)^2) by 16 Gauss-Hermite nodes."""
+        deviation = jnp.exp(self.log_deviation)
+        nodes = [self.mean + deviation * float(x) for x in NODES]
+        weights = WEIGHTS / WEIGHTS.sum()
+        bent = sum(float(w) * log_slope(u) for w, u in zip(weights, nodes, strict=True))
+        return super().entropy() + self._only(jnp.asarray(bent)).sum(-1)
+
+    def _density(self, drawn: Array) -> Array:
+        return super().log_prob(drawn) - self._only(log_slope(drawn)).sum(-1)
+
+
+@partial(register, data_fields=["action", "exists"], meta_fields=["noise"])
+@dataclass(frozen=True)
+class Point:
+    """One vector of numbers, and noise around it where agents explore (deterministic gradients)."""
+
+    action: Array  # [..., A] in [-1, 1]
+    exists: Array  # [..., A] bool
+    noise: Any = 0.0  # deviation
+
+    def sample(self, key: Key) -> Array:
+        """[..., A]: the action with normal noise, in [-1, 1]."""
+        noisy = jnp.clip(self.action + self.noise * jax.random.normal(key, self.action.shape), -1.0, 1.0)
+        return jnp.where(self.exists, noisy, 0.0)
+
+    def mode(self) -> Array:
+        """[..., A]."""
+        return jnp.where(self.exists, self.action, 0.0)
+
+    def relaxed(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> Array:
+        """[..., A], the action itself."""
+        return self.mode()
+
+    def entropy(self, action: PyTree = None) -> Array:
+        """[...], 0: nothing is drawn."""
+        return jnp.zeros(self.action.shape[:-1])
+
+    def notes(self) -> dict[str, Array]:
+        """Nothing."""
+        return {}
+
+
+Policy = Categorical | Several | Normal | TanhNormal | Point
+
+
+def log_slope(drawn: Array) -> Array:
+    """log(1 - tanh(u)^2), which is the log of tanh's derivative, without loss of digits for large u."""
+    return 2 * (math.log(2) - drawn - jax.nn.softplus(-2 * drawn))
+
+
+@dataclass(frozen=True)
+class Actions:
+    """How outputs of a network become a distribution over a game's actions."""
+
+    space: Action
+    numbers: Numbers = "normal"  # of a Box
+    counts: Callable[[PyTree], tuple[Array, ...]] | None = None
+    first_deviation: float = 0.6  # of "normal" at the start
+    noise: Any = 0.0  # deviation of what is played, of "point"
+
+    @property
+    def size(self) -> int:
+        """How many outputs a network has."""
+        return self.space.n * (2 if self.has_deviations else 1)
+
+    @property
+    def has_deviations(self) -> bool:
+        """Whether the network itself gives deviations."""
+        return isinstance(self.space, Box) and self.numbers in ("normal-by-view", "tanh-normal")
+
+    @property
+    def free_deviations(self) -> bool:
+        """Whether deviations are parameters of their own: outputs [..., size] come with as many beside them."""
+        return isinstance(self.space, Box) and self.numbers == "normal"
+
+    def __call__(self, outputs: Array, available: PyTree, floor: Array | None = None) -> Any:
+        """The policy of outputs [..., size], or [..., 2 size] with free deviations; available as in `Observation`.
+
+        floor: [] or None, the weight of the uniform policy that is mixed in (choices only), see `policy_logits`.
+        """
+        if isinstance(self.space, Discrete):
+            return Categorical(choices.policy_logits(outputs, available, floor))
+        if isinstance(self.space, MultiDiscrete):
+            edges = np.cumsum(self.space.heads)[:-1].tolist()
+            parts = zip(jnp.split(outputs, edges, -1), available, strict=True)
+            return Several(tuple(Categorical(choices.policy_logits(*part, floor)) for part in parts), self.counts)
+        if self.numbers == "point":
+            return Point(jnp.tanh(outputs), available, self.noise)
+        mean, log_deviation = jnp.split(outputs, 2, -1)
+        if self.has_deviations:
+            log_deviation = jnp.clip(log_deviation, *LIMITS)
+        kind = TanhNormal if self.numbers == "tanh-normal" else Normal
+        return kind(mean, log_deviation, available)
+
+    def encoded(self, action: PyTree) -> Array:
+        """[..., n] what was done as numbers, for critics and for who reads its last action: one-hot, or as it is."""
+        if isinstance(self.space, Discrete):
+            return jax.nn.one_hot(action, self.space.n)
+        if isinstance(self.space, MultiDiscrete):
+            heads = zip(action, self.space.heads, strict=True)
+            return jnp.concatenate([jax.nn.one_hot(a, n) for a, n in heads], -1)
+        return action.astype(jnp.float32)
+
+
+def actions(
+    space: Action,
+    numbers: Numbers = "normal",
+    counts: Callable[[PyTree], tuple[Array, ...]] | None = None,
+    noise: Any = 0.0,
+) -> Actions:
+    """`Actions` of a game: `actions(env.spec.action, counts=functions(env).counts)`.
+
+    numbers, of a Box: normal with deviations that are free parameters, or by view; tanh of normal; a point.
+    """
+    return Actions(space, numbers, counts, noise=noise)

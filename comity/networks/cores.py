@@ -1,0 +1,47 @@
+"""What a recurrent network carries from step to step, by name: gates, a long short-term memory, or nothing."""
+
+from typing import Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import Array
+
+from comity.networks.dense import ACTIVATIONS, Activation, Linear
+from comity.networks.gru import GRU
+from comity.networks.lstm import LSTM, fresh_lstm
+from comity.types import Key, PyTree
+
+Core = Literal["gru", "lstm", "none"]
+
+
+class Feedforward(eqx.Module):
+    """A dense layer in the place of a memory."""
+
+    layer: Linear
+    activation: Activation = eqx.field(static=True)
+
+    def advance(self, x: Array, memory: Array) -> tuple[Array, Array]:
+        """x [..., in], memory [..., 0] -> (what is read [..., H], the memory as it came)."""
+        return ACTIVATIONS[self.activation](self.layer(x)), memory
+
+    def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
+        """x [T, ..., in] -> [T, ..., H]."""
+        del memory, starts
+        return ACTIVATIONS[self.activation](self.layer(x))
+
+
+Cell = GRU | LSTM | Feedforward
+
+
+def new_cell(core: Core, key: Key, inputs: int, size: int, activation: Activation, gain: float | None = None) -> Cell:
+    """gain: of orthogonal weights; None: uniform ones (an LSTM's always are)."""
+    if core == "gru":
+        return GRU(key, inputs, size, gain)
+    return LSTM(key, inputs, size) if core == "lstm" else Feedforward(Linear(key, inputs, size, gain), activation)
+
+
+def fresh_core(core: Core, size: int, agents: int) -> PyTree:
+    """One game's memory at the start of an episode: zeros, leaves [N, ...]."""
+    if core == "lstm":
+        return fresh_lstm(size, agents)
+    return jnp.zeros((agents, size if core == "gru" else 0))

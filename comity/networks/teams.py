@@ -1,0 +1,194 @@
+"""Whose parameters: networks of all agents of a game, one for each or one for all, and what they read.
+
+    team = Team(make, spec, "separate", size)       # make(key, inputs) -> a network
+    net = team.init(key)
+    outputs, memory = team.step(net, observation.view, memory)
+    outputs = team.unroll(net, steps.observation.view, memory, starts(steps), last)
+
+A network reads its agent's view; an image passes through convolutions first. Beside that it may read which agent it is
+and what it did last. `step` takes any leading axes, `unroll` [T, B].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from comity.axes import aligned
+from comity.learning.actions import Actions
+from comity.learning.optimizers import per_agent_optimizer
+from comity.networks.agents import per_agent, shared, stacked
+from comity.networks.dense import Activation
+from comity.networks.deviations import FreeDeviation
+from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
+from comity.spec import View
+from comity.types import Key, PyTree
+
+Sharing = Literal["separate", "shared"]
+
+
+class Sight(NamedTuple):
+    """A picture, and the numbers beside it."""
+
+    view: Array  # [..., h, w, c]
+    beside: Array | tuple[()]  # [..., I]
+
+
+class Remembered(NamedTuple):
+    """A memory, with what the agent did last."""
+
+    core: PyTree  # of the network, leaves [N, ...]
+    last: Array  # [N, A] as `Actions.encoded`, zeros at the start of an episode
+
+
+class Seeing(eqx.Module):
+    """A network behind eyes. What it is asked, it asks the network, with the picture as a vector."""
+
+    eyes: Eyes
+    net: PyTree
+
+    def encode(self, x: Sight) -> Array:
+        """[..., width + I]."""
+        vector = self.eyes(x.view)
+        return vector if isinstance(x.beside, tuple) else jnp.concatenate([vector, x.beside], -1)
+
+    def __call__(self, x: Sight, *memory: PyTree) -> Any:
+        return self.net(self.encode(x), *memory)
+
+    def output(self, read: PyTree) -> Array:
+        """Outputs of what `memories` gives."""
+        return self.net.output(read)
+
+    def memories(self, x: Sight, *rest: PyTree) -> PyTree:
+        """What the head reads, [T, ...]."""
+        return self.net.memories(self.encode(x), *rest)
+
+    def unroll(self, x: Sight, *rest: PyTree) -> Array:
+        """Outputs [T, ...]."""
+        return self.net.unroll(self.encode(x), *rest)
+
+
+@dataclass(frozen=True)
+class Team:
+    """Networks of N agents. `make(key, inputs)` draws one that reads so many numbers."""
+
+    make: Callable[[Key, int], PyTree]
+    agents: int
+    view: View
+    sharing: Sharing = "separate"
+    actions: Actions | None = None  # what outputs mean; None: they are values
+    core: PyTree = ()  # one game's memory at the start of an episode, leaves [N, ...]
+    reads_id: bool = False  # a one-hot of who it is: for a shared network
+    reads_last: bool = False  # what it did last
+    convolutions: Convolutions = "small"
+    width: int = 64  # of what convolutions give
+    activation: Activation = "relu"  # of convolutions
+
+    @property
+    def separate(self) -> bool:
+        """One network for each agent."""
+        return self.sharing == "separate"
+
+    @property
+    def memory(self) -> PyTree:
+        """One game's memory at the start of an episode, with the last action if it is read."""
+        return Remembered(self.core, self._nothing_done()) if self.reads_last else self.core
+
+    def init(self, key: Key) -> PyTree:
+        """The networks; leaves [N, ...] if separate."""
+        return stacked(self._one, key, self.agents) if self.separate else self._one(key)
+
+    def step(self, net: PyTree, view: Array, memory: PyTree) -> tuple[Array, PyTree]:
+        """(outputs [..., N, out], the next memory), for views [..., N, ...]. Then `acted` says what was done."""
+        axis = view.ndim - 1 - len(self.view.shape)
+        core, last = self.parts(memory)
+        over = self.over(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
+        outputs, core = over(net, self.reads(view, last), core)
+        return outputs, core if last is None else Remembered(core, last)
+
+    def acted(self, memory: PyTree, action: PyTree) -> PyTree:
+        """The memory after an action."""
+        if not self.reads_last or self.actions is None:
+            return memory
+        return memory._replace(last=self.actions.encoded(action))
+
+    def unroll(
+        self, net: PyTree, view: Array, memory: PyTree, starts: Array | None = None, action: PyTree = None
+    ) -> Array:
+        """Outputs [T, B, N, out]. memory: before the first step; None: the network begins with none of its own.
+
+        view [T, B, N, ...]; starts [T, B]: where memory restarts; action: what was done, for who reads that: leaves
+        [T, B, N, ...].
+        """
+        core, last = self.parts(memory)
+        x = self.reads(view, self.last_actions(action, last, starts))
+        unroll = self.over(lambda net, x, h, s: net.unroll(x, h, s), (0, 2, 1, None), 2)
+        return unroll(net, x, core, starts)
+
+    def call(self, net: PyTree, view: Array) -> Array:
+        """Outputs [..., N, out] of networks without memory."""
+        axis = view.ndim - 1 - len(self.view.shape)
+        return self.over(lambda net, x: net(x), (0, axis), axis)(net, self.reads(view))
+
+    def over(self, f: Callable, in_axes: tuple, out_axes: int | tuple[int, ...]) -> Callable:
+        """`f(net, ...)` for every agent; in_axes, out_axes: where the agent axis of each argument stands."""
+        return (per_agent if self.separate else shared)(f, in_axes, out_axes)
+
+    def reads(self, view: Array, last: Array | None = None) -> Any:
+        """What networks read: [..., N, I], or a `Sight`."""
+        lead = view.shape[: view.ndim - len(self.view.shape)]  # [..., N]
+        beside = []
+        if self.reads_last:
+            beside.append(last)
+        if self.reads_id:
+            beside.append(jnp.broadcast_to(jnp.eye(self.agents), (*lead, self.agents)))
+        if len(self.view.shape) == 3:
+            return Sight(view, jnp.concatenate(beside, -1) if beside else ())
+        return jnp.concatenate([view.astype(jnp.float32), *beside], -1) if beside else view
+
+    def parts(self, memory: PyTree) -> tuple[PyTree, Array | None]:
+        """(the network's memory, what was done last or None)."""
+        if memory is None:
+            return None, None
+        return (memory.core, memory.last) if self.reads_last else (memory, None)
+
+    def last_actions(self, action: PyTree, first: Array | None, starts: Array | None) -> Array | None:
+        """[T, B, N, A] what was done before each step: zeros where an episode starts, `first` [B, N, A] before all."""
+        if not self.reads_last or self.actions is None:
+            return None
+        done = self.actions.encoded(action)
+        first = jnp.zeros_like(done[0]) if first is None else first
+        last = jnp.concatenate([first[None], done[:-1]])
+        return last if starts is None else jnp.where(aligned(starts, last), 0.0, last)
+
+    def optimizer(self, one: optax.GradientTransformation) -> optax.GradientTransformation:
+        """The optimizer of all: for separate networks what is a norm over all parameters is one over an agent's."""
+        return per_agent_optimizer(one) if self.separate else one
+
+    def total(self, losses: Array) -> Array:
+        """One loss [] of losses [..., N]: separate networks climb each their own, so that the sum only collects them;
+        a shared one climbs the mean."""
+        return losses.sum() if self.separate else losses.mean()
+
+    def _one(self, key: Key) -> PyTree:
+        beside = self.agents * self.reads_id
+        if self.reads_last and self.actions is not None:
+            beside += self.actions.space.n
+        net = self.make(key, encoded_size(self.view, self.width) + beside)
+        if self.actions is not None and self.actions.free_deviations:
+            net = FreeDeviation(net, jnp.full(self.actions.size, math.log(self.actions.first_deviation)))
+        eyes = encoder(jax.random.fold_in(key, 1), self.view, self.width, self.convolutions, self.activation)
+        return net if eyes is None else Seeing(eyes, net)
+
+    def _nothing_done(self) -> Array:
+        if self.actions is None:
+            raise ValueError("a team that reads its last action needs to know what actions are: give `actions`")
+        return jnp.zeros((self.agents, self.actions.space.n))

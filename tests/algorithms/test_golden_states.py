@@ -1,0 +1,47 @@
+"""Every algorithm and preset learns what it learned when tests/golden/states.npz was recorded, to 1e-5.
+
+A leaf's sum, norm and projection may differ by 1e-5 of its norm (times the root of its size, but for the norm) plus
+1e-6; tests/tiny/golden_states.py says how leaves are matched. It fails where a learning rate is changed by 1 %.
+"""
+
+import dataclasses
+from functools import cache
+
+import pytest
+
+from comity.algorithms import ALGORITHMS
+from comity.recipes import find_algorithm
+from tests.tiny import golden_states
+
+CASES, SAME = golden_states.cases()
+RECORDED = cache(golden_states.recorded)
+KEPT: list[str] = []  # algorithms whose programs are held
+FAMILIES = ("pg/sound", "qmix/sound", "maddpg/sound")  # one of each family
+
+
+@pytest.fixture(autouse=True)
+def forget_the_last_algorithm(request):
+    """Cases of one algorithm come together, and share programs; those of the one before are forgotten."""
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params["name"]
+    if name and CASES[name].algorithm not in KEPT:
+        golden_states.forget()
+        KEPT[:] = [CASES[name].algorithm]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_states_are_the_recorded_ones(name):
+    differences = golden_states.compare(golden_states.digest(CASES[name]), RECORDED()[name])
+    assert not differences, "\n".join(differences)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_learning_rate_of_one_per_cent_more_shows(name):
+    case = CASES[name]
+    changed = case._replace(config=dataclasses.replace(case.config, learning_rate=1.01 * case.config.learning_rate))
+    assert golden_states.compare(golden_states.digest(changed), RECORDED()[name])
+
+
+def test_every_preset_is_recorded():
+    presets = {f"{name}/{preset}" for name in ALGORITHMS for preset in find_algorithm(name).presets or (None,)}
+    assert presets | set(golden_states.EXTRAS) == set(CASES) | set(SAME)
+    assert set(RECORDED()) == set(CASES)

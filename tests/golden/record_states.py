@@ -1,0 +1,30 @@
+"""Records states.npz anew: `python tests/golden/record_states.py` in the repository's root. README.md says when."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests import conftest  # noqa: F401, I001  # the compiler's settings, before jax is imported
+
+from tests.tiny import golden_states
+
+
+def record() -> None:
+    digests = {}
+    cases, same = golden_states.cases()
+    for name, case in cases.items():
+        began = time.monotonic()
+        try:
+            digests[name] = golden_states.digest(case)
+        except Exception as error:
+            raise RuntimeError(f"{name}: {error}") from error
+        golden_states.forget()
+        print(f"{name}: {time.monotonic() - began:.1f} s", flush=True)
+    golden_states.save(digests)
+    print(f"{len(digests)} cases; small, these presets are others: {same}")
+
+
+if __name__ == "__main__":
+    record()

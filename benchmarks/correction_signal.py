@@ -18,6 +18,7 @@ from jax.flatten_util import ravel_pytree
 import comity
 from comity import rollout
 from comity.learning import corrections, log_prob, policy_logits
+from comity.spec import functions
 from comity.training.run import Run
 
 GAMES = 32
@@ -40,7 +41,7 @@ def measured(run: Run, batches: int) -> dict[str, float]:
             logits = whole(flat).unroll(view, steps.memory[0])
             return log_prob(policy_logits(logits, available, None), steps.action)
 
-        shared = env.collective(steps)  # pyright: ignore[reportAttributeAccessIssue]
+        shared = functions(env).collective(steps)  # pyright: ignore[reportOptionalCall]
         given = shared.giver.any(-1, keepdims=True)
         return log_probs, shared.giver, ~shared.giver & given, shared.after, shared.reward.sum(0)
 

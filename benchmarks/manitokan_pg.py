@@ -19,11 +19,11 @@ def flop_per_update() -> float:
     from comity.algorithms import pg
 
     env, hidden = comity.make("manitokan"), pg.Config().hidden
-    view, present = env.view_size, env.view_size - env.history_size
-    actor = view * hidden + 2 * 3 * hidden**2 + hidden * env.num_actions
+    view, present = env.spec.view.size, env.spec.view.size - env.spec.history
+    actor = view * hidden + 2 * 3 * hidden**2 + hidden * env.spec.action.n
     critic = present * hidden + hidden**2 + hidden
     per_agent_step = 3 * (actor + critic) - view * hidden - present * hidden
-    return 2.0 * per_agent_step * env.num_agents * GAMES * env.length
+    return 2.0 * per_agent_step * env.spec.agents * GAMES * env.spec.length
 
 
 def main() -> None:

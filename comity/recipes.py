@@ -18,6 +18,7 @@ from comity.runs.sources import Files
 from comity.runs.trust import NOTHING, Trust, chosen, find_module
 from comity.runs.values import checked, plain_fields, plain_scalars, same
 from comity.settings import did_you_mean
+from comity.spec import spec_of
 from comity.types import Algorithm, Environment
 
 SHIPPED = {"comity.interop.jaxmarl_game:FromJaxMARL"}  # games that have no name of their own
@@ -385,8 +386,10 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
 def _task_of(env: Any) -> tuple[Source, Any]:
     """(source, the game) of a game object; a wrapped one becomes the same with a name, `ipd+rusp`."""
     kind = type(env)
-    if trainer := getattr(env, "trained_by", None):
-        raise ValueError(f"{kind.__name__} is stepped by Python, so no program can play it: train it with {trainer}")
+    spec = spec_of(env)
+    if spec and spec.trained_by:
+        message = f"{kind.__name__} is stepped by Python, so no program can play it"
+        raise ValueError(f"{message}: train it with {spec.trained_by}")
     for suffix, (target, _) in WRAPPERS.items():
         if target == f"{kind.__module__}:{kind.__name__}" and dataclasses.is_dataclass(env.game):
             inner, game = _task_of(env.game)

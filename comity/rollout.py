@@ -14,6 +14,7 @@ from jax import Array, lax
 
 from comity.axes import aligned
 from comity.loops import over_time
+from comity.spec import functions
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition, begin
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
@@ -44,7 +45,7 @@ def start(key: Key, env: Environment, memory: PyTree, games: int, episode: Array
 
 
 def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transition:
-    """Plays each of the B fresh games of `play` to its end: T = env.length, frozen and not `valid` after the end.
+    """Plays each of the B fresh games of `play` to its end: T = `Spec.length`, frozen and not `valid` after the end.
 
     A frozen game keeps its observation and memory and earns 0, so next_observation[t] is observation[t + 1].
     """
@@ -64,7 +65,7 @@ def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transi
         return (after, over | transition.ended), transition
 
     carry = (play, jnp.zeros(play.episode.shape, bool))
-    (last, _), steps = over_time(step, carry, jax.random.split(key, env.length))
+    (last, _), steps = over_time(step, carry, jax.random.split(key, env.spec.length))
     # Not recorded in the scan: what follows step t is what stood before step t + 1.
     shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
     return steps._replace(
@@ -107,7 +108,7 @@ def collect(
         return practise(key, state, memory, observation)
 
     if not algorithm.whole_episodes:
-        return collect_steps(key, env, act, play, algorithm.memory, algorithm.steps or env.length)
+        return collect_steps(key, env, act, play, algorithm.memory, algorithm.steps or env.spec.length)
     key, key_start = jax.random.split(key)
     play = spread(start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode))
     steps = collect_episodes(key, env, act, play)
@@ -129,7 +130,7 @@ def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Trans
     """One step of B games, without resets and without padding."""
     key_act, key_step = jax.random.split(key)
     action, memory, notes = act(key_act, play.memory, play.observation)
-    step = getattr(env, "step_games", None) or jax.vmap(env.step)
+    step = functions(env).step_games or jax.vmap(env.step)
     game, timestep = step(jax.random.split(key_step, play.episode.shape[0]), play.game, action)
     after = Play(game, timestep.observation, memory, play.episode)
     return after, Transition(

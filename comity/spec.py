@@ -114,6 +114,7 @@ class MetaEpisodes(NamedTuple):
     episodes: int  # M, inner episodes of an episode
     seats: int  # 1: against naive learners only; 2: both sides of a game may be players
     players: int  # K, how many players there are to sit in them
+    naive_share: float = 1.0  # probability that the opponent is naive, not another player
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class Spec:
     action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()  # of several heads, a tuple for each
     event_names: tuple[str, ...] | None = None  # of `info`; None: all
     unread: frozenset[str] = frozenset()  # settings of the game that change nothing as the others stand
+    trained_by: str = ""  # of a game that Python steps: the function that trains on it; no program can play it
 
 
 class Functions(NamedTuple):
@@ -170,3 +172,16 @@ def functions(env: Any) -> Functions:
     """The functions of a game: what a wrapper says of itself (`env.functions`), else its methods of these names."""
     own = getattr(env, "functions", None)
     return own if own is not None else Functions(*(getattr(env, name, None) for name in Functions._fields))
+
+
+def spec_of(thing: Any) -> Spec | None:
+    """A game's spec, None of what says none: for those who meet it before it was checked."""
+    found = getattr(thing, "spec", None)
+    return found if isinstance(found, Spec) else None
+
+
+def innermost(env: Any) -> Any:
+    """The game under whatever wrappers; a wrapper holds the one below as `game`."""
+    while (inner := getattr(env, "game", None)) is not None:
+        env = inner
+    return env

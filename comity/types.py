@@ -89,7 +89,7 @@ class Algorithm(NamedTuple):
     update: Callable[..., tuple[PyTree, Metrics]]  # (key, state, steps: Transition) -> (state, metrics)
     memory: PyTree = ()  # one game's memory at the start of an episode: zeros, leaves [N, ...]
     whole_episodes: bool = False  # how rollouts end, see `rollout`
-    steps: int | None = None  # T of a rollout; None: env.length
+    steps: int | None = None  # T of a rollout; None: `Spec.length`
     practise: Callable[..., tuple[PyTree, PyTree, dict[str, Array]]] | None = None
     #   (key, state, memory, observation): `act` in training rollouts alone, where another than the present policy may
     #   drive some agents; None: as `act`
@@ -97,54 +97,15 @@ class Algorithm(NamedTuple):
 
 @runtime_checkable
 class Environment(Protocol):
-    """One game. A frozen dataclass whose options are fields; `length` bounds every episode.
+    """One game. A frozen dataclass whose options are fields. What it says of itself is `spec`; which functions it may
+    have beside these two, `comity.spec.Functions` says.
 
     `reset` may take an argument called `episode`: [] int32, how many episodes were played before in this place, for
     games in which something changes from one episode to the next (whose turn it is). Others keep their defaults.
-
-    Optional:
-    `meta`: MetaEpisodes, of a game that holds learners.
-    `draw(state)`, `draw_view(view)`: uint8 [H, W, 3] of one game, of one agent's view; outside jit, for films.
-    `summary(reward, info, valid)`: {name: [B] or [B, N]}, statistics of episodes (NaN: undefined) from leaves
-        [T, B, ...]. Without it they are the sums of `info`.
-    `scripts`: names of players that need no training; `script(name)`: (memory, act) of one of them, where
-        act(memory, view [..., V]) -> (action [...], memory).
-    `mixed_motive`: True where agents' rewards differ; then welfare is measured: sum, minimum, equality of returns.
-    `headline`: the statistic that a user looks at first ("return").
-    `heads`: the number of actions of each head, where there are several; then actions and `available` are tuples with
-        one entry per head, and `num_actions` is their sum.
-    `counts(action)`: of several heads, a tuple of bool [..., N], one per head: whether its choice means anything beside
-        the others (who sits out chooses nobody). The log-probability of an action is the sum over heads that count.
-        Without it all do.
-    `entities`: Entities, how a view falls into parts; without it all of it is an agent's own.
-    `history_size`: how many numbers at the end of a view are the agent's own past. A wrapper that appends to views must
-        not pass it on.
-    `private_size`: the state ends with so many numbers for each agent, in order, which only that agent's critic may
-        read; what reads the whole state may read them all.
-    `private_entities`: Entities, how those numbers of one agent fall into parts.
-    `pack(observation)`, `unpack(codes)`: an observation as a few small integers and back, bit for bit: what a replay
-        keeps.
-    `training_reward(key, steps, iteration)`: [T, B, N], the rewards that only the learner sees.
-    `collective(steps)`: Collective, what of a rollout is everybody's: correction terms ask for it.
-    `step_games(keys, state, action)`: `step` of B games at once, for games that share a clock: there a `lax.cond` stays
-        one branch, where under `vmap` it becomes a select that computes both.
-    `agent_names`, `agent_colours` ("#rrggbb"), `action_names`, `event_names` (of `info`): for films.
     """
 
     @property
     def spec(self) -> Spec: ...
-    @property
-    def num_agents(self) -> int: ...
-    @property
-    def num_actions(self) -> int: ...  # continuous: how many numbers
-    @property
-    def view_size(self) -> int: ...  # images: a tuple (h, w, c)
-    @property
-    def state_size(self) -> int: ...
-    @property
-    def length(self) -> int: ...
-    @property
-    def continuous(self) -> bool: ...
 
     def reset(self, key: Key) -> tuple[PyTree, Observation]: ...
     def step(self, key: Key, state: PyTree, action: PyTree) -> tuple[PyTree, Timestep]: ...

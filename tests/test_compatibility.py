@@ -21,6 +21,7 @@ from comity.algorithms import ALGORITHMS
 from comity.environments import TASKS, WRAPPERS
 from comity.recipes import find_algorithm, find_task, settings_of
 from comity.settings import floats
+from comity.spec import functions
 from comity.training.programs import Programs, programs
 
 PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
@@ -217,12 +218,12 @@ class Once:
     """A game whose rules are traced once for all algorithms."""
 
     def __init__(self, env: Any):
-        self.env, self.reset, self.step = env, jax.jit(env.reset), jax.jit(env.step)
-        if hasattr(env, "step_games"):
-            self.step_games = jax.jit(env.step_games)
+        self.env, self.spec, self.reset, self.step = env, env.spec, jax.jit(env.reset), jax.jit(env.step)
+        together = functions(env).step_games
+        self.functions = functions(env)._replace(step_games=together and jax.jit(together))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.env, name)
+        return getattr(self.env, name)  # what only one game's learners ask: the inner game, payoffs
 
 
 @cache
@@ -248,7 +249,7 @@ def trace(algorithm: str, task: str, preset: str | None = None, profile: str | N
     assert finite.shape == ()
     found = jax.eval_shape(made.evaluate, values, count, KEY, carry.state)
     assert found["greedy"] == found["sampled"]
-    assert found["greedy"]["return"].shape == (2, short(task, profile).num_agents)
+    assert found["greedy"]["return"].shape == (2, short(task, profile).spec.agents)
 
 
 # Games and wrappers ---------------------------------------------------------------------------------------------------
@@ -264,7 +265,7 @@ def test_wrappers_refuse_exactly_the_games_of_the_table(wrapper):
         except ValueError as error:
             said = str(error)
         lines = [unfit.line for unfit in UNFIT if wrapper == unfit.wrapper and task in unfit.games]
-        game, agents = type(short(task)).__name__, short(task).num_agents
+        game, agents = type(short(task)).__name__, short(task).spec.agents
         assert said == (lines[0].format(game=game, agents=agents) if lines else None), task
 
 

@@ -1,5 +1,6 @@
 """No name of a game or an algorithm hides a number of a run's files; `reset` gets nothing that it did not ask for."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from comity.environments.wrappers.messages import Messages
 from comity.recipes import from_objects
 from comity.runs import keys
 from comity.runs.keys import together
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Algorithm, Observation, Timestep
 
 
@@ -21,6 +23,7 @@ class Named:
     """Two agents, four steps; info holds an amount under `key`, one for each agent if it is asked for."""
 
     num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 1, 2, 4, False
+    spec = Spec(agents=2, view=Vector(1), action=Discrete(2), length=4, state=Vector(2))
 
     def __init__(self, key: Any = "mine", each: bool = False):
         self.key, self.each = key, each
@@ -124,6 +127,7 @@ class Hard(Named):
     """Views tell the difficulty and the number of the episode."""
 
     view_size, state_size = 2, 4
+    spec = dataclasses.replace(Named.spec, view=Vector(2), state=Vector(4))
 
     def start(self, difficulty, episode):
         view = jnp.broadcast_to(jnp.array([difficulty, episode], jnp.float32), (2, 2))

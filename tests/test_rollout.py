@@ -12,6 +12,7 @@ from jax import Array
 
 from comity import rollout
 from comity.learning import log_prob, masked, sample
+from comity.spec import Discrete, Spec, Vector
 from comity.training.programs import begun, programs
 from comity.types import Algorithm, Environment, Observation, Timestep
 
@@ -30,7 +31,10 @@ class Lottery:
 
     noise: float = 1.0  # 0: what happens depends on no key
     length: int = 4
-    num_agents, num_actions, view_size, state_size, continuous = 2, 3, 3, 1, False
+
+    @property
+    def spec(self):
+        return Spec(agents=2, view=Vector(3), action=Discrete(3), length=self.length, state=Vector(1))
 
     def draw(self, key):
         return self.noise * jax.random.uniform(key) if self.noise else jnp.zeros(())

@@ -74,10 +74,11 @@ def losses(outputs: Array, steps: Transition, advantage: Array, returns: Array) 
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "a2c")
-    agents, separate = env.num_agents, config.actors == "separate"
+    spec = env.spec
+    agents, separate = spec.agents, config.actors == "separate"
     adam = optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon)
     adam = per_agent_optimizer(adam) if separate else adam
-    new = partial(sequence_net, config.network, inputs=env.view_size, width=config.width, outputs=env.num_actions + 1)
+    new = partial(sequence_net, config.network, inputs=spec.view.size, width=config.width, outputs=spec.action.n + 1)
     fresh = sequence_memory(config.network, config.width, agents)
 
     def init(key: Key) -> State:

@@ -24,7 +24,8 @@ from comity.learning.shaping import CREDITS, Estimator, batch_advantages, batch_
 from comity.networks import stacked
 from comity.networks.sequence import Sequence, sequence_memory, sequence_net
 from comity.settings import Fraction, NotNegative, Positive, check
-from comity.types import Algorithm, Environment, Key, MetaEpisodes, Observation, PyTree, Transition
+from comity.spec import MetaEpisodes
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,8 @@ def only(net: PyTree) -> PyTree:
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "coala")
-    if not hasattr(env, "meta"):
+    spec, meta = env.spec, env.spec.meta
+    if meta is None:
         raise ValueError(
             f"coala plays games whose opponents learn, {type(env).__name__} is none: put learners into it, "
             "as in `comity train ipd+learners coala`"
@@ -174,14 +176,13 @@ def make(config: Config, env: Environment) -> Algorithm:
         if config.network != "table":
             raise ValueError(f"coala's exact values are those of tables, the network is {config.network}: set network")
         require_exact_values(env.game, "coala with exact values")  # pyright: ignore[reportAttributeAccessIssue]
-    meta: MetaEpisodes = env.meta  # pyright: ignore[reportAttributeAccessIssue]
     seats, games, players = meta.seats, meta.games, meta.players
-    share = getattr(env, "naive_share", 1.0)
+    share = meta.naive_share
     adam = optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon)
     adam = per_agent_optimizer(adam)
-    new = partial(sequence_net, config.network, inputs=env.view_size, width=config.width, outputs=env.num_actions + 1)
-    fresh = sequence_memory(config.network, config.width, env.num_agents)
-    ends = jnp.arange(1, env.length + 1) % meta.length == 0  # [L]
+    new = partial(sequence_net, config.network, inputs=spec.view.size, width=config.width, outputs=spec.action.n + 1)
+    fresh = sequence_memory(config.network, config.width, spec.agents)
+    ends = jnp.arange(1, spec.length + 1) % meta.length == 0  # [L]
 
     def seated(x: Array, axis: int) -> Array:
         """[..., N, ...] as [..., S, b, ...]."""

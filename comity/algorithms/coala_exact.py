@@ -20,6 +20,7 @@ from comity.learning.extortion import extortion_fit
 from comity.learning.lookahead import Values, learning_path, naive_gradient
 from comity.learning.optimizers import take_step
 from comity.settings import BelowOne, Fraction, NotNegative, Positive, check
+from comity.spec import functions
 from comity.types import Algorithm, Environment, Key, PyTree, Transition
 
 OUTCOMES = ("start", "cc", "cd", "dc", "dd")
@@ -80,7 +81,7 @@ def paths(values: Values, mine: Array, starts: Array, rate, steps: int) -> Path:
 
 def points_per_step(env: Environment, gamma, logits: Array) -> Array:
     """[2], of two players [2, 5] against each other, 1 - gamma times the discounted sum."""
-    return (1 - gamma) * env.exact_values(logits, gamma)  # pyright: ignore[reportAttributeAccessIssue]
+    return (1 - gamma) * functions(env).exact_values(logits, gamma)  # pyright: ignore[reportOptionalCall]
 
 
 def told(env: Environment, logits: Array, meeting: Array, path: Path) -> dict[str, Array]:

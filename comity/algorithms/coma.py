@@ -160,10 +160,11 @@ def joint_input(observation: Observation, action: Array, actions: int) -> Array:
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "coma")
-    agents, hidden, choices = env.num_agents, config.hidden, env.num_actions
-    present = env.view_size - getattr(env, "history_size", 0)
+    spec = env.spec
+    agents, hidden, choices = spec.agents, config.hidden, spec.action.n
+    present = spec.view.size - spec.history
     joint = config.critic_reads == "joint"
-    size = env.state_size + env.view_size + (agents - 1) * choices + agents if joint else present
+    size = spec.state.size + spec.view.size + (agents - 1) * choices + agents if joint else present
     separate = config.actors == "separate"
     over_actors = per_agent if separate else shared
     rmsprop = lambda rate: optimizer("rmsprop", rate, config.clip, config.decay, config.epsilon)  # noqa: E731
@@ -172,7 +173,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     memory = jnp.zeros((agents, hidden))
 
     def new_actor(key: Key) -> RecurrentNet:
-        return RecurrentNet(key, env.view_size, hidden, choices, config.activation)
+        return RecurrentNet(key, spec.view.size, hidden, choices, config.activation)
 
     def critic_input(observation: Observation, action: Array) -> Array:
         """[..., N, I]."""

@@ -33,12 +33,12 @@ def check_heads(config: Any) -> None:
 def new_actor(config: Any, key: Key, env: Environment, inputs: int, encoder: tuple[int, ...]) -> ContextNet:
     """encoder: widths of the dense layers before attention."""
     activation: Activation = config.activation
-    layers, heads = config.context_layers, config.context_heads
-    return ContextNet(key, inputs, encoder, config.hidden, env.num_actions, env.length, layers, heads, activation)
+    spec, layers, heads = env.spec, config.context_layers, config.context_heads
+    return ContextNet(key, inputs, encoder, config.hidden, spec.action.n, spec.length, layers, heads, activation)
 
 
 def fresh_memory(config: Any, env: Environment) -> PyTree:
     """One game's memory at the start of an episode: zeros, leaves [N, ...]."""
     if config.network == "gru":
-        return jnp.zeros((env.num_agents, config.hidden))
-    return fresh_context(config.context_layers, env.length, config.hidden, env.num_agents)
+        return jnp.zeros((env.spec.agents, config.hidden))
+    return fresh_context(config.context_layers, env.spec.length, config.hidden, env.spec.agents)

@@ -3,7 +3,7 @@ how far a term may reach.
 
 In an episode one agent has its own reward first, the giver; from then on all that anybody does serves the collective
 reward. What a term does to an agent's parameters is in `learning/corrections.py`; docs/algorithms/correction.md derives
-it. The game says who gave and what was collective (`env.collective`).
+it. The game says who gave and what was collective (`Functions.collective`).
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from comity.axes import aligned
 from comity.learning import corrections, log_prob
 from comity.learning.corrections import Baseline, Direction
 from comity.settings import Fraction, NotNegative, Positive
+from comity.spec import functions
 from comity.types import Collective, Environment, PyTree, Transition
 
 Correction = Literal["none", "mixed", "self_pure", "self_mixed", "released"]
@@ -74,13 +75,13 @@ def require(config: Settings, env: Environment) -> None:
     """ValueError, one line, for a game that does not say what of its reward is collective."""
     if config.correction == "none":
         return
-    if not hasattr(env, "collective"):
+    if functions(env).collective is None:
         raise ValueError(
             f"correction {config.correction!r} needs a game that says who gave and what is collective, "
             f"`collective(steps)`, which {type(env).__name__} has not: play manitokan, or set correction to 'none'"
         )
-    if env.num_agents < 2:
-        raise ValueError(f"correction {config.correction!r} needs two agents or more, the game has {env.num_agents}")
+    if env.spec.agents < 2:
+        raise ValueError(f"correction {config.correction!r} needs two agents or more, the game has {env.spec.agents}")
 
 
 def begin(config: Settings, params: PyTree, agents: int | None) -> Average | None:

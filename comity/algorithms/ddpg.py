@@ -28,5 +28,5 @@ def own_inputs(key: Key, view: Array, actions: Array, mine: Array) -> Array:
 
 
 def make(config: Config, env: Environment, name: str = "ddpg") -> Algorithm:
-    size = env.view_size + env.num_actions if isinstance(env.view_size, int) else 0
+    size = env.spec.view.size + env.spec.action.n
     return family.learner(config, env, name, family.Member(size, own_inputs))

@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.compatibility import require_vectors
+from comity.compatibility import require_one_head, require_vectors
 from comity.learning import Reward, credited, entropy, masked, per_agent_optimizer, sample, take_step, towards
 from comity.learning import replay as memory_of
 from comity.learning.relaxed import Relaxed, relaxed
 from comity.networks import MLP, Activation, per_agent, shared, stacked
 from comity.rollout import shapes
 from comity.settings import Fraction, NotNegative, Positive, check
+from comity.spec import Box, functions
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -154,18 +155,20 @@ def by_array(limit: Any) -> optax.GradientTransformation:
 
 def kept(env: Environment, observation: Observation) -> PyTree:
     """What a replay keeps of observations [B, ...]: packed if the game can, else views and what is available."""
-    pack = getattr(env, "pack", None)
+    pack = functions(env).pack
     return jax.vmap(pack)(observation) if pack else observation._replace(state=())
 
 
 def restored(env: Environment, codes: PyTree) -> Observation:
-    unpack = getattr(env, "unpack", None)
+    unpack = functions(env).unpack
     return jax.vmap(unpack)(codes) if unpack else codes
 
 
 def learner(config: Config, env: Environment, name: str, member: Member) -> Algorithm:
+    require_one_head(env, name)
     require_vectors(env, name)
-    agents, choices = env.num_agents, env.num_actions
+    spec = env.spec
+    agents, choices, continuous = spec.agents, spec.action.n, isinstance(spec.action, Box)
     separate = config.agents == "separate"
     over = per_agent if separate else shared
     widths = (config.hidden, config.hidden)
@@ -186,7 +189,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
 
     def policy(key: Key, outputs: Array, available: Array) -> Array:
         """Actions as vectors [..., N, A] that carry gradient."""
-        if env.continuous:
+        if continuous:
             return jnp.where(available, jnp.tanh(outputs), 0.0)
         return relaxed(key, masked(outputs, available), config.relaxed, config.temperature)
 
@@ -199,7 +202,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
         outputs, available = outputs_of(state.actors, observation.view), observation.available
-        if env.continuous:
+        if continuous:
             action = jnp.tanh(outputs)
             if explore:
                 action = jnp.clip(action + config.noise * jax.random.normal(key, action.shape), -1.0, 1.0)
@@ -213,12 +216,12 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
         before, after, action, reward, terminated = jax.tree.map(
             flat, (steps.observation, steps.next_observation, steps.action, steps.reward, steps.terminated)
         )
-        action = action if env.continuous else action.astype(small)
+        action = action if continuous else action.astype(small)
         return Rows(kept(env, before), kept(env, after), action, reward, terminated)
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
-        actors, critics = new(key_actor, env.view_size, choices), new(key_critic, member.size, 1)
+        actors, critics = new(key_actor, spec.view.size, choices), new(key_critic, member.size, 1)
         targets = jax.tree.map(jnp.copy, (actors, critics))  # a donated state may not hold an array twice
         opt_states = actor_optimizer.init(actors), critic_optimizer.init(critics)  # pyright: ignore[reportArgumentType]
         state = State(actors, critics, *targets, *opt_states, (), jnp.zeros((), jnp.int32))  # pyright: ignore
@@ -229,7 +232,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
         key_draw, key_policy, key_now, key_next = jax.random.split(key, 4)
         rows: Rows = memory_of.draw(key_draw, memories, config.batch)
         now, after = restored(env, rows.observation), restored(env, rows.next_observation)
-        taken = rows.action if env.continuous else jax.nn.one_hot(rows.action, choices)
+        taken = rows.action if continuous else jax.nn.one_hot(rows.action, choices)
         following = policy(key_policy, outputs_of(state.target_actors, after.view), after.available)
         reward = credited(rows.reward, "mean" if member.adds_up else config.credit)  # [batch, N]
         next_value = values(key_next, state.target_critics, after.view, following, following)
@@ -254,7 +257,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
         key_draw, key_policy, key_values = jax.random.split(key, 3)
         rows: Rows = memory_of.draw(key_draw, memories, config.batch)
         now = restored(env, rows.observation)
-        taken = rows.action if env.continuous else jax.nn.one_hot(rows.action, choices)
+        taken = rows.action if continuous else jax.nn.one_hot(rows.action, choices)
 
         def loss(actors: MLP) -> tuple[Array, dict[str, Array]]:
             outputs = outputs_of(actors, now.view)
@@ -263,7 +266,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
             q = values(key_values, lax.stop_gradient(state.critics), now.view, others, mine)  # [batch, N]
             exist = now.available.astype(jnp.float32)
             size = (exist * jnp.square(outputs)).sum(-1) / jnp.maximum(exist.sum(-1), 1.0)
-            surprise = jnp.zeros(()) if env.continuous else entropy(masked(outputs, now.available))
+            surprise = jnp.zeros(()) if continuous else entropy(masked(outputs, now.available))
             climbed = q - config.logit_penalty * size + config.entropy_coefficient * surprise
             total = climbed.mean(0).sum() if separate else climbed.mean()
             return -total, {"q": q.mean(), "entropy": surprise.mean()}

@@ -42,5 +42,5 @@ PRESETS = {
 
 def make(config: Config, env: Environment) -> Algorithm:
     own = config.critic_reads == "view"
-    reads, size = (ppo.own_views, env.view_size) if own else (partial(ppo.all_views, env), ppo.views_size(env))
-    return ppo.learner(config, env, "ippo", ppo.Critics(env.num_agents, 1, reads, size))
+    reads, size = (ppo.own_views, env.spec.view.size) if own else (partial(ppo.all_views, env), ppo.views_size(env))
+    return ppo.learner(config, env, "ippo", ppo.Critics(env.spec.agents, 1, reads, size))

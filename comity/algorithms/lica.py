@@ -153,11 +153,12 @@ def policy_loss(q: Array, valid: Array, randomness: Array, weight: Array | float
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "lica")
-    agents, choices, hidden = env.num_agents, env.num_actions, config.hidden
-    size = env.state_size if config.critic_reads == "state" else agents * env.view_size
+    spec = env.spec
+    agents, choices, hidden = spec.agents, spec.action.n, config.hidden
+    size = spec.state.size if config.critic_reads == "state" else agents * spec.view.size
     separate, recurrent = config.actors == "separate", config.network == "gru"
     over_actors = per_agent if separate else shared
-    inputs = env.view_size + choices * config.last_action + agents * (not separate)
+    inputs = spec.view.size + choices * config.last_action + agents * (not separate)
     actor_optimizer = optimizer("adam", config.learning_rate, config.clip, epsilon=config.epsilon)
     actor_optimizer = per_agent_optimizer(actor_optimizer) if separate else actor_optimizer
     critic_optimizer = optimizer("adam", config.critic_learning_rate, config.clip, epsilon=config.epsilon)

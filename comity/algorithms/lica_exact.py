@@ -116,7 +116,8 @@ def coma_reference_loss(key: Key, logits: Array, critic: MLP, joint: Array) -> A
 
 def require_one_step(env: Environment) -> None:
     """Raises ValueError unless the game is one step of few joint actions."""
-    if env.length != 1 or env.num_actions**env.num_agents > MOST:
+    spec = env.spec
+    if spec.length != 1 or spec.action.n**spec.agents > MOST:
         raise ValueError(
             f"lica-exact enumerates the joint actions of a team's one step, at most {MOST}; {type(env).__name__} is no "
             "such game: play one-step-traffic-junction or matrix"
@@ -133,7 +134,7 @@ def payoffs(env: Environment, actions: Array) -> Array:
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "lica-exact")
     require_one_step(env)
-    agents, choices = env.num_agents, env.num_actions
+    agents, choices = env.spec.agents, env.spec.action.n
     actions = np.array(list(product(range(choices), repeat=agents)), np.int32)  # [J, N]
     joint = jax.nn.one_hot(actions, choices)
     payoff = payoffs(env, jnp.asarray(actions))

@@ -171,7 +171,8 @@ def differentiable_rmsprop(config: Config, learning_rate: Any) -> optax.Gradient
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "liir")
-    agents, choices = env.num_agents, env.num_actions
+    spec = env.spec
+    agents, choices = spec.agents, spec.action.n
     separate = config.actors == "separate"
     over_actors = per_agent if separate else shared
     actor_optimizer = differentiable_rmsprop(config, config.learning_rate)
@@ -181,9 +182,9 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
-        new = lambda key: RecurrentNet(key, env.view_size, config.hidden, choices, config.activation)  # noqa: E731
+        new = lambda key: RecurrentNet(key, spec.view.size, config.hidden, choices, config.activation)  # noqa: E731
         actor: PyTree = stacked(new, key_actor, agents) if separate else new(key_actor)
-        inputs = env.state_size + env.view_size + agents
+        inputs = spec.state.size + spec.view.size + agents
         critic = Critic(key_critic, inputs, config.critic_hidden, choices, config.activation)
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)  # pyright: ignore[reportArgumentType]
         return State(actor, critic, jax.tree.map(jnp.copy, critic), *opt_states, jnp.zeros((), jnp.int32))

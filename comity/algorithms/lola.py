@@ -22,6 +22,7 @@ from comity.algorithms.tabular import act_by_table, require_exact_values, seen_b
 from comity.learning import log_prob, take_step
 from comity.learning.lookahead import Values, dice_objective, dice_values, lola_term, naive_gradient
 from comity.settings import BelowOne, Fraction, NotNegative, Positive, check
+from comity.spec import functions
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -110,7 +111,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     adamw = optax.adamw(config.learning_rate) if config.optimizer == "adamw" else None
 
     def exact(logits: Array) -> Array:
-        return env.exact_values(logits, config.gamma)  # pyright: ignore[reportAttributeAccessIssue]
+        return functions(env).exact_values(logits, config.gamma)  # pyright: ignore[reportOptionalCall]
 
     def estimate(key: Key, player: Array, number: int) -> Values:
         if config.play == "exact":
@@ -138,7 +139,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             "gradient_norm": jnp.linalg.norm(grads),
         }
         if config.play == "sampled":
-            metrics["extra_steps"] = jnp.float32(estimates(config) * config.games * env.length)
+            metrics["extra_steps"] = jnp.float32(estimates(config) * config.games * env.spec.length)
         if adamw is None:
             return State(state.logits + config.learning_rate * grads, state.opt_state), metrics
         return State(*take_step(adamw, state.logits, state.opt_state, -grads)), metrics

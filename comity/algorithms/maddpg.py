@@ -33,5 +33,6 @@ def joint_inputs(key: Key, view: Array, actions: Array, mine: Array) -> Array:
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    size = env.num_agents * (env.view_size + env.num_actions) if isinstance(env.view_size, int) else 0
+    spec = env.spec
+    size = spec.agents * (spec.view.size + spec.action.n)
     return family.learner(config, env, "maddpg", family.Member(size, joint_inputs))

@@ -54,6 +54,6 @@ def true_state(observation: Observation) -> Array:
 
 def make(config: Config, env: Environment) -> Algorithm:
     state = config.critic_reads == "state"
-    reads, size = (true_state, env.state_size) if state else (partial(ppo.all_views, env), ppo.views_size(env))
-    values = env.num_agents if config.critic_gives == "each" else 1
+    reads, size = (true_state, env.spec.state.size) if state else (partial(ppo.all_views, env), ppo.views_size(env))
+    values = env.spec.agents if config.critic_gives == "each" else 1
     return ppo.learner(config, env, "mappo", ppo.Critics(1, values, reads, size), config.misread_actions)

@@ -102,8 +102,8 @@ class LatentNet(eqx.Module):
 
     def __init__(self, key: Key, config: Config, env: Environment, named: bool):
         keys = jax.random.split(key, 4)
-        agents, actions, wide = env.num_agents, env.num_actions, config.head == "hypernetwork"
-        self.encoder = Linear(keys[0], env.view_size, config.hidden)
+        agents, actions, wide = env.spec.agents, env.spec.action.n, config.head == "hypernetwork"
+        self.encoder = Linear(keys[0], env.spec.view.size, config.hidden)
         self.cell = GRU(keys[1], config.hidden, config.hidden)
         self.head = Linear(keys[2], config.hidden, config.latents * actions).weight
         table = jax.vmap(lambda key: Linear(key, config.hidden, actions).weight)
@@ -182,7 +182,7 @@ def information_loss(logits: Array, z: Array) -> Array:
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "maven")
-    agents, actions, latents = env.num_agents, env.num_actions, config.latents
+    agents, actions, latents = env.spec.agents, env.spec.action.n, config.latents
     separate = config.agents == "separate"
     over_agents = per_agent if separate else shared
     central = family.central_size(config, env)
@@ -267,7 +267,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             MLP(key_discriminator, central + agents * actions, (config.discriminator_hidden,), latents),
         )
         width = (config.chooser_hidden, config.chooser_hidden)
-        chooser = MLP(key_chooser, agents * env.view_size, width, latents)
+        chooser = MLP(key_chooser, agents * env.spec.view.size, width, latents)
         state = State(LearnedState(params, params, (), (), jnp.zeros((), jnp.int32), ()), chooser, ())  # pyright: ignore
 
         def play(key: Key, begun: LearnedState, memory: Memory, observation: Observation):

@@ -33,6 +33,7 @@ from comity.learning import (
 )
 from comity.networks import MLP, Activation, ContextNet, RecurrentNet, per_agent, shared, stacked
 from comity.settings import Fraction, Positive, check
+from comity.spec import functions
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -134,9 +135,10 @@ def fit_critic(evaluate, optimizer, critic, opt_state, views, returns, valid, gr
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "pg")
+    spec = env.spec
     correction.require(config, env)
-    agents, hidden = env.num_agents, config.hidden
-    present = env.view_size - (getattr(env, "history_size", 0) if config.critic_reads == "present" else 0)
+    agents, hidden = spec.agents, config.hidden
+    present = spec.view.size - (spec.history if config.critic_reads == "present" else 0)
     rmsprop = partial(optax.rmsprop, decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
     actor_optimizer = rmsprop(config.learning_rate)
     over_critics = critics.joint_optimizer if config.critic_optimizer == "joint" else per_agent_optimizer
@@ -148,8 +150,8 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def new_actor(key: Key) -> RecurrentNet | ContextNet:
         if config.network == "attention":
-            return context.new_actor(config, key, env, env.view_size, (hidden,))
-        return RecurrentNet(key, env.view_size, hidden, env.num_actions, config.activation)
+            return context.new_actor(config, key, env, spec.view.size, (hidden,))
+        return RecurrentNet(key, spec.view.size, hidden, spec.action.n, config.activation)
 
     def new_critic(key: Key) -> MLP:
         return MLP(key, present, (hidden, hidden), 1, config.activation)
@@ -218,7 +220,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         average, sizes = None, {}
         if config.correction != "none":
             policy = correction.Policy(state.actor, lambda actor: unroll(actor)[0], logits, pull_back, separate)
-            shared_reward = env.collective(steps)  # pyright: ignore[reportAttributeAccessIssue]
+            shared_reward = functions(env).collective(steps)  # pyright: ignore[reportOptionalCall]
             grads, average, sizes = correction.corrected(
                 config, policy, grads, steps, shared_reward, reward - values, config.gamma, state.average
             )

@@ -114,18 +114,19 @@ def objective(config: Config, critics: Critics, networks: PyTree, batch: Batch) 
 
 def new_networks(key: Key, config: Config, env: Environment, critics: Critics) -> tuple[PyTree, PyTree]:
     """(actor, leaves [N, ...] if separate, critic, leaves [C, ...])."""
+    spec = env.spec
     key_actor, key_critic = jax.random.split(key)
     net = partial(DeepRecurrentNet, layers=config.encoder, hidden=config.hidden, activation=config.activation)
     net = partial(net, norm=config.layer_norm, gain=config.gain)
-    inputs = env.view_size
+    inputs = spec.view.size
     if config.actor_reads == "views":
-        inputs = views_size(env) + getattr(env, "history_size", 0)
+        inputs = views_size(env) + spec.history
     if config.network == "gru":
-        new_actor = partial(net, inputs=inputs, outputs=env.num_actions, head_gain=0.01)
+        new_actor = partial(net, inputs=inputs, outputs=spec.action.n, head_gain=0.01)
     else:
         new_actor = partial(context.new_actor, config, env=env, inputs=inputs, encoder=config.encoder)
     separate = config.actors == "separate"
-    actor: PyTree = stacked(new_actor, key_actor, env.num_agents) if separate else new_actor(key_actor)
+    actor: PyTree = stacked(new_actor, key_actor, spec.agents) if separate else new_actor(key_actor)
     head_gain = 1.0 if config.critic_head == "orthogonal" else None
     new_critic = partial(net, inputs=critics.size, outputs=critics.values, head_gain=head_gain)
     return actor, stacked(new_critic, key_critic, critics.count)
@@ -134,7 +135,7 @@ def new_networks(key: Key, config: Config, env: Environment, critics: Critics) -
 def learner(config: Config, env: Environment, name: str, critics: Critics, misread_actions: bool = False) -> Algorithm:
     """The family's algorithm with these critics. misread_actions: see docs/algorithms/mappo.md."""
     require_discrete(env, name)
-    agents, hidden, separate = env.num_agents, config.hidden, config.actors == "separate"
+    agents, hidden, separate = env.spec.agents, config.hidden, config.actors == "separate"
     gated = config.network == "gru"
     one_value = critics.one_value(agents)
     released.check(config, critics.count == critics.values == 1, critics.count == agents)

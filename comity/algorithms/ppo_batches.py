@@ -75,23 +75,25 @@ def own_views(observation: Observation) -> Array:
 
 
 def all_views(env: Environment, observation: Observation) -> Array:
-    """[..., 1, N V'] what all agents see, one after the other, without their own pasts (`env.history_size`)."""
-    view = observation.view[..., : env.view_size - getattr(env, "history_size", 0)]
+    """[..., 1, N V'] what all agents see, one after the other, without their own pasts (`Spec.history`)."""
+    spec = env.spec
+    view = observation.view[..., : spec.view.size - spec.history]
     return view.reshape(*view.shape[:-2], 1, -1)
 
 
 def views_size(env: Environment) -> int:
     """How many numbers `all_views` gives."""
-    return env.num_agents * (env.view_size - getattr(env, "history_size", 0))
+    spec = env.spec
+    return spec.agents * (spec.view.size - spec.history)
 
 
 def actor_input(config: Config, env: Environment, observation: Observation) -> Array:
     """[..., N, V], float."""
-    view = observation.view
+    spec, view = env.spec, observation.view
     if config.actor_reads == "views":
         everyone = all_views(env, observation)
         everyone = jnp.broadcast_to(everyone, (*view.shape[:-1], everyone.shape[-1]))
-        view = jnp.concatenate([everyone, view[..., env.view_size - getattr(env, "history_size", 0) :]], -1)
+        view = jnp.concatenate([everyone, view[..., spec.view.size - spec.history :]], -1)
     return view.astype(jnp.float32) * config.view_scale
 
 

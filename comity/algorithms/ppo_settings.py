@@ -16,7 +16,7 @@ class Config(released.Settings, prediction.Settings, context.Settings):
 
     actors: Literal["separate", "shared"] = "separate"  # paper: shared in MAPPO, separate in IPPO; code: separate
     actor_reads: Literal["view", "views"] = "view"  # views: everyone's, with the own last action alone (code, variant)
-    steps: NotNegative[int] = 0  # T of a rollout; 0: env.length
+    steps: NotNegative[int] = 0  # T of a rollout; 0: `Spec.length`
     chunk: Positive[int] = 10  # most steps a gradient goes back; the largest divisor of T up to it. Attention: T
     epochs: Positive[int] = 5  # passes over a rollout; paper and code 15
     minibatches: Positive[int] = 1  # per epoch, at most, see `divisor`; paper 1, code 5

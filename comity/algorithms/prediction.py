@@ -38,11 +38,12 @@ def begin(
     """size: numbers of an actor's memory. Raises ValueError if there is nobody else."""
     if config.predict == "none":
         return None
-    others = env.num_agents - 1
+    spec = env.spec
+    others = spec.agents - 1
     if not others:
         raise ValueError("predict 'others' needs two agents or more, the game has 1: set predict to 'none'")
-    new = lambda key: Linear(key, size, others * env.num_actions)  # noqa: E731
-    head: PyTree = stacked(new, key, env.num_agents) if separate else new(key)
+    new = lambda key: Linear(key, size, others * spec.action.n)  # noqa: E731
+    head: PyTree = stacked(new, key, spec.agents) if separate else new(key)
     return Predictor(head, optimizer.init(head))
 
 

@@ -48,7 +48,7 @@ def new_mixer(key: Key, config: Config, agents: int, size: int) -> MonotoneMixer
 
 def make(config: Config, env: Environment) -> Algorithm:
     def init(key: Key) -> MonotoneMixer:
-        return new_mixer(key, config, env.num_agents, family.central_size(config, env))
+        return new_mixer(key, config, env.spec.agents, family.central_size(config, env))
 
     member = family.td_member(config, init, lambda mixer, q, state: mixer(q, state))
     return family.learner(config, env, "qmix", member)

@@ -103,7 +103,7 @@ def minimum_loss(own: Array, joint: Array, value: Array, available: Array) -> Ar
 
 
 def member(config: Config, env: Environment) -> Member:
-    agents, actions, hidden = env.num_agents, env.num_actions, config.hidden
+    agents, actions, hidden = env.spec.agents, env.spec.action.n, config.hidden
     central_size = family.central_size(config, env)
     code = hidden + actions
     base = config.variant == "base"

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from comity.learning import masked, sample
+from comity.spec import Box
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -24,7 +25,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     def act(key: Key, state, memory, observation: Observation, explore: bool = True) -> tuple[PyTree, PyTree, dict]:
         """Greedy or not, play is uniform: every action is as good as another."""
         available = observation.available
-        if env.continuous:
+        if isinstance(env.spec.action, Box):
             action = jax.random.uniform(key, available.shape, minval=-1.0, maxval=1.0)
             return jnp.where(available, action, 0.0), memory, {}
         logits = jax.tree.map(lambda mask: masked(jnp.zeros(mask.shape), mask), available)  # per head, if several

@@ -39,7 +39,8 @@ from comity.learning import (
 from comity.networks import EntityNet, LSTMState, Seen, fresh_lstm
 from comity.rollout import starts
 from comity.settings import Fraction, NotNegative, Positive, check
-from comity.types import Algorithm, Entities, Environment, Key, Observation, PyTree, Transition
+from comity.spec import Entities, MultiDiscrete, Vector, View, functions
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 SELF, RIVAL = 1, 2  # who drives an agent; 0: not yet drawn
 
@@ -48,7 +49,7 @@ SELF, RIVAL = 1, 2  # who drives an agent; 0: not yet drawn
 class Config:
     """Settings of RUSP's learner. Paper: its appendix; code: its authors' environments, no learner was released."""
 
-    steps: NotNegative[int] = 50  # T of a rollout; 0: env.length
+    steps: NotNegative[int] = 50  # T of a rollout; 0: `Spec.length`
     chunk: Positive[int] = 5  # most steps that a gradient goes back;
     # the largest divisor of T that is no greater (paper)
     epochs: Positive[int] = 5  # how often each step is learned from (paper: about 5)
@@ -160,23 +161,24 @@ def parts(entities: Entities, x: Array) -> Seen:
 
 def seen_by_policy(env: Environment, observation: Observation) -> Seen:
     """What an agent sees, leaves [..., N, ...]."""
-    return parts(entities_of(env), observation.view.astype(jnp.float32))
+    return parts(entities_of(env.spec.view), observation.view.astype(jnp.float32))
 
 
 def seen_by_critic(env: Environment, observation: Observation) -> Seen:
     """What an agent sees, the game's own state, and of the private numbers that agent's: leaves [..., N, ...]."""
     seen, state = seen_by_policy(env, observation), observation.state.astype(jnp.float32)
-    n, private = env.num_agents, getattr(env, "private_size", 0)
-    game, rest = jnp.split(state, [env.state_size - n * private], -1)
-    entities = getattr(env, "private_entities", Entities(tuple(range(private)), (), ()))
-    known = parts(entities, rest.reshape(*rest.shape[:-1], n, private))
+    spec = env.spec
+    n, private = spec.agents, spec.private
+    game, rest = jnp.split(state, [spec.state.size - n * private.size], -1)
+    known = parts(entities_of(private), rest.reshape(*rest.shape[:-1], n, private.size))
     everywhere = jnp.broadcast_to(game[..., None, :], (*seen.own.shape[:-1], game.shape[-1]))
     others = [x for x in (seen.others, known.others) if x is not None]
     return Seen(jnp.concatenate([seen.own, everywhere, known.own], -1), jnp.concatenate(others, -1) if others else None)
 
 
-def entities_of(env: Environment) -> Entities:
-    return getattr(env, "entities", None) or Entities(tuple(range(env.view_size)), (), ())
+def entities_of(seen: View) -> Entities:
+    own = seen.entities if isinstance(seen, Vector) else None
+    return own or Entities(tuple(range(seen.size)), (), ())
 
 
 def to_scale(seen: Seen, scale: Scale, clip) -> Seen:
@@ -240,12 +242,12 @@ def recalled(key: Key, past: PyTree, count: Array) -> PyTree:
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "rusp", several_heads=True)
-    agents, entities = env.num_agents, entities_of(env)
-    several = getattr(env, "heads", None)
-    heads: tuple[int, ...] = several or (env.num_actions,)
+    agents, entities, choice = env.spec.agents, entities_of(env.spec.view), env.spec.action
+    several = isinstance(choice, MultiDiscrete)
+    heads, pointer = (choice.heads, choice.pointer) if several else ((choice.n,), None)
     edges = [sum(heads[: k + 1]) for k in range(len(heads) - 1)]
-    counted = getattr(env, "counts", None)
-    if entities.head is not None and not all(entities.others):
+    counted = functions(env).counts
+    if pointer is not None and not all(entities.others):
         raise ValueError(f"{type(env).__name__} chooses among others of whom nothing is seen: give their columns")
     adam = optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon)
     scaled = partial(to_scale, clip=config.input_clip)
@@ -268,7 +270,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             net = EntityNet(key, own, other, config.width, config.hidden, outputs, pointer)
             return Player(net, Scale(fresh_moments(own), fresh_moments(other) if other else None))
 
-        policy = new(keys[0], seen_by_policy, heads, entities.head)
+        policy = new(keys[0], seen_by_policy, heads, pointer)
         critic = new(keys[1], seen_by_critic, (1,), None)
         past = rival = None
         if config.versions:

@@ -46,7 +46,7 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config:
     """Settings of SAF. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
-    steps: NotNegative[int] = 0  # T of a rollout; 0: env.length
+    steps: NotNegative[int] = 0  # T of a rollout; 0: `Spec.length`
     epochs: Positive[int] = 4  # passes over a rollout; paper 15, code 10
     minibatches: Positive[int] = 5  # per epoch, at most: the largest divisor of the steps of a rollout; paper 5, code 1
     learning_rate: Positive[float] = 5e-4  # Adam's; paper and code 3e-4
@@ -257,7 +257,8 @@ def projector(key: Key, inputs: int, outputs: int, hidden: tuple[int, ...], unif
 
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "saf")
-    agents, width, latent = env.num_agents, config.width, config.latent
+    spec = env.spec
+    agents, width, latent = spec.agents, config.width, config.latent
     rate = lambda count: linear(  # noqa: E731
         config.learning_rate, config.last_learning_rate, config.learning_rate_steps, count
     )
@@ -280,13 +281,13 @@ def make(config: Config, env: Environment) -> Algorithm:
         names = ("encoder", "message", "slots", "read", "join", "query", "keys", "pool", "latent", "prior", "critic")
         keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
         new_policy = lambda key: MLP(  # noqa: E731
-            key, width, config.policy_hidden, env.num_actions, config.activation, head_gain=0.01
+            key, width, config.policy_hidden, spec.action.n, config.activation, head_gain=0.01
         )
         question = None
         if config.projector_hidden:
             question = projector(jax.random.fold_in(key, 1), width, width, config.projector_hidden)
         params = Params(
-            MLP(keys["encoder"], env.view_size, config.encoder, width, "relu", head_gain=1.0),
+            MLP(keys["encoder"], spec.view.size, config.encoder, width, "relu", head_gain=1.0),
             projector(keys["message"], width, width, config.projector_hidden),
             Slots(keys["slots"], width, config.slots, width, config.blocks, config.layers),
             Attention(keys["read"], width, width, width),
@@ -375,5 +376,5 @@ def make(config: Config, env: Environment) -> Algorithm:
         (params, opt_state), metrics = lax.scan(step, (state.params, state.opt_state), order, length)
         return State(params, opt_state, state.count + length), jax.tree.map(jnp.mean, metrics)
 
-    memory = jnp.zeros((agents, env.view_size))  # what was seen one step before
+    memory = jnp.zeros((agents, spec.view.size))  # what was seen one step before
     return Algorithm(init, act, update, memory, steps=config.steps or None)

@@ -55,6 +55,7 @@ def coalition_inputs(key: Key, view: Array, actions: Array, mine: Array, orders:
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    size = env.num_agents * (env.view_size + env.num_actions) if isinstance(env.view_size, int) else 0
+    spec = env.spec
+    size = spec.agents * (spec.view.size + spec.action.n)
     inputs = partial(coalition_inputs, orders=config.orders)
     return family.learner(config, env, "sqddpg", family.Member(size, inputs, adds_up=True))

@@ -11,12 +11,13 @@ from jax import Array
 
 from comity.learning import sample
 from comity.learning.lookahead import Values
+from comity.spec import functions
 from comity.types import Environment, Key, Observation, PyTree
 
 
 def require_exact_values(env: Environment, name: str) -> None:
     """Raises ValueError unless the game's values are known in closed form for such players."""
-    if not hasattr(env, "exact_values") or env.num_actions != 2 or env.view_size != 5:
+    if functions(env).exact_values is None or env.spec.action.n != 2 or env.spec.view.size != 5:
         raise ValueError(
             f"{name} needs a game of two players and two actions with exact values, in which they see the last "
             f"outcome; {type(env).__name__} is none: play ipd or repeated-matrix with sees 'outcome'"

@@ -113,7 +113,7 @@ def central_view(config: Config, observation: Observation) -> Array:
 
 def central_size(config: CentralConfig, env: Environment) -> int:
     """S of `central_view`."""
-    return env.state_size if config.mixer_reads == "state" else env.num_agents * env.view_size
+    return env.spec.state.size if config.mixer_reads == "state" else env.spec.agents * env.spec.view.size
 
 
 def split(config: Config, q: Array, memory: Array, available: Array, games: int) -> Seen:
@@ -129,13 +129,14 @@ def split(config: Config, q: Array, memory: Array, available: Array, games: int)
 def learner(config: Config, env: Environment, name: str, member: Member) -> Algorithm:
     """The algorithm of a member: one recurrent network for each agent, or one for all."""
     require_discrete(env, name)
+    spec = env.spec
     separate = config.agents == "separate"
     over_agents = per_agent if separate else shared
-    memory = jnp.zeros((env.num_agents, config.hidden))
+    memory = jnp.zeros((spec.agents, config.hidden))
     choose, read = in_play(config)
 
     def new_agent(key: Key) -> RecurrentNet:
-        sizes = (env.view_size, config.hidden, env.num_actions)
+        sizes = (spec.view.size, config.hidden, spec.action.n)
         return RecurrentNet(key, *sizes, config.activation, config.encoder_width)
 
     def act(key: Key, state: State, memory: Array, observation: Observation, explore: bool = True):
@@ -167,7 +168,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
 
     def init(key: Key) -> State:
         key_agents, key_mixer = jax.random.split(key)
-        agents: PyTree = stacked(new_agent, key_agents, env.num_agents) if separate else new_agent(key_agents)
+        agents: PyTree = stacked(new_agent, key_agents, spec.agents) if separate else new_agent(key_agents)
         return begin(Params(agents, member.init(key_mixer)), act, memory)
 
     return Algorithm(init, act, update, memory=memory, whole_episodes=True)

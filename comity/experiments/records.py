@@ -53,7 +53,7 @@ def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 def unread(recipe: Recipe) -> frozenset[str]:
     """Settings of the game that change nothing of it as it is, and so of no experiment on it."""
-    return getattr(recipe.env, "unread", frozenset())
+    return recipe.env.spec.unread
 
 
 def same(

@@ -95,7 +95,7 @@ def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[[jax.Array, 
     algorithm = recipe.make(recipe.config, env)
     if trial.partner:
         other = partner(trial.partner, env)[1]
-        play = pairing(env, algorithm, other, True, first=env.num_agents - 1, episodes=episodes)
+        play = pairing(env, algorithm, other, True, first=env.spec.agents - 1, episodes=episodes)
         return lambda key, state: play(key, state, ())
 
     def alone(key, state):

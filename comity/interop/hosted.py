@@ -57,7 +57,8 @@ class Hosted:
         boxes = isinstance(self.action_spaces[0], needed("gymnasium").spaces.Box)
         state = int(np.asarray(self.sample.state()).size) if self.own_state else n * view
         action = Box(actions) if boxes else Discrete(actions)
-        return Spec(n, Vector(view), action, self.length, state=Vector(state), mixed_motive=True)
+        trainer = "comity.interop.train"  # and nothing that would compile `reset` and `step`
+        return Spec(n, Vector(view), action, self.length, state=Vector(state), mixed_motive=True, trained_by=trainer)
 
     @property
     def num_agents(self) -> int:

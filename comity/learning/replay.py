@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from comity.spec import functions
 from comity.types import Environment, Key, Observation, PyTree, Transition
 
 
@@ -62,7 +63,7 @@ def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
     """Rows, leaves [B, ...], of a rollout of whole episodes with leaves [T, B, ...]; extra: leaves [B, ...]."""
     observation = observed(steps)
     last = steps.valid.sum(0, dtype=jnp.int32)
-    small = next(kind for kind in (jnp.int8, jnp.int16, jnp.int32) if env.num_actions <= jnp.iinfo(kind).max)
+    small = next(kind for kind in (jnp.int8, jnp.int16, jnp.int32) if env.spec.action.n <= jnp.iinfo(kind).max)
     by_time = Row(_pack(env, observation), steps.action.astype(small), steps.reward, last, steps.terminated, ())
     rows = jax.tree.map(lambda x: x.swapaxes(0, 1), by_time._replace(length=(), terminated=()))
     return rows._replace(length=last, terminated=(steps.terminated & steps.valid).any(0), extra=extra)
@@ -146,10 +147,10 @@ def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int, blo
 
 def _pack(env: Environment, observation: Observation) -> PyTree:
     """Leaves [T, B, ...] -> packed leaves [T, B, ...]; as they are if the game packs nothing."""
-    pack = getattr(env, "pack", None)
+    pack = functions(env).pack
     return jax.vmap(jax.vmap(pack))(observation) if pack else observation
 
 
 def _unpack(env: Environment, codes: PyTree) -> Observation:
-    unpack = getattr(env, "unpack", None)
+    unpack = functions(env).unpack
     return jax.vmap(jax.vmap(unpack))(codes) if unpack else codes

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from comity.training.episodes import headline
 from comity.types import Environment
 
 
@@ -18,7 +17,7 @@ def aim(env: Environment) -> str:
 
     Each agent's return counts alike, so the mean over agents orders policies as the team's return or the sum does.
     """
-    return "success" if headline(env) == "success" else "return"
+    return "success" if env.spec.headline == "success" else "return"
 
 
 def better(old: Best | None, new: Best) -> bool:

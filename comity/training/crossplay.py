@@ -13,7 +13,8 @@ from comity import rollout
 from comity.recipes import find_algorithm, settings_of
 from comity.report.tables import Sheet
 from comity.settings import did_you_mean
-from comity.training.episodes import episode_statistics, headline, own_returns
+from comity.spec import functions
+from comity.training.episodes import episode_statistics, own_returns
 from comity.training.evaluation import known_mean
 from comity.training.programs import FRESH
 from comity.training.run import Run
@@ -70,12 +71,12 @@ class Results:
 def partner(name: str, env: Environment) -> tuple[str, Algorithm]:
     """(label `scripted:NAME`, an algorithm that does not learn, for all N places) of a partner by name.
 
-    name: one of `env.scripts`, or of `SCRIPTED`, for any game. Raises ValueError with the nearest names.
+    name: one of `Spec.scripts`, or of `SCRIPTED`, for any game. Raises ValueError with the nearest names.
     """
-    own = getattr(env, "scripts", ())
+    own = env.spec.scripts
     if name in own:
-        memory, script = env.script(name)  # pyright: ignore[reportAttributeAccessIssue]
-        memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (env.num_agents, *x.shape)), memory)
+        memory, script = functions(env).script(name)  # pyright: ignore[reportOptionalCall]
+        memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (env.spec.agents, *x.shape)), memory)
         act = lambda key, state, memory, observation, explore=True: (*script(memory, observation.view), {})  # noqa: E731
         return f"scripted:{name}", Algorithm(lambda key: (), act, lambda key, state, steps: (state, {}), memory)
     if name not in SCRIPTED:
@@ -104,7 +105,7 @@ def cross_play(
         for run in runs for seed in run.seeds
     ]  # fmt: skip
     teams += [Team(label, algorithm, (), label) for label, algorithm in partners]
-    if first.env.num_agents < 2:
+    if first.env.spec.agents < 2:
         raise ValueError("cross-play needs a game of two agents or more")
     programs: dict[Any, Any] = {}
     values = {}
@@ -120,7 +121,7 @@ def cross_play(
             values[i, j] = jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *parts)
     task = f"{first.recipe.task.name}@{first.recipe.task.version}"
     labels = tuple(team.label for team in teams)
-    return Results(labels, values, task, headline(first.env), episodes, policy)
+    return Results(labels, values, task, first.env.spec.headline, episodes, policy)
 
 
 def pairing(

@@ -7,12 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
+from comity.spec import functions
 from comity.types import Environment, PyTree, Transition
-
-
-def headline(env: Environment) -> str:
-    """The statistic that a user looks at first."""
-    return getattr(env, "headline", "return")
 
 
 def episode_statistics(env: Environment, steps: Transition) -> dict[str, Array]:
@@ -21,7 +17,7 @@ def episode_statistics(env: Environment, steps: Transition) -> dict[str, Array]:
 
     steps: leaves [T, B, ...] of `collect_episodes`. A game without `summary` gets the sums of its `info`.
     """
-    own = getattr(env, "summary", None)
+    own = functions(env).summary
     extra = own(steps.reward, steps.info, steps.valid) if own else {k: v.sum(0) for k, v in steps.info.items()}
     return with_welfare(env, {"return": steps.reward.sum(0), "length": steps.valid.sum(0), **extra})
 
@@ -33,7 +29,7 @@ def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Ar
     (Perolat et al. 2017, section 4), 1 minus Gini's coefficient; undefined (NaN) unless the sum is positive and no
     return negative.
     """
-    if not getattr(env, "mixed_motive", False):
+    if not env.spec.mixed_motive:
         return statistics
     returns = own_returns(statistics)  # [..., N]
     total = returns.sum(-1)

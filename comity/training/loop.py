@@ -27,7 +27,6 @@ from comity.runs.trust import NOTHING, Trust
 from comity.settings import floats
 from comity.training import best, checkpoint, evaluation, hosts, identity, kept, memory, notices, remembered
 from comity.training.directory import RunDirectory
-from comity.training.episodes import headline
 from comity.training.machine import fingerprint, refuse_fork, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, begun
 from comity.training.programs import finite as all_finite
@@ -136,8 +135,8 @@ class _Session:
         refuse_fork()
         if not (recipe.task.shipped and recipe.algorithm.shipped):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
-        rollout = recipe.make(recipe.config, recipe.env).steps or recipe.env.length
-        training = training.settled(rollout, recipe.env.length)
+        rollout = recipe.make(recipe.config, recipe.env).steps or recipe.env.spec.length
+        training = training.settled(rollout, recipe.env.spec.length)
         self.recipe, self.training, self.episodes = recipe, training, training.evaluation_episodes or 1
         self.seeds = Seeds(training.seeds, training.mode, games=training.envs)
         self.floats = floats(recipe.config)
@@ -157,7 +156,7 @@ class _Session:
         self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         self.failed: dict[int, str] = {}  # seed: what is not finite
         self.iteration, self.env_steps, self.wall_before = 0, dict.fromkeys(self.names, 0), 0.0
-        self.final_episodes = training.finals(rollout, recipe.env.length)
+        self.final_episodes = training.finals(rollout, recipe.env.spec.length)
         self.evaluation_seconds = 0.0  # of one batch of episodes
         self.evaluated = 0.0  # seconds of all evaluations so far
         self.best: dict[int, best.Best] = {}
@@ -489,7 +488,7 @@ class _Session:
 
     @property
     def headline(self) -> str:
-        return headline(self.recipe.env)
+        return self.recipe.env.spec.headline
 
     @property
     def aim(self) -> str:
@@ -518,7 +517,7 @@ class _Session:
 
     def _header(self, resuming: bool) -> dict[str, Any]:
         state = jax.tree.leaves(self.shape.state)
-        per_iteration = self.training.envs * (self.programs.algorithm.steps or self.recipe.env.length)
+        per_iteration = self.training.envs * (self.programs.algorithm.steps or self.recipe.env.spec.length)
         return {
             "directory": self.directory.path,
             "resuming": resuming,

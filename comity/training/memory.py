@@ -75,7 +75,7 @@ def available(root: Path = Path("/")) -> float | None:
 def _rollout_length(recipe: Recipe) -> int:
     """Steps of a rollout. Traced, so that no memory of an actor is allocated before its size is known."""
     found: list[int] = []
-    jax.eval_shape(lambda: found.append(recipe.make(recipe.config, recipe.env).steps or recipe.env.length))
+    jax.eval_shape(lambda: found.append(recipe.make(recipe.config, recipe.env).steps or recipe.env.spec.length))
     return found[0]
 
 
@@ -96,8 +96,8 @@ def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> 
 def _of_a_rollout(recipe: Recipe, training: Training, shape: Carry, steps: int, share: float) -> list[Part]:
     """What comes and goes. share: of one rollout, that lies on one device."""
     games, episodes = training.envs, 2 * (training.evaluation_episodes or 1)
-    step = size(shape.play.observation) + games * recipe.env.num_agents * 8  # with action and reward
-    played = size(shape.play) / games * episodes + 8 * episodes * recipe.env.length * recipe.env.num_agents
+    step = size(shape.play.observation) + games * recipe.env.spec.agents * 8  # with action and reward
+    played = size(shape.play) / games * episodes + 8 * episodes * recipe.env.spec.length * recipe.env.spec.agents
     return [
         Part("rollout", share * steps * step, f"envs ({games}) or the {steps} steps of a rollout"),
         Part("evaluation", played, f"evaluation_episodes ({training.evaluation_episodes})"),

@@ -22,7 +22,7 @@ def faults(steps: Transition, episodes: int) -> dict[str, Array]:
 def of_play(found: list[dict[str, np.ndarray]], env: Environment) -> list[str]:
     """Lines about the `faults` of an evaluation, one for each seed. Raises ValueError if nothing can be learned."""
     every = {name: np.concatenate([of[name] for of in found]) for name in found[0]}
-    lines, bad = [], every["infinite"]
+    lines, bad, length = [], every["infinite"], env.spec.length
     if bad.all():
         raise ValueError(f"rewards are not finite in any episode of the first evaluation: mend the game; {CHECK}")
     if bad.any():
@@ -32,7 +32,7 @@ def of_play(found: list[dict[str, np.ndarray]], env: Environment) -> list[str]:
         )
     if every["endless"].all():
         lines.append(
-            f"no episode of the first evaluation ended within length {env.length}: episodes are cut there, and what "
-            f"counts ends sees none; end them at step {env.length} by truncated, or raise length; {CHECK}"
+            f"no episode of the first evaluation ended within length {length}: episodes are cut there, and what "
+            f"counts ends sees none; end them at step {length} by truncated, or raise length; {CHECK}"
         )
     return lines

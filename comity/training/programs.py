@@ -17,6 +17,7 @@ from jax import Array, lax
 from comity import rollout
 from comity.runs.keys import together
 from comity.settings import with_floats
+from comity.spec import functions
 from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
 from comity.training.notices import faults
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree
@@ -73,7 +74,7 @@ def programs(
         else:
             totals, statistics = finished_episodes(carry.totals, steps)
             statistics = with_welfare(env, statistics)
-        shaped = getattr(env, "training_reward", None)
+        shaped = functions(env).training_reward
         if shaped:  # rewards that only the learner sees, such as injected ones
             steps = steps._replace(reward=shaped(key_reward, steps, iteration))
         state, metrics = algorithm.update(key_update, carry.state, steps)
@@ -130,7 +131,7 @@ def programs(
 
 def begun(algorithm: Algorithm, env: Environment, iteration: int) -> np.int32:
     """Episodes that training has begun in each place by then, if none ended early: evaluations go on from there."""
-    return np.int32(iteration * (algorithm.steps or env.length) // env.length)
+    return np.int32(iteration * (algorithm.steps or env.spec.length) // env.spec.length)
 
 
 def finite(tree: PyTree) -> Array:

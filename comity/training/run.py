@@ -20,10 +20,11 @@ from comity.extras import needed
 from comity.recipes import Recipe, from_config, given
 from comity.runs.trust import Trust, trusting
 from comity.settings import floats
+from comity.spec import MultiDiscrete, functions
 from comity.training import checkpoint, evaluation, identity, kept
 from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.directory import RunDirectory
-from comity.training.episodes import episode_statistics, headline
+from comity.training.episodes import episode_statistics
 from comity.training.machine import refuse_fork
 from comity.training.programs import FILM, FRESH, begun, programs
 from comity.training.seeds import Seeds
@@ -197,7 +198,7 @@ class Run:
         metric: a name in `mean` of eval.jsonl, in its units, NaN where it is undefined (None: the headline); policy:
         sampled or greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric.
         """
-        metric = metric or headline(self.env)
+        metric = metric or self.env.spec.headline
         lines = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic" and x["policy"] == policy]
         if lines and metric not in lines[0]["mean"]:
             raise ValueError(f"no metric {metric!r}: there are {', '.join(lines[0]['mean'])}")
@@ -231,7 +232,7 @@ def record(
     task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
 ):  # fmt: skip
     """Plays `games` episodes and returns one as a Recording. It reads only what `act`, the observations, `info` and an
-    optional `env.draw(state)`, `env.draw_view(view)` give. Raises ValueError for an episode that is not there."""
+    game's `draw` and `draw_view` give, if it has them. Raises ValueError for an episode that is not there."""
     if episode is not None and not 0 <= episode < games:
         raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
     played = jax.tree.map(_plain, jax.jit(lambda: filmed(key, env, act, memory, games))())
@@ -250,7 +251,7 @@ class Filmed(NamedTuple):
 
 def filmed(key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
     """Plays `games` fresh episodes to their end."""
-    watched: Any = _Watched(env) if hasattr(env, "draw") else env
+    watched: Any = _Watched(env) if functions(env).draw else env
     key_start, key = jax.random.split(key)
     start = rollout.start(key_start, watched, memory, games, jnp.arange(games))
     steps = rollout.collect_episodes(key, watched, act, start)
@@ -271,7 +272,8 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
     seen = jax.tree.map(
         lambda x, y: np.concatenate([x, y[-1:]]), of(steps.observation), of(steps.next_observation)
     )  # T + 1
-    draw, draw_view, notes = getattr(env, "draw", None), getattr(env, "draw_view", None), of(steps.notes)
+    spec, optional, notes = env.spec, functions(env), of(steps.notes)
+    draw, draw_view = optional.draw, optional.draw_view
     view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in seen.view])
     return Recording(
         **words,
@@ -281,12 +283,12 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
         views=seen.view,
         frames=np.stack([draw(state) for state in games_seen]) if draw else None,
         view_frames=view_frames,
-        agent_names=tuple(getattr(env, "agent_names", ())),
-        agent_colours=tuple(getattr(env, "agent_colours", ())),
-        action_names=getattr(env, "action_names", None),
+        agent_names=spec.agent_names,
+        agent_colours=spec.agent_colours,
+        action_names=spec.action_names or None,
         probabilities=notes.get("probabilities"),
         values=notes.get("value"),
-        info={name: x for name, x in of(steps.info).items() if name in getattr(env, "event_names", steps.info)},
+        info={name: x for name, x in of(steps.info).items() if spec.event_names is None or name in spec.event_names},
         terminated=bool(steps.terminated[:, chosen].any()),
         truncated=bool(steps.truncated[:, chosen].any()),
     )
@@ -295,14 +297,15 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
 def _counted(env: Environment, actions: PyTree, available: PyTree) -> PyTree:
     """Masks [T + 1, N, A] of each head, without a choice where what was chosen, [T, N], means nothing beside the other:
     who sits out chooses nobody."""
-    if not (getattr(env, "heads", None) and hasattr(env, "counts")):
+    counts_of = functions(env).counts
+    if counts_of is None or not isinstance(env.spec.action, MultiDiscrete):
         return available
 
     def shown(mask: np.ndarray, action: np.ndarray, counts: np.ndarray) -> np.ndarray:
         forced = np.where(counts[..., None], mask[:-1], np.arange(mask.shape[-1]) == action[..., None])
         return np.concatenate([forced, mask[-1:]])
 
-    counted = jax.tree.map(np.asarray, env.counts(actions))  # pyright: ignore[reportAttributeAccessIssue]
+    counted = jax.tree.map(np.asarray, counts_of(actions))
     return jax.tree.map(shown, available, actions, counted)
 
 
@@ -313,12 +316,10 @@ class _Watched:
     """A game that puts its state into `info`, for the film, by whichever of its steps is played."""
 
     def __init__(self, env: Any):
-        self.env, self.reset = env, env.reset
-        if hasattr(env, "step_games"):
-            self.step_games = lambda keys, state, action: _told(*env.step_games(keys, state, action))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.env, name)
+        self.env, self.reset, self.spec, self.functions = env, env.reset, env.spec, functions(env)
+        if together := self.functions.step_games:
+            step_games = lambda keys, state, action: _told(*together(keys, state, action))  # noqa: E731
+            self.functions = self.functions._replace(step_games=step_games)
 
     def step(self, key: Key, state: PyTree, action: PyTree):
         return _told(*self.env.step(key, state, action))
@@ -335,7 +336,7 @@ def _plain(x: Any) -> np.ndarray:
 
 def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str]:
     """(index of a game, how it was picked in words)."""
-    games, name = steps.valid.shape[1], headline(env)
+    games, name = steps.valid.shape[1], env.spec.headline
     values = np.asarray(episode_statistics(env, steps)[name], float)
     values = np.array([evaluation.known_mean(x) for x in values])  # over agents; NaN: undefined for all of them
     if episode is not None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from comity.networks import MLP, Activation, DeepRecurrentNet, RecurrentNet
 from comity.networks.dense import Linear
-from comity.networks.recurrent import GRU
+from comity.networks.gru import GRU
 from comity.types import Observation, PyTree, Transition
 
 GOLDEN = Path(__file__).parents[1] / "golden"

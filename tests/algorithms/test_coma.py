@@ -269,7 +269,7 @@ def test_bad_settings_are_refused_in_one_line(settings, message):
 def test_the_released_critic_sees_only_the_present_view():
     for preset in ("paper", "released"):
         state = jax.eval_shape(coma.make(coma.Config(**coma.PRESETS[preset]), ENV).init, KEY)
-        assert state.critic.layers[0].weight.shape[0] == ENV.view_size
+        assert state.critic.layers[0].weight.shape[0] == ENV.spec.view.size
         assert state.replay.rows.action.shape == ((320 if preset == "paper" else 1000), 3, 2)
 
 

@@ -17,6 +17,7 @@ from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import masked
 from comity.learning.coalitions import all_orders, drawn_orders, present, shapley_values
 from comity.learning.relaxed import Relaxed, relaxed, replaced
+from comity.spec import Box, Spec, Vector
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0)
@@ -28,26 +29,28 @@ class Bandit:
     """One step of continuous actions, two numbers of which the second exists for nobody; `pays` says what is earned."""
 
     pays: str = "target"  # target: agent i near 0.6 - i | together: the sum near 1 | additive: 3 a_0 - a_1 | nothing: 1
-    num_agents: int = 2
+    agents: int = 2
     clock: bool = False  # the end is the clock's
 
-    num_actions, view_size, state_size, length, continuous = 2, 3, 1, 1, True
+    @property
+    def spec(self):
+        return Spec(agents=self.agents, view=Vector(3), action=Box(2), length=1, state=Vector(1))
 
     def reset(self, key):
         return (), self.observation()
 
     def step(self, key, state, action):
         a = action[:, 0]
-        agents = jnp.arange(self.num_agents)
+        agents = jnp.arange(self.agents)
         team = {"together": -jnp.square(a.sum() - 1), "additive": 3 * a[0] - a[-1], "nothing": 1.0}.get(self.pays, 0.0)
-        reward = -jnp.square(a - 0.6 + agents) if self.pays == "target" else jnp.full(self.num_agents, team)
+        reward = -jnp.square(a - 0.6 + agents) if self.pays == "target" else jnp.full(self.agents, team)
         unseen = jnp.square(action[:, 1]).sum()  # 0, unless somebody uses what it has not
         over = jnp.bool_(not self.clock)
         return (), Timestep(self.observation(), reward, over, ~over, {"unseen": unseen})
 
     def observation(self):
-        view = jnp.eye(self.num_agents, 3)
-        return Observation(view, jnp.ones(1), jnp.tile(jnp.array([True, False]), (self.num_agents, 1)))
+        view = jnp.eye(self.agents, 3)
+        return Observation(view, jnp.ones(1), jnp.tile(jnp.array([True, False]), (self.agents, 1)))
 
 
 def trained(module: Any, env: Any, iterations: int, games: int = 16, key=KEY, **settings):
@@ -99,7 +102,7 @@ def test_two_agents_make_up_a_sum(module: ModuleType):
 
 
 def test_of_one_agent_all_are_ddpg():
-    env = Bandit("target", num_agents=1)
+    env = Bandit("target", agents=1)
     found = [trained(module, env, 20)[1] for module in (iddpg, maddpg, sqddpg)]
     for other in found[1:]:
         for a, b in zip(jax.tree.leaves(found[0].actors), jax.tree.leaves(other.actors), strict=True):

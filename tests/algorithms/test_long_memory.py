@@ -12,6 +12,7 @@ from jax import Array, lax
 
 from comity import rollout
 from comity.algorithms import ippo, mappo, pg
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
@@ -28,7 +29,10 @@ class Cue:
     """Each agent sees its cue first, then others that mean nothing, and is paid for naming its own when it is asked."""
 
     length: int = 6
-    num_agents, num_actions, view_size, state_size, continuous = 2, 2, 4, 1, False
+
+    @property
+    def spec(self):
+        return Spec(agents=2, view=Vector(4), action=Discrete(2), length=self.length, state=Vector(1))
 
     def observe(self, state):
         clock = jnp.stack([state.time == 0, state.time == self.length - 1]).astype(float)

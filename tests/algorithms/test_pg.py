@@ -15,6 +15,7 @@ from comity.algorithms import pg
 from comity.learning import discounted_returns, entropy, log_prob, masked, policy_logits
 from comity.networks import per_agent
 from comity.settings import floats, with_floats
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep, Transition
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
@@ -32,8 +33,10 @@ class TwoSteps:
     first: Any  # [2, 2, N], paid for the first actions
     second: Any  # [branch, 2, 2, N], paid for the second
     length: int = 2
-    num_agents, num_actions, view_size, state_size, continuous = 2, 3, 5, 1, False
-    history_size = 1  # the last number of a view is the agent's own last action
+
+    @property
+    def spec(self):
+        return Spec(2, Vector(5), Discrete(3), self.length, state=Vector(1), history=1)  # history: the own last action
 
     def observe(self, state: State, action: Array) -> Observation:
         where = jax.nn.one_hot((1 + state.branch) * (state.time > 0), 3)

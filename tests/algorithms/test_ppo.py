@@ -19,6 +19,7 @@ from comity.cli.train import parse
 from comity.learning import Moments, cut, divisor, entropy, log_prob, masked, policy_loss, value_loss
 from comity.networks import per_agent
 from comity.settings import floats, with_floats
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep, Transition
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
@@ -31,8 +32,10 @@ class Noise:
     """Everything is drawn: views, states, masks, rewards, and ends of both kinds."""
 
     length: int = 6
-    num_agents, num_actions, view_size, state_size, continuous = 2, 3, 5, 4, False
-    history_size = 2
+
+    @property
+    def spec(self):
+        return Spec(agents=2, view=Vector(5), action=Discrete(3), length=self.length, state=Vector(4), history=2)
 
     def observe(self, key):
         keys = jax.random.split(key, 3)
@@ -60,7 +63,10 @@ class Recall:
     """Each agent sees a bit, then must name it: 1 to both if both do. The third action is never available."""
 
     length: int = 2
-    num_agents, num_actions, view_size, state_size, continuous = 2, 3, 3, 4, False
+
+    @property
+    def spec(self):
+        return Spec(agents=2, view=Vector(3), action=Discrete(3), length=self.length, state=Vector(4))
 
     def observe(self, state):
         shown = jax.nn.one_hot(state.bit, 2) * (state.time == 0)

@@ -12,6 +12,7 @@ from jax import lax
 from comity import rollout
 from comity.algorithms import ippo, pg, prediction
 from comity.networks import Linear
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
@@ -22,7 +23,10 @@ class Forced:
     """Everyone sees the same three bits and has one action; agent i's follows from them. Nothing is ever paid."""
 
     length: int = 4
-    num_agents, num_actions, view_size, state_size, continuous = 3, 3, 4, 1, False
+
+    @property
+    def spec(self):
+        return Spec(agents=3, view=Vector(4), action=Discrete(3), length=self.length, state=Vector(1))
 
     def observe(self, key):
         bits = jax.random.bernoulli(key, shape=(3,)).astype(jnp.int32)

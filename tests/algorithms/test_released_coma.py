@@ -16,6 +16,7 @@ from comity.algorithms import coma
 from comity.algorithms.released.critics import Ending
 from comity.learning import replay
 from comity.settings import floats, with_floats
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
 from tests.algorithms.released_facts import (
     below,
@@ -38,7 +39,7 @@ ROLLOUTS = {"coma": [[0, 1, 2, 3]], "coma_replay": [[1, 2], [0, 3]], "coma_max_e
 class Game:
     """The sizes of the recorded game. Of what happens in it only the shapes are asked for."""
 
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 6, 27, 1, 12 + PADDING, False
+    spec = Spec(agents=2, view=Vector(27), action=Discrete(6), length=12 + PADDING, state=Vector(1))
 
     def observed(self) -> Observation:
         return Observation(jnp.zeros((2, 27)), jnp.zeros(1), jnp.ones((2, 6), bool))
@@ -89,7 +90,7 @@ def played(batch, reward, games):
     whose = {name: x[games] for name, x in batch.items()}
     entries = int(whose["filled"].sum((1, 2)).max())  # steps, and what follows them
     cut = {name: x[:, :entries] for name, x in whose.items()}
-    steps = rollout_of(cut, reward[games, : entries - 1], padding=Game.length + 1 - entries, hidden=128)
+    steps = rollout_of(cut, reward[games, : entries - 1], padding=Game.spec.length + 1 - entries, hidden=128)
     return steps, jnp.asarray(cut["actions"][:, -1, :, 0], jnp.int32)
 
 

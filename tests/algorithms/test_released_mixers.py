@@ -23,6 +23,7 @@ from comity.algorithms import value_decomposition as family
 from comity.learning import replay
 from comity.networks import MLP
 from comity.settings import with_floats
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep, Transition
 from tests.algorithms.released_facts import KEY, below, facts, gru, linear, recorded, recurrent
 
@@ -55,7 +56,7 @@ TARGETS: list[np.ndarray] = []  # [T, S B, N] of every update, as the learner ma
 class Sizes:
     """Of the recorded batches: 12 steps, two agents, 27 numbers seen. Never played."""
 
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 6, 27, 114, 12, False
+    spec = Spec(agents=2, view=Vector(27), action=Discrete(6), length=12, state=Vector(114))
 
     def reset(self, key):
         return (), Observation(jnp.zeros((2, 27)), jnp.zeros(114), jnp.ones((2, 6), bool))

@@ -18,6 +18,7 @@ from comity.algorithms import pg
 from comity.algorithms.released import critics
 from comity.learning import discounted_returns
 from comity.settings import floats, with_floats
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Collective, Transition
 from tests.algorithms.released_facts import (
     below,
@@ -73,12 +74,11 @@ def test_the_end_value_is_of_the_critics_targets_only(value, targets):
 class Game:
     """The sizes of the recorded game; nobody plays it."""
 
-    history_size: int = 0
-    num_agents, num_actions, state_size, length, continuous = 2, 6, 1, 12, False
+    history: int = 0
 
     @property
-    def view_size(self) -> int:
-        return 27 + self.history_size
+    def spec(self):
+        return Spec(2, Vector(27 + self.history), Discrete(6), 12, state=Vector(1), history=self.history)
 
     def collective(self, steps: Transition) -> Collective:
         """Nothing, to anybody: the released correction asks for own rewards."""

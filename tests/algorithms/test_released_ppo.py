@@ -18,6 +18,7 @@ import pytest
 from comity.algorithms import ippo, mappo, ppo, ppo_batches
 from comity.algorithms.released import ppo as released
 from comity.networks import ACTIVATIONS
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Transition
 from tests.algorithms.released_facts import below, deep, facts, recorded_deep, stack
 
@@ -35,7 +36,10 @@ class Recorded:
     """A game of which nothing is asked but its sizes."""
 
     length: int = 30
-    num_agents, num_actions, view_size, state_size, continuous = 2, 6, 27, 1, False
+
+    @property
+    def spec(self):
+        return Spec(agents=2, view=Vector(27), action=Discrete(6), length=self.length, state=Vector(1))
 
 
 GAME: Any = Recorded()

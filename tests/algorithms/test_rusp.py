@@ -15,7 +15,8 @@ from comity.algorithms import rusp
 from comity.environments.ipd import IPD
 from comity.learning import Moments, log_prob, masked
 from comity.settings import floats, with_floats
-from comity.types import Entities, Observation, Timestep
+from comity.spec import Entities, MultiDiscrete, Spec, Vector
+from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
 N, T, B = 3, 6, 4
@@ -28,10 +29,13 @@ class Pairs:
     sit out; then whom they chose means nothing. State: 2 numbers for all, then 3 for each agent."""
 
     length: int = T
-    num_agents, num_actions, heads, view_size, state_size, continuous = N, 4, (2, 2), 6, 2 + 3 * N, False
-    private_size = 3
-    entities = Entities(own=(0, 5), others=((1, 2), (3, 4)), offsets=(-1, -2), head=1)
-    private_entities = Entities(own=(0,), others=((1,), (2,)), offsets=(-1, -2))
+    seen = Entities(own=(0, 5), others=((1, 2), (3, 4)), offsets=(-1, -2))
+
+    @property
+    def spec(self):
+        private = Vector(3, Entities(own=(0,), others=((1,), (2,)), offsets=(-1, -2)))
+        choice = MultiDiscrete((2, 2), pointer=1)
+        return Spec(N, Vector(6, self.seen), choice, self.length, state=Vector(2 + 3 * N), private=private)
 
     def counts(self, action):
         return jnp.ones_like(action[0], bool), action[0] == CHOOSE
@@ -328,7 +332,7 @@ def test_columns_in_any_order():
 
 
 def test_a_pointer_needs_to_see_whom_it_chooses():
-    blind = type("Blind", (Pairs,), {"entities": Entities((0, 1), ((), ()), (1, 2), 1)})()
+    blind = type("Blind", (Pairs,), {"seen": Entities((0, 1), ((), ()), (1, 2))})()
     with pytest.raises(ValueError, match="of whom nothing is seen"):
         rusp.make(SMALL, blind)
 

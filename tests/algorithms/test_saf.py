@@ -12,6 +12,7 @@ from jax import Array, lax
 from comity import rollout
 from comity.algorithms import saf
 from comity.learning import gaussian_kl, log_prob, masked
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
@@ -30,7 +31,7 @@ class Whisper:
     half of all names are right at best. The third action is never available.
     """
 
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 3, 4, 1, 3, False
+    spec = Spec(agents=2, view=Vector(4), action=Discrete(3), length=3, state=Vector(1))
 
     def reset(self, key):
         state = State(jax.random.randint(key, (), 0, 2), jnp.int32(0))

@@ -68,7 +68,7 @@ def values(algorithm, state, env, path=()):
 def table(algorithm, state, env, mix, path=()):
     """Q_tot of every joint action, [A, A], after the joint actions of `path`; for one seed's state."""
     q, observation = values(algorithm, state, env, path)
-    a, b = jnp.meshgrid(jnp.arange(env.num_actions), jnp.arange(env.num_actions), indexing="ij")
+    a, b = jnp.meshgrid(jnp.arange(env.spec.action.n), jnp.arange(env.spec.action.n), indexing="ij")
     pairs = jnp.stack([q[0][a], q[1][b]], -1)
     return mix(state.params.mixer, pairs, observation)[..., 0]
 
@@ -89,7 +89,7 @@ def monotone(config):
 
 def distances(config, algorithm, state, env, path=()):
     """QTRAN's Q' - Q_jt + V and Q_jt of every joint action, [A, A], after those of `path`; for one seed's state."""
-    actions = env.num_actions
+    actions = env.spec.action.n
     own = table(algorithm, state, env, total, path)
     _, memory, observation = after(algorithm, state, env, path)
     central = family.central_view(config, observation)

@@ -41,7 +41,7 @@ def test_an_iteration_of_the_paper_is_12_minibatches_of_8000_chunks():
         budget = BUDGETS["paper"][arm.budget]
         recipe = recipe_of(replace(arm, settings={**arm.settings, **budget.settings}))
         config: Any = recipe.config
-        assert recipe.env.num_agents * budget.envs * config.steps / config.chunk == 12 * 8_000 == 96_000
+        assert recipe.env.spec.agents * budget.envs * config.steps / config.chunk == 12 * 8_000 == 96_000
         assert config.minibatches == 12
 
 

@@ -19,17 +19,20 @@ from comity.names import parsed, versioned
 from comity.recipes import Recipe, find_algorithm, find_task, from_config, from_objects
 from comity.runs.commands import command
 from comity.runs.trust import Trust
+from comity.spec import Discrete, Spec, Vector
 from comity.training import loop
 from comity.training.directory import RunDirectory
 from comity.training.settings import Training
 from comity.types import Observation, Timestep
 
 GAME = """import jax.numpy as jnp
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
 {imports}
 
 class Game:
     num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 1, 2, 1, False
+    spec = Spec(agents=2, view=Vector(1), action=Discrete(2), length=1, state=Vector(2))
 
     def see(self):
         return Observation(jnp.zeros((2, 1)), jnp.zeros(2), jnp.ones((2, 2), bool))
@@ -51,6 +54,7 @@ class Base:
     """Two agents, one step."""
 
     num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 1, 2, 1, False
+    spec = Spec(agents=2, view=Vector(1), action=Discrete(2), length=1, state=Vector(2))
 
     def see(self):
         return Observation(jnp.zeros((2, 1)), jnp.zeros(2), jnp.ones((2, 2), bool))

@@ -1,14 +1,17 @@
 """Statistics of episodes, with numbers made by hand."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from comity.spec import Discrete, Spec, Vector
 from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
 from comity.types import Transition
 
+SPEC = Spec(agents=2, view=Vector(1), action=Discrete(2), length=3)
 NOTHING: dict[str, Any] = dict.fromkeys(Transition._fields)
 
 
@@ -43,14 +46,14 @@ def test_means_of_nothing_are_undefined():
 
 def test_whole_episodes_do_not_count_padding():
     rollout = steps([[1, 0], [2, 1], [0, 0]], [False, True, False], [[1, 0], [0, 3], [0, 0]], [True, True, False])
-    found = episode_statistics(SimpleNamespace(), rollout)  # pyright: ignore[reportArgumentType]
+    found = episode_statistics(SimpleNamespace(spec=SPEC), rollout)  # pyright: ignore[reportArgumentType]
     np.testing.assert_array_equal(found["return"], [[3, 1]])
     np.testing.assert_array_equal(found["length"], [2])
     np.testing.assert_array_equal(found["gifts"], [[1, 3]])  # a game without summary: sums of info
 
 
 def test_welfare_of_mixed_motives():
-    env: Any = SimpleNamespace(mixed_motive=True)
+    env: Any = SimpleNamespace(spec=dataclasses.replace(SPEC, mixed_motive=True))
     returns = jnp.array([[3.0, 1.0], [2.0, 2.0], [-1.0, 5.0], [0.0, 0.0], [jnp.nan, 1.0]])
     found = with_welfare(env, {"return": returns})
     np.testing.assert_allclose(found["welfare_sum"], [4, 4, 4, 0, np.nan])
@@ -58,5 +61,5 @@ def test_welfare_of_mixed_motives():
     np.testing.assert_allclose(found["welfare_equality"], [0.75, 1, np.nan, np.nan, np.nan])
     shared = with_welfare(env, {"return": returns, "raw_return": 2 * returns})
     assert shared["welfare_sum"][0] == 8  # of the rewards before they were shared
-    team: Any = SimpleNamespace()
+    team: Any = SimpleNamespace(spec=SPEC)
     assert with_welfare(team, {"return": returns}).keys() == {"return"}

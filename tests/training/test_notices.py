@@ -10,6 +10,7 @@ import pytest
 import comity
 from comity.checking import empty_sizes
 from comity.cli.main import main
+from comity.spec import Vector
 from comity.training.notices import faults, of_play
 from comity.training.progress import Narrator
 from comity.types import Observation, Transition
@@ -29,6 +30,10 @@ class Endless(signals.Signals):
 @dataclasses.dataclass(frozen=True)
 class Blind(signals.Signals):
     view_size, state_size = 0, 0
+
+    @property
+    def spec(self):
+        return dataclasses.replace(super().spec, view=Vector(0), state=Vector(0))
 
     def observe(self, state):
         return Observation(jnp.zeros((2, 0)), jnp.zeros(0), jnp.ones((2, 3), bool))

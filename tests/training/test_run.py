@@ -13,6 +13,7 @@ from comity.environments.indirect_reciprocity import IndirectReciprocity
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.recipes import find_task, settings_of
 from comity.report.film import write_gif, write_html
+from comity.spec import Discrete, Spec, Vector, functions
 from comity.training.run import Filmed, filmed, record, recording
 from comity.types import Observation, Timestep
 
@@ -45,8 +46,8 @@ def test_every_game_can_be_filmed(tmp_path, name):
     played: Filmed = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
     played = played._replace(steps=played.steps._replace(valid=np.ones(played.steps.valid.shape, bool)))
     film = recording(env, played, 1, caption="", **WORDS)
-    assert (film.length, film.num_agents) == (env.length, env.num_agents)
-    assert (film.frames is None) == (not hasattr(env, "draw"))
+    assert (film.length, film.num_agents) == (env.spec.length, env.spec.agents)
+    assert (film.frames is None) == (functions(env).draw is None)
     assert write_gif(film, tmp_path / "film.gif").stat().st_size > 0
     assert write_html(film, tmp_path / "film.html").stat().st_size > 0
 
@@ -69,7 +70,7 @@ def test_a_film_shows_the_states_that_were_played():
     @dataclasses.dataclass(frozen=True)
     class Counting:
         together: bool
-        num_agents, num_actions, view_size, state_size, length, continuous = 1, 2, 1, 0, 3, False
+        spec = Spec(agents=1, view=Vector(1), action=Discrete(2), length=3)
 
         def reset(self, key):
             return (key, np.int32(0)), self.seen(np.float32(0))
@@ -92,7 +93,7 @@ def test_a_film_shows_the_states_that_were_played():
             return jax.vmap(self.step)
 
     for together in (True, False):
-        assert hasattr(Counting(together), "step_games") == together
+        assert (functions(Counting(together)).step_games is not None) == together
         frames = np.asarray(recorded(Counting(together)).frames)
         assert frames[:, 0, 0, 0].tolist() == [0, 10, 20, 30]
 

@@ -18,7 +18,7 @@ from jax import Array, lax
 from comity.axes import aligned
 from comity.environments.wrappers.begin import handed_on
 from comity.settings import Fraction, NotNegative, Positive, check
-from comity.spec import Functions, MetaEpisodes, Spec, Vector
+from comity.spec import Discrete, Functions, MetaEpisodes, Spec, Vector
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
 
 
@@ -47,7 +47,7 @@ class Side:
     @property
     def spec(self) -> Spec:
         game = self.game.spec
-        return Spec(1, Vector(game.view.size), game.action, game.length, state=Vector(game.state.size))
+        return Spec(1, Vector(game.view.size), Discrete(game.action.n), game.length, state=Vector(game.state.size))
 
     num_agents, continuous = 1, False
     num_actions, view_size, state_size = map(handed_on, ("num_actions", "view_size", "state_size"))
@@ -102,7 +102,7 @@ class LearningOpponents:
             mixed_motive=True,
             headline="shaping_reward" if seats == 1 else "meeting_reward",
             scripts=(),
-            meta=MetaEpisodes(self.games, game.length, self.episodes, seats, self.players),
+            meta=MetaEpisodes(self.games, game.length, self.episodes, seats, self.players, self.naive_share),
             # agents are inner games, seen from one side or, with two seats, from both
             agent_names=tuple(f"game {i}{', opposite' * side}" for side in range(seats) for i in range(self.games)),
             agent_colours=(),

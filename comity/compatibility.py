@@ -8,17 +8,24 @@ from comity.types import Environment
 FIT = "`comity list algorithms` says what there is"
 
 
-def require_discrete(env: Environment, algorithm: str, several_heads: bool = False) -> None:
+def require_discrete(env: Environment, algorithm: str, several_heads: bool = False, images: bool = False) -> None:
     """Raises ValueError unless agents choose one of `action.n` actions from views that are plain vectors.
 
-    several_heads: they may choose one of each head. The line says what the game has and which algorithms would fit.
+    several_heads: they may choose one of each head; images: views may be those. The line says what the game has and
+    which algorithms would fit.
     """
-    if isinstance(env.spec.action, Box):
-        name = type(env).__name__
-        raise ValueError(f"{algorithm} chooses among discrete actions, {name} has continuous ones: take another; {FIT}")
+    require_choices(env, algorithm)
     if not several_heads:
         require_one_head(env, algorithm)
-    require_vectors(env, algorithm)
+    if not images:
+        require_vectors(env, algorithm)
+
+
+def require_choices(env: Environment, what: str) -> None:
+    """Raises ValueError if actions are continuous."""
+    if isinstance(env.spec.action, Box):
+        name = type(env).__name__
+        raise ValueError(f"{what} chooses among discrete actions, {name} has continuous ones: take another; {FIT}")
 
 
 def require_one_head(env: Environment, algorithm: str) -> None:

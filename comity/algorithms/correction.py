@@ -3,13 +3,13 @@ how far a term may reach.
 
 In an episode one agent has its own reward first, the giver; from then on all that anybody does serves the collective
 reward. What a term does to an agent's parameters is in `learning/corrections.py`; docs/algorithms/correction.md derives
-it. The game says who gave and what was collective (`Functions.collective`).
+it. The game says who gave and what was collective (`env.collective`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,14 @@ import optax
 from jax import Array
 
 from comity.algorithms.released import correction as released
+from comity.algorithms.terms import Actor, Learned, Term
 from comity.axes import aligned
-from comity.learning import corrections, log_prob
+from comity.learning import corrections
 from comity.learning.corrections import Baseline, Direction
+from comity.networks import Team
 from comity.settings import Fraction, NotNegative, Positive
 from comity.spec import functions
-from comity.types import Collective, Environment, PyTree, Transition
+from comity.types import Collective, Environment, Key, PyTree, Transition
 
 Correction = Literal["none", "mixed", "self_pure", "self_mixed", "released"]
 ROLES = {  # term: whose score a u goes along, whose parameters move
@@ -54,16 +56,6 @@ class Settings:
     )
 
 
-class Policy(NamedTuple):
-    """What a term needs of a policy in the midst of an update."""
-
-    params: PyTree  # leaves [N, ...] if separate
-    unroll: Callable[[PyTree], Array]  # params -> logits [T, B, N, A]
-    logits: Array  # what it gives
-    pull_back: Callable[[Array], tuple[PyTree]]  # of unroll, by jax.vjp
-    separate: bool
-
-
 class Average(NamedTuple):
     """What s is taken from: averages over batches, for each of N separate actors; a shared one has no such axis."""
 
@@ -84,56 +76,60 @@ def require(config: Settings, env: Environment) -> None:
         raise ValueError(f"correction {config.correction!r} needs two agents or more, the game has {env.spec.agents}")
 
 
-def begin(config: Settings, params: PyTree, agents: int | None) -> Average | None:
-    """agents: N for separate actors, None for a shared one."""
-    if config.correction not in ROLES:
-        return None
-    return Average(jax.tree.map(jnp.zeros_like, params), jnp.zeros(() if agents is None else agents))
+def terms(config: Settings, env: Environment, team: Team) -> tuple[Term, ...]:
+    """The term that the settings ask for, if any. Raises ValueError as `require`."""
+    require(config, env)
+    if config.correction == "none":
+        return ()
+
+    def begin(key: Key, params: PyTree) -> Average | None:
+        del key
+        if config.correction not in ROLES:
+            return None
+        return Average(jax.tree.map(jnp.zeros_like, params), jnp.zeros(env.spec.agents if team.separate else ()))
+
+    return (Term(begin, partial(corrected, config, functions(env).collective)),)  # pyright: ignore[reportArgumentType]
 
 
 def corrected(
-    config: Settings,
-    policy: Policy,
-    grads: PyTree,
-    steps: Transition,
-    shared: Collective,
-    advantage: Array,
-    gamma: Array | float,
-    average: Average | None,
-) -> tuple[PyTree, Average | None, dict[str, Array]]:
+    config: Any, collective: Callable[[Transition], Collective], average: Average | None, actor: Actor,
+    learned: Learned, grads: PyTree,
+) -> tuple[PyTree, Average | None, dict[str, Array]]:  # fmt: skip
     """(grads with the term, the next average, metrics). grads go down, so the term is subtracted.
 
-    advantage [T, B, N]: of the one step, r - V, which only "released" reads. In the units of the plain loss: a mean
-    over valid steps, and over the agents of a shared actor.
+    In the units of the plain loss: a mean over valid steps, and over the agents of a shared actor. Only "released"
+    reads the advantage of the one step, r - V.
     """
-    agents = steps.action.shape[-1]
-    scale = config.correction_coefficient / jnp.maximum(steps.valid.sum() * (1 if policy.separate else agents), 1)
+    steps, separate = learned.steps, actor.team.separate
+    shared, advantage = collective(steps), learned.reward - learned.baseline
+    agents = steps.reward.shape[-1]
+    scale = config.correction_coefficient / jnp.maximum(steps.valid.sum() * (1 if separate else agents), 1)
     if average is None:  # "released", which needs none
         of_reward = config.correction_trigger == "reward"
         paid = steps.reward >= 1 if of_reward else jnp.broadcast_to(shared.reward[..., None] > 0, advantage.shape)
-        added, grad_logits = jax.value_and_grad(released.objective)(policy.logits, steps.action, advantage, paid)
-        climb, sizes = policy.pull_back(grad_logits)[0], {"correction_objective": scale * added}
+        objective = lambda outputs: released.objective(actor.log_probs(outputs), advantage, paid)  # noqa: E731
+        gained, of_outputs = jax.value_and_grad(objective)(actor.outputs)
+        climb, sizes = actor.pull_back(of_outputs), {"correction_objective": scale * gained}
     else:
-        (climb, average), sizes = term(config, policy, steps, shared, gamma, average), {}
+        (climb, average), sizes = term(config, actor, steps, shared, average), {}
     climb = jax.tree.map(lambda x: scale * x, climb)
     sizes["correction_norm"] = optax.tree.norm(climb)
     if average is not None:
-        limit = jax.vmap(corrections.limited, (0, 0, None)) if policy.separate else corrections.limited
+        limit = jax.vmap(corrections.limited, (0, 0, None)) if separate else corrections.limited
         climb = limit(climb, grads, config.correction_clip)
     return jax.tree.map(lambda g, c: g - c, grads, climb), average, sizes
 
 
-def term(
-    config: Settings, policy: Policy, steps: Transition, shared: Collective, gamma: Array | float, average: Average
-) -> tuple[PyTree, Average]:
+def term(config: Any, actor: Actor, steps: Transition, shared: Collective, average: Average) -> tuple[PyTree, Average]:
     """(the term as a sum over episodes, which goes up; the next average)."""
+    separate, gamma = actor.team.separate, config.gamma
 
     def log_probs(params: PyTree) -> Array:
-        return log_prob(policy.unroll(params), steps.action)  # [T, B, N]
+        return actor.log_probs(actor.unroll(params))  # [T, B, N]
 
     def pull(cotangent: Array) -> PyTree:
-        (of_logits,) = jax.vjp(lambda logits: log_prob(logits, steps.action), policy.logits)[1](cotangent)
-        return policy.pull_back(of_logits)[0]
+        (of_outputs,) = jax.vjp(actor.log_probs, actor.outputs)[1](cotangent)
+        return actor.pull_back(of_outputs)
 
     returns = collective_returns(config, shared, gamma)  # [B]
     given = shared.giver.any(-1, keepdims=True)  # [B, 1]
@@ -144,26 +140,26 @@ def term(
     # s is the average of earlier batches, so that u does not depend on the episodes it is used on.
     score = jax.tree.map(lambda x: _quotient(x, aligned(average.success, x)), average.score)
     ray_of = partial(corrections.ray_of, kind=config.correction_direction)
-    ray, size = jax.vmap(ray_of)(score) if policy.separate else ray_of(score)  # size [N] or []
-    size = jnp.where(whose, size, 0.0).sum(-1) if policy.separate else jnp.where(given[:, 0], size, 0.0)  # [B]
+    ray, size = jax.vmap(ray_of)(score) if separate else ray_of(score)  # size [N] or []
+    size = jnp.where(whose, size, 0.0).sum(-1) if separate else jnp.where(given[:, 0], size, 0.0)  # [B]
     if config.correction_direction == "damped":
         size = jnp.where(size > 0, size + config.correction_damping * jnp.maximum(1.0, size), 0.0)
 
     # Episodes of one giver are one objective; a shared actor has one for all.
-    groups = shared.giver.T if policy.separate else given.T  # [G, B]
+    groups = shared.giver.T if separate else given.T  # [G, B]
     means = jax.vmap(lambda group: corrections.baseline(returns, group, config.correction_baseline))(groups)
     centred = jnp.where(groups, returns - means, 0.0).sum(0)  # [B]
 
-    weight = _quotient(corrections.slopes(log_probs, policy.params, ray, along), size)
+    weight = _quotient(corrections.slopes(log_probs, actor.params, ray, along), size)
     weight = centred * jnp.clip(weight, -config.correction_weight_clip, config.correction_weight_clip)
     result = pull(jnp.where(onto, weight[:, None], 0.0))
     if config.correction == "self_pure":
         scaled = jnp.where(onto, _quotient(centred, size)[:, None], 0.0)
-        bent = corrections.curvature(log_probs, policy.params, ray, scaled)
+        bent = corrections.curvature(log_probs, actor.params, ray, scaled)
         result = jax.tree.map(jnp.add, result, bent)
 
-    earned = jnp.where(whose, returns[:, None], 0.0) if policy.separate else jnp.where(given, returns[:, None], 0.0)
-    successes = earned.sum(0) if policy.separate else earned.sum()
+    earned = jnp.where(whose, returns[:, None], 0.0) if separate else jnp.where(given, returns[:, None], 0.0)
+    successes = earned.sum(0) if separate else earned.sum()
     new = Average(pull(jnp.where(along, returns[:, None], 0.0)), successes)
     decay = config.correction_decay
     return result, jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, new)

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from comity.algorithms.terms import Actor, Learned, Term
+from comity.compatibility import require_discrete
 from comity.learning import log_prob, mean_valid, take_step
-from comity.networks import Linear, per_agent, stacked
+from comity.networks import Linear, Team, per_agent, stacked
 from comity.settings import NotNegative
 from comity.types import Environment, Key, PyTree
 
@@ -35,16 +37,35 @@ class Predictor(NamedTuple):
 def begin(
     config: Settings, key: Key, env: Environment, size: int, separate: bool, optimizer: optax.GradientTransformation
 ) -> Predictor | None:
-    """size: numbers of an actor's memory. Raises ValueError if there is nobody else."""
+    """size: numbers of an actor's memory. Raises ValueError if there is nobody else, or no single choice to predict."""
     if config.predict == "none":
         return None
     spec = env.spec
+    require_discrete(env, "predict 'others'", images=True)
     others = spec.agents - 1
     if not others:
         raise ValueError("predict 'others' needs two agents or more, the game has 1: set predict to 'none'")
     new = lambda key: Linear(key, size, others * spec.action.n)  # noqa: E731
     head: PyTree = stacked(new, key, spec.agents) if separate else new(key)
     return Predictor(head, optimizer.init(head))
+
+
+def terms(
+    config: Settings, env: Environment, team: Team, size: int, optimizer: optax.GradientTransformation
+) -> tuple[Term, ...]:
+    """The prediction as a term of a learner from whole rollouts, if the settings ask for it; size as in `begin`."""
+    if config.predict == "none":
+        return ()
+
+    def add(predictor: Predictor, actor: Actor, learned: Learned, grads: PyTree):
+        steps = learned.steps
+        of_memories, predictor, guesses = learned_head(
+            config, optimizer, predictor, actor.memories, steps.action, steps.valid, team.separate
+        )
+        more = actor.pull(jnp.zeros_like(actor.outputs), of_memories)
+        return jax.tree.map(jnp.add, grads, more), predictor, guesses
+
+    return (Term(lambda key, actor: begin(config, key, env, size, team.separate, optimizer), add),)
 
 
 def unrolled(config: Settings, net, x: Array, memory: PyTree, starts: Array | None = None) -> tuple[Array, PyTree]:
@@ -80,7 +101,7 @@ def objective(
     return total, {"prediction_loss": losses.mean(), "prediction_accuracy": right.mean()}
 
 
-def learned(
+def learned_head(
     config: Settings,
     optimizer: optax.GradientTransformation,
     predictor: Predictor,

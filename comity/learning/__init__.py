@@ -1,8 +1,8 @@
 """The field's mathematics, as functions without state."""
 
 from comity.learning.choices import chosen, entropy, epsilon_greedy, linear, log_prob, masked, policy_logits, sample
-from comity.learning.clipped import policy_loss, surrogate_loss, value_loss
 from comity.learning.latents import gaussian_kl, straight_through
+from comity.learning.losses import critic_loss, fit_critic, policy_loss, surrogate_loss, value_loss
 from comity.learning.normalisation import Moments, fresh_moments, normalised, restored, standardised, updated_moments
 from comity.learning.optimizers import Optimizer, fit_backwards, optimizer, per_agent_optimizer, take_step, towards
 from comity.learning.pieces import cut, divisor, orders
@@ -14,12 +14,14 @@ __all__ = [
     "Reward",
     "chosen",
     "credited",
+    "critic_loss",
     "cut",
     "discounted_returns",
     "divisor",
     "entropy",
     "epsilon_greedy",
     "fit_backwards",
+    "fit_critic",
     "fresh_moments",
     "gaussian_kl",
     "lambda_returns",

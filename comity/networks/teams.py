@@ -133,6 +133,19 @@ class Team:
         unroll = self.over(lambda net, x, h, s: net.unroll(x, h, s), (0, 2, 1, None), 2)
         return unroll(net, x, core, starts)
 
+    def memories(
+        self, net: PyTree, view: Array, memory: PyTree, starts: Array | None = None, action: PyTree = None
+    ) -> Array:
+        """What outputs are read from, [T, B, N, H]; arguments as `unroll`'s."""
+        core, last = self.parts(memory)
+        x = self.reads(view, self.last_actions(action, last, starts))
+        memories = self.over(lambda net, x, h, s: net.memories(x, h, s), (0, 2, 1, None), 2)
+        return memories(net, x, core, starts)
+
+    def output(self, net: PyTree, memories: Array) -> Array:
+        """Outputs [T, B, N, out] of what `memories` gives."""
+        return self.over(lambda net, x: net.output(x), (0, 2), 2)(net, memories)
+
     def call(self, net: PyTree, view: Array) -> Array:
         """Outputs [..., N, out] of networks without memory."""
         axis = view.ndim - 1 - len(self.view.shape)

@@ -3,8 +3,6 @@
 import jax.numpy as jnp
 from jax import Array, lax
 
-from comity.learning import log_prob
-
 
 def term(log_prob: Array, advantage: Array) -> Array:
     """A / (p log p) - 1, what the code adds to the objective of an agent at a step, elementwise.
@@ -17,9 +15,9 @@ def term(log_prob: Array, advantage: Array) -> Array:
     return advantage / (jnp.exp(log_p) * log_p) - 1
 
 
-def objective(logits: Array, action: Array, advantage: Array, paid: Array) -> Array:
+def objective(log_probs: Array, advantage: Array, paid: Array) -> Array:
     """[] the sum of `term` over the agents and steps that are `paid`.
 
-    logits [T, B, N, A]; action, advantage, paid [T, B, N]; the advantage A = r - V carries no gradient.
+    log_probs, advantage, paid [T, B, N]; the advantage A = r - V carries no gradient.
     """
-    return jnp.where(paid, term(log_prob(logits, action), lax.stop_gradient(advantage)), 0.0).sum()
+    return jnp.where(paid, term(log_probs, lax.stop_gradient(advantage)), 0.0).sum()

@@ -1,0 +1,73 @@
+"""What actors have in common: what they read beside their views, how an image becomes a vector, how they give numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from jax import Array
+
+from comity.learning import linear
+from comity.learning.actions import Actions, actions
+from comity.networks import Convolutions, Team
+from comity.networks.teams import Sharing
+from comity.spec import Spec, Vector, View, functions
+from comity.types import Environment, Key, PyTree
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of an actor; the learner has those of its own, `hidden` among them."""
+
+    agent_id: bool = False  # an actor reads which agent it is, as one-hot: for one that all agents share
+    last_action: bool = False  # it reads what it did last: one-hot, or the numbers
+    convolutions: Convolutions = "small"  # what an image passes through before the dense layers
+    numbers: Literal["normal", "normal-by-view", "tanh-normal"] = "normal"
+    # continuous actions: normal, with deviations that are parameters or by view; tanh of normal
+
+
+def actions_of(config: Settings, env: Environment) -> Actions:
+    """How outputs of an actor become a policy of the game."""
+    return actions(env.spec.action, config.numbers, functions(env).counts)
+
+
+def team(
+    config: Settings,
+    env: Environment,
+    acts: Actions,
+    sharing: Sharing,
+    make: Callable[[Key, int], PyTree],
+    core: PyTree,
+    width: int,
+) -> Team:
+    """Actors of all agents. make(key, inputs) -> a network of `acts.size` outputs, or more; core: its memory at the
+    start of an episode, leaves [N, ...]; width: of what convolutions give."""
+    return Team(
+        make,
+        env.spec.agents,
+        env.spec.view,
+        sharing,
+        acts,
+        core,
+        config.agent_id,
+        config.last_action,
+        config.convolutions,
+        width,
+    )
+
+
+def floor(config: Any, time: Array) -> Array | None:
+    """[] the weight of the uniform policy after so many steps of a batch, or None, see `policy_logits`."""
+    if config.exploration == "none":
+        return None
+    return linear(config.floor_start, config.floor_end, config.floor_steps, time)
+
+
+def present(spec: Spec) -> View:
+    """A view without the agent's own past, which stands at its end."""
+    view = spec.view
+    return replace(view, size=view.size - spec.history) if isinstance(view, Vector) and spec.history else view
+
+
+def seen(sees: View, view: Array) -> Array:
+    """Of views [..., V] as much as `sees` holds; images are whole."""
+    return view[..., : sees.size] if isinstance(sees, Vector) else view

@@ -14,6 +14,7 @@ from comity.environments import TASKS, WRAPPERS
 from comity.names import Named, parsed, unknown, versioned
 from comity.runs import modules, sources
 from comity.runs.reading import dump_yaml, parse_yaml
+from comity.runs.renamed import as_now
 from comity.runs.sources import Files
 from comity.runs.trust import NOTHING, Trust, chosen, find_module
 from comity.runs.values import checked, plain_fields, plain_scalars, same
@@ -210,7 +211,10 @@ def settings_of(source: Source, preset: str | None, kind: str, values: dict[str,
         if values:
             raise ValueError(f"{source.name} has no setting {next(iter(values))}: it has none at all")
         return None
-    return factory(**checked(factory, {**source.presets.get(preset or "", {}), **(values or {})}, source.name))
+    chosen = {**source.presets.get(preset or "", {}), **(values or {})}
+    known = {f.name for f in dataclasses.fields(factory)} if dataclasses.is_dataclass(factory) else set(chosen)
+    chosen = as_now(chosen, known)
+    return factory(**checked(factory, chosen, source.name))
 
 
 def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust = NOTHING) -> Recipe:

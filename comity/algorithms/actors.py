@@ -1,4 +1,4 @@
-"""What actors have in common: what they read beside their views, how an image becomes a vector, how they give numbers."""
+"""What actors have in common: what they read beside views, how an image becomes a vector, how they give numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

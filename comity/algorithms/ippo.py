@@ -41,6 +41,6 @@ PRESETS = {
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    own = config.critic_reads == "view"
-    reads, size = (ppo.own_views, env.spec.view.size) if own else (partial(ppo.all_views, env), ppo.views_size(env))
-    return ppo.learner(config, env, "ippo", ppo.Critics(env.spec.agents, 1, reads, size))
+    spec, own = env.spec, config.critic_reads == "view"
+    reads, view = (ppo.own_views, spec.view) if own else (partial(ppo.all_views, env), ppo.views_of_all(spec))
+    return ppo.learner(config, env, "ippo", ppo.Critics(spec.agents, 1, reads, view))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from jax import Array
+import jax.numpy as jnp
 
 from comity.algorithms import ppo
-from comity.types import Algorithm, Environment, Observation
+from comity.types import Algorithm, Environment
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,10 @@ PRESETS = {
 }
 
 
-def true_state(observation: Observation) -> Array:
-    """[..., 1, S], for one critic."""
-    return observation.state[..., None, :]
-
-
 def make(config: Config, env: Environment) -> Algorithm:
-    state = config.critic_reads == "state"
-    reads, size = (true_state, env.spec.state.size) if state else (partial(ppo.all_views, env), ppo.views_size(env))
-    values = env.spec.agents if config.critic_gives == "each" else 1
-    return ppo.learner(config, env, "mappo", ppo.Critics(1, values, reads, size), config.misread_actions)
+    spec, state = env.spec, config.critic_reads == "state"
+    axis = -1 - len(spec.state.shape)  # of the one critic
+    true_state = lambda observation: jnp.expand_dims(observation.state, axis)  # noqa: E731
+    reads, view = (true_state, spec.state) if state else (partial(ppo.all_views, env), ppo.views_of_all(spec))
+    values = spec.agents if config.critic_gives == "each" else 1
+    return ppo.learner(config, env, "mappo", ppo.Critics(1, values, reads, view), config.misread_actions)

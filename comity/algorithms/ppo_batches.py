@@ -1,6 +1,7 @@
 """What PPO's networks read, what a rollout is worth, and the pieces of it that its losses are taken of."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.algorithms import prediction
+from comity.algorithms.actors import present, seen
 from comity.algorithms.ppo_settings import Config
 from comity.algorithms.released import ppo as released
 from comity.learning import (
@@ -21,8 +23,10 @@ from comity.learning import (
     standardised,
     updated_moments,
 )
-from comity.networks import ContextNet, DeepRecurrentNet, per_agent
+from comity.learning.actions import Actions
+from comity.networks import Team
 from comity.rollout import starts
+from comity.spec import Image, Spec, Vector, View
 from comity.types import Environment, Observation, PyTree, Transition
 
 
@@ -31,17 +35,26 @@ class Critics(NamedTuple):
 
     count: int  # networks: N, or 1
     values: int  # that each of them gives: 1, or N
-    reads: Callable[[Observation], Array]  # what they read, [..., count or 1, size]
-    size: int
+    reads: Callable[[Observation], Array]  # what they read, [..., count or 1, ...]
+    view: View  # of what size
 
     def one_value(self, agents: int) -> bool:
         """One value for all agents."""
         return self.count * self.values < agents
 
 
+class Teams(NamedTuple):
+    """The networks, as functions."""
+
+    actors: Team
+    critics: Team  # of C = N or 1 networks
+    actions: Actions
+    kinds: Critics
+
+
 class State(NamedTuple):
-    actor: DeepRecurrentNet | ContextNet  # leaves [N, ...] if separate
-    critic: DeepRecurrentNet  # leaves [C, ...], C = N or 1
+    actor: PyTree  # leaves [N, ...] if separate
+    critic: PyTree  # leaves [C, ...], C = N or 1
     returns: Moments  # mean and variance of returns so far, per agent
     actor_opt_state: PyTree
     critic_opt_state: PyTree
@@ -51,13 +64,13 @@ class State(NamedTuple):
 class Batch(NamedTuple):
     """A rollout cut into R = B T / c pieces of c steps."""
 
-    actor_input: Array  # [N, c, R, V]
-    critic_input: Array  # [C, c, R, S]
-    actor_memory: Array | None  # [N, R, H] before the first step; None: it begins with no context
-    critic_memory: Array  # [C, R, H]
+    actor_input: PyTree  # [N, c, R, V]
+    critic_input: PyTree  # [C, c, R, S]
+    actor_memory: PyTree  # [N, R, H] before the first step; None: it begins with no context
+    critic_memory: PyTree  # [C, R, H]
     starts: Array  # [c, R] or [c, R, N] bool, memory restarts before this step
-    available: Array  # [c, R, N, A]
-    action: Array  # [c, R, N]
+    available: PyTree  # [c, R, N, A]
+    action: PyTree  # [c, R, N]
     log_prob: Array  # [c, R, N], when it was played
     advantage: Array  # [c, R, N], mean 0, variance 1
     value: Array  # [c, R, N], as the critic gave it in play
@@ -70,38 +83,58 @@ AGENTS = Batch(0, 0, 0, 0, *(2,) * 8)  # pyright: ignore[reportArgumentType]  # 
 
 
 def own_views(observation: Observation) -> Array:
-    """[..., N, V] what each agent sees."""
+    """[..., N, ...] what each agent sees."""
     return observation.view
 
 
 def all_views(env: Environment, observation: Observation) -> Array:
-    """[..., 1, N V'] what all agents see, one after the other, without their own pasts (`Spec.history`)."""
-    spec = env.spec
-    view = observation.view[..., : spec.view.size - spec.history]
+    """What all agents see, without their own pasts (`spec.history`): [..., 1, N V'] one after the other, or
+    [..., 1, h, w, N c] one behind the other."""
+    view = seen(present(env.spec), observation.view)
+    if isinstance(env.spec.view, Image):
+        behind = jnp.moveaxis(view, -4, -2)  # [..., h, w, N, c]
+        return behind.reshape(*behind.shape[:-2], -1)[..., None, :, :, :]
     return view.reshape(*view.shape[:-2], 1, -1)
 
 
-def views_size(env: Environment) -> int:
-    """How many numbers `all_views` gives."""
-    spec = env.spec
-    return spec.agents * (spec.view.size - spec.history)
+def views_of_all(spec: Spec) -> View:
+    """The size of what `all_views` gives."""
+    view = present(spec)
+    if isinstance(view, Image):
+        return replace(view, channels=spec.agents * view.channels)
+    return Vector(spec.agents * view.size)
 
 
-def actor_input(config: Config, env: Environment, observation: Observation) -> Array:
-    """[..., N, V], float."""
-    spec, view = env.spec, observation.view
+def actor_view(config: Config, spec: Spec) -> View:
+    """The size of what `actor_sees` gives."""
+    if config.actor_reads == "view":
+        return spec.view
+    everyone = views_of_all(spec)
+    return Vector(everyone.size + spec.history) if isinstance(everyone, Vector) else everyone
+
+
+def actor_sees(config: Config, env: Environment, observation: Observation) -> Array:
+    """[..., N, ...] what each actor sees; vectors are float and to scale."""
+    view, spec = observation.view, env.spec
     if config.actor_reads == "views":
         everyone = all_views(env, observation)
-        everyone = jnp.broadcast_to(everyone, (*view.shape[:-1], everyone.shape[-1]))
-        view = jnp.concatenate([everyone, view[..., spec.view.size - spec.history :]], -1)
-    return view.astype(jnp.float32) * config.view_scale
+        lead = view.shape[: view.ndim - len(spec.view.shape)]
+        everyone = jnp.broadcast_to(everyone, (*lead, *views_of_all(spec).shape))
+        vectors = isinstance(spec.view, Vector)
+        view = jnp.concatenate([everyone, view[..., present(spec).size :]], -1) if vectors else everyone
+    return to_scale(config, spec.view, view)
 
 
-def critic_input(config: Config, critics: Critics, observation: Observation) -> Array:
-    """[..., C, S], float."""
+def critic_sees(config: Config, critics: Critics, observation: Observation) -> Array:
+    """[..., C, ...] what each critic sees; vectors are float and to scale."""
     read = critics.reads(observation)
-    read = jnp.broadcast_to(read, (*read.shape[:-2], critics.count, critics.size))
-    return read.astype(jnp.float32) * config.view_scale
+    lead = read.shape[: read.ndim - len(critics.view.shape) - 1]
+    return to_scale(config, critics.view, jnp.broadcast_to(read, (*lead, critics.count, *critics.view.shape)))
+
+
+def to_scale(config: Config, view: View, x: Array) -> Array:
+    """Numbers of a vector, scaled; encoders scale images."""
+    return x.astype(jnp.float32) * config.view_scale if isinstance(view, Vector) else x
 
 
 def each_value(outputs: Array, agents: int) -> Array:
@@ -111,24 +144,24 @@ def each_value(outputs: Array, agents: int) -> Array:
 
 
 def evaluate(
-    config: Config, critics: Critics, state: State, observation: Observation, memory: Array
-) -> tuple[Array, Array]:
+    config: Config, teams: Teams, state: State, observation: Observation, memory: PyTree
+) -> tuple[Array, PyTree]:
     """(V in reward units [..., N], next memory [..., N, H]). One critic's memory is repeated for all agents."""
-    axis = observation.available.ndim - 2
-    step = per_agent(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
-    outputs, after = step(state.critic, critic_input(config, critics, observation), memory[..., : critics.count, :])
-    value = each_value(outputs, memory.shape[-2])
+    axis = jax.tree.leaves(observation.available)[0].ndim - 2  # where agents stand
+    held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], memory)
+    outputs, after = teams.critics.step(state.critic, critic_sees(config, teams.kinds, observation), held)
+    agents = teams.actors.agents
+    value = each_value(outputs, agents)
     if config.value_normalisation:
         value = restored(value, state.returns, config.first_deviation)
-    return value, jnp.broadcast_to(after, memory.shape)
+    return value, jax.tree.map(lambda x: jnp.broadcast_to(x, (*x.shape[:axis], agents, *x.shape[axis + 1 :])), after)
 
 
-def targets(config: Config, critics: Critics, state: State, steps: Transition) -> tuple[Array, Array]:
+def targets(config: Config, teams: Teams, state: State, steps: Transition) -> tuple[Array, Array]:
     """(returns, advantages) [T, B, N]: lambda-returns in reward units, and what they are above the critic."""
-    surprise = jax.scipy.special.entr(steps.notes["probabilities"]).sum(-1)
-    bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * surprise, 0.0)
+    bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * steps.notes["entropy"], 0.0)
     reward = credited(steps.reward, config.credit) + bonus
-    next_value, _ = evaluate(config, critics, state, steps.next_observation, steps.next_memory[1])
+    next_value, _ = evaluate(config, teams, state, steps.next_observation, steps.next_memory[1])
     terminated, ended = steps.terminated, steps.ended
     if config.padding_counts:
         terminated, ended = (released.cut_at_marks(flags, steps.valid) for flags in (terminated, ended))
@@ -150,7 +183,7 @@ def after_rollout(config: Config, critics: Critics, state: State, returns: Array
 def rows_of(
     config: Config,
     env: Environment,
-    critics: Critics,
+    teams: Teams,
     state: State,
     steps: Transition,
     targets: tuple[Array, Array],
@@ -167,30 +200,33 @@ def rows_of(
         restart, valid = restart | ~valid, jnp.ones_like(valid)
     together = config.actors == "shared" or config.normalised_over == "team"
     advantage = standardised(advantage, steps.valid, together, config.padding_counts)
-    read_by_critic = critic_input(config, critics, steps.observation)
-    critic_memory = steps.memory[1]
+    read_by_critic = teams.critics.reads(critic_sees(config, teams.kinds, steps.observation))
+    core, last = teams.actors.parts(steps.memory[0])
+    read_by_actor = teams.actors.reads(actor_sees(config, env, steps.observation), last)
     if config.rows == "alternating" or config.order == "own":
         restart, valid = (jnp.broadcast_to(x[..., None], value.shape) for x in (restart, valid))
-    first = lambda memory: jnp.moveaxis(memory[::chunk].reshape(-1, *memory.shape[2:]), 1, 0)  # noqa: E731
     if config.rows == "alternating":
         pieces = partial(released.alternating, chunk=chunk)
-        read_by_critic = jnp.broadcast_to(read_by_critic, (*value.shape, critics.size))
-        critic_memory = released.first_memories(critic_memory, chunk)[None]
-        actor_memory = jnp.moveaxis(pieces(steps.memory[0])[0], 1, 0)
+        read_by_critic = jnp.broadcast_to(read_by_critic, (*value.shape, teams.kinds.view.size))
+        critic_memory = jax.tree.map(lambda x: released.first_memories(x, chunk)[None], steps.memory[1])
+        actor_memory = jax.tree.map(lambda x: jnp.moveaxis(pieces(x)[0], 1, 0), core)
     else:
         pieces = partial(cut, chunk=chunk)
-        critic_memory = first(critic_memory[..., : critics.count, :])
+        first = lambda x: jnp.moveaxis(x[::chunk].reshape(-1, *x.shape[2:]), 1, 0)  # noqa: E731
+        held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], steps.memory[1])
+        critic_memory = jax.tree.map(first, held)
         # Whole episodes begin with no context; that of every step would be T times too much to keep.
-        actor_memory = first(steps.memory[0]) if config.network == "gru" else None
-    agents_first = lambda x: jnp.moveaxis(pieces(x), 2, 0)  # noqa: E731
+        actor_memory = None if config.core == "attention" else jax.tree.map(first, core)
+    every = partial(jax.tree.map, pieces)
+    agents_first = partial(jax.tree.map, lambda x: jnp.moveaxis(pieces(x), 2, 0))
     return Batch(
-        agents_first(actor_input(config, env, steps.observation)),
+        agents_first(read_by_actor),
         agents_first(read_by_critic),
         actor_memory,
         critic_memory,
         pieces(restart),
-        pieces(steps.observation.available),
-        pieces(steps.action),
+        every(steps.observation.available),
+        every(steps.action),
         pieces(steps.notes["log_prob"]),
         pieces(advantage),
         pieces(value),
@@ -203,14 +239,18 @@ def picked(config: Config, rows: Batch, chosen: Array | None) -> Batch:
     """The pieces [R] that are `chosen`, [r] or for each agent [N, r], as they are unrolled; None: all."""
     if chosen is None:
         batch = rows
-    elif chosen.ndim == 1:
-        axes = PIECES._replace(actor_memory=None) if rows.actor_memory is None else PIECES
-        batch = jax.tree.map(lambda x, axis: jnp.take(x, chosen, axis, mode="clip"), rows, axes)
     else:
         of_agent = lambda axis: lambda x, one: jnp.take(x, one, axis, mode="clip")  # noqa: E731
-        pick = lambda x, axis, n: jax.vmap(of_agent(axis - (n < axis)), (n, 0), n)(x, chosen)  # noqa: E731
-        batch = jax.tree.map(pick, rows, PIECES, AGENTS)
+
+        def pick(part: PyTree, axis: int, n: int) -> PyTree:
+            if chosen.ndim == 1:
+                return jax.tree.map(lambda x: jnp.take(x, chosen, axis, mode="clip"), part)
+            each = lambda x: jax.vmap(of_agent(axis - (n < axis)), (n, 0), n)(x, chosen)  # noqa: E731
+            return jax.tree.map(each, part)
+
+        batch = Batch(*map(pick, rows, PIECES, AGENTS))  # pyright: ignore[reportArgumentType]
     if config.rows != "transposed":
         return batch
-    mixed = {name: released.transposed(x, axis=int(name.endswith("_input"))) for name, x in batch._asdict().items()}
+    mix = lambda x, name: released.transposed(x, axis=int(name.endswith("_input")))  # noqa: E731
+    mixed = {name: jax.tree.map(partial(mix, name=name), part) for name, part in batch._asdict().items()}
     return Batch(**mixed | {name: getattr(batch, name) for name in ("actor_memory", "critic_memory")})

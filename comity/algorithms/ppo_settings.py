@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from comity.algorithms import context, prediction
+from comity.algorithms import actors, context, prediction
 from comity.algorithms.released import ppo as released
 from comity.learning import Reward
 from comity.networks import Activation
@@ -11,7 +11,7 @@ from comity.settings import Fraction, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Config(released.Settings, prediction.Settings, context.Settings):
+class Config(released.Settings, prediction.Settings, context.Settings, actors.Settings):
     """Settings of the family. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper: shared in MAPPO, separate in IPPO; code: separate
@@ -43,8 +43,8 @@ class Config(released.Settings, prediction.Settings, context.Settings):
     def __post_init__(self):
         check(self)
         context.check_heads(self)
-        if self.steps and (self.network == "attention" or self.rollouts == "episodes"):
-            why = "network attention" if self.network == "attention" else "rollouts 'episodes'"
+        if self.steps and (self.core == "attention" or self.rollouts == "episodes"):
+            why = "core attention" if self.core == "attention" else "rollouts 'episodes'"
             raise ValueError(f"steps {self.steps} with {why}, whose rollouts are whole episodes: set it to 0")
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from comity.experiments import packed
 from comity.experiments.figure import Arm, Budget, recipe_of
 from comity.recipes import Recipe
+from comity.runs.renamed import as_now
 
 Record = packed.Record
 POINTS = 100  # most points of a curve
@@ -69,10 +70,11 @@ def same(
     if any(found.get(key) != wanted[key] for key in ("envs", "iterations")):
         return False
     for kind in ("task", "algorithm"):
-        if found[kind].keys() - wanted[kind].keys():
+        known = as_now(found[kind], wanted[kind])
+        if known.keys() - wanted[kind].keys():
             return False
         for name, value in wanted[kind].items():
-            old = found[kind].get(name, given[kind].get(name))
+            old = known.get(name, given[kind].get(name))
             plain = list(old) if isinstance(old, tuple) else old
             if plain != value and not (kind == "task" and name in unread):
                 return False

@@ -1,8 +1,11 @@
 """Rollouts cut into pieces of consecutive steps, and the order in which epochs go through them."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from comity.types import Key
 
@@ -28,3 +31,23 @@ def orders(key: Key, count: int, epochs: int, minibatches: int, agents: int | No
         return jax.vmap(shuffled)(jax.random.split(key, epochs)).reshape(epochs * minibatches, -1)
     drawn = jax.vmap(jax.vmap(shuffled))(jax.random.split(key, (epochs, agents)))  # [epochs, N, count]
     return jnp.moveaxis(drawn.reshape(epochs, agents, minibatches, -1), 2, 1).reshape(-1, agents, count // minibatches)
+
+
+def over_minibatches(
+    step: Callable[[Any, Array | None], tuple[Any, Any]],
+    carry: Any,
+    key: Key,
+    count: int,
+    epochs: int,
+    minibatches: int,
+    agents: int | None = None,
+) -> tuple[Any, Any]:
+    """(carry, metrics as means) after `step(carry, chosen)` on every minibatch of every epoch; see `orders`.
+
+    chosen: None if there is one minibatch, which is all pieces, in any order.
+    """
+    if minibatches == 1:
+        carry, metrics = lax.scan(lambda carry, _: step(carry, None), carry, None, epochs)
+    else:
+        carry, metrics = lax.scan(step, carry, orders(key, count, epochs, minibatches, agents))
+    return carry, jax.tree.map(jnp.mean, metrics)

@@ -23,7 +23,7 @@ from comity.types import Algorithm, Observation
 from tests.tiny.noise import LENGTH, A, N, Noise, S, V, masks
 
 KEY = jax.random.key(0)
-LONG = {"network": "attention", "context_heads": 1, "predict": "others"}
+LONG = {"core": "attention", "context_heads": 1, "predict": "others"}
 VARIANTS = {"pg-long": ("pg", LONG), "mappo-long": ("mappo", LONG)}  # other structures: (algorithm, settings)
 PARTICULAR = ("lola", "coala-exact", "coala", "lica-exact")
 # They want values in closed form, opponents that learn inside the game, or a game of one step.

@@ -52,7 +52,7 @@ class Cue:
 
 
 ENV = Cue()
-COMMON = {"network": "attention", "hidden": 16, "context_heads": 2}
+COMMON = {"core": "attention", "hidden": 16, "context_heads": 2}
 PPO = ippo.Config(**COMMON, encoder=(16,), minibatches=2, learning_rate=0.01)
 MADE = {
     "pg": pg.make(pg.Config(**COMMON, critic_schedule="batch", learning_rate=1e-3, critic_learning_rate=0.01), ENV),
@@ -120,7 +120,7 @@ def test_learning_reads_what_was_played():
 def test_no_context_is_kept_of_every_step(name):
     """A rollout's memory would be T times the context; the compiler drops it, since nobody reads it."""
     long = Cue(length=200)
-    settings = {"network": "attention", "hidden": 64}
+    settings = {"core": "attention", "hidden": 64}
     algorithm = pg.make(pg.Config(**settings), long) if name == "pg" else ippo.make(ippo.Config(**settings), long)
 
     def iterate(key, state, play):
@@ -137,10 +137,10 @@ def test_no_context_is_kept_of_every_step(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pg.Config(network="attention", hidden=6), "context_heads 4 do not divide hidden 6"),
-        (lambda: mappo.Config(network="attention", context_heads=3), "context_heads 3 do not divide hidden 64"),
+        (lambda: pg.Config(core="attention", hidden=6), "context_heads 4 do not divide hidden 6"),
+        (lambda: mappo.Config(core="attention", context_heads=3), "context_heads 3 do not divide hidden 64"),
         (lambda: pg.Config(context_layers=0), "context_layers 0 is below 1: give a whole number of 1 or more"),
-        (lambda: ippo.Config(network="attention", steps=20), "whole episodes: set it to 0"),
+        (lambda: ippo.Config(core="attention", steps=20), "whole episodes: set it to 0"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(make, message):

@@ -464,7 +464,7 @@ def test_bad_settings_are_refused_in_one_line(settings, message):
         ("mappo", {"padding_counts": True}, "need rollouts 'episodes'"),
         ("mappo", {"rows": "alternating"}, "one critic that gives one value"),
         ("mappo", {"order": "own"}, "a critic for each agent"),
-        ("ippo", {"rows": "transposed", "network": "attention", "steps": 0}, "use 'pieces'"),
+        ("ippo", {"rows": "transposed", "core": "attention", "steps": 0}, "use 'pieces'"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(name, settings, message):

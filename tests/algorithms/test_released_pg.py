@@ -97,9 +97,9 @@ def program(config: pg.Config, game: Any):
         seen.update(critic_targets=targets, critic_values=jnp.where(valid.any(1)[:, None, None], result[2], 0.0))
         return result
 
-    def watched_loss(logits, action, advantage, valid):
+    def watched_loss(log_probs, advantage, valid):
         seen["advantages"] = advantage
-        return loss(logits, action, advantage, valid)
+        return loss(log_probs, advantage, valid)
 
     @jax.jit
     def update(values, state, steps):
@@ -124,8 +124,7 @@ def state_of(config: pg.Config, game: Any, init: dict[str, np.ndarray], time: in
         actor_opt_state=zeros(drawn.actor_opt_state),
         critic_opt_state=zeros(drawn.critic_opt_state),
         time=jnp.int32(time),
-        average=None,
-        predictor=None,
+        terms=drawn.terms,
     )
 
 

@@ -91,7 +91,7 @@ SMALL: dict[str, Any] = {
 STEPWISE = {"every": 8, "capacity": 48, "batch": 16, "warmup": 16}  # replays of single steps
 SMALL_OF: dict[str, dict[str, Any]] = {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg", "sqddpg")}
 
-LONG = {"network": "attention"}
+LONG = {"core": "attention"}
 PREDICT = {"predict": "others"}
 EXTRAS: dict[str, tuple[str, str | None, dict[str, Any], str]] = {  # name: (algorithm, preset, settings, game)
     "pg/predict": ("pg", "sound", PREDICT, "noise"),

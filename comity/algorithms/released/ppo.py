@@ -43,8 +43,8 @@ def check(config: Any, central: bool, each: bool) -> None:
     """
     if config.rollouts == "steps" and (config.padding_counts or config.post_terminal):
         raise ValueError("padding_counts and post_terminal need rollouts 'episodes', not 'steps'")
-    if config.network == "attention" and config.rows != "pieces":
-        raise ValueError(f"rows {config.rows!r} with network 'attention', whose pieces are episodes: use 'pieces'")
+    if config.core == "attention" and config.rows != "pieces":
+        raise ValueError(f"rows {config.rows!r} with core 'attention', whose pieces are episodes: use 'pieces'")
     if config.rows == "alternating" and not (central and config.actors == "separate"):
         raise ValueError("rows 'alternating' needs separate actors and one critic that gives one value, as in MAPPO")
     if config.order == "own" and not (each and config.actors == "separate"):

@@ -36,7 +36,7 @@ def arms(make: Callable[..., Arm]) -> dict[str, Arm]:
         "3 agents": make("history-3-agents", {**HISTORY, "num_agents": 3}),
         "4 agents": make("history-4-agents", {**HISTORY, "num_agents": 4}),
         "window only": make("window", {}),
-        "window, long memory": make("window-attention", {}, network="attention"),
+        "window, long memory": make("window-attention", {}, core="attention"),
         "messages": talking("history-messages", False),
         "messages nobody hears": talking("history-messages-closed", True),
         "prediction": make("history-predict", HISTORY, predict="others"),

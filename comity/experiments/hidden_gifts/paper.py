@@ -60,7 +60,7 @@ CORRECTION_COST = {"none": 1.0, "released": 1.3, "mixed": 1.85, "self_mixed": 1.
 
 def cost(arm: Arm, recipe: Recipe) -> float:
     times = CORRECTION_COST[getattr(recipe.config, "correction", "none")] * recipe.env.spec.length / 150
-    times *= recipe.env.spec.agents / 2 * (4.5 if getattr(recipe.config, "network", "gru") == "attention" else 1)
+    times *= recipe.env.spec.agents / 2 * (4.5 if getattr(recipe.config, "core", "gru") == "attention" else 1)
     of_preset = COST | OTHER_COSTS.get(arm.preset, {})
     return of_preset.get(arm.algorithm, 0.2) * times
 

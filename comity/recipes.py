@@ -212,7 +212,7 @@ def settings_of(source: Source, preset: str | None, kind: str, values: dict[str,
             raise ValueError(f"{source.name} has no setting {next(iter(values))}: it has none at all")
         return None
     chosen = {**source.presets.get(preset or "", {}), **(values or {})}
-    known = {f.name for f in dataclasses.fields(factory)} if dataclasses.is_dataclass(factory) else set(chosen)
+    known = {f.name for f in dataclasses.fields(factory)} if dataclasses.is_dataclass(factory) else set(chosen)  # pyright: ignore
     chosen = as_now(chosen, known)
     return factory(**checked(factory, chosen, source.name))
 

@@ -15,17 +15,23 @@ from comity.types import Environment, Key, PyTree
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of an actor; the learner has those of its own, `hidden` among them."""
+class Numbers:
+    """How an actor reads images and gives numbers."""
 
-    agent_id: bool = False  # an actor reads which agent it is, as one-hot: for one that all agents share
-    last_action: bool = False  # it reads what it did last: one-hot, or the numbers
     convolutions: Convolutions = "small"  # what an image passes through before the dense layers
     numbers: Literal["normal", "normal-by-view", "tanh-normal"] = "normal"
     # continuous actions: normal, with deviations that are parameters or by view; tanh of normal
 
 
-def actions_of(config: Settings, env: Environment) -> Actions:
+@dataclass(frozen=True)
+class Settings(Numbers):
+    """Settings of an actor; the learner has those of its own, `hidden` among them."""
+
+    agent_id: bool = False  # an actor reads which agent it is, as one-hot: for one that all agents share
+    last_action: bool = False  # it reads what it did last: one-hot, or the numbers
+
+
+def actions_of(config: Numbers, env: Environment) -> Actions:
     """How outputs of an actor become a policy of the game."""
     return actions(env.spec.action, config.numbers, functions(env).counts)
 

@@ -1,11 +1,13 @@
 """Deviations that depend on nothing, beside the means that a network gives."""
 
+import math
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from comity.learning.actions import Actions
 from comity.types import PyTree
 
 
@@ -36,3 +38,10 @@ class FreeDeviation(eqx.Module):
     def unroll(self, *arguments: PyTree) -> Array:
         """Outputs [T, ..., 2 A]."""
         return self.beside(self.net.unroll(*arguments))
+
+
+def with_deviations(net: PyTree, acts: Actions) -> PyTree:
+    """The network, with deviations beside it if actions are numbers whose deviations depend on nothing."""
+    if not acts.free_deviations:
+        return net
+    return FreeDeviation(net, jnp.full(acts.size, math.log(acts.first_deviation)))

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from comity.networks.cores import Cell, Core, new_cell
 from comity.networks.dense import MLP, LayerNorm, Linear, product
-from comity.networks.lstm import LSTM, LSTMState
-from comity.types import Key
+from comity.networks.encoders import Eyes
+from comity.types import Key, PyTree
 
 
 class Seen(NamedTuple):
@@ -21,6 +22,7 @@ class Seen(NamedTuple):
 
     own: Array  # [..., O]
     others: Array | None  # [..., K, F]; None: nothing is known of others
+    picture: Array | None = None  # [..., h, w, c], what it sees as an image
 
 
 class EntityNet(eqx.Module):
@@ -33,9 +35,10 @@ class EntityNet(eqx.Module):
 
     embed: tuple[Linear, Linear]  # O + F -> W -> W, for each other with the agent's own numbers
     dense: Linear  # W -> W
-    cell: LSTM
+    cell: Cell
     norm: LayerNorm
     head: Linear  # H -> outputs of all heads but the pointer
+    eyes: Eyes | None  # what makes W numbers of an agent's own of a picture
     pointer: MLP | None  # H + W -> W -> 1
     before: int = eqx.field(static=True)  # outputs that stand before the pointer's
 
@@ -48,24 +51,31 @@ class EntityNet(eqx.Module):
         hidden: int,
         heads: tuple[int, ...],
         pointer: int | None = None,
+        core: Core = "lstm",
+        eyes: Eyes | None = None,
     ):
         """own, other: O, F, how many numbers; width: W; hidden: H; heads: outputs of each; pointer: which of them."""
         keys = jax.random.split(key, 6)
+        own += 0 if eyes is None else eyes.dense.bias.shape[0]
         self.embed = (Linear(keys[0], own + other, width), Linear(keys[1], width, width))
         self.dense = Linear(keys[2], width, width)
-        self.cell = LSTM(keys[3], width, hidden)
+        self.cell = new_cell(core, keys[3], width, hidden, "relu")
         self.norm = LayerNorm(hidden)
         plain = [size for head, size in enumerate(heads) if head != pointer]
         self.head = Linear(keys[4], hidden, sum(plain))
         self.pointer = None if pointer is None else MLP(keys[5], hidden + width, (width,), 1)
         self.before = 0 if pointer is None else sum(heads[:pointer])
+        self.eyes = eyes
 
     def encode(self, seen: Seen) -> tuple[Array, Array | None]:
         """(x [..., W] for the LSTM, embeddings [..., K, W])."""
         first, second = self.embed
-        own = seen.own.shape[-1]
+        mine, own = seen.own, seen.own.shape[-1]
+        if self.eyes is not None and seen.picture is not None:
+            mine = jnp.concatenate([mine, self.eyes(seen.picture)], -1)
+            own = mine.shape[-1]
         # The product with the agent's own numbers is the same for all others.
-        mine = product(seen.own, first.weight[:own]) + first.bias
+        mine = product(mine, first.weight[:own]) + first.bias
         if seen.others is None:
             return jax.nn.relu(self.dense(jax.nn.relu(second(jax.nn.relu(mine))))), None
         theirs = product(seen.others, first.weight[own:])
@@ -82,13 +92,13 @@ class EntityNet(eqx.Module):
         choice = self.pointer(jnp.concatenate([beside, embedded], -1))[..., 0]
         return jnp.concatenate([outputs[..., : self.before], choice, outputs[..., self.before :]], -1)
 
-    def __call__(self, seen: Seen, memory: LSTMState) -> tuple[Array, LSTMState]:
+    def __call__(self, seen: Seen, memory: PyTree) -> tuple[Array, PyTree]:
         """One step: (outputs [..., A], next memory)."""
         x, embedded = self.encode(seen)
-        memory = self.cell(x, memory)
-        return self.output(memory.output, embedded), memory
+        read, memory = self.cell.advance(x, memory)
+        return self.output(read, embedded), memory
 
-    def unroll(self, seen: Seen, memory: LSTMState, starts: Array | None = None) -> Array:
+    def unroll(self, seen: Seen, memory: PyTree, starts: Array | None = None) -> Array:
         """Outputs [T, ..., A] for leaves [T, ...], from the memory before the first step; starts [T, B]."""
         x, embedded = self.encode(seen)
         return self.output(self.cell.unroll(x, memory, starts), embedded)

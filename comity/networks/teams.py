@@ -11,7 +11,6 @@ and what it did last. `step` takes any leading axes, `unroll` [T, B].
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -27,7 +26,7 @@ from comity.learning.actions import Actions
 from comity.learning.optimizers import per_agent_optimizer
 from comity.networks.agents import per_agent, shared, stacked
 from comity.networks.dense import Activation
-from comity.networks.deviations import FreeDeviation
+from comity.networks.deviations import with_deviations
 from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
 from comity.spec import View
 from comity.types import Key, PyTree
@@ -196,8 +195,7 @@ class Team:
         if self.reads_last and self.actions is not None:
             beside += self.actions.space.n
         net = self.make(key, encoded_size(self.view, self.width) + beside)
-        if self.actions is not None and self.actions.free_deviations:
-            net = FreeDeviation(net, jnp.full(self.actions.size, math.log(self.actions.first_deviation)))
+        net = net if self.actions is None else with_deviations(net, self.actions)
         eyes = encoder(jax.random.fold_in(key, 1), self.view, self.width, self.convolutions, self.activation)
         return net if eyes is None else Seeing(eyes, net)
 

@@ -11,9 +11,10 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import rusp
+from comity.algorithms import rusp, sights
 from comity.environments.ipd import IPD
-from comity.learning import Moments, log_prob, masked
+from comity.learning import Moments, log_prob, masked, versions
+from comity.networks import Seen
 from comity.settings import floats, with_floats
 from comity.spec import Entities, MultiDiscrete, Spec, Vector
 from comity.types import Observation, Timestep
@@ -85,7 +86,7 @@ def played() -> Played:
         scales = jax.tree.map(lambda x: x, (state.policy.scale, state.critic.scale))
         number = iter(range(1, 100))
         seen = lambda m: Moments(m.mean + 0.1 * next(number), m.square + 1.0 + next(number), jnp.float32(0.8))  # noqa: E731
-        of = lambda scale: rusp.Scale(seen(scale.own), seen(scale.others))  # noqa: E731
+        of = lambda scale: sights.Scale(seen(scale.own), seen(scale.others))  # noqa: E731
         state = state._replace(
             policy=rusp.Player(moved(key, state.policy.net), of(scales[0])),
             critic=rusp.Player(moved(key, state.critic.net), of(scales[1])),
@@ -178,7 +179,7 @@ def test_the_critic_learns_lambda_returns_in_deviations():
 def test_log_probability_of_several_heads():
     """The sum over heads that count; 0 for a choice of whom by one who sits out."""
     state, steps = played()
-    seen = rusp.to_scale(rusp.seen_by_policy(ENV, steps.observation), state.policy.scale, 5.0)
+    seen = sights.to_scale(sights.seen_by_policy(ENV, steps.observation), state.policy.scale, 5.0)
     outputs, _ = state.policy.net(seen, steps.memory.policy)
     option, whom = outputs[..., :2], masked(outputs[..., 2:], steps.observation.available[1])
     expected = log_prob(option, steps.action[0])
@@ -229,9 +230,9 @@ def test_the_past_drives_for_an_episode():
     np.testing.assert_array_equal(driver[1:][~begins[1:]], driver[:-1][~begins[1:]])
     assert set(np.unique(driver)) == {rusp.SELF, rusp.RIVAL}
     # It is the rival's network that acts, from its own memory.
-    seen = rusp.seen_by_policy(ENV, steps.observation)
+    seen = sights.seen_by_policy(ENV, steps.observation)
     for player, who in ((state.policy, ~driven(steps)), (state.rival, driven(steps))):
-        _, kept = player.net(rusp.to_scale(seen, player.scale, 5.0), steps.memory.policy)
+        _, kept = player.net(sights.to_scale(seen, player.scale, 5.0), steps.memory.policy)
         np.testing.assert_allclose(kept.cell[who], steps.next_memory.policy.cell[who], rtol=1e-4, atol=1e-5)
 
 
@@ -251,18 +252,18 @@ def test_stored_versions_are_a_uniform_sample_of_all():
     def sample(key):
         def step(past, xs):
             count, key = xs
-            return rusp.remembered(key, past, count, count.astype(jnp.float32)), None
+            return versions.remembered(key, past, count, count.astype(jnp.float32)), None
 
         key, key_recall = jax.random.split(key)
         past = lax.scan(step, jnp.full(4, -1.0), (jnp.arange(20), jax.random.split(key, 20)))[0]
-        return past, rusp.recalled(key_recall, past, jnp.int32(20))
+        return past, versions.recalled(key_recall, past, jnp.int32(20))
 
     past, one = jax.jit(jax.vmap(sample))(jax.random.split(jax.random.key(1), 8000))
     counts = np.bincount(np.asarray(past, int).ravel(), minlength=20) / 8000
     np.testing.assert_allclose(counts, 4 / 20, atol=0.02)
     assert (jnp.diff(jnp.sort(past), axis=-1) > 0).all()  # each but once
     np.testing.assert_allclose(np.bincount(np.asarray(one, int), minlength=20) / 8000, 1 / 20, atol=0.01)
-    few = {float(rusp.recalled(jax.random.key(k), jnp.arange(4.0), jnp.int32(2))) for k in range(20)}
+    few = {float(versions.recalled(jax.random.key(k), jnp.arange(4.0), jnp.int32(2))) for k in range(20)}
     assert few == {0.0, 1.0}  # of four places two are filled
 
 
@@ -286,12 +287,12 @@ def test_every_update_stores_its_policy_and_draws_a_rival():
 def test_a_critic_reads_its_own_agents_private_numbers():
     view = 100 * jnp.arange(N)[:, None] + jnp.arange(6.0)
     observation = Observation(view, 1000 + jnp.arange(2.0 + 3 * N), ())
-    seen: Any = rusp.seen_by_critic(ENV, observation)
+    seen: Any = sights.seen_by_critic(ENV, observation)
     for agent in range(N):
         v, p = 100 * agent, 1002 + 3 * agent
         assert seen.own[agent].tolist() == [v, v + 5, 1000, 1001, p]
         assert seen.others[agent].tolist() == [[v + 1, v + 2, p + 1], [v + 3, v + 4, p + 2]]
-    mine: Any = rusp.seen_by_policy(ENV, observation)
+    mine: Any = sights.seen_by_policy(ENV, observation)
     assert mine.own[1].tolist() == [100, 105]
     assert mine.others[1].tolist() == [[101, 102], [103, 104]]
 
@@ -311,16 +312,16 @@ def test_no_value_reads_what_is_private_to_another():
 def test_inputs_to_scale():
     """Entity features share their mean over all others; within five deviations, and no deviation is below 0.1."""
     own, others = jnp.array([[[[1.0, 7.0]], [[3.0, 7.0]]]]), jnp.array([[[[[2.0], [6.0]]], [[[4.0], [8.0]]]]])
-    seen = rusp.Seen(own, others)  # [T 1, B 2, N 1, ...]
+    seen = Seen(own, others)  # [T 1, B 2, N 1, ...]
     zero = lambda size: Moments(jnp.zeros(size), jnp.zeros(size), jnp.zeros(()))  # noqa: E731
-    scale = rusp.updated_scale(rusp.Scale(zero(2), zero(1)), seen, jnp.ones((1, 2, 1), bool), 0.9)
-    scaled: Any = rusp.to_scale(seen, scale, 5.0)
+    scale = sights.updated_scale(sights.Scale(zero(2), zero(1)), seen, jnp.ones((1, 2, 1), bool), 0.9)
+    scaled: Any = sights.to_scale(seen, scale, 5.0)
     np.testing.assert_allclose(scaled.own[0, :, 0], [[-1, 0], [1, 0]], atol=1e-3)
     np.testing.assert_allclose(scaled.others[0, :, 0, :, 0], np.array([[-3, 1], [-1, 3]]) / np.sqrt(5), rtol=1e-4)
-    far = rusp.to_scale(rusp.Seen(own + 100, others - 100), scale, 5.0)
+    far = sights.to_scale(Seen(own + 100, others - 100), scale, 5.0)
     assert (far.own == 5).all()
     assert (far.others == -5).all()
-    only: Any = rusp.updated_scale(rusp.Scale(zero(2), zero(1)), seen, jnp.array([[[True], [False]]]), 0.9)
+    only: Any = sights.updated_scale(sights.Scale(zero(2), zero(1)), seen, jnp.array([[[True], [False]]]), 0.9)
     np.testing.assert_allclose(only.own.mean / only.own.weight, [1, 7], rtol=1e-5)
     np.testing.assert_allclose(only.others.mean / only.others.weight, [4], rtol=1e-5)
 
@@ -328,7 +329,7 @@ def test_inputs_to_scale():
 def test_columns_in_any_order():
     x = jnp.arange(12.0).reshape(2, 6)
     for columns in ((0, 1, 2), (5, 0), (3, 1, 2, 5), ()):
-        np.testing.assert_array_equal(rusp.taken(x, columns), x[:, np.array(columns, int)])
+        np.testing.assert_array_equal(sights.taken(x, columns), x[:, np.array(columns, int)])
 
 
 def test_a_pointer_needs_to_see_whom_it_chooses():

@@ -1,4 +1,7 @@
-"""Records states.npz anew: `python tests/golden/record_states.py` in the repository's root. README.md says when."""
+"""Records states.npz anew, or only cases that are named: `python tests/golden/record_states.py [CASE ...]`.
+
+In the repository's root. README.md says when.
+"""
 
 import sys
 import time
@@ -11,10 +14,12 @@ from tests import conftest  # noqa: F401, I001  # the compiler's settings, befor
 from tests.tiny import golden_states
 
 
-def record() -> None:
-    digests = {}
+def record(names: list[str]) -> None:
+    digests = golden_states.recorded() if names else {}
     cases, same = golden_states.cases()
     for name, case in cases.items():
+        if names and name not in names:
+            continue
         began = time.monotonic()
         try:
             digests[name] = golden_states.digest(case)
@@ -27,4 +32,4 @@ def record() -> None:
 
 
 if __name__ == "__main__":
-    record()
+    record(sys.argv[1:])

@@ -1,0 +1,87 @@
+"""What an agent sees, in parts and to scale: its own numbers, those about each other agent, or a picture. For RUSP."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from comity.learning import Moments, normalised, updated_moments
+from comity.networks import Seen
+from comity.spec import Entities, Image, Vector, View
+from comity.types import Environment, Observation
+
+
+class Scale(NamedTuple):
+    """Running means and squares of each input; those about others are shared by all others."""
+
+    own: Moments  # [O]
+    others: Moments | None  # [F]
+
+
+def taken(x: Array, columns: Sequence[int]) -> Array:
+    """x[..., columns], as slices of columns that follow each other."""
+    runs = [list(columns[:1])]
+    for column in columns[1:]:
+        if column == runs[-1][-1] + 1:
+            runs[-1].append(column)
+        else:
+            runs.append([column])
+    return jnp.concatenate([x[..., run[0] : run[-1] + 1] for run in runs], -1) if columns else x[..., :0]
+
+
+def parts(view: View, x: Array) -> Seen:
+    """A vector x [..., V] as own [..., O] and others [..., K, F]; an image as it is."""
+    if isinstance(view, Image):
+        return Seen(jnp.zeros((*x.shape[:-3], 0)), None, x)
+    x, entities = x.astype(jnp.float32), entities_of(view)
+    others = [taken(x, columns) for columns in entities.others if columns]
+    return Seen(taken(x, entities.own), jnp.stack(others, -2) if others else None)
+
+
+def seen_by_policy(env: Environment, observation: Observation) -> Seen:
+    """What an agent sees, leaves [..., N, ...]."""
+    return parts(env.spec.view, observation.view)
+
+
+def seen_by_critic(env: Environment, observation: Observation) -> Seen:
+    """What an agent sees, the game's own state, and of the private numbers that agent's: leaves [..., N, ...]."""
+    seen, spec = seen_by_policy(env, observation), env.spec
+    lead = observation.state.shape[: observation.state.ndim - len(spec.state.shape)]
+    state = observation.state.reshape(*lead, -1).astype(jnp.float32)
+    n, private = spec.agents, spec.private
+    game, rest = jnp.split(state, [spec.state.size - n * private.size], -1)
+    known = parts(private, rest.reshape(*rest.shape[:-1], n, private.size))
+    everywhere = jnp.broadcast_to(game[..., None, :], (*seen.own.shape[:-1], game.shape[-1]))
+    others = [x for x in (seen.others, known.others) if x is not None]
+    own = jnp.concatenate([seen.own, everywhere, known.own], -1)
+    return Seen(own, jnp.concatenate(others, -1) if others else None, seen.picture)
+
+
+def entities_of(seen: View) -> Entities:
+    """How a vector falls into parts: where it does not, all of it is the agent's own."""
+    own = seen.entities if isinstance(seen, Vector) else None
+    return own or Entities(tuple(range(seen.size)), (), ())
+
+
+def to_scale(seen: Seen, scale: Scale, clip) -> Seen:
+    """Every input in deviations from its mean, at most `clip` of them (RUSP's appendix)."""
+
+    def bounded(x: Array, moments: Moments) -> Array:
+        return jnp.clip(normalised(x, moments), -clip, clip)
+
+    others = seen.others if scale.others is None or seen.others is None else bounded(seen.others, scale.others)
+    return Seen(bounded(seen.own, scale.own), others, seen.picture)
+
+
+def updated_scale(scale: Scale, seen: Seen, valid: Array, decay) -> Scale:
+    """`scale` after what was seen, leaves [T, B, N, ...], in the steps of agents that are valid [T, B, N]."""
+
+    def updated(moments: Moments, x: Array, valid: Array) -> Moments:
+        return updated_moments(moments, x.reshape(len(x), -1, x.shape[-1]), valid.reshape(len(x), -1), decay)
+
+    own = updated(scale.own, seen.own, valid)
+    if scale.others is None or seen.others is None:
+        return Scale(own, None)
+    each = jnp.broadcast_to(valid[..., None], seen.others.shape[:-1])  # [T, B, N, K]
+    return Scale(own, updated(scale.others, seen.others, each))

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from jax import Array
 
 from comity.algorithms import a2c
-from comity.environments.wrappers.learners import LearningOpponents, Side
+from comity.environments.wrappers.learners import LearningOpponents, Side, State, require_two_sides
 from comity.networks.sequence import Sequence
 from comity.settings import Fraction, NotNegative, Positive, check
 from comity.spec import Functions, Spec
-from comity.types import Environment
+from comity.types import Environment, Key, Observation, Timestep
 
 VERSION = 1  # of the rules
 
@@ -47,6 +49,7 @@ class Learners:
 
     @cached_property
     def made(self) -> LearningOpponents:
+        require_two_sides(self.game)  # before the learner, which would speak of one side
         config = a2c.Config(
             actors="shared",
             network=self.naive_network,
@@ -67,8 +70,8 @@ class Learners:
     def functions(self) -> Functions:
         return self.made.functions
 
-    def __getattr__(self, name: str) -> Any:
-        """It plays as what it makes."""
-        if name.startswith("_") or name == "made":
-            raise AttributeError(name)
-        return getattr(self.made, name)
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        return self.made.reset(key)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        return self.made.step(key, state, action)

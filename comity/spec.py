@@ -185,3 +185,8 @@ def innermost(env: Any) -> Any:
     while (inner := getattr(env, "game", None)) is not None:
         env = inner
     return env
+
+
+def member(thing: Any, name: str, default: Any = None) -> Any:
+    """A member of what may be no game, or a game as it was written before `spec`: for `comity.check` alone."""
+    return getattr(thing, name, default)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jax import Array
 
-from comity.spec import MetaEpisodes as MetaEpisodes
 from comity.spec import Spec
 
 PyTree = Any
@@ -71,15 +70,6 @@ class Collective(NamedTuple):
     after: Array  # [T, B] bool, valid steps after that
 
 
-class Entities(NamedTuple):
-    """Which numbers of a view are an agent's own, and which are about each other agent. Columns in any order."""
-
-    own: tuple[int, ...]  # columns of the view
-    others: tuple[tuple[int, ...], ...]  # columns about the k-th other, all of the same length and meaning
-    offsets: tuple[int, ...]  # the k-th other of agent i is agent (i + offsets[k]) mod N
-    head: int | None = None  # the action head that chooses one of the others, in this order
-
-
 class Algorithm(NamedTuple):
     """A learner of all agents of a game, as pure functions over its state."""
 
@@ -97,11 +87,11 @@ class Algorithm(NamedTuple):
 
 @runtime_checkable
 class Environment(Protocol):
-    """One game. A frozen dataclass whose options are fields. What it says of itself is `spec`; which functions it may
-    have beside these two, `comity.spec.Functions` says.
+    """One game. A frozen dataclass whose options are fields; `spec` says all else, and is no field.
 
     `reset` may take an argument called `episode`: [] int32, how many episodes were played before in this place, for
     games in which something changes from one episode to the next (whose turn it is). Others keep their defaults.
+    Functions that only some games have are methods, named and described in `comity.spec.Functions`.
     """
 
     @property

@@ -1,10 +1,9 @@
 """Every way in which a game or an algorithm may not fit is told in one line."""
 
 import dataclasses
-import re
 import sys
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,7 @@ from comity import checking
 from comity.algorithms import ALGORITHMS, random
 from comity.learning import masked, sample
 from comity.recipes import from_objects
+from comity.spec import Box, Discrete, Entities, Image, MultiDiscrete, Spec, Vector
 from comity.training.loop import train
 from comity.training.settings import Training
 from comity.types import Algorithm, Observation, Timestep
@@ -31,7 +31,10 @@ class Game:
     """Fits. Each test changes one thing."""
 
     length: int = 3
-    num_agents, num_actions, view_size, state_size, continuous = 2, 3, 4, 5, False
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(2, Vector(4), Discrete(3), self.length, state=Vector(5))
 
     def reset(self, key):
         state = State(jnp.zeros((), jnp.int32), jnp.zeros(2, jnp.int32))
@@ -48,6 +51,17 @@ class Game:
     def observe(self, state):
         view = jnp.zeros((2, 4)).at[:, 0].set(state.time)
         return Observation(view, jnp.zeros(5), jnp.ones((2, 3), bool))
+
+
+def saying(base: type = Game, **changes: Any) -> Any:
+    """A game whose spec says something else."""
+
+    class Changed(base):
+        @property
+        def spec(self) -> Spec:
+            return dataclasses.replace(super().spec, **changes)
+
+    return Changed()
 
 
 def problems_of(thing: Any, env: Any = None) -> list[str]:
@@ -76,33 +90,129 @@ def test_class_instead_of_instance():
 
 def test_missing_members_are_all_named():
     class Empty:
-        num_agents = 2
+        pass
 
-    problems = problems_of(Empty())
-    assert "Empty has no `num_actions`: how many actions an agent has (continuous: how many numbers)" in problems
-    assert [re.findall("`(.*)`", line)[0] for line in problems] == [
-        "num_actions", "view_size", "state_size", "length", "continuous", "reset", "step",
-    ]  # fmt: skip
+    spec, reset, step = problems_of(Empty())
+    assert spec == (
+        "Empty has no `spec`: write spec = Spec(agents=2, view=Vector(4), action=Discrete(3), length=10), how many "
+        "play, what each sees, what each does, and the most steps of an episode; all are in comity.spec"
+    )
+    assert reset == "Empty has no `reset`: reset(key) -> (state, observation)"
+    assert step == "Empty has no `step`: step(key, state, action) -> (state, timestep)"
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("old", "said"),
     [
-        ("num_agents", 0, "`num_agents` is 0, not a whole number of at least 1"),
-        ("view_size", 2.5, "`view_size` is 2.5, not a whole number of at least 0"),
-        ("continuous", 0, "`continuous` is 0, neither True nor False"),
-        ("step", None, "`step` is None, not a method"),
-        ("heads", (2, 2), "`heads` is (2, 2): it must be a tuple of action counts whose sum is num_actions 3"),
+        ({"continuous": False}, "Spec(agents=4, view=Vector(7), action=Discrete(5), length=3, state=Vector(9)), "),
+        ({"continuous": True}, "Spec(agents=4, view=Vector(7), action=Box(5), length=3, state=Vector(9)), "),
+        (
+            {"view_size": (5, 6, 3), "state_size": 0},
+            "Spec(agents=4, view=Image(5, 6, 3), action=Discrete(5), length=3), ",
+        ),
+        (
+            {"heads": (2, 3)},
+            "Spec(agents=4, view=Vector(7), action=MultiDiscrete((2, 3)), length=3, state=Vector(9)), ",
+        ),
     ],
 )
-def test_members_of_the_wrong_kind(name, value, words):
-    assert words in only_problem_of(type("Other", (Game,), {name: value})())
+def test_a_game_from_before_the_spec_is_told_its_own(old, said):
+    members = {"num_agents": 4, "num_actions": 5, "view_size": 7, "state_size": 9, "length": 3, "continuous": False}
+    old = type("Old", (), {**members, **old, "reset": Game.reset, "step": Game.step})()
+    problem = only_problem_of(old)
+    assert problem.startswith(f"Old has no `spec`: write spec = {said}")
+    assert "it takes the place of num_agents, num_actions, view_size, state_size" in problem
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (3, "`spec` is 3: it must be a comity.spec.Spec"),
+        (lambda self: 3, "`spec` is a method: write @property above it"),
+        (property(lambda self: self.tiem), "spec fails: AttributeError: 'Other' object has no attribute 'tiem'"),
+    ],
+)
+def test_a_spec_that_is_none(spec, words):
+    assert words in only_problem_of(type("Other", (Game,), {"spec": spec})())
+
+
+PARTS = Entities((0,), ((1, 2, 3),), (1,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"agents": 0}, "`spec.agents` is 0, not a whole number of at least 1: how many agents play"),
+        ({"length": 2.5}, "`spec.length` is 2.5, not a whole number of at least 1: the most steps of an episode"),
+        ({"view": 4}, "`spec.view` is 4: it must be Vector(size) or Image(height, width, channels), what each agent"),
+        ({"view": Vector(-1)}, "`spec.view.size` is -1, not a whole number of at least 0"),
+        ({"view": Image(5, 0, 3)}, "`spec.view.width` is 0, not a whole number of at least 1"),
+        ({"view": Vector(3, PARTS)}, "`spec.view.entities` has the column 3: there are 0 to 2"),
+        ({"view": Vector(4, Entities((0,), (), (1,)))}, "`spec.view.entities` has 0 others and 1 offsets"),
+        (
+            {"view": Vector(4, Entities((), ((0,), (1, 2)), (1, 2)))},
+            "`spec.view.entities` has others of unequal length",
+        ),
+        (
+            {"view": Vector(4, cast(Any, (0, 1)))},
+            "`spec.view.entities` is (0, 1): it must be Entities(own, others, offsets)",
+        ),
+        ({"action": 3}, "`spec.action` is 3: it must be Discrete(n), MultiDiscrete((n1, n2)) or Box(n)"),
+        ({"action": Discrete(0)}, "`spec.action.n` is 0, not a whole number of at least 1: how many actions an agent"),
+        ({"action": Box(True)}, "`spec.action.n` is True, not a whole number of at least 1: how many numbers an agent"),
+        ({"action": MultiDiscrete(cast(Any, 3))}, "`spec.action.heads` is 3: it must be a tuple of action counts"),
+        ({"action": MultiDiscrete((2, 0))}, "`spec.action.heads[1]` is 0, not a whole number of at least 1"),
+        ({"action": MultiDiscrete((2, 1), pointer=2)}, "`spec.action.pointer` is 2: it must be one of the 2 heads"),
+        ({"action": MultiDiscrete((2, 1), pointer=1)}, "a head of 1 actions: spec.view.entities has 0 others"),
+        ({"state": 5}, "`spec.state` is 5: it must be Vector(size) or Image(height, width, channels), what only a"),
+        (
+            {"private": Vector(3)},
+            "`spec.private` asks for 6 numbers at the end of the state, 3 for each agent: spec.state",
+        ),
+        ({"private": Image(1, 1, 1)}, "it must be Vector(size), what of the state is for one agent's critic"),
+        ({"history": 5}, "`spec.history` is 5: it must be a whole number from 0 to 4, of vectors of 4 numbers"),
+        ({"history": -1}, "`spec.history` is -1: it must be a whole number of 0 or more"),
+        ({"mixed_motive": 0}, "`spec.mixed_motive` is 0: it must be True or False"),
+        ({"headline": None}, "`spec.headline` is None: it must be the name of a statistic"),
+        ({"scripts": "all-c"}, "`spec.scripts` is 'all-c': it must be a tuple of names"),
+        ({"meta": 3}, "`spec.meta` is 3: it must be None or MetaEpisodes"),
+        ({"event_names": "events"}, "`spec.event_names` is 'events': it must be None or a tuple of names"),
+        ({"unread": ("size",)}, "`spec.unread` is ('size',): it must be a frozenset of names of settings"),
+        ({"agent_names": ("a",)}, "spec.agent_names has 1 entry, spec.agents is 2"),
+        ({"agent_colours": ("#000000",) * 3}, "spec.agent_colours has 3 entries, spec.agents is 2"),
+        ({"action_names": ("left",)}, "spec.action_names has 1 entry, spec.action.n is 3"),
+        ({"action_names": (("left",),)}, "it must be a tuple of names, of several heads a tuple for each"),
+    ],
+)
+def test_a_spec_that_says_what_cannot_be(changes, words):
+    assert words in only_problem_of(saying(**changes))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((("a", "b"),), "spec.action_names has 1 entry, the number of heads is 2"),
+        ((("a", "b"), ("c", "d")), "spec.action_names[1] has 2 entries, spec.action.heads[1] is 1"),
+    ],
+)
+def test_names_of_the_actions_of_each_head(names, words):
+    assert words in only_problem_of(saying(action=MultiDiscrete((2, 1)), action_names=names))
+
+
+def test_a_method_that_is_none():
+    assert "`step` is None, not a method" in only_problem_of(type("Other", (Game,), {"step": None})())
+
+
+def test_a_spec_is_no_setting():
+    spec = Spec(2, Vector(4), Discrete(3), 3, state=Vector(5))
+    field = dataclasses.make_dataclass("Field", [("spec", Spec, dataclasses.field(default=spec))], frozen=True)
+    field.reset, field.step = Game.reset, Game.step
+    assert "`spec` is a field of the dataclass" in only_problem_of(field())
 
 
 def test_dataclass_that_can_be_changed():
     changeable = dataclasses.make_dataclass("Changeable", [("size", int, 1)], bases=())
-    for name in ("num_agents", "num_actions", "view_size", "state_size", "length", "continuous", "reset", "step"):
-        setattr(changeable, name, getattr(Game, name, 3))
+    changeable.spec, changeable.reset, changeable.step = Game().spec, Game.reset, Game.step
     assert "write @dataclass(frozen=True)" in only_problem_of(changeable())
 
 
@@ -120,15 +230,24 @@ def observing(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"view": jnp.zeros((2, 5))}, "observation.view is float32[2, 5]: num_agents 2 and view_size 4 ask for [2, 4]"),
+        (
+            {"view": jnp.zeros((2, 5))},
+            "observation.view is float32[2, 5]: 2 agents and vectors of 4 numbers ask for [2, 4]",
+        ),
         ({"view": None}, "observation.view is None, not an array"),
-        ({"view": jnp.zeros((2, 2, 2))}, "observation.view is float32[2, 2, 2]: num_agents 2 and view_size 4 ask for"),
-        ({"state": jnp.zeros((2, 5))}, "observation.state is float32[2, 5], 10 numbers: state_size is 5"),
+        (
+            {"view": jnp.zeros((2, 2, 2))},
+            "observation.view is float32[2, 2, 2]: 2 agents and vectors of 4 numbers ask for",
+        ),
+        ({"state": jnp.zeros((2, 5))}, "observation.state is float32[2, 5], 10 numbers: spec.state has 5"),
         ({"state": jnp.zeros(5, complex)}, None),
         ({"state": jax.random.split(jax.random.key(0), 5)}, "networks read numbers"),
         ({"available": jnp.ones((2, 3))}, "observation.available is float32[2, 3]: it must be bool[2, 3]"),
         ({"available": jnp.ones(3, bool)}, "observation.available is bool[3]: it must be bool[2, 3]"),
-        ({"available": (jnp.ones((2, 3), bool),)}, "observation.available is a tuple, but the game has no `heads`"),
+        (
+            {"available": (jnp.ones((2, 3), bool),)},
+            "observation.available is a tuple, but spec.action is no MultiDiscrete",
+        ),
     ],
 )
 def test_observation_of_the_wrong_shape(changes, words):
@@ -139,8 +258,8 @@ def test_observation_of_the_wrong_shape(changes, words):
 
 
 def test_heads_need_one_mask_each():
-    heads = type("Heads", (Game,), {"heads": (1, 2)})()
-    assert "observation.available is no tuple, but the game has `heads`" in only_problem_of(heads)
+    heads = saying(action=MultiDiscrete((1, 2)))
+    assert "observation.available is no tuple, but spec.action is MultiDiscrete" in only_problem_of(heads)
 
 
 @pytest.mark.parametrize(
@@ -279,14 +398,11 @@ def test_optional_members():
     assert "summary's 'score' is float32[] for 8 games: it must be [B] or [B, N]" in only_problem_of(Summary())
     assert only_problem_of(Draw()) == "draw returns float64[4, 4]: it must return a numpy array uint8 [H, W, 3]"
     assert "draw fails on the state after reset: AttributeError" in only_problem_of(Breaks())
-    headline = only_problem_of(type("Headline", (Game,), {"headline": "sucess"})())
-    assert headline == "headline is 'sucess', which is no statistic: there are events, length, return"
-    names = only_problem_of(type("Names", (Game,), {"action_names": ("left",)})())
-    assert names == "action_names has 1 entry, num_actions is 3"
-    agents = only_problem_of(type("Agents", (Game,), {"agent_names": ("a",)})())
-    assert agents == "agent_names has 1 entry, num_agents is 2"
-    history = only_problem_of(type("History", (Game,), {"history_size": 5})())
-    assert history == "`history_size` is 5: it must be a whole number from 0 to view_size 4"
+    headline = only_problem_of(saying(headline="sucess"))
+    assert headline == "spec.headline is 'sucess', which is no statistic: there are events, length, return"
+    assert only_problem_of(saying(scripts=("all-c",))) == (
+        "spec.scripts has names, but the game has no script(name) -> (memory, act)"
+    )
 
 
 def test_rewards_for_the_learner_alone():
@@ -330,8 +446,10 @@ def test_step_of_all_games_at_once():
 
 def test_images():
     image = observing(view=jnp.zeros((2, 5, 6, 3)))
-    assert "view_size 4 ask for [2, 4]" in only_problem_of(image)
-    comity.check(type("Image", (type(image),), {"view_size": (5, 6, 3)})())
+    assert "vectors of 4 numbers ask for [2, 4]" in only_problem_of(image)
+    pictures = saying(type(image), view=Image(5, 6, 3))
+    assert "a picture holds whole numbers from 0 to 255; give uint8" in only_problem_of(pictures)
+    comity.check(saying(type(observing(view=jnp.zeros((2, 5, 6, 3), jnp.uint8))), view=Image(5, 6, 3)))
 
 
 # Games, played
@@ -547,7 +665,7 @@ def test_update_that_makes_nan():
 
 def test_training_refuses_before_it_writes(tmp_path):
     recipe = from_objects(observing(view=jnp.zeros((2, 5))), "pg")
-    with pytest.raises(ValueError, match=r"view_size 4 ask for \[2, 4\]"):
+    with pytest.raises(ValueError, match=r"vectors of 4 numbers ask for \[2, 4\]"):
         train(recipe, Training(seeds=1, iterations=1), tmp_path)
     assert not list(tmp_path.iterdir())
 

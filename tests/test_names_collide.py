@@ -22,7 +22,6 @@ from comity.types import Algorithm, Observation, Timestep
 class Named:
     """Two agents, four steps; info holds an amount under `key`, one for each agent if it is asked for."""
 
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 1, 2, 4, False
     spec = Spec(agents=2, view=Vector(1), action=Discrete(2), length=4, state=Vector(2))
 
     def __init__(self, key: Any = "mine", each: bool = False):
@@ -126,7 +125,6 @@ def test_what_is_not_taken_is_written(tmp_path):
 class Hard(Named):
     """Views tell the difficulty and the number of the episode."""
 
-    view_size, state_size = 2, 4
     spec = dataclasses.replace(Named.spec, view=Vector(2), state=Vector(4))
 
     def start(self, difficulty, episode):

@@ -115,6 +115,7 @@ FULL = Spec(
     action_names=(("x", "y"), ("z",)),
     event_names=(),
     unread=frozenset({"size"}),
+    trained_by="somebody",
 )
 
 
@@ -187,32 +188,3 @@ def test_preferences_say_which_numbers_are_about_whom():
     assert spec.private.size == 1 + 4 + 4 + 6
     assert spec.private.entities == Entities((0, 5, 6, 7, 8), ((1, 2, 3, 4, 9, 10, 11, 12, 13, 14),), (1,))
     assert spec.state.size == 4 + 2 * spec.private.size
-
-
-def test_old_and_new_say_the_same():
-    """As long as both are there."""
-    for name in playable():
-        env = find_task(name).thing()
-        spec, own = env.spec, lambda what, default=None, env=env: getattr(env, what, default)
-        assert (env.num_agents, env.num_actions, env.view_size) == (spec.agents, spec.action.n, spec.view.size), name
-        assert (env.length, env.state_size, env.continuous) == (
-            spec.length,
-            spec.state.size,
-            isinstance(spec.action, Box),
-        ), name
-        assert own("heads") == (spec.action.heads if isinstance(spec.action, MultiDiscrete) else None), name
-        assert own("history_size", 0) == spec.history, name
-        assert own("private_size", 0) == spec.private.size, name
-        for what, entities in (("entities", spec.view.entities), ("private_entities", spec.private.entities)):
-            old = own(what)
-            assert (old and tuple(old)[:3]) == (entities and (entities.own, entities.others, entities.offsets)), name
-        assert own("mixed_motive", False) == spec.mixed_motive, name
-        assert own("headline", "return") == spec.headline, name
-        assert own("scripts", ()) == spec.scripts, name
-        assert own("meta") == spec.meta, name
-        assert (own("agent_names") or ()) == spec.agent_names, name
-        assert (own("agent_colours") or ()) == spec.agent_colours, name
-        assert (own("action_names") or ()) == spec.action_names, name
-        assert own("event_names") == spec.event_names, name
-        for function in set(Functions._fields) - {"script"}:  # a method of Preferences also where the game has none
-            assert (own(function) is not None) == (getattr(functions(env), function) is not None), (name, function)

@@ -25,6 +25,7 @@ from comity.checking.tracing import (
 from comity.checking.words import is_array, is_number
 from comity.runs import keys
 from comity.settings import floats, with_floats
+from comity.spec import Box, functions
 from comity.types import Algorithm, PyTree, Transition
 
 
@@ -79,7 +80,7 @@ def _member_problems(algorithm: Any) -> list[str]:
 
 
 def _traced_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
-    key, agents = jax.random.key(0), env.num_agents
+    key, agents = jax.random.key(0), env.spec.agents
     state, problems = trace("init", algorithm.init, key)
     if problems:
         return problems
@@ -130,7 +131,7 @@ def _traced_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
 
 def _statistics(env: Any, steps: Transition) -> set[str]:
     """Names of what is measured of the game, in whole episodes and in continuing play."""
-    summary = getattr(env, "summary", None)
+    summary = functions(env).summary
     own = jax.eval_shape(summary, steps.reward, steps.info, steps.valid) if summary else {}
     return {*steps.info, *own}
 
@@ -154,8 +155,9 @@ def _act_problems(
         return [f"{axes} returns {words.kind(result)}: it must return (action, memory, notes)"]
     action, after, notes = result
     wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct((*lead, *x.shape), x.dtype), action_shape(env))
+    continuous = isinstance(env.spec.action, Box)
     same = jax.tree.structure(action) == jax.tree.structure(wanted) and all(
-        x.shape == y.shape and jnp.issubdtype(x.dtype, jnp.floating if env.continuous else jnp.integer)
+        x.shape == y.shape and jnp.issubdtype(x.dtype, jnp.floating if continuous else jnp.integer)
         for x, y in zip(jax.tree.leaves(action), jax.tree.leaves(wanted), strict=True)
     )
     if not same:
@@ -235,11 +237,11 @@ def _played_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
     if isinstance(result, str):
         return [f"play and update fail: {result}"]
     state, new, _, available, sampled, greedy = result
-    problems = []
+    problems, continuous = [], isinstance(env.spec.action, Box)
     for acts, how in ((sampled, "act"), (greedy, "act with explore=False")):
-        if env.continuous and not all(np.abs(x).max() <= 1 + 1e-6 for x in jax.tree.leaves(acts.action)):
+        if continuous and not all(np.abs(x).max() <= 1 + 1e-6 for x in jax.tree.leaves(acts.action)):
             problems.append(f"{how} gives numbers outside [-1, 1]: clip them, or use tanh")
-        if not env.continuous and not all(map(_all_legal, *_entries(acts.action, available))):
+        if not continuous and not all(map(_all_legal, *_entries(acts.action, available))):
             problems.append(f"{how} chooses an action that is not available: use comity.learning.masked")
         if not equal(acts.action, acts.same_views):
             problems.append(f"{how} reads observation.state: an action may depend on view and available alone")

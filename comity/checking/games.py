@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,11 +13,12 @@ import numpy as np
 from jax import Array
 
 from comity import rollout
-from comity.checking import words
+from comity.checking import specs, words
 from comity.checking.tracing import NO_MEMORY, change_problems, equal, hidden_state_problems, run, trace
 from comity.checking.words import is_array, is_number
 from comity.learning import masked, sample
 from comity.runs import keys
+from comity.spec import Box, Image, MultiDiscrete, functions, member
 from comity.types import Key, Observation, PyTree, Timestep, Transition, begin
 
 GAMES = 8  # parallel games that `check` plays
@@ -25,7 +27,7 @@ GAMES = 8  # parallel games that `check` plays
 def game_problems(env: Any, play: bool) -> list[str]:
     if inspect.isclass(env):
         return [f"{env.__name__} is a class: give an instance, {env.__name__}()"]
-    problems = _attribute_problems(env)
+    problems = _member_problems(env)
     if problems:
         return problems
     traced, problems = _traced_game(env)
@@ -37,69 +39,71 @@ def game_problems(env: Any, play: bool) -> list[str]:
     return problems
 
 
-def _attribute_problems(env: Any) -> list[str]:
-    kinds: dict[str, Any] = {"num_agents": int, "num_actions": int, "view_size": int, "state_size": int, "length": int}
-    kinds |= {"continuous": bool, "reset": Callable, "step": Callable}
+def _member_problems(env: Any) -> list[str]:
     problems = []
-    for name, kind in kinds.items():
-        if not hasattr(env, name):
-            problems.append(f"{words.name(env)} has no `{name}`: {_MEANING[name]}")
-            continue
-        value = getattr(env, name)
-        if name == "view_size" and isinstance(value, tuple) and len(value) == 3:  # images
-            continue
-        if kind is Callable and not callable(value):
-            problems.append(f"`{name}` is {value!r}, not a method: {_MEANING[name]}")
-        elif kind is bool and not isinstance(value, bool):
-            problems.append(f"`{name}` is {value!r}, neither True nor False: {_MEANING[name]}")
-        elif kind is int:
-            least = 0 if name in ("view_size", "state_size") else 1
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-                problems.append(f"`{name}` is {value!r}, not a whole number of at least {least}: {_MEANING[name]}")
-    heads = getattr(env, "heads", None)
-    if heads is not None and not problems and (not isinstance(heads, tuple) or sum(heads) != env.num_actions):
-        problems.append(
-            f"`heads` is {heads!r}: it must be a tuple of action counts whose sum is num_actions {env.num_actions}"
-        )
-    past = getattr(env, "history_size", 0)
-    if not problems and past and not (isinstance(past, int) and 0 <= past <= _size(_view_shape(env))):
-        problems.append(
-            f"`history_size` is {past!r}: it must be a whole number from 0 to view_size {_size(_view_shape(env))}"
-        )
-    if dataclasses.is_dataclass(env) and not env.__dataclass_params__.frozen:  # pyright: ignore[reportAttributeAccessIssue]
-        problems.append(
-            f"{words.name(env)} is a dataclass that can be changed: write @dataclass(frozen=True), since a compiled "
-            "program would not see the change"
-        )
+    try:
+        spec = env.spec
+    except Exception as error:
+        missing = isinstance(error, AttributeError) and error.name == "spec" and error.obj is env
+        problems.append(_no_spec(env) if missing else f"spec fails: {words.reason(error)}")
+    else:
+        problems += specs.spec_problems(spec)
+    for name, meaning in _METHODS.items():
+        value = member(env, name, problems)
+        if value is problems:
+            problems.append(f"{words.name(env)} has no `{name}`: {meaning}")
+        elif not callable(value):
+            problems.append(f"`{name}` is {value!r}, not a method: {meaning}")
+    if dataclasses.is_dataclass(env):
+        if not env.__dataclass_params__.frozen:  # pyright: ignore[reportAttributeAccessIssue]
+            problems.append(
+                f"{words.name(env)} is a dataclass that can be changed: write @dataclass(frozen=True), since a "
+                "compiled program would not see the change"
+            )
+        if any(field.name == "spec" for field in dataclasses.fields(env)):
+            problems.append("`spec` is a field of the dataclass, as if it were a setting: write it without a type")
     return problems
+
+
+def _no_spec(env: Any) -> str:
+    """One line: what to write. Of a game as it was written before there was a `spec`: with its numbers."""
+    old = {name: member(env, name) for name in ("num_agents", "num_actions", "view_size", "state_size", "length")}
+    said = [name for name, value in old.items() if value is not None and name != "length"]
+    agents, actions, view, state, length = (
+        default if value is None else value for value, default in zip(old.values(), (2, 3, 4, 0, 10), strict=True)
+    )
+    heads, continuous = member(env, "heads"), member(env, "continuous")
+    action = f"MultiDiscrete({heads})" if heads else f"Box({actions})" if continuous else f"Discrete({actions})"
+    seen = f"Image{tuple(view)}" if isinstance(view, (tuple, list)) else f"Vector({view})"
+    more = f", state=Vector({state})" if state else ""
+    now = f"; it takes the place of {', '.join(said)}" if said else ""
+    return (
+        f"{words.name(env)} has no `spec`: write spec = Spec(agents={agents}, view={seen}, action={action}, "
+        f"length={length}{more}), how many play, what each sees, what each does, and the most steps of an episode; "
+        f"all are in comity.spec{now}"
+    )
+
+
+_METHODS = {
+    "reset": "reset(key) -> (state, observation)",
+    "step": "step(key, state, action) -> (state, timestep)",
+}
 
 
 def empty_sizes(env: Any) -> list[str]:
     """A line about views that are empty, and about a state that is, which a central critic may read."""
     lines = []
-    if not _size(_view_shape(env)):
+    if not env.spec.view.size:
         lines.append(
-            f"agents see nothing (view_size {env.view_size}): they can tell neither each other nor states apart; "
+            f"agents see nothing (spec.view: {env.spec.view}): they can tell neither each other nor states apart; "
             "give a view if they are to"
         )
-    if not env.state_size:
+    if not env.spec.state.size:
         lines.append(
-            f"the game's state is empty (state_size {env.state_size}): a central critic has nothing to read; give a "
+            f"the game's state is empty (spec.state: {env.spec.state}): a central critic has nothing to read; give a "
             "state for one, or take an algorithm without it"
         )
     return lines
-
-
-_MEANING = {
-    "num_agents": "how many agents play",
-    "num_actions": "how many actions an agent has (continuous: how many numbers)",
-    "view_size": "how many numbers an agent sees",
-    "state_size": "how many numbers a central critic may read",
-    "length": "the most steps of an episode",
-    "continuous": "whether actions are numbers in [-1, 1]",
-    "reset": "reset(key) -> (state, observation)",
-    "step": "step(key, state, action) -> (state, timestep)",
-}
 
 
 class _Game(NamedTuple):
@@ -154,29 +158,33 @@ def _observation_problems(env: Any, observation: Observation, where: str) -> lis
     ]
     if problems:
         return problems
-    agents, view, heads = env.num_agents, observation.view, getattr(env, "heads", None)
-    wanted = (agents, *_view_shape(env))
+    spec, view = env.spec, observation.view
+    agents, wanted = spec.agents, (spec.agents, *spec.view.shape)
     if view.shape != wanted:
         problems.append(
-            f"{where}'s observation.view is {words.shape(view)}: num_agents {agents} and view_size {env.view_size} ask "
-            f"for {list(wanted)}"
+            f"{where}'s observation.view is {words.shape(view)}: {agents} agents and {spec.view} ask for {list(wanted)}"
         )
-    if _size(observation.state.shape) != env.state_size:
+    elif isinstance(spec.view, Image) and not jnp.issubdtype(view.dtype, jnp.integer):
         problems.append(
-            f"{where}'s observation.state is {words.shape(observation.state)}, {_size(observation.state.shape)} "
-            f"numbers: state_size is {env.state_size}"
+            f"{where}'s observation.view is {words.shape(view)}: a picture holds whole numbers from 0 to "
+            f"{spec.view.high}; give uint8"
+        )
+    if (numbers := math.prod(observation.state.shape)) != spec.state.size:
+        problems.append(
+            f"{where}'s observation.state is {words.shape(observation.state)}, {numbers} numbers: spec.state has "
+            f"{spec.state.size}"
         )
     for name, value in (("view", view), ("state", observation.state)):
         if not is_number(value):
             problems.append(f"{where}'s observation.{name} is {words.shape(value)}: networks read numbers")
-    available = observation.available
-    if isinstance(available, tuple) != (heads is not None):
-        what = "a tuple, but the game has no `heads`" if heads is None else "no tuple, but the game has `heads`"
-        return [*problems, f"{where}'s observation.available is {what}: several action heads need both"]
-    counts: tuple[int, ...] = heads or (env.num_actions,)
+    available, several = observation.available, isinstance(spec.action, MultiDiscrete)
+    if isinstance(available, tuple) != several:
+        what = "no tuple, but spec.action is" if several else "a tuple, but spec.action is no"
+        return [*problems, f"{where}'s observation.available is {what} MultiDiscrete: several action heads need both"]
+    counts: tuple[int, ...] = spec.action.heads if several else (spec.action.n,)
     entries = available if isinstance(available, tuple) else (available,)
     if len(counts) != len(entries):
-        return [*problems, f"{where}'s observation.available has {len(entries)} entries, `heads` {len(counts)}"]
+        return [*problems, f"{where}'s observation.available has {len(entries)} entries, spec.action {len(counts)}"]
     for count, entry in zip(counts, entries, strict=True):
         if not is_array(entry) or entry.shape != (agents, count) or entry.dtype != bool:
             problems.append(
@@ -186,7 +194,7 @@ def _observation_problems(env: Any, observation: Observation, where: str) -> lis
 
 
 def _timestep_problems(env: Any, timestep: Timestep) -> list[str]:
-    agents, problems = env.num_agents, []
+    agents, problems = env.spec.agents, []
     reward = timestep.reward
     if not is_array(reward) or reward.shape != (agents,) or reward.dtype != jnp.float32:
         why = ""
@@ -216,50 +224,49 @@ def _timestep_problems(env: Any, timestep: Timestep) -> list[str]:
 
 
 def _extras_problems(env: Any, game: _Game) -> list[str]:
-    """What is optional: summary, headline, training_reward, draw, action_names."""
+    """What only some games have: summary, headline, training_reward, draw, scripts."""
+    spec, own = env.spec, functions(env)
     names, problems = {"return", "length", *game.timestep.info}, []
-    steps = lambda x: jax.ShapeDtypeStruct((env.length, GAMES, *x.shape), x.dtype)  # noqa: E731
+    steps = lambda x: jax.ShapeDtypeStruct((spec.length, GAMES, *x.shape), x.dtype)  # noqa: E731
     reward, info = steps(game.timestep.reward), jax.tree.map(steps, game.timestep.info)
-    if hasattr(env, "summary"):
-        valid = jax.ShapeDtypeStruct((env.length, GAMES), bool)
-        result, problems = trace("summary", env.summary, reward, info, valid)
+    if own.summary:
+        valid = jax.ShapeDtypeStruct((spec.length, GAMES), bool)
+        result, problems = trace("summary", own.summary, reward, info, valid)
         if not problems and not isinstance(result, dict):
             problems = [f"summary returns {words.kind(result)}: it must return a dict of statistics"]
         for name, value in (result or {}).items() if not problems else ():
             if name not in ("return", "length") and (taken := keys.problem(name)):  # it may tell those two itself
                 problems.append(f"summary has the name {name!r}, {taken}")
-            elif not is_array(value) or value.shape not in ((GAMES,), (GAMES, env.num_agents)):
+            elif not is_array(value) or value.shape not in ((GAMES,), (GAMES, spec.agents)):
                 problems.append(
                     f"summary's {name!r} is {words.shape(value)} for {GAMES} games: it must be [B] or [B, N]"
                 )
         names = {"return", "length", *(result or {})}
-    headline = getattr(env, "headline", "return")
-    if not problems and headline not in names:
-        problems.append(f"headline is {headline!r}, which is no statistic: there are {', '.join(sorted(names))}")
-    counts = {"action_names": "num_actions", "agent_names": "num_agents", "agent_colours": "num_agents"}
-    for name, number in counts.items():
-        labels, count = getattr(env, name, None), getattr(env, number)
-        if labels is not None and len(labels) != count and not (name == "action_names" and hasattr(env, "heads")):
-            entries = "1 entry" if len(labels) == 1 else f"{len(labels)} entries"
-            problems.append(f"{name} has {entries}, {number} is {count}")
-    if not problems and hasattr(env, "training_reward"):
+    if not problems and spec.headline not in names:
+        problems.append(
+            f"spec.headline is {spec.headline!r}, which is no statistic: there are {', '.join(sorted(names))}"
+        )
+    if spec.scripts and not own.script:
+        problems.append("spec.scripts has names, but the game has no script(name) -> (memory, act)")
+    if not problems and own.training_reward:
         problems += _training_reward_problems(env)
-    if not problems and hasattr(env, "step_games"):
+    if not problems and own.step_games:
         problems += _step_games_problems(env, game)
-    if not problems and hasattr(env, "pack") != hasattr(env, "unpack"):
+    if not problems and (own.pack is None) != (own.unpack is None):
         problems.append("pack and unpack belong together: give both, or neither")
-    if not problems and hasattr(env, "pack"):
-        result, problems = trace("unpack", lambda seen: env.unpack(env.pack(seen)), game.observation)
+    if not problems and own.pack and own.unpack:
+        pack, unpack = own.pack, own.unpack
+        result, problems = trace("unpack", lambda seen: unpack(pack(seen)), game.observation)
         problems += change_problems("observation", game.observation, result, "pack", "unpack") if not problems else []
-    if hasattr(env, "draw") and not problems:
-        problems += _draw_problems(env)
+    if own.draw and not problems:
+        problems += _draw_problems(env, own.draw)
     return problems
 
 
-def _draw_problems(env: Any) -> list[str]:
+def _draw_problems(env: Any, draw: Callable[..., Any]) -> list[str]:
     state = jax.tree.map(np.asarray, jax.jit(lambda key: reset_of(env)(key)[0])(jax.random.key(0)))
     try:
-        picture = env.draw(state)
+        picture = draw(state)
     except Exception as error:
         return [f"draw fails on the state after reset: {words.reason(error)}"]
     fits = isinstance(picture, np.ndarray) and picture.ndim == 3 and picture.shape[-1] == 3
@@ -271,7 +278,7 @@ def _draw_problems(env: Any) -> list[str]:
 def _training_reward_problems(env: Any) -> list[str]:
     def shaped(key):
         steps = _random_steps(env, key)
-        return steps.reward, env.training_reward(key, steps, jnp.int32(0))
+        return steps.reward, _sure(functions(env).training_reward)(key, steps, jnp.int32(0))
 
     result, problems = trace("training_reward", shaped, jax.random.key(0))
     if problems or words.shape(result[0]) == words.shape(result[1]):
@@ -283,7 +290,7 @@ def _step_games_problems(env: Any, game: _Game) -> list[str]:
     keys = jax.eval_shape(lambda key: jax.random.split(key, GAMES), jax.random.key(0))
     several = lambda tree: jax.tree.map(lambda x: jax.ShapeDtypeStruct((GAMES, *x.shape), x.dtype), tree)  # noqa: E731
     state, action = several(game.state), several(action_shape(env))
-    result, problems = trace("step_games", env.step_games, keys, state, action)
+    result, problems = trace("step_games", _sure(functions(env).step_games), keys, state, action)
     return problems or change_problems("result", several((game.state, game.timestep)), result, "step", "step_games")
 
 
@@ -304,7 +311,8 @@ def _played_game_problems(env: Any) -> list[str]:
     problems = []
     if played.endless:
         problems.append(
-            f"an episode lasts longer than length {env.length}: end it, terminated or truncated, with step {env.length}"
+            f"an episode lasts longer than length {env.spec.length}: end it, terminated or truncated, with step "
+            f"{env.spec.length}"
         )
     if played.stuck:
         problems.append("an agent has no available action in a running game: leave it one, such as doing nothing")
@@ -312,9 +320,10 @@ def _played_game_problems(env: Any) -> list[str]:
     again = run(play, jax.random.key(1))
     if isinstance(again, str) or not equal(played.everything, again.everything):
         problems.append("the same keys, states and actions give another result the second time: " + NO_MEMORY)
-    if hasattr(env, "step_games") and not equal(*run(jax.jit(partial(_both_steps, env)), jax.random.key(1))):
+    own = functions(env)
+    if own.step_games and not equal(*run(jax.jit(partial(_both_steps, env)), jax.random.key(1))):
         problems.append("step_games gives another result than step of each game")
-    if hasattr(env, "pack") and not equal(*run(jax.jit(partial(_packed_too, env)), jax.random.key(1))):
+    if own.pack and not equal(*run(jax.jit(partial(_packed_too, env)), jax.random.key(1))):
         problems.append("unpack gives another observation than pack was given: a replay would show what never was")
     return problems
 
@@ -346,18 +355,19 @@ def _both_steps(env: Any, key: Key) -> tuple[PyTree, PyTree]:
     """Results of one random step of GAMES games: of `step_games`, and of `step` for each."""
     start = rollout.start(key, env, (), GAMES, jnp.arange(GAMES))
     action, keys = _random_action(key, env, start.observation), jax.random.split(key, GAMES)
-    return env.step_games(keys, start.game, action), jax.vmap(env.step)(keys, start.game, action)
+    return _sure(functions(env).step_games)(keys, start.game, action), jax.vmap(env.step)(keys, start.game, action)
 
 
 def _packed_too(env: Any, key: Key) -> tuple[PyTree, PyTree]:
     """Observations of random play, and what comes back of them from a replay."""
-    seen = _random_steps(env, key).observation
-    return seen, jax.vmap(jax.vmap(lambda one: env.unpack(env.pack(one))))(seen)
+    seen, own = _random_steps(env, key).observation, functions(env)
+    pack, unpack = _sure(own.pack), _sure(own.unpack)
+    return seen, jax.vmap(jax.vmap(lambda one: unpack(pack(one))))(seen)
 
 
 def _random_action(key: Key, env: Any, observation: Observation) -> PyTree:
     entries = observation.available
-    if env.continuous:
+    if isinstance(env.spec.action, Box):
         return jnp.where(entries, jax.random.uniform(key, entries.shape, minval=-1.0, maxval=1.0), 0.0)
     if not isinstance(entries, tuple):
         return sample(key, masked(jnp.zeros(entries.shape), entries))
@@ -370,17 +380,15 @@ def reset_of(env: Any) -> Callable[[Key], Any]:
     return lambda key: begin(env, key, jnp.zeros((), jnp.int32))
 
 
-def _view_shape(env: Any) -> tuple[int, ...]:
-    return env.view_size if isinstance(env.view_size, tuple) else (env.view_size,)
-
-
 def action_shape(env: Any) -> PyTree:
-    if env.continuous:
-        return jax.ShapeDtypeStruct((env.num_agents, env.num_actions), jnp.float32)
-    one = jax.ShapeDtypeStruct((env.num_agents,), jnp.int32)
-    heads = getattr(env, "heads", None)
-    return one if heads is None else tuple(one for _ in heads)
+    action, agents = env.spec.action, env.spec.agents
+    if isinstance(action, Box):
+        return jax.ShapeDtypeStruct((agents, action.n), jnp.float32)
+    one = jax.ShapeDtypeStruct((agents,), jnp.int32)
+    return tuple(one for _ in action.heads) if isinstance(action, MultiDiscrete) else one
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    return int(np.prod(shape, dtype=int))
+def _sure(function: Callable[..., Any] | None) -> Callable[..., Any]:
+    """A function that the caller knows the game to have."""
+    assert function
+    return function

@@ -22,7 +22,6 @@ class Tiny:
     """Two agents, three actions of which one is forbidden, up to six steps: what an algorithm is tried on."""
 
     continuous: bool = False
-    num_agents, num_actions, view_size, state_size, length = 2, 3, 4, 5, 6
 
     @property
     def spec(self) -> Spec:
@@ -32,7 +31,7 @@ class Tiny:
         end, forbidden = jax.random.split(key)
         state = State(
             jnp.zeros((), jnp.int32),
-            jax.random.randint(end, (), 2, self.length + 1),
+            jax.random.randint(end, (), 2, self.spec.length + 1),
             jax.random.randint(forbidden, (2,), 0, 3),
         )
         return state, self._observe(state)
@@ -40,13 +39,13 @@ class Tiny:
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         reward = (action == state.time % 3).astype(jnp.float32) if not self.continuous else action.sum(-1)
         state = State(state.time + 1, state.end, jax.random.randint(key, (2,), 0, 3))
-        late = state.time >= self.length
+        late = state.time >= self.spec.length
         over = (state.time >= state.end) & ~late
         return state, Timestep(self._observe(state), reward, over, late, {})
 
     def _observe(self, state: State) -> Observation:
         free = jnp.arange(3) != state.forbidden[:, None]
         available = jnp.ones((2, 3), bool) if self.continuous else free
-        view = jnp.concatenate([free, jnp.broadcast_to(state.time / self.length, (2, 1))], -1)
+        view = jnp.concatenate([free, jnp.broadcast_to(state.time / self.spec.length, (2, 1))], -1)
         full = jnp.stack([state.time, state.end, *state.forbidden, state.time % 3]).astype(jnp.float32)
         return Observation(view, full, available)

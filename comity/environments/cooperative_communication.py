@@ -57,9 +57,6 @@ class CooperativeCommunication:
     length: Positive[int] = 25  # steps of an episode
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
-    num_agents, num_actions, view_size, state_size, headline = 2, particle.MOVES, 11, 16, "reach_15"
-    agent_names, event_names = ("speaker", "listener"), ()
-
     def __post_init__(self) -> None:
         check(self)
 
@@ -79,20 +76,6 @@ class CooperativeCommunication:
             event_names=(),
         )
 
-    @property
-    def continuous(self) -> bool:
-        return self.actions == "continuous"
-
-    @property
-    def action_names(self) -> tuple[str, ...] | None:
-        words = ("red", "green", "blue", None, None)
-        both = zip(particle.ACTION_NAMES, words, strict=True)
-        return None if self.continuous else tuple(f"{move} / {word}" if word else move for move, word in both)
-
-    @property
-    def agent_colours(self) -> tuple[str, ...]:
-        return agent_hex(0), agent_hex(1)
-
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_goal, key_places = jax.random.split(key)
         places = particle.scattered(key_places, 2 + WORDS)
@@ -105,7 +88,7 @@ class CooperativeCommunication:
         moves = (jnp.arange(2) == LISTENER)[:, None]
         force = jnp.where(moves, particle.GAIN * particle.pushes(action, self.physics, self.actions), 0)
         position, velocity = particle.moved(state.position, state.velocity, force, self.physics)
-        if self.continuous:
+        if self.actions == "continuous":
             message = particle.fractions(action[SPEAKER, :WORDS])
         else:
             message = jax.nn.one_hot(action[SPEAKER], WORDS)
@@ -122,7 +105,7 @@ class CooperativeCommunication:
     def observation(self, state: State) -> Observation:
         here, going = state.position[LISTENER], state.velocity[LISTENER]
         goal = jax.nn.one_hot(state.goal, WORDS, dtype=here.dtype)
-        told = particle.padded(SHADE + TINT * goal, self.view_size)
+        told = particle.padded(SHADE + TINT * goal, self.spec.view.size)
         heard = jnp.concatenate([going, (state.landmarks - here).reshape(-1), state.message])
         known = jnp.concatenate([here, going, state.landmarks.reshape(-1), goal, state.message])
         number = jnp.arange(particle.MOVES)

@@ -61,8 +61,6 @@ class CooperativeNavigation:
     length: Positive[int] = 200  # steps of an episode: LICA 200; MADDPG, ALITA and mpe2 25
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
-    event_names = ("collisions_begun",)
-
     def __post_init__(self) -> None:
         check(self)
 
@@ -79,37 +77,6 @@ class CooperativeNavigation:
             action_names=particle.names_of(self.actions),
             event_names=("collisions_begun",),
         )
-
-    num_actions = particle.MOVES
-
-    @property
-    def num_agents(self) -> int:
-        return self.agents
-
-    @property
-    def continuous(self) -> bool:
-        return self.actions == "continuous"
-
-    @property
-    def view_size(self) -> int:
-        return 6 * self.agents
-
-    @property
-    def state_size(self) -> int:
-        return 6 * self.agents
-
-    @property
-    def mixed_motive(self) -> bool:
-        """Farama's share of one's own collisions differs from agent to agent."""
-        return self.reward == "farama" and self.local_share > 0
-
-    @property
-    def action_names(self) -> tuple[str, ...] | None:
-        return None if self.continuous else particle.ACTION_NAMES
-
-    @property
-    def agent_colours(self) -> tuple[str, ...]:
-        return tuple(agent_hex(k) for k in range(self.agents))
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         n = self.agents

@@ -15,11 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity import spec as specs
 from comity.environments.horizon import drawn_horizon
 from comity.settings import Fraction, NotNegative, Positive, TwoOrMore, check, did_you_mean
-from comity.spec import Discrete, Spec, Vector
-from comity.types import Entities, Key, Observation, PyTree, Timestep
+from comity.spec import Discrete, Entities, Spec, Vector
+from comity.types import Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
 
@@ -60,10 +59,6 @@ class IndirectReciprocity:
     rapport_starts: bool = False  # True: it must play at t = k
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
-    num_actions, continuous, mixed_motive = 2, False, True
-    headline, action_names, event_names = "cooperation", ("cooperate", "defect"), ("cooperated", "defected")
-    scripts = ("all-c", "all-d", "tit-for-tat")  # players that need no training, see `script`
-
     def __post_init__(self) -> None:
         check(self)
         if len(self.payoffs) != 4:
@@ -74,7 +69,7 @@ class IndirectReciprocity:
     @property
     def spec(self) -> Spec:
         first = [self.own_size + k * self.other_size for k in range(self.agents - 1)]
-        entities = specs.Entities(
+        entities = Entities(
             own=tuple(range(self.own_size)),
             others=tuple(tuple(range(at, at + self.other_size)) for at in first),
             offsets=self.offsets,
@@ -98,10 +93,6 @@ class IndirectReciprocity:
         return tuple(range(-1, -self.agents, -1))
 
     @property
-    def num_agents(self) -> int:
-        return self.agents
-
-    @property
     def own_size(self) -> int:
         """How many numbers of a view are an agent's own; they come first."""
         return 4 + self.identity_size
@@ -110,23 +101,6 @@ class IndirectReciprocity:
     def other_size(self) -> int:
         """How many are about each other agent."""
         return 2 + self.identity_size
-
-    @property
-    def view_size(self) -> int:
-        return self.own_size + (self.agents - 1) * self.other_size
-
-    @property
-    def state_size(self) -> int:
-        return 2 + self.agents * self.other_size
-
-    @property
-    def entities(self) -> Entities:
-        first = [self.own_size + k * self.other_size for k in range(self.agents - 1)]
-        return Entities(
-            own=tuple(range(self.own_size)),
-            others=tuple(tuple(range(at, at + self.other_size)) for at in first),
-            offsets=tuple(range(-1, -self.agents, -1)),
-        )
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_horizon, key_identity, key_pair = jax.random.split(key, 3)
@@ -182,7 +156,7 @@ class IndirectReciprocity:
         seen = jnp.concatenate([last[:, None], playing[:, None], state.identity], -1)  # [N, 2 + D], of each by others
         own = [last, (state.last >= 0).astype(jnp.float32), playing]
         clock = jnp.broadcast_to(state.time.astype(jnp.float32), (self.agents, 1))
-        others = (jnp.arange(self.agents)[:, None] + jnp.asarray(self.entities.offsets)) % self.agents  # [N, N - 1]
+        others = (jnp.arange(self.agents)[:, None] + jnp.asarray(self.offsets)) % self.agents  # [N, N - 1]
         view = [jnp.stack(own, -1), state.identity, clock, seen[others].reshape(self.agents, -1)]
         known = [state.time / state.horizon, state.horizon.astype(jnp.float32)]
         available = jnp.stack([jnp.ones_like(state.playing), state.playing], -1)
@@ -221,15 +195,15 @@ class IndirectReciprocity:
         all-c cooperates, all-d defects. tit-for-tat does to each what that one did to it when they last played, and
         cooperates with whom it has not played. Numbers that a wrapper put behind the game's own are not read.
         """
-        if name not in self.scripts:
-            near = did_you_mean(name, self.scripts)
-            raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(self.scripts)}")
+        if name not in self.spec.scripts:
+            near = did_you_mean(name, self.spec.scripts)
+            raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(self.spec.scripts)}")
 
         def act(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
             played, plays = view[..., 1] > 0, view[..., 2] > 0
             if name != "tit-for-tat":
                 return jnp.where(plays & (name == "all-d"), 1, 0).astype(jnp.int32), memory
-            others = view[..., self.own_size : self.view_size].reshape(*view.shape[:-1], -1, self.other_size)
+            others = view[..., self.own_size : self.spec.view.size].reshape(*view.shape[:-1], -1, self.other_size)
             last, theirs = others[..., 0].astype(jnp.int32), others[..., 1] > 0
             memory = jnp.where(played[..., None] & (last >= 0), last, memory)  # of the one it played, no other
             return jnp.where(plays, jnp.where(theirs, memory, 0).sum(-1), 0).astype(jnp.int32), memory

@@ -113,10 +113,6 @@ class Manitokan:
     order_seed: int = 0  # of that shared draw
     clock_terminates: bool = True  # the time limit is a true end, of value 0, as in all the paper's algorithms
 
-    num_actions, continuous, headline = 6, False, "success"
-    action_names = ("turn left", "turn right", "forward", "pick up", "drop", "toggle")
-    event_names = ("pickups", "drops", "doors_opened", "success")  # what of `info` a film tells
-
     def __post_init__(self) -> None:
         check(self)
 
@@ -150,37 +146,6 @@ class Manitokan:
     def extras(self) -> tuple[str, ...]:
         """The names in `observe`, in the order of the view."""
         return tuple(name for name in EXTRAS if name in self.observe.split("+"))
-
-    @property
-    def view_size(self) -> int:
-        signal = 3 if self.signals == "raw" else 1
-        sizes = {"door-signal": signal, "key-signal": signal, "last-action": 6, "agent-id": self.num_agents}
-        return 27 + sum(sizes[name] for name in self.extras)
-
-    @property
-    def history_size(self) -> int:
-        """How many numbers at the end of the view are the agent's own past; a critic of the present leaves them out."""
-        return 6 if "last-action" in self.extras else 0
-
-    @property
-    def state_size(self) -> int:
-        return 3 * self.width**2 + 3 * self.num_agents
-
-    @property
-    def agent_names(self) -> tuple[str, ...]:
-        names = ("purple", "yellow", "orange", "cyan")
-        return names[: self.num_agents] + tuple(f"agent {k}" for k in range(len(names), self.num_agents))
-
-    @property
-    def agent_colours(self) -> tuple[str, ...]:
-        """ "#rrggbb", as drawn."""
-        return tuple(agent_hex(k) for k in range(self.num_agents))
-
-    @property
-    def unread(self) -> frozenset[str]:
-        """Settings that change nothing: those of injected rewards, where none are injected."""
-        laws = ("injection", "injection_window", "injection_batches", "injection_sigma", "injection_scale")
-        return frozenset(() if self.reward == "inject" else laws)
 
     @property
     def required(self) -> int:
@@ -559,7 +524,7 @@ def live_view(game: Manitokan, state: State) -> Array:
 
 def signals_end(game: Manitokan) -> int:
     """V', how many numbers of a view are window and signals."""
-    return game.view_size - game.history_size - (game.num_agents if "agent-id" in game.extras else 0)
+    return game.spec.view.size - game.spec.history - (game.num_agents if "agent-id" in game.extras else 0)
 
 
 def with_first_view(game: Manitokan, state: State) -> State:

@@ -28,9 +28,6 @@ class Matrix:
 
     payoff: tuple[float, ...] = (8, -12, -12, -12, 0, 0, -12, 0, 0)  # points, row by row; rows are agent 0's actions
 
-    num_agents, view_size, state_size, length, continuous = 2, 3, 1, 1, False
-    headline = "optimal"
-
     def __post_init__(self) -> None:
         check(self)
         if not self.payoff or math.isqrt(len(self.payoff)) ** 2 != len(self.payoff):
@@ -43,17 +40,9 @@ class Matrix:
         return Spec(2, Vector(3), Discrete(n), 1, state=Vector(1), headline="optimal", action_names=names)
 
     @property
-    def num_actions(self) -> int:
-        return math.isqrt(len(self.payoff))
-
-    @property
-    def action_names(self) -> tuple[str, ...]:
-        return tuple(chr(ord("A") + k) if k < 26 else str(k) for k in range(self.num_actions))
-
-    @property
     def table(self) -> np.ndarray:
         """float32 [A, A], points for (action of agent 0, action of agent 1)."""
-        return np.asarray(self.payoff, np.float32).reshape(self.num_actions, -1)
+        return np.asarray(self.payoff, np.float32).reshape(self.spec.action.n, -1)
 
     def reset(self, key: Key) -> tuple[tuple[()], Observation]:
         return (), self.observation()
@@ -66,4 +55,4 @@ class Matrix:
     def observation(self) -> Observation:
         """What is seen, before and after: nothing but who one is."""
         view = jnp.concatenate([jnp.ones((2, 1), jnp.int8), jnp.eye(2, dtype=jnp.int8)], -1)
-        return Observation(view, jnp.ones(1, jnp.int8), jnp.ones((2, self.num_actions), bool))
+        return Observation(view, jnp.ones(1, jnp.int8), jnp.ones((2, self.spec.action.n), bool))

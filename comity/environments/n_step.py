@@ -37,9 +37,6 @@ class NStep:
 
     n: TwoOrMore = 10  # steps of an episode that nobody breaks off
 
-    num_agents, num_actions, continuous = 2, 2, False
-    headline = "optimal"
-
     def __post_init__(self) -> None:
         check(self)
 
@@ -47,18 +44,6 @@ class NStep:
     def spec(self) -> Spec:
         size = self.n + 5
         return Spec(2, Vector(size), Discrete(2), self.n, state=Vector(size), headline="optimal")
-
-    @property
-    def length(self) -> int:
-        return self.n
-
-    @property
-    def view_size(self) -> int:
-        return self.n + 5
-
-    @property
-    def state_size(self) -> int:
-        return self.n + 5
 
     @property
     def best(self) -> float:

@@ -25,8 +25,6 @@ class OneStepTrafficJunction:
     """Two agents, two actions, one step. view int8 [2, 2]: own index as one-hot; state int8 [1]: 1, there is none."""
 
     spec = Spec(2, Vector(2), Discrete(2), 1, state=Vector(1), headline="optimal", action_names=("wait", "pass"))
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 2, 1, 1, False
-    action_names, headline = ("wait", "pass"), "optimal"
 
     def reset(self, key: Key) -> tuple[tuple[()], Observation]:
         return (), self.observation()

@@ -56,8 +56,6 @@ class PhysicalDeception:
     length: Positive[int] = 25  # steps of an episode
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
-    num_actions, mixed_motive, headline, event_names = particle.MOVES, True, "success_margin", ()
-
     def __post_init__(self) -> None:
         check(self)
 
@@ -78,37 +76,9 @@ class PhysicalDeception:
             event_names=(),
         )
 
-    @property
-    def num_agents(self) -> int:
-        return 1 + self.good
-
-    @property
-    def continuous(self) -> bool:
-        return self.actions == "continuous"
-
-    @property
-    def view_size(self) -> int:
-        return 2 + 4 * self.good
-
-    @property
-    def state_size(self) -> int:
-        return 4 * self.num_agents + 3 * self.good
-
-    @property
-    def action_names(self) -> tuple[str, ...] | None:
-        return None if self.continuous else particle.ACTION_NAMES
-
-    @property
-    def agent_names(self) -> tuple[str, ...]:
-        return ("adversary", *(f"good {k}" for k in range(1, self.num_agents)))
-
-    @property
-    def agent_colours(self) -> tuple[str, ...]:
-        return (hexadecimal(HOSTILE), *(agent_hex(k) for k in range(self.good)))
-
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_goal, key_places = jax.random.split(key)
-        n = self.num_agents
+        n = 1 + self.good
         places = particle.scattered(key_places, n + self.good)
         goal = jax.random.randint(key_goal, (), 0, self.good)
         state = State(places[:n], jnp.zeros_like(places[:n]), places[n:], goal, jnp.zeros((), jnp.int32))
@@ -122,20 +92,20 @@ class PhysicalDeception:
         away = particle.distances(position, jnp.where(mine, state.landmarks, 0).sum(0)[None])[:, 0]  # [1 + N], of goal
         theirs, ours = away[ADVERSARY], away[1:].min()
         against = -jnp.square(theirs) if self.reward == "classic" else -theirs
-        paid = jnp.where(jnp.arange(self.num_agents) == ADVERSARY, against, theirs - ours)
+        paid = jnp.where(jnp.arange(1 + self.good) == ADVERSARY, against, theirs - ours)
         info = {"good_distance": ours, "adversary_distance": theirs}
         ends = particle.clock(after.time, self.length, self.clock_terminates)
         return after, Timestep(self.observation(after), paid, *ends, info)
 
     def observation(self, state: State) -> Observation:
-        n, (position, velocity, landmarks, goal, _) = self.num_agents, state
+        n, (position, velocity, landmarks, goal, _) = 1 + self.good, state
         mine = jax.nn.one_hot(goal, self.good, dtype=position.dtype)  # [N]
         places = particle.relative(landmarks, position)  # [1 + N, N, 2]
         others = particle.without_self(particle.relative(position, position))
         seen = jnp.concatenate([places.reshape(n, -1), others.reshape(n, -1)], -1)
         target = (mine[:, None] * places).sum(1)
         good = jnp.concatenate([target, seen], -1)
-        view = jnp.where((jnp.arange(n) == ADVERSARY)[:, None], particle.padded(seen, self.view_size), good)
+        view = jnp.where((jnp.arange(n) == ADVERSARY)[:, None], particle.padded(seen, self.spec.view.size), good)
         known = jnp.concatenate([position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1), mine])
         return Observation(view, known, jnp.ones((n, particle.MOVES), bool))
 

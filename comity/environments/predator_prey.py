@@ -66,8 +66,6 @@ class PredatorPrey:
     length: Positive[int] = 200  # steps of an episode at most: SQDDPG and LICA 200, MADDPG and mpe2 25
     clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
 
-    num_actions, headline, event_names = particle.MOVES, "captured", ("captures",)
-
     def __post_init__(self) -> None:
         check(self)
 
@@ -88,40 +86,6 @@ class PredatorPrey:
             action_names=particle.names_of(self.actions),
             event_names=("captures",),
         )
-
-    @property
-    def num_agents(self) -> int:
-        return self.predators + (self.prey == "learns")
-
-    @property
-    def mixed_motive(self) -> bool:
-        return self.prey == "learns"
-
-    @property
-    def continuous(self) -> bool:
-        return self.actions == "continuous"
-
-    @property
-    def view_size(self) -> int:
-        return 4 + 2 * self.obstacles + 2 * self.predators + 2
-
-    @property
-    def state_size(self) -> int:
-        return 4 * (self.predators + 1) + 2 * self.obstacles
-
-    @property
-    def action_names(self) -> tuple[str, ...] | None:
-        return None if self.continuous else particle.ACTION_NAMES
-
-    @property
-    def agent_names(self) -> tuple[str, ...]:
-        names = tuple(f"predator {k}" for k in range(self.predators))
-        return (*names, "prey") if self.prey == "learns" else names
-
-    @property
-    def agent_colours(self) -> tuple[str, ...]:
-        colours = tuple(agent_hex(k) for k in range(self.predators))
-        return (*colours, hexadecimal(PREY)) if self.prey == "learns" else colours
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_agents, key_obstacles = jax.random.split(key)
@@ -177,9 +141,9 @@ class PredatorPrey:
         others = particle.without_self(particle.relative(position, position)).reshape(n, -1)
         hunts = (jnp.arange(n) < self.predators)[:, None]
         seen = [velocity, position, particle.relative(landmarks, position).reshape(n, -1), others]
-        view = jnp.concatenate([*seen, jnp.where(hunts, velocity[-1], 0)], -1)[: self.num_agents]
+        view = jnp.concatenate([*seen, jnp.where(hunts, velocity[-1], 0)], -1)[: self.spec.agents]
         known = jnp.concatenate([position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1)])
-        return Observation(view, known, jnp.ones((self.num_agents, particle.MOVES), bool))
+        return Observation(view, known, jnp.ones((self.spec.agents, particle.MOVES), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """[B]: `captured`: the prey was touched; `capture_steps`: steps until then, `length` if it never was;

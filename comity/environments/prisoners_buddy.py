@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity import spec as specs
 from comity.environments.horizon import drawn_horizon
 from comity.settings import Fraction, NotNegative, Positive, TwoOrMore, check
-from comity.spec import Discrete, MultiDiscrete, Spec, Vector
-from comity.types import Entities, Key, Observation, PyTree, Timestep
+from comity.spec import Discrete, Entities, MultiDiscrete, Spec, Vector
+from comity.types import Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
 
@@ -57,9 +56,6 @@ class PrisonersBuddy:
     chosen: float = 1.0  # for each that chooses one without being chosen by it
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
-    continuous, mixed_motive, headline = False, True, "agents_in_pairs"
-    event_names = ("new_team", "team_change", "one_way")
-
     def __post_init__(self) -> None:
         check(self)
 
@@ -67,7 +63,7 @@ class PrisonersBuddy:
     def spec(self) -> Spec:
         n, own, other, two = self.agents, self.own_size, self.other_size, self.heads_as == "two"
         first = [own + k * other for k in range(n - 1)]
-        entities = specs.Entities(
+        entities = Entities(
             own=tuple(range(own)), others=tuple(tuple(range(at, at + other)) for at in first), offsets=self.offsets
         )
         whom = tuple(f"agent i{offset}" for offset in self.offsets)
@@ -84,23 +80,6 @@ class PrisonersBuddy:
         )
 
     @property
-    def num_agents(self) -> int:
-        return self.agents
-
-    @property
-    def heads(self) -> tuple[int, ...] | None:
-        return (2, self.agents - 1) if self.heads_as == "two" else None
-
-    @property
-    def num_actions(self) -> int:
-        return self.agents + 1 if self.heads_as == "two" else self.agents
-
-    @property
-    def action_names(self) -> tuple[Any, ...]:
-        others = tuple(f"agent i{offset}" for offset in self.offsets)
-        return (("choose", "sit out"), others) if self.heads_as == "two" else (*others, "sit out")
-
-    @property
     def offsets(self) -> tuple[int, ...]:
         """Others of agent i in order: i - 1, i - 2, ..., modulo N."""
         return tuple(range(-1, -self.agents, -1))
@@ -114,24 +93,6 @@ class PrisonersBuddy:
     def other_size(self) -> int:
         """How many are about each other agent."""
         return 7 + 2 * self.identity_size
-
-    @property
-    def view_size(self) -> int:
-        return self.own_size + (self.agents - 1) * self.other_size
-
-    @property
-    def state_size(self) -> int:
-        return 3 + self.agents * (2 + 2 * self.agents + self.identity_size)
-
-    @property
-    def entities(self) -> Entities:
-        first = [self.own_size + k * self.other_size for k in range(self.agents - 1)]
-        return Entities(
-            own=tuple(range(self.own_size)),
-            others=tuple(tuple(range(at, at + self.other_size)) for at in first),
-            offsets=self.offsets,
-            head=1 if self.heads_as == "two" else None,
-        )
 
     def counts(self, action: PyTree) -> tuple[Array, ...]:
         """Who sits out chooses nobody: its second head means nothing. Bool [..., N], one entry per head."""

@@ -19,11 +19,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from comity import spec as specs
 from comity.environments.horizon import drawn_horizon
 from comity.settings import Fraction, Positive, check, did_you_mean
-from comity.spec import Discrete, Spec, Vector
-from comity.types import Entities, Key, Observation, PyTree, Timestep
+from comity.spec import Discrete, Entities, Spec, Vector
+from comity.types import Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules
 
@@ -60,12 +59,10 @@ class RepeatedMatrix:
     misseen_by: Literal["both", "first", "second"] = "both"  # whose sight; in ipd+learners players sit first
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
-    num_agents, state_size, continuous, mixed_motive = 2, 4, False, True
-    scripts = ("all-c", "all-d", "tit-for-tat")  # players that need no training, see `script`
-
     def __post_init__(self) -> None:
         check(self)
-        if self.num_actions < 2 or self.num_actions**2 != len(self.payoffs):
+        actions = self.spec.action.n
+        if actions < 2 or actions**2 != len(self.payoffs):
             raise ValueError(f"payoffs has {len(self.payoffs)} numbers: give a square matrix, row by row")
         if self.payoffs_second and len(self.payoffs_second) != len(self.payoffs):
             raise ValueError(
@@ -76,9 +73,9 @@ class RepeatedMatrix:
     def spec(self) -> Spec:
         n = math.isqrt(len(self.payoffs))
         if self.sees == "outcome":  # of both at once
-            view = Vector(1 + n**2, specs.Entities(tuple(range(1 + n**2)), ((),), (1,)))
+            view = Vector(1 + n**2, Entities(tuple(range(1 + n**2)), ((),), (1,)))
         else:
-            view = Vector(3, specs.Entities((0, 2), ((1,),), (1,)))
+            view = Vector(3, Entities((0, 2), ((1,),), (1,)))
         return Spec(
             2,
             view,
@@ -92,33 +89,10 @@ class RepeatedMatrix:
         )
 
     @property
-    def num_actions(self) -> int:
-        return math.isqrt(len(self.payoffs))
-
-    @property
-    def view_size(self) -> int:
-        return 1 + self.num_actions**2 if self.sees == "outcome" else 3
-
-    @property
-    def entities(self) -> Entities:
-        if self.sees == "outcome":  # of both at once
-            return Entities(tuple(range(self.view_size)), ((),), (1,))
-        return Entities((0, 2), ((1,),), (1,))
-
-    @property
-    def action_names(self) -> tuple[str, ...]:
-        names = ("cooperate", "defect")
-        return names if self.num_actions == 2 else tuple(f"action {k}" for k in range(self.num_actions))
-
-    @property
-    def headline(self) -> str:
-        return "cooperation" if self.num_actions == 2 else "return"
-
-    @property
     def tables(self) -> np.ndarray:
         """float32 [2, A, A], own points of each agent for (own action, the other's)."""
         second = self.payoffs_second or self.payoffs
-        return np.asarray([self.payoffs, second], np.float32).reshape(2, self.num_actions, -1)
+        return np.asarray([self.payoffs, second], np.float32).reshape(2, self.spec.action.n, -1)
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         horizon = drawn_horizon(key, self.end_chance, self.length)
@@ -134,19 +108,19 @@ class RepeatedMatrix:
         over = after.time >= state.horizon
         by_clock = over & (after.time >= self.length)
         truncated = by_clock & (not self.clock_terminates)
-        info = {f"action_{k}": (action == k).astype(jnp.float32) for k in range(self.num_actions)}
+        info = {f"action_{k}": (action == k).astype(jnp.float32) for k in range(self.spec.action.n)}
         return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
 
     def observation(self, state: State) -> Observation:
         other = state.seen
         if self.sees == "outcome":
-            outcome = jnp.where(state.last < 0, START, 1 + state.last * self.num_actions + other)
-            view = jax.nn.one_hot(outcome, self.view_size)
+            outcome = jnp.where(state.last < 0, START, 1 + state.last * self.spec.action.n + other)
+            view = jax.nn.one_hot(outcome, self.spec.view.size)
         else:
             view = jnp.stack([state.last, other, jnp.broadcast_to(state.time, (2,))], -1).astype(jnp.float32)
         passed = state.time / state.horizon
         known = jnp.concatenate([state.last, passed[None], state.horizon[None]]).astype(jnp.float32)
-        return Observation(view, known, jnp.ones((2, self.num_actions), bool))
+        return Observation(view, known, jnp.ones((2, self.spec.action.n), bool))
 
     def _seen(self, key: Key, other: Array) -> Array:
         """The other's actions [2] as they are seen."""
@@ -156,23 +130,23 @@ class RepeatedMatrix:
         wrong = jax.random.uniform(key_whether, (2,)) < self.misseen
         if self.misseen_by != "both":
             wrong &= jnp.array([self.misseen_by == "first", self.misseen_by == "second"])
-        another = (other + jax.random.randint(key_what, (2,), 1, self.num_actions)) % self.num_actions
+        another = (other + jax.random.randint(key_what, (2,), 1, self.spec.action.n)) % self.spec.action.n
         return jnp.where(wrong, another, other).astype(jnp.int32)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Shares of an agent's steps, [B, N]: `cooperation` (action 0, of two-action games), or each action's."""
         steps = jnp.maximum(valid.sum(0), 1)[:, None]
         shares = {name: x.sum(0) / steps for name, x in info.items()}
-        return {"cooperation": shares["action_0"]} if self.num_actions == 2 else shares
+        return {"cooperation": shares["action_0"]} if self.spec.action.n == 2 else shares
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
         """(memory at the start, act): act(memory, view [..., V]) -> (action [...] int32, memory).
 
         all-c cooperates, all-d defects, tit-for-tat cooperates first and then does what the other did.
         """
-        if name not in self.scripts:
-            near = did_you_mean(name, self.scripts)
-            raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(self.scripts)}")
+        if name not in self.spec.scripts:
+            near = did_you_mean(name, self.spec.scripts)
+            raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(self.spec.scripts)}")
 
         def act(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
             if name != "tit-for-tat":
@@ -180,7 +154,7 @@ class RepeatedMatrix:
             if self.sees == "actions":
                 return jnp.maximum(view[..., 1], 0).astype(jnp.int32), memory
             outcome = view.argmax(-1)
-            return jnp.where(outcome == START, 0, (outcome - 1) % self.num_actions).astype(jnp.int32), memory
+            return jnp.where(outcome == START, 0, (outcome - 1) % self.spec.action.n).astype(jnp.int32), memory
 
         return (), act
 

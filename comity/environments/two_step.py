@@ -36,8 +36,6 @@ class TwoStep:
     """Two agents, two actions, two steps. view int8 [2, 5]: state as one-hot, own id as one-hot; state int8 [3]."""
 
     spec = Spec(2, Vector(5), Discrete(2), 2, state=Vector(3), headline="optimal", action_names=("A", "B"))
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 5, 3, 2, False
-    action_names, headline = ("A", "B"), "optimal"
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         state = State(jnp.int32(FIRST), jnp.int32(0))
@@ -52,7 +50,7 @@ class TwoStep:
             "risky": (first & (after.where == RISKY)).astype(jnp.float32),  # agent 0 chose table 2B
         }
         reward = jnp.broadcast_to(paid, (2,))
-        return after, Timestep(self.observation(after), reward, after.time >= self.length, jnp.bool_(False), info)
+        return after, Timestep(self.observation(after), reward, after.time >= self.spec.length, jnp.bool_(False), info)
 
     def observation(self, state: State) -> Observation:
         """What is seen of a state. After the end it is the state that paid."""

@@ -41,7 +41,7 @@ class Game:
 
     def begin(self) -> None:
         observations, infos = self.env.reset(seed=int(self.rng.integers(2**31)))
-        self.time, self.returns = 0, np.zeros(self.hosted.num_agents)
+        self.time, self.returns = 0, np.zeros(self.hosted.spec.agents)
         self.seen: Seen = self.hosted.seen(self.env, observations, infos or {})
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, bool, bool]:
@@ -90,7 +90,7 @@ class Host:
         for t in range(length):
             before, memory = self.observed(), self.memory
             action, after, notes = jax.tree.map(np.asarray, self.act(keys[t], state, memory, before))
-            reward: Any = np.zeros((len(self.games), self.hosted.num_agents), np.float32)
+            reward: Any = np.zeros((len(self.games), self.hosted.spec.agents), np.float32)
             terminated: Any = np.zeros_like(over)
             truncated: Any = np.zeros_like(over)
             for k, game in enumerate(self.games):

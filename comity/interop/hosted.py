@@ -37,9 +37,6 @@ class Hosted:
     make: Callable[[], Any]  # -> ParallelEnv, a new one each time
     length: int  # steps after which a game is cut, if it has not ended
 
-    mixed_motive = True
-    trained_by = "comity.interop.train"  # and by nothing that would compile `reset` and `step`
-
     @cached_property
     def sample(self) -> Any:
         """One that only tells its spaces."""
@@ -51,18 +48,18 @@ class Hosted:
     def names(self) -> tuple[str, ...]:
         return tuple(self.sample.possible_agents)
 
-    @cached_property
+    @property
     def spec(self) -> Spec:
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> Spec:
         n, view, actions = len(self.names), max(self.view_sizes), max(self.action_sizes)
         boxes = isinstance(self.action_spaces[0], needed("gymnasium").spaces.Box)
         state = int(np.asarray(self.sample.state()).size) if self.own_state else n * view
         action = Box(actions) if boxes else Discrete(actions)
         trainer = "comity.interop.train"  # and nothing that would compile `reset` and `step`
         return Spec(n, Vector(view), action, self.length, state=Vector(state), mixed_motive=True, trained_by=trainer)
-
-    @property
-    def num_agents(self) -> int:
-        return len(self.names)
 
     @cached_property
     def view_spaces(self) -> tuple[Any, ...]:
@@ -92,21 +89,9 @@ class Hosted:
         raise ValueError(f"actions are {kinds}: all agents need Discrete actions, or all a Box")
 
     @cached_property
-    def continuous(self) -> bool:
-        return isinstance(self.action_spaces[0], needed("gymnasium").spaces.Box) and bool(self.action_sizes)
-
-    @property
-    def num_actions(self) -> int:
-        return max(self.action_sizes)
-
-    @cached_property
     def view_sizes(self) -> tuple[int, ...]:
         flatdim = needed("gymnasium").spaces.utils.flatdim
         return tuple(flatdim(space) for space in self.view_spaces)
-
-    @property
-    def view_size(self) -> int:
-        return max(self.view_sizes)
 
     @cached_property
     def own_state(self) -> bool:
@@ -116,18 +101,16 @@ class Hosted:
         except (NotImplementedError, AttributeError):
             return False
 
-    @cached_property
-    def state_size(self) -> int:
-        return int(np.asarray(self.sample.state()).size) if self.own_state else self.num_agents * self.view_size
-
     def seen(self, env: Any, observations: dict, infos: dict) -> Seen:
         """One game's observation, of the agents that are still there."""
         flatten = needed("gymnasium").spaces.utils.flatten
-        view = np.zeros((self.num_agents, self.view_size), np.float32)
-        available = np.zeros((self.num_agents, self.num_actions), bool)
+        spec = self.spec
+        continuous = isinstance(spec.action, Box)
+        view = np.zeros((spec.agents, spec.view.size), np.float32)
+        available = np.zeros((spec.agents, spec.action.n), bool)
         for k, name in enumerate(self.names):
             if name not in observations or name not in env.agents:
-                available[k, :1] = not self.continuous
+                available[k, :1] = not continuous
                 continue
             found, mask = observations[name], infos.get(name, {}).get("action_mask")
             if isinstance(found, dict) and "observation" in found:
@@ -135,14 +118,14 @@ class Hosted:
             flat = np.asarray(flatten(self.view_spaces[k], found), np.float32)
             view[k, : flat.size] = flat
             size = self.action_sizes[k]
-            available[k, :size] = True if mask is None or self.continuous else np.asarray(mask, bool)[:size]
+            available[k, :size] = True if mask is None or continuous else np.asarray(mask, bool)[:size]
         state = np.asarray(env.state(), np.float32).reshape(-1) if self.own_state else view.reshape(-1)
         return Seen(view, state, available)
 
     def action_of(self, agent: int, action: np.ndarray) -> Any:
         """What agent k's environment wants: an int, or numbers in its own bounds and shape."""
         space = self.action_spaces[agent]
-        if not self.continuous:
+        if not isinstance(self.spec.action, Box):
             return int(action) + int(getattr(space, "start", 0))
         unit = (np.asarray(action[: self.action_sizes[agent]], np.float64).reshape(space.shape) + 1) / 2
         return (space.low + unit * (space.high - space.low)).astype(space.dtype)
@@ -154,12 +137,14 @@ class Hosted:
 
     def step(self, key: Key, state: tuple[()], action: Any) -> tuple[tuple[()], Timestep]:
         never = jnp.bool_(False)
-        return (), Timestep(self._shapes(), jnp.zeros(self.num_agents), never, never, {})
+        return (), Timestep(self._shapes(), jnp.zeros(self.spec.agents), never, never, {})
 
     def _shapes(self) -> Observation:
-        shape = self.num_agents, self.num_actions
+        spec = self.spec
         return Observation(
-            jnp.zeros((self.num_agents, self.view_size)), jnp.zeros(self.state_size), jnp.ones(shape, bool)
+            jnp.zeros((spec.agents, spec.view.size)),
+            jnp.zeros(spec.state.size),
+            jnp.ones((spec.agents, spec.action.n), bool),
         )
 
 
@@ -172,5 +157,5 @@ def from_pettingzoo(make: Callable[[], Any], length: int) -> Hosted:
     if not isinstance(length, int) or length < 1:
         raise ValueError(f"length {length} is not a whole number of 1 or greater")
     game = Hosted(make, length)
-    _ = game.num_actions, game.view_size, game.state_size
+    _ = game.spec
     return game

@@ -27,8 +27,6 @@ class FromJaxMARL:
     clock_truncates: bool = True
     options: tuple[tuple[str, Any], ...] = ()  # for `jaxmarl.make`
 
-    mixed_motive = True
-
     def __post_init__(self):
         object.__setattr__(self, "options", tuple(tuple(option) for option in self.options))  # as lists from a file
 
@@ -40,49 +38,33 @@ class FromJaxMARL:
     def names(self) -> tuple[str, ...]:
         return tuple(self.environment.agents)
 
-    @cached_property
+    @property
     def spec(self) -> Spec:
+        return self._spec
+
+    @cached_property
+    def _spec(self) -> Spec:
         n, view, actions = len(self.names), max(self.view_sizes), max(self.action_sizes)
         boxes = not hasattr(self.environment.action_space(self.names[0]), "n")
         action = Box(actions) if boxes else Discrete(actions)
         return Spec(n, Vector(view), action, self.length, state=Vector(n * view), mixed_motive=True)
 
-    @property
-    def num_agents(self) -> int:
-        return len(self.names)
-
     @cached_property
     def view_sizes(self) -> tuple[int, ...]:
         return tuple(int(np.prod(self.environment.observation_space(name).shape)) for name in self.names)
-
-    @property
-    def view_size(self) -> int:
-        return max(self.view_sizes)
 
     @cached_property
     def action_sizes(self) -> tuple[int, ...]:
         spaces = [self.environment.action_space(name) for name in self.names]
         return tuple(int(s.n) if hasattr(s, "n") else int(np.prod(s.shape)) for s in spaces)
 
-    @property
-    def num_actions(self) -> int:
-        return max(self.action_sizes)
-
-    @property
-    def continuous(self) -> bool:
-        return not hasattr(self.environment.action_space(self.names[0]), "n")
-
-    @property
-    def state_size(self) -> int:
-        return self.num_agents * self.view_size
-
     def observed(self, seen: dict[str, Array], state: PyTree) -> Observation:
-        pad = lambda x: jnp.pad(x.reshape(-1).astype(jnp.float32), (0, self.view_size - x.size))  # noqa: E731
+        pad = lambda x: jnp.pad(x.reshape(-1).astype(jnp.float32), (0, self.spec.view.size - x.size))  # noqa: E731
         view = jnp.stack([pad(seen[name]) for name in self.names])
-        exists = jnp.asarray(np.arange(self.num_actions) < np.array(self.action_sizes)[:, None])
-        masks = None if self.continuous else self.masks(state)
+        exists = jnp.asarray(np.arange(self.spec.action.n) < np.array(self.action_sizes)[:, None])
+        masks = None if isinstance(self.spec.action, Box) else self.masks(state)
         if masks is not None:
-            widened = lambda x: jnp.pad(x.astype(bool), (0, self.num_actions - x.shape[-1]))  # noqa: E731
+            widened = lambda x: jnp.pad(x.astype(bool), (0, self.spec.action.n - x.shape[-1]))  # noqa: E731
             exists &= jnp.stack([widened(masks[name]) for name in self.names])
         return Observation(view, view.reshape(-1), exists)
 
@@ -112,7 +94,7 @@ class FromJaxMARL:
         return (inner, now), Timestep(self.observed(seen, inner), reward, terminated, truncated, {})
 
     def _of(self, agent: int, action: Array) -> Array:
-        if not self.continuous:
+        if not isinstance(self.spec.action, Box):
             return action
         space = self.environment.action_space(self.names[agent])
         unit = (action[: self.action_sizes[agent]].reshape(space.shape) + 1) / 2

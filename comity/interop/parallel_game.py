@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from comity.extras import needed
+from comity.spec import Box, MultiDiscrete, functions
 from comity.types import Environment
 
 gymnasium = needed("gymnasium")
@@ -26,23 +27,24 @@ class ParallelGame(pettingzoo.ParallelEnv):
     def __init__(self, env: Environment, render_mode: str | None = None):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode {render_mode!r} is not None or 'rgb_array'")
-        if render_mode and not hasattr(env, "draw"):
+        spec, self._draw = env.spec, functions(env).draw
+        if render_mode and not self._draw:
             raise ValueError(f"{type(env).__name__} draws no pictures: leave render_mode out")
         self.env, self.render_mode = env, render_mode
         self.metadata = {**ParallelGame.metadata, "name": f"comity_{type(env).__name__.lower()}"}
-        names = getattr(env, "agent_names", None) or [f"agent_{k}" for k in range(env.num_agents)]
+        names = spec.agent_names or [f"agent_{k}" for k in range(spec.agents)]
         self.possible_agents = [str(name).replace(" ", "_") for name in names]
         self.agents: list[str] = []
         self._start, self._step = jax.jit(env.reset), jax.jit(env.step)
         _, seen = jax.eval_shape(env.reset, jax.random.key(0))
         low, high = _bounds(seen.view.dtype)
         self._views = spaces.Box(low, high, seen.view.shape[1:], np.dtype(seen.view.dtype))
-        if env.continuous:
-            self._actions = spaces.Box(-1.0, 1.0, (env.num_actions,), np.float32)
-        elif heads := getattr(env, "heads", None):
-            self._actions = spaces.MultiDiscrete(heads)
+        if isinstance(spec.action, Box):
+            self._actions = spaces.Box(-1.0, 1.0, (spec.action.n,), np.float32)
+        elif isinstance(spec.action, MultiDiscrete):
+            self._actions = spaces.MultiDiscrete(spec.action.heads)
         else:
-            self._actions = spaces.Discrete(env.num_actions)
+            self._actions = spaces.Discrete(spec.action.n)
         low, high = _bounds(seen.state.dtype)
         self.state_space = spaces.Box(low, high, seen.state.shape, np.dtype(seen.state.dtype))
         self._observation_spaces = {name: _copy(self._views) for name in self.possible_agents}
@@ -79,9 +81,9 @@ class ParallelGame(pettingzoo.ParallelEnv):
         if missing := [name for name in self.agents if name not in actions]:
             raise ValueError(f"no action for {', '.join(missing)}: give one for every agent")
         chosen = np.stack([np.asarray(actions[name]) for name in self.possible_agents])
-        if self.env.continuous:
+        if isinstance(self.env.spec.action, Box):
             joint: Any = chosen.astype(np.float32)
-        elif getattr(self.env, "heads", None):
+        elif isinstance(self.env.spec.action, MultiDiscrete):
             joint = tuple(chosen[:, k].astype(np.int32) for k in range(chosen.shape[1]))
         else:
             joint = chosen.astype(np.int32)
@@ -101,9 +103,7 @@ class ParallelGame(pettingzoo.ParallelEnv):
         return np.asarray(self._seen.state)
 
     def render(self) -> np.ndarray | None:
-        if self.render_mode is None:
-            return None
-        return np.asarray(self.env.draw(self._state))  # pyright: ignore[reportAttributeAccessIssue]
+        return np.asarray(self._draw(self._state)) if self.render_mode and self._draw else None
 
     def close(self) -> None:
         pass

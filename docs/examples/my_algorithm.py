@@ -43,7 +43,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     optimizer = optax.adam(config.learning_rate)
 
     def init(key: Key) -> State:
-        policy: PyTree = MLP(key, env.view_size, config.hidden, env.num_actions)
+        policy: PyTree = MLP(key, env.spec.view.size, config.hidden, env.spec.action.n)
         return State(policy, optimizer.init(policy))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):

@@ -25,22 +25,17 @@ class MyGame:
 
     stag: float = 4.0  # to each, if both hunt the stag
     hare: float = 3.0  # to whoever catches a hare
-    length: int = 10  # steps per episode
 
-    @property
-    def spec(self) -> Spec:
-        return Spec(
-            agents=2,
-            view=Vector(4),
-            action=Discrete(2),
-            length=self.length,
-            state=Vector(8),
-            headline="stags",
-            action_names=("stag", "hare"),
-        )
-
-    num_agents, num_actions, view_size, state_size, continuous = 2, 2, 4, 8, False
-    action_names, headline = ("stag", "hare"), "stags"
+    # Of the game itself, so no setting: it has no type.
+    spec = Spec(
+        agents=2,
+        view=Vector(4),
+        action=Discrete(2),
+        length=10,
+        state=Vector(8),
+        headline="stags",
+        action_names=("stag", "hare"),
+    )
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         state = State(last=jnp.zeros(2, jnp.int32), time=jnp.zeros((), jnp.int32))
@@ -54,8 +49,8 @@ class MyGame:
             observation=observe(state),
             reward=reward,
             terminated=jnp.bool_(False),
-            truncated=state.time >= self.length,
-            info={"stags": caught / self.length},  # summed over an episode: the share of steps with a stag
+            truncated=state.time >= self.spec.length,
+            info={"stags": caught / self.spec.length},  # summed over an episode: the share of steps with a stag
         )
 
     def draw(self, state: State) -> np.ndarray:

@@ -13,7 +13,7 @@ from comity.algorithms import coala, coala_exact, tabular
 from comity.environments.ipd import IPD
 from comity.learning.shaping import batch_advantages
 from comity.opponents import Learners
-from comity.types import MetaEpisodes
+from comity.spec import MetaEpisodes
 
 KEY = jax.random.key(0)
 GAME = IPD(length=3)

@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -86,11 +87,11 @@ def test_random_episodes_against_the_rules(agents, size):
 
 def test_the_paper_s_sizes():
     env = IndirectReciprocity()
-    assert (env.view_size, env.num_agents, env.num_actions) == (20 + 2 * 18, 3, 2)
-    seen = env.entities
+    assert (env.spec.view.size, env.spec.agents, env.spec.action.n) == (20 + 2 * 18, 3, 2)
+    seen: Any = env.spec.view.entities
     assert (len(seen.own), [len(x) for x in seen.others], seen.offsets) == (20, [18, 18], (-1, -2))
-    assert sorted([*seen.own, *seen.others[0], *seen.others[1]]) == list(range(env.view_size))
-    assert Preferences(env).view_size == 22 + 2 * 22  # as in the paper's code
+    assert sorted([*seen.own, *seen.others[0], *seen.others[1]]) == list(range(env.spec.view.size))
+    assert Preferences(env).spec.view.size == 22 + 2 * 22  # as in the paper's code
     view = env.reset(KEY)[1].view
     np.testing.assert_array_equal(view[0, jnp.array(seen.others[0][2:])], view[2, 3:19])  # agent -1 is the last one
 

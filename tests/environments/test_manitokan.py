@@ -72,9 +72,9 @@ def test_sizes_and_types_are_as_declared(options):
     assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(lambda x: (x.shape, x.dtype), after)
     n = game.num_agents
     for observation in (first, timestep.observation):
-        assert observation.view.shape == (n, game.view_size)
-        assert observation.state.shape == (game.state_size,)
-        assert observation.available.shape == (n, game.num_actions)
+        assert observation.view.shape == (n, game.spec.view.size)
+        assert observation.state.shape == (game.spec.state.size,)
+        assert observation.available.shape == (n, game.spec.action.n)
         assert (observation.view.dtype, observation.state.dtype, observation.available.dtype) == (
             jnp.int8,
             jnp.int8,
@@ -84,15 +84,15 @@ def test_sizes_and_types_are_as_declared(options):
     assert timestep.reward.dtype == jnp.float32
     assert timestep.terminated.shape == timestep.truncated.shape == ()
     assert {x.shape for x in timestep.info.values()} <= {(), (n,)}
-    assert len(game.agent_names) == n
-    assert len(game.action_names) == game.num_actions
+    assert len(game.spec.agent_names) == n
+    assert len(game.spec.action_names) == game.spec.action.n
 
 
 def test_sizes_of_the_paper():
-    assert Manitokan().view_size == 27
-    assert Manitokan(observe="last-action").view_size == 33
-    assert Manitokan(observe="door-signal+key-signal", signals="raw").view_size == 33
-    assert (Manitokan().state_size, Manitokan(num_agents=3).state_size) == (114, 156)
+    assert Manitokan().spec.view.size == 27
+    assert Manitokan(observe="last-action").spec.view.size == 33
+    assert Manitokan(observe="door-signal+key-signal", signals="raw").spec.view.size == 33
+    assert (Manitokan().spec.state.size, Manitokan(num_agents=3).spec.state.size) == (114, 156)
     assert (Manitokan().width, Manitokan(num_agents=3).width, Manitokan(num_agents=1).width) == (6, 7, 5)
     assert Manitokan(**PROFILES["paper"]) == Manitokan()
     assert [Manitokan(reward=r).attainable for r in ("normal", "oracle", "individual-only", "collective-only")] == [
@@ -349,8 +349,8 @@ def test_last_action_and_agent_id():
     assert game.observation(state).view[:, 27:].tolist() == [[1, 0] + [0] * 6, [0, 1] + [0] * 6]
     (step,) = play(game, state, [TOGGLE, LEFT])
     assert step.observation.view[:, 27:].tolist() == [[1, 0, 0, 0, 0, 0, 0, 1], [0, 1, 1, 0, 0, 0, 0, 0]]
-    assert game.history_size == 6  # the end of the view; without last-action there is none
-    assert Manitokan(observe="agent-id").history_size == 0
+    assert game.spec.history == 6  # the end of the view; without last-action there is none
+    assert Manitokan(observe="agent-id").spec.history == 0
 
 
 def test_lagged_views_come_as_many_steps_late_as_episodes_were_played():
@@ -667,7 +667,7 @@ def test_statistics_of_a_gift():
     assert np.isnan(short["first_pickup"]).all()
     assert (short["first_reward_time"], short["rewarded"]) == (10, 0)
     assert short["distance"] == pytest.approx(2**0.5)
-    assert game.headline in told
+    assert game.spec.headline in told
 
 
 def test_delay_of_the_gift():

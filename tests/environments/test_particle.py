@@ -21,6 +21,7 @@ from comity.environments.cooperative_navigation import CooperativeNavigation
 from comity.environments.physical_deception import PhysicalDeception
 from comity.environments.predator_prey import PredatorPrey
 from comity.recipes import find_task
+from comity.spec import Box
 
 KEY = jax.random.key(0)
 NAMES = ("cooperative-navigation", "cooperative-communication", "physical-deception", "predator-prey")
@@ -103,7 +104,7 @@ def test_others_in_their_order():
 
 def stayed(game: Any, state: Any) -> Any:
     """The timestep after nothing was done, to agents at rest that touch nobody or hardly."""
-    return game.step(KEY, state, jnp.zeros(game.num_agents, jnp.int32))[1]
+    return game.step(KEY, state, jnp.zeros(game.spec.agents, jnp.int32))[1]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_navigation_pays(options, paid):
     state = navigation.State(places, jnp.zeros((3, 2)), points((0, 0), (0.29, 0.5), (-1, 0)), jnp.int32(0))
     timestep = stayed(game, state)
     np.testing.assert_allclose(timestep.reward, paid, rtol=1e-6)
-    assert game.mixed_motive == (options.get("reward") == "farama" and options.get("local_share") != 0.0)
+    assert game.spec.mixed_motive == (options.get("reward") == "farama" and options.get("local_share") != 0.0)
     found = {name: float(x) for name, x in timestep.info.items()}
     assert found == pytest.approx({"distance": 1.5, "occupied": 1, "collisions": 2, "collisions_begun": 0})
 
@@ -207,7 +208,7 @@ def test_predators_are_paid(options, paid):
     timestep = stayed(game, state)
     np.testing.assert_allclose(timestep.reward, paid, rtol=1e-5)
     assert timestep.terminated
-    assert game.mixed_motive == ("prey" in options)
+    assert game.spec.mixed_motive == ("prey" in options)
 
 
 def test_what_it_costs_to_leave():
@@ -287,7 +288,7 @@ SHAPES = [  # game, agents, numbers in a view, in the state
 
 @pytest.mark.parametrize(("game", "agents", "view", "state"), SHAPES)
 def test_sizes(game, agents, view, state):
-    assert (game.num_agents, game.num_actions, game.view_size, game.state_size) == (agents, 5, view, state)
+    assert (game.spec.agents, game.spec.action.n, game.spec.view.size, game.spec.state.size) == (agents, 5, view, state)
     start, seen = jax.eval_shape(game.reset, KEY)
     after, timestep = jax.eval_shape(game.step, KEY, start, jax.ShapeDtypeStruct((agents,), jnp.int32))
     assert (after, timestep.observation, timestep.reward.shape) == (start, seen, (agents,))
@@ -314,9 +315,11 @@ def test_profiles_and_names(name):
     assert next(iter(source.presets.values())) == {}
     for values in source.presets.values():
         game = source.thing(**values)
-        assert len(game.agent_colours) == len(getattr(game, "agent_names", game.agent_colours)) == game.num_agents
-        assert len(game.action_names) == game.num_actions
-        assert source.thing(**values, actions="continuous").continuous
+        assert len(game.spec.agent_colours) == game.spec.agents
+        assert len(game.spec.agent_names) in (0, game.spec.agents)
+        assert len(game.spec.action_names) == game.spec.action.n
+        numbers = source.thing(**values, actions="continuous").spec
+        assert (numbers.action, numbers.action_names) == (Box(5), ())
 
 
 def test_bad_settings_are_refused():
@@ -337,7 +340,7 @@ def test_jit_vmap_and_plain_python_agree(make):
     def start(key):
         state, _ = game.reset(key)
         # Close together, so that forces of contact count.
-        return state._replace(position=0.2 * state.position), jnp.full(game.num_agents, 1)
+        return state._replace(position=0.2 * state.position), jnp.full(game.spec.agents, 1)
 
     keys = jax.random.split(KEY, 3)
     state, action = jax.jit(start)(keys)
@@ -416,7 +419,7 @@ def episodes_of(game: Any, act: Any) -> Any:
 
     def play(key):
         key_start, key_act, key_step = jax.random.split(key, 3)
-        drawn = jax.random.randint(key_act, (game.length, EPISODES, game.num_agents), 0, game.num_actions)
+        drawn = jax.random.randint(key_act, (game.spec.length, EPISODES, game.spec.agents), 0, game.spec.action.n)
         state, seen = jax.vmap(game.reset)(jax.random.split(key_start, EPISODES))
 
         def step(carry, inputs):
@@ -428,7 +431,7 @@ def episodes_of(game: Any, act: Any) -> Any:
             return (state, timestep.observation.view, ended), (timestep.reward, zeroed, ~over)
 
         start = state, seen.view, jnp.zeros(EPISODES, bool)
-        return jax.lax.scan(step, start, (drawn, jax.random.split(key_step, game.length)))[1]
+        return jax.lax.scan(step, start, (drawn, jax.random.split(key_step, game.spec.length)))[1]
 
     return jax.jit(play)(jax.random.key(5))
 

@@ -13,6 +13,7 @@ from comity import checking, rollout
 from comity.algorithms import random
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.preferences import Preferences
+from comity.spec import Discrete, MultiDiscrete
 
 KEY = jax.random.key(0)
 SHORT = {"length": 30, "end_chance": 0.05, "period": 3}
@@ -217,14 +218,15 @@ def test_a_perfect_game():
 
 def test_the_paper_s_sizes():
     env = PrisonersBuddy()
-    seen = env.entities
-    assert (env.heads, env.num_actions, env.num_agents) == ((2, 4), 6, 5)
+    seen = env.spec.view.entities
+    assert seen
+    assert (env.spec.action, env.spec.action.n, env.spec.agents) == (MultiDiscrete((2, 4), pointer=1), 6, 5)
     assert (len(seen.own), [len(x) for x in seen.others]) == (37, [39] * 4)
-    assert (seen.offsets, seen.head) == ((-1, -2, -3, -4), 1)
-    assert sorted(sum(seen.others, seen.own)) == list(range(env.view_size))
-    assert Preferences(env).view_size == 39 + 4 * 43  # as in the paper's code
+    assert seen.offsets == (-1, -2, -3, -4)
+    assert sorted(sum(seen.others, seen.own)) == list(range(env.spec.view.size))
+    assert Preferences(env).spec.view.size == 39 + 4 * 43  # as in the paper's code
     one = PrisonersBuddy(heads_as="one")
-    assert (one.heads, one.num_actions, one.entities.head, len(one.action_names)) == (None, 5, None, 5)
+    assert (one.spec.action, len(one.spec.action_names)) == (Discrete(5), 5)
 
 
 def test_heads_that_count():

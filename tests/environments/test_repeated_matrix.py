@@ -133,10 +133,10 @@ def test_play_earns_what_the_closed_form_says(seed):
             return (state, timestep.observation.view), timestep.reward
 
         state, first = env.reset(key)
-        return jax.lax.scan(step, (state, first.view), jax.random.split(key, env.length))[1].sum(0)
+        return jax.lax.scan(step, (state, first.view), jax.random.split(key, env.spec.length))[1].sum(0)
 
     sums = np.asarray(jax.jit(jax.vmap(play))(jax.random.split(KEY, games)))
-    exact = finite_values(tables("coala"), logits, env.length)
+    exact = finite_values(tables("coala"), logits, env.spec.length)
     np.testing.assert_array_less(np.abs(sums.mean(0) - exact), 4 * sums.std(0) / np.sqrt(games))
 
 
@@ -181,7 +181,7 @@ def test_other_games():
     for actions, paid in (((0, 0), (1, -1)), ((0, 1), (-1, 1)), ((1, 1), (1, -1))):
         assert pennies.step(KEY, state, jnp.array(actions))[1].reward.tolist() == list(paid)
     three = RepeatedMatrix(payoffs=tuple(range(9)))
-    assert (three.num_actions, three.view_size) == (3, 10)
+    assert (three.spec.action.n, three.spec.view.size) == (3, 10)
     _, timestep = three.step(KEY, three.reset(KEY)[0], jnp.array([2, 1]))
     assert timestep.reward.tolist() == [7, 5]
     assert timestep.observation.view.argmax(-1).tolist() == [8, 6]

@@ -74,10 +74,10 @@ def play(game, plan: Plan, step=None):
 
 def plans(game) -> list[Plan]:
     """All sequences of joint actions; of long games, those that leave each branch at each step."""
-    joint = [(a, b) for a in range(game.num_actions) for b in range(game.num_actions)]
-    if game.length <= 3:
-        return list(map(list, itertools.product(joint, repeat=game.length)))
-    return [[a] * t + [b] * (game.length - t) for a in joint for b in joint for t in range(1, game.length)]
+    joint = [(a, b) for a in range(game.spec.action.n) for b in range(game.spec.action.n)]
+    if game.spec.length <= 3:
+        return list(map(list, itertools.product(joint, repeat=game.spec.length)))
+    return [[a] * t + [b] * (game.spec.length - t) for a in joint for b in joint for t in range(1, game.spec.length)]
 
 
 @pytest.mark.parametrize("game", BEST, ids=str)
@@ -117,7 +117,7 @@ def test_best_returns():
 
 
 def test_matrix_takes_any_square():
-    assert (SMALL.num_actions, SMALL.action_names) == (2, ("A", "B"))
+    assert (SMALL.spec.action.n, SMALL.spec.action_names) == (2, ("A", "B"))
     assert SMALL.table.tolist() == [[1, 2], [3, 4]]
     for payoff in [(), (1.0, 2.0), (1.0, 2.0, 3.0, float("nan"))]:
         with pytest.raises(ValueError, match=r"^payoff .*: give"):

@@ -12,6 +12,7 @@ jaxmarl = pytest.importorskip("jaxmarl")
 import comity  # noqa: E402
 from comity import interop, rollout  # noqa: E402
 from comity.environments.cooperative_navigation import CooperativeNavigation, State  # noqa: E402
+from comity.spec import Box  # noqa: E402
 
 KINDS = {
     "team": ("MPE_simple_spread_v3", {}),
@@ -31,7 +32,7 @@ def both(kind: str, length: int = 6):
 
 def drawn(key, game, available):
     """An action of each agent [N], or [N, A], that it may take."""
-    if game.continuous:
+    if isinstance(game.spec.action, Box):
         return jax.random.uniform(key, available.shape, minval=-1.0, maxval=1.0)
     return jax.random.categorical(key, jnp.where(available, 0.0, -1e9)).astype(jnp.int32)
 
@@ -56,7 +57,7 @@ def test_step_by_step_the_numbers_of_the_environment(kind):
             assert not seen.available.all()
         key_act, key_step = jax.random.split(jax.random.fold_in(key, t))
         action = drawn(key_act, game, seen.available)
-        unit = (lambda a: (a + 1) / 2) if game.continuous else (lambda a: a)
+        unit = (lambda a: (a + 1) / 2) if isinstance(game.spec.action, Box) else (lambda a: a)
         views, inner, rewards, done, _ = its_step(
             key_step, inner, {n: unit(action[k]) for k, n in enumerate(env.agents)}
         )

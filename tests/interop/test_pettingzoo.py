@@ -18,6 +18,7 @@ from pettingzoo.test import parallel_api_test  # noqa: E402
 import comity  # noqa: E402
 from comity import interop  # noqa: E402
 from comity.interop.host import Host  # noqa: E402
+from comity.spec import Box, Discrete  # noqa: E402
 from comity.training import checkpoint  # noqa: E402
 from comity.types import Algorithm  # noqa: E402
 
@@ -81,7 +82,7 @@ def test_an_episode_is_that_of_the_game():
     parallel = interop.to_pettingzoo(env)
     views, infos = parallel.reset(seed=0)
     state, seen = parallel._state, parallel._seen
-    for t in range(env.length):
+    for t in range(env.spec.length):
         joint = np.array([np.flatnonzero(infos[name]["action_mask"])[t % 2] for name in parallel.agents])
         key = jax.random.split(parallel._key)[1]
         names = list(parallel.agents)
@@ -169,8 +170,8 @@ class Guess(ParallelEnv):
 
 def test_sizes_of_agents_that_differ():
     hosted = interop.from_pettingzoo(Guess, length=10)
-    assert (hosted.num_agents, hosted.num_actions, hosted.view_size, hosted.state_size) == (2, 3, 3, 6)
-    assert not hosted.continuous
+    assert (hosted.spec.agents, hosted.spec.action.n, hosted.spec.view.size, hosted.spec.state.size) == (2, 3, 3, 6)
+    assert hosted.spec.action == Discrete(3)
     host = Host(hosted, _uniform(hosted), 2, 0)
     seen = host.observed()
     assert not seen.available[:, 0, 2].any()
@@ -230,7 +231,7 @@ def test_a_learner_learns_somebody_elses_game(tmp_path):
 def test_boxes_are_scaled_to_their_bounds():
     """DDPG finds -2 between -3 and 1."""
     hosted = interop.from_pettingzoo(functools.partial(Guess, boxes=True), length=10)
-    assert hosted.continuous
+    assert isinstance(hosted.spec.action, Box)
     settings = {"steps": 5, "hidden": 16, "every": 4, "warmup": 64, "batch": 32, "capacity": 4_000, "tau": 0.05}
     settings |= {"learning_rate": 3e-3, "critic_learning_rate": 5e-3, "logit_penalty": 0.0, "noise": 0.3}
     found = interop.train(hosted, comity.algorithm("iddpg", **settings), iterations=60, games=8)
@@ -259,9 +260,10 @@ def test_what_has_no_place_is_refused():
 def test_comitys_own_game_there_and_back():
     """As a PettingZoo environment, trained from outside: sizes and rewards are the game's."""
     env = game("discrete")
-    hosted = interop.from_pettingzoo(lambda: interop.to_pettingzoo(env), length=env.length)
-    assert (hosted.num_agents, hosted.num_actions, hosted.view_size) == (env.num_agents, env.num_actions, env.view_size)
-    assert hosted.state_size == env.state_size
+    hosted = interop.from_pettingzoo(lambda: interop.to_pettingzoo(env), length=env.spec.length)
+    for field in ("agents", "action", "view", "length"):
+        assert getattr(hosted.spec, field) == getattr(env.spec, field)
+    assert hosted.spec.state.size == env.spec.state.size
     found = interop.train(hosted, "random", iterations=2, games=2)
-    assert found.env_steps == 2 * 2 * env.length
+    assert found.env_steps == 2 * 2 * env.spec.length
     assert found.history[0]["return"][0] < 0

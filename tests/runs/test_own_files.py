@@ -31,7 +31,6 @@ from comity.types import Observation, Timestep
 {imports}
 
 class Game:
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 1, 2, 1, False
     spec = Spec(agents=2, view=Vector(1), action=Discrete(2), length=1, state=Vector(2))
 
     def see(self):
@@ -53,7 +52,6 @@ ALLOWED = Trust(given=True, say=lambda text: None)
 class Base:
     """Two agents, one step."""
 
-    num_agents, num_actions, view_size, state_size, length, continuous = 2, 2, 1, 2, 1, False
     spec = Spec(agents=2, view=Vector(1), action=Discrete(2), length=1, state=Vector(2))
 
     def see(self):

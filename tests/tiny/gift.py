@@ -21,8 +21,6 @@ class Gift:
     """Step 0: nothing is decided. Step 1: agent 0 gives by action 1. Step 2: agent 1 uses by action 1."""
 
     length: int = 3
-    num_agents, num_actions, view_size, state_size, continuous = 2, 2, 5, 2, False
-    headline = "success"
 
     @property
     def spec(self) -> Spec:

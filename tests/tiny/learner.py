@@ -46,8 +46,8 @@ def make(config: Config, env: Environment) -> Algorithm:
         draw = lambda key, *shape: jax.random.normal(key, shape) / shape[0] ** 0.5  # noqa: E731
         keys = jax.random.split(key, 4)
         params = {
-            "in": draw(keys[0], env.view_size + 1, config.hidden),
-            "policy": draw(keys[1], config.hidden, env.num_actions),
+            "in": draw(keys[0], env.spec.view.size + 1, config.hidden),
+            "policy": draw(keys[1], config.hidden, env.spec.action.n),
             "value": draw(keys[2], config.hidden, 1),
         }
         return State(params, optimizer.init(params), jnp.bfloat16(0), jnp.int32(0), keys[3])
@@ -81,4 +81,4 @@ def make(config: Config, env: Environment) -> Algorithm:
             "loss": value
         }
 
-    return Algorithm(init, act, update, jnp.zeros((env.num_agents, 1)), config.whole_episodes, config.steps)
+    return Algorithm(init, act, update, jnp.zeros((env.spec.agents, 1)), config.whole_episodes, config.steps)

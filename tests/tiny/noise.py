@@ -25,8 +25,6 @@ class Noise:
     """Random views and masks. An episode may end early, else the clock truncates it. Exchanging agents changes nothing
     but the order of what is theirs: the state is a sum over agents."""
 
-    num_agents, num_actions, view_size, state_size, length, continuous = N, A, V, S, LENGTH, False
-
     @property
     def spec(self) -> Spec:
         return Spec(N, Vector(V), Discrete(A), LENGTH, state=Vector(S))

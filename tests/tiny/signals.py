@@ -31,8 +31,6 @@ class Signals:
     length: Positive[int] = 6  # steps per episode
     bonus: float = 1.0  # reward of a right number
     nan_chance: Fraction = 0.0  # that an episode's rewards are NaN: for tests of broken games
-    num_agents, num_actions, view_size, state_size, continuous = 2, 3, 7, 6, False
-    headline = "right"
 
     @property
     def spec(self) -> Spec:

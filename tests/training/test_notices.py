@@ -29,8 +29,6 @@ class Endless(signals.Signals):
 
 @dataclasses.dataclass(frozen=True)
 class Blind(signals.Signals):
-    view_size, state_size = 0, 0
-
     @property
     def spec(self):
         return dataclasses.replace(super().spec, view=Vector(0), state=Vector(0))
@@ -89,11 +87,11 @@ def test_a_game_without_finite_rewards_is_not_trained(tmp_path, capsys):
 
 def test_sizes_of_nothing(tmp_path):
     seen, state = empty_sizes(Blind())
-    assert seen.startswith("agents see nothing (view_size 0)")
-    assert state.startswith("the game's state is empty (state_size 0)")
+    assert seen.startswith("agents see nothing (spec.view: vectors of 0 numbers)")
+    assert state.startswith("the game's state is empty (spec.state: vectors of 0 numbers)")
     assert empty_sizes(signals.Signals()) == []
     for config in (comity.algorithm("pg"), comity.algorithm("iql")):
-        with pytest.raises(ValueError, match=r"^agents see nothing \(view_size 0\)"):
+        with pytest.raises(ValueError, match=r"^agents see nothing \(spec.view: vectors of 0 numbers\)"):
             comity.train(Blind(), config, progress=False, out=tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.axes import aligned
-from comity.environments.wrappers.begin import handed_on
 from comity.settings import Fraction, NotNegative, Positive, check
 from comity.spec import Discrete, Functions, MetaEpisodes, Spec, Vector
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
@@ -49,9 +48,14 @@ class Side:
         game = self.game.spec
         return Spec(1, Vector(game.view.size), Discrete(game.action.n), game.length, state=Vector(game.state.size))
 
-    num_agents, continuous = 1, False
-    num_actions, view_size, state_size = map(handed_on, ("num_actions", "view_size", "state_size"))
-    length = handed_on("length")
+
+def require_two_sides(game: Environment) -> None:
+    """Raises ValueError, one line, unless a learner can be the opponent in this game."""
+    name, spec = type(game).__name__, game.spec
+    if spec.agents != 2:
+        raise ValueError(f"learners are opponents in games of two, {name} has {spec.agents} agents")
+    if not (isinstance(spec.action, Discrete) and isinstance(spec.view, Vector)):
+        raise ValueError(f"learners play games of one discrete action and vectors as views, {name} is none")
 
 
 @dataclass(frozen=True)
@@ -73,24 +77,16 @@ class LearningOpponents:
     # 0: new ones for every episode
     starts_seed: int = 0  # of those
 
-    continuous, mixed_motive = False, True
-    num_actions, view_size = handed_on("num_actions"), handed_on("view_size")
-    event_names = ()  # of `info`, which tells of both sides, not of agents
-
     def __post_init__(self) -> None:
         check(self)
-        name = type(self.game).__name__
-        if self.game.num_agents != 2:
-            raise ValueError(f"learners are opponents in games of two, {name} has {self.game.num_agents} agents")
-        if getattr(self.game, "heads", None) or self.game.continuous or not isinstance(self.game.view_size, int):
-            raise ValueError(f"learners play games of one discrete action and vectors as views, {name} is none")
+        require_two_sides(self.game)
         if not self.learner.whole_episodes:
             raise ValueError("a learner inside a game learns from whole episodes: give one with whole_episodes")
 
     @property
     def spec(self) -> Spec:
         game = self.game.spec
-        seats = 1 if self.naive_share == 1 else 2
+        seats = self.seats
         return replace(
             game,
             agents=seats * self.games,
@@ -110,39 +106,18 @@ class LearningOpponents:
         )
 
     @property
+    def seats(self) -> int:
+        """1: all agents play against the learner; 2: both sides of a game may be players."""
+        return 1 if self.naive_share == 1 else 2
+
+    @property
     def functions(self) -> Functions:
         return Functions(summary=self.summary, step_games=self.step_games)
-
-    @property
-    def meta(self) -> MetaEpisodes:
-        seats = 1 if self.naive_share == 1 else 2
-        return MetaEpisodes(self.games, self.game.length, self.episodes, seats, self.players)
-
-    @property
-    def num_agents(self) -> int:
-        return self.meta.seats * self.games
-
-    @property
-    def state_size(self) -> int:
-        return 3 + self.meta.seats
-
-    @property
-    def length(self) -> int:
-        return self.episodes * self.game.length
-
-    @property
-    def agent_names(self) -> tuple[str, ...]:
-        """For films: agents are inner games, seen from one side or, with two seats, from both."""
-        return tuple(f"game {i}{', opposite' * side}" for side in range(self.meta.seats) for i in range(self.games))
-
-    @property
-    def headline(self) -> str:
-        return "shaping_reward" if self.meta.seats == 1 else "meeting_reward"
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_game, key_kind, key_seat, key_learner, key_act = jax.random.split(key, 5)
         naive = jax.random.uniform(key_kind) < self.naive_share
-        seats = jax.random.choice(key_seat, self.players, (self.meta.seats,), replace=self.players < self.meta.seats)
+        seats = jax.random.choice(key_seat, self.players, (self.seats,), replace=self.players < self.seats)
         if self.starts:
             firsts = jax.vmap(self.learner.init)(jax.random.split(jax.random.key(self.starts_seed), self.starts))
             chosen = jax.random.randint(key_learner, (), 0, self.starts)
@@ -153,7 +128,7 @@ class LearningOpponents:
         memory, over = self._fresh_memory(), jnp.zeros(self.games, bool)
         action, after, notes = self.learner.act(key_act, learner, memory, side(observation))
         steps = jax.tree.map(
-            lambda x: jnp.zeros((self.game.length, *x.shape), x.dtype),
+            lambda x: jnp.zeros((self.game.spec.length, *x.shape), x.dtype),
             recorded(side(observation), action, notes, jnp.zeros((self.games, 2)), over, over, over),
         )
         state = State(
@@ -170,7 +145,7 @@ class LearningOpponents:
         batch, b = action.shape[0], self.games
         keys_game, keys_learn, keys_act, keys_start = jax.vmap(lambda key: jax.random.split(key, 4), out_axes=1)(keys)
         theirs = state.action[..., 0]  # [B, b]
-        if self.meta.seats == 2:
+        if self.seats == 2:
             theirs = jnp.where(state.naive[:, None], theirs, action[:, b:])
         joint = jnp.stack([action[:, :b], theirs], -1)  # [B, b, 2]
 
@@ -183,7 +158,7 @@ class LearningOpponents:
         ended, over = timestep.terminated | timestep.truncated, state.over
         step = recorded(side(state.observation), state.action, state.notes, reward, over, timestep.terminated & ~over,
                         timestep.truncated & ~over)  # fmt: skip
-        now = state.time[0] % self.game.length
+        now = state.time[0] % self.game.spec.length
         steps = jax.tree.map(lambda buffer, x: lax.dynamic_update_index_in_dim(buffer, x, now, 1), state.steps, step)
 
         def learn():
@@ -197,28 +172,28 @@ class LearningOpponents:
             return state.learner, state.memory, games, observation, over | ended
 
         # The clock is one for all B games, so this stays a branch; under vmap it would update at every step.
-        learner, memory, games, observation, over = lax.cond(now == self.game.length - 1, learn, go_on)
+        learner, memory, games, observation, over = lax.cond(now == self.game.spec.length - 1, learn, go_on)
         chosen, memory, notes = jax.vmap(self.learner.act)(keys_act, learner, memory, side(observation))
         after = State(
             games, observation, over, state.time + 1, state.naive, state.players, learner, memory, chosen, notes, steps
         )
-        done = after.time >= self.length
+        done = after.time >= self.spec.length
         told = self._told(state, reward, info)
-        mine = jnp.concatenate([reward[..., side] for side in range(self.meta.seats)], -1)
+        mine = jnp.concatenate([reward[..., side] for side in range(self.seats)], -1)
         return after, Timestep(jax.vmap(self.observed)(after), mine, done, jnp.zeros_like(done), told)
 
     def observed(self, state: State) -> Observation:
         """What the seats see of one episode."""
-        b, seats = self.games, self.meta.seats
+        b, seats = self.games, self.seats
         view = jnp.concatenate([state.observation.view[:, side] for side in range(seats)])
         available = jnp.concatenate([state.observation.available[:, side] for side in range(seats)])
-        first = jnp.arange(self.num_actions) == 0
+        first = jnp.arange(self.game.spec.action.n) == 0
         available = jnp.where(jnp.tile(state.over, seats)[:, None], first, available)
         if seats == 2:
-            taken = jnp.arange(self.num_actions) == state.action  # [b, A]
+            taken = jnp.arange(self.game.spec.action.n) == state.action  # [b, A]
             available = available.at[b:].set(jnp.where(state.naive, taken, available[b:]))
-        inner, outer = state.time % self.game.length, state.time // self.game.length
-        clock = jnp.stack([inner / self.game.length, outer / self.episodes])
+        inner, outer = state.time % self.game.spec.length, state.time // self.game.spec.length
+        clock = jnp.stack([inner / self.game.spec.length, outer / self.episodes])
         known = jnp.concatenate([state.naive[None], state.players, clock]).astype(jnp.float32)
         return Observation(view, known, available)
 
@@ -239,12 +214,7 @@ class LearningOpponents:
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Points per step, [B]; NaN where there was no such opponent. docs/tasks/learners.md says what each is."""
         naive = info["naive"][0] > 0  # [B]
-        return summarised(info, naive, self.game.length, self.episodes, self.meta.seats)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "action_names":
-            return getattr(self.game, name)
-        raise AttributeError(f"{type(self).__name__} has no {name}")
+        return summarised(info, naive, self.game.spec.length, self.episodes, self.seats)
 
 
 # What the learner sees of the game -----------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Messages: with each action an agent sends one of a few symbols, which the others see at the next step.
 
 Cheap talk: a symbol costs nothing and changes nothing but what others see. Asked for by section 5.1 of "hidden gifts"
-(arXiv 2505.20579). An action and a symbol are one choice among num_actions x symbols, so that whatever plays discrete
+(arXiv 2505.20579). An action and a symbol are one choice among actions x symbols, so that whatever plays discrete
 games plays this one. docs/tasks/messages.md.
 """
 
@@ -16,20 +16,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
-from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import TwoOrMore, check
 from comity.spec import Discrete, Functions, Spec, Vector, functions
-from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
-
-PASSED_ON = (
-    "headline",
-    "agent_names",
-    "agent_colours",
-    "event_names",
-    "history_size",
-    "mixed_motive",
-    "unread",
-)  # as they are, if the game has them
+from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition, begin
 
 
 class State(NamedTuple):
@@ -49,7 +38,7 @@ class Messages:
     """`game` with messages. Action a K + k plays a and sends symbol k, of K.
 
     view: what the others sent, (N - 1) K numbers, one-hot for each other agent in a circle (the next one first), zeros
-    at the start; they stand before the game's own `history_size` numbers. state: the same for all agents in order,
+    at the start; they stand before the agent's own past, `spec.history`. state: the same for all agents in order,
     N K numbers at its end.
     """
 
@@ -57,19 +46,16 @@ class Messages:
     symbols: TwoOrMore = 4  # K
     closed: bool = False  # True: nothing is delivered; agents choose symbols all the same
 
-    continuous = False
-    num_agents = handed_on("num_agents")
-    length = handed_on("length")
-
     def __post_init__(self) -> None:
         check(self)
         name = type(self.game).__name__
-        if self.game.continuous or getattr(self.game, "heads", None) or not isinstance(self.game.view_size, int):
+        game = self.game.spec
+        if not (isinstance(game.action, Discrete) and isinstance(game.view, Vector)):
             raise ValueError(
                 f"messages need one discrete action per agent and views that are vectors: {name} has others"
             )
-        if self.game.num_agents < 2:
-            raise ValueError(f"messages need two agents or more, {name} has {self.game.num_agents}")
+        if game.agents < 2:
+            raise ValueError(f"messages need two agents or more, {name} has {game.agents}")
 
     @property
     def spec(self) -> Spec:
@@ -101,21 +87,9 @@ class Messages:
             collective=adapted(own.collective, _of_steps),
         )
 
-    @property
-    def num_actions(self) -> int:
-        return self.game.num_actions * self.symbols
-
-    @property
-    def view_size(self) -> int:
-        return self.game.view_size + (self.num_agents - 1) * self.symbols
-
-    @property
-    def state_size(self) -> int:
-        return self.game.state_size + self.num_agents * self.symbols
-
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
-        game, observation = begun(self.game, key, episode)
-        state = State(game, jnp.full(self.num_agents, -1, jnp.int32))
+        game, observation = begin(self.game, key, episode)
+        state = State(game, jnp.full(self.spec.agents, -1, jnp.int32))
         return state, joined(self, observation, state.sent)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
@@ -129,23 +103,13 @@ class Messages:
         """The game's statistics; of each agent the share of its steps with each symbol, and their entropy in nats."""
         said = {name: info[name] for name in names(self)}
         info = {name: x for name, x in info.items() if name not in said}
-        own = getattr(self.game, "summary", None)
+        own = functions(self.game).summary
         total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
         game = own(reward, info, valid) if own else {name: total(x) for name, x in info.items()}
         steps = jnp.maximum(valid.sum(0), 1)[:, None]
         shares = {name: total(x) / steps for name, x in said.items()}  # [B, N]
         surprise = jax.scipy.special.entr(jnp.stack(list(shares.values()))).sum(0)
         return {**game, **shares, "symbol_entropy": surprise}
-
-    def __getattr__(self, name: str) -> Any:
-        """What not every game has: there is as much of it here as the game has."""
-        if name in PASSED_ON:
-            return getattr(self.game, name)
-        if name in ADAPTED:
-            theirs = getattr(self.game, name)
-            adapted = ADAPTED[name]
-            return adapted(self, theirs) if name == "action_names" else lambda *xs: adapted(self, theirs, *xs)
-        raise AttributeError(f"{type(self).__name__} has no {name}")
 
 
 def names(messages: Messages) -> list[str]:
@@ -155,12 +119,13 @@ def names(messages: Messages) -> list[str]:
 
 def place(messages: Messages) -> int:
     """Where in a view the messages begin: before the agent's own past."""
-    return messages.game.view_size - getattr(messages.game, "history_size", 0)
+    spec = messages.game.spec
+    return spec.view.size - spec.history
 
 
 def joined(messages: Messages, observation: Observation, sent: Array) -> Observation:
     """What is seen of the game, with everyone's symbols, sent [N] (-1: none)."""
-    n, at = messages.num_agents, place(messages)
+    n, at = messages.game.spec.agents, place(messages)
     sent = jnp.full_like(sent, -1) if messages.closed else sent
     symbols = jax.nn.one_hot(sent, messages.symbols, dtype=jnp.int8)  # [N, K]
     others = jnp.concatenate([jnp.roll(symbols, -k, 0) for k in range(1, n)], -1)
@@ -174,15 +139,15 @@ def joined(messages: Messages, observation: Observation, sent: Array) -> Observa
 
 def parted(messages: Messages, observation: Observation) -> tuple[Observation, Array]:
     """(what the game showed, everyone's symbols [N] int32): undoes `joined`."""
-    at, size = place(messages), messages.game.state_size
+    at, size, agents = place(messages), messages.game.spec.state.size, messages.game.spec.agents
     view = jnp.concatenate([observation.view[:, :at], observation.view[:, at + _heard(messages) :]], -1)
-    symbols = observation.state[size:].reshape(messages.num_agents, -1).astype(jnp.int32)
+    symbols = observation.state[size:].reshape(agents, -1).astype(jnp.int32)
     sent = (symbols * jnp.arange(1, messages.symbols + 1)).sum(-1) - 1
     return Observation(view, observation.state[:size], observation.available[:, :: messages.symbols]), sent
 
 
 def _heard(messages: Messages) -> int:
-    return (messages.num_agents - 1) * messages.symbols
+    return (messages.game.spec.agents - 1) * messages.symbols
 
 
 # What a game may have, for the game with messages; the second argument is the game's own -----------------------------
@@ -210,18 +175,3 @@ def _of_steps(messages: Messages, theirs: Any, *arguments: Any) -> Any:
     """`training_reward` and `collective`: they see the game's own actions."""
     own = lambda x: x._replace(action=x.action // messages.symbols) if isinstance(x, Transition) else x  # noqa: E731
     return theirs(*map(own, arguments))
-
-
-def _action_names(messages: Messages, theirs: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{name}, says {k}" for name in theirs for k in range(messages.symbols))
-
-
-ADAPTED: dict[str, Any] = {
-    "pack": _pack,
-    "unpack": _unpack,
-    "draw": _draw,
-    "draw_view": _draw_view,
-    "training_reward": _of_steps,
-    "collective": _of_steps,
-    "action_names": _action_names,
-}

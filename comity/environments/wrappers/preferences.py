@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,24 +16,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from comity import spec as specs
 from comity.axes import aligned
-from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import NotNegative, Positive, check
-from comity.spec import Functions, Spec, Vector, functions
-from comity.types import Entities, Environment, Key, Observation, PyTree, Timestep
-
-PASSED_ON = (
-    "headline",
-    "agent_names",
-    "agent_colours",
-    "event_names",
-    "action_names",
-    "history_size",
-    "heads",
-    "counts",
-    "scripts",
-)
+from comity.spec import Entities, Functions, Spec, Vector, functions
+from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
 
 
 class State(NamedTuple):
@@ -47,9 +33,9 @@ class State(NamedTuple):
 class Preferences:
     """`game` with rewards T r, T = U with rows that sum to 1. view float32 [N, V + 2 + 4 (N - 1)]; state [S + N P].
 
-    The state ends with a part for each agent, in order, that only its own critic may read (`private_size`, P). An agent
-    sees its own weight and how unsure it is of it; of each other agent (`offsets`): its weight on it, and that one's
-    own weight, each noisy and with its level. They stand before the game's own `history_size` numbers.
+    The state ends with a part for each agent, in order, that only its own critic may read (`spec.private`, P numbers).
+    An agent sees its own weight and how unsure it is of it; of each other agent (`offsets`): its weight on it, and that
+    one's own weight, each noisy and with its level. They stand before the agent's own past, `spec.history`.
     """
 
     game: Environment
@@ -67,18 +53,14 @@ class Preferences:
     observe: Literal["weights", "shares"] = "weights"  # what is seen, with noise: U, as the code, or T
     privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows of preferences, see `known`
 
-    continuous, mixed_motive = False, True
-    num_agents = handed_on("num_agents")
-    num_actions = handed_on("num_actions")
-    length = handed_on("length")
     RENAMED: ClassVar = {"observe": "game_observe"}  # Manitokan's, what is added to its views
 
     def __post_init__(self) -> None:
         check(self)
-        name, n = type(self.game).__name__, self.game.num_agents
+        name, n = type(self.game).__name__, self.game.spec.agents
         if n < 2:
             raise ValueError(f"preferences need two agents or more, {name} has {n}")
-        if not isinstance(self.game.view_size, int):
+        if not isinstance(self.game.spec.view, Vector):
             raise ValueError(f"preferences need views that are vectors: {name} shows images")
         if self.smallest_team > (self.largest_team or n) or (self.largest_team or n) > n:
             raise ValueError(
@@ -92,9 +74,9 @@ class Preferences:
         moved = lambda columns: tuple(c if c < at else c + 2 + 4 * others for c in columns)  # noqa: E731
         theirs = game.view.entities
         if not (theirs and theirs.offsets):
-            theirs = specs.Entities(tuple(range(game.view.size)), ((),) * others, self.offsets)
+            theirs = Entities(tuple(range(game.view.size)), ((),) * others, self.offsets)
         about = (tuple(range(at + 2 + 4 * k, at + 6 + 4 * k)) for k in range(others))
-        entities = specs.Entities(  # two numbers more of an agent's own, and four more about each other
+        entities = Entities(  # two numbers more of an agent's own, and four more about each other
             own=(*moved(theirs.own), at, at + 1),
             others=tuple((*moved(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
             offsets=theirs.offsets,
@@ -120,7 +102,7 @@ class Preferences:
             size += n * n
             others = [(*columns, *range(size + k * more, size + (k + 1) * more)) for k, columns in enumerate(others)]
             size += (n - 1) * more
-        return Vector(size, specs.Entities(own, tuple(others), self.offsets))
+        return Vector(size, Entities(own, tuple(others), self.offsets))
 
     @property
     def functions(self) -> Functions:
@@ -128,55 +110,18 @@ class Preferences:
         return Functions(summary=self.summary, script=own.script and self.script, counts=own.counts)
 
     @property
-    def view_size(self) -> int:
-        return self.game.view_size + 2 + 4 * (self.num_agents - 1)
-
-    @property
-    def private_size(self) -> int:
-        """P, how many numbers of the state are for the critic of one agent alone."""
-        n = self.num_agents
-        return 1 + 4 * (n - 1) + (self.privileged == "all") * (n * n + (n - 1) * (4 * n - 2))
-
-    @property
-    def state_size(self) -> int:
-        return self.game.state_size + self.num_agents * self.private_size
-
-    @property
     def offsets(self) -> tuple[int, ...]:
         """Who the others of an agent are: in the game's order if it has one, else in a circle, the next one first."""
-        theirs = getattr(self.game, "entities", None)
-        return theirs.offsets if theirs and theirs.offsets else tuple(range(1, self.num_agents))
-
-    @property
-    def entities(self) -> Entities:
-        """The game's, with two numbers more of an agent's own and four more about each other."""
-        at, others = place(self), self.num_agents - 1
-        moved = lambda columns: tuple(c if c < at else c + 2 + 4 * others for c in columns)  # noqa: E731
-        theirs = getattr(self.game, "entities", None)
-        if not (theirs and theirs.offsets):
-            theirs = Entities(tuple(range(self.game.view_size)), ((),) * others, self.offsets)
-        about = (tuple(range(at + 2 + 4 * k, at + 6 + 4 * k)) for k in range(others))
-        return theirs._replace(
-            own=(*moved(theirs.own), at, at + 1),
-            others=tuple((*moved(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
-        )
-
-    @property
-    def private_entities(self) -> Entities:
-        """How the `private_size` numbers of one agent fall into parts; see `privileged`."""
-        n = self.num_agents
-        own, others = (0,), [tuple(range(1 + 4 * k, 5 + 4 * k)) for k in range(n - 1)]
-        if self.privileged == "all":
-            at, more = 4 * n - 3, 4 * n - 2
-            own = (0, *range(at, at + n * n))
-            at += n * n
-            others = [(*columns, *range(at + k * more, at + (k + 1) * more)) for k, columns in enumerate(others)]
-        return Entities(own, tuple(others), self.offsets)
+        theirs = self.game.spec.view.entities
+        return theirs.offsets if theirs and theirs.offsets else tuple(range(1, self.game.spec.agents))
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory at the start, act) of one of the game's `scripts`, which sees what the game alone shows."""
-        memory, act = self.game.script(name)  # pyright: ignore[reportAttributeAccessIssue]
-        at, more = place(self), self.view_size - self.game.view_size
+        """(memory at the start, act) of one of the game's scripts, which sees what the game alone shows."""
+        script = functions(self.game).script
+        if script is None:
+            raise ValueError(f"{type(self.game).__name__} has no scripts")
+        memory, act = script(name)
+        at, more = place(self), self.spec.view.size - self.game.spec.view.size
 
         def of_game(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
             return act(memory, jnp.concatenate([view[..., :at], view[..., at + more :]], -1))
@@ -185,7 +130,7 @@ class Preferences:
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         key_game, key_weight, key_level, key_noise = jax.random.split(key, 4)
-        game, observation = begun(self.game, key_game, episode)
+        game, observation = begin(self.game, key_game, episode)
         weight = draw_weights(key_weight, self)
         level, noise = draw_noise(key_level, key_noise, self)
         state = State(game, weight, level, noise)
@@ -205,16 +150,10 @@ class Preferences:
         """The game's own statistics, of the rewards before they were shared, and their sum `raw_return` [B, N]."""
         raw = info["raw_reward"]
         info = {name: x for name, x in info.items() if name != "raw_reward"}
-        own = getattr(self.game, "summary", None)
+        own = functions(self.game).summary
         total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
         game = own(raw, info, valid) if own else {name: total(x) for name, x in info.items()}
         return {**game, "raw_return": total(raw)}
-
-    def __getattr__(self, name: str) -> Any:
-        """What not every game has: there is as much of it here as the game has."""
-        if name in PASSED_ON:
-            return getattr(self.game, name)
-        raise AttributeError(f"{type(self).__name__} has no {name}")
 
 
 # Who cares for whom --------------------------------------------------------------------------------------------------
@@ -243,7 +182,7 @@ def team_masks(n: int, smallest: int = 1, largest: int | None = None) -> np.ndar
 
 def draw_weights(key: Key, rules: Preferences) -> Float[Array, "N N"]:
     """U (B.1): a partition uniformly from the list of all, symmetric random weights inside teams, agents permuted."""
-    n = rules.num_agents
+    n = rules.game.spec.agents
     if rules.sharing in ("selfish", "selfish-unsure"):
         return jnp.eye(n)
     key_team, key_weight, key_order = jax.random.split(key, 3)
@@ -271,7 +210,7 @@ def shares(weight: Float[Array, "N N"]) -> Float[Array, "N N"]:
 
 def draw_noise(key_level: Key, key_noise: Key, rules: Preferences) -> tuple[Array, Array]:
     """(S, eps), each [N, N, N]: observer, row, column (B.2). One draw for an episode."""
-    n = rules.num_agents
+    n = rules.game.spec.agents
     if rules.sharing == "selfish":
         return jnp.zeros((n, n, n)), jnp.zeros((n, n, n))
 
@@ -325,7 +264,8 @@ def around(table: Array, offsets: tuple[int, ...]) -> Array:
 
 def place(rules: Preferences) -> int:
     """Where in a view preferences stand: before the agent's own past."""
-    return rules.game.view_size - getattr(rules.game, "history_size", 0)
+    spec = rules.game.spec
+    return spec.view.size - spec.history
 
 
 def joined(rules: Preferences, observation: Observation, state: State) -> Observation:
@@ -348,7 +288,7 @@ def privileged(rules: Preferences, weight: Array, state: State, known: Sights) -
     """[N, P], what the critic of one agent may know beside the game's state: its own true weight, and of each other
     agent the true weights on it and on itself, and what it sees of its weight on me. "all": T, and all that others see.
     """
-    n = rules.num_agents
+    n = rules.game.spec.agents
     others = jnp.broadcast_to(jnp.diagonal(weight), (n, n))
     pairs = jnp.stack([around(x, rules.offsets) for x in (weight, others, known.of_me, known.of_me_level)], -1)
     parts = [jnp.diagonal(weight)[:, None], pairs.reshape(n, -1)]

@@ -14,23 +14,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
-from comity.environments.wrappers.begin import begun, handed_on
 from comity.settings import check, did_you_mean
 from comity.spec import Functions, Spec, Vector, functions
-from comity.types import Environment, Key, Observation, PyTree, Timestep
-
-PASSED_ON = (
-    "headline",
-    "agent_names",
-    "agent_colours",
-    "action_names",
-    "event_names",
-    "history_size",
-    "mixed_motive",
-    "heads",
-    "counts",
-    "entities",  # of the whole game: offsets count the scripted agent too
-)
+from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
 
 
 class State(NamedTuple):
@@ -41,20 +27,14 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Scripted:
-    """`game` without its last agent, which plays `script`: one of `game.scripts`. Sizes are the game's."""
+    """`game` without its last agent, which plays `script`: one of `game.spec.scripts`."""
 
     game: Environment
     script: str = "tit-for-tat"  # one of the game's
 
-    continuous = False
-    num_actions = handed_on("num_actions")
-    view_size = handed_on("view_size")
-    state_size = handed_on("state_size")
-    length = handed_on("length")
-
     def __post_init__(self) -> None:
         check(self)
-        known, name = getattr(self.game, "scripts", ()), type(self.game).__name__
+        known, name = self.game.spec.scripts, type(self.game).__name__
         if self.script not in known:
             near = did_you_mean(self.script, known)
             raise ValueError(f"{name} has no script {self.script!r}{near}; it has {', '.join(known) or 'none'}")
@@ -76,15 +56,13 @@ class Scripted:
     def functions(self) -> Functions:
         return Functions(summary=self.summary, counts=functions(self.game).counts)
 
-    @property
-    def num_agents(self) -> int:
-        return self.game.num_agents - 1
-
     def _script(self) -> tuple[PyTree, Any]:
-        return self.game.script(self.script)  # pyright: ignore[reportAttributeAccessIssue]
+        script = functions(self.game).script
+        assert script, "refused when it was made"
+        return script(self.script)
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
-        game, observation = begun(self.game, key, episode)
+        game, observation = begin(self.game, key, episode)
         return State(game, observation.view[-1], self._script()[0]), learners(observation)
 
     def step(self, key: Key, state: State, action: PyTree) -> tuple[State, Timestep]:
@@ -101,16 +79,10 @@ class Scripted:
         """The game's statistics; of the scripted player under names that begin with `script_`."""
         whole = joined(info)
         everyone = whole.pop("reward")
-        own = getattr(self.game, "summary", None)
+        own = functions(self.game).summary
         total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
         found = own(everyone, whole, valid) if own else {name: total(x) for name, x in whole.items()}
         return parted({**found, "return": total(everyone)}, 1)
-
-    def __getattr__(self, name: str) -> Any:
-        """What not every game has: there is as much of it here as the game has."""
-        if name in PASSED_ON:
-            return getattr(self.game, name)
-        raise AttributeError(f"{type(self).__name__} has no {name}")
 
 
 def parted(told: dict[str, Array], axis: int) -> dict[str, Array]:

@@ -18,7 +18,8 @@ def test_a_name_and_settings_say_game_and_wrapper():
     source = find_task("ipd+rusp")
     env = source.thing(length=7, sharing="full", uncertainty=0.5)
     made = Preferences(IPD(length=7), sharing="full", uncertainty=0.5)
-    assert (env.length, env.view_size, env.state_size, env.sharing) == (7, made.view_size, made.state_size, "full")
+    assert env.spec == made.spec
+    assert (env.spec.length, env.sharing) == (7, "full")
     key = jax.random.key(0)
     for mine, theirs in zip(jax.tree.leaves(env.reset(key)), jax.tree.leaves(made.reset(key)), strict=True):
         assert jnp.array_equal(mine, theirs)
@@ -31,16 +32,16 @@ def test_a_name_and_settings_say_game_and_wrapper():
 
 def test_wrappers_go_around_each_other():
     env = find_task("ipd+messages+rusp").thing(symbols=3)
-    assert env.num_actions == 6
-    assert env.view_size == 5 + 3 + 6
-    assert find_task("ipd+messages").thing().mixed_motive
+    assert env.spec.action.n == 6
+    assert env.spec.view.size == 5 + 3 + 6
+    assert find_task("ipd+messages").thing().spec.mixed_motive
 
 
 def test_a_setting_of_both_is_the_wrappers_and_the_games_has_another_name():
     source = find_task("manitokan+rusp")
     env = source.thing(length=4, game_observe="last-action", observe="shares")
     assert env == from_objects(Preferences(Manitokan(length=4, observe="last-action"), observe="shares"), "ippo").env
-    assert (env.view_size, env.observe) == (Manitokan(observe="last-action").view_size + 2 + 4, "shares")
+    assert (env.spec.view.size, env.observe) == (Manitokan(observe="last-action").spec.view.size + 2 + 4, "shares")
     assert comments(source.thing)["game_observe"].startswith("or a set of EXTRAS")
 
 
@@ -97,25 +98,31 @@ def test_a_wrapped_object_gets_its_name_and_comes_back_from_a_config():
 def test_a_setting_gives_way_to_what_the_whole_calls_by_its_name():
     source = find_task("ipd+learners")
     env = source.thing(inner_length=3, episodes=4, games=2)
-    assert env.length == 12
-    assert env.meta.length == 3
+    assert env.spec.length == 12
+    assert env.spec.meta.length == 3
     assert source.presets["rusp"]["inner_length"] == 100
     assert comments(source.thing)["inner_length"].startswith("steps, at most")
     around = find_task("manitokan+learners").thing(inner_length=3, episodes=4, games=8)
-    assert (around.num_agents, around.inner_agents, around.length) == (8, 2, 12)
+    assert (around.spec.agents, around.inner_agents, around.spec.length) == (8, 2, 12)
     _, observation = jax.eval_shape(around.reset, jax.random.key(0))
-    assert observation.view.shape == (8, around.view_size)
+    assert observation.view.shape == (8, around.spec.view.size)
 
 
-def test_a_setting_that_means_another_thing_of_the_whole_is_refused():
+def test_a_setting_answers_for_itself_and_the_spec_for_the_whole():
     @dataclasses.dataclass(frozen=True)
     class Halved:
         game: Manitokan
         share: float = 0.5
 
         @property
-        def num_agents(self):
-            return self.game.num_agents // 2
+        def spec(self):
+            return dataclasses.replace(self.game.spec, agents=self.game.spec.agents // 2)
 
-    with pytest.raises(ValueError, match=r"its num_agents is 1, the game's 2; .* or let Halved\.RENAMED"):
-        flattened(Halved, Manitokan, "Manitokan+halved")()
+        def reset(self, key):
+            return self.game.reset(key)
+
+        def step(self, key, state, action):
+            return self.game.step(key, state, action)
+
+    env = flattened(Halved, Manitokan, "Manitokan+halved")(num_agents=4)
+    assert (env.num_agents, env.spec.agents) == (4, 2)

@@ -47,7 +47,7 @@ def played():
             after, transition = rollout._step(key, env, acting(env), play)
             return after, (play, transition)
 
-        last, (plays, steps) = jax.lax.scan(step, play, jax.random.split(key, env.length))
+        last, (plays, steps) = jax.lax.scan(step, play, jax.random.split(key, env.spec.length))
         return plays, steps, last
 
     return env, *jax.tree.map(np.asarray, jax.jit(run)(KEY))
@@ -55,7 +55,7 @@ def played():
 
 def test_every_inner_episode_starts_anew(played):
     env, _, steps, _ = played
-    assert (env.length, env.num_agents, env.view_size, env.state_size) == (9, 2, 5, 4)
+    assert (env.spec.length, env.spec.agents, env.spec.view.size, env.spec.state.size) == (9, 2, 5, 4)
     begins = steps.observation.view[..., 0]  # the start's place in the one-hot
     assert (begins[::3] == 1).all()
     assert (np.delete(begins, [0, 3, 6], 0) == 0).all()
@@ -113,7 +113,7 @@ def test_learners_begin_from_few_first_parameters_or_always_new_ones():
 def test_two_seats():
     """Where the learner sits, only what it has chosen is available; players differ; their rewards are their own."""
     env = opponents(naive_share=0.5, players=3)
-    assert (env.num_agents, env.headline) == (4, "meeting_reward")
+    assert (env.spec.agents, env.spec.headline) == (4, "meeting_reward")
 
     @jax.jit
     def run(key):

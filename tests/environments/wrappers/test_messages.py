@@ -1,7 +1,7 @@
 """Messages: who hears what and when, what the game itself sees, and a game that only talk can win."""
 
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from comity.environments.manitokan import Manitokan
 from comity.environments.manitokan_messages import ManitokanMessages
 from comity.environments.wrappers.messages import Messages, parted
 from comity.learning import replay
+from comity.spec import Discrete, Spec, Vector, functions
 from comity.types import Observation, Timestep
 
 KEY = jax.random.key(0)
@@ -32,7 +33,10 @@ class Tell:
 
     num_agents: int = 2
     length: int = 2
-    num_actions, view_size, state_size, continuous, history_size = 2, 4, 1, False, 1
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(self.num_agents, Vector(4), Discrete(2), self.length, state=Vector(1), history=1)
 
     def observe(self, state, action):
         mine = (jnp.arange(self.num_agents) == 0)[:, None] * jax.nn.one_hot(state.bit, 2) * (state.time == 0)
@@ -89,8 +93,8 @@ def test_a_closed_channel_delivers_nothing_and_changes_no_shape():
         np.testing.assert_array_equal(state.sent, [1, 2])
         assert (timestep.observation.view[:, 3:6].sum() > 0) == (env is open_)
         assert (timestep.observation.state[1:].sum() > 0) == (env is open_)
-        assert timestep.observation.view.shape == (2, env.view_size)
-        assert timestep.observation.state.shape == (env.state_size,)
+        assert timestep.observation.view.shape == (2, env.spec.view.size)
+        assert timestep.observation.state.shape == (env.spec.state.size,)
 
 
 def test_statistics_of_symbols_by_hand():
@@ -142,17 +146,19 @@ def test_a_task_with_messages_is_a_wrapper_with_flat_settings():
     game = Manitokan(length=3, observe="door-signal+last-action")
     env = Messages(game, symbols=3)
     assert [f.name for f in fields(MANITOKAN)] == [f.name for f in fields(Manitokan)] + ["symbols", "closed"]
-    for name in ("num_actions", "view_size", "state_size", "length", "history_size", "headline", "agent_names"):
-        assert getattr(MANITOKAN, name) == getattr(env, name), name
-    assert (MANITOKAN.num_actions, MANITOKAN.history_size) == (18, 6)
-    assert MANITOKAN.action_names[4] == "turn right, says 1"
+    assert MANITOKAN.spec == env.spec
+    assert (MANITOKAN.spec.action.n, MANITOKAN.spec.history) == (18, 6)
+    assert MANITOKAN.spec.action_names[4] == "turn right, says 1"
     assert not hasattr(MANITOKAN, "build")  # of a state without messages
     assert hash(MANITOKAN) == hash(ManitokanMessages(length=3, observe="door-signal+last-action", symbols=3))
-    assert replace(MANITOKAN, closed=True).view_size == env.view_size
+    assert replace(MANITOKAN, closed=True).spec.view.size == env.spec.view.size
     jax.tree.map(np.testing.assert_array_equal, MANITOKAN.reset(KEY), env.reset(KEY))
-    assert MANITOKAN.draw(MANITOKAN.reset(KEY)[0]).shape == game.draw(game.reset(KEY)[0]).shape
+    own = functions(MANITOKAN)
+    assert own.draw
+    assert own.draw_view
+    assert own.draw(MANITOKAN.reset(KEY)[0]).shape == game.draw(game.reset(KEY)[0]).shape
     view = MANITOKAN.reset(KEY)[1].view[0]
-    np.testing.assert_array_equal(MANITOKAN.draw_view(view), game.draw_view(jnp.delete(view, slice(28, 31))))
+    np.testing.assert_array_equal(own.draw_view(view), game.draw_view(jnp.delete(view, slice(28, 31))))
 
 
 def test_manitokan_with_messages_holds_what_games_promise():
@@ -166,13 +172,15 @@ def test_replay_gives_observations_back():
         {},
     )
 
+    own: Any = functions(MANITOKAN)
+
     @jax.jit
     def play(key):
         steps = rollout.collect_episodes(key, MANITOKAN, policy, rollout.start(key, MANITOKAN, (), 4))
         seen = replay.observed(steps)
-        again = jax.vmap(jax.vmap(lambda o: MANITOKAN.unpack(MANITOKAN.pack(o))))(seen)
-        shared = MANITOKAN.collective(steps).reward
-        return seen, again, MANITOKAN.training_reward(key, steps, 0), steps.reward, shared
+        again = jax.vmap(jax.vmap(lambda o: own.unpack(own.pack(o))))(seen)
+        shared = own.collective(steps).reward
+        return seen, again, own.training_reward(key, steps, 0), steps.reward, shared
 
     seen, again, trained, reward, shared = play(KEY)
     jax.tree.map(np.testing.assert_array_equal, seen, again)

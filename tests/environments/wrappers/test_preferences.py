@@ -1,5 +1,8 @@
 """RUSP: the sampler, the routing of what is seen, the rewards, against specification B and D.5."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +15,7 @@ from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers import preferences
 from comity.environments.wrappers.preferences import Preferences, around, partitions, shares, sights, team_masks
 from comity.environments.wrappers.scripted import Scripted
-from comity.types import Entities
+from comity.spec import Discrete, Entities, MultiDiscrete, Spec, Vector, functions
 
 KEY = jax.random.key(0)
 GAME = IPD(**PROFILES["rusp"])
@@ -38,16 +41,21 @@ def test_chances_of_a_team(n, together, alone):
     assert single.mean() == pytest.approx(alone, abs=1e-6)
 
 
-class Crowd(IPD):
+@dataclass(frozen=True)
+class Crowd:
     """A game that is only asked how many it has."""
 
-    num_agents = 5
+    size: int = 5
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(self.size, Vector(1), Discrete(2), 1)
 
 
 @pytest.mark.parametrize(("n", "own", "other"), [(2, 0.75, 0.25), (3, 0.667, 0.166), (5, 0.571, 0.107)])
 def test_mean_shares(n, own, other):
-    game = type("Game", (Crowd,), {"num_agents": n})()
-    weights = jax.jit(jax.vmap(lambda key: preferences.draw_weights(key, Preferences(game))))(
+    game = Crowd(n)
+    weights = jax.jit(jax.vmap(lambda key: preferences.draw_weights(key, Preferences(game))))(  # pyright: ignore[reportArgumentType]  # nobody plays it
         jax.random.split(KEY, 40_000)
     )
     drawn = np.asarray(jax.vmap(shares)(weights))
@@ -88,16 +96,16 @@ def test_views_and_states():
     env = Preferences(GAME)
     state, observation = env.reset(KEY)
     seen = sights(state.weight, state.level, state.noise)
-    assert observation.view.shape == (2, env.view_size) == (2, 3 + 2 + 4)
+    assert observation.view.shape == (2, env.spec.view.size) == (2, 3 + 2 + 4)
     for i, j in ((0, 1), (1, 0)):
         wanted = [seen.own[i], seen.own_level[i], seen.mine[i, j], seen.mine_level[i, j], seen.theirs[i, j]]
         np.testing.assert_allclose(observation.view[i, 3:], [*wanted, seen.theirs_level[i, j]])
         known = [state.weight[i, i], state.weight[i, j], state.weight[j, j], seen.mine[j, i], seen.mine_level[j, i]]
         np.testing.assert_allclose(observation.state[4:].reshape(2, 5)[i], known)
-    assert observation.state.shape == (env.state_size,) == (4 + 2 * 5,)
+    assert observation.state.shape == (env.spec.state.size,) == (4 + 2 * 5,)
     every = Preferences(GAME, privileged="all")
     state, observation = every.reset(KEY)
-    assert observation.state.shape == (every.state_size,) == (4 + 2 * (5 + 4 + 6),)
+    assert observation.state.shape == (every.spec.state.size,) == (4 + 2 * (5 + 4 + 6),)
     own = observation.state[4:].reshape(2, -1)[0]
     np.testing.assert_allclose(own[-6:], observation.view[1, 3:])  # all that the other sees
     np.testing.assert_allclose(own[5:9], shares(state.weight).reshape(-1))
@@ -160,14 +168,17 @@ def test_parts_about_each_other(privileged):
     """What is about another stands with the game's own numbers about it, in the game's order: i - 1, i - 2, ..."""
     game = PrisonersBuddy()
     env = Preferences(game, privileged=privileged)
-    parts, of_game, n = env.entities, game.entities, game.num_agents
+    parts: Any = env.spec.view.entities
+    of_game: Any = game.spec.view.entities
+    known: Any = env.spec.private.entities
+    n = game.spec.agents
     assert parts.offsets == of_game.offsets == (-1, -2, -3, -4)
-    assert (parts.head, env.heads) == (1, game.heads)
-    assert sorted((*parts.own, *sum(parts.others, ()))) == list(range(env.view_size))
+    assert env.spec.action == game.spec.action == MultiDiscrete((2, 4), pointer=1)
+    assert sorted((*parts.own, *sum(parts.others, ()))) == list(range(env.spec.view.size))
     state, observation = env.reset(KEY)
     seen, view = sights(state.weight, state.level, state.noise), np.asarray(observation.view)
-    known, private = env.private_entities, np.asarray(observation.state)[game.state_size :].reshape(n, -1)
-    assert sorted((*known.own, *sum(known.others, ()))) == list(range(env.private_size))
+    private = np.asarray(observation.state)[game.spec.state.size :].reshape(n, -1)
+    assert sorted((*known.own, *sum(known.others, ()))) == list(range(env.spec.private.size))
     for i in range(n):
         np.testing.assert_allclose(view[i, list(parts.own[-2:])], [seen.own[i], seen.own_level[i]])
         np.testing.assert_allclose(private[i, known.own[0]], state.weight[i, i])
@@ -182,17 +193,17 @@ def test_parts_about_each_other(privileged):
     shown = np.asarray(game.reset(jax.random.split(KEY, 4)[0])[1].view)
     np.testing.assert_allclose(view[:, list(parts.own[:-2])], shown[:, list(of_game.own)])
     np.testing.assert_allclose(view[:, list(parts.others[2][:-4])], shown[:, list(of_game.others[2])])
-    counted = env.counts((jnp.array([0, 1]), jnp.array([2, 2])))
+    counts: Any = functions(env).counts
+    counted = counts((jnp.array([0, 1]), jnp.array([2, 2])))
     assert [x.tolist() for x in counted] == [x.tolist() for x in game.counts((jnp.array([0, 1]), jnp.array([2, 2])))]
 
 
 def test_parts_of_games_that_say_nothing_of_others():
     """All of the game's view is one's own; numbers stand before the own past."""
     env = Preferences(Manitokan(length=4, observe="last-action"))
-    assert env.entities.own == (*range(27), *range(33, 39), 27, 28)
-    assert env.entities.others == ((29, 30, 31, 32),)
-    assert Preferences(GAME).entities == Entities((0, 2, 3, 4), ((1, 5, 6, 7, 8),), (1,))
-    assert Preferences(IPD()).entities == Entities((0, 1, 2, 3, 4, 5, 6), ((7, 8, 9, 10),), (1,))
+    assert env.spec.view.entities == Entities((*range(27), *range(33, 39), 27, 28), ((29, 30, 31, 32),), (1,))
+    assert Preferences(GAME).spec.view.entities == Entities((0, 2, 3, 4), ((1, 5, 6, 7, 8),), (1,))
+    assert Preferences(IPD()).spec.view.entities == Entities((0, 1, 2, 3, 4, 5, 6), ((7, 8, 9, 10),), (1,))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +231,7 @@ def test_it_plays_as_a_game():
     steps = jax.jit(lambda: rollout.collect_episodes(KEY, env, act, play))()
     assert steps.observation.view.shape == (4, 3, 2, 33 + 6)
     assert steps.observation.view[1, 0, 0, -6:].tolist() == [0, 0, 1, 0, 0, 0]
-    assert env.history_size == 6
+    assert env.spec.history == 6
 
 
 @pytest.mark.parametrize(

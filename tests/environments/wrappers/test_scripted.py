@@ -1,5 +1,7 @@
 """Games against scripted players, and cross-play with them."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from comity.environments.ipd import IPD, PROFILES
 from comity.environments.matrix import Matrix
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.scripted import Scripted
+from comity.spec import MultiDiscrete
 from comity.training.crossplay import partner
 from comity.types import Observation
 
@@ -26,7 +29,7 @@ def test_what_a_learner_is_paid(sees, script, paid):
     """Specification A.1 of social dilemmas: the learner plays C, D, D, C, C."""
     env = Scripted(IPD(payoffs=RUSP.payoffs, length=9, sees=sees), script)
     state, observation = env.reset(KEY)
-    assert observation.view.shape == (1, env.view_size)
+    assert observation.view.shape == (1, env.spec.view.size)
     earned = []
     for action in (0, 1, 1, 0, 0):
         state, timestep = env.step(KEY, state, jnp.array([action]))
@@ -38,7 +41,7 @@ def test_what_a_learner_is_paid(sees, script, paid):
 def test_it_plays_as_a_game_of_one():
     env = Scripted(RUSP, "tit-for-tat")
     checking.check(env)
-    assert (env.num_agents, env.headline, env.action_names) == (1, "cooperation", ("cooperate", "defect"))
+    assert (env.spec.agents, env.spec.headline, env.spec.action_names) == (1, "cooperation", ("cooperate", "defect"))
 
 
 def test_statistics_tell_the_learner_from_the_script():
@@ -76,7 +79,9 @@ def test_partners_of_cross_play():
 class Buddy(PrisonersBuddy):
     """With a script that chooses the agent before it."""
 
-    scripts = ("clings",)
+    @property
+    def spec(self):
+        return replace(super().spec, scripts=("clings",))
 
     def script(self, name):
         return (), lambda memory, view: ((jnp.int32(0), jnp.int32(0)), memory)
@@ -85,7 +90,7 @@ class Buddy(PrisonersBuddy):
 def test_games_of_several_heads():
     env = Scripted(Buddy(agents=3, period=1, identity_size=0, length=4), "clings")
     checking.check(env)
-    assert (env.heads, env.num_agents, env.entities.head) == ((2, 2), 2, 1)  # pyright: ignore
+    assert (env.spec.action, env.spec.agents) == (MultiDiscrete((2, 2), pointer=1), 2)
     state, _ = env.reset(KEY)
     for option, paid in (([1, 0], [0, 2]), ([1, 1], [0, 1]), ([0, 0], [-2, 3])):  # 0 chooses 1, and 1 chooses 2
         _, timestep = env.step(KEY, state, (jnp.array(option), jnp.array([1, 1])))

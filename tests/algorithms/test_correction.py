@@ -10,11 +10,14 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms import correction, pg
-from comity.algorithms.correction import Average, Policy
+from comity.algorithms.correction import Average
+from comity.algorithms.terms import Actor, Learned
 from comity.environments.manitokan import Manitokan
 from comity.environments.two_step import TwoStep
 from comity.learning import corrections, log_prob, masked, sample
+from comity.networks import Linear, Team
 from comity.settings import floats, with_floats
+from comity.spec import Vector
 from comity.types import Collective, Transition
 from tests.tiny.gift import Gift
 from tiny.seeds import trained_seeds, training
@@ -23,7 +26,15 @@ KEY = jax.random.key(0)
 SMALL: dict[str, Any] = {"hidden": 8, "critic_schedule": "batch", "learning_rate": 5e-3, "critic_learning_rate": 5e-3}
 
 
-def one_decision(key, theta, games: int, separate: bool = True) -> tuple[Policy, Transition, Collective]:
+def actor_of(params, unroll, action, separate: bool) -> Actor:
+    """Actors of parameters that are no networks. unroll: params -> logits [T, B, N, A]."""
+    team = Team(lambda key, inputs: Linear(key, inputs, 1), 2, Vector(1), "separate" if separate else "shared")
+    logits, pull_back = jax.vjp(unroll, params)
+    pull = lambda of_logits, of_memories: pull_back(of_logits)[0]  # noqa: E731
+    return Actor(team, params, unroll, logits, (), lambda logits: log_prob(logits, action), pull)
+
+
+def one_decision(key, theta, games: int, separate: bool = True) -> tuple[Actor, Transition, Collective]:
     """Agents of one number each, who act once: agent 0 gives with sigmoid(theta_0), agent 1 uses with sigmoid(theta_1).
 
     separate: these are parameters [N] of two actors, else a shared vector of two numbers.
@@ -36,8 +47,7 @@ def one_decision(key, theta, games: int, separate: bool = True) -> tuple[Policy,
     success = (action[0].prod(-1) > 0).astype(jnp.float32)  # [B]
     steps = made_up(action, jnp.repeat(success[None, :, None], 2, -1))
     shared = Collective(success[None], jnp.broadcast_to(jnp.array([True, False]), (games, 2)), steps.valid)
-    logits, pull_back = jax.vjp(unroll, theta)
-    return Policy(theta, unroll, logits, pull_back, separate), steps, shared
+    return actor_of(theta, unroll, action, separate), steps, shared
 
 
 def made_up(action, reward) -> Transition:
@@ -68,8 +78,8 @@ def test_episodes_agree_with_enumeration(kind, separate):
 
     @jax.jit  # of arguments: what is constant would be worked out while it compiles
     def estimate(key, theta):
-        policy, steps, shared = one_decision(key, theta, games, separate)
-        return *correction.term(config, policy, steps, shared, 1.0, average), shared.reward.sum()
+        actor, steps, shared = one_decision(key, theta, games, separate)
+        return *correction.term(config, actor, steps, shared, average), shared.reward.sum()
 
     term, after, successes = estimate(KEY, theta)
     np.testing.assert_allclose(term / games, exact(theta, kind), atol=4e-3)
@@ -93,11 +103,10 @@ def test_three_agents_and_givers_that_change():
     steps = made_up(action, jnp.zeros((1, games, 3)))
     returns = jax.random.uniform(key_score, (games,))
     shared = Collective(returns[None], giver, giver.any(-1)[None])
-    logits, pull_back = jax.vjp(unroll, theta)
-    policy = Policy(theta, unroll, logits, pull_back, True)
+    actor = actor_of(theta, unroll, action, True)
     config = pg.Config(correction="mixed", correction_baseline="mean", correction_damping=0.1)
     sums, success = jnp.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]]), jnp.array([2.0, 1.0, 4.0])
-    term, after = correction.term(config, policy, steps, shared, 1.0, Average(sums, success))
+    term, after = correction.term(config, actor, steps, shared, Average(sums, success))
 
     s = np.asarray(sums / success[:, None])
     all_scores = jax.jacrev(lambda t: log_prob(unroll(t), action)[0])(theta)  # [games, N, N, 2]
@@ -117,13 +126,17 @@ def test_three_agents_and_givers_that_change():
     np.testing.assert_allclose(after.success, 0.9 * success + 0.1 * (not_giver * returns[:, None]).sum(0), rtol=1e-5)
 
 
+def begin(config: pg.Config, theta) -> Average:
+    """The average before the first batch, of two separate actors."""
+    (term,) = correction.terms(config, Gift(), actor_of(theta, lambda x: x, None, True).team)
+    return term.init(KEY, theta)
+
+
 def test_without_a_success_there_is_no_term():
     theta = jnp.array([-0.5, 0.7])
-    policy, steps, shared = one_decision(KEY, theta, 64)
+    actor, steps, shared = one_decision(KEY, theta, 64)
     config = pg.Config(correction="mixed")
-    average = correction.begin(config, theta, 2)
-    assert average is not None
-    term, after = correction.term(config, policy, steps, shared, 1.0, average)
+    term, after = correction.term(config, actor, steps, shared, begin(config, theta))
     assert not term.any()
     assert after.success[1] > 0  # nothing was known before this batch, now something is
 
@@ -137,6 +150,16 @@ def test_discounted_returns_count_from_the_givers_reward():
     np.testing.assert_allclose(correction.collective_returns(pg.Config(), shared, 0.5), 2)
 
 
+def test_a_term_discounts_by_the_learners_gamma():
+    """The average counts what episodes returned: gamma of each success, one step after the gift."""
+    theta = jnp.array([-0.5, 0.7])
+    config = pg.Config(correction="mixed", correction_return="discounted", gamma=0.5)
+    actor, steps, shared = one_decision(KEY, theta, 64)
+    _, after = correction.term(config, actor, steps, shared, begin(config, theta))
+    assert shared.reward.sum() > 0
+    np.testing.assert_allclose(after.success, [0.0, 0.1 * 0.5 * shared.reward.sum()], rtol=1e-6)
+
+
 def climbed(config: pg.Config, rate: float, batches: int) -> np.ndarray:
     """How likely agent 0 gives, after each batch of REINFORCE with the sampled term; agent 1 stays as it is."""
     games = 512
@@ -144,16 +167,17 @@ def climbed(config: pg.Config, rate: float, batches: int) -> np.ndarray:
 
     def batch(carry, key):
         theta, average = carry
-        policy, steps, shared = one_decision(key, theta, games)
+        actor, steps, shared = one_decision(key, theta, games)
         centred = (steps.reward - steps.reward.mean())[0, :, 0][None, :, None]
-        loss = lambda theta: -(log_prob(policy.unroll(theta), steps.action) * centred).sum() / games  # noqa: E731
+        loss = lambda theta: -(actor.log_probs(actor.unroll(theta)) * centred).sum() / games  # noqa: E731
+        learned = Learned(steps, steps.reward, jnp.zeros_like(steps.reward))
         grads, average, _ = correction.corrected(
-            config, policy, jax.grad(loss)(theta), steps, shared, steps.reward, 1.0, average
+            config, lambda _: shared, average, actor, learned, jax.grad(loss)(theta)
         )
         theta = (theta - rate * grads).at[1].set(start[1])
         return (theta, average), theta[0]
 
-    first = start, correction.begin(config, start, 2)
+    first = start, begin(config, start)
     return np.asarray(jax.nn.sigmoid(jax.jit(lambda: lax.scan(batch, first, jax.random.split(KEY, batches))[1])()))
 
 
@@ -219,10 +243,9 @@ def test_the_released_term_acts_where_it_is_triggered(trigger):
     steps = made_up(action, reward)
     shared = Collective(jnp.zeros((4, 3)).at[2, 1].set(1.0), jnp.ones((3, 2), bool), steps.valid)
     config = pg.Config(correction="released", correction_trigger=trigger)
-    policy = Policy(logits, lambda x: x, logits, lambda x: (x,), separate=False)
-    grads, average, sizes = correction.corrected(
-        config, policy, jnp.zeros_like(logits), steps, shared, reward - values, 1.0, None
-    )
+    actor = actor_of(logits, lambda x: x, action, separate=False)
+    learned = Learned(steps, reward, values)
+    grads, average, sizes = correction.corrected(config, lambda _: shared, None, actor, learned, jnp.zeros_like(logits))
     acts = jnp.zeros((4, 3, 2), bool).at[2, 1].set(True).at[1, 0, 0].set(trigger == "reward")
     np.testing.assert_array_equal((grads != 0).any(-1), acts)
     p = jnp.exp(log_prob(logits, action))

@@ -13,7 +13,7 @@ from jax import Array, lax
 from comity import rollout
 from comity.algorithms import pg
 from comity.learning import discounted_returns, entropy, log_prob, masked, policy_logits
-from comity.networks import per_agent
+from comity.networks import per_agent, teams
 from comity.settings import floats, with_floats
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep, Transition
@@ -124,7 +124,8 @@ def test_policy_loss_is_the_exact_policy_gradient_of_a_bandit():
     action = jnp.array([0, 0, 1, 2]).reshape(1, 4, 1)
 
     def loss(logits, advantage):
-        return pg.policy_loss(jnp.broadcast_to(logits, (1, 4, 1, 3)), action, advantage, jnp.ones((1, 4), bool)).sum()
+        log_probs = log_prob(jnp.broadcast_to(logits, (1, 4, 1, 3)), action)
+        return pg.policy_loss(log_probs, advantage, jnp.ones((1, 4), bool)).sum()
 
     for baseline in (0.0, 0.7):
         gradient = jax.grad(loss)(jnp.log(p), jnp.asarray(reward, jnp.float32)[action] - baseline)
@@ -132,13 +133,13 @@ def test_policy_loss_is_the_exact_policy_gradient_of_a_bandit():
 
 
 def test_losses_by_hand():
-    logits = jnp.log(jnp.array([[0.5, 0.5], [0.2, 0.8], [0.1, 0.9]])).reshape(3, 1, 1, 2)
-    action, advantage = jnp.array([0, 1, 1]).reshape(3, 1, 1), jnp.array([2.0, -1.0, 99.0]).reshape(3, 1, 1)
+    log_probs = jnp.log(jnp.array([0.5, 0.8, 0.9])).reshape(3, 1, 1)
+    advantage = jnp.array([2.0, -1.0, 99.0]).reshape(3, 1, 1)
     valid = jnp.array([True, True, False]).reshape(3, 1)
     expected = -(2 * np.log(0.5) - np.log(0.8)) / 2
-    np.testing.assert_allclose(pg.policy_loss(logits, action, advantage, valid), [expected], rtol=1e-6)
+    np.testing.assert_allclose(pg.policy_loss(log_probs, advantage, valid), [expected], rtol=1e-6)
     np.testing.assert_allclose(pg.critic_loss(advantage, jnp.ones((3, 1, 1)), valid), [(1 + 4) / 2], rtol=1e-6)
-    gradient = jax.grad(lambda a: pg.policy_loss(logits, action, a, valid).sum())(advantage)
+    gradient = jax.grad(lambda a: pg.policy_loss(log_probs, a, valid).sum())(advantage)
     assert (gradient == 0).all()
 
 
@@ -150,7 +151,8 @@ def test_critic_fits_last_group_first_and_reports_values_before_each_step(groups
     valid = np.array([[True] * 4, [True, False, True, True], [False] * 4])
     fit = jax.jit(
         lambda w: pg.fit_critic(
-            lambda w, views: w * views[..., 0], optax.sgd(0.1), w, optax.sgd(0.1).init(w), x[..., None], returns,
+            lambda w, views: w * views[..., 0], optax.sgd(0.1), w, optax.sgd(0.1).init(w), jnp.asarray(x)[..., None],
+            jnp.asarray(returns),
             jnp.asarray(valid), groups,
         )
     )  # fmt: skip
@@ -262,9 +264,15 @@ def test_agents_do_not_learn_from_each_other_nor_from_padding():
 
 def test_agents_batched_are_agents_in_turn(monkeypatch):
     turn = update(floats(SMALL), STATE, STEPS)
-    monkeypatch.setattr(pg, "per_agent", lambda f, in_axes, out_axes=0: per_agent(f, in_axes, out_axes, batched=True))
-    batched = jax.jit(pg.make(SMALL, ENV).update)(KEY, STATE, STEPS)
-    close(turn, batched)
+    used = []
+
+    def batched(f, in_axes, out_axes=0):
+        used.append(f)
+        return per_agent(f, in_axes, out_axes, batched=True)
+
+    monkeypatch.setattr(teams, "per_agent", batched)
+    close(turn, jax.jit(pg.make(SMALL, ENV).update)(KEY, STATE, STEPS))
+    assert used
 
 
 def test_released_shared_actor_update():

@@ -1,7 +1,7 @@
 """PPO: losses by hand, the first step against A2C, chunks against the whole, symmetries, and a game it must solve."""
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 import equinox as eqx
@@ -13,11 +13,11 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import ippo, mappo, ppo, ppo_batches
+from comity.algorithms import ippo, mappo, ppo
 from comity.algorithms.released.ppo import misread, unread
 from comity.cli.train import parse
-from comity.learning import Moments, cut, divisor, entropy, log_prob, masked, policy_loss, value_loss
-from comity.networks import per_agent
+from comity.learning import Moments, cut, divisor, entropy, log_prob, masked, surrogate_loss, value_loss
+from comity.networks import per_agent, teams
 from comity.settings import floats, with_floats
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep, Transition
@@ -161,7 +161,7 @@ def test_clipped_surrogate_by_hand():
     valid = jnp.ones((5, 1), bool)
 
     def loss(logits, valid):
-        return policy_loss(logits, jnp.zeros((5, 1, 1), int), before, advantage, valid, 0.2)
+        return surrogate_loss(log_prob(logits, jnp.zeros((5, 1, 1), int)), before, advantage, valid, 0.2)
 
     np.testing.assert_allclose(loss(logits, valid), [-(2.4 + 1.0 - 1.5 - 0.8 + 3.3) / 5], rtol=1e-5)
     np.testing.assert_allclose(loss(logits, valid.at[2:].set(False)), [-(2.4 + 1.0) / 2], rtol=1e-5)
@@ -335,9 +335,16 @@ def test_renaming_agents_renames_results(name):
 
 def test_agents_batched_are_agents_in_turn(monkeypatch):
     turn = update("ippo", initial("ippo"), played("ippo"))
-    for module in (ppo, ppo_batches):
-        monkeypatch.setattr(module, "per_agent", partial(per_agent, batched=True))
+    used = []
+
+    def batched(f, in_axes, out_axes=0):
+        used.append(f)
+        return per_agent(f, in_axes, out_axes, batched=True)
+
+    for module in (ppo, teams):
+        monkeypatch.setattr(module, "per_agent", batched)
     close(turn, jax.jit(made("ippo").update)(KEY, initial("ippo"), played("ippo")))
+    assert used
 
 
 def test_shared_actors_and_one_value_for_all():

@@ -112,13 +112,14 @@ def test_a_weight_of_nothing_moves_nothing():
     before, after, metrics = learned("pg shared", 2)
     for x, y in zip(jax.tree.leaves(before.actor), jax.tree.leaves(after.actor), strict=True):
         np.testing.assert_array_equal(x, y)
-    assert before.predictor.head.weight.shape == (8, 2 * 3)
+    (predictor,) = before.terms
+    assert predictor.head.weight.shape == (8, 2 * 3)
     assert metrics["prediction_loss"].shape == (2,)
 
 
 def test_without_prediction_there_is_no_head():
-    state = jax.eval_shape(pg.make(pg.Config(), ENV).init, KEY)
-    assert state.predictor is None
+    assert jax.eval_shape(pg.make(pg.Config(), ENV).init, KEY).terms == ()
+    assert jax.eval_shape(ippo.make(ippo.Config(), ENV).init, KEY).predictor is None
 
 
 @pytest.mark.parametrize(

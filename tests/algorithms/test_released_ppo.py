@@ -17,6 +17,7 @@ import pytest
 
 from comity.algorithms import ippo, mappo, ppo, ppo_batches
 from comity.algorithms.released import ppo as released
+from comity.learning import pieces
 from comity.networks import ACTIVATIONS
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Transition
@@ -74,6 +75,7 @@ def rollout(name: str) -> Transition:
     seen = Observation(jnp.asarray(views), jnp.zeros((31, 5, 1)), jnp.asarray(available == 1))
     notes = {
         "probabilities": jnp.full((30, 5, 2, 6), 1 / 6),
+        "entropy": jnp.full((30, 5, 2), math.log(6)),
         "log_prob": jnp.asarray(arrays["action_log_probs"]),
         "value": jnp.asarray(arrays["value_preds"][:30] * np.float32(0.1)),  # what it is worth at the first deviation
     }
@@ -102,6 +104,7 @@ def steps_of(name: str, kind: str) -> Transition:
     seen = Observation(jnp.asarray(over["obs"]), jnp.zeros((5, 1)), jnp.asarray(over["available_actions"] == 1))
     notes = {
         "probabilities": jnp.full((5, 2, 6), 1 / 6),
+        "entropy": jnp.full((5, 2), math.log(6)),
         "log_prob": jnp.asarray(over["action_log_probs"]),
         "value": jnp.asarray(over["value_preds"] * np.float32(0.1)),
     }
@@ -144,7 +147,7 @@ def program(name: str):
 
     def update(state, rows, order):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ppo, "orders", lambda *a, **b: order)
+            patch.setattr(pieces, "orders", lambda *a, **b: order)
             patch.setattr(ppo, "rows_of", lambda *a, **b: rows)
             return FAMILY[name].make(config(name), GAME).update(KEY, state, rollout(name))
 
@@ -156,9 +159,10 @@ def cut_up(name: str, kind: str) -> tuple[ppo_batches.Batch, jax.Array]:
     """(pieces of the rollout, returns [T, B, N])."""
     chosen, state, steps = config(name), begin(name), steps_of(name, kind)
     reads = partial(ppo.all_views, GAME)
-    critics = ppo.Critics(1 if name == "mappo" else 2, 1, reads, 54)
-    found = ppo_batches.targets(chosen, critics, state, steps)
-    return ppo_batches.rows_of(chosen, GAME, critics, state, steps, found, state.returns, 10), found[0]
+    critics = ppo.Critics(1 if name == "mappo" else 2, 1, reads, Vector(54))
+    teams = ppo.teams_of(chosen, GAME, critics)
+    found = ppo_batches.targets(chosen, teams, state, steps)
+    return ppo_batches.rows_of(chosen, GAME, teams, state, steps, found, state.returns, 10), found[0]
 
 
 @cache

@@ -61,9 +61,9 @@ def test_two_gifts_among_three_and_their_delay():
     "make",
     [
         lambda env: pg.make(pg.Config(hidden=4), env),
-        lambda env: pg.make(pg.Config(hidden=4, network="attention", predict="others", actors="shared"), env),
+        lambda env: pg.make(pg.Config(hidden=4, core="attention", predict="others", actors="shared"), env),
         lambda env: ippo.make(ippo.Config(hidden=4, predict="others"), env),
-        lambda env: mappo.make(mappo.Config(hidden=4, network="attention"), env),
+        lambda env: mappo.make(mappo.Config(hidden=4, core="attention"), env),
     ],
     ids=["pg", "pg-long", "ippo", "mappo-long"],
 )

@@ -27,6 +27,7 @@ from comity.learning import (
     normalised,
     optimizer,
     over_minibatches,
+    picked,
     restored,
     standardised,
     surrogate_loss,
@@ -263,8 +264,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         rows = rows_of(config, env, state, steps, learnt, target, advantage.reshape(returns.shape))
 
         def step(carry, chosen: Array | None):
-            of = lambda field, axis: jax.tree.map(lambda x: jnp.take(x, chosen, axis, mode="clip"), field)  # noqa: E731
-            batch = rows if chosen is None else Batch(*map(of, rows, PIECES))  # pyright: ignore[reportArgumentType]
+            batch = rows if chosen is None else picked(rows, PIECES, chosen)
             grads, metrics = jax.grad(partial(loss, config, acts), has_aux=True)(carry[0], batch)
             metrics["gradient_norm"] = optax.tree.norm(grads)
             nets, opt_state = carry

@@ -5,7 +5,7 @@ from comity.learning.latents import gaussian_kl, straight_through
 from comity.learning.losses import critic_loss, fit_critic, policy_loss, surrogate_loss, value_loss
 from comity.learning.normalisation import Moments, fresh_moments, normalised, restored, standardised, updated_moments
 from comity.learning.optimizers import Optimizer, fit_backwards, optimizer, per_agent_optimizer, take_step, towards
-from comity.learning.pieces import cut, divisor, orders, over_minibatches
+from comity.learning.pieces import cut, divisor, orders, over_minibatches, picked
 from comity.learning.returns import Reward, credited, discounted_returns, lambda_returns, mean_valid
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "orders",
     "over_minibatches",
     "per_agent_optimizer",
+    "picked",
     "policy_logits",
     "policy_loss",
     "restored",

@@ -1,13 +1,15 @@
 """Rollouts cut into pieces of consecutive steps, and the order in which epochs go through them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.types import Key
+
+T = TypeVar("T", bound=tuple)
 
 
 def divisor(size: int, most: int) -> int:
@@ -31,6 +33,12 @@ def orders(key: Key, count: int, epochs: int, minibatches: int, agents: int | No
         return jax.vmap(shuffled)(jax.random.split(key, epochs)).reshape(epochs * minibatches, -1)
     drawn = jax.vmap(jax.vmap(shuffled))(jax.random.split(key, (epochs, agents)))  # [epochs, N, count]
     return jnp.moveaxis(drawn.reshape(epochs, agents, minibatches, -1), 2, 1).reshape(-1, agents, count // minibatches)
+
+
+def picked(rows: T, axes: T, chosen: Array) -> T:
+    """The entries `chosen` of every field of `rows`, along the axis that `axes` gives for it; both a NamedTuple."""
+    take = lambda part, axis: jax.tree.map(lambda x: jnp.take(x, chosen, axis, mode="clip"), part)  # noqa: E731
+    return type(rows)(*map(take, rows, axes))
 
 
 def over_minibatches(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import coala, coala_exact, tabular
+from comity.algorithms import coala, coala_credit, coala_exact, tabular
 from comity.environments.ipd import IPD
 from comity.learning.shaping import batch_advantages
 from comity.opponents import Learners
@@ -25,10 +25,10 @@ def env_of(**settings):
 
 
 @functools.cache
-def played(games=4, network: Any = "gru", **settings):
+def played(games=4, core: Any = "gru", **settings):
     """(game, state before, steps) of one rollout. The estimator is not asked in play."""
     env = env_of(**settings)
-    algorithm = coala.make(coala.Config(**TINY, network=network), env)
+    algorithm = coala.make(coala.Config(**TINY, core=core), env)
 
     @jax.jit
     def run(key):
@@ -62,7 +62,7 @@ def test_the_parts_make_up_the_advantage(estimator):
     keys = jax.random.split(KEY, 2)
     reward, value = (jax.random.normal(key, (6, 3, 1, 4)) for key in keys)
     ends = jnp.arange(1, 7) % 2 == 0
-    own, later = coala.parts(estimator, reward, value, ends)
+    own, later = coala_credit.parts(estimator, reward, value, ends)
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
     whole = batch_advantages(reward, value, following, ends, 1.0, 1.0, estimator)
     np.testing.assert_allclose(own + later, whole, atol=1e-5)
@@ -73,8 +73,8 @@ def test_against_players_the_credit_is_plain():
     reward, value = (jax.random.normal(key, (4, 2, 2, 3)) for key in jax.random.split(KEY, 2))
     ends = jnp.array([False, True, False, True])
     naive = jnp.array([True, False])
-    plain, target = coala.credit("batch-unaware", reward, value, naive, ends, 1.0, 1.0, 1.0)
-    mixed, same = coala.credit("coala", reward, value, naive, ends, 1.0, 1.0, 1.0)
+    plain, target = coala_credit.credit("batch-unaware", reward, value, naive, ends, 1.0, 1.0, 1.0)
+    mixed, same = coala_credit.credit("coala", reward, value, naive, ends, 1.0, 1.0, 1.0)
     np.testing.assert_allclose(mixed[:, 1], plain[:, 1], rtol=1e-6)
     assert np.abs(mixed[:, 0] - plain[:, 0]).max() > 0.1
     np.testing.assert_allclose(target, same)
@@ -86,11 +86,11 @@ def test_weights_of_seats():
     meta = MetaEpisodes(games=5, length=3, episodes=2, seats=2, players=2)
     naive = jnp.array([True, False, False])
     player = jnp.array([[0, 1], [0, 1], [1, 0]])
-    found = coala.weights("coala", meta, 0.25, naive, player)
+    found = coala_credit.weights("coala", meta, 0.25, naive, player)
     # Player 0: one seat against a learner, two against players. Player 1: none, two.
     wanted = [[5 * 0.25, 0.0], [0.75 / 2, 0.75 / 2], [0.75 / 2, 0.75 / 2]]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
-    plain = coala.weights("batch-unaware", meta, 0.25, naive, player)
+    plain = coala_credit.weights("batch-unaware", meta, 0.25, naive, player)
     np.testing.assert_allclose(plain[0, 0], 0.25, rtol=1e-6)
 
 
@@ -99,22 +99,22 @@ def test_advantages_are_centred_for_each_kind():
     naive = jnp.array([True, False, False])
     seated = jnp.array([[True, False], [True, True], [True, True]])
     chose = jnp.ones(advantage.shape, bool)
-    found = np.asarray(coala.standardised_by_kind(advantage, naive, seated, chose))
+    found = np.asarray(coala_credit.standardised_by_kind(advantage, naive, seated, chose))
     assert found[:, 0, 0].mean() == pytest.approx(0, abs=1e-5)
     assert found[:, 1:].mean() == pytest.approx(0, abs=1e-5)
     learnt = np.concatenate([found[:, 0, 0].ravel(), found[:, 1:].ravel()])
     assert np.square(learnt).mean() == pytest.approx(1, abs=1e-3)
     waited = chose.at[3:, :, :, 1].set(False)  # one of the inner games is over
     other = jnp.where(waited, advantage, 100.0)
-    found, alike = (np.asarray(coala.standardised_by_kind(x, naive, seated, waited)) for x in (advantage, other))
+    found, alike = (np.asarray(coala_credit.standardised_by_kind(x, naive, seated, waited)) for x in (advantage, other))
     np.testing.assert_allclose(found[waited], alike[waited], rtol=1e-5)
     assert found[:, 0, 0][np.asarray(waited)[:, 0, 0]].mean() == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize("network", ["gru", "hawk"])
-def test_the_update_sees_what_was_played(network):
+@pytest.mark.parametrize("core", ["gru", "hawk"])
+def test_the_update_sees_what_was_played(core):
     """One pass over all games at once: at its only step every ratio is 1."""
-    metrics = updated(*played(network=network, naive_share=0.5, players=2), network=network)[1]
+    metrics = updated(*played(core=core, naive_share=0.5, players=2), core=core)[1]
     assert float(metrics["clipped"]) == 0
     assert abs(float(metrics["kl"])) < 1e-5
 
@@ -166,7 +166,7 @@ def test_the_parts_of_the_gradient_are_measured():
 def test_tables_are_measured_by_the_closed_form():
     """All 50 : 50 in the first update: each pair of actions a quarter of the time, whoever plays."""
     env = Learners(IPD(), episodes=1, games=2, naive_network="table").made
-    algorithm = coala.make(coala.Config(network="table", exact=True), env)
+    algorithm = coala.make(coala.Config(core="table", exact=True), env)
     state = algorithm.init(KEY)
     play = rollout.start(KEY, env, algorithm.memory, 2)
     _, steps = rollout.collect(KEY, env, algorithm, state, play)
@@ -178,7 +178,7 @@ def test_tables_are_measured_by_the_closed_form():
     )
     assert float(metrics["shaping_value"]) == pytest.approx(float(path.mine), abs=1e-5)
     assert float(metrics["naive_value_last"]) > float(metrics["shaping_value_last"])  # it exploits who does not answer
-    with pytest.raises(ValueError, match="the network is gru: set network"):
+    with pytest.raises(ValueError, match="the core is gru: set core"):
         coala.make(coala.Config(exact=True), env)
 
 
@@ -188,7 +188,7 @@ def shaped():
     env = Learners(IPD(), naive_network="table", naive_learning_rate=0.3).made
 
     def trained(estimator):
-        config = coala.Config(estimator=estimator, network="table", learning_rate=0.02)
+        config = coala.Config(estimator=estimator, core="table", learning_rate=0.02)
         algorithm = coala.make(config, env)
 
         @jax.jit

@@ -57,7 +57,7 @@ def cost(arm: Arm, recipe: Recipe) -> float:
         return 16 * 0.02 * ahead if getattr(recipe.config, "play", "exact") == "sampled" else 32 * 0.0005 * (1 + ahead)
     meta = recipe.env.spec.meta
     assert meta is not None  # every other figure is of a game that holds learners
-    each = 0.08 if getattr(recipe.config, "network", "table") == "table" else 2.0
+    each = 0.08 if getattr(recipe.config, "core", "table") == "table" else 2.0
     return each * meta.seats * meta.games / 16 * (1.5 if meta.players > 1 else 1.0)
 
 

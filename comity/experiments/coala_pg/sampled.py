@@ -21,7 +21,7 @@ def tabular(
     estimator: str, name: str = "", budget: str = "tables", measure: bool = False, exact: bool = False, **options: Any
 ) -> Arm:
     """Players of five rows; options: of the game."""
-    settings = {"estimator": estimator, "network": "table", "learning_rate": 0.02, "measure": measure}
+    settings = {"estimator": estimator, "core": "table", "learning_rate": 0.02, "measure": measure}
     settings |= {"exact": True} if exact else {}
     return Arm(
         f"sampled-{estimator}{name}",
@@ -38,7 +38,7 @@ def tabular(
 
 def sequence(estimator: str) -> Arm:
     """The paper's: Hawk on both sides."""
-    settings = {"estimator": estimator, "network": "hawk"}
+    settings = {"estimator": estimator, "core": "hawk"}
     options = {"naive_network": "hawk"}
     return Arm(
         f"sequence-{estimator}",

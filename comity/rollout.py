@@ -14,7 +14,7 @@ from jax import Array, lax
 
 from comity.axes import aligned
 from comity.loops import over_time
-from comity.spec import functions
+from comity.spec import Box, functions
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition, begin
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
@@ -131,7 +131,9 @@ def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Trans
     key_act, key_step = jax.random.split(key)
     action, memory, notes = act(key_act, play.memory, play.observation)
     step = functions(env).step_games or jax.vmap(env.step)
-    game, timestep = step(jax.random.split(key_step, play.episode.shape[0]), play.game, action)
+    # Numbers are drawn without bounds by some policies: what is learned from is the draw, what is played lies inside.
+    inside = jnp.clip(action, -1.0, 1.0) if isinstance(env.spec.action, Box) else action
+    game, timestep = step(jax.random.split(key_step, play.episode.shape[0]), play.game, inside)
     after = Play(game, timestep.observation, memory, play.episode)
     return after, Transition(
         play.observation,

@@ -46,7 +46,7 @@ class Transition(NamedTuple):
 
     observation: Observation  # before the step
     memory: PyTree  # [N, ...] before the step
-    action: PyTree  # [N] int32, or [N, A] float in [-1, 1]; a tuple if there are several heads
+    action: PyTree  # [N] int32, or [N, A] float, which the game gets clipped to [-1, 1]; of several heads a tuple
     reward: Array  # [N]
     next_observation: Observation  # after the step, before any reset
     next_memory: PyTree  # after the step, before any reset

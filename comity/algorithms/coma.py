@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from comity.algorithms.pg import policy_loss
 from comity.algorithms.released import critics
 from comity.compatibility import require_discrete
 from comity.learning import (
@@ -26,10 +25,12 @@ from comity.learning import (
     fit_backwards,
     lambda_returns,
     linear,
+    log_prob,
     mean_valid,
     optimizer,
     per_agent_optimizer,
     policy_logits,
+    policy_loss,
     replay,
     sample,
     take_step,
@@ -270,7 +271,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         advantage = advantages(q, logits[:-1], action[:-1])  # [T, B, N], carries no gradient
 
         def loss(logits: Array) -> Array:
-            losses = policy_loss(logits[:-1], action[:-1], advantage, valid)
+            losses = policy_loss(log_prob(logits[:-1], action[:-1]), advantage, valid)
             return losses.sum() if separate else losses.mean()  # separate actors climb each their own
 
         policy, grad_logits = jax.value_and_grad(loss)(logits)

@@ -30,10 +30,10 @@ from comity.learning import (
     masked,
     mean_valid,
     optimizer,
-    policy_loss,
     sample,
     standardised,
     straight_through,
+    surrogate_loss,
     take_step,
     value_loss,
 )
@@ -325,7 +325,9 @@ def make(config: Config, env: Environment) -> Algorithm:
     def loss(params: Params, batch: Batch):
         seen = look(params, batch.view, linear_encoding)
         logits, _ = logits_of(params, seen, batch.available, batch.gumbel)
-        policy = policy_loss(logits, batch.action, batch.log_prob, batch.advantage, batch.valid, config.clip).mean()
+        policy = surrogate_loss(
+            log_prob(logits, batch.action), batch.log_prob, batch.advantage, batch.valid, config.clip
+        ).mean()
         surprise = mean_valid(entropy(logits), batch.valid).mean()
         now, posterior = values(params, seen, batch.noise, raw, first)
         errors = value_loss(now, batch.value, batch.target, batch.valid, config.value_clip, config.huber).mean()

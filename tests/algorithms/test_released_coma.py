@@ -66,9 +66,9 @@ def update(values, state, steps, last_action):
         seen.update(observed=data[0], critic_targets=data[2], critic_values=result[2])
         return result
 
-    def watched_loss(logits, action, advantage, valid):
+    def watched_loss(log_probs, advantage, valid):
         seen["advantages"] = advantage
-        return loss(logits, action, advantage, valid)
+        return loss(log_probs, advantage, valid)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coma, "fit_backwards", watched_fit)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity.algorithms import saf
-from comity.learning import entropy, lambda_returns, log_prob, masked, policy_loss, value_loss
+from comity.learning import entropy, lambda_returns, log_prob, masked, surrogate_loss, value_loss
 from comity.networks import MLP, Linear
 from tests.algorithms.released_facts import KEY, below, facts, linear, stack
 
@@ -92,7 +92,7 @@ def test_returns_and_losses():
     action = jnp.zeros((1, 48, 2), int)
     log_probs = jnp.maximum(jnp.asarray(PASS["logprob"]), -1e9)[None]
     logits = jnp.stack([log_probs, jnp.log1p(-jnp.exp(log_probs))], -1)
-    losses = policy_loss(logits, action, row("logprobs"), advantage, valid, CONFIG.clip)
+    losses = surrogate_loss(log_prob(logits, action), row("logprobs"), advantage, valid, CONFIG.clip)
     close(losses.mean(), PASS["policy_loss"], 1e-5)
     errors = value_loss(jnp.asarray(PASS["value"])[None], old, target, valid, CONFIG.value_clip, CONFIG.huber).mean()
     close(errors, PASS["value_loss"], 1e-6)

@@ -73,6 +73,7 @@ class Refusal(NamedTuple):
     presets: tuple[str, ...] | None = None  # None: all
 
 
+SEVERAL_HEADED = ("rusp", "random", "maddpg", "ddpg", "iddpg", "sqddpg")
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
 REFUSED = [  # of several that hold the first is said
     Refusal(
@@ -82,7 +83,7 @@ REFUSED = [  # of several that hold the first is said
         "outcome; {game} is none: play ipd or repeated-matrix with sees 'outcome'",
     ),
     Refusal(
-        [name for name in ALGORITHMS if name not in ("rusp", "random")],
+        [name for name in ALGORITHMS if name not in SEVERAL_HEADED],
         SEVERAL_HEADS,
         "{algorithm} has one head, {game} asks for 2: start from --profile one-head, or take another; "
         "`comity list algorithms` says what there is",

@@ -4,7 +4,6 @@ each for all agents. docs/algorithms/maddpg.md."""
 from dataclasses import dataclass
 from typing import Literal
 
-import jax.numpy as jnp
 from jax import Array
 
 from comity.algorithms import deterministic as family
@@ -21,12 +20,11 @@ class Config(family.Config):
 PRESETS = {"sound": {}, "paper": family.PAPER, "released": family.PAPER}
 
 
-def own_inputs(key: Key, view: Array, actions: Array, mine: Array) -> Array:
-    """An agent's own view and action, [..., N, V + A]: Q_i(o_i, a_i)."""
+def own_action(key: Key, actions: Array, mine: Array) -> Array:
+    """An agent's own action, [..., N, A]: Q_i(o_i, a_i)."""
     del key, actions
-    return jnp.concatenate([view, mine], -1)
+    return mine
 
 
-def make(config: Config, env: Environment, name: str = "ddpg") -> Algorithm:
-    size = env.spec.view.size + env.spec.action.n
-    return family.learner(config, env, name, family.Member(size, own_inputs))
+def make(config: Config, env: Environment) -> Algorithm:
+    return family.learner(config, env, family.Member(own_action, everyone=False))

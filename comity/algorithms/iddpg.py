@@ -30,4 +30,4 @@ PRESETS = {
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    return ddpg.make(config, env, "iddpg")
+    return ddpg.make(config, env)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.algorithms import deterministic as family
+from comity.learning import in_a_circle, side_by_side
 from comity.types import Algorithm, Environment, Key
 
 
@@ -24,15 +25,11 @@ PRESETS = {
 }
 
 
-def joint_inputs(key: Key, view: Array, actions: Array, mine: Array) -> Array:
-    """Everyone's views and actions, [..., N, N (V + A)], each agent's own first: Q_i(o_1 .. o_N, a_1 .. a_N)."""
+def joint_actions(key: Key, actions: Array, mine: Array) -> Array:
+    """Everyone's actions, [..., N, N A], each agent's own first: Q_i(o_1 .. o_N, a_1 .. a_N)."""
     del key
-    choices = actions.shape[-1]
-    others = family.in_a_circle(actions)[..., choices:]
-    return jnp.concatenate([family.in_a_circle(view), mine, others], -1)
+    return jnp.concatenate([mine, side_by_side(in_a_circle(actions, -2, own=False))], -1)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    spec = env.spec
-    size = spec.agents * (spec.view.size + spec.action.n)
-    return family.learner(config, env, "maddpg", family.Member(size, joint_inputs))
+    return family.learner(config, env, family.Member(joint_actions))

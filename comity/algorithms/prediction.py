@@ -15,7 +15,7 @@ from jax import Array
 
 from comity.algorithms.terms import Actor, Learned, Term
 from comity.compatibility import require_discrete
-from comity.learning import log_prob, mean_valid, take_step
+from comity.learning import in_a_circle, log_prob, mean_valid, take_step
 from comity.networks import Linear, Team, per_agent, stacked
 from comity.settings import NotNegative
 from comity.types import Environment, Key, PyTree
@@ -74,11 +74,6 @@ def unrolled(config: Settings, net, x: Array, memory: PyTree, starts: Array | No
     return net.output(memories), memories if config.predict == "others" else ()
 
 
-def others(x: Array) -> Array:
-    """x [..., N] of each agent's others, in a circle, [..., N, N - 1]: for agent i those of i + 1, i + 2, ..."""
-    return jnp.stack([jnp.roll(x, -k, -1) for k in range(1, x.shape[-1])], -1)
-
-
 def prediction_loss(head: Linear, memories: Array, action: Array, valid: Array, separate: bool) -> tuple[Array, Array]:
     """(-mean_m log p(a_t of the others | memory), share of right guesses), means over the others, per agent [N].
 
@@ -86,7 +81,7 @@ def prediction_loss(head: Linear, memories: Array, action: Array, valid: Array, 
     count.
     """
     outputs = per_agent(lambda net, x: net(x), (0, 2), 2)(head, memories) if separate else head(memories)
-    theirs = others(action)  # [T, B, N, N - 1]
+    theirs = in_a_circle(action, own=False)  # [T, B, N, N - 1]
     logits = outputs.reshape(*theirs.shape, -1)
     right = (logits.argmax(-1) == theirs).astype(jnp.float32)
     return -mean_valid(log_prob(logits, theirs).mean(-1), valid), mean_valid(right.mean(-1), valid)

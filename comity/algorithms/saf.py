@@ -24,6 +24,7 @@ from comity.learning import (
     divisor,
     entropy,
     gaussian_kl,
+    in_a_circle,
     lambda_returns,
     linear,
     log_prob,
@@ -31,6 +32,7 @@ from comity.learning import (
     mean_valid,
     optimizer,
     sample,
+    side_by_side,
     standardised,
     straight_through,
     surrogate_loss,
@@ -235,8 +237,7 @@ def values(
     """
     mean, scale = gaussian(latents(params, seen), raw)
     latent = mean + scale * noise
-    circle = [jnp.roll(latent, -k, axis=-2) for k in range(latent.shape[-2])]
-    inputs = jnp.concatenate([seen.own, *circle], -1)
+    inputs = jnp.concatenate([seen.own, side_by_side(in_a_circle(latent, -2))], -1)
     value = params.critic(inputs[..., :1, :] if first else inputs)[..., 0]
     return jnp.broadcast_to(value, noise.shape[:-1]), (mean, scale)
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.algorithms import deterministic as family
+from comity.learning import side_by_side
 from comity.learning.coalitions import all_orders, drawn_orders, present
 from comity.learning.relaxed import replaced
 from comity.settings import NotNegative, check
@@ -38,24 +39,20 @@ PRESETS = {
 }
 
 
-def coalition_inputs(key: Key, view: Array, actions: Array, mine: Array, orders: int) -> Array:
-    """All views, and the actions of those who are there when i has joined, its own first: [M, batch, N, N (V + A)].
+def coalition_actions(key: Key, actions: Array, mine: Array, orders: int) -> Array:
+    """The actions of those who are there when i has joined, its own first: [M, batch, N, N A].
 
-    Of M orders, 0 for all. view [batch, N, V], actions and mine [batch, N, A]. Actions of who is not there are 0.
+    Of M orders, 0 for all. actions and mine [batch, N, A]. Actions of who is not there are 0.
     """
-    batch, agents, _ = view.shape
+    batch, agents, _ = actions.shape
     if orders:
         places = drawn_orders(key, orders * batch, agents).reshape(orders, batch, agents)
     else:
         places = jnp.broadcast_to(all_orders(agents)[:, None], (factorial(agents), batch, agents))
     joint = jnp.where(present(places)[..., None], replaced(actions, mine), 0.0)  # [M, batch, i, j, A]
     circle = jnp.stack([jnp.roll(joint[..., i, :, :], -i, axis=-2) for i in range(agents)], -3)
-    seen = jnp.broadcast_to(family.in_a_circle(view), (*joint.shape[:3], agents * view.shape[-1]))
-    return jnp.concatenate([seen, circle.reshape(*joint.shape[:3], -1)], -1)
+    return side_by_side(circle)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    spec = env.spec
-    size = spec.agents * (spec.view.size + spec.action.n)
-    inputs = partial(coalition_inputs, orders=config.orders)
-    return family.learner(config, env, "sqddpg", family.Member(size, inputs, adds_up=True))
+    return family.learner(config, env, family.Member(partial(coalition_actions, orders=config.orders), adds_up=True))

@@ -1,10 +1,20 @@
 """The field's mathematics, as functions without state."""
 
 from comity.learning.choices import chosen, entropy, epsilon_greedy, linear, log_prob, masked, policy_logits, sample
+from comity.learning.circles import in_a_circle, side_by_side
 from comity.learning.latents import gaussian_kl, straight_through
 from comity.learning.losses import critic_loss, fit_critic, policy_loss, surrogate_loss, value_loss
 from comity.learning.normalisation import Moments, fresh_moments, normalised, restored, standardised, updated_moments
-from comity.learning.optimizers import Optimizer, fit_backwards, optimizer, per_agent_optimizer, take_step, towards
+from comity.learning.optimizers import (
+    Optimizer,
+    clip_by_array,
+    fit_backwards,
+    if_ready,
+    optimizer,
+    per_agent_optimizer,
+    take_step,
+    towards,
+)
 from comity.learning.pieces import cut, divisor, orders, over_minibatches, picked
 from comity.learning.returns import Reward, credited, discounted_returns, lambda_returns, mean_valid
 
@@ -13,6 +23,7 @@ __all__ = [
     "Optimizer",
     "Reward",
     "chosen",
+    "clip_by_array",
     "credited",
     "critic_loss",
     "cut",
@@ -24,6 +35,8 @@ __all__ = [
     "fit_critic",
     "fresh_moments",
     "gaussian_kl",
+    "if_ready",
+    "in_a_circle",
     "lambda_returns",
     "linear",
     "log_prob",
@@ -39,6 +52,7 @@ __all__ = [
     "policy_loss",
     "restored",
     "sample",
+    "side_by_side",
     "standardised",
     "straight_through",
     "surrogate_loss",

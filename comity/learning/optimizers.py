@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Bool
 
 from comity.loops import over_time
@@ -39,6 +39,24 @@ def take_step(optimizer: optax.GradientTransformation, params: T, opt_state: PyT
     """(params, opt_state) after one step down `grads`."""
     updates, opt_state = optimizer.update(grads, opt_state, params)  # pyright: ignore[reportArgumentType]
     return optax.apply_updates(params, updates), opt_state  # pyright: ignore
+
+
+def clip_by_array(limit: Any) -> optax.GradientTransformation:
+    """Each array of a gradient shortened to the norm `limit`."""
+
+    def shortened(x: Array) -> Array:
+        return x * jnp.minimum(1.0, limit / jnp.maximum(jnp.linalg.norm(x), 1e-12))
+
+    return optax.stateless(lambda updates, params=None: jax.tree.map(shortened, updates))
+
+
+def if_ready(ready: Array, learn: Callable[[T], tuple[T, PyTree]], state: T) -> tuple[T, PyTree]:
+    """learn(state) -> (state, metrics), or before a warm-up is over the state as it is and metrics of zeros."""
+
+    def wait(state: T) -> tuple[T, PyTree]:
+        return state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(learn, state)[1])
+
+    return lax.cond(ready, learn, wait, state)
 
 
 def fit_backwards(

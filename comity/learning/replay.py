@@ -63,8 +63,8 @@ def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
     """Rows, leaves [B, ...], of a rollout of whole episodes with leaves [T, B, ...]; extra: leaves [B, ...]."""
     observation = observed(steps)
     last = steps.valid.sum(0, dtype=jnp.int32)
-    small = next(kind for kind in (jnp.int8, jnp.int16, jnp.int32) if env.spec.action.n <= jnp.iinfo(kind).max)
-    by_time = Row(_pack(env, observation), steps.action.astype(small), steps.reward, last, steps.terminated, ())
+    action = small_actions(env, steps.action)
+    by_time = Row(packed(env, observation), action, steps.reward, last, steps.terminated, ())
     rows = jax.tree.map(lambda x: x.swapaxes(0, 1), by_time._replace(length=(), terminated=()))
     return rows._replace(length=last, terminated=(steps.terminated & steps.valid).any(0), extra=extra)
 
@@ -75,7 +75,7 @@ def restored(env: Environment, rows: Row) -> Episodes:
     time = jnp.arange(action.shape[0])[:, None]
     ended = time == rows.length - 1
     return Episodes(
-        observation=_unpack(env, observation),
+        observation=unpacked(env, observation),
         action=action.astype(jnp.int32),
         reward=reward,
         terminated=ended & rows.terminated,
@@ -145,12 +145,28 @@ def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int, blo
     return lax.scan(add, zero, slices)[0]
 
 
-def _pack(env: Environment, observation: Observation) -> PyTree:
-    """Leaves [T, B, ...] -> packed leaves [T, B, ...]; as they are if the game packs nothing."""
+def packed(env: Environment, observation: Observation, lead: int = 2, stateless: bool = False) -> PyTree:
+    """What is kept of observations with so many leading axes: as they are if the game packs nothing.
+
+    stateless: nobody reads the state, so that only what packs it anyway keeps it.
+    """
     pack = functions(env).pack
-    return jax.vmap(jax.vmap(pack))(observation) if pack else observation
+    return _over(lead, pack)(observation if pack or not stateless else observation._replace(state=()))
 
 
-def _unpack(env: Environment, codes: PyTree) -> Observation:
-    unpack = functions(env).unpack
-    return jax.vmap(jax.vmap(unpack))(codes) if unpack else codes
+def unpacked(env: Environment, codes: PyTree, lead: int = 2) -> Observation:
+    """The observations that `packed` made such codes of."""
+    return _over(lead, functions(env).unpack)(codes)
+
+
+def small_actions(env: Environment, action: PyTree) -> PyTree:
+    """Choices in the smallest integers that hold them; numbers as they are."""
+    kinds = (jnp.int8, jnp.int16, jnp.int32)
+    small = next(kind for kind in kinds if env.spec.action.n <= jnp.iinfo(kind).max)
+    return jax.tree.map(lambda x: x.astype(small) if jnp.issubdtype(x.dtype, jnp.integer) else x, action)
+
+
+def _over(lead: int, function: Callable[[PyTree], PyTree] | None) -> Callable[[PyTree], PyTree]:
+    if function is None:
+        return lambda x: x
+    return jax.vmap(_over(lead - 1, function)) if lead else function

@@ -10,6 +10,7 @@ from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
 from comity.networks.entities import EntityNet, Seen
 from comity.networks.gru import GRU
 from comity.networks.hawk import HawkNet, fresh_trace
+from comity.networks.joint import JointNet, Part, joint_net, numbers
 from comity.networks.lstm import LSTM, LSTMState, fresh_lstm
 from comity.networks.mixers import FlatCritic, MixingCritic, MonotoneMixer, matched_width
 from comity.networks.recurrent import RecurrentNet
@@ -32,11 +33,13 @@ __all__ = [
     "Eyes",
     "FlatCritic",
     "HawkNet",
+    "JointNet",
     "LSTMState",
     "LayerNorm",
     "Linear",
     "MixingCritic",
     "MonotoneMixer",
+    "Part",
     "RecurrentNet",
     "Remembered",
     "Seen",
@@ -50,7 +53,9 @@ __all__ = [
     "fresh_core",
     "fresh_lstm",
     "fresh_trace",
+    "joint_net",
     "matched_width",
+    "numbers",
     "per_agent",
     "shared",
     "stacked",

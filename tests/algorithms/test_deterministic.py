@@ -1,6 +1,6 @@
 """MADDPG, DDPG, independent DDPG, SQDDPG: what they learn on bandits, what holds between them, shares of a value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import ModuleType
 from typing import Any
@@ -14,9 +14,10 @@ from jax import lax
 from comity import rollout
 from comity.algorithms import ddpg, deterministic, iddpg, maddpg, sqddpg
 from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
-from comity.learning import masked
+from comity.learning import in_a_circle, masked
 from comity.learning.coalitions import all_orders, drawn_orders, present, shapley_values
 from comity.learning.relaxed import Relaxed, relaxed, replaced
+from comity.networks import JointNet
 from comity.spec import Box, Spec, Vector
 from comity.types import Observation, Timestep
 
@@ -198,8 +199,8 @@ def test_who_is_there_when_one_joins():
 
 
 def test_a_share_does_not_depend_on_who_joins_later():
-    view, actions = jnp.zeros((64, 3, 2)), jax.random.normal(KEY, (64, 3, 4))
-    read = lambda actions: sqddpg.coalition_inputs(KEY, view, actions, actions, 1)[0]  # noqa: E731
+    actions = jax.random.normal(KEY, (64, 3, 4))
+    read = lambda actions: sqddpg.coalition_actions(KEY, actions, actions, 1)[0]  # noqa: E731
     places = drawn_orders(KEY, 64, 3)
     before = places[:, 1] < places[:, 0]  # agent 1 before agent 0
     moved = (read(actions) != read(actions.at[:, 1].add(1.0))).any(-1)  # [64, N]
@@ -218,9 +219,10 @@ def test_the_shares_make_up_the_value_of_an_additive_game():
     env = Bandit("additive")
     _, state, _ = additive()
     actions = jax.random.uniform(KEY, (256, 2, 1), minval=-0.5, maxval=0.5) * jnp.array([1.0, 0.0])
-    view = jnp.broadcast_to(env.observation().view, (256, 2, 3))
-    x = sqddpg.coalition_inputs(KEY, view, actions, actions, 8)
-    shares = jnp.stack([jax.tree.map(lambda p, i=i: p[i], state.critics)(x[..., i, :])[..., 0] for i in range(2)], -1)
+    views = in_a_circle(jnp.broadcast_to(env.observation().view, (256, 2, 3)), 1)
+    x = sqddpg.coalition_actions(KEY, actions, actions, 8)
+    critic = lambda i: jax.tree.map(lambda p: p[i], state.critics)(views[:, i], x[..., i, None, :])[..., 0]  # noqa: E731
+    shares = jnp.stack([critic(i) for i in range(2)], -1)
     worth = 3 * actions[:, 0, 0] - actions[:, 1, 0]
     np.testing.assert_allclose(shares.sum(-1).mean(0), worth, atol=0.25)
     slopes = [np.polyfit(actions[:, i, 0], shares.mean(0)[:, i], 1)[0] for i in range(2)]
@@ -233,11 +235,28 @@ def test_joint_actions_with_ones_own_replaced():
     np.testing.assert_array_equal(replaced(actions, mine)[0, ..., 0], np.eye(3))
 
 
+def critic_reads(module: Any, view, actions):
+    """What critics read, [batch, N, I], where every agent's own actions are the negative ones."""
+    found = []
+
+    def remember(config, env, member):
+        spec = Spec(agents=3, view=Vector(1), action=Box(1), length=1)
+        nets = deterministic.nets_of(config, spec, member)
+        spy: Any = lambda *parts: JointNet((None, None), lambda x: found.append(x) or x)(*parts)  # noqa: E731
+        read = nets._replace(critics=replace(nets.critics, sharing="shared"))
+        deterministic.values(read, KEY, spy, view, actions, -actions)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deterministic, "learner", remember)
+        module.make(module.Config(), None)
+    return found[0]
+
+
 def test_inputs_stand_in_a_circle():
-    view, actions = jnp.array([[10.0], [20.0], [30.0]]), jnp.array([[1.0], [2.0], [3.0]])
-    read = maddpg.joint_inputs(KEY, view, actions, -actions)
-    np.testing.assert_array_equal(read[1], [20, 30, 10, -2, 3, 1])
-    np.testing.assert_array_equal(ddpg.own_inputs(KEY, view, actions, -actions)[1], [20, -2])
+    view, actions = jnp.array([[[10.0], [20.0], [30.0]]]), jnp.array([[[1.0], [2.0], [3.0]]])
+    read = {name: critic_reads(module, view, actions) for name, module in (("maddpg", maddpg), ("ddpg", ddpg))}
+    np.testing.assert_array_equal(read["maddpg"][0, 1], [20, 30, 10, -2, 3, 1])
+    np.testing.assert_array_equal(read["ddpg"][0, 1], [20, -2])
 
 
 def test_what_is_played_pays_for_updates():

@@ -75,10 +75,6 @@ def learned(name: str, updates: int):
     return run(KEY)
 
 
-def test_others_stand_in_a_circle():
-    np.testing.assert_array_equal(prediction.others(jnp.array([[5, 6, 7]])), [[[6, 7], [7, 5], [5, 6]]])
-
-
 def test_loss_by_hand():
     """Two steps of which one is padding; three agents, two actions, a memory of one number."""
     random = np.random.default_rng(0)

@@ -14,6 +14,8 @@ from comity.learning import (
     discounted_returns,
     entropy,
     epsilon_greedy,
+    if_ready,
+    in_a_circle,
     lambda_returns,
     linear,
     log_prob,
@@ -22,6 +24,7 @@ from comity.learning import (
     optimizer,
     per_agent_optimizer,
     sample,
+    side_by_side,
     take_step,
     towards,
 )
@@ -208,3 +211,18 @@ def test_optimizer_clips_each_agent_apart():
     updates: Any = apart.update(grads, apart.init(grads))[0]
     np.testing.assert_allclose(updates["a"], [[0.6, 0.0], [0.3, 0.0]], rtol=1e-6)
     np.testing.assert_allclose(updates["b"], [[0.8], [0.4]], rtol=1e-6)
+
+
+def test_agents_stand_in_a_circle():
+    one = jnp.array([[5, 6, 7]])
+    np.testing.assert_array_equal(in_a_circle(one)[0], [[5, 6, 7], [6, 7, 5], [7, 5, 6]])
+    np.testing.assert_array_equal(in_a_circle(one, own=False)[0], [[6, 7], [7, 5], [5, 6]])
+    pairs = jnp.stack([one, 10 * one], -1)  # [1, N, 2]
+    np.testing.assert_array_equal(side_by_side(in_a_circle(pairs, -2, own=False))[0, 1], [7, 70, 5, 50])
+    assert in_a_circle(jnp.ones((2, 1, 3)), 1, own=False).shape == (2, 1, 0, 3)  # nobody else
+
+
+def test_before_a_warm_up_is_over_nothing_is_learned():
+    learn = lambda x: (x + 1, {"loss": x * 2})  # noqa: E731
+    assert if_ready(jnp.bool_(True), learn, jnp.array(3.0)) == (4.0, {"loss": 6.0})
+    assert if_ready(jnp.bool_(False), learn, jnp.array(3.0)) == (3.0, {"loss": 0.0})

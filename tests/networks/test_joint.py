@@ -1,0 +1,37 @@
+"""What a network of several parts reads: vectors and pictures, in their order, the same eyes for all of one part."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity.networks import MLP, JointNet, Part, joint_net, numbers
+from comity.spec import Image, Vector
+
+KEY = jax.random.key(0)
+
+
+def drawn(*parts: Part) -> JointNet:
+    return joint_net(KEY, parts, partial(MLP, hidden=(4,), outputs=2), width=3)
+
+
+def test_vectors_stand_side_by_side_and_leading_axes_are_repeated():
+    net = drawn(Part(Vector(2), 2), numbers(1))
+    views, beside = jnp.arange(8).reshape(2, 2, 2), jnp.array([[[10.0]], [[20.0]], [[30.0]]])[:, None]  # [3, 1, 1, 1]
+    read = net.encode(views, beside)
+    assert read.shape == (3, 2, 5)
+    np.testing.assert_array_equal(read[2], [[0, 1, 2, 3, 30], [4, 5, 6, 7, 30]])
+    assert net(views, beside).shape == (3, 2, 2)
+
+
+def test_pictures_of_one_part_pass_through_the_same_eyes():
+    view = Image(4, 5, 3)
+    net = drawn(Part(view, 2), numbers(1), Part(view))
+    pictures = jax.random.randint(KEY, (6, 2, *view.shape), 0, 256).astype(jnp.uint8)
+    read = net.encode(pictures, jnp.ones((6, 1, 1)), pictures[:, :1])
+    assert read.shape == (6, 3 * 3 + 1)
+    swapped = net.encode(pictures[:, ::-1], jnp.ones((6, 1, 1)), pictures[:, :1])
+    np.testing.assert_allclose(read[:, :3], swapped[:, 3:6], atol=1e-6)
+    assert not np.allclose(read[:, :3], read[:, 7:])  # another part has eyes of its own
+    assert not np.allclose(read[:, :3], read[:, 3:6])

@@ -15,14 +15,21 @@ if TYPE_CHECKING:
     from comity.api import algorithm, load, make, resume, train
     from comity.checking import check
     from comity.report.study import read
+    from comity.spec import Box, Discrete, Image, MultiDiscrete, Spec, Vector
     from comity.types import Algorithm, Environment, Observation, Timestep, Transition
 
 __all__ = [
     "Algorithm",
+    "Box",
+    "Discrete",
     "Environment",
+    "Image",
+    "MultiDiscrete",
     "Observation",
+    "Spec",
     "Timestep",
     "Transition",
+    "Vector",
     "algorithm",
     "check",
     "load",
@@ -35,6 +42,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("algorithm", "load", "make", "resume", "train"), "comity.api"),
     **dict.fromkeys(("Algorithm", "Environment", "Observation", "Timestep", "Transition"), "comity.types"),
+    **dict.fromkeys(("Box", "Discrete", "Image", "MultiDiscrete", "Spec", "Vector"), "comity.spec"),
     "check": "comity.checking",
     "read": "comity.report.study",
 }

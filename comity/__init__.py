@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from comity.api import algorithm, load, make, resume, train
+    from comity.api import algorithm, load, make, population, resume, train
     from comity.checking import check
     from comity.report.study import read
     from comity.spec import Box, Discrete, Image, MultiDiscrete, Spec, Vector
@@ -34,13 +34,14 @@ __all__ = [
     "check",
     "load",
     "make",
+    "population",
     "read",
     "resume",
     "train",
 ]
 
 _HOMES = {
-    **dict.fromkeys(("algorithm", "load", "make", "resume", "train"), "comity.api"),
+    **dict.fromkeys(("algorithm", "load", "make", "population", "resume", "train"), "comity.api"),
     **dict.fromkeys(("Algorithm", "Environment", "Observation", "Timestep", "Transition"), "comity.types"),
     **dict.fromkeys(("Box", "Discrete", "Image", "MultiDiscrete", "Spec", "Vector"), "comity.spec"),
     "check": "comity.checking",

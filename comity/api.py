@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from comity.recipes import find_algorithm, find_task, from_objects, settings_of
+from comity.recipes import find_algorithm, find_task, from_objects, population, settings_of
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import Trust, trusting
 from comity.settings import did_you_mean
@@ -20,7 +20,7 @@ from comity.training.run import Run, load, locate
 from comity.training.settings import Training
 from comity.types import Algorithm, Environment
 
-__all__ = ["algorithm", "load", "make", "resume", "train"]
+__all__ = ["algorithm", "load", "make", "population", "resume", "train"]
 
 COMPILED = Programs()  # in this process
 

@@ -4,10 +4,12 @@ import re
 from typing import NamedTuple
 
 from comity.algorithms import ALGORITHMS
+from comity.algorithms.bonuses import BONUSES
 from comity.environments import TASKS, WRAPPERS
 from comity.settings import did_you_mean
 
 FILE = re.compile(r"(?s)(?P<target>.*\.py)(?::(?P<attribute>[^:+/]*))?(?P<around>(?:\+[^+/]*)*)")
+ROLE = re.compile(r"[A-Za-z]\w*|\d+(?:-\d+)?")
 VERSION = re.compile(r"(?s)(?P<name>.*)@(?P<version>[0-9a-f]{8}|object|\d+)(?P<around>(?:\+\d+)*)")
 
 
@@ -32,6 +34,18 @@ def parsed(name: str) -> Named:
     return Named(target, attribute, tuple(around))
 
 
+def members(name: str) -> tuple[tuple[str, str], ...]:
+    """((role, algorithm), ...) of a population, `good:maddpg,adversary:ddpg`; () of any other name.
+
+    A role is a word or numbers of agents, 0 or 1-2.
+    """
+    pairs = [part.partition(":") for part in name.split(",")]
+    named = all(colon and ROLE.fullmatch(role) for role, colon, _ in pairs)
+    if not named or (name.endswith(".py") and len(pairs) == 1):
+        return ()
+    return tuple((role, algorithm) for role, _, algorithm in pairs)
+
+
 def versioned(text: str) -> tuple[str, str]:
     """(name, version) of `manitokan@1`, `ipd+rusp@1+1`, `my_game.py:MyGame@135c2d0d`; version "" where none stands."""
     if found := VERSION.fullmatch(text):
@@ -42,18 +56,39 @@ def versioned(text: str) -> tuple[str, str]:
 def unknown(kind: str, name: str) -> str | None:
     """One line if `name` is neither a shipped task or algorithm nor can be a user's own; else None.
 
-    A task may wear wrappers: `ipd+rusp`.
+    A task may wear wrappers, `ipd+rusp`; an algorithm bonuses, `ippo+counts`; a population has members.
     """
+    if kind == "algorithm" and (pairs := members(name)):
+        return _unknown_member(pairs)
     named = parsed(name)
-    if kind == "task" and named.target:
-        for suffix in named.wrappers:
-            if suffix not in WRAPPERS:
-                return f"unknown wrapper {suffix!r}{did_you_mean(suffix, WRAPPERS)}; known: {', '.join(WRAPPERS)}"
+    if kind == "algorithm" and "," in name and not named.is_file:
+        return f"{name!r} is no population: write ROLE:ALGORITHM,ROLE:ALGORITHM, such as good:maddpg,adversary:ddpg"
+    around, what = (WRAPPERS, "wrapper") if kind == "task" else (BONUSES, "bonus")
+    for suffix in named.wrappers if named.target else ():
+        if suffix not in around:
+            return f"unknown {what} {suffix!r}{did_you_mean(suffix, around)}; known: {', '.join(around)}"
+        if named.wrappers.count(suffix) > 1 and kind == "algorithm":
+            return f"{name} has the bonus {suffix} twice: once is all there is to learn from; give another weight"
     table, form = (TASKS, "my_game.py:MyGame") if kind == "task" else (ALGORITHMS, "my_algorithm.py")
-    plain = kind == "task" or not named.wrappers
-    if plain and ((named.target in table and not named.attribute) or named.is_file):
+    if (named.target in table and not named.attribute) or named.is_file:
         return None
-    if plain and named.target not in table and ("." in named.target or named.attribute):
+    if named.target not in table and ("." in named.target or named.attribute):
         return None
-    name = named.target if kind == "task" and named.target else name
+    name = named.target or name
     return f"unknown {kind} {name!r}{did_you_mean(name, table)}; known: {', '.join(table)}, or your own {form}"
+
+
+def _unknown_member(pairs: tuple[tuple[str, str], ...]) -> str | None:
+    """One line if a population names a role twice, or as its member what is not shipped with comity."""
+    roles = [role for role, _ in pairs]
+    for role in roles:
+        if roles.count(role) > 1:
+            return f"{role} has {roles.count(role)} learners: give it one"
+    for role, name in pairs:
+        named = parsed(name)
+        if complaint := unknown("algorithm", name):
+            return f"{role}: {complaint}"
+        if named.target not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            return f"{role}: {name!r} is not shipped with comity, as the members of a population are; known: {known}"
+    return None

@@ -10,14 +10,16 @@ from types import ModuleType
 from typing import Any
 
 from comity.algorithms import ALGORITHMS
+from comity.algorithms.bonuses import BONUSES
+from comity.algorithms.roles import label
 from comity.environments import TASKS, WRAPPERS
-from comity.names import Named, parsed, unknown, versioned
+from comity.names import Named, members, parsed, unknown, versioned
 from comity.runs import modules, sources
 from comity.runs.reading import dump_yaml, parse_yaml
 from comity.runs.renamed import as_now
 from comity.runs.sources import Files
 from comity.runs.trust import NOTHING, Trust, chosen, find_module
-from comity.runs.values import checked, plain_fields, plain_scalars, same
+from comity.runs.values import checked, over, plain_fields, plain_scalars, same
 from comity.settings import did_you_mean
 from comity.spec import spec_of
 from comity.types import Algorithm, Environment
@@ -36,6 +38,7 @@ class Source:
     version: str  # of a shipped task its VERSION, of a user's file its content hash
     presets: dict[str, dict[str, Any]]
     files: Files | None = None  # a user's own
+    members: tuple[tuple[str, "Source"], ...] = ()  # of a population: (role, its algorithm)
 
     @property
     def shipped(self) -> bool:
@@ -49,6 +52,8 @@ class Source:
     @property
     def stem(self) -> str:
         """Name as a folder: MyGame of my_game.py:MyGame, my_algorithm of my_algorithm.py or package.my_algorithm."""
+        if self.members:
+            return ",".join(f"{role}-{source.stem}" for role, source in self.members)
         named = parsed(self.name)
         own = Path(named.target).stem if named.is_file else named.target.rpartition(".")[2]
         return "+".join([named.attribute or own, *named.wrappers])
@@ -86,7 +91,8 @@ def find_task(name: str) -> Source:
 
 
 def find_algorithm(name: str) -> Source:
-    """A shipped algorithm, `file.py` or `package.module` with `make(config, env)`. Raises ValueError."""
+    """A shipped algorithm, `file.py` or `package.module` with `make(config, env)`; bonuses beside it, `ippo+counts`;
+    or a population, `good:maddpg,adversary:ddpg`. Raises ValueError."""
     return _algorithm(name, lambda named: _own(named, "algorithm"))
 
 
@@ -150,16 +156,45 @@ def _game(named: Named, find: Callable[[Named], tuple[ModuleType, Files]]) -> So
 def _algorithm(name: str, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
     if complaint := unknown("algorithm", name):
         raise ValueError(complaint)
+    if pairs := members(name):
+        return _population(name, tuple((role, _algorithm(algorithm, find)) for role, algorithm in pairs))
     named = parsed(name)
-    if name in ALGORITHMS:
-        module, files = importlib.import_module(_module(ALGORITHMS, name)), None
+    if named.target in ALGORITHMS:
+        module, files = importlib.import_module(_module(ALGORITHMS, named.target)), None
     else:
         module, files = find(named)
     if not callable(getattr(module, "make", None)) or inspect.isclass(module.make):
         where = files.path.name if files else module.__name__
         raise ValueError(f"algorithm {name}: {where} has no make(config, env): docs/your_own.md shows one")
     version = files.version if files else str(getattr(module, "VERSION", 1))
-    return Source(name, module, version, getattr(module, "PRESETS", {}), files)
+    plain = name.removesuffix("".join(f"+{suffix}" for suffix in named.wrappers))
+    source = Source(plain, module, version, getattr(module, "PRESETS", {}), files)
+    for suffix in named.wrappers:
+        source = _rewarded(source, suffix)
+    return source
+
+
+def _population(name: str, sources: tuple[tuple[str, Source], ...]) -> Source:
+    """Different learners in one game, of which none is a user's own file."""
+    from comity.algorithms import composition
+
+    version = "+".join(source.version for _, source in sources)
+    if any(source.files or source.version == "object" for _, source in sources):
+        version = "object"  # a run holds copies of one algorithm's files, not of several
+    thing = composition.population(tuple((role, source.thing) for role, source in sources))
+    return Source(name, thing, version, {}, members=sources)
+
+
+def _rewarded(source: Source, name: str) -> Source:
+    """The algorithm with one of `BONUSES`."""
+    from comity.algorithms import composition
+
+    bonus = importlib.import_module(BONUSES[name][0])
+    if hasattr(getattr(source.thing, "Config", None), name):
+        raise ValueError(f"{source.name} has a setting {name} of its own, so it cannot have the bonus of that name")
+    version = source.version if source.version == "object" else f"{source.version}+{getattr(bonus, 'VERSION', 1)}"
+    thing = composition.rewarded(source.thing, name, bonus)
+    return dataclasses.replace(source, name=f"{source.name}+{name}", thing=thing, version=version)
 
 
 def _is_game(thing: Any) -> bool:
@@ -199,7 +234,12 @@ def settled(recipe: Recipe) -> Recipe:
 
 
 def settings_of(source: Source, preset: str | None, kind: str, values: dict[str, Any] | None = None) -> Any:
-    """Settings of a task or algorithm: the preset, then `values` over it. Raises ValueError, one line."""
+    """Settings of a task or algorithm: the preset, then `values` over it. Raises ValueError, one line.
+
+    The preset of a population names one for each role that it likes: `good:paper,adversary:released`.
+    """
+    if source.members:
+        return source.thing.Config(**_of_members(source, preset, values or {}))
     if preset is not None and preset not in source.presets:
         known = list(source.presets)
         raise ValueError(
@@ -211,10 +251,35 @@ def settings_of(source: Source, preset: str | None, kind: str, values: dict[str,
         if values:
             raise ValueError(f"{source.name} has no setting {next(iter(values))}: it has none at all")
         return None
-    chosen = {**source.presets.get(preset or "", {}), **(values or {})}
-    known = {f.name for f in dataclasses.fields(factory)} if dataclasses.is_dataclass(factory) else set(chosen)  # pyright: ignore
+    chosen = over(source.presets.get(preset or "", {}), values or {})
+    plain: Any = factory
+    known = {f.name for f in dataclasses.fields(plain)} if dataclasses.is_dataclass(plain) else set(chosen)
     chosen = as_now(chosen, known)
     return factory(**checked(factory, chosen, source.name))
+
+
+def _of_members(source: Source, preset: str | None, values: dict[str, Any]) -> dict[str, Any]:
+    """{member: its settings}, from its own preset, and `values`: {member: {setting: value}, or its settings}."""
+    entries = [entry.partition(":") for entry in preset.split(",")] if preset else []
+    asked = {role: name for role, _, name in entries}
+    roles = {role: label(role) for role, _ in source.members}
+    for role in asked.keys() - roles.keys():
+        raise ValueError(f"preset {preset!r}: no {role} is in {source.name}; give {next(iter(roles))}:PRESET")
+    known = [roles[role] for role, one in source.members if hasattr(one.thing, "Config")]
+    for name in values.keys() - set(known):
+        raise ValueError(f"{source.name} has no setting {name}{did_you_mean(name, known)}; known: {', '.join(known)}")
+    found = {}
+    for role, one in source.members:
+        if (name := roles[role]) not in known:
+            continue
+        given = values.get(name, {})
+        if isinstance(given, one.thing.Config):
+            found[name] = given
+        elif isinstance(given, dict):
+            found[name] = settings_of(one, asked.get(role) or next(iter(one.presets), None), "preset", given)
+        else:
+            raise ValueError(f"{source.name}: {name} {given!r} are no settings: give them by name")
+    return found
 
 
 def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust = NOTHING) -> Recipe:
@@ -311,6 +376,8 @@ def from_objects(env: Any, algorithm: Any) -> Recipe:
     if inspect.ismodule(algorithm):
         source = _source_of(algorithm, ALGORITHMS)
         return Recipe(task, env, source, settings_of(source, None, "preset"), profile)
+    if composition := getattr(type(algorithm), "composition", None):
+        return Recipe(task, env, _source_of_algorithm(composition), algorithm, profile)
     if dataclasses.is_dataclass(algorithm) and hasattr(sys.modules[type(algorithm).__module__], "make"):
         return Recipe(task, env, _source_of(sys.modules[type(algorithm).__module__], ALGORITHMS), algorithm, profile)
     raise ValueError(
@@ -385,6 +452,35 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
     files = sources.of_module(root, file.relative_to(root).as_posix())
     attribute = "" if inspect.ismodule(thing) else f":{thing.__name__}"
     return Source(f"{file.name}{attribute}", thing, files.version, presets, files)
+
+
+def _source_of_algorithm(thing: Any) -> Source:
+    """The source of an algorithm's module, or of a composition of such."""
+    if not hasattr(thing, "parts"):
+        return _source_of(thing, ALGORITHMS)
+    sources = tuple((role, _source_of_algorithm(part)) for role, part in thing.parts)
+    if thing.bonus:
+        return _rewarded(sources[0][1], thing.bonus)
+    return _population(",".join(f"{role}:{source.name}" for role, source in sources), sources)
+
+
+def population(learners: dict[str, Any]) -> Any:
+    """The settings of a population: {role: a name, or an algorithm's settings}. Raises ValueError, one line."""
+    sources, values = [], {}
+    for role, learner in learners.items():
+        if isinstance(learner, str):
+            sources.append((role, find_algorithm(learner)))
+        elif dataclasses.is_dataclass(learner):
+            sources.append((role, from_objects("matrix", learner).algorithm))
+            values[label(role)] = learner
+        else:
+            raise ValueError(f"{role}: {learner!r} is neither a name nor an algorithm's settings: give one of them")
+    name = ",".join(f"{role}:{source.name}" for role, source in sources)
+    if not members(name):
+        raise ValueError(
+            f"{', '.join(learners) or 'nothing'}: give a learner for each role, a word, or numbers of agents"
+        )
+    return settings_of(_population(name, tuple(sources)), None, "preset", values)
 
 
 def _task_of(env: Any) -> tuple[Source, Any]:

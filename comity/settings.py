@@ -173,12 +173,24 @@ def did_you_mean(name: Any, known: Any) -> str:
 def floats(settings: Any) -> dict[str, float]:
     """The fields declared `float`: they change no shape, so they enter a compiled program as arguments.
 
-    A sweep over them compiles once and can be vmapped. Choices and sizes are static.
+    A sweep over them compiles once and can be vmapped. Choices and sizes are static. Those of settings inside settings
+    are called `good.learning_rate`.
     """
     if not dataclasses.is_dataclass(settings):
         return {}
-    hints = typing.get_type_hints(type(settings))
-    return {f.name: float(getattr(settings, f.name)) for f in dataclasses.fields(settings) if hints[f.name] is float}
+    hints, found = typing.get_type_hints(type(settings)), {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if nested(hints[field.name], value):
+            found |= {f"{field.name}.{name}": x for name, x in floats(value).items()}
+        elif hints[field.name] is float:
+            found[field.name] = float(value)
+    return found
+
+
+def nested(hint: Any, value: Any) -> bool:
+    """Whether a setting is itself a dataclass of settings, and declared so."""
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, hint)
 
 
 def with_floats(settings: T, values: dict[str, Any]) -> T:
@@ -188,5 +200,7 @@ def with_floats(settings: T, values: dict[str, Any]) -> T:
         return settings
     copy = object.__new__(type(settings))
     for field in dataclasses.fields(settings):  # pyright: ignore[reportArgumentType]
-        object.__setattr__(copy, field.name, values.get(field.name, getattr(settings, field.name)))
+        inside = {name[len(field.name) + 1 :]: x for name, x in values.items() if name.startswith(f"{field.name}.")}
+        value = values.get(field.name, getattr(settings, field.name))
+        object.__setattr__(copy, field.name, with_floats(value, inside))
     return copy

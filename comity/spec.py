@@ -134,6 +134,7 @@ class Spec:
     headline: str = "return"  # the statistic that a user looks at first
     scripts: tuple[str, ...] = ()  # names of players that need no training, see `Functions.script`
     meta: MetaEpisodes | None = None  # of a game that holds learners
+    roles: tuple[str, ...] = ()  # what each agent is, where they are not alike: by it a population gives them learners
     agent_names: tuple[str, ...] = ()  # for films, as the next three
     agent_colours: tuple[str, ...] = ()  # "#rrggbb"
     action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()  # of several heads, a tuple for each

@@ -61,6 +61,20 @@ class Transition(NamedTuple):
         """[] bool, the episode ends with this step: cuts sums over time and restarts memory."""
         return self.terminated | self.truncated
 
+    @property
+    def experience(self) -> Experience:
+        """What a bonus judges of it."""
+        return Experience(self.observation, self.action, self.next_observation, self.valid)
+
+
+class Experience(NamedTuple):
+    """Steps of play as a bonus judges them, fresh or drawn from a replay: leaves [..., N, ...] of any leading axes."""
+
+    observation: Observation  # before the step; a replay may hold no `state`
+    action: PyTree
+    next_observation: Observation  # after the step, before any reset
+    valid: Array  # [...] bool
+
 
 class Collective(NamedTuple):
     """What of a rollout of whole episodes is everybody's, and who had its own part first: the giver."""
@@ -83,6 +97,19 @@ class Algorithm(NamedTuple):
     practise: Callable[..., tuple[PyTree, PyTree, dict[str, Array]]] | None = None
     #   (key, state, memory, observation): `act` in training rollouts alone, where another than the present policy may
     #   drive some agents; None: as `act`
+    replays: bool = (
+        False  # learns from a replay; then `update` takes reward_of, (Experience) -> [..., N]: what is added
+    )
+    #   to the rewards that it draws, because a bonus that was kept would be out of date
+    own_play: bool = False  # `update` learns from values or play of its own and reads nothing of the rollout
+
+
+class Bonus(NamedTuple):
+    """A reward of the learner's own, as pure functions over its state: what `algorithms/bonuses` are."""
+
+    init: Callable[..., PyTree]  # (key) -> state
+    reward: Callable[..., Array]  # (state, Experience) -> [..., N], before its weight
+    update: Callable[..., tuple[PyTree, Metrics]]  # (key, state, steps: Transition) -> (state, metrics)
 
 
 @runtime_checkable

@@ -110,6 +110,7 @@ FULL = Spec(
     headline="sum",
     scripts=("all-c",),
     meta=MetaEpisodes(1, 2, 3, 1, 1),
+    roles=("taker", "giver"),
     agent_names=("a", "b"),
     agent_colours=("#000000", "#ffffff"),
     action_names=(("x", "y"), ("z",)),

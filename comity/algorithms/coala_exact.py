@@ -153,4 +153,4 @@ def make(config: Config, env: Environment) -> Algorithm:
     def act(key: Key, state: State, memory, observation, explore: bool = True):
         return act_by_table(key, state.logits, memory, observation, explore)
 
-    return Algorithm(init, act, update, whole_episodes=True)
+    return Algorithm(init, act, update, whole_episodes=True, own_play=True)

@@ -7,6 +7,7 @@ reinforcement learning" (Malenfant & Richards 2025, arXiv 2505.20579). docs/algo
 every departure.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -216,17 +217,19 @@ def make(config: Config, env: Environment) -> Algorithm:
         return action, memory, {"probabilities": jax.nn.softmax(logits), "value": value}
 
     def learn_from(
-        key: Key, memories: replay.Replay | tuple[()], steps: Transition, ending: critics.Ending | tuple[()]
-    ):
+        key: Key, memories: replay.Replay | tuple[()], steps: Transition, ending: critics.Ending | tuple[()],
+        reward_of: Callable | None,
+    ):  # fmt: skip
         """(what the replay holds now, the episodes of this update)."""
         if not isinstance(memories, replay.Replay):
             return memories, replay.of_rollout(steps)._replace(extra=ending)
         memories = replay.push(memories, replay.stored(env, steps, ending))
-        return memories, replay.restored(env, replay.draw(key, memories, config.batch, replacement=config.replacement))
+        rows = replay.draw(key, memories, config.batch, replacement=config.replacement)
+        return memories, replay.paid(replay.restored(env, rows), reward_of)
 
-    def update(key: Key, state: State, steps: Transition):
+    def update(key: Key, state: State, steps: Transition, reward_of: Callable | None = None):
         key_draw, key_last = jax.random.split(key)
-        memories, episodes = learn_from(key_draw, state.replay, steps, ending_of(key_last, state, steps))
+        memories, episodes = learn_from(key_draw, state.replay, steps, ending_of(key_last, state, steps), reward_of)
         observation, valid = episodes.observation, episodes.valid  # leaves [T + 1, B, ...]; [T, B]
         floor = floor_at(state.time)
 
@@ -287,4 +290,5 @@ def make(config: Config, env: Environment) -> Algorithm:
         since, time = jnp.where(copied, 0, since), state.time + len(steps.valid)
         return State(actor, critic, target_critic, actor_opt_state, critic_opt_state, memories, since, time), metrics
 
-    return Algorithm(init, act, update, memory=memory, whole_episodes=True)
+    replays = config.learns_from == "replay"
+    return Algorithm(init, act, update, memory=memory, whole_episodes=True, replays=replays)

@@ -22,7 +22,7 @@ from comity.learning.actions import Actions, actions
 from comity.networks import MLP, JointNet, Part, Team, joint_net, numbers
 from comity.rollout import shapes
 from comity.spec import Spec, Vector
-from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
+from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
 
 __all__ = [
     "LICA",
@@ -33,6 +33,9 @@ __all__ = [
     "State",
     "learner",
 ]
+
+
+RewardOf = Callable[[Experience], Array] | None
 
 
 class Rows(NamedTuple):
@@ -137,17 +140,25 @@ def rows_of(env: Environment, steps: Transition) -> Rows:
     return Rows(keep(before), keep(after), replay.small_actions(env, action), reward, terminated)
 
 
-def drawn(config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay):
-    """(what was seen before steps, what after, actions as numbers [batch, N, A], reward [batch, N], terminated)."""
+def drawn(config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay, reward_of: RewardOf = None):
+    """(what was seen before steps, what after, actions as numbers [batch, N, A], reward [batch, N], terminated).
+
+    reward_of: what a bonus pays today beside the game's rewards.
+    """
     rows: Rows = replay.draw(key, memories, config.batch)
     now, after = (replay.unpacked(env, x, 1) for x in (rows.observation, rows.next_observation))
-    return now, after, nets.acts.encoded(rows.action), rows.reward, rows.terminated
+    reward = rows.reward
+    if reward_of is not None:
+        reward = reward + reward_of(Experience(now, rows.action, after, jnp.ones_like(rows.terminated)))
+    return now, after, nets.acts.encoded(rows.action), reward, rows.terminated
 
 
-def critic_step(config: Config, env: Environment, nets: Nets, memories: replay.Replay, state: State, key: Key):
+def critic_step(
+    config: Config, env: Environment, nets: Nets, memories: replay.Replay, reward_of: RewardOf, state: State, key: Key
+):
     """(state, loss []) after one step of the critics."""
     key_draw, key_policy, key_now, key_next = jax.random.split(key, 4)
-    now, after, taken, reward, terminated = drawn(config, env, nets, key_draw, memories)
+    now, after, taken, reward, terminated = drawn(config, env, nets, key_draw, memories, reward_of)
     together = nets.member.adds_up
     of_all = lambda q: q.sum(-1, keepdims=True) if together else q  # noqa: E731
     policy, _ = policies(nets, state.target_actors, after)
@@ -206,12 +217,12 @@ def learner(config: Config, env: Environment, member: Member) -> Algorithm:
         policy, _ = policies(nets, state.actors, observation)
         return policy.sample(key) if explore else policy.mode(), memory, policy.notes()
 
-    def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
+    def update(key: Key, state: State, steps: Transition, reward_of: RewardOf = None):
         memories = replay.push(state.replay, rows_of(env, steps))
 
         def step(state: State, key: Key) -> tuple[State, dict[str, Array]]:
             keys = jax.random.split(key, config.critic_updates + 1)
-            state, losses = lax.scan(partial(critic_step, config, env, nets, memories), state, keys[1:])
+            state, losses = lax.scan(partial(critic_step, config, env, nets, memories, reward_of), state, keys[1:])
             state, metrics = actor_step(config, env, nets, memories, state, keys[0])
             count = state.updates + 1
             targets, present = (state.target_actors, state.target_critics), (state.actors, state.critics)
@@ -227,4 +238,4 @@ def learner(config: Config, env: Environment, member: Member) -> Algorithm:
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)
         return learned._replace(replay=memories), {**metrics, "replay_steps": memories.filled}
 
-    return Algorithm(init, act, update, steps=config.steps)
+    return Algorithm(init, act, update, steps=config.steps, replays=True)

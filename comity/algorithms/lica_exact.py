@@ -191,7 +191,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         action = sample(key, logits) if explore else logits.argmax(-1).astype(jnp.int32)
         return action, memory, {"probabilities": jax.nn.softmax(logits)}
 
-    return Algorithm(init, act, update, whole_episodes=True)
+    return Algorithm(init, act, update, whole_episodes=True, own_play=True)
 
 
 def name(action: np.ndarray) -> str:

@@ -144,4 +144,4 @@ def make(config: Config, env: Environment) -> Algorithm:
             return State(state.logits + config.learning_rate * grads, state.opt_state), metrics
         return State(*take_step(adamw, state.logits, state.opt_state, -grads)), metrics
 
-    return Algorithm(init, act, update, whole_episodes=True)
+    return Algorithm(init, act, update, whole_episodes=True, own_play=True)

@@ -7,6 +7,7 @@ is itself learned, from the returns of whole episodes. docs/algorithms/maven.md.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
@@ -275,8 +276,10 @@ def make(config: Config, env: Environment) -> Algorithm:
 
         return State(begin(params, play, memory), chooser, adam.init(chooser))  # pyright: ignore[reportArgumentType]
 
-    def update(key: Key, state: State, steps: Transition):
-        learned, metrics = learn(key, state.learned, steps)
+    def update(key: Key, state: State, steps: Transition, reward_of: Callable | None = None):
+        learned, metrics = learn(key, state.learned, steps, reward_of)
+        if reward_of is not None:
+            steps = steps._replace(reward=steps.reward + reward_of(steps.experience))
         z = latent_of(steps)
         team = credited(steps.reward, "mean" if config.credit == "own" else config.credit)[..., 0]
         returns = jnp.where(steps.valid, team, 0.0).sum(0)  # [B], undiscounted
@@ -292,4 +295,4 @@ def make(config: Config, env: Environment) -> Algorithm:
         spread = entropy(latent_logits(config, scores(state.chooser, steps.observation.view[0])))
         return State(learned, chooser, opt_state), metrics | {"latent_entropy": spread.mean()}
 
-    return Algorithm(init, act, update, memory=memory, whole_episodes=True)
+    return Algorithm(init, act, update, memory=memory, whole_episodes=True, replays=True)

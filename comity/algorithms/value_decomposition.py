@@ -171,7 +171,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
         agents: PyTree = stacked(new_agent, key_agents, spec.agents) if separate else new_agent(key_agents)
         return begin(Params(agents, member.init(key_mixer)), act, memory)
 
-    return Algorithm(init, act, update, memory=memory, whole_episodes=True)
+    return Algorithm(init, act, update, memory=memory, whole_episodes=True, replays=True)
 
 
 def learned_reward(config: Config, episodes: replay.Episodes, q: Array) -> Array:

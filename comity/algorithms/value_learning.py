@@ -59,9 +59,9 @@ def learning(
         steps = shapes(env, lambda key, memory, observation: act(key, state, memory, observation), memory)
         return state._replace(replay=replay.empty(jax.eval_shape(rows_of, steps), config.capacity))
 
-    def total(params: PyTree, target_params: PyTree, rows: replay.Row, games: int):
+    def total(params: PyTree, target_params: PyTree, rows: replay.Row, games: int, reward_of: Callable | None):
         """Sums over the steps that count, of the loss and of all metrics, and how many they are."""
-        episodes = replay.restored(env, rows)
+        episodes = replay.paid(replay.restored(env, rows), reward_of)
         counts = episodes.valid & (config.ends_teach | ~episodes.ended)
         if config.padding == "released":
             episodes, behind = released.padded(episodes, games)
@@ -70,12 +70,13 @@ def learning(
         sums = jax.tree.map(lambda x: jnp.where(counts, x, 0.0).sum(), {"loss": losses, **metrics})
         return sums["loss"], (sums, counts.sum())
 
-    def descend(key: Key, learned: tuple, memories: replay.Replay, games: int):
+    def descend(key: Key, learned: tuple, memories: replay.Replay, games: int, reward_of: Callable | None):
         params, target_params, opt_state, count = learned
         if config.target_moves == "before":
             target_params = towards(target_params, params, config.tau, count % config.target_period == 0)
         rows = replay.draw(key, memories, config.batch, games, config.replacement)
-        gradient = lambda rows: jax.grad(total, has_aux=True)(params, target_params, rows, games)  # noqa: E731
+        objective = jax.grad(total, has_aux=True)
+        gradient = lambda rows: objective(params, target_params, rows, games, reward_of)  # noqa: E731
         together = games if config.misread or config.padding == "released" else 1
         grads, (sums, steps) = replay.in_slices(gradient, rows, SLICE, config.batch if whole_draws else together)
         grads, metrics = jax.tree.map(lambda x: x / jnp.maximum(steps, 1), (grads, sums))
@@ -86,7 +87,7 @@ def learning(
             target_params = towards(target_params, params, config.tau, moves)
         return (params, target_params, opt_state, count + 1), metrics | {"gradient_norm": optax.tree.norm(grads)}
 
-    def update(key: Key, state: State, steps: Transition):
+    def update(key: Key, state: State, steps: Transition, reward_of: Callable | None = None):
         games = steps.valid.shape[1] if config.batch_of == "rollouts" else 1
         if config.batch % games:
             raise ValueError(f"batch {config.batch} is not whole rollouts of {games} games: change batch or envs")
@@ -94,7 +95,7 @@ def learning(
         learned = (state.params, state.target_params, state.opt_state, state.steps)
 
         def learn(learned):
-            run = lambda learned, key: descend(key, learned, memories, games)  # noqa: E731
+            run = lambda learned, key: descend(key, learned, memories, games, reward_of)  # noqa: E731
             learned, metrics = lax.scan(run, learned, jax.random.split(key, config.updates))
             return learned, jax.tree.map(lambda x: x.mean(0), metrics)
 

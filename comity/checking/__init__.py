@@ -45,6 +45,8 @@ def refuse(make: Callable[[Any, Environment], Algorithm], config: Any, env: Envi
 def _is_algorithm(thing: Any) -> bool:
     if isinstance(thing, Algorithm) or inspect.ismodule(thing):
         return True
+    if hasattr(type(thing), "composition"):
+        return True
     if inspect.isclass(thing) or not dataclasses.is_dataclass(thing) or hasattr(thing, "step"):
         return False
     return hasattr(sys.modules[type(thing).__module__], "make")
@@ -54,6 +56,8 @@ def _maker(thing: Any) -> tuple[Any, Callable[[Any, Environment], Algorithm]]:
     """(config, make)."""
     if isinstance(thing, Algorithm):
         return None, lambda config, env: thing
+    if composition := getattr(type(thing), "composition", None):
+        return thing, composition.make
     module = thing if inspect.ismodule(thing) else sys.modules[type(thing).__module__]
     if not callable(getattr(module, "make", None)):
         raise ValueError(f"{module.__name__} has no make(config, env)")

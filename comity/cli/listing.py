@@ -1,6 +1,7 @@
 """`comity list`: what there is. Imports nothing heavy."""
 
 from comity.algorithms import ALGORITHMS
+from comity.algorithms.bonuses import BONUSES
 from comity.cli.main import Usage
 from comity.environments import TASKS, WRAPPERS
 from comity.experiments import FIGURES
@@ -10,8 +11,9 @@ HELP = """  comity list             everything
   comity list tasks       the games
   comity list algorithms  the learners
   comity list wrappers    around a game: comity train ipd+rusp ippo
+  comity list bonuses     beside an algorithm's rewards: comity train manitokan pg+counts
   comity list figures     of papers: comity reproduce PAPER/FIGURE"""
-TABLES = {"tasks": TASKS, "wrappers": WRAPPERS, "algorithms": ALGORITHMS, "figures": FIGURES}
+TABLES = {"tasks": TASKS, "wrappers": WRAPPERS, "algorithms": ALGORITHMS, "bonuses": BONUSES, "figures": FIGURES}
 
 
 def listing(arguments: list[str]) -> None:

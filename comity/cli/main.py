@@ -26,7 +26,7 @@ COMMANDS = {  # name: (module, usage, one line)
         "a paper's figures, and whether their claims hold",
     ),
     "bench": ("bench", "[ALGORITHM ...] [--out FILE]", "what algorithms cost on this machine, beside the floor"),
-    "list": ("listing", "[tasks|wrappers|algorithms|figures]", "what there is"),
+    "list": ("listing", "[tasks|wrappers|algorithms|bonuses|figures]", "what there is"),
     "demo": ("demo", "[--minutes 4]", "the main job in a few minutes: gifts on Manitokan"),
 }
 

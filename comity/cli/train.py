@@ -5,6 +5,7 @@ import dataclasses
 import io
 import os
 import re
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from comity.names import versioned
 from comity.runs.commands import command
 from comity.runs.reading import Unreadable, printable, read_yaml
 from comity.runs.trust import NOTHING, Trust, in_terminal
-from comity.settings import did_you_mean
+from comity.settings import did_you_mean, nested
 
 HELP = {
     "train": """TASK and ALGORITHM: names from `comity list`, or your own my_game.py:MyGame, my_algorithm.py
@@ -26,6 +27,8 @@ HELP = {
   --minutes M          stop at the end of the chunk that fits; iterations is then the most
   --task.NAME V, --algorithm.NAME V, also NAME=V for --NAME V: settings of both
   --preset NAME, --profile NAME    algorithm, task settings to start from
+  good:maddpg,adversary:ddpg       different learners by role or number: --algorithm.good.NAME V
+  pg+counts                        a bonus beside the rewards: --algorithm.counts.NAME V
   --config FILE        a run's config.yaml, its directory, or one like it
   --initialise RUN     a run whose last state is the first of this one
   --out DIR            root of the run directories (runs)
@@ -136,8 +139,7 @@ def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
     """
     known = {}
     for name, value in parts.items():
-        prefix = "" if name == "training" else f"{name}."
-        known |= {f"--{prefix}{f.name}".replace("_", "-"): f for f in dataclasses.fields(value) if f.init}
+        known |= _flags_of(value, "" if name == "training" else f"{name}.")
     for word in arguments:
         flag = word.partition("=")[0].replace("_", "-")
         flag = flag.replace(".no-", ".", 1) if flag not in known else flag
@@ -165,6 +167,18 @@ def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
     return {name: getattr(result, name) for name in parts}
 
 
+def _flags_of(settings: Any, prefix: str) -> dict[str, Any]:
+    """{--flag: its field}, of settings inside settings, too: --algorithm.good.gamma."""
+    hints, found = typing.get_type_hints(type(settings)), {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if nested(hints[field.name], value):
+            found |= _flags_of(value, f"{prefix}{field.name}.")
+        elif field.init:
+            found[f"--{prefix}{field.name}".replace("_", "-")] = field
+    return found
+
+
 def _switches(arguments: list[str], known: dict[str, Any]) -> list[str]:
     """`--task.x true` and `--task.x=true` as --task.x, false as --task.no-x: so that NAME=VALUE sets switches too."""
     words, rest = [], list(arguments)
@@ -185,6 +199,7 @@ def _switches(arguments: list[str], known: dict[str, Any]) -> list[str]:
 
 COMPLAINTS = (  # what tyro says, and how we put it
     (r"Error parsing (?:task|algorithm|training): (.*)", r"\1"),
+    (r"Error parsing algorithm\.(\S+): (.*)", r"\1: \2"),
     (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 \2 is not a whole number: give one"),
     (r"Error parsing (\S+): could not convert string to float: (.*)", r"\1 \2 is not a number: give one"),
     (r"Error parsing (\S+): no type matching (.*) could be instantiated from \[(.*)\]\.", r"\1 \3 is not \2: give one"),

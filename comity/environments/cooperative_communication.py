@@ -70,6 +70,7 @@ class CooperativeCommunication:
             self.length,
             state=Vector(16),
             headline="reach_15",
+            roles=("speaker", "listener"),
             agent_names=("speaker", "listener"),
             agent_colours=(agent_hex(0), agent_hex(1)),
             action_names=tuple(f"{move} / {word}" if word else move for move, word in both),

@@ -70,6 +70,7 @@ class PhysicalDeception:
             state=Vector(4 * n + 3 * self.good),
             mixed_motive=True,
             headline="success_margin",
+            roles=("adversary", *("good",) * self.good),
             agent_names=("adversary", *(f"good {k}" for k in range(1, n))),
             agent_colours=(hexadecimal(HOSTILE), *(agent_hex(k) for k in range(self.good))),
             action_names=particle.names_of(self.actions),

@@ -81,6 +81,7 @@ class PredatorPrey:
             state=Vector(4 * (p + 1) + 2 * self.obstacles),
             mixed_motive=learns,
             headline="captured",
+            roles=(*("predator",) * p, "prey") if learns else (),
             agent_names=(*names, "prey") if learns else names,
             agent_colours=(*colours, hexadecimal(PREY)) if learns else colours,
             action_names=particle.names_of(self.actions),

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.spec import functions
-from comity.types import Environment, Key, Observation, PyTree, Transition
+from comity.types import Environment, Experience, Key, Observation, PyTree, Transition
 
 
 class Row(NamedTuple):
@@ -82,6 +82,18 @@ def restored(env: Environment, rows: Row) -> Episodes:
         ended=ended,
         valid=time < rows.length,
         extra=rows.extra,
+    )
+
+
+def paid(episodes: Episodes, reward_of: Callable[[Experience], Array] | None) -> Episodes:
+    """The episodes with what a bonus pays today beside their rewards; None: as they are."""
+    if reward_of is None:
+        return episodes
+    before, after = (
+        jax.tree.map(lambda x, cut=cut: x[cut], episodes.observation) for cut in (slice(-1), slice(1, None))
+    )
+    return episodes._replace(
+        reward=episodes.reward + reward_of(Experience(before, episodes.action, after, episodes.valid))
     )
 
 

@@ -9,13 +9,25 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from comity.settings import did_you_mean
+from comity.settings import did_you_mean, nested
 
 PLAIN = (bool, int, float, str, type(None))
 
 
 class Misfit(ValueError):
     """A value of another kind than its setting's."""
+
+
+class Inside(ValueError):
+    """What does not fit of settings inside settings: a whole line."""
+
+
+def over(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """`more` over `values`; where both are settings inside settings, each of them."""
+    both = {
+        name for name in values.keys() & more.keys() if isinstance(values[name], dict) and isinstance(more[name], dict)
+    }
+    return {**values, **more, **{name: over(values[name], more[name]) for name in both}}
 
 
 def plain(x: Any, name: str) -> Any:
@@ -43,8 +55,12 @@ def plain_fields(settings: Any, own: tuple[str, ...] = ()) -> dict[str, Any]:
         return {}
     who = type(settings).__name__
     if dataclasses.is_dataclass(settings):
+        hints = _declared(type(settings)) or {}
         values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if f.init}
-        found = {name: plain(x, f"{who}'s {name}") for name, x in values.items()}
+        found = {
+            name: plain_fields(x) if nested(hints.get(name), x) else plain(x, f"{who}'s {name}")
+            for name, x in values.items()
+        }
     else:
         found = constructed(settings)
     for name in own:
@@ -145,6 +161,8 @@ def checked(factory: Callable[..., Any], values: Mapping[str, Any], who: str) ->
             raise ValueError(f"{who} has no setting {name}{did_you_mean(name, known)}")
         try:
             result[name] = fitted(known[name], value)
+        except Inside as error:
+            raise type(error)(f"{name}: {error}") from None
         except Misfit as error:
             raise Misfit(f"{name} {value!r} {error}") from None
     return result
@@ -182,6 +200,11 @@ def fitted(hint: Any, value: Any) -> Any:
         return value
     if origin is typing.Annotated:
         return fitted(inner[0], value)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        try:
+            return hint(**checked(hint, value, hint.__name__))
+        except ValueError as error:
+            raise Inside(str(error)) from None
     if origin is tuple or hint is tuple:
         return _tuple(inner, value)
     if origin is list and isinstance(value, (list, tuple)):

@@ -109,7 +109,9 @@ def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
     if not private.usable(Path(folder).expanduser()) or private.key() is None:
         return None
     made = recipe.describe()
-    made["algorithm"] |= dict.fromkeys(floats(recipe.config), "an argument of the program")
+    for name in floats(recipe.config):
+        *inside, setting = name.split(".")
+        functools.reduce(lambda section, name: section[name], inside, made["algorithm"])[setting] = "an argument"
     surroundings = {name: os.environ.get(name, "") for name in ("XLA_FLAGS", "COMITY_UNROLL")}
     settings = {k: str(v) for k, v in jax.config.values.items() if "cache" not in k}
     machine = [*_machine(seeds), sys.version, versions()]

@@ -4,6 +4,7 @@ The sum is of what certainly lies in memory at once: replay, state and games of 
 What the compiler needs on top shows only after compiling (`Seeds.fitting`).
 """
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,14 +84,24 @@ def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> 
     """What `seeds` seeds hold between two iterations."""
     leaves = checkpoint.named(shape.state)
     replay = size([x for name, x in leaves if "replay" in name])
-    given = getattr(recipe.config, "capacity", None)
-    capacity = "the replay's size" if given is None else f"algorithm.capacity ({given})"
+    given = [f"algorithm.{name} ({x})" for name, x in _capacities(recipe.config)]
+    capacity = " or ".join(given) or "the replay's size"
     of_seeds = f"seeds ({training.seeds}) or " if training.seeds > 1 else ""
     return [
         Part("replay", seeds * replay, of_seeds + capacity),
         Part("parameters", seeds * (size(shape.state) - replay + PER_SEED), of_seeds + "the sizes of networks"),
         Part("games", seeds * size((shape.play, shape.totals)), f"{of_seeds}envs ({training.envs})"),
     ]
+
+
+def _capacities(settings: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """(name, value) of the sizes of replays, of members of a population, too."""
+    for field in dataclasses.fields(settings) if dataclasses.is_dataclass(settings) else ():
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _capacities(value, f"{prefix}{field.name}.")
+        elif field.name == "capacity":
+            yield prefix + field.name, value
 
 
 def _of_a_rollout(recipe: Recipe, training: Training, shape: Carry, steps: int, share: float) -> list[Part]:

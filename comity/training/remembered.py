@@ -58,7 +58,7 @@ def made_from(recipe: Recipe, seeds: Seeds, **sizes: int) -> Hashable:
     if not (comparable(recipe.env) and comparable(recipe.config)):
         return None
     traced = floats(recipe.config)
-    choices = tuple((name, x) for name, x in _fields(recipe.config) if name not in traced)
+    choices = tuple((name, x) for name, x in _settings(recipe.config) if name not in traced)
     surroundings = tuple(os.environ.get(name, "") for name in ("XLA_FLAGS", "COMITY_UNROLL"))
     settings = tuple((k, str(v)) for k, v in sorted(jax.config.values.items()) if "cache" not in k)
     game = (type(recipe.env), _told_apart(recipe.env))
@@ -87,6 +87,15 @@ def _fields(settings: Any) -> list[tuple[str, Any]]:
     if not dataclasses.is_dataclass(settings):
         return []
     return [(f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings)]
+
+
+def _settings(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Its fields, and those of settings inside settings as `floats` names them."""
+    found = []
+    for name, value in _fields(settings):
+        inside = dataclasses.is_dataclass(value)
+        found += _settings(value, f"{prefix}{name}.") if inside else [(prefix + name, value)]
+    return found
 
 
 def _shapes(arguments: Sequence[Any]) -> Hashable:

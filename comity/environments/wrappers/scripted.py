@@ -48,6 +48,7 @@ class Scripted:
             agents=game.agents - 1,
             private=Vector(0),  # where the scripted agent's part would stand last
             scripts=(),
+            roles=game.roles[:-1],
             agent_names=game.agent_names[:-1],
             agent_colours=game.agent_colours[:-1],
         )

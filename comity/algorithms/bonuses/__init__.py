@@ -1,0 +1,9 @@
+"""Bonuses: rewards of a learner's own, one file each. A bonus is a module with `Config`, which has a `weight`, and
+`make(config, env) -> Bonus`. What it earns is added to any algorithm by `combinators.with_bonus`.
+
+The table names modules as text, so that listing them imports nothing.
+"""
+
+BONUSES = {  # suffix of an algorithm's name, `ippo+counts`: (module, one line)
+    "counts": ("comity.algorithms.bonuses.counts", "what was seldom seen pays: 1 / sqrt(N + 1) of a hashed view"),
+}

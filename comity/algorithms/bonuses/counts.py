@@ -1,0 +1,79 @@
+"""Counts: what was seldom seen pays more, 1 / sqrt(N + 1), where N counts visits of a hashed view.
+
+Bellemare et al. 2016 (arXiv 1606.01868, eq. 1: the bonus of counts) and Tang et al. 2017 (arXiv 1611.04717: counts of a
+hash of what is seen). docs/algorithms/bonuses.md derives it and lists every departure.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.settings import NotNegative, Positive, Range, check
+from comity.types import Bonus, Environment, Experience, Key, Transition
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the count bonus. Tang: 0.01, tables of 2^16 to 2^128 places by the length of the hash."""
+
+    weight: NotNegative[float] = 0.1  # eta of eta / sqrt(N + 1), in units of the game's reward
+    counted: Literal["own", "joint"] = "own"  # own: each agent its own view | joint: all views together
+    precision: Positive[float] = 0.1  # numbers count as equal within such a cell; whole numbers as they are
+    bits: Annotated[int, Range(1, 24)] = 16  # a table of 2^bits places; views that share one are counted as one
+
+    def __post_init__(self):
+        check(self)
+
+
+PRESETS = {"sound": {}}
+
+
+class State(NamedTuple):
+    factors: Array  # [V or N V] uint32, of the hash
+    visits: Array  # [K, 2^bits] int32, a table for each agent (K = N), or one for all (K = 1)
+
+
+def place(factors: Array, numbers: Array, bits: int) -> Array:
+    """[...] int32 in [0, 2^bits), the hash of whole numbers [..., V]: the highest bits of sum_i factors_i x_i mod 2^32.
+
+    Dietzfelbinger et al. 1997, multiply and shift. With factors drawn at random, two views share a place with
+    probability 2 / 2^bits at most, unless all their numbers differ by multiples of 2^(32 - bits).
+    """
+    total = (numbers.astype(jnp.uint32) * factors).sum(-1, dtype=jnp.uint32)
+    return (total >> (32 - bits)).astype(jnp.int32)
+
+
+def make(config: Config, env: Environment) -> Bonus:
+    spec = env.spec
+    joint, tables = config.counted == "joint", 1 if config.counted == "joint" else spec.agents
+    size = spec.view.size * (spec.agents if joint else 1)
+
+    def places(state: State, view: Array) -> Array:
+        """[..., K] int32 of views [..., N, *view]."""
+        lead = view.shape[: view.ndim - len(spec.view.shape) - 1]
+        numbers = view.reshape(*lead, tables, size)
+        if jnp.issubdtype(view.dtype, jnp.floating):
+            numbers = jnp.round(numbers / config.precision).astype(jnp.int32)
+        return place(state.factors, numbers, config.bits)
+
+    def init(key: Key) -> State:
+        factors = jax.random.bits(key, (size,), jnp.uint32) | 1  # odd, so that a number alone is never lost
+        return State(factors, jnp.zeros((tables, 2**config.bits), jnp.int32))
+
+    def reward(state: State, experience: Experience) -> Array:
+        """1 / sqrt(N + 1) of the view that a step leads to, [..., N]."""
+        seen = state.visits[jnp.arange(tables), places(state, experience.next_observation.view)]  # [..., K]
+        return jnp.broadcast_to(jax.lax.rsqrt(seen + 1.0), (*seen.shape[:-1], spec.agents))
+
+    def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
+        where = places(state, steps.next_observation.view)
+        counted = jnp.broadcast_to(steps.valid[..., None], where.shape).astype(jnp.int32)
+        visits = state.visits.at[jnp.arange(tables), where].add(counted)
+        return state._replace(visits=visits), {"filled": (visits > 0).mean(dtype=jnp.float32)}
+
+    return Bonus(init, reward, update)

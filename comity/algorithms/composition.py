@@ -1,0 +1,67 @@
+"""Algorithms made of algorithms as modules: `Config`, `make`, `VERSION`, so that a name and flags say them.
+
+`good:maddpg,adversary:ddpg` has a setting for each member, settings inside settings: `--algorithm.good.gamma`.
+`ippo+counts` has IPPO's settings and one more, the bonus's: `--algorithm.counts.weight`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+from comity.algorithms import combinators
+from comity.algorithms.roles import label
+from comity.types import Algorithm, Environment
+
+EACH = "each"  # the one role of a population whose agents all have a learner of their own, made alike
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Composition:
+    """What a module of an algorithm has. One object for one composition, so that programs know it again."""
+
+    Config: type
+    make: Callable[[Any, Environment], Algorithm]
+    parts: tuple[tuple[str, Any], ...]  # (role, module of its algorithm), or the one that has the bonus
+    bonus: str = ""
+
+
+@lru_cache
+def population(members: tuple[tuple[str, Any], ...]) -> Composition:
+    """Different learners in one game. members: (role, module of its algorithm)."""
+    settings = [(label(role), module.Config) for role, module in members if hasattr(module, "Config")]
+    config = _config("Population", settings, (), f"{len(members)} learners in one game.")
+
+    def make(config: Any, env: Environment) -> Algorithm:
+        makers = {role: partial(module.make, getattr(config, label(role), None)) for role, module in members}
+        if [*makers] == [EACH] and EACH not in env.spec.roles:
+            return combinators.independent(makers[EACH], env)
+        return combinators.population(makers, env)
+
+    return _named(Composition(config, make, members))
+
+
+@lru_cache
+def rewarded(algorithm: Any, name: str, bonus: Any) -> Composition:
+    """An algorithm with a bonus. algorithm, bonus: their modules; name: the bonus's, and of its settings."""
+    base = (algorithm.Config,) if hasattr(algorithm, "Config") else ()
+    config = _config("Rewarded", [(name, bonus.Config)], base, f"An algorithm's settings, and those of {name}.")
+
+    def make(config: Any, env: Environment) -> Algorithm:
+        mine = getattr(config, name)
+        return combinators.with_bonus(algorithm.make(config, env), bonus.make(mine, env), mine.weight, name)
+
+    return _named(Composition(config, make, (("", algorithm),), name))
+
+
+def _config(name: str, settings: list[tuple[str, type]], bases: tuple[type, ...], about: str) -> type:
+    fields = [(setting, kind, dataclasses.field(default=kind())) for setting, kind in settings]
+    config = dataclasses.make_dataclass(name, fields, bases=bases, frozen=True)
+    config.__module__, config.__doc__ = __name__, about
+    return config
+
+
+def _named(composition: Composition) -> Composition:
+    """So that a Config leads to what makes its algorithm."""
+    composition.Config.composition = composition  # pyright: ignore[reportAttributeAccessIssue]
+    return composition

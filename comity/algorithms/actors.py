@@ -15,20 +15,31 @@ from comity.types import Environment, Key, PyTree
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """How an actor reads images and gives numbers."""
+class Images:
+    """How a network reads images."""
 
     convolutions: Convolutions = "small"  # what an image passes through before the dense layers
+
+
+@dataclass(frozen=True)
+class Reads(Images):
+    """What an agent's network reads; the learner has settings of its own, `hidden` among them."""
+
+    agent_id: bool = False  # it reads which agent it is, as one-hot: for one that all agents share
+    last_action: bool = False  # it reads what it did last: one-hot, or the numbers
+
+
+@dataclass(frozen=True)
+class Numbers(Images):
+    """How an actor reads images and gives numbers."""
+
     numbers: Literal["normal", "normal-by-view", "tanh-normal"] = "normal"
     # continuous actions: normal, with deviations that are parameters or by view; tanh of normal
 
 
 @dataclass(frozen=True)
-class Settings(Numbers):
-    """Settings of an actor; the learner has those of its own, `hidden` among them."""
-
-    agent_id: bool = False  # an actor reads which agent it is, as one-hot: for one that all agents share
-    last_action: bool = False  # it reads what it did last: one-hot, or the numbers
+class Settings(Reads, Numbers):
+    """Settings of an actor: what it reads, and how it gives numbers."""
 
 
 def actions_of(config: Numbers, env: Environment) -> Actions:
@@ -37,7 +48,7 @@ def actions_of(config: Numbers, env: Environment) -> Actions:
 
 
 def team(
-    config: Settings,
+    config: Reads,
     env: Environment,
     acts: Actions,
     sharing: Sharing,
@@ -45,7 +56,7 @@ def team(
     core: PyTree,
     width: int,
 ) -> Team:
-    """Actors of all agents. make(key, inputs) -> a network of `acts.size` outputs, or more; core: its memory at the
+    """Networks of all agents. make(key, inputs) -> a network of `acts.size` outputs, or more; core: its memory at the
     start of an episode, leaves [N, ...]; width: of what convolutions give."""
     return Team(
         make,

@@ -6,13 +6,11 @@ tells z from state and policies: a bound of their mutual information, which keep
 is itself learned, from the returns of whole episodes. docs/algorithms/maven.md.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -20,14 +18,14 @@ from jax import Array
 
 from comity.algorithms import qmix
 from comity.algorithms import value_decomposition as family
-from comity.algorithms.value_decomposition import Seen
+from comity.algorithms import value_networks as networks
 from comity.algorithms.value_learning import State as LearnedState
-from comity.algorithms.value_learning import explore_rate, learning
-from comity.compatibility import require_discrete
-from comity.learning import chosen, credited, entropy, epsilon_greedy, log_prob, masked, sample, take_step
+from comity.algorithms.value_learning import learning
+from comity.learning import chosen, credited, entropy, log_prob, masked, sample, take_step
 from comity.learning.replay import Episodes
-from comity.networks import ACTIVATIONS, GRU, MLP, Activation, Linear, MonotoneMixer, per_agent, shared, stacked
+from comity.networks import MLP, JointNet, LatentNet, MonotoneMixer, Part, joint_net
 from comity.settings import Fraction, NotNegative, Positive
+from comity.spec import Spec
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -87,65 +85,28 @@ PRESETS = {
 }
 
 
-class LatentNet(eqx.Module):
-    """Linear, activation, GRU, and a last layer h W(z, id), where W is a linear hypernetwork of one-hots.
-
-    Such a hypernetwork is a table with one matrix for each z (and one for each agent, and its bias, added), so h is
-    multiplied by all of them and z picks: a plain 2-D product instead of one small product per game.
-    """
-
-    encoder: Linear
-    cell: GRU
-    head: Array  # [H, Z A], one matrix for each z
-    names: Array | None  # [N, H, A], of the agents, where one network serves all
-    shift: Array | None  # [H, A], the hypernetwork's bias, if it has one
-    activation: Activation = eqx.field(static=True)
-
-    def __init__(self, key: Key, config: Config, env: Environment, named: bool):
-        keys = jax.random.split(key, 4)
-        agents, actions, wide = env.spec.agents, env.spec.action.n, config.head == "hypernetwork"
-        self.encoder = Linear(keys[0], env.spec.view.size, config.hidden)
-        self.cell = GRU(keys[1], config.hidden, config.hidden)
-        self.head = Linear(keys[2], config.hidden, config.latents * actions).weight
-        table = jax.vmap(lambda key: Linear(key, config.hidden, actions).weight)
-        self.names = table(jax.random.split(keys[3], agents)) if named else None
-        self.shift = Linear(jax.random.fold_in(key, 4), config.hidden, actions).weight if wide else None
-        if wide:  # its weights and bias are drawn by how many numbers it reads, not by the width of the memory
-            times = math.sqrt(config.hidden / (config.latents + agents * named))
-            self.head, self.names, self.shift = jax.tree.map(lambda x: times * x, (self.head, self.names, self.shift))
-        self.activation = config.activation
-
-    def encode(self, x: Array) -> Array:
-        return ACTIVATIONS[self.activation](self.encoder(x))
-
-    def q(self, memory: Array, z: Array, actions: int) -> Array:
-        """Q_i of every action, [..., A]. memory [..., H] with N before H where one network serves all, z [..., Z]."""
-        rows = memory.reshape(-1, memory.shape[-1]) @ self.head
-        q = (rows.reshape(*memory.shape[:-1], -1, actions) * z[..., None]).sum(-2)
-        if self.shift is not None:
-            q += (memory.reshape(-1, memory.shape[-1]) @ self.shift).reshape(q.shape)
-        if self.names is None:
-            return q
-        own = [memory[..., k, :].reshape(-1, memory.shape[-1]) @ table for k, table in enumerate(self.names)]
-        return q + jnp.stack(own, -2).reshape(q.shape)
+def of_latent(outputs: Array, z: Array) -> Array:
+    """Q_i of every action [..., A] with the latent that was drawn; outputs [..., Z, A], z [..., Z] one-hot."""
+    return (outputs * z[..., None]).sum(-2)
 
 
 class Params(NamedTuple):
-    agents: LatentNet  # leaves [N, ...] if separate
+    agents: PyTree  # `LatentNet`, leaves [N, ...] if separate
     mixer: MonotoneMixer  # of state and z
     discriminator: MLP  # (state, everyone's policy) -> logits of z
+    reader: JointNet | None  # of what mixer and discriminator read
 
 
 class State(NamedTuple):
     learned: LearnedState
-    chooser: MLP  # first views -> [Z]: predicted returns, or logits
+    chooser: JointNet  # first views [N, V] -> [Z]: predicted returns, or logits
     chooser_opt_state: PyTree
 
 
 class Memory(NamedTuple):
     """What an agent carries through an episode."""
 
-    hidden: Array  # [N, H]
+    hidden: PyTree  # of its network, leaves [N, ...]
     latent: Array  # [N] int32: z + 1, the same for all agents; 0 before it is drawn
 
 
@@ -181,118 +142,94 @@ def information_loss(logits: Array, z: Array) -> Array:
     return -log_prob(logits, z)
 
 
+def latent_of(steps: Transition) -> Array:
+    """[B] int32, the z of each episode of a rollout."""
+    return steps.next_memory.latent[0, :, 0] - 1
+
+
+def new_chooser(config: Config, spec: Spec, key: Key) -> JointNet:
+    """What scores every z by the views of all agents."""
+    width = config.chooser_hidden
+    net = partial(MLP, hidden=(width, width), outputs=config.latents)
+    return joint_net(key, (Part(spec.view, spec.agents),), net, width, config.convolutions)
+
+
+def scores(config: Config, chooser: JointNet, view: Array) -> Array:
+    """[..., Z] from the first views [..., N, V]."""
+    if config.chooser_reads == "nothing" or config.chooser == "released":
+        view = jnp.zeros_like(view)
+    return chooser(view)
+
+
+def mix(mixer: tuple[MonotoneMixer, Array], q: Array, central: Array) -> Array:
+    """Q_tot [..., 1] of what agents' values q [..., N] are together; the mixer comes with z [B, Z]."""
+    network, z = mixer
+    z = jnp.broadcast_to(z, (*central.shape[:-1], z.shape[-1]))
+    return network(q, jnp.concatenate([central, z], -1))
+
+
 def make(config: Config, env: Environment) -> Algorithm:
-    require_discrete(env, "maven")
-    agents, actions, latents = env.spec.agents, env.spec.action.n, config.latents
-    separate = config.agents == "separate"
-    over_agents = per_agent if separate else shared
-    central = family.central_size(config, env)
-    trained = config.chooser in ("bandit", "policy")
+    spec, latents = env.spec, config.latents
+    agents, actions = spec.agents, spec.action.n
+    sizes = {"hidden": config.hidden, "latents": latents, "actions": actions}
+    named = agents if config.agents == "shared" else 0
+    new_agent = partial(LatentNet, **sizes, names=named, activation=config.activation, core=config.core)
+    team = networks.team_of(config, env, "maven", partial(new_agent, hypernetwork=config.head == "hypernetwork"))
+    central = networks.central_size(config, spec)
+    score = partial(scores, config)
     adam = optax.adam(config.chooser_learning_rate)
-    memory = Memory(jnp.zeros((agents, config.hidden)), jnp.zeros(agents, jnp.int32))
-    choose, read = family.in_play(config)
-
-    def scores(chooser: MLP, view: Array) -> Array:
-        """[..., Z] from the first views [..., N, V]."""
-        first = view.reshape(*view.shape[:-2], -1).astype(jnp.float32)
-        if config.chooser_reads == "nothing" or config.chooser == "released":
-            first = jnp.zeros_like(first)
-        return chooser(first)
-
-    def latent(key: Key, state: State, memory: Memory, view: Array, explore: bool) -> Array:
-        """z + 1 of each agent [..., N]: what memory has, or at the start of an episode what is drawn now."""
-        logits = latent_logits(config, scores(state.chooser, view))
-        drawn = sample(key, logits) if explore else logits.argmax(-1)
-        return jnp.where(memory.latent > 0, memory.latent, drawn[..., None] + 1).astype(jnp.int32)
+    memory = Memory(team.memory, jnp.zeros(agents, jnp.int32))
+    member = family.td_member(config, lambda key: (), mix)
 
     def act(key: Key, state: State, memory: Memory, observation: Observation, explore: bool = True):
         key_latent, key_action = jax.random.split(key)
-        available = observation.available
-        axis = available.ndim - 2
-        z = latent(key_latent, state, memory, observation.view, explore)
-
-        def step(net: LatentNet, x: Array, hidden: Array, z: Array) -> tuple[Array, Array]:
-            hidden = net.cell(net.encode(x), hidden)
-            return net.q(hidden, z, actions), hidden
-
-        one_hot = jax.nn.one_hot(z - 1, latents)
-        step = over_agents(step, (0, axis, axis, axis), (axis, axis))
-        q, hidden = step(state.learned.params.agents, read(observation.view), memory.hidden, one_hot)
-        action = choose(q, available)
-        if explore:
-            rate = explore_rate(config, state.learned.time)
-            action, random = epsilon_greedy(key_action, action, available, rate, config.explore_together)
-            hidden = jnp.where(random, memory.hidden, hidden) if config.explore_together else hidden
-        return action, Memory(hidden, z), {"values": q, "latent": z - 1}
-
-    def seen(net: LatentNet, observation: Observation, z: Array, games: int) -> Seen:
-        """Of whole episodes: leaves [T + 1, B, ...], z [B, N, Z]."""
-
-        def one(net: LatentNet, x: Array, z: Array) -> tuple[Array, Array]:
-            memories = net.cell.unroll(net.encode(x), jnp.zeros((*x.shape[1:-1], config.hidden)))
-            return net.q(memories, jnp.broadcast_to(z, (len(x), *z.shape)), actions), memories
-
-        q, hidden = over_agents(one, (0, 2, 1), (2, 2))(net, observation.view, z)
-        return family.split(config, q, hidden, observation.available, games)
-
-    def mix(mixer: tuple[MonotoneMixer, Array], q: Array, state: Array) -> Array:
-        network, z = mixer
-        z = jnp.broadcast_to(z, (*state.shape[:-1], latents))
-        return network(q, jnp.concatenate([state, z], -1))
+        logits = latent_logits(config, score(state.chooser, observation.view))
+        drawn = sample(key_latent, logits) if explore else logits.argmax(-1)
+        latent = jnp.where(memory.latent > 0, memory.latent, drawn[..., None] + 1).astype(jnp.int32)  # [..., N]
+        q_of = partial(of_latent, z=jax.nn.one_hot(latent - 1, latents))
+        stands = state.learned, memory.hidden, observation
+        action, hidden, q = family.play(config, team, key_action, *stands, explore, q_of)
+        return action, Memory(hidden, latent), {"values": q, "latent": latent - 1}
 
     def loss(params: Params, target_params: Params, episodes: Episodes, games: int):
         z = jax.nn.one_hot(episodes.extra, latents)  # [B, Z]
-        everyone = jnp.broadcast_to(z[:, None], (len(z), agents, latents))
-        now, target = (seen(p.agents, episodes.observation, everyone, games) for p in (params, target_params))
+        see = partial(networks.seen, config, env, team, episodes=episodes, games=games)
+        now, target = (see(x, q_of=partial(of_latent, z=z[:, None])) for x in (params, target_params))
         reward = family.learned_reward(config, episodes, now.before.q)
-        member = family.td_member(config, lambda key: (), mix)
         losses, metrics = member.loss((params.mixer, z), (target_params.mixer, z), now, target, episodes, reward)
-        earlier = jax.tree.map(lambda x: x[:-1], episodes.observation)
-        reads = discriminator_input(family.central_view(config, earlier), now.before.q, earlier.available)
-        told = params.discriminator(reads)  # [T, B, Z]
+        available = episodes.observation.available[:-1]
+        told = params.discriminator(discriminator_input(now.before.central, now.before.q, available))  # [T, B, Z]
         information = information_loss(told, jnp.broadcast_to(episodes.extra, told.shape[:-1]))
         return losses + config.information_weight * information, metrics | {"information_loss": information}
-
-    def latent_of(steps: Transition) -> Array:
-        """[B] int32, the z of each episode."""
-        return steps.next_memory.latent[0, :, 0] - 1
 
     begin, learn = learning(config, env, loss, latent_of)
 
     def init(key: Key) -> State:
         key_agents, key_mixer, key_discriminator, key_chooser = jax.random.split(key, 4)
-        new_agent = partial(LatentNet, config=config, env=env, named=not separate)
+        reads = central + agents * actions
         params = Params(
-            stacked(new_agent, key_agents, agents) if separate else new_agent(key_agents),
+            team.init(key_agents),
             qmix.new_mixer(key_mixer, config, agents, central + latents),
-            MLP(key_discriminator, central + agents * actions, (config.discriminator_hidden,), latents),
+            MLP(key_discriminator, reads, (config.discriminator_hidden,), latents),
+            networks.central_reader(config, spec, key_mixer),
         )
-        width = (config.chooser_hidden, config.chooser_hidden)
-        chooser = MLP(key_chooser, agents * env.spec.view.size, width, latents)
-        state = State(LearnedState(params, params, (), (), jnp.zeros((), jnp.int32), ()), chooser, ())  # pyright: ignore
-
-        def play(key: Key, begun: LearnedState, memory: Memory, observation: Observation):
-            return act(key, state._replace(learned=begun), memory, observation)
-
-        return State(begin(params, play, memory), chooser, adam.init(chooser))  # pyright: ignore[reportArgumentType]
+        net = new_chooser(config, spec, key_chooser)
+        play = lambda key, learned, *stands: act(key, State(learned, net, ()), *stands)  # noqa: E731
+        return State(begin(params, play, memory), net, adam.init(net))  # pyright: ignore[reportArgumentType]
 
     def update(key: Key, state: State, steps: Transition, reward_of: Callable | None = None):
         learned, metrics = learn(key, state.learned, steps, reward_of)
         if reward_of is not None:
             steps = steps._replace(reward=steps.reward + reward_of(steps.experience))
-        z = latent_of(steps)
-        team = credited(steps.reward, "mean" if config.credit == "own" else config.credit)[..., 0]
-        returns = jnp.where(steps.valid, team, 0.0).sum(0)  # [B], undiscounted
-        chooser, opt_state = state.chooser, state.chooser_opt_state
-        if trained:
-
-            def loss(chooser: MLP) -> Array:
-                return chooser_loss(config, scores(chooser, steps.observation.view[0]), z, returns)
-
-            value, grads = jax.value_and_grad(loss)(chooser)
-            chooser, opt_state = take_step(adam, chooser, opt_state, grads)
-            metrics["chooser_loss"] = value
-        spread = entropy(latent_logits(config, scores(state.chooser, steps.observation.view[0])))
-        return State(learned, chooser, opt_state), metrics | {"latent_entropy": spread.mean()}
+        first, z = steps.observation.view[0], latent_of(steps)
+        team_reward = credited(steps.reward, "mean" if config.credit == "own" else config.credit)[..., 0]
+        returns = jnp.where(steps.valid, team_reward, 0.0).sum(0)  # [B], undiscounted
+        spread = entropy(latent_logits(config, score(state.chooser, first)))
+        net, opt_state = state.chooser, state.chooser_opt_state
+        if config.chooser in ("bandit", "policy"):
+            objective = lambda net: chooser_loss(config, score(net, first), z, returns)  # noqa: E731
+            metrics["chooser_loss"], grads = jax.value_and_grad(objective)(net)
+            net, opt_state = take_step(adam, net, opt_state, grads)
+        return State(learned, net, opt_state), metrics | {"latent_entropy": spread.mean()}
 
     return Algorithm(init, act, update, memory=memory, whole_episodes=True, replays=True)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from comity.algorithms import value_decomposition as family
 from comity.algorithms.released import mixers as released
+from comity.algorithms.value_networks import central_size
 from comity.algorithms.value_settings import CENTRAL, PAPER, RANDOMISED, RELEASED, CentralConfig
 from comity.networks import Activation, MonotoneMixer
 from comity.settings import Positive
@@ -48,7 +49,7 @@ def new_mixer(key: Key, config: Config, agents: int, size: int) -> MonotoneMixer
 
 def make(config: Config, env: Environment) -> Algorithm:
     def init(key: Key) -> MonotoneMixer:
-        return new_mixer(key, config, env.spec.agents, family.central_size(config, env))
+        return new_mixer(key, config, env.spec.agents, central_size(config, env.spec))
 
     member = family.td_member(config, init, lambda mixer, q, state: mixer(q, state))
     return family.learner(config, env, "qmix", member)

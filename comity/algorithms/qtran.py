@@ -10,6 +10,7 @@ pull Q' and V there; Q_jt is not moved by them. docs/algorithms/qtran.md.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -17,7 +18,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.algorithms import value_decomposition as family
-from comity.algorithms.value_decomposition import Member, Seen, central_view, greedy, over_agents_loss, td_targets
+from comity.algorithms.value_decomposition import Member, greedy, over_agents_loss, td_targets
+from comity.algorithms.value_networks import Seen, central_size
 from comity.algorithms.value_settings import CENTRAL, PAPER, RELEASED, CentralConfig
 from comity.learning import chosen, masked
 from comity.learning.replay import Episodes
@@ -33,9 +35,7 @@ class Config(CentralConfig):
     variant: Literal["base", "alt"] = "base"  # base: one value of a joint action; alt: of all actions of one agent
     joint_hidden: Positive[int] = 64  # width of the two hidden layers of Q_jt and V; paper and code 32
     joint_activation: Activation = "relu"  # of encoder, Q_jt and V; code GELU
-    next_actions: Literal["greedy", "taken"] = (
-        "greedy"  # whose value a target takes; code: those taken at the next step
-    )
+    next_actions: Literal["greedy", "taken"] = "greedy"  # whose value a target takes; code: those taken next
     optimum_weight: NotNegative[float] = 1.0  # of the loss at the greedy action; code 0, its two losses are absent
     rest_weight: NotNegative[float] = 1.0  # of the loss elsewhere; 1 in Son et al., 0.1 in the reference implementation
 
@@ -104,52 +104,42 @@ def minimum_loss(own: Array, joint: Array, value: Array, available: Array) -> Ar
 
 def member(config: Config, env: Environment) -> Member:
     agents, actions, hidden = env.spec.agents, env.spec.action.n, config.hidden
-    central_size = family.central_size(config, env)
-    code = hidden + actions
     base = config.variant == "base"
 
     def init(key: Key) -> Mixer:
+        code, central = hidden + actions, central_size(config, env.spec)
+        width, activation = (config.joint_hidden, config.joint_hidden), config.joint_activation
+        inputs = central + code + (0 if base else hidden + agents)
         keys = jax.random.split(key, 3)
-        width = (config.joint_hidden, config.joint_hidden)
-        inputs = central_size + code + (0 if base else hidden + agents)
-        activation = config.joint_activation
         return Mixer(
             MLP(keys[0], code, (code,), code, activation),
             MLP(keys[1], inputs, width, 1 if base else actions, activation),
-            MLP(keys[2], central_size, width, 1, activation),
+            MLP(keys[2], central, width, 1, activation),
         )
 
     def loss(mixer: Mixer, target_mixer: Mixer, seen: Seen, target: Seen, episodes: Episodes, reward: Array):
-        available, central = episodes.observation.available, central_view(config, episodes.observation)
-        action, q, memory = episodes.action, seen.before.q, seen.before.memory
-        best, then = (
-            greedy(q, available[:-1]),
-            greedy(seen.after.q, available[1:]),
-        )  # [T, B, N], of the present networks
+        available, action, before = episodes.observation.available, episodes.action, seen.before
+        best, then = greedy(before.q, available[:-1]), greedy(seen.after.q, available[1:])  # [T, B, N]
         if config.next_actions == "taken":
             then = jnp.concatenate([action[1:], action[-1:]])
-        value = mixer.value(central[:-1])  # [T, B, 1]
-        own, own_best = chosen(q, action), chosen(q, best)  # [T, B, N]
+        evaluate = partial(joint_values if base else counterfactual_values, num_actions=actions)
+        of = lambda x, action: x if base else chosen(x, action)  # noqa: E731  # [T, B, 1 or N]
+        following = of(evaluate(target_mixer, target.after.memory, then, target.after.central), then)
+        joint = evaluate(mixer, before.memory, action, before.central)  # [T, B, 1], or of every own action [T, B, N, A]
+        joint_best = of(evaluate(mixer, before.memory, best, before.central), best)
+        value = mixer.value(before.central)  # [T, B, 1]
+        own, own_best = chosen(before.q, action), chosen(before.q, best)  # [T, B, N]
         if base:
-            evaluate = joint_values
-            following = evaluate(target_mixer, target.after.memory, then, central[1:], actions)
-            joint = taken = evaluate(mixer, memory, action, central[:-1], actions)  # [T, B, 1]
-            joint_best = evaluate(mixer, memory, best, central[:-1], actions)
             rest = rest_loss(own.sum(-1, keepdims=True), joint, value)
         else:
-            evaluate = counterfactual_values
-            following = chosen(evaluate(target_mixer, target.after.memory, then, central[1:], actions), then)
-            joint = evaluate(mixer, memory, action, central[:-1], actions)  # [T, B, N, A]
-            taken = chosen(joint, action)
-            joint_best = chosen(evaluate(mixer, memory, best, central[:-1], actions), best)
             others = own.sum(-1, keepdims=True) - own
-            rest = minimum_loss(q + others[..., None], joint, value[..., None], available[:-1])
-        error = td_targets(config, reward, following, episodes) - taken
-        optimum = optimum_loss(own_best.sum(-1, keepdims=True), joint_best, value)
-        losses = {"optimum_loss": optimum.mean(-1), "rest_loss": rest.mean(-1)}
-        losses["td_loss"] = over_agents_loss(config, error)
-        total = losses["td_loss"] + config.optimum_weight * losses["optimum_loss"]
-        return total + config.rest_weight * losses["rest_loss"], losses | {"q_tot": taken.mean(-1)}
+            rest = minimum_loss(before.q + others[..., None], joint, value[..., None], available[:-1])
+        taken = of(joint, action)
+        td_loss = over_agents_loss(config, td_targets(config, reward, following, episodes) - taken)
+        optimum = optimum_loss(own_best.sum(-1, keepdims=True), joint_best, value).mean(-1)
+        total = td_loss + config.optimum_weight * optimum + config.rest_weight * rest.mean(-1)
+        losses = {"optimum_loss": optimum, "rest_loss": rest.mean(-1), "td_loss": td_loss}
+        return total, losses | {"q_tot": taken.mean(-1)}
 
     return Member(init, loss, reads_memory=True)
 

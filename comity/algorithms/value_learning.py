@@ -1,6 +1,7 @@
 """How value decomposition learns once it has a loss: replay of whole episodes, optimizer steps, targets that move."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -18,7 +19,7 @@ SLICE = 64  # episodes whose gradients are taken at once; more spill a CPU's cac
 
 
 class State(NamedTuple):
-    params: PyTree  # `value_decomposition.Params`, in most members
+    params: PyTree  # `value_networks.Params`, in most members
     target_params: PyTree
     opt_state: PyTree
     replay: replay.Replay
@@ -30,6 +31,16 @@ def explore_rate(config: Config, time: Array) -> Array:
     """Epsilon of the epsilon-greedy policy, after `time` steps of a batch."""
     fall = released.epsilon if config.explore_shape == "floored" else linear
     return fall(config.explore_start, config.explore_end, config.explore_steps, time)
+
+
+def target_is_due(config: Config, count: Array, ahead: bool) -> Array | bool:
+    """[] bool, whether the target moves ahead of, or behind, the optimizer step of this number (from 0)."""
+    if ahead != (config.target_moves == "before"):
+        return False
+    if ahead:
+        return count % config.target_period == 0
+    steps = count + (config.target_moves == "after")
+    return (steps > 0) & (steps % config.target_period == 0)
 
 
 def learning(
@@ -46,7 +57,7 @@ def learning(
     the episode; whole_draws: the loss wants all episodes of an update at once. `begin(params, act, memory)` is the
     first state, `update` that of `Algorithm`.
     """
-    rate = lambda count: linear(config.learning_rate, config.last_learning_rate, config.learning_rate_steps, count)  # noqa: E731
+    rate = partial(linear, config.learning_rate, config.last_learning_rate, config.learning_rate_steps)
     descent = optimizer(config.optimizer, rate, config.clip, config.decay, config.epsilon)
 
     def rows_of(steps: Transition) -> replay.Row:
@@ -72,8 +83,7 @@ def learning(
 
     def descend(key: Key, learned: tuple, memories: replay.Replay, games: int, reward_of: Callable | None):
         params, target_params, opt_state, count = learned
-        if config.target_moves == "before":
-            target_params = towards(target_params, params, config.tau, count % config.target_period == 0)
+        target_params = towards(target_params, params, config.tau, target_is_due(config, count, ahead=True))
         rows = replay.draw(key, memories, config.batch, games, config.replacement)
         objective = jax.grad(total, has_aux=True)
         gradient = lambda rows: objective(params, target_params, rows, games, reward_of)  # noqa: E731
@@ -81,10 +91,7 @@ def learning(
         grads, (sums, steps) = replay.in_slices(gradient, rows, SLICE, config.batch if whole_draws else together)
         grads, metrics = jax.tree.map(lambda x: x / jnp.maximum(steps, 1), (grads, sums))
         params, opt_state = take_step(descent, params, opt_state, grads)
-        if config.target_moves != "before":
-            due = count + (config.target_moves == "after")
-            moves = (due > 0) & (due % config.target_period == 0)
-            target_params = towards(target_params, params, config.tau, moves)
+        target_params = towards(target_params, params, config.tau, target_is_due(config, count, ahead=False))
         return (params, target_params, opt_state, count + 1), metrics | {"gradient_norm": optax.tree.norm(grads)}
 
     def update(key: Key, state: State, steps: Transition, reward_of: Callable | None = None):

@@ -6,16 +6,18 @@ docs/algorithms/vdn.md says what each of them means, and why the defaults are wh
 from dataclasses import dataclass
 from typing import Literal
 
+from comity.algorithms import actors
 from comity.learning import Optimizer, Reward
-from comity.networks import Activation
+from comity.networks import Activation, Core
 from comity.settings import Fraction, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(actors.Reads):
     """Settings of every member. Paper: its tables 6-8; code: the authors' implementation."""
 
     agents: Literal["shared", "separate"] = "shared"  # one network for all agents, or one for each
+    core: Core = "gru"  # what an agent remembers by
     hidden: Positive[int] = 64  # width of the memory; paper 64, code 128
     encoder_width: NotNegative[int] = 0  # of the layer before it; 0: as wide as the memory. Code 64
     activation: Activation = "relu"  # paper ReLU, code GELU
@@ -67,7 +69,7 @@ class CentralConfig(Config):
     mixer_reads: Literal["state", "views"] = "state"  # paper and code: all views side by side
     mixer_input: Literal["standard", "raw"] = "standard"
     # standard: each input vector with mean 0 and deviation 1. Raw (paper, code): Manitokan's codes reach 10, and with
-    # them Q_tot begins near 10 where returns are near 1
+    # them Q_tot begins near 10 where returns are near 1. Images pass through convolutions instead, which scale them
 
 
 PAPER = {

@@ -11,6 +11,7 @@ from comity.networks.entities import EntityNet, Seen
 from comity.networks.gru import GRU
 from comity.networks.hawk import HawkNet, fresh_trace
 from comity.networks.joint import JointNet, Part, joint_net, numbers
+from comity.networks.latent import LatentNet
 from comity.networks.lstm import LSTM, LSTMState, fresh_lstm
 from comity.networks.mixers import FlatCritic, MixingCritic, MonotoneMixer, matched_width
 from comity.networks.recurrent import RecurrentNet
@@ -35,6 +36,7 @@ __all__ = [
     "HawkNet",
     "JointNet",
     "LSTMState",
+    "LatentNet",
     "LayerNorm",
     "Linear",
     "MixingCritic",

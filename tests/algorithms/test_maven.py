@@ -44,7 +44,7 @@ def test_the_latent_is_drawn_once_per_episode_for_all_agents():
 def test_greedy_play_takes_the_latent_that_promises_most():
     algorithm, state = built()
     steps = played(algorithm, state, explore=False)
-    first = steps.observation.view[0].reshape(32, -1).astype(jnp.float32)
+    first = steps.observation.view[0]
     assert (steps.next_memory.latent[0, :, 0] - 1 == state.chooser(first).argmax(-1)).all()
 
 
@@ -180,7 +180,7 @@ def test_the_released_chooser_never_learns_and_sees_nothing():
     other = state._replace(learned=after.learned)
     for s in (state, other):  # the preference does not depend on what is seen
         latents = {int(algorithm.act(KEY, s, algorithm.memory, ENV.reset(k)[1], False)[1].latent[0]) for k in (KEY,)}
-        assert latents == {int(state.chooser(jnp.zeros(18)).argmax()) + 1}
+        assert latents == {int(state.chooser(jnp.zeros((2, 9))).argmax()) + 1}
     learning, state = built()
     after, _ = jax.jit(learning.update)(KEY, state, played(learning, state))
-    assert jnp.abs(after.chooser.layers[-1].bias - state.chooser.layers[-1].bias).max() > 0
+    assert jnp.abs(after.chooser.net.layers[-1].bias - state.chooser.net.layers[-1].bias).max() > 0

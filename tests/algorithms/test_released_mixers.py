@@ -309,7 +309,7 @@ def test_released_weights_are_drawn_as_recorded():
         for layer in net.layers:
             close(np.linalg.svd(layer.weight)[1], 1.0, 1e-4)
             assert (layer.bias == 0).all()
-    agents = jax.jit(lambda: maven.LatentNet(KEY, maven.Config(**m), env, named=True))()
+    agents = jax.jit(maven.make(maven.Config(**m), env).init)(KEY).learned.params.agents
     for x in (agents.head, agents.names, agents.shift):
         assert 0.49 < jnp.abs(x).max() <= 0.5
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from comity import rollout
 from comity.algorithms import iql, qmix, qtran, vdn
 from comity.algorithms import value_decomposition as family
+from comity.algorithms import value_networks as networks
 from comity.algorithms.released import mixers as released
 from comity.environments.matrix import Matrix
 from comity.environments.two_step import TwoStep
@@ -77,11 +78,11 @@ def total(mixer, q, observation):
     return q.sum(-1, keepdims=True)
 
 
-def monotone(config):
+def monotone(config, env):
     """The mixer of QMIX, for `table`."""
 
     def mix(mixer, q, observation):
-        state = family.central_view(config, observation)
+        state = networks.central_view(config, env.spec, networks.central_reader(config, env.spec, KEY), observation)
         return mixer(q, jnp.broadcast_to(state, (*q.shape[:-1], *state.shape)))
 
     return mix
@@ -92,7 +93,7 @@ def distances(config, algorithm, state, env, path=()):
     actions = env.spec.action.n
     own = table(algorithm, state, env, total, path)
     _, memory, observation = after(algorithm, state, env, path)
-    central = family.central_view(config, observation)
+    central = networks.central_view(config, env.spec, state.params.reader, observation)
     pairs = jnp.stack(jnp.meshgrid(jnp.arange(actions), jnp.arange(actions), indexing="ij"), -1)
     spread = lambda x: jnp.broadcast_to(x, (actions, actions, *x.shape))  # noqa: E731
     mixer = state.params.mixer
@@ -139,7 +140,7 @@ def test_iql_knows_its_own_averages_and_stays_safe():
 
 def test_qmix_represents_the_game_and_takes_the_risk():
     algorithm, states, env = two_step("qmix")
-    mix = monotone(qmix.Config(**KNOWN, mixer_width=8))
+    mix = monotone(qmix.Config(**KNOWN, mixer_width=8), env)
     first = jax.jit(jax.vmap(lambda state: table(algorithm, state, env, mix)))(states)
     np.testing.assert_allclose(first.mean(0), [[6.93, 6.93], [7.92, 7.92]], atol=0.2)
     risky = jax.jit(jax.vmap(lambda state: table(algorithm, state, env, mix, [(1, 0)])))(states)
@@ -171,7 +172,7 @@ def test_qmix_misses_the_optimum_of_the_matrix_game():
     algorithm, states = trained(qmix, config, env, 1_000)
     missed = payoffs(algorithm, states, env) == 0
     assert missed.sum() >= SEEDS - 2
-    fit = jax.jit(jax.vmap(lambda state: table(algorithm, state, env, monotone(config))))(states)
+    fit = jax.jit(jax.vmap(lambda state: table(algorithm, state, env, monotone(config, env))))(states)
     for found, miss in zip(fit, missed, strict=True):
         exact = np.full((3, 3), -8.0 if miss else -6.0)
         if miss:
@@ -309,7 +310,8 @@ def test_td_loss_by_hand(double):
     config = vdn.Config(gamma=0.9, td_lambda=0.0, double=double)
     member = family.td_member(config, lambda key: (), lambda mixer, q, state: q.sum(-1, keepdims=True))
     reward = episodes.reward.mean(-1, keepdims=True).repeat(2, -1)
-    seen = [family.split(config, x, x, episodes.observation.available, 1) for x in (q, target)]
+    available, central = episodes.observation.available, jnp.zeros((5, 2, 0))
+    seen = [networks.split(config, networks.Values(x, x, central), available, 1) for x in (q, target)]
     loss, _ = member.loss((), (), *seen, episodes, reward)
     for t in range(4):
         for game in range(2):

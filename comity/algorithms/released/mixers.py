@@ -16,12 +16,12 @@ from comity.types import Key, PyTree
 WORTHLESS = -1e10  # an unavailable action in a target
 
 
-def mix_up(view: Array) -> Array:
+def mix_up(view: Array, axes: int = 1) -> Array:
     """Views [..., B, N, V] in play, with games and agents exchanged and then read in the old order.
 
-    Of 32 games' views three in a hundred land where they belong.
+    axes: how many a view has. Of 32 games' views three in a hundred land where they belong.
     """
-    return view.swapaxes(-3, -2).reshape(view.shape)
+    return view.swapaxes(-2 - axes, -1 - axes).reshape(view.shape)
 
 
 def greedy(q: Array, available: Array) -> Array:

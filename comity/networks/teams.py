@@ -101,6 +101,10 @@ class Team:
         """One game's memory at the start of an episode, with the last action if it is read."""
         return Remembered(self.core, self._nothing_done()) if self.reads_last else self.core
 
+    def begin(self, games: int) -> PyTree:
+        """Memories of so many games at the start of an episode, leaves [B, N, ...]."""
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (games, *x.shape)), self.memory)
+
     def init(self, key: Key) -> PyTree:
         """The networks; leaves [N, ...] if separate."""
         return stacked(self._one, key, self.agents) if self.separate else self._one(key)
@@ -125,10 +129,10 @@ class Team:
         """Outputs [T, B, N, out]. memory: before the first step; None: the network begins with none of its own.
 
         view [T, B, N, ...]; starts [T, B]: where memory restarts; action: what was done, for who reads that: leaves
-        [T, B, N, ...].
+        [T, B, N, ...]; that of the last step is not read and may be missing.
         """
         core, last = self.parts(memory)
-        x = self.reads(view, self.last_actions(action, last, starts))
+        x = self.reads(view, self.last_actions(action, last, starts, len(view)))
         unroll = self.over(lambda net, x, h, s: net.unroll(x, h, s), (0, 2, 1, None), 2)
         return unroll(net, x, core, starts)
 
@@ -137,7 +141,7 @@ class Team:
     ) -> Array:
         """What outputs are read from, [T, B, N, H]; arguments as `unroll`'s."""
         core, last = self.parts(memory)
-        x = self.reads(view, self.last_actions(action, last, starts))
+        x = self.reads(view, self.last_actions(action, last, starts, len(view)))
         memories = self.over(lambda net, x, h, s: net.memories(x, h, s), (0, 2, 1, None), 2)
         return memories(net, x, core, starts)
 
@@ -172,13 +176,14 @@ class Team:
             return None, None
         return (memory.core, memory.last) if self.reads_last else (memory, None)
 
-    def last_actions(self, action: PyTree, first: Array | None, starts: Array | None) -> Array | None:
-        """[T, B, N, A] what was done before each step: zeros where an episode starts, `first` [B, N, A] before all."""
+    def last_actions(self, action: PyTree, first: Array | None, starts: Array | None, steps: int) -> Array | None:
+        """[T, B, N, A] what was done before each of so many steps: zeros where an episode starts, `first` [B, N, A]
+        before all."""
         if not self.reads_last or self.actions is None:
             return None
         done = self.actions.encoded(action)
         first = jnp.zeros_like(done[0]) if first is None else first
-        last = jnp.concatenate([first[None], done[:-1]])
+        last = jnp.concatenate([first[None], done])[:steps]
         return last if starts is None else jnp.where(aligned(starts, last), 0.0, last)
 
     def optimizer(self, one: optax.GradientTransformation) -> optax.GradientTransformation:

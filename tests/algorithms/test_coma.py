@@ -15,8 +15,9 @@ from comity.algorithms import coma
 from comity.algorithms.released import critics
 from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import chosen, lambda_returns, log_prob, masked, replay
-from comity.networks import MLP
+from comity.networks import JointNet
 from comity.settings import floats, with_floats
+from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation
 from tiny.signals import Signals
 
@@ -123,7 +124,10 @@ def test_the_critic_reads_all_but_the_own_action():
     """Three agents: state, own view, the actions of the two that follow in a circle, id."""
     view = jnp.arange(3 * 2).reshape(1, 3, 2).astype(jnp.int8)
     observation = Observation(view, jnp.array([[7, 8]], jnp.int8), jnp.ones((1, 3, 2), bool))
-    read = lambda *action: coma.joint_input(observation, jnp.array([action]), 2)[0]  # noqa: E731
+    spec = Spec(agents=3, view=Vector(2), action=Discrete(2), length=1, state=Vector(2))
+    critic = coma.new_critic(SMALL, spec, KEY)
+    parts = lambda *action: coma.critic_reads(SMALL, spec, observation, jnp.array([action]))  # noqa: E731
+    read = lambda *action: critic.encode(*parts(*action))[0]  # noqa: E731
     np.testing.assert_array_equal(
         read(0, 1, 1),
         [
@@ -177,8 +181,8 @@ def test_update_by_hand():
             name = jnp.broadcast_to(jnp.eye(2)[n], (3, 8, 2))
             other = jax.nn.one_hot(steps.action[..., 1 - n], 3)
             x = jnp.concatenate([steps.observation.state, steps.observation.view[:, :, n], other, name], -1)
-            q = state.critic(x)
-            following = jnp.roll(chosen(target(x), steps.action[..., n]), -1, 0)[..., None]
+            q = state.critic.net(x)
+            following = jnp.roll(chosen(target.net(x), steps.action[..., n]), -1, 0)[..., None]
             reward = steps.reward.mean(-1, keepdims=True)
             targets = lambda_returns(reward, following, steps.ended, steps.ended, 0.99, 0.8)[..., 0]
             weight = steps.valid / steps.valid.sum()
@@ -206,7 +210,7 @@ def test_the_target_is_copied_after_its_period():
     one, _ = update(floats(SMALL), STATE, STEPS)
     two, _ = update(floats(SMALL), one, STEPS)
     close(one.target_critic, STATE.critic, 0)
-    assert (one.critic.layers[0].weight != STATE.critic.layers[0].weight).any()
+    assert (one.critic.net.layers[0].weight != STATE.critic.net.layers[0].weight).any()
     close(two.target_critic, two.critic, 0)
     assert (one.since, two.since) == (1, 0)
 
@@ -220,11 +224,11 @@ def test_renaming_agents_renames_results():
     def swap(tree, axis):
         return jax.tree.map(lambda x: jnp.flip(x, axis), tree)
 
-    def renamed(critic: MLP) -> MLP:
+    def renamed(critic: JointNet) -> JointNet:
         """Its last two inputs are the id."""
-        weight = critic.layers[0].weight
+        weight = critic.net.layers[0].weight
         weight = jnp.concatenate([weight[:-2], weight[-2:][::-1]])
-        return eqx.tree_at(lambda net: net.layers[0].weight, critic, weight)
+        return eqx.tree_at(lambda critic: critic.net.layers[0].weight, critic, weight)
 
     swapped_steps = steps._replace(
         observation=steps.observation._replace(view=swap(steps.observation.view, 2)),
@@ -269,7 +273,7 @@ def test_bad_settings_are_refused_in_one_line(settings, message):
 def test_the_released_critic_sees_only_the_present_view():
     for preset in ("paper", "released"):
         state = jax.eval_shape(coma.make(coma.Config(**coma.PRESETS[preset]), ENV).init, KEY)
-        assert state.critic.layers[0].weight.shape[0] == ENV.spec.view.size
+        assert state.critic.net.layers[0].weight.shape[0] == ENV.spec.view.size
         assert state.replay.rows.action.shape == ((320 if preset == "paper" else 1000), 3, 2)
 
 

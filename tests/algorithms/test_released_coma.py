@@ -15,6 +15,7 @@ import pytest
 from comity.algorithms import coma
 from comity.algorithms.released.critics import Ending
 from comity.learning import replay
+from comity.networks import JointNet
 from comity.settings import floats, with_floats
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
@@ -63,7 +64,7 @@ def update(values, state, steps, last_action):
 
     def watched_fit(error, optimizer, critic, opt_state, data, valid, groups):
         result = fit(error, optimizer, critic, opt_state, data, valid, groups)
-        seen.update(observed=data[0], critic_targets=data[2], critic_values=result[2])
+        seen.update(observed=data[0][0][..., 0, :], critic_targets=data[2], critic_values=result[2])
         return result
 
     def watched_loss(log_probs, advantage, valid):
@@ -73,7 +74,7 @@ def update(values, state, steps, last_action):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coma, "fit_backwards", watched_fit)
         patch.setattr(coma, "policy_loss", watched_loss)
-        patch.setattr(coma, "sample", lambda key, logits: last_action)
+        patch.setattr(coma.Categorical, "sample", lambda policy, key: last_action)
         after, metrics = coma.make(with_floats(CONFIG, values), Game()).update(KEY, state, steps)
     return after, metrics, dict(seen)
 
@@ -81,7 +82,7 @@ def update(values, state, steps, last_action):
 def first_state(init) -> coma.State:
     drawn = jax.eval_shape(coma.make(CONFIG, Game()).init, KEY)
     state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), drawn)
-    critic = mlp(init, "critic")
+    critic = JointNet((None,), mlp(init, "critic"))
     return state._replace(actor=recurrent(init, "actor"), critic=critic, target_critic=critic)
 
 
@@ -121,6 +122,6 @@ def test_updates_are_those_recorded(variant):
         reward = wanted.get("rewards_after_entropy", reward)  # changed in place, in the code's batch
         if number == 2 or not (after := below(FACTS, variant, f"after{number}")):
             continue
-        for net, name in ((state.actor, "actor"), (state.critic, "critic")):
+        for net, name in ((state.actor, "actor"), (state.critic.net, "critic")):
             for layer, x in recorded(net, name).items():
                 close(sampled(x), after[layer])

@@ -342,7 +342,8 @@ def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust:
     )
     recipe = Recipe(left.task, left.env, right.algorithm, right.config, left.profile, right.preset)
     for kind, described in recipe.describe().items():
-        theirs, mine = dict(config[kind]), dict(described)
+        mine = dict(described)
+        theirs = as_now(config[kind], mine)
         names = [parsed(versioned(str(entry.pop("name")))[0]) for entry in (theirs, mine)]
         if names[0][1:] != names[1][1:]:
             raise ValueError(

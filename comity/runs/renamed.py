@@ -1,11 +1,17 @@
-"""Settings that had another name once: old runs and records keep their meaning."""
+"""Settings and arrays that had another name once: old runs and records keep their meaning, old checkpoints load."""
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 SETTINGS: dict[str, tuple[str, dict[Any, Any]]] = {  # old name: (name now, {old value: value now})
-    "network": ("core", {"mlp": "none"}),  # until version 0.9: what a policy remembers
+    "network": ("core", {"mlp": "none"}),  # until 30 November 2026: what a policy remembers
 }
+
+ARRAYS: tuple[tuple[str, str], ...] = (  # pattern of an array's name in a checkpoint: what stood in its place once
+    (r"\bterms\.\d+\.(score|success)\b", r"average.\1"),  # PG's correction, until 30 November 2026
+    (r"\bterms\.\d+\.(head|opt_state)\b", r"predictor.\1"),  # PG's prediction, the same
+)
 
 
 def as_now(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
@@ -17,3 +23,14 @@ def as_now(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
             name, value = new, others.get(value, value)
         now[name] = value
     return now
+
+
+def saved_as(wanted: Collection[str], saved: Collection[str]) -> dict[str, str]:
+    """{array wanted: its name in a checkpoint}, as it is called today or was once; without those that are not there."""
+    found = {}
+    for name in wanted:
+        once = (re.sub(pattern, old, name) for pattern, old in ARRAYS)
+        there = next((old for old in (name, *once) if old in saved), None)
+        if there is not None:
+            found[name] = there
+    return found

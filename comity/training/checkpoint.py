@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from comity.runs.renamed import saved_as
 from comity.runs.writing import not_through_links
 from comity.types import PyTree
 
@@ -65,13 +66,14 @@ def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str
         raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match")
     wanted = named(like)
     names = {name for name, _ in wanted}
-    missing, extra = names - arrays.keys(), set() if part else arrays.keys() - names
+    saved = saved_as(names, arrays)
+    missing, extra = names - saved.keys(), set() if part else arrays.keys() - set(saved.values())
     if missing or extra:
         name, what = (min(missing), "lacks") if missing else (min(extra), "has an unknown")
         raise CorruptCheckpoint(f"{path} {what} array {name}: it was saved by other settings or another version")
     leaves = []
     for name, leaf in wanted:
-        value = _restored(arrays[name], manifest["leaves"][name]["kind"])
+        value = _restored(arrays[saved[name]], manifest["leaves"][saved[name]]["kind"])
         if value.shape != leaf.shape or value.dtype != leaf.dtype:
             raise CorruptCheckpoint(
                 f"{path} holds {name} as {value.dtype}{list(value.shape)}, not {leaf.dtype}{list(leaf.shape)}: "

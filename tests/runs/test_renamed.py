@@ -1,0 +1,95 @@
+"""What had another name once: old configs, records and checkpoints keep their meaning."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+
+from comity.algorithms import pg
+from comity.experiments import records
+from comity.experiments.figure import Arm, Budget, recipe_of
+from comity.recipes import from_config, given
+from comity.runs.renamed import as_now, saved_as
+from comity.runs.trust import NOTHING
+from comity.training import checkpoint
+
+
+def config(name: str, **values: Any) -> dict[str, Any]:
+    return {"task": {"name": "two-step"}, "algorithm": {"name": name, **values}}
+
+
+def test_only_names_that_are_gone_are_translated():
+    assert as_now({"network": "attention", "hidden": 4}, {"core", "hidden"}) == {"core": "attention", "hidden": 4}
+    assert as_now({"network": "mlp"}, {"core"}) == {"core": "none"}
+    assert as_now({"network": "mlp"}, {"core", "network"}) == {"network": "mlp"}
+    assert as_now({"network": "mlp"}, {"hidden"}) == {"network": "mlp"}  # a typing error stays one
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "core"),
+    [
+        ("pg", "gru", "gru"),
+        ("pg", "attention", "attention"),
+        ("ippo", "attention", "attention"),
+        ("mappo", "gru", "gru"),
+        ("lica", "mlp", "none"),
+        ("lica", "gru", "gru"),
+        ("a2c", "hawk", "hawk"),
+        ("coala", "hawk", "hawk"),
+    ],
+)
+def test_an_old_config_still_loads(name, network, core):
+    task = "two-step" if name != "coala" else "ipd+learners"
+    recipe = from_config({"task": {"name": task}, "algorithm": {"name": name, "network": network}})
+    known = {f.name for f in dataclasses.fields(recipe.config)}
+    assert known & {"core", "network"}
+    if "core" in known:
+        assert recipe.config.core == core
+    else:
+        assert recipe.config.network == network
+
+
+def test_an_old_config_is_held_against_what_a_user_gives(tmp_path):
+    old = config("pg", network="attention")
+    assert given(old, None, pg.Config(core="attention"), tmp_path, NOTHING).config.core == "attention"
+    with pytest.raises(ValueError, match="core 'attention', the one given 'gru'"):
+        given(old, None, pg.Config(), tmp_path, NOTHING)
+
+
+@pytest.mark.parametrize(("network", "belongs"), [("attention", True), ("gru", False)])
+def test_a_record_belongs_to_its_arm_under_the_old_name(network, belongs):
+    arm = Arm("long", "pg", settings={"core": "attention"})
+    recipe = recipe_of(arm)
+    wanted = records.settings(recipe, Budget(1, 1))
+    algorithm = {name: value for name, value in wanted["algorithm"].items() if name != "core"}
+    old = {**wanted, "algorithm": {**algorithm, "network": network}}
+    assert records.same(old, wanted, records.defaults(recipe)) == belongs
+
+
+def test_arrays_of_old_checkpoints_are_found(tmp_path):
+    """PG's terms, which were fields of its state; a predictor of PPO is one still."""
+    file = tmp_path / "old.npz"
+    once = {
+        "average": {"score": jnp.ones(2), "success": jnp.full(2, 2.0)},
+        "predictor": {"head": {"bias": jnp.full(3, 3.0)}, "opt_state": [jnp.full(3, 4.0)]},
+    }
+    checkpoint.save(file, {"state": once}, {})
+    now = {"state": {"terms": [once["average"], once["predictor"]]}}
+    found, _ = checkpoint.load(file, now)
+    assert [
+        float(x[0]) for x in (*found["state"]["terms"][0].values(), found["state"]["terms"][1]["head"]["bias"])
+    ] == [
+        1.0,
+        2.0,
+        3.0,
+    ]
+    assert float(found["state"]["terms"][1]["opt_state"][0][0]) == 4.0
+    assert float(checkpoint.load(file, {"state": once})[0]["state"]["average"]["success"][0]) == 2.0
+    with pytest.raises(checkpoint.CorruptCheckpoint, match=r"unknown array state\.predictor"):
+        checkpoint.load(file, {"state": {"terms": [once["average"]]}})
+
+
+def test_names_of_today_come_first():
+    assert saved_as(["terms.0.score"], ["terms.0.score", "average.score"]) == {"terms.0.score": "terms.0.score"}
+    assert saved_as(["terms.0.score", "new"], ["average.score"]) == {"terms.0.score": "average.score"}

@@ -46,6 +46,15 @@ def members(name: str) -> tuple[tuple[str, str], ...]:
     return tuple((role, algorithm) for role, _, algorithm in pairs)
 
 
+HOSTS = ("pettingzoo", "gymnasium")  # whose environments Python steps: HOST:WHAT
+
+
+def host_of(name: str) -> str | None:
+    """The host of a task that Python steps, `pettingzoo:mpe2.simple_spread_v3`; None of other tasks."""
+    host, colon, what = name.partition(":")
+    return host if host in HOSTS and colon and what else None
+
+
 def versioned(text: str) -> tuple[str, str]:
     """(name, version) of `manitokan@1`, `ipd+rusp@1+1`, `my_game.py:MyGame@135c2d0d`; version "" where none stands."""
     if found := VERSION.fullmatch(text):
@@ -69,6 +78,9 @@ def unknown(kind: str, name: str) -> str | None:
             return f"unknown {what} {suffix!r}{did_you_mean(suffix, around)}; known: {', '.join(around)}"
         if named.wrappers.count(suffix) > 1 and kind == "algorithm":
             return f"{name} has the bonus {suffix} twice: once is all there is to learn from; give another weight"
+    if kind == "task" and (host := name.partition(":")[0]) in HOSTS and not host_of(name):
+        example = {"pettingzoo": "mpe2.simple_spread_v3", "gymnasium": "CartPole-v1"}[host]
+        return f"{name} names no environment: give one, such as {host}:{example}"
     table, form = (TASKS, "my_game.py:MyGame") if kind == "task" else (ALGORITHMS, "my_algorithm.py")
     if (named.target in table and not named.attribute) or named.is_file:
         return None

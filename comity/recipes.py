@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,14 @@ from comity.algorithms import ALGORITHMS
 from comity.algorithms.bonuses import BONUSES
 from comity.algorithms.roles import label
 from comity.environments import TASKS, WRAPPERS
-from comity.names import Named, members, parsed, unknown, versioned
+from comity.names import Named, host_of, members, parsed, unknown, versioned
 from comity.runs import modules, sources
 from comity.runs.reading import dump_yaml, parse_yaml
 from comity.runs.renamed import as_now
 from comity.runs.sources import Files
-from comity.runs.trust import NOTHING, Trust, chosen, find_module
+from comity.runs.trust import NOTHING, Trust, allowed, chosen, find_module
 from comity.runs.values import checked, over, plain_fields, plain_scalars, same
 from comity.settings import did_you_mean
-from comity.spec import spec_of
 from comity.types import Algorithm, Environment
 
 SHIPPED = {"comity.interop.jaxmarl_game:FromJaxMARL"}  # games that have no name of their own
@@ -39,6 +39,7 @@ class Source:
     presets: dict[str, dict[str, Any]]
     files: Files | None = None  # a user's own
     members: tuple[tuple[str, "Source"], ...] = ()  # of a population: (role, its algorithm)
+    packages: tuple[str, ...] = ()  # installed ones beside comity that hold it
 
     @property
     def shipped(self) -> bool:
@@ -56,7 +57,8 @@ class Source:
             return ",".join(f"{role}-{source.stem}" for role, source in self.members)
         named = parsed(self.name)
         own = Path(named.target).stem if named.is_file else named.target.rpartition(".")[2]
-        return "+".join([named.attribute or own, *named.wrappers])
+        own = named.attribute or own
+        return "+".join([re.sub("[/:]", "-", own) if host_of(self.name) else own, *named.wrappers])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +84,15 @@ class Recipe:
         return {"task": {**task, **env}, "algorithm": {**algorithm, **config}}
 
 
+HOSTED = "comity.interop.hosted"  # games that Python steps, `pettingzoo:mpe2.simple_spread_v3`
+
+
 def find_task(name: str) -> Source:
     """A shipped task, `file.py:Class` or `package.module:Class`, and wrappers around it: `ipd+rusp`.
 
     The name is the user's word: code in a file that it names is run. Raises ValueError with the nearest names.
     """
-    return _task(name, lambda named: _own(named, "task"))
+    return _task(name, lambda named: _own(named, "task"), lambda package: None)
 
 
 def find_algorithm(name: str) -> Source:
@@ -96,11 +101,16 @@ def find_algorithm(name: str) -> Source:
     return _algorithm(name, lambda named: _own(named, "algorithm"))
 
 
-def _task(name: str, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
+def _task(name: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None]) -> Source:
+    """allow: called with an installed package before its code is run for a game that Python steps; raises
+    ValueError."""
     if complaint := unknown("task", name):
         raise ValueError(complaint)
     named = parsed(name)
-    source = _game(named, find)
+    host = host_of(name)
+    if host and named.wrappers:
+        raise ValueError(f"task {name}: wrappers go around compiled games, and Python steps this one: leave them out")
+    source = _hosted(name, host, find, allow) if host else _game(named, find)
     for suffix in named.wrappers:
         source = _wrapped(source, suffix)
     return source
@@ -118,6 +128,55 @@ def _wrapped(source: Source, suffix: str) -> Source:
     presets = {name: here(values) for name, values in source.presets.items()}
     version = f"{source.version}+{getattr(module, 'VERSION', 1)}"
     return dataclasses.replace(source, name=f"{source.name}+{suffix}", thing=game, version=version, presets=presets)
+
+
+def _hosted(
+    name: str, host: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None]
+) -> Source:
+    """A game that Python steps, HOST:WHAT: a name in gymnasium's registry, an installed module, a user's file."""
+    hosted, what = importlib.import_module(HOSTED), name.partition(":")[2]
+    if hosted.in_registry(host, what):
+        game, package = hosted.of_registry(name, what), hosted.package_of(what)
+        allow(package)
+        return _of_hosted(game, Source(name, game, "1", {}, packages=_tops("gymnasium", package)))
+    named = parsed(what)
+    if not named.is_file and sources.installed(named.target):
+        allow(named.target)
+        try:
+            module = importlib.import_module(named.target)
+        except ImportError as error:
+            raise ValueError(f"task {name}: cannot import {named.target}: {error}") from error
+        game = hosted.of_module(name, host, module, named.attribute)
+        return _of_hosted(game, Source(name, game, "1", {}, packages=_tops(host, named.target)))
+    module, files = find(named._replace(attribute=named.attribute or hosted.USUAL))
+    game = hosted.of_module(name, host, module, named.attribute)
+    return _of_hosted(game, Source(name, game, files.version, {}, files))
+
+
+def _tops(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
+
+
+def _of_hosted(game: Any, source: Source) -> Source:
+    game.source = source  # so that an instance of it tells what it is
+    return source
+
+
+def source_of_hosted(host: str, make: Any) -> Source:
+    """The source of a game that Python steps, from what makes its environments: a function or class that a user
+    holds. One that no file defines by its name is known to this process alone."""
+    hosted, name = importlib.import_module(HOSTED), getattr(make, "__qualname__", "")
+    module = sys.modules.get(getattr(make, "__module__", None) or "")
+    if module is None or getattr(module, "__file__", None) is None or getattr(module, name, None) is not make:
+        word = name if name.isidentifier() else "environment"
+        game = hosted.of_function(word, host, make)
+        return _of_hosted(game, Source(word, game, "object", {}))
+    if sources.installed(module.__name__):
+        return find_task(f"{host}:{module.__name__}:{name}")
+    files = _files_of(module)
+    task = f"{host}:{files.path.name}:{name}"
+    game = hosted.of_module(task, host, module, name)
+    return _of_hosted(game, Source(task, game, files.version, {}, files))
 
 
 def _game(named: Named, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
@@ -153,7 +212,9 @@ def _game(named: Named, find: Callable[[Named], tuple[ModuleType, Files]]) -> So
     return Source(name, thing, version, getattr(module, "PROFILES", {}), files)
 
 
-def _algorithm(name: str, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
+def _algorithm(
+    name: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None] = lambda package: None
+) -> Source:
     if complaint := unknown("algorithm", name):
         raise ValueError(complaint)
     if pairs := members(name):
@@ -308,7 +369,8 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
                 f"{kind} {name} was typed into an interpreter or a notebook, so no file holds it: define it again and "
                 "give it, comity.load(RUN, env=..., algorithm=...)"
             )
-        source = look(name, lambda named: _of_config(chosen(kind, name, named, version, folder, trust), named))
+        own = lambda named: _of_config(chosen(kind, name, named, version, folder, trust), named)  # noqa: E731
+        source = look(name, own, lambda package: allowed(kind, name, package, trust))
         part = (lambda text: text.partition("+")[2]) if source.files else str  # those of files were compared
         if version and part(source.version) != part(version):
             raise ValueError(
@@ -445,14 +507,19 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
         return Source(path, thing, version, presets)
     if getattr(module, "__file__", None) is None:  # typed into an interpreter: only this process can load it again
         return Source(thing.__name__, thing, "object", {})
+    files = _files_of(module)
+    attribute = "" if inspect.ismodule(thing) else f":{thing.__name__}"
+    return Source(f"{files.path.name}{attribute}", thing, files.version, presets, files)
+
+
+def _files_of(module: ModuleType) -> Files:
+    """A user's module and what it imports from its folder."""
     file = Path(module.__file__ or "")
     depth = 0 if module.__name__ == "__main__" else module.__name__.count(".") + (file.name == "__init__.py")
     if module.__name__.startswith(modules.PREFIX):
         depth -= 1  # below the package of its own
     root = file.parents[min(depth, len(file.parents) - 1)]
-    files = sources.of_module(root, file.relative_to(root).as_posix())
-    attribute = "" if inspect.ismodule(thing) else f":{thing.__name__}"
-    return Source(f"{file.name}{attribute}", thing, files.version, presets, files)
+    return sources.of_module(root, file.relative_to(root).as_posix())
 
 
 def _source_of_algorithm(thing: Any) -> Source:
@@ -487,10 +554,6 @@ def population(learners: dict[str, Any]) -> Any:
 def _task_of(env: Any) -> tuple[Source, Any]:
     """(source, the game) of a game object; a wrapped one becomes the same with a name, `ipd+rusp`."""
     kind = type(env)
-    spec = spec_of(env)
-    if spec and spec.trained_by:
-        message = f"{kind.__name__} is stepped by Python, so no program can play it"
-        raise ValueError(f"{message}: train it with {spec.trained_by}")
     for suffix, (target, _) in WRAPPERS.items():
         if target == f"{kind.__module__}:{kind.__name__}" and dataclasses.is_dataclass(env.game):
             inner, game = _task_of(env.game)
@@ -504,6 +567,8 @@ def _task_of(env: Any) -> tuple[Source, Any]:
 
 def _source_of_class(kind: type) -> Source:
     """The source of a game's class, which may itself be wrapped."""
+    if isinstance(own := getattr(kind, "source", None), Source):
+        return own
     if not hasattr(kind, "parts"):
         return _source_of(kind, TASKS)
     game, wrapper = kind.parts  # pyright: ignore[reportAttributeAccessIssue]

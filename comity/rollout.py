@@ -21,7 +21,7 @@ Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array
 Spread = Callable[[PyTree], PyTree]  # a tree with leaves [B, ...], the same with its games laid over devices
 
 
-def as_it_lies(games: PyTree) -> PyTree:
+def unsharded(games: PyTree) -> PyTree:
     """The `Spread` of one device."""
     return games
 
@@ -98,7 +98,7 @@ def collect_steps(
 
 
 def collect(
-    key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play, spread: Spread = as_it_lies
+    key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play, spread: Spread = unsharded
 ) -> tuple[Play, Transition]:
     """One training rollout of `algorithm`, ending as it asks. spread: of games that start here."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,26 @@ class Spec:
     action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()  # of several heads, a tuple for each
     event_names: tuple[str, ...] | None = None  # of `info`; None: all
     unread: frozenset[str] = frozenset()  # settings of the game that change nothing as the others stand
-    trained_by: str = ""  # of a game that Python steps: the function that trains on it; no program can play it
+
+
+class Host(Protocol):
+    """B games that Python steps, with arrays of numpy. What they show is (view [B, N, V], state [B, S], available
+    [B, N, A])."""
+
+    def begin(self, which: Any, seeds: Any) -> tuple[Any, Any, Any]:
+        """Begins new episodes where `which` [B], with these seeds [B]; what all games show then."""
+        ...
+
+    def step(self, which: Any, action: Any) -> tuple[tuple[Any, Any, Any], Any, Any, Any]:
+        """Steps the games where `which` [B]; the others stand still. Returns (what they show, before any new episode;
+        reward [B, N]; terminated [B]; truncated [B])."""
+        ...
+
+    def render(self, game: int) -> Any:
+        """A picture [H, W, 3] uint8 of one game, or None."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Functions(NamedTuple):
@@ -164,6 +183,7 @@ class Functions(NamedTuple):
     # (steps) -> Collective, what of a rollout is everybody's: correction terms ask for it
     exact_values: Callable[..., Any] | None = None
     # (logits [N, 5], gamma) -> [N], what players earn that remember one outcome
+    host: Callable[..., Any] | None = None  # (games, pictures=False) -> Host: Python steps the game
     step_games: Callable[..., Any] | None = None
     # (keys, state, action) -> `step` of B games at once, for games that share a clock: there a `lax.cond` stays one
     # branch, where under `vmap` it becomes a select that computes both

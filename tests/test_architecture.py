@@ -28,7 +28,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "recipes": {*BASE, "algorithms", "environments"},
     "checking": {"types", "spec", "settings", "rollout", "learning", "runs"},
     "training": {*BASE, "extras", "axes", "rollout", "report", "recipes", "checking"},
-    "interop": {"types", "spec", "extras", "recipes", "training"},
+    "interop": {"types", "spec", "settings", "extras", "runs", "recipes"},
     "bench": {*BASE, "rollout", "recipes", "training", "environments"},
     "experiments": {*BASE, "rollout", "learning", "report", "recipes", "training", "environments", "algorithms"},
 }

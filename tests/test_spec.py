@@ -116,7 +116,6 @@ FULL = Spec(
     action_names=(("x", "y"), ("z",)),
     event_names=(),
     unread=frozenset({"size"}),
-    trained_by="somebody",
 )
 
 

@@ -42,6 +42,12 @@ def refuse(make: Callable[[Any, Environment], Algorithm], config: Any, env: Envi
         raise ValueError(problems[0] + more)
 
 
+def refuse_game(env: Environment) -> None:
+    """As `refuse`, of the game alone."""
+    if problems := game_problems(env, play=False):
+        raise ValueError(problems[0])
+
+
 def _is_algorithm(thing: Any) -> bool:
     if isinstance(thing, Algorithm) or inspect.ismodule(thing):
         return True

@@ -14,6 +14,7 @@ from jax import Array
 
 from comity import rollout
 from comity.checking import specs, words
+from comity.checking.hosted import hosted_problems
 from comity.checking.tracing import NO_MEMORY, change_problems, equal, hidden_state_problems, run, trace
 from comity.checking.words import is_array, is_number
 from comity.learning import masked, sample
@@ -27,6 +28,8 @@ GAMES = 8  # parallel games that `check` plays
 def game_problems(env: Any, play: bool) -> list[str]:
     if inspect.isclass(env):
         return [f"{env.__name__} is a class: give an instance, {env.__name__}()"]
+    if functions(env).host:
+        return hosted_problems(env, play)
     problems = _member_problems(env)
     if problems:
         return problems

@@ -121,10 +121,17 @@ def overview() -> str:
     )
 
 
+LISTS = ("--options", "--task.options")  # flags whose values are words like max_cycles=25
+
+
 def spelled(arguments: list[str]) -> list[str]:
-    """`key=value` is taken as `--key value`; `--key=value` as it is."""
-    result = []
+    """`key=value` is taken as `--key value`; `--key=value`, and what `LISTS` are given, as it is."""
+    result, listed = [], False
     for word in arguments:
+        listed = word in LISTS or (listed and not word.startswith("-"))
+        if listed:
+            result.append(word)
+            continue
         key, equals, value = word.partition("=")
         plain = equals and key and not key.startswith("-") and all(c.isalnum() or c in "._-" for c in key)
         plain = plain and not (parsed(word).is_file and os.path.isfile(parsed(word).target))  # a=b.py is a file's name

@@ -13,19 +13,22 @@ import tyro
 
 from comity.cli.main import Usage
 from comity.cli.runs import RESUME, flags, one_run, value_of
-from comity.names import versioned
+from comity.names import host_of, versioned
 from comity.runs.commands import command
 from comity.runs.reading import Unreadable, printable, read_yaml
 from comity.runs.trust import NOTHING, Trust, in_terminal
 from comity.settings import did_you_mean, nested
 
 HELP = {
-    "train": """TASK and ALGORITHM: names from `comity list`, or your own my_game.py:MyGame, my_algorithm.py
+    "train": """TASK and ALGORITHM: names from `comity list`, or your own my_game.py:MyGame, my_algorithm.py;
+others' environments are tasks, too: pettingzoo:mpe2.simple_spread_v3, gymnasium:CartPole-v1
   --seeds 4            seeds, trained side by side
   --envs 32            games played at once
   --iterations 3000    one iteration: every game is played for one rollout, then one update
   --minutes M          stop at the end of the chunk that fits; iterations is then the most
   --task.NAME V, --algorithm.NAME V, also NAME=V for --NAME V: settings of both
+  --length N, --options max_cycles=25 ...    of others' environments: steps of an episode, what
+                       it is made with
   --preset NAME, --profile NAME    algorithm, task settings to start from
   good:maddpg,adversary:ddpg       different learners by role or number: --algorithm.good.NAME V
   pg+counts                        a bonus beside the rewards: --algorithm.counts.NAME V
@@ -58,14 +61,15 @@ def train(arguments: list[str]) -> None:
     if len(names) != 2:
         raise Usage(f"train needs TASK and ALGORITHM, got {' '.join(names) or 'neither'}: comity train manitokan pg")
 
-    from comity.training import hosts
+    from comity.training import processes
 
-    hosts.meet()
+    processes.meet()
     from comity.training.loop import NotFinite
     from comity.training.loop import train as train_run
     from comity.training.progress import Narrator
     from comity.training.settings import training_of
 
+    rest = _of_game(rest) if host_of(names[0]) else rest
     training = training_of(config)
     recipe = _recipe(names, config, folder, own.get("profile"), own.get("preset"), trust)
     parts = {"task": recipe.env, "algorithm": recipe.config, "training": training}
@@ -80,12 +84,19 @@ def train(arguments: list[str]) -> None:
         except NotFinite as error:
             finish(error.directory.path)
             raise
-    if hosts.first():
+    if processes.first():
         finish(directory.path)
 
 
+def _of_game(arguments: list[str]) -> list[str]:
+    """Of a game that Python steps, --length and --options as --task.length and --task.options."""
+    short = {f"--{name}": f"--task.{name}" for name in ("length", "options")}
+    parts = [word.partition("=") for word in arguments]
+    return [short.get(flag, flag) + equals + value for flag, equals, value in parts]
+
+
 def resume(arguments: list[str]) -> None:
-    from comity.training import hosts
+    from comity.training import processes
     from comity.training.directory import RunDirectory
     from comity.training.loop import NotFinite
     from comity.training.loop import resume as resume_run
@@ -95,7 +106,7 @@ def resume(arguments: list[str]) -> None:
     words, values = flags(arguments, *RESUME)
     if len(words) != 1:
         raise Usage("resume needs one RUN: a run directory, a glob with one match, or latest")
-    hosts.meet()
+    processes.meet()
     directory = RunDirectory(one_run(words[0]))
     planned = training_of(directory.config()).iterations
     iterations = None
@@ -111,7 +122,7 @@ def resume(arguments: list[str]) -> None:
         except NotFinite:
             finish(directory.path)
             raise
-    if hosts.first():
+    if processes.first():
         finish(directory.path)
 
 

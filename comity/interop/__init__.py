@@ -3,7 +3,7 @@
     from comity import interop
     parallel = interop.to_pettingzoo(comity.make("cooperative-navigation"))  # a PettingZoo ParallelEnv
     game = interop.from_pettingzoo(lambda: simple_spread_v3.parallel_env(max_cycles=25), length=25)  # of mpe2
-    result = interop.train(game, "mappo", iterations=200)  # Python steps the game, compiled programs act and learn
+    run = comity.train(game, "mappo")  # Python steps the game, compiled programs act and learn
 
 Names are imported when they are first used: PettingZoo and gymnasium are needed only where they are asked for.
 docs/interop.md.
@@ -13,20 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from comity.interop.host import Trained, train
-    from comity.interop.hosted import Hosted, from_pettingzoo
+    from comity.interop.hosted import Hosted, from_gymnasium, from_pettingzoo
     from comity.interop.jaxmarl_game import from_jaxmarl
     from comity.interop.parallel_game import to_pettingzoo
 
-__all__ = ["Hosted", "Trained", "from_jaxmarl", "from_pettingzoo", "to_pettingzoo", "train"]
+__all__ = ["Hosted", "from_gymnasium", "from_jaxmarl", "from_pettingzoo", "to_pettingzoo"]
 
 _HOMES = {
     "from_jaxmarl": "comity.interop.jaxmarl_game",
+    "from_gymnasium": "comity.interop.hosted",
     "from_pettingzoo": "comity.interop.hosted",
     "Hosted": "comity.interop.hosted",
     "to_pettingzoo": "comity.interop.parallel_game",
-    "train": "comity.interop.host",
-    "Trained": "comity.interop.host",
 }
 
 

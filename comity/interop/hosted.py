@@ -1,52 +1,70 @@
-"""A PettingZoo parallel environment as a game that Python steps: its sizes, its rules for agents that differ.
+"""A game that Python steps: an environment of PettingZoo or Gymnasium, by name, by a user's file, or as a function.
 
-comity's games are compiled; this one is not, so it has no `reset` and `step` that a program could call, and
-`comity.interop.train` plays it.
+comity's own games are compiled; of this one a program knows the shapes alone, and `host` plays it between two compiled
+programs (`comity.training.stepping`).
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 
 from comity.extras import needed
+from comity.interop.games import Batch, made
+from comity.interop.single import Single
+from comity.interop.spaces import Spaces
+from comity.runs.reading import dump_yaml, parse_yaml
+from comity.runs.values import plain, same
+from comity.settings import Positive, check, did_you_mean
 from comity.spec import Box, Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
-
-class Seen(NamedTuple):
-    """One game's observation, numpy."""
-
-    view: np.ndarray  # [N, V] float32, flattened and padded with zeros
-    state: np.ndarray  # [S] float32
-    available: np.ndarray  # [N, A] bool
+PICTURES = "rgb_array"
+USUAL = "parallel_env"  # what a module of PettingZoo's calls its function
 
 
 @dataclass(frozen=True)
 class Hosted:
-    """Sizes of a game that Python steps, and how to make one.
+    """A game that Python steps.
 
     Views are flattened by gymnasium and padded with zeros to the longest. With discrete actions `available` says which
     an agent has, and which its `action_mask` allows, from its info or its observation; with boxes, which numbers. Who
     has left sees zeros, earns 0, and has action 0 alone. The state is the game's own `state()`, or all views in a row.
     """
 
-    make: Callable[[], Any]  # -> ParallelEnv, a new one each time
-    length: int  # steps after which a game is cut, if it has not ended
+    length: Positive[int] | None = None  # steps after which a game is cut; None: the environment's own limit
+    options: tuple[str, ...] = ()  # NAME=VALUE, what the environment is made with; values as in YAML
+
+    maker: ClassVar[Callable[..., Any]]  # (**options) -> a new ParallelEnv; of one class for each environment
+    title: ClassVar[str]
+
+    def __post_init__(self):
+        check(self)
+        _ = self.chosen
+
+    @cached_property
+    def chosen(self) -> dict[str, Any]:
+        """The options by name."""
+        return dict(map(_option, self.options))
+
+    def make(self, **more: Any) -> Any:
+        """A new environment."""
+        return type(self).maker(**self.chosen, **more)
 
     @cached_property
     def sample(self) -> Any:
         """One that only tells its spaces."""
-        env = self.make()
+        env = made(self.make)
         env.reset(seed=0)
         return env
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.sample.possible_agents)
+    def spaces(self) -> Spaces:
+        return Spaces(self.sample)
 
     @property
     def spec(self) -> Spec:
@@ -54,81 +72,49 @@ class Hosted:
 
     @cached_property
     def _spec(self) -> Spec:
-        n, view, actions = len(self.names), max(self.view_sizes), max(self.action_sizes)
-        boxes = isinstance(self.action_spaces[0], needed("gymnasium").spaces.Box)
-        state = int(np.asarray(self.sample.state()).size) if self.own_state else n * view
-        action = Box(actions) if boxes else Discrete(actions)
-        trainer = "comity.interop.train"  # and nothing that would compile `reset` and `step`
-        return Spec(n, Vector(view), action, self.length, state=Vector(state), mixed_motive=True, trained_by=trainer)
+        spaces = self.spaces
+        action = Box(spaces.action) if spaces.continuous else Discrete(spaces.action)
+        return Spec(
+            spaces.agents, Vector(spaces.view), action, self.length or self._limit(), state=Vector(spaces.state),
+            mixed_motive=spaces.agents > 1, agent_names=tuple(map(str, spaces.names)),
+        )  # fmt: skip
 
-    @cached_property
-    def view_spaces(self) -> tuple[Any, ...]:
-        """What is seen of each agent, without a mask that stands beside it."""
-        spaces = needed("gymnasium").spaces
+    def _limit(self) -> int:
+        """The environment's own number of steps. Raises ValueError if it says none."""
+        inner = getattr(self.sample, "unwrapped", self.sample)
+        known = getattr(self.sample, "limit", None), *(getattr(inner, name, None) for name in LIMITS)
+        found = next((int(x) for x in known if isinstance(x, int) and not isinstance(x, bool) and x > 0), None)
+        if found is None:
+            raise ValueError(
+                f"{self.title} does not say how long an episode is at most: give length, as by --task.length 1000"
+            )
+        return found
 
-        def of(space: Any) -> Any:
-            return space["observation"] if isinstance(space, spaces.Dict) and "observation" in space.spaces else space
+    def seen(self, env: Any, observations: dict, infos: dict) -> Observation:
+        """What an environment of one's own shows, as in training: flattened and padded, of the agents that are left."""
+        here = list(env.agents)
+        found: Any = self.spaces.seen(env, observations, infos or {}, here, here, 0)
+        return Observation(*found)
 
-        return tuple(of(self.sample.observation_space(name)) for name in self.names)
+    def actions(self, env: Any, action: Any) -> dict[Any, Any]:
+        """What that environment's `step` wants, of the agents that are left. action: [N], of boxes [N, A]."""
+        spaces = self.spaces
+        return {name: spaces.action_of(k, action[k]) for k, name in enumerate(spaces.names) if name in env.agents}
 
-    @cached_property
-    def action_spaces(self) -> tuple[Any, ...]:
-        return tuple(self.sample.action_space(name) for name in self.names)
+    def host(self, games: int, pictures: bool = False) -> Batch:
+        """`games` games of it, to be begun and stepped by Python. pictures: they draw themselves, if they can. Raises
+        ValueError, one line."""
+        return Batch(self._drawing if pictures else self.make, self.spec.length, games)
 
-    @cached_property
-    def action_sizes(self) -> tuple[int, ...]:
-        """Of each agent: how many actions, or how many numbers."""
-        spaces = needed("gymnasium").spaces
-        if all(isinstance(space, spaces.Discrete) for space in self.action_spaces):
-            return tuple(int(space.n) for space in self.action_spaces)
-        if all(isinstance(space, spaces.Box) for space in self.action_spaces):
-            if not all(np.isfinite(x).all() for space in self.action_spaces for x in (space.low, space.high)):
-                raise ValueError("actions are boxes without bounds: clip them, as by a wrapper of gymnasium")
-            return tuple(int(np.prod(space.shape)) for space in self.action_spaces)
-        kinds = ", ".join(sorted({type(space).__name__ for space in self.action_spaces}))
-        raise ValueError(f"actions are {kinds}: all agents need Discrete actions, or all a Box")
-
-    @cached_property
-    def view_sizes(self) -> tuple[int, ...]:
-        flatdim = needed("gymnasium").spaces.utils.flatdim
-        return tuple(flatdim(space) for space in self.view_spaces)
-
-    @cached_property
-    def own_state(self) -> bool:
-        """Whether the game has a `state()` of its own."""
+    def _drawing(self) -> Any:
+        """A new environment that draws itself, where it can."""
+        modes = getattr(self.sample, "metadata", None) or {}
+        if PICTURES not in modes.get("render_modes", ()):
+            return self.make()
         try:
-            return np.asarray(self.sample.state()).size > 0
-        except (NotImplementedError, AttributeError):
-            return False
-
-    def seen(self, env: Any, observations: dict, infos: dict) -> Seen:
-        """One game's observation, of the agents that are still there."""
-        flatten = needed("gymnasium").spaces.utils.flatten
-        spec = self.spec
-        continuous = isinstance(spec.action, Box)
-        view = np.zeros((spec.agents, spec.view.size), np.float32)
-        available = np.zeros((spec.agents, spec.action.n), bool)
-        for k, name in enumerate(self.names):
-            if name not in observations or name not in env.agents:
-                available[k, :1] = not continuous
-                continue
-            found, mask = observations[name], infos.get(name, {}).get("action_mask")
-            if isinstance(found, dict) and "observation" in found:
-                found, mask = found["observation"], found.get("action_mask", mask)
-            flat = np.asarray(flatten(self.view_spaces[k], found), np.float32)
-            view[k, : flat.size] = flat
-            size = self.action_sizes[k]
-            available[k, :size] = True if mask is None or continuous else np.asarray(mask, bool)[:size]
-        state = np.asarray(env.state(), np.float32).reshape(-1) if self.own_state else view.reshape(-1)
-        return Seen(view, state, available)
-
-    def action_of(self, agent: int, action: np.ndarray) -> Any:
-        """What agent k's environment wants: an int, or numbers in its own bounds and shape."""
-        space = self.action_spaces[agent]
-        if not isinstance(self.spec.action, Box):
-            return int(action) + int(getattr(space, "start", 0))
-        unit = (np.asarray(action[: self.action_sizes[agent]], np.float64).reshape(space.shape) + 1) / 2
-        return (space.low + unit * (space.high - space.low)).astype(space.dtype)
+            return self.make(render_mode=PICTURES)
+        except TypeError:  # it takes no such argument, and may draw all the same
+            return self.make()
 
     # Shapes, for algorithms that build a replay from them; nothing may be played with these.
 
@@ -141,21 +127,127 @@ class Hosted:
 
     def _shapes(self) -> Observation:
         spec = self.spec
-        return Observation(
-            jnp.zeros((spec.agents, spec.view.size)),
-            jnp.zeros(spec.state.size),
-            jnp.ones((spec.agents, spec.action.n), bool),
+        shape = spec.agents, self.spaces.action
+        return Observation(jnp.zeros((spec.agents, spec.view.size)), jnp.zeros(spec.state.size), jnp.ones(shape, bool))
+
+
+LIMITS = ("max_cycles", "max_steps", "max_episode_steps")  # what environments call it
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier()):
+        raise ValueError(f"options {text!r} is no NAME=VALUE: give one, such as max_cycles=25")
+    return name, parse_yaml(value, f"option {name}")
+
+
+def _worded(options: dict[str, Any]) -> tuple[str, ...]:
+    """Options as texts. Raises ValueError for one that no text can say."""
+    words = []
+    for name, value in options.items():
+        text = dump_yaml(plain(value, f"option {name}")).removesuffix("...\n").strip()
+        flow = text if "\n" not in text else repr(value)
+        if not same(parse_yaml(flow, name), plain(value, name)):
+            raise ValueError(f"option {name} {value!r} cannot be written down: give make as a function of no arguments")
+        words.append(f"{name}={flow}")
+    return tuple(words)
+
+
+# ---------------------------------------------------------------------- what a name means
+
+
+def in_registry(host: str, what: str) -> bool:
+    """Whether HOST:WHAT is a name in gymnasium's registry, not a module or a file."""
+    return host == "gymnasium" and ":" not in what and not what.endswith(".py")
+
+
+@functools.cache
+def of_registry(title: str, name: str) -> type[Hosted]:
+    """An environment that gymnasium knows by name. Raises ValueError with the nearest names."""
+    gymnasium = _extra("gymnasium", title)
+    if name not in gymnasium.registry:
+        raise ValueError(f"task {title}: gymnasium knows no {name}{did_you_mean(name, gymnasium.registry)}")
+
+    def maker(**options: Any) -> Any:
+        try:
+            env = Single(gymnasium.make(name, disable_env_checker=True, **options))
+        except (ImportError, gymnasium.error.Error) as error:
+            raise ValueError(f"task {title}: {' '.join(str(error).split())}") from error
+        env.limit = gymnasium.registry[name].max_episode_steps
+        return env
+
+    return _class(title, maker)
+
+
+def package_of(name: str) -> str:
+    """The package of an environment in gymnasium's registry."""
+    entry = needed("gymnasium").registry[name].entry_point
+    return str(entry if isinstance(entry, str) else getattr(entry, "__module__", entry)).partition(":")[0]
+
+
+@functools.cache
+def of_module(title: str, host: str, module: ModuleType, attribute: str) -> type[Hosted]:
+    """An environment that a module makes by the function or class `attribute`; "": by `parallel_env`."""
+    _extra(host, title)
+    attribute = attribute or (USUAL if hasattr(module, USUAL) else "")
+    if not attribute:
+        turns = ", only one in which agents take turns (env)" if hasattr(module, "env") else ""
+        names = [n for n, x in vars(module).items() if isinstance(x, type) and x.__module__ == module.__name__]
+        raise ValueError(
+            f"task {title}: {module.__name__} has no {USUAL}{turns}; name a class or a function, {title}:NAME, one of "
+            f"{', '.join(names) or 'none found'}"
         )
+    if not callable(function := getattr(module, attribute, None)):
+        raise ValueError(f"task {title}: {module.__name__} has no {attribute}{did_you_mean(attribute, vars(module))}")
+    return of_function(title, host, function)
 
 
-def from_pettingzoo(make: Callable[[], Any], length: int) -> Hosted:
-    """A PettingZoo parallel environment for `comity.interop.train`.
+def of_function(title: str, host: str, function: Any) -> type[Hosted]:
+    """An environment that a function or class makes, whatever is given for one: `made` refuses what is none."""
 
-    make: gives a new ParallelEnv at each call. length: steps after which a game is cut, if it has not ended by itself.
-    Raises ValueError for what has no place here: action spaces of several kinds, boxes without bounds.
+    def maker(**options: Any) -> Any:
+        if not callable(function):
+            return made(function)
+        env = function(**options)
+        return Single(env) if host == "gymnasium" else env
+
+    return _class(title, maker)
+
+
+def _class(title: str, maker: Callable[..., Any]) -> type[Hosted]:
+    members = {"maker": staticmethod(maker), "title": title, "__module__": __name__}
+    return dataclass(frozen=True)(type("Hosted", (Hosted,), members))
+
+
+def _extra(host: str, title: str) -> Any:
+    try:
+        return needed(host)
+    except ImportError as error:
+        raise ValueError(f"task {title}: {error}") from error
+
+
+# ---------------------------------------------------------------------- from Python
+
+
+def from_pettingzoo(make: Callable[[], Any] | str, length: int | None = None, **options: Any) -> Hosted:
+    """A PettingZoo parallel environment as a game, for `comity.train` and all else.
+
+    make: its module's name, such as "mpe2.simple_spread_v3", or a function or class that makes a new ParallelEnv at
+    each call. length: steps after which a game is cut, if it has not ended by itself; None: as the environment says.
+    options: what it is made with. Raises ValueError, one line, for what has no place here.
     """
-    if not isinstance(length, int) or length < 1:
-        raise ValueError(f"length {length} is not a whole number of 1 or greater")
-    game = Hosted(make, length)
+    return _given("pettingzoo", make, length, options)
+
+
+def from_gymnasium(make: Callable[[], Any] | str, length: int | None = None, **options: Any) -> Hosted:
+    """A Gymnasium environment as a game of one agent: by the name in its registry, else as `from_pettingzoo`."""
+    return _given("gymnasium", make, length, options)
+
+
+def _given(host: str, make: Any, length: int | None, options: dict[str, Any]) -> Hosted:
+    from comity.recipes import find_task, source_of_hosted  # which import this module by its name
+
+    source = find_task(f"{host}:{make}") if isinstance(make, str) else source_of_hosted(host, make)
+    game = source.thing(length, _worded(options))
     _ = game.spec
     return game

@@ -122,6 +122,19 @@ def _installed(top: str, root: Path) -> bool:
     return spec is not None and spec.origin is not None and not Path(spec.origin).is_relative_to(root.absolute())
 
 
+def installed(module: str) -> bool:
+    """Whether Python finds the module's package among those that were installed, and none of that name here."""
+    top = module.partition(".")[0]
+    if not top.isidentifier() or Path(top).is_dir() or Path(f"{top}.py").is_file():
+        return False
+    try:
+        spec = importlib.util.find_spec(top)  # of a name without dots: nothing is imported
+    except (ImportError, ValueError):
+        return False
+    places = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
+    return any(part in ("site-packages", "dist-packages") for place in places if place for part in Path(place).parts)
+
+
 def _packages(main: str) -> list[str]:
     """__init__.py of the packages that `main` lies in."""
     return [f"{parent}/__init__.py" for parent in PurePosixPath(main).parents if str(parent) != "."]

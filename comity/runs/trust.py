@@ -79,6 +79,19 @@ def chosen(kind: str, name: str, named: Named, version: str, folder: Path | None
     return _asked(f"{kind} {name}: {here}", copy or own[0], copy is not None, trust)
 
 
+KNOWN = ("mpe2", "pettingzoo", "gymnasium")  # packages whose environments a run may name
+
+
+def allowed(kind: str, name: str, package: str, trust: Trust) -> None:
+    """Raises ValueError unless code of an installed package may be run because a run's config names it: it is one of
+    `KNOWN`, the user typed its name, or trusts the run."""
+    if package.partition(".")[0] in KNOWN or trust.given or name in trust.named:
+        return
+    what = f"{kind} {name} runs code of the installed package {package}, which the config names"
+    if not (trust.ask and trust.ask(f"{what}.")):
+        raise ValueError(f"{what}: nothing was run; give --trust (from Python trust=True)")
+
+
 def _asked(what: str, code: Files, came: bool, trust: Trust) -> Files:
     """`code`, if the user lets it be run; says so."""
     whose = f"{code.path}, which {'came with the run' if came else 'the config names'}"

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from comity.training.compile import Ready
 from comity.training.seeds import PerSeed, Seeds
 
 POLICIES = ("sampled", "greedy")
@@ -17,10 +18,10 @@ class Stopped(RuntimeError):
 
 
 def evaluate(
-    seeds: Seeds, program: Any, floats: dict[str, float], names: list[int], states: PerSeed, stream: int, at: int,
+    seeds: Seeds, ready: Ready, floats: dict[str, float], names: list[int], states: PerSeed, stream: int, at: int,
     begun: np.int32, episodes: int, batch: int, stopped: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, dict[str, np.ndarray]]]:  # fmt: skip
-    """Plays `episodes` per seed and policy with one compiled program that plays `batch` of each.
+    """Plays `episodes` per seed and policy with the program `evaluate`, which plays `batch` of each.
 
     Keys come from the seed's name, the stream and `at` (the iteration), so training never sees them and they never
     shift. begun: the number of the first episode, for games that change with it. Returns for each seed
@@ -31,7 +32,7 @@ def evaluate(
         if part and stopped():
             raise Stopped
         keys = seeds.join([_key(name, stream, at, part) for name in names])
-        results.append(seeds.each(seeds.call(program, (floats, begun, keys, states), (False, False, True, True))))
+        results.append(seeds.each(ready.call(seeds, "evaluate", floats, begun, keys, states)))
 
     def of(index: int) -> dict[str, dict[str, np.ndarray]]:
         parts = [jax.tree.map(np.asarray, result[index]) for result in results]

@@ -15,7 +15,7 @@ from comity.training import best, checkpoint
 from comity.training.best import Best
 from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.directory import RunDirectory
-from comity.training.machine import fingerprint, git_state, hardware, versions
+from comity.training.machine import fingerprint, git_state, hardware, packages, versions
 from comity.training.settings import Training, training_of
 from comity.types import PyTree
 
@@ -27,7 +27,7 @@ def manifest(recipe: Recipe, training: Training, command: str, run: str | None =
         "command": command,
         "began": datetime.datetime.now().isoformat(timespec="seconds"),
         "git": git_state(),
-        "versions": versions(),
+        "versions": {**versions(), **packages(recipe.task.packages)},
         "hardware": hardware(),
         "bits": fingerprint(training.mode),  # what float bits depend on
         "step_unit": "joint actions",
@@ -41,6 +41,16 @@ def differences(then: Any, now: dict[str, Any]) -> list[str]:
     """What float bits depend on and has changed, in words. Until 28 November 2026 no option of the compiler was set."""
     then = {"compiler": {}, **then} if isinstance(then, dict) and then else {}
     return [f"{k} was {then[k]}, is {now.get(k)}" for k in then if then[k] != now.get(k)]
+
+
+def other_packages(manifest: dict[str, Any], recipe: Recipe) -> list[str]:
+    """What is said of installed packages that hold the game and are of another version than the run was made with."""
+    then, now = manifest.get("versions"), packages(recipe.task.packages)
+    then = then if isinstance(then, dict) else {}
+    return [
+        f"{name} was {then[name]}, is {x}: the rules of {recipe.task.name} may be others"
+        for name, x in now.items() if name in then and then[name] != x
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------------- what lies in the directory

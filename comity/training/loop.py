@@ -10,13 +10,11 @@ import dataclasses
 import datetime
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax.stages import Compiled, Lowered
 
 from comity import checking
 from comity.recipes import Recipe, from_config, settled
@@ -25,13 +23,12 @@ from comity.runs.commands import command
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import NOTHING, Trust
 from comity.settings import floats
-from comity.training import best, checkpoint, evaluation, hosts, identity, kept, memory, notices, remembered
+from comity.spec import functions
+from comity.training import best, checkpoint, compile, evaluation, identity, memory, notices, processes, remembered
 from comity.training.directory import RunDirectory
 from comity.training.machine import fingerprint, refuse_fork, versions
 from comity.training.programs import BEST, EVALUATE, FINAL, begun
 from comity.training.programs import finite as all_finite
-from comity.training.programs import programs as build
-from comity.training.seeds import Seeds, executable, visible_cores
 from comity.training.settings import Training, training_of
 from comity.training.stopping import Interrupted, Stop
 
@@ -67,13 +64,13 @@ def train(
     bad input, Interrupted, NotFinite.
     """
     refuse_while_imported()
-    listen, recipe = listen if hosts.first() else silent, settled(recipe)
+    listen, recipe = listen if processes.first() else silent, settled(recipe)
     session = _Session(recipe, training, programs)  # traces: refuses what does not fit before anything is written
     training = session.training
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
         config["initialise"] = str(initialise.resolve())
-    place = hosts.own_folder(Path(out).expanduser())
+    place = processes.own_folder(Path(out).expanduser())
     directory = RunDirectory.create(place, recipe.task.stem, recipe.algorithm.stem, config)
     directory.write_manifest(identity.manifest(recipe, training, command))
     own = {"task": recipe.task.files, "algorithm": recipe.algorithm.files}
@@ -100,7 +97,7 @@ def resume(
 
     Raises as `train`; InUse if another process trains the run.
     """
-    directory, listen = RunDirectory(hosts.own_copy(directory.path)), listen if hosts.first() else silent
+    directory, listen = RunDirectory(processes.own_copy(directory.path)), listen if processes.first() else silent
     directory.refuse_links()
     with directory.lock():
         config = directory.config()
@@ -122,6 +119,8 @@ def resume(
             directory.write_manifest(identity.manifest(recipe, training, "", run))
         for line in identity.differences(directory.manifest().get("bits", {}), fingerprint(training.mode)):
             listen("note", {"text": f"bits may differ from an unbroken run: {line}"})
+        for line in identity.other_packages(directory.manifest(), recipe):
+            listen("note", {"text": line})
         initialise = config.get("initialise")
         session = _Session(recipe, training, programs)
         session.run(directory, listen, initialise and Path(initialise), resuming=True, planned=planned)
@@ -135,22 +134,17 @@ class _Session:
         refuse_fork()
         if not (recipe.task.shipped and recipe.algorithm.shipped):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
+        elif functions(recipe.env).host:
+            checking.refuse_game(recipe.env)
         rollout = recipe.make(recipe.config, recipe.env).steps or recipe.env.spec.length
         training = training.settled(rollout, recipe.env.spec.length)
         self.recipe, self.training, self.episodes = recipe, training, training.evaluation_episodes or 1
-        self.seeds = Seeds(training.seeds, training.mode, games=training.envs)
+        self.seeds = compile.seeds_of(recipe, training)
         self.floats = floats(recipe.config)
         self.remembered = programs or remembered.Programs()
-        self.programs = build(
-            recipe.make,
-            recipe.config,
-            recipe.env,
-            training.envs,
-            training.chunk,
-            self.episodes,
-            self.seeds.spread,
-        )
-        self.shape = jax.eval_shape(self.programs.init, self.floats, jax.random.key(0))  # of one seed
+        self.sizes = {"games": training.envs, "chunk": training.chunk, "episodes": self.episodes}
+        self.programs = compile.built(recipe, training.envs, training.chunk, self.episodes, self.seeds.spread)
+        self.shape = self.programs.shape  # of one seed
         self.notices = [*checking.empty_sizes(recipe.env), *memory.lines(recipe, training, self.seeds, self.shape)]
         self.names = [training.first_seed + i for i in range(training.seeds)]
         self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
@@ -205,6 +199,7 @@ class _Session:
                 raise
             finally:
                 self.seeds.close()
+                self.programs.close()
         status = "interrupted" if interrupted else "failed" if self.failed else "finished"
         self._save_manifest(status, wall=self.wall_before + time.monotonic() - began)
         listen("done", {"directory": directory.path, "status": status, "iteration": self.iteration})
@@ -238,46 +233,9 @@ class _Session:
 
     def _compile(self) -> None:
         began = time.monotonic()
-        carry, i = self.seeds.shapes(self.shape), np.int32(0)
-        arguments = self.floats, self.keys, i, i, carry
-        work = {  # program: (arguments, which of them are per seed, donated)
-            "chunk": (arguments, (False, True, False, False, True), (4,)),
-            "evaluate": ((self.floats, i, self.keys, self._states(carry)), (False, False, True, True), ()),
-            "init": ((self.floats, self.keys), (False, True), ()),
-        }
-        sizes = {"games": self.training.envs, "chunk": self.training.chunk}
-        sizes["episodes"] = self.episodes
-        made_from = remembered.made_from(self.recipe, self.seeds, **sizes)
-        shelf = kept.shelf(self.recipe, self.seeds, **sizes)
-        first = {name: self.seeds.first(*entry[:2]) for name, entry in work.items()}
-
-        def compiled(name: str, lowered: Lowered) -> Compiled:
-            program = executable(lowered, often=name == "chunk")
-            if shelf:
-                shelf.keep(name, first[name], self.shape, program)
-            return program
-
-        pool = ThreadPoolExecutor(visible_cores())
-        try:
-            ready = {name: x for name in work if (x := self.remembered.fetch(made_from, name, first[name]))}
-            wanted = [name for name in work if shelf and name not in ready]
-            fetched = {name: pool.submit(shelf.fetch, name, first[name], self.shape) for name in wanted if shelf}
-            ready |= {name: found for name, future in fetched.items() if (found := future.result())}
-            with kept.compiled_anew() if shelf else contextlib.nullcontext():
-                compiling = {}  # outside Python's lock: the longest first, while the others are traced
-                for name, entry in work.items():
-                    self.stop.heed()
-                    if name not in ready:
-                        lowered = self.seeds.lower(getattr(self.programs, name), *entry)
-                        compiling[name] = pool.submit(compiled, name, lowered)
-                while wait(compiling.values(), timeout=0.2).not_done:
-                    self.stop.heed()
-            ready |= {name: program.result() for name, program in compiling.items()}
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C need not wait
-        self.chunk, self.evaluate, self.init = (ready[name] for name in work)
-        for name, program in ready.items():
-            self.remembered.keep(made_from, name, first[name], program)
+        self.ready = compile.compiled(
+            self.programs, self.recipe, self.seeds, self.sizes, known=self.remembered, heed=self.stop.heed
+        )
         if self._too_large():
             return self._compile()
         self.compile_seconds = time.monotonic() - began
@@ -290,11 +248,11 @@ class _Session:
         if not memory:
             return False
         state = sum(float(np.prod(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(self.shape))
-        fits = self.seeds.fitting(memory, self.chunk, state)
+        fits = self.seeds.fitting(memory, self.ready.largest, state)
         if fits >= self.seeds.at_once:
             return False
         self.seeds.close()
-        self.seeds = Seeds(self.training.seeds, self.training.mode, at_once=fits, games=self.training.envs)
+        self.seeds = compile.seeds_of(self.recipe, self.training, fits)
         self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
         at_once = f"{fits} seed{'s' * (fits > 1)} at a time fit into {memory / 1e9:.3g} GB"
         self.listen("note", {"text": at_once})
@@ -305,7 +263,7 @@ class _Session:
         if self.saved:
             self.carry = self.seeds.join([self.saved[0][str(seed)] for seed in self.names])
         else:
-            self.carry = self.seeds.call(self.init, (self.floats, self.keys), (False, True))
+            self.carry = self.ready.call(self.seeds, "init", self.floats, self.keys)
         if self.given:
             carries = [self.seeds.of(self.carry, index) for index in range(len(self.names))]
             self.carry = self.seeds.join([c._replace(state=s) for c, s in zip(carries, self.given, strict=True)])
@@ -314,6 +272,9 @@ class _Session:
             self.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
             self.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
             self._recognise()
+        if self.saved and self.programs.begins_anew:
+            self.listen("note", {"text": "where the games stood is in no checkpoint: they begin new episodes"})
+            self.manifest["episodes_begun_anew"] = [*self.manifest.get("episodes_begun_anew", ()), self.iteration]
         if not self.saved:
             self._evaluate()
             self._checkpoint()
@@ -350,7 +311,7 @@ class _Session:
         while self.iteration < self.training.iterations and self._alive() and not self._stopped():
             start, evaluated = time.monotonic(), self.evaluated
             late = limit and slowest and start - began + slowest + self._finals_seconds() > limit
-            if hosts.agreed(bool(late)):
+            if processes.agreed(bool(late)):
                 self.listen("note", {"text": f"stopped by --minutes {self.training.minutes:g}"})
                 break
             # Chunks end on whole multiples, so a run that was stopped elsewhere finds back to the grid.
@@ -358,7 +319,7 @@ class _Session:
                 self.training.chunk - self.iteration % self.training.chunk, self.training.iterations - self.iteration
             )
             arguments = self.floats, self.keys, np.int32(self.iteration), np.int32(count), self.carry
-            self.carry, history, finite = self.seeds.call(self.chunk, arguments, (False, True, False, False, True))
+            self.carry, history, finite = self.ready.call(self.seeds, "chunk", *arguments)
             history, finite = self.seeds.each(history), self.seeds.each(finite)
             seconds = time.monotonic() - start
             self.iteration += count
@@ -374,10 +335,10 @@ class _Session:
 
     def _stopped(self) -> bool:
         """Whether a signal asked to stop; of several processes, the first one's."""
-        stopped = hosts.agreed(self.stop.asked.is_set())
+        stopped = processes.agreed(self.stop.asked.is_set())
         if stopped:
             self.stop.asked.set()
-        elif not hosts.first():
+        elif not processes.first():
             self.stop.asked.clear()
         return stopped
 
@@ -462,7 +423,7 @@ class _Session:
         start, batch = time.monotonic(), self.episodes
         count = begun(self.programs.algorithm, self.recipe.env, self.iteration)
         values = evaluation.evaluate(
-            self.seeds, self.evaluate, self.floats, self.names, states, stream, self.iteration, count, episodes, batch,
+            self.seeds, self.ready, self.floats, self.names, states, stream, self.iteration, count, episodes, batch,
             self._stopped,
         )  # fmt: skip
         seconds = time.monotonic() - start

@@ -1,10 +1,12 @@
 """What a result depends on besides its config: versions, hardware, and what float bits depend on."""
 
+import contextlib
 import functools
 import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -15,6 +17,15 @@ from comity.training.seeds import compiler_options, visible_cores
 def versions() -> dict[str, str]:
     names = ("comity", "jax", "jaxlib", "equinox", "optax", "numpy")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def packages(names: Iterable[str]) -> dict[str, str]:
+    """Versions of installed packages, of those that have one by that name."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def pool_size() -> int:

@@ -80,6 +80,11 @@ def _rollout_length(recipe: Recipe) -> int:
     return found[0]
 
 
+def _observation(recipe: Recipe) -> PyTree:
+    """Of one game, as shapes."""
+    return jax.eval_shape(recipe.env.reset, jax.random.key(0))[1]
+
+
 def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> list[Part]:
     """What `seeds` seeds hold between two iterations."""
     leaves = checkpoint.named(shape.state)
@@ -107,7 +112,8 @@ def _capacities(settings: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
 def _of_a_rollout(recipe: Recipe, training: Training, shape: Carry, steps: int, share: float) -> list[Part]:
     """What comes and goes. share: of one rollout, that lies on one device."""
     games, episodes = training.envs, 2 * (training.evaluation_episodes or 1)
-    step = size(shape.play.observation) + games * recipe.env.spec.agents * 8  # with action and reward
+    seen = size(shape.play.observation) / games if shape.play else size(_observation(recipe))
+    step = games * (seen + recipe.env.spec.agents * 8)  # with action and reward
     played = size(shape.play) / games * episodes + 8 * episodes * recipe.env.spec.length * recipe.env.spec.agents
     return [
         Part("rollout", share * steps * step, f"envs ({games}) or the {steps} steps of a rollout"),

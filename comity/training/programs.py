@@ -5,7 +5,7 @@ and the iteration alone, so bits do not depend on how iterations are cut into ch
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,11 +16,11 @@ from jax import Array, lax
 
 from comity import rollout
 from comity.runs.keys import together
-from comity.settings import with_floats
+from comity.settings import floats, with_floats
 from comity.spec import functions
 from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
 from comity.training.notices import faults
-from comity.types import Algorithm, Environment, Key, Metrics, PyTree
+from comity.types import Algorithm, Environment, Key, Metrics, PyTree, Transition
 
 INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH, TRIAL = range(9)  # streams of keys from one seed
 
@@ -29,12 +29,31 @@ class Carry(NamedTuple):
     """Everything that one seed's training goes on from."""
 
     state: PyTree  # the algorithm's
-    play: rollout.Play
+    play: PyTree  # rollout.Play; where Python steps the games they are in no checkpoint, see `stepping`
     totals: PyTree  # of episodes under way, in continuing play; else ()
+
+
+class Program(NamedTuple):
+    """A function for one seed, and how it is compiled for many."""
+
+    f: Callable[..., Any]
+    arguments: tuple[Any, ...]  # shapes, of one seed
+    per_seed: tuple[bool, ...]  # which arguments have one value for each seed; results have
+    donated: tuple[int, ...] = ()
+    often: bool = False  # it runs again and again, so its speed counts for more than how long it takes to compile
+
+
+PER_SEED = {"init": (False, True), "chunk": (False, True, False, False, True), "evaluate": (False, False, True, True)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
+    """What the loop calls, for one seed. `PER_SEED` says which arguments have one value for each seed.
+
+    Of a compiled game the three are compiled, whole. Where Python steps the game they run in Python; what is compiled
+    are `parts` of them, and `join` makes the three of those.
+    """
+
     init: Callable[..., Carry]  # (floats, seed_key) -> carry
     chunk: Callable[..., tuple[Carry, Metrics, Array]]
     #   (floats, seed_key, iteration, count, carry) -> (carry, metrics [capacity], finite []): `count` iterations
@@ -42,11 +61,27 @@ class Programs:
     #   (floats, begun, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}, "faults": {name: [E]}}
     #   begun: see `begun`
     made: Callable[[], Algorithm]
+    floats: dict[str, float]  # the settings' own
+    parts_of: Callable[[Carry], dict[str, Program]]  # from shapes of one seed's carry
+    join: Callable[[Mapping[str, Callable[..., Any]]], Mapping[str, Callable[..., Any]]] = dict
+    #   parts, compiled -> init, chunk and evaluate by name
+    largest: str = "chunk"  # the part whose memory decides how many seeds fit
+    begins_anew: bool = False  # no checkpoint holds where the games stand, so after `resume` they begin new episodes
+    close: Callable[[], None] = lambda: None  # ends the games
 
     @cached_property
     def algorithm(self) -> Algorithm:
         """With the settings' own floats. Made when it is asked for, since that allocates its memory."""
         return self.made()
+
+    @cached_property
+    def shape(self) -> Carry:
+        """One seed's carry, as shapes. Tracing refuses what does not fit."""
+        return jax.eval_shape(self.init, self.floats, one_key())
+
+    @cached_property
+    def parts(self) -> dict[str, Program]:
+        return self.parts_of(self.shape)
 
 
 def programs(
@@ -56,33 +91,26 @@ def programs(
     games: int,
     capacity: int,
     episodes: int,
-    spread: rollout.Spread = rollout.as_it_lies,
+    spread: rollout.Spread = rollout.unsharded,
 ) -> Programs:
     """games: parallel games of a rollout; capacity: most iterations of a chunk; episodes: of one `evaluate` call;
     spread: how games lie on devices."""
 
-    def build(floats: dict[str, Array]) -> Algorithm:
-        return make(with_floats(config, floats), env)
+    def build(values: dict[str, Array]) -> Algorithm:
+        return make(with_floats(config, values), env)
 
     @jax.jit  # traced once, though `chunk` asks for its shapes before it loops over it
-    def iterate(floats: dict[str, Array], key: Key, iteration: Array, carry: Carry) -> tuple[Carry, Metrics]:
-        algorithm = build(floats)
+    def iterate(values: dict[str, Array], key: Key, iteration: Array, carry: Carry) -> tuple[Carry, Metrics]:
+        algorithm = build(values)
         key_play, key_reward, key_update = jax.random.split(jax.random.fold_in(key, iteration), 3)
         play, steps = rollout.collect(key_play, env, algorithm, carry.state, spread(carry.play), spread)
-        if algorithm.whole_episodes:
-            totals, statistics = carry.totals, episode_statistics(env, steps)
-        else:
-            totals, statistics = finished_episodes(carry.totals, steps)
-            statistics = with_welfare(env, statistics)
         shaped = functions(env).training_reward
-        if shaped:  # rewards that only the learner sees, such as injected ones
-            steps = steps._replace(reward=shaped(key_reward, steps, iteration))
-        state, metrics = algorithm.update(key_update, carry.state, steps)
-        env_steps = steps.valid.sum() + metrics.pop("extra_steps", 0)  # joint actions of this iteration
-        return Carry(state, play, totals), together(means(statistics), metrics, {"env_steps": env_steps})
+        reward = shaped(key_reward, steps, iteration) if shaped else None
+        state, totals, metrics = learned(key_update, env, algorithm, carry.state, carry.totals, steps, reward)
+        return Carry(state, play, totals), metrics
 
-    def init(floats, seed_key) -> Carry:
-        algorithm = build(floats)
+    def init(values, seed_key) -> Carry:
+        algorithm = build(values)
         state = algorithm.init(jax.random.fold_in(seed_key, INIT))
 
         def start() -> rollout.Play:
@@ -96,21 +124,21 @@ def programs(
         totals = jax.eval_shape(lambda: fresh_totals(rollout.collect(seed_key, env, algorithm, state, play)[1]))
         return Carry(state, play, _zeros(totals))
 
-    def chunk(floats, seed_key, iteration, count, carry):
+    def chunk(values, seed_key, iteration, count, carry):
         key = jax.random.fold_in(seed_key, TRAIN)
 
         def step(i, carried):
             carry, history = carried
-            carry, metrics = iterate(floats, key, iteration + i, carry)
+            carry, metrics = iterate(values, key, iteration + i, carry)
             return carry, jax.tree.map(lambda xs, x: xs.at[i].set(x), history, metrics)
 
-        shapes = jax.eval_shape(iterate, floats, key, iteration, carry)[1]
+        shapes = jax.eval_shape(iterate, values, key, iteration, carry)[1]
         history = jax.tree.map(lambda x: jnp.full((capacity, *x.shape), jnp.nan, jnp.float32), shapes)
         carry, history = lax.fori_loop(0, count, step, (carry, history))
         return carry, history, finite(carry.state)
 
-    def evaluate(floats, begun, key, state):
-        algorithm = build(floats)
+    def evaluate(values, begun, key, state):
+        algorithm = build(values)
         key_start, key = jax.random.split(key)
         # Both policies in one program: the first half of the games is sampled, the second half greedy.
         number = begun + jnp.arange(2 * episodes) % episodes  # for games that change with it
@@ -126,7 +154,44 @@ def programs(
         sampled, greedy = _halves(episode_statistics(env, steps), episodes)
         return {"sampled": sampled, "greedy": greedy, "faults": faults(steps, episodes)}
 
-    return Programs(init, chunk, evaluate, lambda: make(config, env))
+    numbers, i = floats(config), np.int32(0)
+
+    def parts(shape: Carry) -> dict[str, Program]:
+        key = one_key()
+        arguments = {
+            "chunk": (numbers, key, i, i, shape),
+            "evaluate": (numbers, i, key, shape.state),
+            "init": (numbers, key),
+        }
+        each = {"chunk": chunk, "evaluate": evaluate, "init": init}
+        donated, often = {"chunk": (4,)}, ("chunk",)
+        return {
+            name: Program(each[name], given, PER_SEED[name], donated.get(name, ()), name in often)
+            for name, given in arguments.items()
+        }
+
+    return Programs(init, chunk, evaluate, lambda: make(config, env), numbers, parts)
+
+
+def one_key() -> Any:
+    """The shape of a key."""
+    return jax.eval_shape(lambda: jax.random.key(0))
+
+
+def learned(
+    key: Key, env: Environment, algorithm: Algorithm, state: PyTree, totals: PyTree, steps: Transition,
+    reward: Array | None = None,
+) -> tuple[PyTree, PyTree, Metrics]:  # fmt: skip
+    """(state, totals, metrics) after an update on a rollout. totals: of episodes under way, in continuing play. reward:
+    what only the learner sees, such as injected ones; None: the game's own."""
+    if algorithm.whole_episodes:
+        statistics = episode_statistics(env, steps)
+    else:
+        totals, statistics = finished_episodes(totals, steps)
+        statistics = with_welfare(env, statistics)
+    state, metrics = algorithm.update(key, state, steps if reward is None else steps._replace(reward=reward))
+    env_steps = steps.valid.sum() + metrics.pop("extra_steps", 0)  # joint actions of this iteration
+    return state, totals, together(means(statistics), metrics, {"env_steps": env_steps})
 
 
 def begun(algorithm: Algorithm, env: Environment, iteration: int) -> np.int32:

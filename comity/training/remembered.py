@@ -21,7 +21,7 @@ from jax.stages import Compiled
 from comity.recipes import Recipe
 from comity.runs.private import own_cache
 from comity.settings import floats
-from comity.training.kept import FOLDER
+from comity.training.program_cache import FOLDER
 from comity.training.seeds import Seeds
 
 MOST = 24  # programs; the one that was not used for longest goes first. Each holds memory maps, see ARCHITECTURE.md

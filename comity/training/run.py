@@ -9,27 +9,23 @@ import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from comity import rollout
 from comity.extras import needed
 from comity.recipes import Recipe, from_config, given
 from comity.runs.trust import Trust, trusting
 from comity.settings import floats
-from comity.spec import MultiDiscrete, functions
-from comity.training import checkpoint, evaluation, identity, kept
+from comity.training import checkpoint, compile, evaluation, identity
 from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.directory import RunDirectory
-from comity.training.episodes import episode_statistics
+from comity.training.films import plain, record
 from comity.training.machine import refuse_fork
-from comity.training.programs import FILM, FRESH, begun, programs
-from comity.training.seeds import Seeds
+from comity.training.programs import FILM, FRESH, begun
 from comity.training.settings import training_of
-from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition
+from comity.types import Environment, Key, Observation, PyTree
 
 
 def load(
@@ -97,7 +93,8 @@ class Run:
         if newest is None:
             raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
         tree, about = newest
-        for text in identity.lost(directory, directory.manifest()):
+        manifest = directory.manifest()
+        for text in (*identity.lost(directory, manifest), *identity.other_packages(manifest, self.recipe)):
             say(text)
         self.iteration = about["iteration"]
         self.iterations = {seed: about["iteration"] for seed in self.seeds}  # of each seed's policy
@@ -142,7 +139,7 @@ class Run:
         """All arrays of a seed's state (None: the first) by name, in the algorithm's own shapes: optimizer, counters
         and replay too, not the policy alone; random keys as their numbers. Raises ValueError for a seed that is not in
         the run."""
-        return {name: _plain(x) for name, x in checkpoint.named(self.state(seed))}
+        return {name: plain(x) for name, x in checkpoint.named(self.state(seed))}
 
     @cached_property
     def _act(self) -> Callable:
@@ -155,17 +152,17 @@ class Run:
     def play(self, episodes: int = 320, draw: int = 0) -> list[dict[str, Any]]:
         """Fresh episodes of every seed, sampled and greedy, as lines of eval.jsonl. draw: another draw of episodes."""
         batch = min(episodes, 32)
-        one = programs(self.recipe.make, self.recipe.config, self.env, 1, 1, batch)
-        seeds = Seeds(len(self.seeds), self.training.mode, games=self.training.envs)
+        one = compile.built(self.recipe, batch, 1, batch)
+        seeds = compile.seeds_of(self.recipe, self.training)
         values, states = floats(self.recipe.config), seeds.join([self.state(seed) for seed in self.seeds])
-        keys = seeds.join([jax.random.key(seed) for seed in self.seeds])
-        shelf = kept.shelf(self.recipe, seeds, games=1, chunk=1, episodes=batch)
-        count = begun(self.algorithm, self.env, self.iteration)
-        arguments, per_seed = (values, count, keys, states), (False, False, True, True)
-        program = kept.program(shelf, "evaluate", seeds, one.evaluate, arguments, per_seed)
-        of_run = seeds, program, values, self.seeds, states
-        results = evaluation.evaluate(*of_run, FRESH + draw, 0, count, episodes, batch)
-        seeds.close()
+        sizes, count = {"games": batch, "chunk": 1, "episodes": batch}, begun(self.algorithm, self.env, self.iteration)
+        try:
+            ready = compile.compiled(one, self.recipe, seeds, sizes, names=("evaluate", "judge"))
+            of_run = seeds, ready, values, self.seeds, states
+            results = evaluation.evaluate(*of_run, FRESH + draw, 0, count, episodes, batch)
+        finally:
+            seeds.close()
+            one.close()
         return [
             evaluation.line(
                 seed, self.iteration, self.env_steps[seed], policy, self.which, result[policy], self.iterations[seed]
@@ -225,124 +222,3 @@ class Run:
         else:
             raise ValueError(f"{path} ends in neither .safetensors nor .npz: give one of them")
         return path
-
-
-def record(
-    key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int, episode: int | None, title: str,
-    task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
-):  # fmt: skip
-    """Plays `games` episodes and returns one as a Recording. It reads only what `act`, the observations, `info` and an
-    game's `draw` and `draw_view` give, if it has them. Raises ValueError for an episode that is not there."""
-    if episode is not None and not 0 <= episode < games:
-        raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
-    played = jax.tree.map(_plain, jax.jit(lambda: filmed(key, env, act, memory, games))())
-    chosen, caption = _choose(env, played.steps, episode)
-    words = {"title": title, "task": task, "algorithm": algorithm, "seed": seed, "policy": policy}
-    return recording(env, played, chosen, caption=caption, **words)
-
-
-class Filmed(NamedTuple):
-    """Episodes of B games, [T, B, ...], and their states, where the game draws them; else ()."""
-
-    first: PyTree  # [B, ...]
-    after: PyTree  # [T, B, ...], of each step
-    steps: Transition
-
-
-def filmed(key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
-    """Plays `games` fresh episodes to their end."""
-    watched: Any = _Watched(env) if functions(env).draw else env
-    key_start, key = jax.random.split(key)
-    start = rollout.start(key_start, watched, memory, games, jnp.arange(games))
-    steps = rollout.collect_episodes(key, watched, act, start)
-    if watched is env:
-        return Filmed((), (), steps)
-    info = dict(steps.info)
-    return Filmed(start.game, info.pop(STATE), steps._replace(info=info))
-
-
-def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
-    """One of the episodes as a Recording, of arrays of numpy. words: what else it says (title, caption, seed, ...)."""
-    from comity.report.recording import Recording
-
-    steps, length = played.steps, int(played.steps.valid[:, chosen].sum())
-    of = lambda tree: jax.tree.map(lambda x: x[:length, chosen], tree)  # noqa: E731
-    before = jax.tree.map(lambda x: x[chosen], played.first)
-    games_seen = [before, *(jax.tree.map(lambda x, t=t: x[t], of(played.after)) for t in range(length))]
-    seen = jax.tree.map(
-        lambda x, y: np.concatenate([x, y[-1:]]), of(steps.observation), of(steps.next_observation)
-    )  # T + 1
-    spec, optional, notes = env.spec, functions(env), of(steps.notes)
-    draw, draw_view = optional.draw, optional.draw_view
-    view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in seen.view])
-    return Recording(
-        **words,
-        actions=of(steps.action),
-        available=_counted(env, of(steps.action), seen.available),
-        rewards=of(steps.reward),
-        views=seen.view,
-        frames=np.stack([draw(state) for state in games_seen]) if draw else None,
-        view_frames=view_frames,
-        agent_names=spec.agent_names,
-        agent_colours=spec.agent_colours,
-        action_names=spec.action_names or None,
-        probabilities=notes.get("probabilities"),
-        values=notes.get("value"),
-        info={name: x for name, x in of(steps.info).items() if spec.event_names is None or name in spec.event_names},
-        terminated=bool(steps.terminated[:, chosen].any()),
-        truncated=bool(steps.truncated[:, chosen].any()),
-    )
-
-
-def _counted(env: Environment, actions: PyTree, available: PyTree) -> PyTree:
-    """Masks [T + 1, N, A] of each head, without a choice where what was chosen, [T, N], means nothing beside the other:
-    who sits out chooses nobody."""
-    counts_of = functions(env).counts
-    if counts_of is None or not isinstance(env.spec.action, MultiDiscrete):
-        return available
-
-    def shown(mask: np.ndarray, action: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        forced = np.where(counts[..., None], mask[:-1], np.arange(mask.shape[-1]) == action[..., None])
-        return np.concatenate([forced, mask[-1:]])
-
-    counted = jax.tree.map(np.asarray, counts_of(actions))
-    return jax.tree.map(shown, available, actions, counted)
-
-
-STATE = "the state, for the film"  # in `info`
-
-
-class _Watched:
-    """A game that puts its state into `info`, for the film, by whichever of its steps is played."""
-
-    def __init__(self, env: Any):
-        self.env, self.reset, self.spec, self.functions = env, env.reset, env.spec, functions(env)
-        if together := self.functions.step_games:
-            step_games = lambda keys, state, action: _told(*together(keys, state, action))  # noqa: E731
-            self.functions = self.functions._replace(step_games=step_games)
-
-    def step(self, key: Key, state: PyTree, action: PyTree):
-        return _told(*self.env.step(key, state, action))
-
-
-def _told(state: PyTree, timestep: Timestep) -> tuple[PyTree, Timestep]:
-    return state, timestep._replace(info={**timestep.info, STATE: state})
-
-
-def _plain(x: Any) -> np.ndarray:
-    """As numpy knows it; a random key as its numbers."""
-    return np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
-
-
-def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str]:
-    """(index of a game, how it was picked in words)."""
-    games, name = steps.valid.shape[1], env.spec.headline
-    values = np.asarray(episode_statistics(env, steps)[name], float)
-    values = np.array([evaluation.known_mean(x) for x in values])  # over agents; NaN: undefined for all of them
-    if episode is not None:
-        return episode, f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
-    if np.isnan(values).all():
-        return 0, f"episode 0 of {games}; {name} is defined in none"
-    best = int(np.nanargmax(values))
-    share = int((values == values[best]).sum())
-    return best, f"chosen: {name} {values[best]:g}, as {share} of {games} fresh episodes"

@@ -21,7 +21,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Compiled, Lowered
 
-from comity.training import hosts
+from comity.training import processes
 from comity.types import PyTree
 
 Mode = Literal["loop", "vmap", "shard", "games"]
@@ -103,6 +103,10 @@ class Seeds:
         """The part f(tree) of every seed's tree, such as a field."""
         return [f(tree) for tree in data]
 
+    def arguments(self, of_one: Sequence, per_seed: Sequence[bool]) -> list[Any]:
+        """What a program for all seeds is lowered with, from shapes of one seed's arguments."""
+        return [self.shapes(x) if each else x for x, each in zip(of_one, per_seed, strict=True)]
+
     def first(self, arguments: Sequence, per_seed: Sequence[bool]) -> list[Any]:
         """What the first call of a program is given."""
         return [x[0] if each else x for x, each in zip(arguments, per_seed, strict=True)]
@@ -173,7 +177,7 @@ class Seeds:
         """A group's tree on the devices that run it."""
         if self._mesh is None:
             return jax.device_put(tree, jax.local_devices()[0])
-        return hosts.spread(tree, self._lying)
+        return processes.spread(tree, self._lying)
 
     @property
     def _lying(self) -> NamedSharding:
@@ -183,7 +187,7 @@ class Seeds:
 
     def _kept(self, tree: PyTree) -> PyTree:
         """A group's results: whole in every process, and out of the way of the next group."""
-        tree = hosts.gathered(tree)
+        tree = processes.gathered(tree)
         return tree if len(self.groups) == 1 else jax.device_put(tree, jax.local_devices(backend="cpu")[0])
 
 

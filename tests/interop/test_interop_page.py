@@ -18,11 +18,10 @@ def test_the_page_can_be_followed(monkeypatch, tmp_path):
     assert "from_jaxmarl" in jaxmarl
     exec(there, {})
     names = {}
-    assert here.count("iterations=200, games=8") == 1
-    exec(here.replace("iterations=200, games=8", "iterations=1, games=2"), names)
-    assert len(names["result"].history) == 1
-    assert {path.name for path in Path("runs/spread").iterdir()} == {"metrics.jsonl", "checkpoint.npz"}
+    assert here.count("seeds=2, iterations=200, envs=8") == 1
+    few = "seeds=1, iterations=1, envs=2, evaluations=0, evaluation_episodes=1, final_episodes=1, progress=False"
+    exec(here.replace("seeds=2, iterations=200, envs=8", few), names)
+    assert names["returns"].shape == (1, 2)
     exec(act, names)
     assert not names["env"].agents  # played to the end
     assert all(names["truncations"].values())
-    assert set(names["actions"]) == set(names["game"].names)

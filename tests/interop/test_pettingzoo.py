@@ -1,7 +1,6 @@
 """comity's games for PettingZoo, PettingZoo's games for comity."""
 
 import functools
-import json
 import warnings
 
 import jax
@@ -17,10 +16,7 @@ from pettingzoo.test import parallel_api_test  # noqa: E402
 
 import comity  # noqa: E402
 from comity import interop  # noqa: E402
-from comity.interop.host import Host  # noqa: E402
-from comity.spec import Box, Discrete  # noqa: E402
-from comity.training import checkpoint  # noqa: E402
-from comity.types import Algorithm  # noqa: E402
+from comity.spec import Box  # noqa: E402
 
 GAMES = {
     "discrete": ("cooperative-navigation", {"length": 7}),
@@ -171,43 +167,11 @@ class Guess(ParallelEnv):
 def test_sizes_of_agents_that_differ():
     hosted = interop.from_pettingzoo(Guess, length=10)
     assert (hosted.spec.agents, hosted.spec.action.n, hosted.spec.view.size, hosted.spec.state.size) == (2, 3, 3, 6)
-    assert hosted.spec.action == Discrete(3)
-    host = Host(hosted, _uniform(hosted), 2, 0)
-    seen = host.observed()
+    host = hosted.host(2)
+    seen = host.begin(np.ones(2, bool), np.arange(2))
     assert not seen.available[:, 0, 2].any()
     assert seen.available[:, 1].all()
     np.testing.assert_array_equal(seen.view.sum(-1), 1)
-
-
-def _uniform(hosted, whole: bool = True) -> Algorithm:
-    from comity.algorithms import random
-
-    return random.make(random.Config(), hosted)._replace(whole_episodes=whole, steps=7)
-
-
-def test_rollouts_are_those_of_comity():
-    hosted = interop.from_pettingzoo(Guess, length=10)
-    steps, ended = Host(hosted, _uniform(hosted), 3, 0).collect(jax.random.key(0), ())
-    assert steps.valid.shape == (10, 3)
-    np.testing.assert_array_equal(steps.valid.sum(0), 5)  # the game is over when both have left, and frozen then
-    np.testing.assert_array_equal(steps.terminated.argmax(0), 4)
-    assert not steps.truncated.any()
-    assert (steps.reward[3:, :, 0] == 0).all()  # who has left earns nothing
-    assert (steps.reward[5:] == 0).all()
-    assert (steps.action[3:, :, 0] == 0).all()
-    np.testing.assert_array_equal(steps.observation.view[1:], steps.next_observation.view[:-1])
-    assert [length for _, length in ended] == [5, 5, 5]
-    np.testing.assert_allclose(sum(r for r, _ in ended), steps.reward.sum((0, 1)))
-
-    on, ended = Host(hosted, _uniform(hosted, whole=False), 3, 0).collect(jax.random.key(0), ())
-    assert on.valid.all()
-    assert on.valid.shape == (7, 3)
-    np.testing.assert_array_equal(np.flatnonzero(on.terminated[:, 0]), [4])
-    assert len(ended) == 3
-
-    cut, _ = Host(interop.from_pettingzoo(Guess, length=4), _uniform(hosted), 1, 0).collect(jax.random.key(0), ())
-    assert cut.truncated[3, 0]
-    assert not cut.terminated.any()
 
 
 def test_a_learner_learns_somebody_elses_game(tmp_path):
@@ -216,54 +180,45 @@ def test_a_learner_learns_somebody_elses_game(tmp_path):
         "ippo", learning_rate=0.01, critic_learning_rate=0.01, steps=20, chunk=1, encoder=(16,), hidden=8
     )
     hosted = interop.from_pettingzoo(Guess, length=10)
-    found = interop.train(hosted, config, iterations=60, games=8, out=tmp_path)
-    points = [sum(line["return"]) for line in found.history if line["return"]]
-    assert np.mean(points[:3]) < 4.5
-    assert np.mean(points[-10:]) > 5.5
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["iteration"] for line in lines] == list(range(1, 61))
-    assert lines[-1]["env_steps"] == found.env_steps == 60 * 20 * 8
-    saved, about = checkpoint.load(tmp_path / "checkpoint.npz", jax.eval_shape(lambda: found.state))
-    jax.tree.map(np.testing.assert_array_equal, saved, found.state)
-    assert about["iteration"] == 60
+    run = comity.train(
+        hosted, config, iterations=60, envs=8, seeds=1, evaluations=1, evaluation_episodes=16, final_episodes=16,
+        out=tmp_path, progress=False,
+    )  # fmt: skip
+    points = 2 * run.curve("return")[1][0]
+    assert points[0] < 4.5
+    assert points[-1] > 5.5
 
 
-def test_boxes_are_scaled_to_their_bounds():
+def test_boxes_are_scaled_to_their_bounds(tmp_path):
     """DDPG finds -2 between -3 and 1."""
-    hosted = interop.from_pettingzoo(functools.partial(Guess, boxes=True), length=10)
-    assert isinstance(hosted.spec.action, Box)
+    hosted = interop.from_pettingzoo(Guess, length=10, boxes=True)
+    assert hosted.spec.action == Box(1)
     settings = {"steps": 5, "hidden": 16, "every": 4, "warmup": 64, "batch": 32, "capacity": 4_000, "tau": 0.05}
     settings |= {"learning_rate": 3e-3, "critic_learning_rate": 5e-3, "logit_penalty": 0.0, "noise": 0.3}
-    found = interop.train(hosted, comity.algorithm("iddpg", **settings), iterations=60, games=8)
-    host = Host(hosted, found.algorithm, 4, 1)
-    action = found.algorithm.act(jax.random.key(0), found.state, (), host.observed(), explore=False)[0]
+    run = comity.train(
+        hosted, comity.algorithm("iddpg", **settings), iterations=60, envs=8, seeds=1, evaluations=0,
+        evaluation_episodes=1, final_episodes=1, out=tmp_path, progress=False,
+    )  # fmt: skip
+    seen = comity.Observation(*hosted.host(4).begin(np.ones(4, bool), np.arange(4)))
+    action = run.act(jax.random.key(0), (), seen, explore=False)[0]
     np.testing.assert_allclose(action, -0.5, atol=0.15)
-    assert hosted.action_of(0, np.array([-0.5])) == pytest.approx(-2.0)
-
-
-def test_what_has_no_place_is_refused():
-    class Mixed(Guess):
-        def action_space(self, agent):
-            return spaces.Box(0, 1, (1,)) if agent == "long" else spaces.Discrete(2)
-
-    with pytest.raises(ValueError, match="all agents need Discrete actions, or all a Box"):
-        interop.from_pettingzoo(Mixed, length=3)
-    with pytest.raises(ValueError, match="Hosted is stepped by Python, so no program can play it"):
-        comity.train(interop.from_pettingzoo(Guess, length=3), "pg", iterations=1)  # pyright: ignore
-    with pytest.raises(ValueError, match="length 0 is not a whole number"):
-        interop.from_pettingzoo(Guess, length=0)
-    hosted = interop.from_pettingzoo(functools.partial(Guess, boxes=True), length=3)
+    assert hosted.spaces.action_of(0, np.array([-0.5])) == pytest.approx(-2.0)
     with pytest.raises(ValueError, match="chooses among discrete actions"):
-        interop.train(hosted, "qmix", iterations=1)
+        comity.train(hosted, "qmix", iterations=1, progress=False)
 
 
-def test_comitys_own_game_there_and_back():
+def test_comitys_own_game_there_and_back(tmp_path):
     """As a PettingZoo environment, trained from outside: sizes and rewards are the game's."""
     env = game("discrete")
     hosted = interop.from_pettingzoo(lambda: interop.to_pettingzoo(env), length=env.spec.length)
-    for field in ("agents", "action", "view", "length"):
-        assert getattr(hosted.spec, field) == getattr(env.spec, field)
-    assert hosted.spec.state.size == env.spec.state.size
-    found = interop.train(hosted, "random", iterations=2, games=2)
-    assert found.env_steps == 2 * 2 * env.spec.length
-    assert found.history[0]["return"][0] < 0
+    assert hosted.spec.agents == env.spec.agents
+    assert (hosted.spec.action, hosted.spec.view.size, hosted.spec.state.size) == (
+        env.spec.action, env.spec.view.size, env.spec.state.size
+    )  # fmt: skip
+    comity.check(hosted)
+    run = comity.train(
+        hosted, "random", iterations=2, envs=2, seeds=1, evaluations=0, evaluation_episodes=2, final_episodes=2,
+        out=tmp_path, progress=False,
+    )  # fmt: skip
+    assert run.env_steps == {0: 2 * 2 * env.spec.length}
+    assert run.play(2)[0]["mean"]["return"] < 0

@@ -11,15 +11,15 @@ import jax
 import numpy as np
 import pytest
 
-from comity.training import hosts, memory
+from comity.training import memory, processes
 from comity.training.seeds import Seeds
 from tiny.runs import arrays, assert_same_arrays, of_seed, trained
 
 TESTS = Path(__file__).parents[1]
 TRAIN = """
 import sys
-from comity.training import hosts
-hosts.meet()
+from comity.training import processes
+processes.meet()
 from pathlib import Path
 from tiny.runs import resumed, run_in, trained
 folder, mode, iterations = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -129,7 +129,7 @@ def test_a_process_that_does_not_know_its_place_is_refused(index, monkeypatch):
     for name, value in (("COORDINATOR", "localhost:1"), ("PROCESSES", "2"), ("PROCESS", index)):
         monkeypatch.setenv(f"COMITY_{name}", value)
     with pytest.raises(ValueError, match=f"^COMITY_PROCESSES '2' must be .* COMITY_PROCESS '{index}' which one"):
-        hosts.meet()
+        processes.meet()
 
 
 @pytest.fixture(scope="module")

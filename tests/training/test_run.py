@@ -14,7 +14,7 @@ from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.recipes import find_task, settings_of
 from comity.report.film import write_gif, write_html
 from comity.spec import Discrete, Spec, Vector, functions
-from comity.training.run import Filmed, filmed, record, recording
+from comity.training.films import Filmed, filmed, record, recording
 from comity.types import Observation, Timestep
 
 WRAPPED = [f"ipd+{name}" for name in WRAPPERS] + ["manitokan+learners", "ipd+messages+rusp", "ipd+rusp+learners"]

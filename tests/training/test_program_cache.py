@@ -13,7 +13,7 @@ import pytest
 import comity
 from comity.recipes import from_objects
 from comity.runs import private
-from comity.training import kept, loop
+from comity.training import loop, program_cache
 from comity.training.seeds import Mode, Seeds
 from comity.training.settings import Training
 from tiny.runs import assert_same_run
@@ -78,8 +78,8 @@ def first(made, folder):
 
 def began(patch, folder):
     """As in a process that began after the last change of comity's files."""
-    patch.setenv(kept.FOLDER, str(folder))
-    patch.setattr(kept, "BEGAN", float("inf"))
+    patch.setenv(program_cache.FOLDER, str(folder))
+    patch.setattr(program_cache, "BEGAN", float("inf"))
 
 
 def trained(out, training=SMALL, recipe=None, **settings):
@@ -93,7 +93,7 @@ def test_a_second_process_traces_nothing_and_gets_the_same_bits(first, folder, l
     second = trained(tmp_path)
     assert lowered == []
     assert_same_run(second, first)
-    monkeypatch.setenv(kept.FOLDER, "")
+    monkeypatch.setenv(program_cache.FOLDER, "")
     assert_same_run(trained(tmp_path), first)
     assert lowered == NAMES
 
@@ -127,7 +127,7 @@ def shelf(folder):
     def of(game="matrix", mode: Mode = "loop", options=None, games=4, **settings):
         recipe = from_objects(comity.make(game, **(options or {})), "pg")
         recipe = dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **settings))
-        return kept.shelf(recipe, Seeds(2, mode), games=games)
+        return program_cache.shelf(recipe, Seeds(2, mode), games=games)
 
     return of
 
@@ -156,11 +156,11 @@ def test_what_else_programs_are_made_from(shelf, monkeypatch, what):
     elif what == "a setting of jax":
         jax.config.update("jax_default_matmul_precision", "highest")
     elif what == "a file of comity":
-        monkeypatch.setattr(kept, "_contents", lambda files: "other contents")
+        monkeypatch.setattr(program_cache, "_contents", lambda files: "other contents")
     elif what == "versions":
-        monkeypatch.setattr(kept, "versions", lambda: {"jax": "0.10.9"})
+        monkeypatch.setattr(program_cache, "versions", lambda: {"jax": "0.10.9"})
     else:
-        monkeypatch.setattr(kept, "features", lambda: "avx avx2")
+        monkeypatch.setattr(program_cache, "features", lambda: "avx avx2")
     try:
         assert shelf() not in (before, None)
     finally:
@@ -173,23 +173,23 @@ def test_contents_are_of_every_file(monkeypatch, tmp_path):
     for path in paths:
         path.write_text("x = 1")
     monkeypatch.setattr(comity, "__file__", str(paths[0]))
-    assert kept.files() == paths
-    before = kept._contents.__wrapped__(paths)
+    assert program_cache.files() == paths
+    before = program_cache._contents.__wrapped__(paths)
     paths[1].write_text("x = 2")
-    assert kept._contents.__wrapped__(paths) != before
+    assert program_cache._contents.__wrapped__(paths) != before
 
 
 def test_files_that_changed_since_the_process_began(shelf, monkeypatch):
     """What was imported may be older or newer than what is read now: nothing is fetched, nothing kept."""
     assert shelf()
-    monkeypatch.setattr(kept, "BEGAN", max(path.stat().st_mtime for path in kept.files()))
+    monkeypatch.setattr(program_cache, "BEGAN", max(path.stat().st_mtime for path in program_cache.files()))
     assert shelf() is None
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
 def test_a_damaged_file_is_compiled_and_written_anew(first, folder, lowered, monkeypatch, tmp_path, harm):
     read, loads = [], pickle.loads
-    monkeypatch.setattr(kept.pickle, "loads", lambda data: read.append(data) or loads(data))
+    monkeypatch.setattr(program_cache.pickle, "loads", lambda data: read.append(data) or loads(data))
     path = next(folder.glob("evaluate-*"))
     whole = path.read_bytes()
     if harm == "gone":
@@ -300,9 +300,9 @@ def test_a_strangers_file_is_never_unpickled(first, folder, lowered, monkeypatch
     if attempt == "as earlier versions":
         forged = hashlib.sha256(content).digest() + content
     elif attempt == "our beginning":
-        forged = kept.MAGIC + bytes(32) + content
+        forged = program_cache.MAGIC + bytes(32) + content
     elif attempt == "another's key":
-        forged = kept.MAGIC + hmac.digest(bytes(32), path.name.encode() + b"\0" + content, "sha256") + content
+        forged = program_cache.MAGIC + hmac.digest(bytes(32), path.name.encode() + b"\0" + content, "sha256") + content
     else:
         forged = next(folder.glob("init-*")).read_bytes()
     path.write_bytes(forged)
@@ -316,7 +316,7 @@ def test_the_oldest_make_room(first, folder, monkeypatch, tmp_path):
     size = sum(path.stat().st_size for path in old)
     for age, path in enumerate(old):
         os.utime(path, (age, age))  # chunk, evaluate, init: by age
-    monkeypatch.setattr(kept, "LARGEST", size)
+    monkeypatch.setattr(program_cache, "LARGEST", size)
     others = [folder / name for name in ("thesis.tex", "chunk-notes", f"evaluate-{'0' * 32}")]
     for path in others:  # somebody's, and older than all programs
         path.write_bytes(b"thesis" * 1000)

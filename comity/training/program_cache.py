@@ -115,7 +115,7 @@ def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
     surroundings = {name: os.environ.get(name, "") for name in ("XLA_FLAGS", "COMITY_UNROLL")}
     settings = {k: str(v) for k, v in jax.config.values.items() if "cache" not in k}
     machine = [*_machine(seeds), sys.version, versions()]
-    facts = [sources, made, seeds.mode, sizes, surroundings, settings, machine]
+    facts = [sources, made, repr(recipe.env.spec), seeds.mode, sizes, surroundings, settings, machine]
     return Shelf(Path(folder).expanduser(), _digest(facts))
 
 

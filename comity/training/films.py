@@ -1,0 +1,166 @@
+"""Films of episodes: one of them as a Recording, with the pictures that the game draws."""
+
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity import rollout
+from comity.spec import MultiDiscrete, functions
+from comity.training import evaluation, stepping
+from comity.training.episodes import episode_statistics
+from comity.types import Environment, Key, PyTree, Timestep, Transition
+
+STEPPED = 8  # most episodes of a game that Python steps and draws
+
+
+def record(
+    key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int, episode: int | None, title: str,
+    task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
+):  # fmt: skip
+    """Plays `games` episodes, fewer where Python steps the game, and returns one as a Recording. It reads only what
+    `act`, the observations, `info` and a game's `draw` and `draw_view` give, if it has them. Raises ValueError for an
+    episode that is not there."""
+    host = functions(env).host
+    games = min(games, STEPPED) if host else games
+    if episode is not None and not 0 <= episode < games:
+        raise ValueError(f"episode {episode} must be from 0 to {games - 1}")
+    if host:
+        played = stepped(host(1, pictures=True), key, env, act, memory, games)
+    else:
+        played = jax.tree.map(plain, jax.jit(lambda: filmed(key, env, act, memory, games))())
+    chosen, caption = _choose(env, played.steps, episode)
+    words = {"title": title, "task": task, "algorithm": algorithm, "seed": seed, "policy": policy}
+    return recording(env, played, chosen, caption=caption, **words)
+
+
+class Filmed(NamedTuple):
+    """Episodes of B games, [T, B, ...], and their states, where the game draws them; else ()."""
+
+    first: PyTree  # [B, ...]
+    after: PyTree  # [T, B, ...], of each step
+    steps: Transition
+    pictures: tuple[Any, ...] = ()  # of each game [length + 1, H, W, 3], where Python steps it and it draws itself
+
+
+def filmed(key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
+    """Plays `games` fresh episodes to their end."""
+    watched: Any = _Watched(env) if functions(env).draw else env
+    key_start, key = jax.random.split(key)
+    start = rollout.start(key_start, watched, memory, games, jnp.arange(games))
+    steps = rollout.collect_episodes(key, watched, act, start)
+    if watched is env:
+        return Filmed((), (), steps)
+    info = dict(steps.info)
+    return Filmed(start.game, info.pop(STATE), steps._replace(info=info))
+
+
+def stepped(host: Any, key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
+    """As `filmed`, of a game that Python steps, one episode after the other. host: one game of it."""
+    jitted, steps, pictures = jax.jit(act), [], []
+
+    def decide(key: Key, step: Any, memory: PyTree, observation: Any, fresh: Any, over: Any):
+        action, after, notes = jitted(jax.random.fold_in(key, step), memory, observation)
+        return memory, action, after, notes
+
+    try:
+        for game in range(games):
+            key_game, watched = jax.random.fold_in(key, game), stepping.Watched(host)
+            under = stepping.Under(watched, 1, jax.tree.map(lambda x: jnp.asarray(x)[None], memory), ())
+            play, name = partial(decide, key_game), stepping.numbers_of(key_game)
+            steps.append(stepping.played(under, play, env.spec.length, True, name))
+            pictures.append(watched.pictures())
+    finally:
+        host.close()
+    both = jax.tree.map(lambda *xs: np.concatenate(xs, 1), *steps)
+    return Filmed((), (), both, tuple(pictures))
+
+
+def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
+    """One of the episodes as a Recording, of arrays of numpy. words: what else it says (title, caption, seed, ...)."""
+    from comity.report.recording import Recording
+
+    steps, length = played.steps, int(played.steps.valid[:, chosen].sum())
+    of = lambda tree: jax.tree.map(lambda x: x[:length, chosen], tree)  # noqa: E731
+    before = jax.tree.map(lambda x: x[chosen], played.first)
+    games_seen = [before, *(jax.tree.map(lambda x, t=t: x[t], of(played.after)) for t in range(length))]
+    pictures = played.pictures[chosen] if played.pictures else None
+    seen = jax.tree.map(
+        lambda x, y: np.concatenate([x, y[-1:]]), of(steps.observation), of(steps.next_observation)
+    )  # T + 1
+    spec, optional, notes = env.spec, functions(env), of(steps.notes)
+    draw, draw_view = optional.draw, optional.draw_view
+    view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in seen.view])
+    return Recording(
+        **words,
+        actions=of(steps.action),
+        available=_counted(env, of(steps.action), seen.available),
+        rewards=of(steps.reward),
+        views=seen.view,
+        frames=np.stack([draw(state) for state in games_seen]) if draw else pictures,
+        view_frames=view_frames,
+        agent_names=spec.agent_names,
+        agent_colours=spec.agent_colours,
+        action_names=spec.action_names or None,
+        probabilities=notes.get("probabilities"),
+        values=notes.get("value"),
+        info={name: x for name, x in of(steps.info).items() if spec.event_names is None or name in spec.event_names},
+        terminated=bool(steps.terminated[:, chosen].any()),
+        truncated=bool(steps.truncated[:, chosen].any()),
+    )
+
+
+def _counted(env: Environment, actions: PyTree, available: PyTree) -> PyTree:
+    """Masks [T + 1, N, A] of each head, without a choice where what was chosen, [T, N], means nothing beside the other:
+    who sits out chooses nobody."""
+    counts_of = functions(env).counts
+    if counts_of is None or not isinstance(env.spec.action, MultiDiscrete):
+        return available
+
+    def shown(mask: np.ndarray, action: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        forced = np.where(counts[..., None], mask[:-1], np.arange(mask.shape[-1]) == action[..., None])
+        return np.concatenate([forced, mask[-1:]])
+
+    counted = jax.tree.map(np.asarray, counts_of(actions))
+    return jax.tree.map(shown, available, actions, counted)
+
+
+STATE = "the state, for the film"  # in `info`
+
+
+class _Watched:
+    """A game that puts its state into `info`, for the film, by whichever of its steps is played."""
+
+    def __init__(self, env: Any):
+        self.env, self.reset, self.spec, self.functions = env, env.reset, env.spec, functions(env)
+        if together := self.functions.step_games:
+            step_games = lambda keys, state, action: _told(*together(keys, state, action))  # noqa: E731
+            self.functions = self.functions._replace(step_games=step_games)
+
+    def step(self, key: Key, state: PyTree, action: PyTree):
+        return _told(*self.env.step(key, state, action))
+
+
+def _told(state: PyTree, timestep: Timestep) -> tuple[PyTree, Timestep]:
+    return state, timestep._replace(info={**timestep.info, STATE: state})
+
+
+def plain(x: Any) -> np.ndarray:
+    """As numpy knows it; a random key as its numbers."""
+    return np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
+
+
+def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str]:
+    """(index of a game, how it was picked in words)."""
+    games, name = steps.valid.shape[1], env.spec.headline
+    values = np.asarray(episode_statistics(env, steps)[name], float)
+    values = np.array([evaluation.known_mean(x) for x in values])  # over agents; NaN: undefined for all of them
+    if episode is not None:
+        return episode, f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
+    if np.isnan(values).all():
+        return 0, f"episode 0 of {games}; {name} is defined in none"
+    best = int(np.nanargmax(values))
+    share = int((values == values[best]).sum())
+    return best, f"chosen: {name} {values[best]:g}, as {share} of {games} fresh episodes"

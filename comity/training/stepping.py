@@ -1,0 +1,306 @@
+"""The programs of a game that Python steps (`Functions.host`), for one seed: `chunk` and `evaluate` run in Python, and
+call compiled programs to act and to learn.
+
+Rollouts are those of `comity.rollout`. Keys and the seeds of episodes come from the run's seed, the iteration and the
+place alone. Where the games stand is in no checkpoint: after `resume` they begin new episodes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity.axes import aligned
+from comity.settings import floats, with_floats
+from comity.spec import functions
+from comity.training.episodes import episode_statistics, fresh_totals
+from comity.training.notices import faults
+from comity.training.programs import INIT, TRAIN, Carry, Program, Programs, finite, learned, one_key
+from comity.types import Algorithm, Environment, Observation, PyTree, Transition
+
+Parts = Mapping[str, Callable[..., Any]]
+
+
+def programs(
+    make: Callable[[Any, Environment], Algorithm], config: Any, env: Environment, games: int, capacity: int,
+    episodes: int,
+) -> Programs:  # fmt: skip
+    """Arguments as of `comity.training.programs.programs`."""
+    one = Stepping(make, config, env, games, capacity, episodes)
+    jitted = {name: jax.jit(f) for name, f in one.pure.items()}
+    chunk, evaluate, made = partial(one.chunk, jitted), partial(one.evaluate, jitted), lambda: one.algorithm
+    return Programs(
+        one.init, chunk, evaluate, made, one.floats, one.parts, one.join, largest="update",
+        begins_anew=not one.algorithm.whole_episodes, close=one.close
+    )  # fmt: skip
+
+
+@jax.tree_util.register_static
+class Under:
+    """Games under way, and what their present episodes have brought: in a carry, but no part of its arrays."""
+
+    def __init__(self, host: Any, count: int, memory: PyTree, totals: PyTree):
+        """count: B; memory: [B, N, ...]; totals: see `finished_episodes`."""
+        self.host, self.count, self.memory, self.totals = host, count, memory, totals
+        self.observation: Observation | None = None  # None: no episode has begun
+        self.fresh = np.ones(count, bool)  # [B] an episode begins with the next step
+
+    def begin(self, which: np.ndarray, name: tuple[int, ...]) -> None:
+        """New episodes where `which` [B], with seeds that are drawn from `name`."""
+        self.observation, self.fresh = Observation(*self.host.begin(which, _seeds(name, self.count))), which
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Under)  # whichever games they are, the structure of the tree is the same
+
+    def __hash__(self) -> int:
+        return hash(Under)
+
+
+class Watched:
+    """One game, and a picture of each of its moments, for a film."""
+
+    def __init__(self, host: Any):
+        self.host, self.seen = host, []
+
+    def begin(self, which: np.ndarray, seeds: np.ndarray) -> Any:
+        found = self.host.begin(which, seeds)
+        self.seen = [self.host.render(0)]
+        return found
+
+    def step(self, which: np.ndarray, action: Any) -> Any:
+        found = self.host.step(which, action)
+        self.seen.append(self.host.render(0))
+        return found
+
+    def pictures(self) -> np.ndarray | None:
+        """[length + 1, H, W, 3], None if the game draws none."""
+        return None if any(x is None for x in self.seen) else np.stack(self.seen)
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """The programs' parts. Fields as the arguments of `programs`."""
+
+    make: Callable[[Any, Environment], Algorithm]
+    config: Any
+    env: Environment
+    games: int
+    capacity: int
+    episodes: int
+    hosts: dict[Any, Any] = field(default_factory=dict)  # games that are there, by what they are for
+
+    @cached_property
+    def algorithm(self) -> Algorithm:
+        return self.make(self.config, self.env)
+
+    @property
+    def floats(self) -> dict[str, float]:
+        return floats(self.config)
+
+    @property
+    def slots(self) -> int:
+        """Games of an evaluation at once, for each policy."""
+        return min(self.episodes, self.games)
+
+    @property
+    def length(self) -> int:
+        """Steps of a rollout."""
+        whole = self.algorithm.whole_episodes
+        return self.env.spec.length if whole else self.algorithm.steps or self.env.spec.length
+
+    # ------------------------------------------------------------------ what is compiled
+
+    @property
+    def pure(self) -> dict[str, Callable[..., Any]]:
+        return {"update": self.update, "judge": self.judge, "act": self.act, "init": self.init}
+
+    def build(self, values: dict[str, Any]) -> Algorithm:
+        return self.make(with_floats(self.config, values), self.env)
+
+    def init(self, values, seed_key) -> Carry:
+        return Carry(self.build(values).init(jax.random.fold_in(seed_key, INIT)), (), ())
+
+    def act(self, values, key, step, state, memory, observation, fresh, over):
+        """(memory before, action, memory after, notes) of B games in training. fresh [B]: where an episode begins;
+        over [B]: where it has ended, and memory stays as it was."""
+        algorithm = self.build(values)
+        memory = _where(fresh, _repeated(algorithm.memory, self.games), memory)
+        practise = algorithm.practise or algorithm.act
+        action, after, notes = practise(jax.random.fold_in(key, step), state, memory, observation)
+        return memory, action, _where(over, memory, after), notes
+
+    def judge(self, values, key, step, state, memory, observation, over):
+        """(action, memory after) of 2 `slots` games, the first half sampled, the second greedy."""
+        algorithm = self.build(values)
+        keys = jax.random.split(jax.random.fold_in(key, step))
+        half = lambda part: jax.tree.map(lambda x: x[part], (memory, observation))  # noqa: E731
+        sampled = algorithm.act(keys[0], state, *half(slice(None, self.slots)), explore=True)[:2]
+        greedy = algorithm.act(keys[1], state, *half(slice(self.slots, None)), explore=False)[:2]
+        action, after = jax.tree.map(lambda *xs: jnp.concatenate(xs), sampled, greedy)
+        return action, _where(over, memory, after)
+
+    def update(self, values, key, state, totals, steps):
+        state, totals, metrics = learned(key, self.env, self.build(values), state, totals, steps)
+        return Carry(state, (), ()), totals, metrics, finite(state)
+
+    def parts(self, shape: Carry) -> dict[str, Program]:
+        key, step, games, both = one_key(), np.int32(0), self.games, 2 * self.slots
+        flags = lambda count: jax.ShapeDtypeStruct((count,), bool)  # noqa: E731
+        acting = (self.floats, key, step, shape.state, *self._shown(games), flags(games), flags(games))
+        action, notes = jax.eval_shape(self.act, *acting)[1::2]
+        steps = _steps(*self._shown(games), action, notes, self.length)
+        totals = () if self.algorithm.whole_episodes else jax.eval_shape(fresh_totals, steps)
+        arguments = {
+            "update": (self.floats, key, shape.state, totals, steps),
+            "judge": (self.floats, key, step, shape.state, *self._shown(both), flags(both)),
+            "act": acting,
+            "init": (self.floats, key),
+        }
+        donated = {"update": (2, 3)}
+        return {
+            name: Program(f, arguments[name], (True,) * len(arguments[name]), donated.get(name, ()), name != "init")
+            for name, f in self.pure.items()
+        }
+
+    def _shown(self, count: int) -> tuple[PyTree, Observation]:
+        """(memory, observation) of `count` games, as shapes."""
+        one = jax.eval_shape(lambda: self.env.reset(jax.random.key(0))[1])
+        wide = lambda x: jax.ShapeDtypeStruct((count, *jnp.shape(x)), x.dtype)  # noqa: E731
+        return jax.tree.map(wide, (self.algorithm.memory, one))
+
+    # ------------------------------------------------------------------ what the loop calls
+
+    def join(self, compiled: Parts) -> dict[str, Callable[..., Any]]:
+        chunk, evaluate = partial(self.chunk, compiled), partial(self.evaluate, compiled)
+        return {"init": compiled.get("init", self.init), "chunk": chunk, "evaluate": evaluate}
+
+    def chunk(self, compiled: Parts, values, seed_key, iteration, count, carry):
+        name, state, under, rows, sound = numbers_of(seed_key), carry.state, carry.play, [], True
+        if under == ():
+            under = Under(self._host(name, self.games), self.games, _repeated(self.algorithm.memory, self.games), None)
+        key = jax.random.fold_in(seed_key, TRAIN)
+        for now in range(int(iteration), int(iteration) + int(count)):
+            key_play, _, key_update = jax.random.split(jax.random.fold_in(key, now), 3)
+            decide = partial(_decided, compiled["act"], values, key_play, state)
+            steps = played(under, decide, self.length, self.algorithm.whole_episodes, (*name, TRAIN, now))
+            if under.totals is None:
+                whole = self.algorithm.whole_episodes
+                under.totals = () if whole else jax.tree.map(jnp.asarray, fresh_totals(steps))
+            carry, under.totals, metrics, sound = compiled["update"](values, key_update, state, under.totals, steps)
+            state = carry.state
+            rows.append(jax.tree.map(np.asarray, metrics))
+        history = {x: np.full(self.capacity, np.nan, np.float32) for x in rows[0]}
+        for k, row in enumerate(rows):
+            for x in row:
+                history[x][k] = row[x]
+        return Carry(state, under, ()), history, sound
+
+    def evaluate(self, compiled: Parts, values, begun, key, state):
+        host, memory, found = self._host((), 2 * self.slots), _repeated(self.algorithm.memory, 2 * self.slots), []
+        for part in range(-(-self.episodes // self.slots)):
+            decide = partial(_decided, compiled["judge"], values, jax.random.fold_in(key, part), state)
+            found.append(judged(host, decide, memory, self.env.spec, 2 * self.slots, (*numbers_of(key), part)))
+        steps = jax.tree.map(lambda *xs: np.concatenate(xs, 1), *found)  # [T, parts * 2 slots, ...]
+        greedy = np.arange(steps.valid.shape[1]) // self.slots % 2 == 1
+        of = lambda which: jax.tree.map(lambda x: jnp.asarray(x[:, which][:, : self.episodes]), steps)  # noqa: E731
+        policies = [of(~greedy), of(greedy)]
+        both = jax.tree.map(lambda *xs: jnp.concatenate(xs, 1), *policies)
+        sampled, best = (jax.tree.map(np.asarray, episode_statistics(self.env, one)) for one in policies)
+        return {"sampled": sampled, "greedy": best, "faults": jax.tree.map(np.asarray, faults(both, self.episodes))}
+
+    def _host(self, name: tuple[int, ...], count: int) -> Any:
+        """Games of the seed that is named so; (): of evaluations, whose episodes are over when they return."""
+        if name not in self.hosts:
+            self.hosts[name] = functions(self.env).host(count)  # pyright: ignore[reportOptionalCall]
+        return self.hosts[name]
+
+    def close(self) -> None:
+        while self.hosts:
+            self.hosts.popitem()[1].close()
+
+
+def played(under: Under, decide: Callable[..., Any], length: int, whole: bool, name: tuple[int, ...]) -> Transition:
+    """A rollout, leaves [length, B, ...], as `comity.rollout.collect` makes it, of numpy.
+
+    decide: (step, memory, observation, fresh, over) -> (memory before, action, memory after, notes). whole: of whole
+    episodes, frozen at their ends. name: what the seeds of its episodes are drawn from.
+    """
+    count, rows = under.count, []
+    if whole or under.observation is None:
+        under.begin(np.ones(count, bool), (*name, 0))
+    over, none = np.zeros(count, bool), np.zeros(count, bool)
+    for t in range(length):
+        before: Any = under.observation
+        memory, action, after, notes = decide(np.int32(t), under.memory, before, under.fresh, over)
+        seen, reward, terminated, truncated = under.host.step(~over, np.asarray(action))
+        following, flags = Observation(*seen), (terminated, truncated, ~over)
+        rows.append(Transition(before, memory, action, reward, following, after, *flags, notes, {}))
+        under.memory, under.observation, under.fresh = after, following, none
+        if whole and (over := over | terminated | truncated).all():
+            break
+        if not whole and (ended := terminated | truncated).any():
+            under.begin(ended, (*name, t + 1))
+    rows += [_padding(rows[-1])] * (length - len(rows))
+    return jax.tree.map(lambda *xs: np.stack(xs), *jax.device_get(rows))
+
+
+def judged(host: Any, decide: Callable[..., Any], memory: PyTree, spec: Any, count: int, name: tuple[int, ...]):
+    """Whole episodes of `count` games, [T, count, ...]: what statistics read of them."""
+    observation = Observation(*host.begin(np.ones(count, bool), _seeds(name, count)))
+    reward, over = np.zeros((spec.length, count, spec.agents), np.float32), np.zeros(count, bool)
+    terminated, truncated, valid = (np.zeros((spec.length, count), bool) for _ in range(3))
+    for t in range(spec.length):
+        action, memory = decide(np.int32(t), memory, observation, over)
+        seen, reward[t], terminated[t], truncated[t] = host.step(~over, np.asarray(action))
+        observation, valid[t] = Observation(*seen), ~over
+        over = over | terminated[t] | truncated[t]
+        if over.all():
+            break
+    nothing: Any = ()
+    return Transition(nothing, (), (), reward, nothing, (), terminated, truncated, valid, {}, {})  # pyright: ignore
+
+
+def _decided(program: Callable[..., Any], values: Any, key: Any, state: PyTree, step: np.int32, *shown: Any) -> Any:
+    return program(values, key, step, state, *shown)
+
+
+def _padding(last: Transition) -> Transition:
+    """What stands after the end of all games, of which this was the last step."""
+    off = np.zeros_like(last.valid)
+    return last._replace(
+        observation=last.next_observation, memory=last.next_memory, reward=np.zeros_like(last.reward),
+        terminated=off, truncated=off, valid=off,
+    )  # fmt: skip
+
+
+def numbers_of(key: Any) -> tuple[int, ...]:
+    return tuple(int(x) for x in np.asarray(jax.random.key_data(key)).reshape(-1))
+
+
+def _seeds(name: tuple[int, ...], count: int) -> np.ndarray:
+    """[count] seeds for `reset`, below 2^31, from whole numbers that name them."""
+    return np.random.SeedSequence(name).generate_state(count) >> 1
+
+
+def _repeated(memory: PyTree, count: int) -> PyTree:
+    return jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (count, *jnp.shape(x))), memory)
+
+
+def _where(condition: Any, yes: PyTree, no: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(aligned(condition, b), a, b), yes, no)
+
+
+def _steps(memory: PyTree, observation: Observation, action: PyTree, notes: PyTree, length: int) -> Transition:
+    """Shapes of a rollout, leaves [length, B, ...]."""
+    count, agents = observation.available.shape[:2]
+    one = lambda kind, *shape: jax.ShapeDtypeStruct((length, *shape), kind)  # noqa: E731
+    memory, observation, action, notes = jax.tree.map(
+        lambda x: one(x.dtype, *x.shape), (memory, observation, action, notes)
+    )
+    reward, flags = one(jnp.float32, count, agents), one(bool, count)
+    seen: Any = observation
+    return Transition(seen, memory, action, reward, seen, memory, flags, flags, flags, notes, {})

@@ -57,6 +57,14 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.predator_prey:PredatorPrey",
         "particles: predators hunt a prey that moves at random (SQDDPG, LICA) or learns (MADDPG)",
     ),
+    "push-box": (
+        "comity.environments.sparse.push_box:PushBox",
+        "two agents push a box to the wall, which neither can do alone; nothing else is paid (EITI, ALITA)",
+    ),
+    "secret-room": (
+        "comity.environments.sparse.secret_room:SecretRoom",
+        "doors are open only while somebody stands on a switch; both must reach the top room (EITI, ALITA)",
+    ),
 }
 
 WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)

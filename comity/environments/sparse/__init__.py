@@ -1,0 +1,1 @@
+"""Grids on which nothing is earned until two agents have done the right thing together for a long time."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import jax.numpy as jnp
 from jax import Array
 
 from comity.learning import linear
@@ -11,7 +12,7 @@ from comity.learning.actions import Actions, actions
 from comity.networks import Convolutions, Team
 from comity.networks.teams import Sharing
 from comity.spec import Spec, Vector, View, functions
-from comity.types import Environment, Key, PyTree
+from comity.types import Environment, Key, Observation, PyTree
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,12 @@ def present(spec: Spec) -> View:
     """A view without the agent's own past, which stands at its end."""
     view = spec.view
     return replace(view, size=view.size - spec.history) if isinstance(view, Vector) and spec.history else view
+
+
+def central(spec: Spec, observation: Observation) -> tuple[Array, Array]:
+    """State [..., 1, 1, *] and every agent's own view [..., N, 1, *], as `networks.JointNet` reads them."""
+    lead = observation.available.shape[:-1]  # [..., N]
+    return observation.state.reshape(*lead[:-1], 1, 1, *spec.state.shape), jnp.expand_dims(observation.view, len(lead))
 
 
 def seen(sees: View, view: Array) -> Array:

@@ -97,8 +97,7 @@ def critic_reads(config: Settings, spec: Spec, observation: Observation, action:
     taken = jax.nn.one_hot(action, spec.action.n)  # [..., N, A]
     name = jnp.broadcast_to(jnp.eye(spec.agents), (*lead, spec.agents))
     beside = jnp.concatenate([side_by_side(in_a_circle(taken, -2, own=False)), name], -1)
-    state = observation.state.reshape(*lead[:-1], 1, 1, *spec.state.shape)
-    return state, jnp.expand_dims(observation.view, len(lead)), beside[..., None, :]
+    return *actors.central(spec, observation), beside[..., None, :]
 
 
 def learn_from(

@@ -5,44 +5,55 @@ straight through it, so that nobody says who contributed what. An entropy term w
 keeps policies as random as its weight says. docs/algorithms/lica.md derives it and lists every departure.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array, lax
+from jax import Array
 
+from comity.algorithms import actors
 from comity.compatibility import require_discrete
 from comity.learning import (
     credited,
     entropy,
     lambda_returns,
-    masked,
     mean_valid,
     optimizer,
-    per_agent_optimizer,
     replay,
-    sample,
+    side_by_side,
     take_step,
     towards,
 )
+from comity.learning.actions import Categorical, actions
+from comity.learning.entropies import Entropy, entropy_term, mean_choice
 from comity.learning.relaxed import relaxed
-from comity.networks import MLP, Activation, FlatCritic, MixingCritic, RecurrentNet, per_agent, shared, stacked
+from comity.networks import (
+    Activation,
+    Core,
+    FlatCritic,
+    JointNet,
+    MixingCritic,
+    Part,
+    RecurrentNet,
+    fresh_core,
+    joint_net,
+)
 from comity.networks.mixers import matched_width
 from comity.settings import Fraction, NotNegative, Positive, check
+from comity.spec import Spec
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
-
-Entropy = Literal["batch", "per_agent", "l2", "fixed"]
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(actors.Reads):
     """Settings of LICA. Paper: its text; code: the authors' implementation, on StarCraft maps."""
 
-    actors: Literal["separate", "shared"] = "separate"  # paper and code: shared; a shared one reads the agent's id too
-    network: Literal["gru", "mlp"] = "gru"  # of an actor; mlp: two hidden layers and no memory
+    actors: Literal["separate", "shared"] = "separate"  # paper and code: shared
+    core: Core = "gru"  # of an actor; none: two hidden layers and no memory
     last_action: bool = False  # an actor reads its own last action beside its view; code: True
+    agent_id: bool = True  # a shared actor reads which agent it is; separate ones never do
     critic: Literal["mixing", "mlp", "mlp-matched"] = "mixing"
     # mlp: a plain network of critic_width, or of as many parameters as the mixing one has
     critic_reads: Literal["state", "views"] = "state"  # views: all agents', side by side
@@ -73,24 +84,17 @@ PRESETS = {
     "sound": {},
     "paper": {**RELEASED, "entropy": "per_agent"},
     "released": RELEASED,
-    "particle": {"network": "mlp", "critic_reads": "views"},  # unpublished: a reading
+    "particle": {"core": "none", "critic_reads": "views"},  # unpublished: a reading
     "mlp-critic": {"critic": "mlp"},
     "gumbel": {"climbs": "gumbel"},
     "fixed-entropy": {"entropy": "fixed", "entropy_weight": 0.15},
 }
 
 
-class Memory(NamedTuple):
-    """What an actor carries from step to step."""
-
-    hidden: Array | tuple[()]  # [N, H] of a gru
-    last: Array | tuple[()]  # [N, A], its last action as one-hot, zeros at the start
-
-
 class State(NamedTuple):
-    actor: RecurrentNet | MLP  # leaves [N, ...] if separate
-    critic: MixingCritic | FlatCritic
-    target_critic: MixingCritic | FlatCritic
+    actor: RecurrentNet  # leaves [N, ...] if separate
+    critic: JointNet  # of a MixingCritic or a FlatCritic
+    target_critic: JointNet
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     since: Array  # [] int32, updates since the target was copied
@@ -110,32 +114,6 @@ def critic_targets(config: Config, reward: Array, following: Array, terminated: 
     return lambda_returns(team, following, terminated, ended, config.gamma, config.lambda_)
 
 
-def mean_choice(x: Array, available: Array, valid: Array) -> Array:
-    """Mean [] of x [T, B, N] over valid steps and agents that have a choice. available [T, B, N, A], valid [T, B]."""
-    counts = valid[..., None] & (available.sum(-1) > 1)
-    return jnp.where(counts, x, 0.0).sum() / jnp.maximum(counts.sum(), 1)
-
-
-def entropy_term(logits: Array, available: Array, valid: Array, kind: Entropy) -> Array:
-    """What the actors gain from entropy, [], to be weighed by xi or beta (section 4.2).
-
-    logits [T, B, N, A], masked. With H the entropy of an agent in a state (nats), means over valid steps and agents
-    that have a choice, and sg for no gradient:
-    batch: mean H / sg(mean H), whose gradient is that of log mean H (the authors' code);
-    per_agent: mean (H / sg H), dH_k = -(log p_k + 1) / H (eq. 8);
-    l2: mean (H sg |p - uniform|_2), the other measure that the paper names, 1 / |p - uniform|, in the place of H;
-    fixed: mean H.
-    """
-    each = entropy(logits)
-    if kind == "per_agent":
-        each = each / lax.stop_gradient(jnp.maximum(each, 1e-8))
-    elif kind == "l2":
-        uniform = available / jnp.maximum(available.sum(-1, keepdims=True), 1)
-        each = each * lax.stop_gradient(jnp.linalg.norm(jax.nn.softmax(logits) - uniform, axis=-1))
-    mean = mean_choice(each, available, valid)
-    return mean / lax.stop_gradient(jnp.maximum(mean, 1e-8)) if kind == "batch" else mean
-
-
 def climbed(config: Config, key: Key, logits: Array) -> Array:
     """u [..., N, A], what of the actors goes into the critic; an unavailable action's entry is exactly 0.
 
@@ -151,126 +129,99 @@ def policy_loss(q: Array, valid: Array, randomness: Array, weight: Array | float
     return -mean_valid(q, valid) - weight * randomness
 
 
-def make(config: Config, env: Environment) -> Algorithm:
-    require_discrete(env, "lica")
-    spec = env.spec
-    agents, choices, hidden = spec.agents, spec.action.n, config.hidden
-    size = spec.state.size if config.critic_reads == "state" else agents * spec.view.size
-    separate, recurrent = config.actors == "separate", config.network == "gru"
-    over_actors = per_agent if separate else shared
-    inputs = spec.view.size + choices * config.last_action + agents * (not separate)
-    actor_optimizer = optimizer("adam", config.learning_rate, config.clip, epsilon=config.epsilon)
-    actor_optimizer = per_agent_optimizer(actor_optimizer) if separate else actor_optimizer
-    critic_optimizer = optimizer("adam", config.critic_learning_rate, config.clip, epsilon=config.epsilon)
-    memory = Memory(
-        jnp.zeros((agents, hidden)) if recurrent else (), jnp.zeros((agents, choices)) if config.last_action else ()
-    )
+def new_critic(config: Config, spec: Spec, key: Key) -> JointNet:
+    joint, width = spec.agents * spec.action.n, config.critic_width
+    layers = 1 if config.critic_layers == "one" else 2
 
-    def new_actor(key: Key) -> RecurrentNet | MLP:
-        if recurrent:
-            return RecurrentNet(key, inputs, hidden, choices, config.activation)
-        return MLP(key, inputs, (hidden, hidden), choices, config.activation)
-
-    def new_critic(key: Key) -> MixingCritic | FlatCritic:
-        joint, layers = agents * choices, 1 if config.critic_layers == "one" else 2
-        mixing = lambda key: MixingCritic(key, size, joint, config.critic_width, layers)  # noqa: E731
+    def net(key: Key, inputs: int) -> MixingCritic | FlatCritic:
+        mixing = lambda key: MixingCritic(key, inputs, joint, width, layers)  # noqa: E731
         if config.critic == "mixing":
             return mixing(key)
-        width = config.critic_width
-        if config.critic == "mlp-matched":
-            parameters = sum(x.size for x in jax.tree.leaves(jax.eval_shape(mixing, key)))
-            width = matched_width(size + joint, parameters)
-        return FlatCritic(key, size, joint, width)
+        parameters = sum(x.size for x in jax.tree.leaves(jax.eval_shape(mixing, key)))
+        matched = config.critic == "mlp-matched"
+        return FlatCritic(key, inputs, joint, matched_width(inputs + joint, parameters) if matched else width)
 
-    def read(view: Array, last: Array | tuple[()]) -> Array:
-        """What actors read, [..., N, I]: own view, last action, id."""
-        name = () if separate else jnp.broadcast_to(jnp.eye(agents), (*view.shape[:-1], agents))
-        parts = [part.astype(jnp.float32) for part in (view, last, name) if not isinstance(part, tuple)]
-        return jnp.concatenate(parts, -1)
+    part = Part(spec.state) if config.critic_reads == "state" else Part(spec.view, spec.agents)
+    return joint_net(key, (part,), net, config.hidden, config.convolutions)
 
-    def central(observation: Observation) -> Array:
-        """What the critic reads, [..., S]."""
-        view = observation.view
-        return observation.state if config.critic_reads == "state" else view.reshape(*view.shape[:-2], -1)
 
-    def joint(actions: Array) -> Array:
-        """[..., N, A] -> [..., N A]."""
-        return actions.reshape(*actions.shape[:-2], -1)
+def central(config: Config, spec: Spec, observation: Observation) -> Array:
+    """What the critic reads: the state [..., 1, *], or all agents' views [..., N, *]."""
+    if config.critic_reads == "views":
+        return observation.view
+    return jnp.expand_dims(observation.state, observation.available.ndim - 2)
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    require_discrete(env, "lica", images=True)
+    spec, acts = env.spec, actions(env.spec.action)
+    new_actor = lambda key, inputs: RecurrentNet(  # noqa: E731
+        key, inputs, config.hidden, acts.size, config.activation, core=config.core
+    )
+    core = fresh_core(config.core, config.hidden, spec.agents)
+    team = actors.team(config, env, acts, config.actors, new_actor, core, config.hidden)
+    team = replace(team, reads_id=config.agent_id and not team.separate)
+    actor_optimizer = team.optimizer(optimizer("adam", config.learning_rate, config.clip, epsilon=config.epsilon))
+    critic_optimizer = optimizer("adam", config.critic_learning_rate, config.clip, epsilon=config.epsilon)
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
-        actor: PyTree = stacked(new_actor, key_actor, agents) if separate else new_actor(key_actor)
-        critic = new_critic(key_critic)
+        actor, critic = team.init(key_actor), new_critic(config, spec, key_critic)
         target = jax.tree.map(jnp.copy, critic)  # a donated state may not hold an array twice
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)  # pyright: ignore[reportArgumentType]
         return State(actor, critic, target, *opt_states, jnp.zeros((), jnp.int32))
 
-    def act(key: Key, state: State, memory: Memory, observation: Observation, explore: bool = True):
-        axis = observation.available.ndim - 2
-        x, after = read(observation.view, memory.last), memory.hidden
-        if recurrent:
-            logits, after = over_actors(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))(
-                state.actor, x, memory.hidden
-            )
-        else:
-            logits = over_actors(lambda net, x: net(x), (0, axis), axis)(state.actor, x)
-        logits = masked(logits, observation.available)
-        action = sample(key, logits) if explore else logits.argmax(-1).astype(jnp.int32)
-        memory = Memory(after, jax.nn.one_hot(action, choices) if config.last_action else ())
-        probabilities = jax.nn.softmax(logits)
-        value = state.critic(central(observation), joint(probabilities))[..., None]
-        return action, memory, {"probabilities": probabilities, "value": jnp.broadcast_to(value, action.shape)}
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
+        outputs, memory = team.step(state.actor, observation.view, memory)
+        policy = acts(outputs, observation.available)
+        action = policy.sample(key) if explore else policy.mode()
+        value = state.critic(central(config, spec, observation), beside=(side_by_side(policy.probabilities),))
+        notes = {**policy.notes(), "value": jnp.broadcast_to(value[..., None], action.shape)}
+        return action, team.acted(memory, action), notes
+
+    def critic_step(state: State, sees: Array, taken: Array, steps: Transition) -> tuple[State, Array]:
+        """(state, loss []). sees [T + 1, B, ...], taken [T + 1, B, N A]: what was seen and done, and what after it."""
+        following = state.target_critic(sees[1:], beside=(taken[1:],))
+        targets = critic_targets(config, steps.reward, following, steps.terminated, steps.ended)
+        error = lambda critic: critic_loss(critic(sees[:-1], beside=(taken[:-1],)), targets, steps.valid)  # noqa: E731
+        loss, grads = jax.value_and_grad(error)(state.critic)
+        critic, opt_state = take_step(critic_optimizer, state.critic, state.critic_opt_state, grads)
+        copied = state.since + 1 >= config.target_period
+        target, since = towards(state.target_critic, critic, 1, copied), jnp.where(copied, 0, state.since + 1)
+        return state._replace(critic=critic, target_critic=target, critic_opt_state=opt_state, since=since), loss
 
     def update(key: Key, state: State, steps: Transition):
         key_last, key_noise = jax.random.split(key)
         observation, valid = replay.observed(steps), steps.valid  # leaves [T + 1, B, ...]; [T, B]
-        before = jax.nn.one_hot(steps.action, choices)  # [T, B, N, A]
-        last = jnp.concatenate([jnp.zeros_like(before[:1]), before]) if config.last_action else ()
-        seen, state_seen = read(observation.view, last), central(observation)
+        available, before = observation.available[:-1], team.begin(valid.shape[1])
 
-        def unroll(actor: RecurrentNet | MLP) -> Array:
-            """log pi(. | history) up to a constant, [T + 1, B, N, A]."""
-            if recurrent:
-                first = jnp.zeros((*seen.shape[1:3], hidden))
-                logits = over_actors(lambda net, x, h: net.unroll(x, h), (0, 2, 1), 2)(actor, seen, first)
-            else:
-                logits = over_actors(lambda net, x: net(x), (0, 2), 2)(actor, seen)
-            return masked(logits, observation.available)
+        def policies(actor: RecurrentNet) -> Categorical:  # [T + 1, B, N]
+            outputs = team.unroll(actor, observation.view, before, None, steps.action)
+            return acts(outputs, observation.available)
 
-        logits, pull_back = jax.vjp(unroll, state.actor)
-
+        policy, pull_back = jax.vjp(policies, state.actor)
         # What follows a cut episode is worth Q of what the policy would do next: drawn, because it was not played.
-        action = jnp.concatenate([steps.action, sample(key_last, logits[-1])[None]])
-        taken = joint(jax.nn.one_hot(action, choices))  # [T + 1, B, N A]
-        following = state.target_critic(state_seen[1:], taken[1:])
-        targets = critic_targets(config, steps.reward, following, steps.terminated, steps.ended)
+        after = Categorical(policy.logits[-1]).sample(key_last)
+        taken = side_by_side(acts.encoded(jnp.concatenate([steps.action, after[None]])))  # [T + 1, B, N A]
+        sees = central(config, spec, observation)
+        state, loss_critic = critic_step(state, sees, taken, steps)
 
-        def error(critic: MixingCritic | FlatCritic) -> Array:
-            return critic_loss(critic(state_seen[:-1], taken[:-1]), targets, valid)
-
-        loss_critic, grads_critic = jax.value_and_grad(error)(state.critic)
-        critic, critic_opt_state = take_step(critic_optimizer, state.critic, state.critic_opt_state, grads_critic)
-        copied = state.since + 1 >= config.target_period
-        target_critic = towards(state.target_critic, critic, 1, copied)
-
-        available = observation.available[:-1]
-
-        def loss(logits: Array) -> tuple[Array, Array]:
-            q = critic(state_seen[:-1], joint(climbed(config, key_noise, logits)))
+        def loss(policy: Categorical) -> tuple[Array, Array]:
+            logits = policy.logits[:-1]
+            q = state.critic(sees[:-1], beside=(side_by_side(climbed(config, key_noise, logits)),))
             randomness = entropy_term(logits, available, valid, config.entropy)
             return policy_loss(q, valid, randomness, config.entropy_weight), q
 
-        (loss_policy, q), grad_logits = jax.value_and_grad(loss, has_aux=True)(logits[:-1])
-        (grads,) = pull_back(jnp.concatenate([grad_logits, jnp.zeros_like(logits[-1:])]))
-        actor, actor_opt_state = take_step(actor_optimizer, state.actor, state.actor_opt_state, grads)
+        (loss_policy, q), of_policy = jax.value_and_grad(loss, has_aux=True)(policy)
+        (grads,) = pull_back(of_policy)
+        actor, opt_state = take_step(actor_optimizer, state.actor, state.actor_opt_state, grads)
         metrics = {
             "policy_loss": loss_policy,
             "critic_loss": loss_critic,
             "q": mean_valid(q, valid),
-            "entropy": mean_choice(entropy(logits[:-1]), available, valid),
+            "entropy": mean_choice(entropy(policy.logits[:-1]), available, valid),
             "gradient_norm": optax.tree.norm(grads),
         }
-        since = jnp.where(copied, 0, state.since + 1)
-        return State(actor, critic, target_critic, actor_opt_state, critic_opt_state, since), metrics
+        return state._replace(actor=actor, actor_opt_state=opt_state), metrics
 
-    return Algorithm(init, act, update, memory=memory, whole_episodes=True)
+    return Algorithm(init, act, update, memory=team.memory, whole_episodes=True)

@@ -18,8 +18,9 @@ class FreeDeviation(eqx.Module):
     log_deviation: Array  # [A]
 
     def beside(self, outputs: Array) -> Array:
-        """outputs [..., A] -> [..., 2 A]."""
-        return jnp.concatenate([outputs, jnp.broadcast_to(self.log_deviation, outputs.shape)], -1)
+        """outputs [..., O], of which A are means, -> [..., O + A]."""
+        deviations = jnp.broadcast_to(self.log_deviation, (*outputs.shape[:-1], len(self.log_deviation)))
+        return jnp.concatenate([outputs, deviations], -1)
 
     def __call__(self, x: PyTree, *memory: PyTree) -> Any:
         if not memory:
@@ -36,7 +37,7 @@ class FreeDeviation(eqx.Module):
         return self.net.memories(*arguments)
 
     def unroll(self, *arguments: PyTree) -> Array:
-        """Outputs [T, ..., 2 A]."""
+        """Outputs [T, ..., O + A]."""
         return self.beside(self.net.unroll(*arguments))
 
 

@@ -39,9 +39,9 @@ class JointNet(eqx.Module):
         lead = jnp.broadcast_shapes(*(x.shape[:-1] for x in flat))
         return jnp.concatenate([jnp.broadcast_to(x, (*lead, x.shape[-1])) for x in flat], -1)
 
-    def __call__(self, *parts: Array) -> Any:
-        """What the network says of `encode(*parts)`."""
-        return self.net(self.encode(*parts))
+    def __call__(self, *parts: Array, beside: tuple[Array, ...] = ()) -> Any:
+        """What the network says of `encode(*parts)`; beside: its other arguments."""
+        return self.net(self.encode(*parts), *beside)
 
 
 def joint_net(

@@ -1,17 +1,19 @@
 """Networks for whole sequences, by name: what a policy remembers of all it has seen."""
 
+from functools import partial
 from typing import Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from comity.networks.cores import Core, fresh_core
 from comity.networks.dense import product
 from comity.networks.hawk import HEADS, HawkNet, fresh_trace
 from comity.networks.recurrent import RecurrentNet
 from comity.types import Key, PyTree
 
-Sequence = Literal["gru", "hawk", "table"]
+Sequence = Literal["gru", "lstm", "none", "hawk", "table"]
 
 
 class Table(eqx.Module):
@@ -33,12 +35,13 @@ class Table(eqx.Module):
         return product(x, self.rows)
 
 
-NETS = {"gru": RecurrentNet, "hawk": HawkNet, "table": Table}
+PLAIN: dict[str, Core] = {"gru": "gru", "lstm": "lstm", "none": "none"}
+NETS = {name: partial(RecurrentNet, core=core) for name, core in PLAIN.items()} | {"hawk": HawkNet, "table": Table}
 
 
 def sequence_net(kind: Sequence, key: Key, inputs: int, width: int, outputs: int) -> PyTree:
-    """gru: a dense layer, a GRU, a dense layer | hawk: one residual block around a gated linear recurrence | table: a
-    row for each place of a one-hot view."""
+    """gru, lstm: a dense layer, a memory, a dense layer | none: two hidden layers | hawk: one residual block around a
+    gated linear recurrence | table: a row for each place of a one-hot view."""
     return NETS[kind](key, inputs, width, outputs)
 
 
@@ -48,4 +51,4 @@ def sequence_memory(kind: Sequence, width: int, agents: int) -> PyTree:
         raise ValueError(f"width {width} with network 'hawk', whose gates have {HEADS} blocks: give an even width")
     if kind == "hawk":
         return fresh_trace(1, width, agents)
-    return jnp.zeros((agents, width if kind == "gru" else 0))
+    return fresh_core(PLAIN.get(kind, "none"), width, agents)

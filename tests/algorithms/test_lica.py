@@ -95,7 +95,7 @@ def test_a_plain_critic_has_as_many_parameters_as_it_should():
     mixing = jax.eval_shape(lica.make(SMALL, ENV).init, KEY).critic
     assert abs(count(made) - count(mixing)) < 0.1 * count(mixing)
     small = jax.eval_shape(lica.make(replace(SMALL, critic="mlp"), ENV).init, KEY).critic
-    assert small.net.layers[1].weight.shape == (4, 4)
+    assert small.net.net.layers[1].weight.shape == (4, 4)
 
 
 # Entropy --------------------------------------------------------------------------------------------------------------
@@ -248,10 +248,10 @@ def test_an_update_by_hand():
     @jax.jit
     def expected(state, critic):
         seen, taken = steps.observation.state, one_hot.reshape(3, 8, 6)
-        following = jnp.roll(target(seen, taken), -1, 0)[..., None]
+        following = jnp.roll(target.net(seen, taken), -1, 0)[..., None]
         reward = steps.reward.mean(-1, keepdims=True)
         targets = lambda_returns(reward, following, steps.ended, steps.ended, 0.99, 0.8)[..., 0]
-        error = (weight * (state.critic(seen, taken) - targets) ** 2).sum()
+        error = (weight * (state.critic.net(seen, taken) - targets) ** 2).sum()
 
         def loss(actor):
             each, heights = [], 0.0
@@ -262,7 +262,7 @@ def test_an_update_by_hand():
                 logits = actor.unroll(x, jnp.zeros((8, 4)))
                 each.append(jax.nn.softmax(logits))
                 heights += (weight * entropy(logits)).sum() / 2
-            q = critic(seen, jnp.concatenate(each, -1))
+            q = critic.net(seen, jnp.concatenate(each, -1))
             return -(weight * q).sum() - 0.06 * heights / lax.stop_gradient(heights), heights
 
         (value, height), grads = jax.value_and_grad(loss, has_aux=True)(state.actor)
@@ -277,7 +277,7 @@ def test_an_update_by_hand():
 
 def test_updates_recompute_what_was_played():
     """The entropy that an update sees is that of the policies that played; a network without memory too."""
-    plain = replace(SMALL, network="mlp", last_action=True)
+    plain = replace(SMALL, core="none", last_action=True)
     start, gather, learn = programs(plain)
     for config, run, state in ((NAMED, (STEPS, update), STATE), (plain, (None, learn), start(KEY))):
         steps = run[0] or gather(KEY, state)
@@ -291,7 +291,7 @@ def test_the_target_is_copied_after_its_period():
     one, _ = update(floats(NAMED), STATE, STEPS)
     two, _ = update(floats(NAMED), one, STEPS)
     close(one.target_critic, STATE.critic, 0)
-    assert (one.critic.bias.layers[0].weight != STATE.critic.bias.layers[0].weight).any()
+    assert (one.critic.net.bias.layers[0].weight != STATE.critic.net.bias.layers[0].weight).any()
     close(two.target_critic, two.critic, 0)
     assert (one.since, two.since) == (1, 0)
 
@@ -313,7 +313,7 @@ def test_bad_settings_are_refused_in_one_line(settings, message):
 def test_two_cars_part_ways():
     """One-step traffic junction, from play: in nearly all of 50 seeds exactly one car passes, and both answers come."""
     env = OneStepTrafficJunction()
-    config = replace(SMALL, network="mlp", critic_width=8, learning_rate=0.02, critic_learning_rate=0.02)
+    config = replace(SMALL, core="none", critic_width=8, learning_rate=0.02, critic_learning_rate=0.02)
     algorithm = lica.make(config, env)
 
     def train(key):

@@ -11,6 +11,10 @@ SETTINGS: dict[str, tuple[str, dict[Any, Any]]] = {  # old name: (name now, {old
 ARRAYS: tuple[tuple[str, str], ...] = (  # pattern of an array's name in a checkpoint: what stood in its place once
     (r"\bterms\.\d+\.(score|success)\b", r"average.\1"),  # PG's correction, until 30 November 2026
     (r"\bterms\.\d+\.(head|opt_state)\b", r"predictor.\1"),  # PG's prediction, the same
+    (r"(critics?(?:_opt_state)?\b.*?)\.net\.", r"\1."),  # critics of MADDPG, COMA, LICA, LIIR, the same
+    (r"(actor(?:_opt_state)?\b.*)\.encoder\.", r"\1.layers.0."),  # LICA's actors without memory, the same
+    (r"(actor(?:_opt_state)?\b.*)\.cell\.layer\.", r"\1.layers.1."),
+    (r"(actor(?:_opt_state)?\b.*)\.head\.", r"\1.layers.2."),
 )
 
 

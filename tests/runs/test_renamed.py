@@ -93,3 +93,19 @@ def test_arrays_of_old_checkpoints_are_found(tmp_path):
 def test_names_of_today_come_first():
     assert saved_as(["terms.0.score"], ["terms.0.score", "average.score"]) == {"terms.0.score": "terms.0.score"}
     assert saved_as(["terms.0.score", "new"], ["average.score"]) == {"terms.0.score": "average.score"}
+
+
+@pytest.mark.parametrize(
+    ("now", "once"),
+    [
+        ("state.target_critics.net.layers.0.bias", "state.target_critics.layers.0.bias"),
+        ("state.critic_opt_state.1.0.mu.net.net.layers.1.weight", "state.critic_opt_state.1.0.mu.net.layers.1.weight"),
+        ("state.critic.net.rewards.bias", "state.critic.rewards.bias"),
+        ("state.actor.encoder.weight", "state.actor.layers.0.weight"),
+        ("state.actor_opt_state.1.0.nu.cell.layer.bias", "state.actor_opt_state.1.0.nu.layers.1.bias"),
+        ("state.actor.head.bias", "state.actor.layers.2.bias"),
+    ],
+)
+def test_networks_of_critics_and_actors_without_memory_are_found(now, once):
+    assert saved_as([now], [once]) == {now: once}
+    assert saved_as([now], [once, now]) == {now: now}

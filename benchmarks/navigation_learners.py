@@ -27,7 +27,7 @@ import numpy as np
 from jax import Array
 
 import comity
-from comity.environments.cooperative_navigation import assigned
+from comity.environments.particle.cooperative_navigation import assigned
 from comity.report.statistics import mean_ci
 from comity.training.machine import git_state, versions
 from comity.types import Algorithm

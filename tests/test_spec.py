@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import pytest
 
 from comity.environments import TASKS, WRAPPERS
-from comity.environments.ipd import IPD
-from comity.environments.manitokan import Manitokan
+from comity.environments.grid.manitokan.game import Manitokan
+from comity.environments.matrix.ipd import IPD
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.messages import Messages
 from comity.environments.wrappers.preferences import Preferences

@@ -38,7 +38,7 @@ def updates(name: str, steps: int) -> int:
 
 def game(name: str = "") -> Any:
     """JaxMARL's rules. Its IPPO takes the end by the clock for an end of the game, its Q-learners do not."""
-    from comity.environments.cooperative_navigation import CooperativeNavigation
+    from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 
     rules = {"physics": "farama", "reward": "farama", "local_share": 0.5, "length": LENGTH}
     return CooperativeNavigation(agents=AGENTS, clock_terminates=name == "ippo", **rules)

@@ -12,18 +12,19 @@ from comity.drawing.gridworld import Canvas
 UNSEEN, WALL, DOOR, KEY, AGENT = 0, 2, 4, 5, 10  # first number of a cell's code, as in the game
 
 
-def draw(state: Any, width: int, tile: int = 48, seen: tuple[Any, Any] | None = None) -> np.ndarray:
+def draw(state: Any, width: int, tile: int = 48, windows: tuple[Any, Any] | None = None) -> np.ndarray:
     """uint8 [H, W, 3], one game. state: its State; width: cells per side; tile: pixels per cell.
 
-    seen: cells of each agent's window [N, 3, 3, 2] and which of them it sees [N, 3, 3]; these are tinted in its colour.
+    windows: cells of each agent's window [N, 3, 3, 2], and which of them it sees [N, 3, 3]. These are tinted in its
+    colour.
     """
     canvas = Canvas(width, width, tile)
     for x in range(width):
         for y in range(width):
             if x in (0, width - 1) or y in (0, width - 1):
                 canvas.wall((x, y))
-    if seen is not None:
-        for k, (cells, visible) in enumerate(zip(*(np.asarray(part) for part in seen), strict=True)):
+    if windows is not None:
+        for k, (cells, visible) in enumerate(zip(*(np.asarray(part) for part in windows), strict=True)):
             inside = ((cells >= 0) & (cells < width)).all(-1) & visible
             canvas.shade([(x, y) for x, y in cells[inside].tolist()], agent_colour(k), 0.13)
     for k, (x, y) in enumerate(np.asarray(state.doors).tolist()):

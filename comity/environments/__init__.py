@@ -2,27 +2,27 @@
 
 TASKS = {  # name: (module:class, one line)
     "manitokan": (
-        "comity.environments.manitokan:Manitokan",
+        "comity.environments.grid.manitokan.game:Manitokan",
         "one key, a door each, gifts that their receiver cannot see (hidden gifts)",
     ),
     "manitokan-messages": (
-        "comity.environments.manitokan_messages:ManitokanMessages",
+        "comity.environments.grid.manitokan.messages:ManitokanMessages",
         "the same, with a symbol beside every action that the others see one step later",
     ),
     "two-step": (
-        "comity.environments.two_step:TwoStep",
+        "comity.environments.matrix.two_step:TwoStep",
         "a first choice between a safe table and a risky one (QMIX)",
     ),
     "matrix": (
-        "comity.environments.matrix:Matrix",
+        "comity.environments.matrix.matrix:Matrix",
         "one pay-off matrix, one step; by default its best entry stands among the worst (QTRAN)",
     ),
     "ipd": (
-        "comity.environments.ipd:IPD",
+        "comity.environments.matrix.ipd:IPD",
         "iterated prisoner's dilemma, as in COALA-PG, RUSP or LOLA; exact values of tabular players",
     ),
     "repeated-matrix": (
-        "comity.environments.repeated_matrix:RepeatedMatrix",
+        "comity.environments.matrix.repeated_matrix:RepeatedMatrix",
         "a two-player matrix game played again and again: stag hunt, chicken, pennies, one's own",
     ),
     "indirect-reciprocity": (
@@ -34,27 +34,27 @@ TASKS = {  # name: (module:class, one line)
         "agents choose partners; a mutual choice pays both, an unanswered one costs (RUSP)",
     ),
     "n-step": (
-        "comity.environments.n_step:NStep",
+        "comity.environments.matrix.n_step:NStep",
         "repeat the first joint action n times, and break the rule at the end (MAVEN)",
     ),
     "one-step-traffic-junction": (
-        "comity.environments.one_step_traffic_junction:OneStepTrafficJunction",
+        "comity.environments.matrix.one_step_traffic_junction:OneStepTrafficJunction",
         "of two cars exactly one is to pass (LICA)",
     ),
     "cooperative-navigation": (
-        "comity.environments.cooperative_navigation:CooperativeNavigation",
+        "comity.environments.particle.cooperative_navigation:CooperativeNavigation",
         "particles: as many places as agents; cover all of them without bumping (LICA, MADDPG)",
     ),
     "cooperative-communication": (
-        "comity.environments.cooperative_communication:CooperativeCommunication",
+        "comity.environments.particle.cooperative_communication:CooperativeCommunication",
         "particles: one knows the goal and cannot move, one moves and does not know it (MADDPG)",
     ),
     "physical-deception": (
-        "comity.environments.physical_deception:PhysicalDeception",
+        "comity.environments.particle.physical_deception:PhysicalDeception",
         "particles: good agents hide from an adversary which landmark is the goal (MADDPG)",
     ),
     "predator-prey": (
-        "comity.environments.predator_prey:PredatorPrey",
+        "comity.environments.particle.predator_prey:PredatorPrey",
         "particles: predators hunt a prey that moves at random (SQDDPG, LICA) or learns (MADDPG)",
     ),
     "push-box": (

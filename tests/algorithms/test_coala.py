@@ -10,7 +10,7 @@ import pytest
 
 from comity import rollout
 from comity.algorithms import coala, coala_credit, coala_exact, tabular
-from comity.environments.ipd import IPD
+from comity.environments.matrix.ipd import IPD
 from comity.learning.shaping import batch_advantages
 from comity.opponents import Learners
 from comity.spec import MetaEpisodes

@@ -8,8 +8,8 @@ from jax import lax
 
 from comity.algorithms import coala_exact
 from comity.algorithms.tabular import seen_by
-from comity.environments.ipd import IPD
-from comity.environments.matrix import Matrix
+from comity.environments.matrix.ipd import IPD
+from comity.environments.matrix.matrix import Matrix
 from comity.learning.lookahead import naive_gradient, shaping_objective
 
 KEY = jax.random.key(0)

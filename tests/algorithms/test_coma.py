@@ -13,7 +13,7 @@ from jax import lax
 from comity import rollout
 from comity.algorithms import coma
 from comity.algorithms.released import critics
-from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
+from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import chosen, lambda_returns, log_prob, masked, replay
 from comity.networks import JointNet
 from comity.settings import floats, with_floats

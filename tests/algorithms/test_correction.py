@@ -12,8 +12,8 @@ from comity import rollout
 from comity.algorithms import correction, pg
 from comity.algorithms.correction import Average
 from comity.algorithms.terms import Actor, Learned
-from comity.environments.manitokan import Manitokan
-from comity.environments.two_step import TwoStep
+from comity.environments.grid.manitokan.game import Manitokan
+from comity.environments.matrix.two_step import TwoStep
 from comity.learning import corrections, log_prob, masked, sample
 from comity.networks import Linear, Team
 from comity.settings import floats, with_floats

@@ -13,7 +13,7 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms import ddpg, deterministic, iddpg, maddpg, sqddpg
-from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
+from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import in_a_circle, masked
 from comity.learning.coalitions import all_orders, drawn_orders, present, shapley_values
 from comity.learning.relaxed import Relaxed, relaxed, replaced

@@ -12,7 +12,7 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms import lica
-from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
+from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import entropy, lambda_returns, masked
 from comity.networks import MLP, FlatCritic, MixingCritic, matched_width
 from comity.settings import floats, with_floats

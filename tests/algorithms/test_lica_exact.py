@@ -9,9 +9,9 @@ import pytest
 from jax import lax
 
 from comity.algorithms import lica_exact
-from comity.environments.matrix import Matrix
-from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
-from comity.environments.two_step import TwoStep
+from comity.environments.matrix.matrix import Matrix
+from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
+from comity.environments.matrix.two_step import TwoStep
 from comity.networks import MLP
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest

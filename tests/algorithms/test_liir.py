@@ -11,8 +11,8 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms import liir
-from comity.environments.matrix import Matrix
-from comity.environments.two_step import TwoStep
+from comity.environments.matrix.matrix import Matrix
+from comity.environments.matrix.two_step import TwoStep
 from comity.learning import chosen, lambda_returns, log_prob, replay
 
 KEY = jax.random.key(0)

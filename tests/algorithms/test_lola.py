@@ -9,9 +9,9 @@ from jax import lax
 from comity import rollout
 from comity.algorithms import lola
 from comity.algorithms.tabular import seen_by
-from comity.environments.ipd import IPD, PROFILES
-from comity.environments.matrix import Matrix
-from comity.environments.repeated_matrix import exact_values, finite_values
+from comity.environments.matrix.ipd import IPD, PROFILES
+from comity.environments.matrix.matrix import Matrix
+from comity.environments.matrix.repeated_matrix import exact_values, finite_values
 
 KEY = jax.random.key(0)
 GAME = IPD(**PROFILES["lola"])

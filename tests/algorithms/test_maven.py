@@ -11,7 +11,7 @@ import pytest
 
 from comity import rollout
 from comity.algorithms import maven, qmix
-from comity.environments.n_step import NStep
+from comity.environments.matrix.n_step import NStep
 from comity.learning import take_step
 from tiny.seeds import trained_seeds
 

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from comity import rollout
 from comity.algorithms import rusp, sights
-from comity.environments.ipd import IPD
+from comity.environments.matrix.ipd import IPD
 from comity.learning import Moments, log_prob, masked, versions
 from comity.networks import Seen
 from comity.settings import floats, with_floats

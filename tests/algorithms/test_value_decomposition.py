@@ -17,8 +17,8 @@ from comity.algorithms import iql, qmix, qtran, vdn
 from comity.algorithms import value_decomposition as family
 from comity.algorithms import value_networks as networks
 from comity.algorithms.released import mixers as released
-from comity.environments.matrix import Matrix
-from comity.environments.two_step import TwoStep
+from comity.environments.matrix.matrix import Matrix
+from comity.environments.matrix.two_step import TwoStep
 from comity.learning import replay
 from comity.networks import MonotoneMixer
 from comity.types import Observation

@@ -211,7 +211,7 @@ def test_settings_reach_the_run(capsys, tmp_path):
 )
 def test_switches(words, value):
     from comity.cli.train import parse
-    from comity.environments.manitokan import Manitokan
+    from comity.environments.grid.manitokan.game import Manitokan
     from comity.training.settings import Training
 
     parts = parse(words, "comity train", task=Manitokan(), training=Training())

@@ -10,7 +10,7 @@ import pytest
 
 from comity.drawing import colours
 from comity.drawing import manitokan as drawing
-from comity.environments.manitokan import Manitokan
+from comity.environments.grid.manitokan.game import Manitokan
 
 LAYOUT = {"position": [[2, 2], [4, 3]], "heading": [0, 3], "doors": [[4, 1], [1, 4]], "key": [3, 1]}
 

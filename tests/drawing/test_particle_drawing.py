@@ -11,7 +11,12 @@ import pytest
 
 from comity.drawing import colours
 from comity.drawing import particle as drawing
-from comity.environments import cooperative_communication, cooperative_navigation, physical_deception, predator_prey
+from comity.environments.particle import (
+    cooperative_communication,
+    cooperative_navigation,
+    physical_deception,
+    predator_prey,
+)
 
 AGENTS: Any = np.array([[0.1, 0.2], [-0.4, 0.5], [0.6, -0.7], [-0.2, -0.3]])
 STILL: Any = np.zeros_like(AGENTS)

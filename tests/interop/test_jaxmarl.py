@@ -11,7 +11,7 @@ jaxmarl = pytest.importorskip("jaxmarl")
 
 import comity  # noqa: E402
 from comity import interop, rollout  # noqa: E402
-from comity.environments.cooperative_navigation import CooperativeNavigation, State  # noqa: E402
+from comity.environments.particle.cooperative_navigation import CooperativeNavigation, State  # noqa: E402
 from comity.spec import Box  # noqa: E402
 
 KINDS = {

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.environments.ipd import IPD
-from comity.environments.repeated_matrix import exact_values, outcomes, rewards_of
+from comity.environments.matrix.ipd import IPD
+from comity.environments.matrix.repeated_matrix import exact_values, outcomes, rewards_of
 from comity.learning.extortion import extortion, extortion_fit
 
 POINTS = jnp.array([1.0, -1.0, 2.0, 0.0])  # own, at CC, CD, DC, DD

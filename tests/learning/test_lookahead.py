@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.environments.ipd import IPD, PROFILES
-from comity.environments.repeated_matrix import exact_values, finite_values
+from comity.environments.matrix.ipd import IPD, PROFILES
+from comity.environments.matrix.repeated_matrix import exact_values, finite_values
 from comity.learning import lookahead
 from comity.learning.lookahead import dice_values
 

@@ -9,8 +9,8 @@ import pytest
 
 from comity import rollout
 from comity.algorithms import random
-from comity.environments.manitokan import Manitokan
-from comity.environments.n_step import NStep
+from comity.environments.grid.manitokan.game import Manitokan
+from comity.environments.matrix.n_step import NStep
 from comity.learning import replay
 
 KEY = jax.random.key(3)

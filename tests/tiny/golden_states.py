@@ -19,10 +19,10 @@ from scipy.optimize import linear_sum_assignment
 
 from comity import rollout
 from comity.algorithms import ALGORITHMS
-from comity.environments.cooperative_navigation import CooperativeNavigation
-from comity.environments.ipd import IPD, PROFILES
-from comity.environments.matrix import Matrix
-from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
+from comity.environments.matrix.ipd import IPD, PROFILES
+from comity.environments.matrix.matrix import Matrix
+from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
+from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.preferences import Preferences
 from comity.learning.replay import Replay

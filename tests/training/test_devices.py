@@ -95,7 +95,7 @@ def test_games_over_two_processes(one_device, tmp_path):
 LEARNERS = """
 import sys
 from pathlib import Path
-from comity.environments.n_step import NStep
+from comity.environments.matrix.n_step import NStep
 from comity.recipes import find_algorithm, from_objects
 from tiny.runs import trained
 sizes = {

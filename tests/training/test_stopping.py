@@ -224,9 +224,9 @@ def test_the_best_is_trained_and_of_equals_the_later():
 
 
 def test_what_the_best_is_chosen_by():
-    from comity.environments.cooperative_navigation import CooperativeNavigation
-    from comity.environments.manitokan import Manitokan
-    from comity.environments.two_step import TwoStep
+    from comity.environments.grid.manitokan.game import Manitokan
+    from comity.environments.matrix.two_step import TwoStep
+    from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 
     assert best.aim(Manitokan()) == "success"
     assert best.aim(CooperativeNavigation()) == best.aim(TwoStep()) == "return"  # "optimal" is no success

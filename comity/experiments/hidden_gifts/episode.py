@@ -40,7 +40,7 @@ def play() -> Episode:
     import jax
     import jax.numpy as jnp
 
-    from comity.environments.manitokan import Manitokan
+    from comity.environments.grid.manitokan.game import Manitokan
 
     env = Manitokan()
     state = env.build(**START)
@@ -59,7 +59,7 @@ def draw(out: Path) -> list[Path]:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from comity.environments.manitokan import Manitokan
+    from comity.environments.grid.manitokan.game import Manitokan
     from comity.report.curves import entitle, save
     from comity.report.panels import DPI, LETTERS, WIDTH
 

@@ -53,7 +53,7 @@ def tracks(rule: str, runs: int, updates: int = UPDATES) -> NDArray[np.float32]:
     from jax import lax
 
     from comity.algorithms import lica_exact
-    from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
+    from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 
     algorithm = lica_exact.make(lica_exact.Config(rule=rule, runs=runs), OneStepTrafficJunction())  # pyright: ignore
     chances = jax.vmap(lambda policy: jax.nn.softmax(lica_exact.policy_logits(policy, 2))[:, 1])

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from comity.environments.ipd import IPD
-from comity.environments.manitokan import Manitokan
+from comity.environments.grid.manitokan.game import Manitokan
+from comity.environments.matrix.ipd import IPD
 from comity.environments.wrappers.flat import comments, flattened
 from comity.environments.wrappers.preferences import Preferences
 from comity.environments.wrappers.scripted import Scripted

@@ -10,7 +10,7 @@ import pytest
 from comity import rollout
 from comity.algorithms import a2c
 from comity.environments.indirect_reciprocity import IndirectReciprocity
-from comity.environments.ipd import IPD
+from comity.environments.matrix.ipd import IPD
 from comity.environments.wrappers.learners import LearningOpponents, Side, summarised
 from comity.opponents import Learners
 from comity.types import Observation, Transition

@@ -12,8 +12,8 @@ from jax import Array, lax
 import comity
 from comity import rollout
 from comity.algorithms import pg
-from comity.environments.manitokan import Manitokan
-from comity.environments.manitokan_messages import ManitokanMessages
+from comity.environments.grid.manitokan.game import Manitokan
+from comity.environments.grid.manitokan.messages import ManitokanMessages
 from comity.environments.wrappers.messages import Messages, parted
 from comity.learning import replay
 from comity.spec import Discrete, Spec, Vector, functions

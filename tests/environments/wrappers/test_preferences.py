@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from comity import checking, rollout
-from comity.environments.ipd import IPD, PROFILES
-from comity.environments.manitokan import Manitokan
+from comity.environments.grid.manitokan.game import Manitokan
+from comity.environments.matrix.ipd import IPD, PROFILES
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers import preferences
 from comity.environments.wrappers.preferences import Preferences, around, partitions, shares, sights, team_masks

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from comity import checking
-from comity.environments.ipd import IPD, PROFILES
-from comity.environments.matrix import Matrix
+from comity.environments.matrix.ipd import IPD, PROFILES
+from comity.environments.matrix.matrix import Matrix
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.scripted import Scripted
 from comity.spec import MultiDiscrete

@@ -5,16 +5,16 @@ Section 5.1 of "hidden gifts" (arXiv 2505.20579) asks for it; docs/tasks/message
 
 from dataclasses import dataclass
 
-from comity.environments import manitokan
+from comity.environments.grid.manitokan import game
 from comity.environments.wrappers.flat import plays_as
 from comity.environments.wrappers.messages import Messages
 
-VERSION, PROFILES = manitokan.VERSION, manitokan.PROFILES
+VERSION, PROFILES = game.VERSION, game.PROFILES
 
 
-@plays_as(Messages, manitokan.Manitokan)
+@plays_as(Messages, game.Manitokan)
 @dataclass(frozen=True)
-class ManitokanMessages(manitokan.Manitokan):
+class ManitokanMessages(game.Manitokan):
     """Manitokan, in which every action comes with a symbol that the others see at the next step."""
 
     symbols: int = 4  # K, of which one goes with each action

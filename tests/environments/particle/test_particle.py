@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from comity import checking
-from comity.environments import TASKS, particle, predator_prey
-from comity.environments import cooperative_communication as communication
-from comity.environments import cooperative_navigation as navigation
-from comity.environments import physical_deception as deception
-from comity.environments.cooperative_communication import CooperativeCommunication
-from comity.environments.cooperative_navigation import CooperativeNavigation
-from comity.environments.physical_deception import PhysicalDeception
-from comity.environments.predator_prey import PredatorPrey
+from comity.environments import TASKS
+from comity.environments.particle import cooperative_communication as communication
+from comity.environments.particle import cooperative_navigation as navigation
+from comity.environments.particle import physical_deception as deception
+from comity.environments.particle import predator_prey, world
+from comity.environments.particle.cooperative_communication import CooperativeCommunication
+from comity.environments.particle.cooperative_navigation import CooperativeNavigation
+from comity.environments.particle.physical_deception import PhysicalDeception
+from comity.environments.particle.predator_prey import PredatorPrey
 from comity.recipes import find_task
 from comity.spec import Box
 
@@ -39,64 +40,64 @@ def test_a_push_from_rest():
     """Gain 5, 0.1 of time: velocity 0.5; classic moves by it at once, farama one step later."""
     here, still, force = points((0, 0)), points((0, 0)), points((5, 0))
     classic, farama = ("classic", "farama")
-    place, velocity = particle.moved(here, still, force, classic)
+    place, velocity = world.moved(here, still, force, classic)
     np.testing.assert_allclose(velocity[0], [0.5, 0], rtol=1e-6)
     np.testing.assert_allclose(place[0], [0.05, 0], rtol=1e-6)
-    place, velocity = particle.moved(here, still, force, farama)
+    place, velocity = world.moved(here, still, force, farama)
     np.testing.assert_allclose(velocity[0], [0.5, 0], rtol=1e-6)
     np.testing.assert_allclose(place[0], [0, 0])
-    place, velocity = particle.moved(place, velocity, still, farama)
+    place, velocity = world.moved(place, velocity, still, farama)
     np.testing.assert_allclose(velocity[0], [0.375, 0], rtol=1e-6)  # a quarter is lost
     np.testing.assert_allclose(place[0], [0.05, 0], rtol=1e-6)
-    place, velocity = particle.moved(*particle.moved(here, still, force, classic), still, classic)
+    place, velocity = world.moved(*world.moved(here, still, force, classic), still, classic)
     np.testing.assert_allclose(place[0], [0.0875, 0], rtol=1e-6)
 
 
 def test_speed_limits():
     """Without one, pushes of 4 end at 4 * 0.1 / 0.25 = 1.6."""
     velocity, limit = points((1.5, 0), (0.3, -0.4), (0, 0)), jnp.array([1.3, 0.4, 1.0])
-    _, after = particle.moved(jnp.zeros((3, 2)), velocity, points((4, 0), (0, 0), (0, 0)), "classic", limit)
+    _, after = world.moved(jnp.zeros((3, 2)), velocity, points((4, 0), (0, 0), (0, 0)), "classic", limit)
     np.testing.assert_allclose(after, [[1.3, 0], [0.225, -0.3], [0, 0]], rtol=1e-6)  # 1.525 -> 1.3, 0.375 < 0.4
-    _, free = particle.moved(jnp.zeros((3, 2)), velocity, points((4, 0), (0, 0), (0, 0)), "classic")
+    _, free = world.moved(jnp.zeros((3, 2)), velocity, points((4, 0), (0, 0), (0, 0)), "classic")
     np.testing.assert_allclose(free[0], [1.525, 0], rtol=1e-6)
 
 
 def test_contact_forces():
     size = jnp.array([0.15, 0.15], jnp.float32)
-    at = lambda x: particle.contact_forces(points((0, 0), (x, 0)), size)  # noqa: E731
+    at = lambda x: world.contact_forces(points((0, 0), (x, 0)), size)  # noqa: E731
     np.testing.assert_allclose(at(0.3), [[-0.0693147, 0], [0.0693147, 0]], rtol=1e-3)  # 100 * 0.001 log 2
     np.testing.assert_allclose(at(0.2), [[-10, 0], [10, 0]], rtol=1e-5)  # 0.1 deep
     np.testing.assert_allclose(at(0.301)[1, 0], 0.0313262, rtol=1e-3)  # 0.1 log(1 + 1 / e)
     assert (at(0.5) == 0).all()
     assert (at(0.0) == 0).all()  # no direction
-    slanted = particle.contact_forces(points((0, 0), (0.12, 0.16)), size)
+    slanted = world.contact_forces(points((0, 0), (0.12, 0.16)), size)
     np.testing.assert_allclose(slanted, [[-6, -8], [6, 8]], rtol=1e-5)
-    three = particle.contact_forces(points((0, 0), (0.2, 0), (-0.2, 0)), jnp.full(3, 0.15))
+    three = world.contact_forces(points((0, 0), (0.2, 0), (-0.2, 0)), jnp.full(3, 0.15))
     np.testing.assert_allclose(three, [[0, 0], [10, 0], [-10, 0]], atol=1e-5)
 
 
 def test_obstacles_push_and_are_not_pushed():
     place, size = points((0, 0), (2, 0)), jnp.array([0.05, 0.075], jnp.float32)
-    found = particle.contact_forces(place, size, points((0.2, 0), (2, -0.25)), 0.2)
+    found = world.contact_forces(place, size, points((0.2, 0), (2, -0.25)), 0.2)
     np.testing.assert_allclose(found, [[-5, 0], [0, 2.5]], rtol=1e-4)
 
 
 def test_pushes():
-    discrete = particle.pushes(jnp.arange(6), "classic", "discrete")
+    discrete = world.pushes(jnp.arange(6), "classic", "discrete")
     assert discrete.tolist() == [[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1], [0, 0]]
-    assert (particle.pushes(jnp.arange(6), "farama", "discrete") == discrete).all()
+    assert (world.pushes(jnp.arange(6), "farama", "discrete") == discrete).all()
     numbers = jnp.array([[1.0, 1.0, -1.0, 0.5, -0.5], [-1.0, -3.0, 3.0, 0.0, 0.0]])
     farama = [[-1, -0.5], [1, 0]]  # [0, 1]^5: (1, 1, 0, 0.75, 0.25) and, cut, (0, 0, 1, 0.5, 0.5)
-    np.testing.assert_allclose(particle.pushes(numbers, "farama", "continuous"), farama)
-    np.testing.assert_allclose(particle.pushes(numbers, "classic", "continuous"), -np.array(farama))
+    np.testing.assert_allclose(world.pushes(numbers, "farama", "continuous"), farama)
+    np.testing.assert_allclose(world.pushes(numbers, "classic", "continuous"), -np.array(farama))
 
 
 def test_others_in_their_order():
     pairs = jnp.arange(16).reshape(4, 4)
     wanted = [[1, 2, 3], [4, 6, 7], [8, 9, 11], [12, 13, 14]]
-    assert particle.without_self(pairs).tolist() == wanted
-    assert particle.without_self(pairs[..., None]).tolist() == [[[x] for x in row] for row in wanted]
-    assert particle.without_self(jnp.zeros((1, 1, 2))).shape == (1, 0, 2)
+    assert world.without_self(pairs).tolist() == wanted
+    assert world.without_self(pairs[..., None]).tolist() == [[[x] for x in row] for row in wanted]
+    assert world.without_self(jnp.zeros((1, 1, 2))).shape == (1, 0, 2)
 
 
 # Rewards --------------------------------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ def test_the_end_of_a_hunt(ends):
 
 @pytest.mark.parametrize("terminates", [True, False])
 def test_the_clock(terminates):
-    over = [particle.clock(jnp.int32(t), 3, terminates) for t in (2, 3)]
+    over = [world.clock(jnp.int32(t), 3, terminates) for t in (2, 3)]
     assert [(bool(a), bool(b)) for a, b in over] == [(False, False), (terminates, not terminates)]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from comity.drawing.colours import agent_hex
-from comity.environments import particle
+from comity.environments.particle import world
 from comity.settings import Fraction, Positive, check
 from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
@@ -52,8 +52,8 @@ class CooperativeNavigation:
     """
 
     agents: Positive[int] = 3  # N
-    physics: particle.Physics = "classic"
-    actions: particle.Actions = "discrete"
+    physics: world.Physics = "classic"
+    actions: world.Actions = "discrete"
     reward: Literal["paper", "classic", "farama"] = "paper"  # with S the sum over landmarks of the distance to the
     # nearest agent, and c_i how many others agent i overlaps: paper: -S - sum c | classic: -N S - sum c - N, the sum of
     # all agents' rewards in which each also bumps into itself | farama: -(1 - L) S - L c_i
@@ -69,28 +69,28 @@ class CooperativeNavigation:
         return Spec(
             self.agents,
             Vector(6 * self.agents),
-            particle.action_of(self.actions),
+            world.action_of(self.actions),
             self.length,
             state=Vector(6 * self.agents),
             mixed_motive=self.reward == "farama" and self.local_share > 0,  # one's own collisions
             agent_colours=tuple(agent_hex(k) for k in range(self.agents)),
-            action_names=particle.names_of(self.actions),
+            action_names=world.names_of(self.actions),
             event_names=("collisions_begun",),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         n = self.agents
-        places = particle.scattered(key, 2 * n)
+        places = world.scattered(key, 2 * n)
         state = State(places[:n], jnp.zeros_like(places[:n]), places[n:], jnp.zeros((), jnp.int32))
         return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        force = particle.GAIN * particle.pushes(action, self.physics, self.actions)
-        force = force + particle.contact_forces(state.position, jnp.full_like(state.position[:, 0], SIZE))
-        position, velocity = particle.moved(state.position, state.velocity, force, self.physics)
+        force = world.GAIN * world.pushes(action, self.physics, self.actions)
+        force = force + world.contact_forces(state.position, jnp.full_like(state.position[:, 0], SIZE))
+        position, velocity = world.moved(state.position, state.velocity, force, self.physics)
         after = State(position, velocity, state.landmarks, state.time + 1)
 
-        nearest = particle.distances(state.landmarks, position).min(-1)  # [N], of each landmark
+        nearest = world.distances(state.landmarks, position).min(-1)  # [N], of each landmark
         overlap, before = overlaps(position), overlaps(state.position)
         info = {
             "distance": nearest.sum(),
@@ -100,7 +100,7 @@ class CooperativeNavigation:
         }
         reward = self.paid(info["distance"], overlap.sum(-1).astype(nearest.dtype))
         return after, Timestep(
-            self.observation(after), reward, *particle.clock(after.time, self.length, self.clock_terminates), info
+            self.observation(after), reward, *world.clock(after.time, self.length, self.clock_terminates), info
         )
 
     def paid(self, distance: Array, bumps: Array) -> Array:
@@ -114,16 +114,16 @@ class CooperativeNavigation:
 
     def observation(self, state: State) -> Observation:
         n, (position, velocity, landmarks, _) = self.agents, state
-        others = particle.without_self(particle.relative(position, position)).reshape(n, -1)
+        others = world.without_self(world.relative(position, position)).reshape(n, -1)
         seen = [
             velocity,
             position,
-            particle.relative(landmarks, position).reshape(n, -1),
+            world.relative(landmarks, position).reshape(n, -1),
             others,
             jnp.zeros_like(others),
         ]
         known = [position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1)]
-        available = jnp.ones((n, particle.MOVES), bool)
+        available = jnp.ones((n, world.MOVES), bool)
         return Observation(jnp.concatenate(seen, -1), jnp.concatenate(known), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
@@ -131,12 +131,12 @@ class CooperativeNavigation:
         an agent within 0.1 at the last one; `collisions`: overlapping pairs, counted at every step; `collisions_begun`:
         only at the step that an overlap begins; `reward_per_step`: mean over agents and steps."""
         return {
-            "distance": particle.mean_over_steps(info["distance"], valid),
-            "final_distance": particle.at_end(info["distance"], valid),
-            "occupied": particle.at_end(info["occupied"], valid) / self.agents,
+            "distance": world.mean_over_steps(info["distance"], valid),
+            "final_distance": world.at_end(info["distance"], valid),
+            "occupied": world.at_end(info["occupied"], valid) / self.agents,
             "collisions": info["collisions"].sum(0),
             "collisions_begun": info["collisions_begun"].sum(0),
-            "reward_per_step": particle.mean_over_steps(reward.mean(-1), valid),
+            "reward_per_step": world.mean_over_steps(reward.mean(-1), valid),
         }
 
     def draw(self, state: State, size: int = 360) -> np.ndarray:
@@ -149,7 +149,7 @@ class CooperativeNavigation:
 
 def overlaps(position: Array) -> Array:
     """[N, N] bool, two different agents overlap."""
-    return (particle.distances(position, position) < 2 * SIZE) & ~jnp.eye(len(position), dtype=bool)
+    return (world.distances(position, position) < 2 * SIZE) & ~jnp.eye(len(position), dtype=bool)
 
 
 def assigned(view: Array, agents: int) -> Array:
@@ -163,9 +163,9 @@ def assigned(view: Array, agents: int) -> Array:
     order = np.array(list(permutations(range(agents))))  # [N!, N], whose landmark
     chosen = jnp.asarray(order)[distance[..., np.arange(agents), order].sum(-1).argmin(-1)]  # [..., N]
     target = jnp.take_along_axis(seen, chosen[..., None, None], -2)[..., 0, :]  # [..., N, 2]
-    kept = 1 - particle.DAMPING
-    push = particle.GAIN * particle.INTERVAL * particle.pushes(jnp.arange(particle.MOVES), "classic", "discrete")
+    kept = 1 - world.DAMPING
+    push = world.GAIN * world.INTERVAL * world.pushes(jnp.arange(world.MOVES), "classic", "discrete")
     velocity = kept * view[..., None, :2] + push  # [..., N, 5, 2]
-    ahead = [particle.INTERVAL * velocity, particle.INTERVAL * (1 + kept) * velocity]
+    ahead = [world.INTERVAL * velocity, world.INTERVAL * (1 + kept) * velocity]
     away = [jnp.sqrt(jnp.square(target[..., None, :] - place).sum(-1)) for place in ahead]
     return (away[0] + away[1]).argmin(-1).astype(jnp.int32)

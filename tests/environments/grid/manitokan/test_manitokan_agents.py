@@ -6,7 +6,8 @@ import pytest
 
 from comity import rollout
 from comity.algorithms import ippo, mappo, pg
-from comity.environments.manitokan import DROP, LEFT, PICKUP, RIGHT, TOGGLE, Manitokan
+from comity.environments.grid.manitokan.game import Manitokan
+from comity.environments.grid.manitokan.state import DROP, LEFT, PICKUP, RIGHT, TOGGLE
 
 KEY = jax.random.key(0)
 

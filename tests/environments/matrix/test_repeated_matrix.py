@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.environments.ipd import IPD, PROFILES
-from comity.environments.repeated_matrix import RepeatedMatrix, exact_values, finite_values
+from comity.environments.matrix.ipd import IPD, PROFILES
+from comity.environments.matrix.repeated_matrix import RepeatedMatrix, exact_values, finite_values
 
 KEY = jax.random.key(0)
 ALWAYS = 1e3  # a logit of probability 1

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from comity.drawing.colours import HOSTILE, agent_hex, hexadecimal
-from comity.environments import particle
+from comity.environments.particle import world
 from comity.settings import Positive, check
 from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
@@ -49,8 +49,8 @@ class PhysicalDeception:
     """
 
     good: Positive[int] = 2  # N, good agents, and landmarks
-    physics: particle.Physics = "classic"
-    actions: particle.Actions = "discrete"
+    physics: world.Physics = "classic"
+    actions: world.Actions = "discrete"
     reward: Literal["classic", "farama"] = "classic"  # the adversary's: classic: minus its squared distance to the goal
     # | farama: minus the distance. Good agents': its distance minus that of the nearest of them
     length: Positive[int] = 25  # steps of an episode
@@ -65,7 +65,7 @@ class PhysicalDeception:
         return Spec(
             n,
             Vector(2 + 4 * self.good),
-            particle.action_of(self.actions),
+            world.action_of(self.actions),
             self.length,
             state=Vector(4 * n + 3 * self.good),
             mixed_motive=True,
@@ -73,47 +73,47 @@ class PhysicalDeception:
             roles=("adversary", *("good",) * self.good),
             agent_names=("adversary", *(f"good {k}" for k in range(1, n))),
             agent_colours=(hexadecimal(HOSTILE), *(agent_hex(k) for k in range(self.good))),
-            action_names=particle.names_of(self.actions),
+            action_names=world.names_of(self.actions),
             event_names=(),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_goal, key_places = jax.random.split(key)
         n = 1 + self.good
-        places = particle.scattered(key_places, n + self.good)
+        places = world.scattered(key_places, n + self.good)
         goal = jax.random.randint(key_goal, (), 0, self.good)
         state = State(places[:n], jnp.zeros_like(places[:n]), places[n:], goal, jnp.zeros((), jnp.int32))
         return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        force = particle.GAIN * particle.pushes(action, self.physics, self.actions)
-        position, velocity = particle.moved(state.position, state.velocity, force, self.physics)
+        force = world.GAIN * world.pushes(action, self.physics, self.actions)
+        position, velocity = world.moved(state.position, state.velocity, force, self.physics)
         after = State(position, velocity, state.landmarks, state.goal, state.time + 1)
         mine = (jnp.arange(self.good) == state.goal)[:, None]
-        away = particle.distances(position, jnp.where(mine, state.landmarks, 0).sum(0)[None])[:, 0]  # [1 + N], of goal
+        away = world.distances(position, jnp.where(mine, state.landmarks, 0).sum(0)[None])[:, 0]  # [1 + N], of goal
         theirs, ours = away[ADVERSARY], away[1:].min()
         against = -jnp.square(theirs) if self.reward == "classic" else -theirs
         paid = jnp.where(jnp.arange(1 + self.good) == ADVERSARY, against, theirs - ours)
         info = {"good_distance": ours, "adversary_distance": theirs}
-        ends = particle.clock(after.time, self.length, self.clock_terminates)
+        ends = world.clock(after.time, self.length, self.clock_terminates)
         return after, Timestep(self.observation(after), paid, *ends, info)
 
     def observation(self, state: State) -> Observation:
         n, (position, velocity, landmarks, goal, _) = 1 + self.good, state
         mine = jax.nn.one_hot(goal, self.good, dtype=position.dtype)  # [N]
-        places = particle.relative(landmarks, position)  # [1 + N, N, 2]
-        others = particle.without_self(particle.relative(position, position))
+        places = world.relative(landmarks, position)  # [1 + N, N, 2]
+        others = world.without_self(world.relative(position, position))
         seen = jnp.concatenate([places.reshape(n, -1), others.reshape(n, -1)], -1)
         target = (mine[:, None] * places).sum(1)
         good = jnp.concatenate([target, seen], -1)
-        view = jnp.where((jnp.arange(n) == ADVERSARY)[:, None], particle.padded(seen, self.spec.view.size), good)
+        view = jnp.where((jnp.arange(n) == ADVERSARY)[:, None], world.padded(seen, self.spec.view.size), good)
         known = jnp.concatenate([position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1), mine])
-        return Observation(view, known, jnp.ones((n, particle.MOVES), bool))
+        return Observation(view, known, jnp.ones((n, world.MOVES), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """[B], at the last step: `good_distance` of the nearest good agent and `adversary_distance` to the goal;
         `good_success`, `adversary_success`: it is below 0.16; `success_margin`: the first minus the second."""
-        good, adversary = (particle.at_end(info[name], valid) for name in ("good_distance", "adversary_distance"))
+        good, adversary = (world.at_end(info[name], valid) for name in ("good_distance", "adversary_distance"))
         ours, theirs = (good < REACH).astype(good.dtype), (adversary < REACH).astype(good.dtype)
         return {
             "good_distance": good,

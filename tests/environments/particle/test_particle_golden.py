@@ -16,15 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.environments import (
+from comity.environments.particle import (
     cooperative_communication,
     cooperative_navigation,
-    particle,
     physical_deception,
     predator_prey,
+    world,
 )
 
-FILE = Path(__file__).parents[1] / "golden" / "mpe2.npz"
+FILE = Path(__file__).parents[2] / "golden" / "mpe2.npz"
 KINDS = ("discrete", "continuous")
 FARAMA: dict[str, Any] = {"physics": "farama", "reward": "farama", "length": 25}
 GAMES: dict[str, tuple[Any, Any, dict[str, Any]]] = {  # name in the file: (module, game, settings)
@@ -192,7 +192,7 @@ def contacts_are_hard(contact_forces: Rule) -> Rule:
         away = position[:, None] - position[None]
         distance = jnp.sqrt(jnp.square(away).sum(-1) + jnp.eye(len(position)))
         depth = jnp.maximum(size[:, None] + size[None] - distance, 0)
-        return (particle.STIFFNESS * (depth / distance)[..., None] * away).sum(1)
+        return (world.STIFFNESS * (depth / distance)[..., None] * away).sum(1)
 
     return mutant
 
@@ -222,15 +222,15 @@ def bumps_into_itself(overlaps: Rule) -> Rule:
 
 
 MUTANTS: list[tuple[Any, str, Rule, str, str, str]] = [  # where, rule, its mutant, task, actions, field that notices
-    (particle, "moved", new_velocity_moves, "navigation", "discrete", "position"),
-    (particle, "moved", no_speed_limit, "tag", "discrete", "velocity"),
-    (particle, "contact_forces", nothing_collides, "navigation", "discrete", "velocity"),
-    (particle, "contact_forces", contacts_are_hard, "navigation", "discrete", "velocity"),
-    (particle, "contact_forces", obstacles_let_through, "tag", "discrete", "velocity"),
-    (particle, "pushes", signs_of_classic, "communication", "continuous", "velocity"),
-    (particle, "pushes", axes_exchanged, "deception", "discrete", "velocity"),
-    (particle, "without_self", others_backwards, "navigation", "discrete", "view"),
-    (particle, "relative", seen_from_the_middle, "deception", "discrete", "view"),
+    (world, "moved", new_velocity_moves, "navigation", "discrete", "position"),
+    (world, "moved", no_speed_limit, "tag", "discrete", "velocity"),
+    (world, "contact_forces", nothing_collides, "navigation", "discrete", "velocity"),
+    (world, "contact_forces", contacts_are_hard, "navigation", "discrete", "velocity"),
+    (world, "contact_forces", obstacles_let_through, "tag", "discrete", "velocity"),
+    (world, "pushes", signs_of_classic, "communication", "continuous", "velocity"),
+    (world, "pushes", axes_exchanged, "deception", "discrete", "velocity"),
+    (world, "without_self", others_backwards, "navigation", "discrete", "view"),
+    (world, "relative", seen_from_the_middle, "deception", "discrete", "view"),
     (predator_prey, "leaving", free_to_leave, "tag", "discrete", "reward"),
     (cooperative_navigation, "overlaps", bumps_into_itself, "navigation", "discrete", "reward"),
 ]

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from comity.drawing.colours import agent_hex
-from comity.environments import particle
+from comity.environments.particle import world
 from comity.settings import Positive, check
 from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
@@ -50,8 +50,8 @@ class CooperativeCommunication:
     listener's position and velocity, landmarks, goal as one-hot, last message.
     """
 
-    physics: particle.Physics = "classic"
-    actions: particle.Actions = "discrete"
+    physics: world.Physics = "classic"
+    actions: world.Actions = "discrete"
     reward: Literal["classic", "farama"] = "classic"  # to both, minus the squared distance from listener to goal:
     # classic: twice, the sum over both agents | farama: once
     length: Positive[int] = 25  # steps of an episode
@@ -62,11 +62,11 @@ class CooperativeCommunication:
 
     @property
     def spec(self) -> Spec:
-        both = zip(particle.names_of(self.actions), ("red", "green", "blue", None, None), strict=False)
+        both = zip(world.names_of(self.actions), ("red", "green", "blue", None, None), strict=False)
         return Spec(
             2,
             Vector(11),
-            particle.action_of(self.actions),
+            world.action_of(self.actions),
             self.length,
             state=Vector(16),
             headline="reach_15",
@@ -79,7 +79,7 @@ class CooperativeCommunication:
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_goal, key_places = jax.random.split(key)
-        places = particle.scattered(key_places, 2 + WORDS)
+        places = world.scattered(key_places, 2 + WORDS)
         goal = jax.random.randint(key_goal, (), 0, WORDS)
         nothing = jnp.zeros(WORDS, places.dtype)
         state = State(places[:2], jnp.zeros_like(places[:2]), places[2:], goal, nothing, jnp.zeros((), jnp.int32))
@@ -87,38 +87,38 @@ class CooperativeCommunication:
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         moves = (jnp.arange(2) == LISTENER)[:, None]
-        force = jnp.where(moves, particle.GAIN * particle.pushes(action, self.physics, self.actions), 0)
-        position, velocity = particle.moved(state.position, state.velocity, force, self.physics)
+        force = jnp.where(moves, world.GAIN * world.pushes(action, self.physics, self.actions), 0)
+        position, velocity = world.moved(state.position, state.velocity, force, self.physics)
         if self.actions == "continuous":
-            message = particle.fractions(action[SPEAKER, :WORDS])
+            message = world.fractions(action[SPEAKER, :WORDS])
         else:
             message = jax.nn.one_hot(action[SPEAKER], WORDS)
         message = message.astype(state.message.dtype)
         after = State(position, velocity, state.landmarks, state.goal, message, state.time + 1)
-        away = particle.distances(position[LISTENER:], state.landmarks)[0]  # [3]
+        away = world.distances(position[LISTENER:], state.landmarks)[0]  # [3]
         mine = jnp.arange(WORDS) == state.goal
         distance = jnp.where(mine, away, 0).sum()
         paid = -jnp.square(distance) * (2 if self.reward == "classic" else 1)
         info = {"distance": distance, "goal_is_nearest": (away.argmin() == state.goal).astype(away.dtype)}
-        ends = particle.clock(after.time, self.length, self.clock_terminates)
+        ends = world.clock(after.time, self.length, self.clock_terminates)
         return after, Timestep(self.observation(after), jnp.broadcast_to(paid, (2,)), *ends, info)
 
     def observation(self, state: State) -> Observation:
         here, going = state.position[LISTENER], state.velocity[LISTENER]
         goal = jax.nn.one_hot(state.goal, WORDS, dtype=here.dtype)
-        told = particle.padded(SHADE + TINT * goal, self.spec.view.size)
+        told = world.padded(SHADE + TINT * goal, self.spec.view.size)
         heard = jnp.concatenate([going, (state.landmarks - here).reshape(-1), state.message])
         known = jnp.concatenate([here, going, state.landmarks.reshape(-1), goal, state.message])
-        number = jnp.arange(particle.MOVES)
+        number = jnp.arange(world.MOVES)
         available = jnp.stack([number < WORDS, jnp.ones_like(number, bool)])
         return Observation(jnp.stack([told, heard]), known, available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """[B], at the last step: `final_distance` from listener to goal; `reach_10`, `reach_15`, `reach_20`: it is
         below 0.10, 0.15, 0.20, and no other landmark is nearer. `distance`: mean over steps."""
-        final, nearest = (particle.at_end(info[name], valid) for name in ("distance", "goal_is_nearest"))
+        final, nearest = (world.at_end(info[name], valid) for name in ("distance", "goal_is_nearest"))
         reach = {f"reach_{r}": ((final < r / 100) & (nearest > 0)).astype(final.dtype) for r in (10, 15, 20)}
-        return {"distance": particle.mean_over_steps(info["distance"], valid), "final_distance": final, **reach}
+        return {"distance": world.mean_over_steps(info["distance"], valid), "final_distance": final, **reach}
 
     def draw(self, state: State, size: int = 360) -> np.ndarray:
         """uint8 [size, size, 3], the plane from above; landmarks have colours, and the speaker that of its message."""

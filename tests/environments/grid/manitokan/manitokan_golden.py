@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from comity.environments import manitokan
-from comity.environments.manitokan import AGENT, KEY, Manitokan, State
+from comity.environments.grid.manitokan import observations
+from comity.environments.grid.manitokan.game import PROFILES, Manitokan
+from comity.environments.grid.manitokan.state import AGENT, KEY, State
 
-FILE = Path(__file__).parents[1] / "golden" / "manitokan.npz"
+FILE = Path(__file__).parents[3] / "golden" / "manitokan.npz"
 LENGTH = 300  # steps that every episode is padded to
 SIGNALS = "door-signal+key-signal"
 
@@ -57,7 +58,7 @@ def scene_with_agents(episode: dict[str, Any]) -> np.ndarray:
 def game_of(episode: dict[str, Any]) -> Manitokan:
     """The game that an episode was recorded in, with a clock that `start` sets."""
     switches = "+".join(sorted(name for name, on in episode["flags"].items() if on))
-    released = manitokan.PROFILES["released"] | {"frozen_observation": False, "length": LENGTH, "observe": SIGNALS}
+    released = PROFILES["released"] | {"frozen_observation": False, "length": LENGTH, "observe": SIGNALS}
     return Manitokan(num_agents=episode["n_agents"], **released | VARIANTS[switches])
 
 
@@ -89,16 +90,16 @@ def replay(game: Manitokan, state: State, action: jax.Array, order: jax.Array) -
 def seen_of(game: Manitokan, state: State) -> dict[str, jax.Array]:
     """All that is seen of one state, under the names of the file."""
     observation = game.observation(state)
-    cells, lit = manitokan.seen(game, state)
-    layers = [manitokan.agent_layer(game, state, cells, k) for k in range(game.num_agents)]
+    cells, lit = observations.visible_cells(game, state)
+    layers = [observations.agent_layer(game, state, cells, k) for k in range(game.num_agents)]
     return {
         "s_avail": observation.available,
         "s_state": observation.state,
         "s_obs": observation.view,
-        "s_scene": jnp.where(lit[..., None], manitokan.scene(game, state, cells), 0),
+        "s_scene": jnp.where(lit[..., None], observations.scene(game, state, cells), 0),
         "s_layers": jnp.where(lit[:, None, ..., None], jnp.stack(layers, 1), 0),
         "s_vis": lit,
-        "s_window": manitokan.windows(replace(game, content="scene", show_carried=False), state),
+        "s_window": observations.windows(replace(game, content="scene", show_carried=False), state),
     }
 
 
@@ -123,7 +124,7 @@ def mismatches(chosen: list[dict[str, Any]], views: bool = True) -> tuple[dict[s
             "s_key": states.key,
             "s_doors": states.doors,
             "s_carry": states.holding,
-            "s_opened": manitokan.door_signal(game, states),
+            "s_opened": observations.door_signal(game, states),
             "s_goal": states.opened,
         }
         if views:

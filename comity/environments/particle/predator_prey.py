@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from comity.drawing.colours import PREY, agent_hex, hexadecimal
-from comity.environments import particle
+from comity.environments.particle import world
 from comity.settings import NotNegative, Positive, check
 from comity.spec import Spec, Vector
 from comity.types import Key, Observation, Timestep
@@ -57,8 +57,8 @@ class PredatorPrey:
     predators: Positive[int] = 3  # P
     obstacles: NotNegative[int] = 2  # L
     prey: Literal["random", "learns"] = "random"  # random: any of its five actions, and no agent
-    physics: particle.Physics = "classic"
-    actions: particle.Actions = "discrete"
+    physics: world.Physics = "classic"
+    actions: world.Actions = "discrete"
     reward: Literal["code", "prose", "classic"] = "code"  # predators', all alike; touching: how many do: code: P times
     # -0.1 (sum of distances to the prey) + 10 touching | prose: minus the least distance, + 10 if any | classic: 10
     # touching. A prey that learns: -10 touching, and what it costs to leave the field
@@ -76,7 +76,7 @@ class PredatorPrey:
         return Spec(
             p + learns,
             Vector(4 + 2 * self.obstacles + 2 * p + 2),
-            particle.action_of(self.actions),
+            world.action_of(self.actions),
             self.length,
             state=Vector(4 * (p + 1) + 2 * self.obstacles),
             mixed_motive=learns,
@@ -84,27 +84,27 @@ class PredatorPrey:
             roles=(*("predator",) * p, "prey") if learns else (),
             agent_names=(*names, "prey") if learns else names,
             agent_colours=(*colours, hexadecimal(PREY)) if learns else colours,
-            action_names=particle.names_of(self.actions),
+            action_names=world.names_of(self.actions),
             event_names=("captures",),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_agents, key_obstacles = jax.random.split(key)
-        position = particle.scattered(key_agents, self.predators + 1)
-        obstacles = particle.scattered(key_obstacles, self.obstacles, 0.9)
+        position = world.scattered(key_agents, self.predators + 1)
+        obstacles = world.scattered(key_obstacles, self.obstacles, 0.9)
         state = State(position, jnp.zeros_like(position), obstacles, jnp.zeros((), jnp.int32))
         return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        push = particle.pushes(action, self.physics, self.actions)
+        push = world.pushes(action, self.physics, self.actions)
         if self.prey == "random":
-            flight = jax.random.randint(key, (1,), 0, particle.MOVES)
-            push = jnp.concatenate([push, particle.pushes(flight, self.physics, "discrete")])
+            flight = jax.random.randint(key, (1,), 0, world.MOVES)
+            push = jnp.concatenate([push, world.pushes(flight, self.physics, "discrete")])
         each = lambda predator, prey: jnp.append(jnp.full(self.predators, predator, push.dtype), prey)  # noqa: E731
-        force = each(GAIN, PREY_GAIN)[:, None] * push + particle.contact_forces(
+        force = each(GAIN, PREY_GAIN)[:, None] * push + world.contact_forces(
             state.position, each(SIZE, PREY_SIZE), state.landmarks, OBSTACLE_SIZE
         )
-        position, velocity = particle.moved(
+        position, velocity = world.moved(
             state.position, state.velocity, force, self.physics, each(MAX_SPEED, PREY_MAX_SPEED)
         )
         after = State(position, velocity, state.landmarks, state.time + 1)
@@ -113,7 +113,7 @@ class PredatorPrey:
         touching = (away < SIZE + PREY_SIZE).sum().astype(away.dtype)
         before = (to_prey(state.position) < SIZE + PREY_SIZE).any()
         captured = touching > 0
-        over, late = particle.clock(after.time, self.length, self.clock_terminates)
+        over, late = world.clock(after.time, self.length, self.clock_terminates)
         if self.capture_ends:
             over, late = over | captured, late & ~captured
         info = {
@@ -139,12 +139,12 @@ class PredatorPrey:
     def observation(self, state: State) -> Observation:
         position, velocity, landmarks, _ = state
         n = len(position)
-        others = particle.without_self(particle.relative(position, position)).reshape(n, -1)
+        others = world.without_self(world.relative(position, position)).reshape(n, -1)
         hunts = (jnp.arange(n) < self.predators)[:, None]
-        seen = [velocity, position, particle.relative(landmarks, position).reshape(n, -1), others]
+        seen = [velocity, position, world.relative(landmarks, position).reshape(n, -1), others]
         view = jnp.concatenate([*seen, jnp.where(hunts, velocity[-1], 0)], -1)[: self.spec.agents]
         known = jnp.concatenate([position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1)])
-        return Observation(view, known, jnp.ones((self.spec.agents, particle.MOVES), bool))
+        return Observation(view, known, jnp.ones((self.spec.agents, world.MOVES), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """[B]: `captured`: the prey was touched; `capture_steps`: steps until then, `length` if it never was;
@@ -157,7 +157,7 @@ class PredatorPrey:
             "capture_steps": jnp.where(captured, touched.argmax(0) + 1, self.length).astype(reward.dtype),
             "captures": info["captures"].sum(0),
             "touches": info["touches"].sum(0),
-            "distance": particle.mean_over_steps(info["distance"], valid),
+            "distance": world.mean_over_steps(info["distance"], valid),
         }
 
     def draw(self, state: State, size: int = 360) -> np.ndarray:
@@ -172,7 +172,7 @@ class PredatorPrey:
 
 def to_prey(position: Array) -> Array:
     """[P], distances of the predators to the prey, who stands last in position [P + 1, 2]."""
-    return particle.distances(position[:-1], position[-1:])[:, 0]
+    return world.distances(position[:-1], position[-1:])[:, 0]
 
 
 def leaving(place: Array) -> Array:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from comity.checking import check
-from comity.environments.matrix import Matrix
-from comity.environments.n_step import NONE, NStep
-from comity.environments.n_step import State as NStepState
-from comity.environments.one_step_traffic_junction import OneStepTrafficJunction
-from comity.environments.two_step import FIRST, RISKY, SAFE, TwoStep
-from comity.environments.two_step import State as TwoStepState
+from comity.environments.matrix.matrix import Matrix
+from comity.environments.matrix.n_step import NONE, NStep
+from comity.environments.matrix.n_step import State as NStepState
+from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
+from comity.environments.matrix.two_step import FIRST, RISKY, SAFE, TwoStep
+from comity.environments.matrix.two_step import State as TwoStepState
 
 KEY = jax.random.key(0)
 SMALL = Matrix((1.0, 2.0, 3.0, 4.0))  # not symmetric: rows and columns are told apart

@@ -12,7 +12,7 @@ from jax import Array
 from comity.types import Key
 
 if TYPE_CHECKING:
-    from comity.environments.manitokan import Manitokan
+    from comity.environments.grid.manitokan.game import Manitokan
 
 
 def released(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Array | int) -> Array:

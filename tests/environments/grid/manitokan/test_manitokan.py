@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.environments import manitokan
-from comity.environments.manitokan import DROP, FORWARD, LEFT, PICKUP, PROFILES, RIGHT, TOGGLE, Manitokan
-from comity.environments.manitokan_injection import released
-from comity.environments.manitokan_statistics import success_residual
+from comity.environments.grid.manitokan.game import PROFILES, Manitokan
+from comity.environments.grid.manitokan.injection import released
+from comity.environments.grid.manitokan.layouts import drawn_order
+from comity.environments.grid.manitokan.observations import colour
+from comity.environments.grid.manitokan.state import DROP, FORWARD, LEFT, PICKUP, RIGHT, TOGGLE
+from comity.environments.grid.manitokan.statistics import success_residual
 from comity.types import Environment
 
 EMPTY, WALL, KEY = (1, 0, 0), (2, 5, 0), (5, 2, 0)
@@ -108,7 +110,7 @@ def test_sizes_of_the_paper():
     [
         ({"num_agents": 0}, "num_agents 0 is below 1"),
         ({"num_agents": 2.5}, "num_agents 2.5 is not a whole number"),
-        ({"length": 0}, "length 0 is below 1"),
+        ({"length": 0}, "length 0 is below 1: give a whole number of 1 or more"),
         ({"size": 1}, "size 1 leaves 1 x 1 cells for 5"),
         ({"num_agents": 99}, "size \\+ num_agents is 103: at most 100"),
         ({"placement": "random"}, "placement 'random' is not one of released, uniform"),
@@ -513,8 +515,8 @@ def test_one_agent_needs_nobody():
 
 
 def test_four_agents_have_four_colours_and_more_have_others():
-    assert [manitokan.colour(k) for k in range(4)] == [3, 4, 6, 7]
-    assert len({manitokan.colour(k) for k in range(50)} | {2, 5}) == 52
+    assert [colour(k) for k in range(4)] == [3, 4, 6, 7]
+    assert len({colour(k) for k in range(50)} | {2, 5}) == 52
     state, _ = jax.jit(Manitokan(num_agents=4).reset)(jax.random.key(0))
     cells = {tuple(x) for x in [*state.position.tolist(), *state.doors.tolist(), state.key.tolist()]}
     assert len(cells) == 9
@@ -526,7 +528,7 @@ def test_four_agents_have_four_colours_and_more_have_others():
 def test_orders_of_episodes():
     numbers = jax.random.uniform(jax.random.key(0), (8, 3))
 
-    compiled = jax.jit(jax.vmap(manitokan.turns, (None, None, 0)), static_argnums=0)
+    compiled = jax.jit(jax.vmap(drawn_order, (None, None, 0)), static_argnums=0)
 
     def orders(game, episode):
         return np.asarray(compiled(game, episode, numbers))

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import manitokan_golden as golden
 import pytest
 
-from comity.environments import manitokan
+from comity.environments.grid import geometry
+from comity.environments.grid.manitokan import observations, rewards, rules
 
 STEPS = {
     "random_T150": 300,
@@ -98,26 +99,26 @@ def any_door_opens(act: Rule) -> Rule:
     return mutant
 
 
-def paid_again(rewards: Rule) -> Rule:
+def paid_again(parts: Rule) -> Rule:
     def mutant(game, before, after, action):
-        return rewards(game, before._replace(opened=before.opened & ~before.opened.all()), after, action)
+        return parts(game, before._replace(opened=before.opened & ~before.opened.all()), after, action)
 
     return mutant
 
 
-def paid_with_the_key(rewards: Rule) -> Rule:
+def paid_with_the_key(parts: Rule) -> Rule:
     """One event too early: for taking the key instead of for opening the door."""
 
     def mutant(game, before, after, action):
-        _, collective = rewards(game, before, after, action)
+        _, collective = parts(game, before, after, action)
         return (after.holding & ~before.holding) * 0.5, collective
 
     return mutant
 
 
-def collective_for_the_opener(rewards: Rule) -> Rule:
+def collective_for_the_opener(parts: Rule) -> Rule:
     def mutant(game, before, after, action):
-        individual, collective = rewards(game, before, after, action)
+        individual, collective = parts(game, before, after, action)
         return individual, collective * (after.opened & ~before.opened)
 
     return mutant
@@ -139,27 +140,30 @@ def turned_around(direction: Rule) -> Rule:
     return lambda heading: direction(heading ^ 2)
 
 
-MUTANTS: list[tuple[str, Rule, str, str]] = [  # rule, its mutant, scenario that notices, field in which it does
-    ("act", reversed_turns, "collective_only", "s_pos"),
-    ("visible", everything_visible, "guided", "s_vis"),
-    ("visible", sight_in_straight_lines, "guided", "s_vis"),
-    ("act", doors_stay, "guided", "s_doors"),
-    ("act", key_leaves_with_its_door, "guided", "s_carry"),
-    ("blocked", key_can_be_walked_over, "random_T150", "s_pos"),
-    ("blocked", agents_block, "random_T150", "s_pos"),
-    ("act", any_door_opens, "random_T150", "s_goal"),
-    ("rewards", paid_again, "guided", "rewards"),
-    ("rewards", paid_with_the_key, "guided", "rewards"),
-    ("rewards", collective_for_the_opener, "guided", "rewards"),
-    ("door_signal", signal_remembers, "oracle", "s_opened"),
-    ("penalty", penalty_for_keeping, "punish", "rewards"),
-    ("completed", all_doors_needed, "n3", "done"),
-    ("direction", turned_around, "hoard0", "s_pos"),
+MUTANTS: list[tuple[Any, str, Rule, str, str]] = [  # where the rule is looked up, its name, its mutant, the scenario
+    # that notices, and the field in which it does
+    (rules, "act", reversed_turns, "collective_only", "s_pos"),
+    (observations, "visible", everything_visible, "guided", "s_vis"),
+    (observations, "visible", sight_in_straight_lines, "guided", "s_vis"),
+    (rules, "act", doors_stay, "guided", "s_doors"),
+    (rules, "act", key_leaves_with_its_door, "guided", "s_carry"),
+    (rules, "blocked", key_can_be_walked_over, "random_T150", "s_pos"),
+    (rules, "blocked", agents_block, "random_T150", "s_pos"),
+    (rules, "act", any_door_opens, "random_T150", "s_goal"),
+    (rewards, "parts", paid_again, "guided", "rewards"),
+    (rewards, "parts", paid_with_the_key, "guided", "rewards"),
+    (rewards, "parts", collective_for_the_opener, "guided", "rewards"),
+    (observations, "door_signal", signal_remembers, "oracle", "s_opened"),
+    (rewards, "penalty", penalty_for_keeping, "punish", "rewards"),
+    (rules, "completed", all_doors_needed, "n3", "done"),
+    (geometry, "direction", turned_around, "hoard0", "s_pos"),
 ]
 
 
-@pytest.mark.parametrize(("rule", "mutant", "scenario", "field"), MUTANTS, ids=[m[1].__name__ for m in MUTANTS])
-def test_another_rule_is_noticed(monkeypatch, rule, mutant, scenario, field):
-    monkeypatch.setattr(manitokan, rule, mutant(getattr(manitokan, rule)))
+@pytest.mark.parametrize(
+    ("where", "rule", "mutant", "scenario", "field"), MUTANTS, ids=[m[2].__name__ for m in MUTANTS]
+)
+def test_another_rule_is_noticed(monkeypatch, where, rule, mutant, scenario, field):
+    monkeypatch.setattr(where, rule, mutant(getattr(where, rule)))
     wrong, _ = golden.mismatches([e for e in golden.episodes() if e["scenario"] == scenario], views=field == "s_vis")
     assert wrong[field] > 0, wrong

@@ -7,7 +7,7 @@ chance; lola: Foerster et al. 2018 (arXiv 1709.04326), also of M-FOS. docs/tasks
 from dataclasses import dataclass
 from typing import Any
 
-from comity.environments.repeated_matrix import RepeatedMatrix
+from comity.environments.matrix.repeated_matrix import RepeatedMatrix
 
 VERSION = 1  # of the rules
 

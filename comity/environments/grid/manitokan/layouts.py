@@ -1,16 +1,51 @@
-"""Manitokan's states written by hand, and read back."""
+"""Manitokan's first states: drawn at random, or written by hand and read back."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from comity.environments.manitokan import NOWHERE, Manitokan, State, with_first_view, with_past
+from comity.environments.grid.geometry import cells_between
+from comity.environments.grid.manitokan import observations
+from comity.environments.grid.manitokan.state import NOWHERE, State
+
+if TYPE_CHECKING:
+    from comity.environments.grid.manitokan.game import Manitokan
 
 
-def build(
+def drawn(game: Manitokan, split: Array, scores: Array) -> tuple[Array, Array]:
+    """Agents' cells [N, 2], then the cells of doors and key [N + 1, 2], all different.
+
+    Released: agents stand left of a column drawn from {2, ..., W - 1}, one for all; so they lean to the left. Doors and
+    key are uniform on what is left free. split: [] in [0, 1), scores: [2, inner cells] in [0, 1).
+    """
+    cells = jnp.asarray(cells_between(1, game.width - 1).reshape(-1, 2), jnp.int32)
+    split = 2 + jnp.floor(split * (game.width - 2))
+    allowed = (cells[:, 0] < split) | (game.placement == "uniform")
+    # The highest of random scores are a uniform draw without replacement.
+    agents = jax.lax.top_k(jnp.where(allowed, scores[0], -1), game.num_agents)[1]
+    taken = (jnp.arange(len(cells))[:, None] == agents).any(-1)
+    objects = jax.lax.top_k(jnp.where(taken, -1, scores[1]), game.num_agents + 1)[1]
+    return cells[agents], cells[objects]
+
+
+def drawn_order(game: Manitokan, episode: Array | int, numbers: Array) -> Array:
+    """[N] int32, an episode's order (paper, figure 9). numbers: [N] in [0, 1), for an order of this game only."""
+    leader = jnp.arange(game.num_agents, dtype=jnp.int32)
+    if game.order == "leader":
+        return leader
+    if game.order == "alternating":
+        return (leader + episode) % game.num_agents
+    if game.shared_order:
+        numbers = jax.random.uniform(jax.random.fold_in(jax.random.key(game.order_seed), episode), (game.num_agents,))
+    return jnp.argsort(numbers).astype(jnp.int32)
+
+
+def built(
     game: Manitokan,
     position: Any,
     heading: Any,
@@ -73,10 +108,10 @@ def build(
         last_action=jnp.asarray(list(last_action), jnp.int32),
         first_view=jnp.zeros((n, 0), jnp.int8),
     )
-    return with_past(game, with_first_view(game, state), episode=0)
+    return observations.at_start(game, state, episode=0)
 
 
-def layout(state: State) -> dict[str, Any]:
+def as_written(state: State) -> dict[str, Any]:
     """See `Manitokan.layout`."""
     plain = {name: np.asarray(value).tolist() for name, value in state._asdict().items()}
     holder = plain["holding"].index(True) if any(plain["holding"]) else None

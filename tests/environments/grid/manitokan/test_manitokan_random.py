@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.environments.manitokan import Manitokan
+from comity.environments.grid.manitokan.game import Manitokan
 
 EPISODES = 24_000
 LAYOUTS = 200_000

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from comity.axes import aligned
+from comity.environments.grid.manitokan.rules import completed
+from comity.environments.grid.manitokan.state import DROP, State
 
 if TYPE_CHECKING:
-    from comity.environments.manitokan import Manitokan
+    from comity.environments.grid.manitokan.game import Manitokan
 
 
 def first_time(happened: Array) -> Array:
@@ -71,3 +74,29 @@ def success_residual(success: Array, reward_share: Array) -> Array:
     success: [...] R_c, mean collective success; reward_share: [..., N] R_i, mean normalised reward. Returns [..., N].
     """
     return (success[..., None] - reward_share) * reward_share
+
+
+def events(game: Manitokan, before: State, after: State, action: Array) -> dict[str, Array]:
+    """What happened in one step, [N] or [], as amounts that add up over an episode (a distance: its value)."""
+    everybody = after.opened.all()
+    amounts = {
+        "doors_opened": after.opened & ~before.opened,
+        "success": everybody & ~before.opened.all(),  # from the doors, never from rewards
+        "completed": completed(game, after) & ~completed(game, before),  # the episode's end, by `doors_required`
+        "pickups": after.holding & ~before.holding,
+        "drops": before.holding & ~after.holding,
+        "drop_choices": before.holding & (action == DROP),  # also where something is in the way: what the code counts
+        "holding": after.holding,
+        "moves_first": (before.time == 0) & (before.order[0] == jnp.arange(game.num_agents)),
+        "distance": distance(after.position),
+    }
+    return {name: amount.astype(jnp.float32) for name, amount in amounts.items()}
+
+
+def distance(position: Array) -> Array:
+    """[] mean Euclidean distance between two agents, in cells; 0 for one agent."""
+    first, second = np.triu_indices(len(position), 1)
+    if not len(first):
+        return jnp.zeros(())
+    away = (position[first] - position[second]).astype(jnp.float32)
+    return jnp.sqrt((away**2).sum(-1)).mean()

@@ -12,8 +12,8 @@ import comity
 from comity import rollout
 from comity.algorithms import combinators, part, pg, random
 from comity.algorithms.roles import agents_of, label
-from comity.environments.physical_deception import PhysicalDeception
-from comity.environments.predator_prey import PredatorPrey
+from comity.environments.particle.physical_deception import PhysicalDeception
+from comity.environments.particle.predator_prey import PredatorPrey
 from comity.recipes import find_algorithm
 from comity.spec import Discrete, Spec, Vector
 from comity.training import checkpoint

@@ -13,7 +13,7 @@ from comity import rollout
 from comity.algorithms import iql, maven, qmix, qtran, vdn
 from comity.algorithms import value_decomposition as family
 from comity.algorithms import value_networks as networks
-from comity.environments.cooperative_navigation import CooperativeNavigation
+from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.learning import replay
 from comity.networks import LatentNet

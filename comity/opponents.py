@@ -52,7 +52,7 @@ class Learners:
         require_two_sides(self.game)  # before the learner, which would speak of one side
         config = a2c.Config(
             actors="shared",
-            network=self.naive_network,
+            core=self.naive_network,
             width=self.naive_width,
             learning_rate=self.naive_learning_rate,
             gamma=self.naive_gamma,

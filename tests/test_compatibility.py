@@ -73,7 +73,7 @@ class Refusal(NamedTuple):
     presets: tuple[str, ...] | None = None  # None: all
 
 
-SEVERAL_HEADED = ("rusp", "random", "maddpg", "ddpg", "iddpg", "sqddpg")
+SEVERAL_HEADED = ("rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg")
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
 REFUSED = [  # of several that hold the first is said
     Refusal(

@@ -6,39 +6,35 @@ the episode, one step after each batch of episodes, memory forgotten at every st
 """
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
 
-from comity.compatibility import require_discrete
+from comity.algorithms import actors
+from comity.compatibility import require_vectors
 from comity.learning import (
+    critic_loss,
     discounted_returns,
-    entropy,
-    log_prob,
-    masked,
     mean_valid,
     optimizer,
-    per_agent_optimizer,
-    sample,
+    policy_loss,
     standardised,
     take_step,
 )
-from comity.networks import per_agent, stacked
 from comity.networks.sequence import Sequence, sequence_memory, sequence_net
 from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(actors.Settings):
     """Settings of A2C. Defaults are those of the naive learners of COALA-PG's IPD (its table of hyper-parameters)."""
 
     actors: Literal["separate", "shared"] = "separate"
-    network: Sequence = "gru"  # paper: hawk
+    core: Sequence = "gru"  # paper: hawk
     width: Positive[int] = 32
     learning_rate: Positive[float] = 0.005  # Adam
     epsilon: Positive[float] = 1e-5  # Adam's, added to the root
@@ -53,72 +49,65 @@ class Config:
         check(self)
 
 
-PRESETS = {"sound": {}, "paper": {"network": "hawk"}}
+PRESETS = {"sound": {}, "paper": {"core": "hawk"}}
 
 
 class State(NamedTuple):
-    net: PyTree  # outputs A logits and a value; leaves [N, ...] if separate
+    net: PyTree  # outputs what makes a policy, and a value; leaves [N, ...] if separate
     opt_state: PyTree
 
 
-def losses(outputs: Array, steps: Transition, advantage: Array, returns: Array) -> tuple[Array, Array, Array]:
+def losses(policy: Any, value: Array, steps: Transition, advantage: Array, returns: Array) -> tuple[Array, ...]:
     """(policy loss, squared error of the value, entropy in nats), each [N].
 
-    outputs [T, B, N, A + 1]; advantage, returns [T, B, N]. -mean_m A log pi, mean_m (V - G)^2, mean_m H.
+    value, advantage, returns [T, B, N]. -mean_m A log pi, mean_m (V - G)^2, mean_m H.
     """
-    logits = masked(outputs[..., :-1], steps.observation.available)
-    policy = -mean_valid(advantage * log_prob(logits, steps.action), steps.valid)
-    error = mean_valid(jnp.square(outputs[..., -1] - returns), steps.valid)
-    return policy, error, mean_valid(entropy(logits), steps.valid)
+    log_probs, entropy = policy.log_prob(steps.action), policy.entropy(steps.action)
+    error = critic_loss(value, returns, steps.valid)
+    return policy_loss(log_probs, advantage, steps.valid), error, mean_valid(entropy, steps.valid)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    require_discrete(env, "a2c")
-    spec = env.spec
-    agents, separate = spec.agents, config.actors == "separate"
-    adam = optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon)
-    adam = per_agent_optimizer(adam) if separate else adam
-    new = partial(sequence_net, config.network, inputs=spec.view.size, width=config.width, outputs=spec.action.n + 1)
-    fresh = sequence_memory(config.network, config.width, agents)
+    if config.core == "table":
+        require_vectors(env, "a2c's core 'table'")
+    acts = actors.actions_of(config, env)
+    new = lambda key, inputs: sequence_net(config.core, key, inputs, config.width, acts.size + 1)  # noqa: E731
+    fresh = sequence_memory(config.core, config.width, env.spec.agents)
+    team = actors.team(config, env, acts, config.actors, new, fresh, config.width)
+    adam = team.optimizer(optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon))
+
+    def policy_and_value(outputs: Array, available: PyTree) -> tuple[Any, Array]:
+        """(the policy, V [...]) of outputs [..., size + 1], behind which free deviations may stand."""
+        of_policy = jnp.concatenate([outputs[..., : acts.size], outputs[..., acts.size + 1 :]], -1)
+        return acts(of_policy, available), outputs[..., acts.size]
 
     def init(key: Key) -> State:
-        net = stacked(new, key, agents) if separate else new(key)
-        return State(net, adam.init(net))  # pyright: ignore[reportArgumentType]
-
-    def unroll(net: PyTree, view: Array) -> Array:
-        """[T, B, N, V] -> outputs [T, B, N, A + 1]; every episode starts with the rollout."""
-        memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (view.shape[1], *x.shape)), fresh)
-        if not separate:
-            return net.unroll(view, memory)
-        return per_agent(lambda net, x, h: net.unroll(x, h), (0, 2, 1), 2)(net, view, memory)
+        net = team.init(key)
+        return State(net, adam.init(net))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
-        view, axis = observation.view.astype(jnp.float32), observation.available.ndim - 2
-        if separate:
-            step = per_agent(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
-            outputs, memory = step(state.net, view, memory)
-        else:
-            outputs, memory = state.net(view, memory)
-        logits = masked(outputs[..., :-1], observation.available)
-        action = sample(key, logits) if explore else logits.argmax(-1).astype(jnp.int32)
-        return action, memory, {"probabilities": jax.nn.softmax(logits)}
+        outputs, memory = team.step(state.net, observation.view, memory)
+        policy, _ = policy_and_value(outputs, observation.available)
+        action = policy.sample(key) if explore else policy.mode()
+        return action, team.acted(memory, action), policy.notes()
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
         returns = discounted_returns(config.reward_factor * steps.reward, steps.ended, config.gamma)
+        before = team.begin(steps.valid.shape[1])  # every episode starts with the rollout
 
-        def loss(net: PyTree):
-            outputs = unroll(net, steps.observation.view.astype(jnp.float32))
-            advantage = jax.lax.stop_gradient(returns - outputs[..., -1])
+        def loss(net: PyTree) -> tuple[Array, dict[str, Array]]:
+            outputs = team.unroll(net, steps.observation.view, before, None, steps.action)
+            policy, value = policy_and_value(outputs, steps.observation.available)
+            advantage = returns - value
             if config.normalise:
-                advantage = standardised(advantage, steps.valid, together=not separate)
-            policy, error, surprise = losses(outputs, steps, advantage, returns)
-            total = policy + config.value_coefficient * error - config.entropy_coefficient * surprise
-            metrics = {"policy_loss": policy.mean(), "critic_loss": error.mean(), "entropy": surprise.mean()}
-            # Separate networks climb each their own loss, so the sum only collects them.
-            return total.sum() if separate else total.mean(), metrics
+                advantage = standardised(advantage, steps.valid, together=not team.separate)
+            climbed, error, entropy = losses(policy, value, steps, advantage, returns)
+            total = climbed + config.value_coefficient * error - config.entropy_coefficient * entropy
+            metrics = {"policy_loss": climbed.mean(), "critic_loss": error.mean(), "entropy": entropy.mean()}
+            return team.total(total), metrics
 
         grads, metrics = jax.grad(loss, has_aux=True)(state.net)
         net, opt_state = take_step(adam, state.net, state.opt_state, grads)
         return State(net, opt_state), {**metrics, "gradient_norm": optax.tree.norm(grads)}
 
-    return Algorithm(init, act, update, fresh, whole_episodes=True)
+    return Algorithm(init, act, update, team.memory, whole_episodes=True)

@@ -7,7 +7,7 @@ docs/algorithms/liir.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,30 +15,44 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from comity.algorithms import actors
 from comity.compatibility import require_discrete
 from comity.learning import (
     Reward,
     chosen,
     credited,
+    critic_loss,
+    differentiable_rmsprop,
     entropy,
     lambda_returns,
     log_prob,
-    masked,
     mean_valid,
     optimizer,
-    per_agent_optimizer,
     replay,
-    sample,
     take_step,
     towards,
 )
-from comity.networks import ACTIVATIONS, Activation, Linear, RecurrentNet, per_agent, shared, stacked
+from comity.learning.actions import actions
+from comity.learning.normalisation import smoothly_standardised
+from comity.networks import (
+    ACTIVATIONS,
+    Activation,
+    Core,
+    JointNet,
+    Linear,
+    Part,
+    RecurrentNet,
+    fresh_core,
+    joint_net,
+    numbers,
+)
 from comity.settings import Fraction, NotNegative, Positive, check
+from comity.spec import Spec
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(actors.Reads):
     """Settings of LIIR. Paper and code: of its runs on StarCraft, as LICA's comparison repeats them."""
 
     actors: Literal["shared", "separate"] = "shared"  # paper: one network for all agents
@@ -49,6 +63,7 @@ class Config:
     critic_learning_rate: Positive[float] = 5e-4  # of values and intrinsic rewards, RMSprop
     gamma: Fraction = 0.99  # per step
     lambda_: Fraction = 0.8  # of both returns
+    core: Core = "gru"  # of an actor; none: two hidden layers and no memory
     hidden: Positive[int] = 64  # width of every layer of an actor
     critic_hidden: Positive[int] = 128  # width of both layers that values and intrinsic rewards share
     activation: Activation = "relu"
@@ -91,8 +106,8 @@ class Critic(eqx.Module):
 
 class State(NamedTuple):
     actor: RecurrentNet  # leaves [N, ...] if separate
-    critic: Critic  # one for all agents
-    target_critic: Critic
+    critic: JointNet  # of a Critic, one for all agents
+    target_critic: JointNet
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     updates: Array  # [] int32
@@ -108,20 +123,24 @@ class Judged(NamedTuple):
     extrinsic_advantage: Array
 
 
-def central_input(observation: Observation) -> Array:
-    """State, own view, who one is, [..., N, S + V + N]."""
-    view = observation.view
-    agents, lead = view.shape[-2], view.shape[:-1]
-    state = jnp.broadcast_to(observation.state[..., None, :], (*lead, observation.state.shape[-1]))
-    return jnp.concatenate([state, view, jnp.broadcast_to(jnp.eye(agents), (*lead, agents))], -1).astype(jnp.float32)
+def new_critic(config: Config, spec: Spec, key: Key) -> JointNet:
+    def net(key: Key, inputs: int) -> Critic:
+        return Critic(key, inputs, config.critic_hidden, spec.action.n, config.activation)
+
+    parts = Part(spec.state), Part(spec.view), numbers(spec.agents)
+    return joint_net(key, parts, net, config.critic_hidden, config.convolutions, config.activation)
 
 
-def judged(config: Config, critic: Critic, target: Critic, episodes: replay.Episodes) -> Judged:
+def critic_reads(spec: Spec, observation: Observation) -> tuple[Array, ...]:
+    """State, own view, who one is: the parts that the critic reads, leaves [..., N, 1, *]."""
+    return *actors.central(spec, observation), jnp.eye(spec.agents)[:, None]
+
+
+def judged(config: Config, spec: Spec, critic: JointNet, target: JointNet, episodes: replay.Episodes) -> Judged:
     """Proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values."""
-    inputs = central_input(episodes.observation)  # [T + 1, B, N, I]
-    raw, proxy_value, extrinsic_value = critic(inputs[:-1])
-    _, *following = target(inputs[1:])
-    proxy_after, extrinsic_after = following
+    now, after = (jax.tree.map(lambda x, cut=cut: x[cut], episodes.observation) for cut in (slice(-1), slice(1, None)))
+    raw, proxy_value, extrinsic_value = critic(*critic_reads(spec, now))
+    _, proxy_after, extrinsic_after = target(*critic_reads(spec, after))
     limit = config.intrinsic_limit
     intrinsic = chosen(limit * jnp.tanh(raw / limit), episodes.action)
     team = credited(episodes.reward, config.credit)
@@ -132,18 +151,10 @@ def judged(config: Config, critic: Critic, target: Critic, episodes: replay.Epis
     proxy, extrinsic = returns(own, proxy_after), returns(team, extrinsic_after)
     advantage = proxy - lax.stop_gradient(proxy_value)
     if config.standardise:
-        advantage = standardised(advantage, episodes.valid)
+        advantage = smoothly_standardised(advantage, episodes.valid)
     return Judged(
         intrinsic, proxy, advantage, lax.stop_gradient(extrinsic), lax.stop_gradient(extrinsic - extrinsic_value)
     )
-
-
-def standardised(advantage: Array, valid: Array) -> Array:
-    """Mean 0 and deviation 1 over valid steps and agents; what it is divided by has a finite gradient also at 0."""
-    count = jnp.maximum(valid.sum() * advantage.shape[-1], 1)
-    over = lambda x: jnp.where(valid[..., None], x, 0.0).sum() / count  # noqa: E731
-    away = advantage - over(advantage)
-    return away * lax.rsqrt(over(jnp.square(away)) + 1e-8)
 
 
 def policy_loss(logits: Array, action: Array, advantage: Array, valid: Array) -> Array:
@@ -158,95 +169,80 @@ def extrinsic_objective(logits: Array, before: Array, action: Array, advantage: 
     return mean_valid(ratio * advantage, valid).mean()
 
 
-def differentiable_rmsprop(config: Config, learning_rate: Any) -> optax.GradientTransformation:
-    """RMSprop after clipping, through which one can differentiate also where a gradient is exactly 0."""
-
-    def shortened(grads: PyTree) -> PyTree:
-        square = sum(jnp.square(x).sum() for x in jax.tree.leaves(grads))
-        return jax.tree.map(lambda x: x * jnp.minimum(1.0, config.clip * lax.rsqrt(square + 1e-12)), grads)
-
-    clip = optax.stateless(lambda updates, params=None: shortened(updates))
-    return optax.chain(clip, optax.rmsprop(learning_rate, decay=config.decay, eps=config.epsilon, eps_in_sqrt=True))
+def value_errors(values: tuple[Array, Array], found: Judged, valid: Array) -> Array:
+    """Squared errors of the proxy value and of the extrinsic one, the mean over agents, []."""
+    pairs = zip(values, (found.proxy_return, found.extrinsic_return), strict=True)
+    return jnp.stack([critic_loss(value, lax.stop_gradient(target), valid).mean() for value, target in pairs]).sum()
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    require_discrete(env, "liir")
-    spec = env.spec
-    agents, choices = spec.agents, spec.action.n
-    separate = config.actors == "separate"
-    over_actors = per_agent if separate else shared
-    actor_optimizer = differentiable_rmsprop(config, config.learning_rate)
-    actor_optimizer = per_agent_optimizer(actor_optimizer) if separate else actor_optimizer
+    require_discrete(env, "liir", images=True)
+    spec, acts = env.spec, actions(env.spec.action)
+    new_actor = lambda key, inputs: RecurrentNet(  # noqa: E731
+        key, inputs, config.hidden, acts.size, config.activation, core=config.core
+    )
+    core = fresh_core(config.core, config.hidden, spec.agents)
+    team = actors.team(config, env, acts, config.actors, new_actor, core, config.hidden)
+    actor_optimizer = team.optimizer(
+        differentiable_rmsprop(config.learning_rate, config.clip, config.decay, config.epsilon)
+    )
     critic_optimizer = optimizer("rmsprop", config.critic_learning_rate, config.clip, config.decay, config.epsilon)
-    memory = jnp.zeros((agents, config.hidden))
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
-        new = lambda key: RecurrentNet(key, spec.view.size, config.hidden, choices, config.activation)  # noqa: E731
-        actor: PyTree = stacked(new, key_actor, agents) if separate else new(key_actor)
-        inputs = spec.state.size + spec.view.size + agents
-        critic = Critic(key_critic, inputs, config.critic_hidden, choices, config.activation)
+        actor, critic = team.init(key_actor), new_critic(config, spec, key_critic)
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)  # pyright: ignore[reportArgumentType]
         return State(actor, critic, jax.tree.map(jnp.copy, critic), *opt_states, jnp.zeros((), jnp.int32))
 
-    def act(key: Key, state: State, memory: Array, observation: Observation, explore: bool = True):
-        axis = observation.available.ndim - 2
-        step = over_actors(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
-        logits, memory = step(state.actor, observation.view, memory)
-        logits = masked(logits, observation.available)
-        action = sample(key, logits) if explore else logits.argmax(-1).astype(jnp.int32)
-        value = state.critic(central_input(observation))[2]
-        return action, memory, {"probabilities": jax.nn.softmax(logits), "value": value}
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
+        outputs, memory = team.step(state.actor, observation.view, memory)
+        policy = acts(outputs, observation.available)
+        action = policy.sample(key) if explore else policy.mode()
+        value = state.critic(*critic_reads(spec, observation))[2]
+        return action, team.acted(memory, action), {**policy.notes(), "value": value}
+
+    def logits_of(actor: RecurrentNet, steps: Transition) -> Array:
+        """log pi(. | history) up to a constant, [T, B, N, A]."""
+        before = jax.tree.map(lambda x: x[0], steps.memory)
+        outputs = team.unroll(actor, steps.observation.view, before, None, steps.action)
+        return acts(outputs, steps.observation.available).logits
+
+    def stepped(state: State, steps: Transition, advantage: Array) -> tuple[RecurrentNet, PyTree, Array]:
+        """The actors after their step along the proxy advantages (eq. 6), and the loss []."""
+
+        def loss(actor: RecurrentNet) -> Array:
+            logits = logits_of(actor, steps)
+            losses = policy_loss(logits, steps.action, advantage, steps.valid)
+            return team.total(losses - config.entropy_coefficient * mean_valid(entropy(logits), steps.valid))
+
+        value, grads = jax.value_and_grad(loss)(state.actor)
+        return *take_step(actor_optimizer, state.actor, state.actor_opt_state, grads), value
 
     def update(key: Key, state: State, steps: Transition):
-        episodes = replay.of_rollout(steps)
-        observation, action, valid = steps.observation, steps.action, steps.valid
+        episodes, valid = replay.of_rollout(steps), steps.valid
+        before = logits_of(state.actor, steps)
 
-        def unroll(actor: RecurrentNet) -> Array:
-            """log pi(. | history) up to a constant, [T, B, N, A]."""
-            net = over_actors(lambda net, x, h: net.unroll(x, h), (0, 2, 1), 2)
-            return masked(net(actor, observation.view, steps.memory[0]), observation.available)
-
-        before = unroll(state.actor)
-
-        def stepped(found: Judged) -> tuple[RecurrentNet, PyTree, Array]:
-            """The actors after their step along the proxy advantages (eq. 6)."""
-
-            def loss(actor: RecurrentNet) -> Array:
-                logits = unroll(actor)
-                losses = policy_loss(logits, action, found.proxy_advantage, valid)
-                losses -= config.entropy_coefficient * mean_valid(entropy(logits), valid)
-                return losses.sum() if separate else losses.mean()
-
-            value, grads = jax.value_and_grad(loss)(state.actor)
-            actor, opt_state = take_step(actor_optimizer, state.actor, state.actor_opt_state, grads)
-            return actor, opt_state, value
-
-        def loss(critic: Critic):
-            found = judged(config, critic, state.target_critic, episodes)
-            actor, opt_state, policy = stepped(found)
-            earned = extrinsic_objective(unroll(actor), before, action, found.extrinsic_advantage, valid)
-            _, proxy_value, extrinsic_value = critic(central_input(observation))
-            errors = [
-                mean_valid(jnp.square(value - lax.stop_gradient(target)), valid).mean()
-                for value, target in ((proxy_value, found.proxy_return), (extrinsic_value, found.extrinsic_return))
-            ]
+        def loss(critic: JointNet):
+            found = judged(config, spec, critic, state.target_critic, episodes)
+            actor, opt_state, policy = stepped(state, steps, found.proxy_advantage)
+            now, advantage = logits_of(actor, steps), found.extrinsic_advantage
+            earned = extrinsic_objective(now, before, steps.action, advantage, valid)
+            _, *values = critic(*critic_reads(spec, steps.observation))
+            error = value_errors(tuple(values), found, valid)
             metrics = {
                 "policy_loss": policy,
-                "critic_loss": errors[0] + errors[1],
+                "critic_loss": error,
                 "extrinsic_objective": earned,
                 "intrinsic_reward": mean_valid(jnp.abs(found.intrinsic), valid).mean(),
             }
-            return errors[0] + errors[1] - earned, (actor, opt_state, metrics)
+            return error - earned, (actor, opt_state, metrics)
 
         grads, (actor, actor_opt_state, metrics) = jax.grad(loss, has_aux=True)(state.critic)
         critic, critic_opt_state = take_step(critic_optimizer, state.critic, state.critic_opt_state, grads)
         updates = state.updates + 1
         target = towards(state.target_critic, critic, 1, updates % config.target_period == 0)
-        metrics |= {
-            "entropy": mean_valid(entropy(before), valid).mean(),
-            "critic_gradient_norm": optax.tree.norm(grads),
-        }
+        metrics["entropy"] = mean_valid(entropy(before), valid).mean()
+        metrics["critic_gradient_norm"] = optax.tree.norm(grads)
         return State(actor, critic, target, actor_opt_state, critic_opt_state, updates), metrics
 
-    return Algorithm(init, act, update, memory=memory, whole_episodes=True)
+    return Algorithm(init, act, update, memory=team.memory, whole_episodes=True)

@@ -8,6 +8,7 @@ from comity.learning.normalisation import Moments, fresh_moments, normalised, re
 from comity.learning.optimizers import (
     Optimizer,
     clip_by_array,
+    differentiable_rmsprop,
     fit_backwards,
     if_ready,
     optimizer,
@@ -27,6 +28,7 @@ __all__ = [
     "credited",
     "critic_loss",
     "cut",
+    "differentiable_rmsprop",
     "discounted_returns",
     "divisor",
     "entropy",

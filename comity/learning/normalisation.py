@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from comity.axes import aligned
@@ -79,3 +79,11 @@ def standardised(
     away = x - mean(x)
     chosen = jnp.where(aligned(valid, x), away, 0.0)
     return (away if everywhere else chosen) / (jnp.sqrt(mean(jnp.square(chosen))) + 1e-5)
+
+
+def smoothly_standardised(advantage: Array, valid: Array) -> Array:
+    """Mean 0 and deviation 1 over valid steps and agents; what it is divided by has a finite gradient also at 0."""
+    count = jnp.maximum(valid.sum() * advantage.shape[-1], 1)
+    over = lambda x: jnp.where(valid[..., None], x, 0.0).sum() / count  # noqa: E731
+    away = advantage - over(advantage)
+    return away * lax.rsqrt(over(jnp.square(away)) + 1e-8)

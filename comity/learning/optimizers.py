@@ -50,6 +50,17 @@ def clip_by_array(limit: Any) -> optax.GradientTransformation:
     return optax.stateless(lambda updates, params=None: jax.tree.map(shortened, updates))
 
 
+def differentiable_rmsprop(learning_rate: Any, clip: Any, decay: Any, epsilon: Any) -> optax.GradientTransformation:
+    """RMSprop after clipping to a norm, through which one can differentiate also where a gradient is exactly 0."""
+
+    def shortened(grads: PyTree) -> PyTree:
+        square = sum(jnp.square(x).sum() for x in jax.tree.leaves(grads))
+        return jax.tree.map(lambda x: x * jnp.minimum(1.0, clip * lax.rsqrt(square + 1e-12)), grads)
+
+    shorten = optax.stateless(lambda updates, params=None: shortened(updates))
+    return optax.chain(shorten, optax.rmsprop(learning_rate, decay=decay, eps=epsilon, eps_in_sqrt=True))
+
+
 def if_ready(ready: Array, learn: Callable[[T], tuple[T, PyTree]], state: T) -> tuple[T, PyTree]:
     """learn(state) -> (state, metrics), or before a warm-up is over the state as it is and metrics of zeros."""
 

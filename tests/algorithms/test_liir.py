@@ -36,14 +36,14 @@ def test_the_outer_gradient_is_that_of_finite_differences():
     algorithm, state, steps = played(config)
     update = jax.jit(algorithm.update)
     after, _ = update(KEY, state, steps)
-    climbed = after.critic.rewards.bias - state.critic.rewards.bias  # only the outer objective moves it
+    climbed = after.critic.net.rewards.bias - state.critic.net.rewards.bias  # only the outer objective moves it
     assert float(jnp.abs(climbed).max()) > 1e-4
 
     def earned(bias):
-        moved = eqx.tree_at(lambda critic: critic.rewards.bias, state.critic, bias)
+        moved = eqx.tree_at(lambda critic: critic.net.rewards.bias, state.critic, bias)
         return float(update(KEY, state._replace(critic=moved), steps)[1]["extrinsic_objective"])
 
-    bias, size = state.critic.rewards.bias, 0.2
+    bias, size = state.critic.net.rewards.bias, 0.2
     for k in range(len(bias)):
         slope = (earned(bias.at[k].add(size)) - earned(bias.at[k].add(-size))) / (2 * size)
         assert slope == pytest.approx(float(climbed[k]), rel=0.05, abs=2e-5)
@@ -81,11 +81,11 @@ def test_without_intrinsic_rewards_it_is_independent_actor_critic():
     config = liir.Config(**TINY, intrinsic_weight=0.0)
     algorithm, state, steps = played(config)
     after, metrics = jax.jit(algorithm.update)(KEY, state, steps)
-    np.testing.assert_array_equal(after.critic.rewards.weight, state.critic.rewards.weight)
+    np.testing.assert_array_equal(after.critic.net.rewards.weight, state.critic.net.rewards.weight)
     assert float(metrics["intrinsic_reward"]) > 0  # there are some, they do not count
 
     episodes = replay.of_rollout(steps)
-    values = state.critic(liir.central_input(episodes.observation))[1]
+    values = state.critic(*liir.critic_reads(GAME.spec, episodes.observation))[1]
     team = jnp.broadcast_to(steps.reward.mean(-1, keepdims=True), steps.reward.shape)
     returns = lambda_returns(team, values[1:], episodes.terminated, episodes.ended, config.gamma, config.lambda_)
     away = returns - values[:-1]
@@ -96,7 +96,7 @@ def test_without_intrinsic_rewards_it_is_independent_actor_critic():
         return -(advantage * log_prob(out, steps.action)).mean()
 
     assert bool(steps.valid.all() & steps.observation.available.all())
-    rmsprop = liir.differentiable_rmsprop(config, config.learning_rate)
+    rmsprop = liir.differentiable_rmsprop(config.learning_rate, config.clip, config.decay, config.epsilon)
     wanted, _ = liir.take_step(rmsprop, state.actor, rmsprop.init(state.actor), jax.grad(loss)(state.actor))
     for a, b in zip(jax.tree.leaves(after.actor), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
@@ -136,7 +136,7 @@ def test_intrinsic_rewards_single_out_who_earned():
         carry = algorithm.init(key), rollout.start(key, env, algorithm.memory, 32)
         (state, _), reward = lax.scan(iteration, carry, jax.random.split(key, 300))
         _, observation = env.reset(key)
-        return reward, state.critic(liir.central_input(observation))[0]
+        return reward, state.critic(*liir.critic_reads(env.spec, observation))[0]
 
     reward, paid = run(KEY)
     assert float(reward[:10].mean()) < 0.3

@@ -149,7 +149,7 @@ def _hosted(
         game = hosted.of_module(name, host, module, named.attribute)
         return _of_hosted(game, Source(name, game, "1", {}, packages=_tops(host, named.target)))
     module, files = find(named._replace(attribute=named.attribute or hosted.USUAL))
-    game = hosted.of_module(name, host, module, named.attribute)
+    game = hosted.of_module(name, host, module, named.attribute, files)
     return _of_hosted(game, Source(name, game, files.version, {}, files))
 
 
@@ -175,7 +175,7 @@ def source_of_hosted(host: str, make: Any) -> Source:
         return find_task(f"{host}:{module.__name__}:{name}")
     files = _files_of(module)
     task = f"{host}:{files.path.name}:{name}"
-    game = hosted.of_module(task, host, module, name)
+    game = hosted.of_module(task, host, module, name, files)
     return _of_hosted(game, Source(task, game, files.version, {}, files))
 
 

@@ -123,15 +123,15 @@ class Batch:
 
     def begin(self, which: np.ndarray, seeds: np.ndarray) -> Seen:
         """Begins new episodes where `which` [B]; what is seen then, of all games. seeds: [B], for `reset`."""
-        return self._with({k: self.games[k].begin(int(seeds[k])) for k in np.flatnonzero(which)})
+        return self._with({k: self.games[k].begin(int(seeds[k])) for k in map(int, np.flatnonzero(which))})
 
     def step(self, which: np.ndarray, action: np.ndarray) -> Stepped:
         """Steps the games where `which` [B]; the others stand still and earn 0. action: [B, N], of boxes [B, N, A]."""
         count, agents = len(self.games), self.games[0].spaces.agents
         reward = np.zeros((count, agents), np.float32)
         terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
-        found = {}
-        for k in np.flatnonzero(which):
+        found: dict[int, Seen] = {}
+        for k in map(int, np.flatnonzero(which)):
             found[k], reward[k], terminated[k], truncated[k] = self.games[k].step(action[k])
         return Stepped(self._with(found), reward, terminated, truncated)
 

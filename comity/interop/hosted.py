@@ -5,6 +5,8 @@ programs (`comity.training.stepping`).
 """
 
 import functools
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,17 +14,21 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
 from comity.extras import needed
-from comity.interop.games import Batch, made
-from comity.interop.single import Single
+from comity.interop import makers
+from comity.interop.games import Batch, Game, made
 from comity.interop.spaces import Spaces
 from comity.runs.reading import dump_yaml, parse_yaml
+from comity.runs.sources import Files
 from comity.runs.values import plain, same
 from comity.settings import Positive, check, did_you_mean
 from comity.spec import Box, Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
+WORTHWHILE = 2e-3  # seconds of a step of all games, from which on several processes are faster
+MEASURED = 50  # steps
 PICTURES = "rgb_array"
 USUAL = "parallel_env"  # what a module of PettingZoo's calls its function
 
@@ -39,6 +45,8 @@ class Hosted:
     length: Positive[int] | None = None  # steps after which a game is cut; None: the environment's own limit
     options: tuple[str, ...] = ()  # NAME=VALUE, what the environment is made with; values as in YAML
 
+    processes: Positive[int] | None = None  # that step it, of equal results; None: several where that is faster
+
     maker: ClassVar[Callable[..., Any]]  # (**options) -> a new ParallelEnv; of one class for each environment
     title: ClassVar[str]
 
@@ -53,7 +61,7 @@ class Hosted:
 
     def make(self, **more: Any) -> Any:
         """A new environment."""
-        return type(self).maker(**self.chosen, **more)
+        return makers.Maker(self.maker, {**self.chosen, **more})()
 
     @cached_property
     def sample(self) -> Any:
@@ -76,7 +84,7 @@ class Hosted:
         action = Box(spaces.action) if spaces.continuous else Discrete(spaces.action)
         return Spec(
             spaces.agents, Vector(spaces.view), action, self.length or self._limit(), state=Vector(spaces.state),
-            mixed_motive=spaces.agents > 1, agent_names=tuple(map(str, spaces.names)),
+            mixed_motive=spaces.agents > 1, agent_names=tuple(map(str, spaces.names)), unread=frozenset({"processes"}),
         )  # fmt: skip
 
     def _limit(self) -> int:
@@ -101,10 +109,35 @@ class Hosted:
         spaces = self.spaces
         return {name: spaces.action_of(k, action[k]) for k, name in enumerate(spaces.names) if name in env.agents}
 
-    def host(self, games: int, pictures: bool = False) -> Batch:
-        """`games` games of it, to be begun and stepped by Python. pictures: they draw themselves, if they can. Raises
-        ValueError, one line."""
-        return Batch(self._drawing if pictures else self.make, self.spec.length, games)
+    def host(self, games: int, pictures: bool = False) -> Any:
+        """`games` games of it (`comity.spec.Host`), to be begun and stepped by Python. pictures: they draw themselves,
+        if they can, in this process. Raises ValueError, one line."""
+        if pictures:
+            return Batch(self._drawing, self.spec.length, games)
+        wanted = min(self.processes or visible_cores(), games)
+        if wanted > 1 and (self.processes or games * self.seconds > WORTHWHILE):
+            from comity.interop.workers import Workers  # needs gymnasium when it is imported
+
+            return Workers(makers.Maker(self.maker, self.chosen), self.spec.length, games, self.spaces, wanted)
+        return Batch(self.make, self.spec.length, games)
+
+    @cached_property
+    def seconds(self) -> float:
+        """What a step of one game takes: the median of some with random actions."""
+        game, rng, took = Game(made(self.make), self.spaces, self.spec.length), np.random.default_rng(0), []
+        seen, began = game.begin(0), time.perf_counter()
+        while len(took) < MEASURED and time.perf_counter() - began < 1:
+            if self.spaces.continuous:
+                action = rng.uniform(-1, 1, seen.available.shape)
+            else:
+                action = (rng.random(seen.available.shape) * seen.available).argmax(-1)
+            start = time.perf_counter()
+            seen, _, terminated, truncated = game.step(action)
+            took.append(time.perf_counter() - start)
+            if terminated or truncated:
+                seen = game.begin(len(took))
+        game.env.close()
+        return float(np.median(took))
 
     def _drawing(self) -> Any:
         """A new environment that draws itself, where it can."""
@@ -129,6 +162,10 @@ class Hosted:
         spec = self.spec
         shape = spec.agents, self.spaces.action
         return Observation(jnp.zeros((spec.agents, spec.view.size)), jnp.zeros(spec.state.size), jnp.ones(shape, bool))
+
+
+def visible_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 LIMITS = ("max_cycles", "max_steps", "max_episode_steps")  # what environments call it
@@ -161,22 +198,13 @@ def in_registry(host: str, what: str) -> bool:
     return host == "gymnasium" and ":" not in what and not what.endswith(".py")
 
 
-@functools.cache
 def of_registry(title: str, name: str) -> type[Hosted]:
     """An environment that gymnasium knows by name. Raises ValueError with the nearest names."""
     gymnasium = _extra("gymnasium", title)
     if name not in gymnasium.registry:
         raise ValueError(f"task {title}: gymnasium knows no {name}{did_you_mean(name, gymnasium.registry)}")
 
-    def maker(**options: Any) -> Any:
-        try:
-            env = Single(gymnasium.make(name, disable_env_checker=True, **options))
-        except (ImportError, gymnasium.error.Error) as error:
-            raise ValueError(f"task {title}: {' '.join(str(error).split())}") from error
-        env.limit = gymnasium.registry[name].max_episode_steps
-        return env
-
-    return _class(title, maker)
+    return _known(title, makers.Registered(name))
 
 
 def package_of(name: str) -> str:
@@ -185,9 +213,9 @@ def package_of(name: str) -> str:
     return str(entry if isinstance(entry, str) else getattr(entry, "__module__", entry)).partition(":")[0]
 
 
-@functools.cache
-def of_module(title: str, host: str, module: ModuleType, attribute: str) -> type[Hosted]:
-    """An environment that a module makes by the function or class `attribute`; "": by `parallel_env`."""
+def of_module(title: str, host: str, module: ModuleType, attribute: str, files: Files | None = None) -> type[Hosted]:
+    """An environment that a module makes by the function or class `attribute`; "": by `parallel_env`. files: a user's
+    own."""
     _extra(host, title)
     attribute = attribute or (USUAL if hasattr(module, USUAL) else "")
     if not attribute:
@@ -197,26 +225,24 @@ def of_module(title: str, host: str, module: ModuleType, attribute: str) -> type
             f"task {title}: {module.__name__} has no {USUAL}{turns}; name a class or a function, {title}:NAME, one of "
             f"{', '.join(names) or 'none found'}"
         )
-    if not callable(function := getattr(module, attribute, None)):
+    if not callable(getattr(module, attribute, None)):
         raise ValueError(f"task {title}: {module.__name__} has no {attribute}{did_you_mean(attribute, vars(module))}")
-    return of_function(title, host, function)
+    if module.__name__ == "__main__":  # another process would run it again to find it there
+        return _class(title, makers.Given(host, getattr(module, attribute)))
+    return _known(title, makers.Defined(host, module.__name__, attribute, files))
 
 
 def of_function(title: str, host: str, function: Any) -> type[Hosted]:
-    """An environment that a function or class makes, whatever is given for one: `made` refuses what is none."""
-
-    def maker(**options: Any) -> Any:
-        if not callable(function):
-            return made(function)
-        env = function(**options)
-        return Single(env) if host == "gymnasium" else env
-
-    return _class(title, maker)
+    """An environment that a function or class makes."""
+    return _class(title, makers.Given(host, function))
 
 
 def _class(title: str, maker: Callable[..., Any]) -> type[Hosted]:
-    members = {"maker": staticmethod(maker), "title": title, "__module__": __name__}
+    members = {"maker": maker, "title": title, "__module__": __name__}
     return dataclass(frozen=True)(type("Hosted", (Hosted,), members))
+
+
+_known = functools.cache(_class)  # so that equal games have one class, and a second training compiles nothing
 
 
 def _extra(host: str, title: str) -> Any:

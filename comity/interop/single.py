@@ -18,6 +18,7 @@ class Single:
         if not takes_seed(env.reset):
             raise ValueError(f"{kind}.reset takes no seed: declare reset(self, *, seed=None, options=None)")
         self.env, self.possible_agents, self.agents = env, ["agent"], ["agent"]
+        self.limit: int | None = None  # steps, where its maker knows
 
     @property
     def metadata(self) -> dict:

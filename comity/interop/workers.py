@@ -1,0 +1,170 @@
+"""Games that Python steps, dealt out to processes: each steps its share, and what they show lies in shared memory.
+
+Over `gymnasium.vector`: to it a share is one environment whose observation is that of all its games. Episodes are begun
+by seeds that are given, so results do not depend on how many processes there are. Imports no jax.
+"""
+
+import atexit
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from comity.extras import needed
+from comity.interop.games import Batch, Stepped
+from comity.interop.spaces import Seen, Spaces
+
+gymnasium = needed("gymnasium")
+spaces = gymnasium.spaces
+ABOVE_ERRORS = 50  # of gymnasium's levels
+IGNORED = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+
+
+class Share(gymnasium.Env):
+    """The games of one process. `action["begin"]` says whether those in `which` begin an episode or are stepped."""
+
+    def __init__(
+        self, make: Callable[[], Any], length: int, count: int, sizes: tuple[int, ...], boxes: bool, home: int
+    ):
+        """count: games; sizes: N, V, S, A; home: the process that asks, which makes one to see its spaces."""
+        self.away = os.getpid() != home
+        if self.away:  # who asks the training to stop has asked the first process
+            for name in IGNORED:
+                if hasattr(signal, name):
+                    signal.signal(getattr(signal, name), signal.SIG_IGN)
+        agents, view, state, action = sizes
+        box = lambda kind, *shape: spaces.Box(*LIMITS[kind], (count, *shape), kind)  # noqa: E731
+        self.observation_space = spaces.Dict({
+            "view": box(np.float32, agents, view), "state": box(np.float32, state),
+            "available": box(np.uint8, agents, action), "reward": box(np.float32, agents),
+            "terminated": box(np.uint8), "truncated": box(np.uint8),
+        })  # fmt: skip
+        acts = box(np.float32, agents, action) if boxes else box(np.int32, agents)
+        self.action_space = spaces.Dict(
+            {"begin": spaces.Discrete(2), "which": box(np.uint8), "seeds": box(np.int64), "action": acts}
+        )
+        self.made, self.batch = partial(Batch, make, length, count), None
+        self.rest = np.zeros((count, agents), np.float32), np.zeros(count, bool), np.zeros(count, bool)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        try:
+            if self.batch is None:
+                self.batch = self.made()
+            which, rest = action["which"].astype(bool), self.rest
+            if action["begin"]:
+                seen = self.batch.begin(which, action["seeds"])
+            else:
+                seen, *rest = self.batch.step(which, action["action"])
+        except ValueError:
+            raise
+        except Exception as error:  # its traceback would stay here
+            raise RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}") from None
+        names = ("reward", "terminated", "truncated")
+        return {**seen._asdict(), **dict(zip(names, rest, strict=True))}, 0.0, False, False, {}
+
+    def close(self) -> None:
+        parent = multiprocessing.parent_process()
+        if self.away and parent is not None and not parent.is_alive():
+            os._exit(1)  # nobody is left to read a traceback
+        if self.batch is not None:
+            self.batch.close()
+
+
+LIMITS = {
+    np.float32: (-np.inf, np.inf), np.uint8: (0, 1), np.int32: (0, 2**31 - 1), np.int64: (0, 2**62)
+}  # fmt: skip
+
+
+class Workers:
+    """B games, stepped by several processes."""
+
+    def __init__(self, make: Callable[[], Any], length: int, count: int, shape: Spaces, processes: int):
+        self.count, self.share = count, -(-count // processes)
+        self.processes = -(-count // self.share)
+        sizes, total = (shape.agents, shape.view, shape.state, shape.action), self.share * self.processes
+        make_share = partial(Share, make, length, self.share, sizes, shape.continuous, os.getpid())
+        with _apart(), _quiet():
+            self.envs = gymnasium.vector.AsyncVectorEnv(
+                [make_share] * self.processes, copy=False, context="spawn",
+                autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED,
+            )  # fmt: skip
+        atexit.register(self.close)  # before multiprocessing waits for processes that ignore its signal
+        acts = (total, shape.agents, shape.action) if shape.continuous else (total, shape.agents)
+        self.acts = np.zeros(acts, np.float32 if shape.continuous else np.int32)
+
+    def begin(self, which: np.ndarray, seeds: np.ndarray) -> Seen:
+        return self._ask(1, which, seeds, self.acts).seen
+
+    def step(self, which: np.ndarray, action: np.ndarray) -> Stepped:
+        return self._ask(0, which, np.zeros(self.count, np.int64), action)
+
+    def render(self, game: int) -> None:
+        """Films are made in one process."""
+
+    def close(self) -> None:
+        atexit.unregister(self.close)
+        with contextlib.suppress(Exception), _quiet():
+            self.envs.close(timeout=1)
+        for process in self.envs.processes:
+            if process.is_alive():
+                process.kill()
+
+    def _ask(self, begin: int, which: np.ndarray, seeds: np.ndarray, action: np.ndarray) -> Stepped:
+        dealt = lambda x, kind: self._dealt(np.asarray(x, kind))  # noqa: E731
+        given = {
+            "begin": np.full(self.processes, begin), "which": dealt(which, np.uint8), "seeds": dealt(seeds, np.int64),
+            "action": dealt(action, self.acts.dtype),
+        }  # fmt: skip
+        try:
+            with _quiet():
+                found = self.envs.step(given)[0]
+        except (EOFError, ConnectionError) as error:
+            by = {process.sentinel: process for process in self.envs.processes}
+            ended: Any = [by[x] for x in multiprocessing.connection.wait(list(by), timeout=1) if isinstance(x, int)]
+            for process in ended:
+                process.join(1)
+            codes = ", ".join(str(process.exitcode) for process in ended)
+            raise ValueError(
+                f"a process that steps games has died (exit status {codes or 'unknown'}; -9 is for want of memory, or "
+                "somebody's kill): the simulator may have crashed; fewer envs or --task.processes 1 may help"
+            ) from error
+        of = lambda name, kind: np.array(found[name], kind).reshape(-1, *found[name].shape[2:])[: self.count]  # noqa: E731
+        seen = Seen(of("view", np.float32), of("state", np.float32), of("available", bool))
+        return Stepped(seen, of("reward", np.float32), of("terminated", bool), of("truncated", bool))
+
+    def _dealt(self, x: np.ndarray) -> np.ndarray:
+        """[B, ...] as [processes, share, ...]; what is too much is 0."""
+        whole = np.zeros((self.processes * self.share, *x.shape[1:]), x.dtype)
+        whole[: len(x)] = x
+        return whole.reshape(self.processes, self.share, *x.shape[1:])
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Processes that are started do not run the user's script again."""
+    main = sys.modules["__main__"]
+    kept = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without gymnasium's own report of an error in a process: the error itself is raised."""
+    level = gymnasium.logger.min_level
+    gymnasium.logger.min_level = ABOVE_ERRORS
+    try:
+        yield
+    finally:
+        gymnasium.logger.min_level = level

@@ -11,8 +11,8 @@ from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import Trust, trusting
 from comity.settings import did_you_mean
 from comity.training.directory import RunDirectory
+from comity.training.events import silent
 from comity.training.loop import resume as resume_run
-from comity.training.loop import silent
 from comity.training.loop import train as train_run
 from comity.training.progress import Narrator
 from comity.training.remembered import Programs, caches_on_disk

@@ -19,7 +19,7 @@ from comity.training import checkpoint, evaluation
 from comity.training.crossplay import pairing, partner
 from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics
-from comity.training.loop import Listen
+from comity.training.events import Listen
 from comity.training.programs import TRIAL
 from comity.training.seeds import Seeds, executable
 from comity.training.settings import Training

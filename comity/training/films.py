@@ -9,7 +9,7 @@ import numpy as np
 
 from comity import rollout
 from comity.spec import MultiDiscrete, functions
-from comity.training import evaluation, stepping
+from comity.training import evaluation, hosted_play
 from comity.training.episodes import episode_statistics
 from comity.types import Environment, Key, PyTree, Timestep, Transition
 
@@ -67,10 +67,10 @@ def stepped(host: Any, key: Key, env: Environment, act: rollout.Act, memory: PyT
 
     try:
         for game in range(games):
-            key_game, watched = jax.random.fold_in(key, game), stepping.Watched(host)
-            under = stepping.Under(watched, 1, jax.tree.map(lambda x: jnp.asarray(x)[None], memory), ())
-            play, name = partial(decide, key_game), stepping.numbers_of(key_game)
-            steps.append(stepping.played(under, play, env.spec.length, True, name))
+            key_game, watched = jax.random.fold_in(key, game), hosted_play.Watched(host)
+            under = hosted_play.Under(watched, 1, jax.tree.map(lambda x: jnp.asarray(x)[None], memory), ())
+            play, name = partial(decide, key_game), hosted_play.numbers_of(key_game)
+            steps.append(hosted_play.played(under, play, env.spec.length, True, name))
             pictures.append(watched.pictures())
     finally:
         host.close()

@@ -318,7 +318,7 @@ def test_an_error_nobody_foresaw_stands_in_the_log_of_its_run(capsys, tmp_path, 
         raise KeyError("game")
 
     with monkeypatch.context() as patched:
-        patched.setattr("comity.training.loop._Session._begin", broken)
+        patched.setattr("comity.training.starting.begin", broken)
         says = refusal(capsys, *TINY, status=1)
     (log,) = (tmp_path / "runs").rglob("log.txt")
     assert f"the traceback is in {log.relative_to(tmp_path)}: " in says

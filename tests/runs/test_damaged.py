@@ -67,7 +67,7 @@ def up_to_the_work(monkeypatch, tmp_path):
             digest(tree), self.iteration, str(self.env_steps), str(self.failed), str(self.best), str(self.lines.counts)
         )
 
-    def begins(self):
+    def begins(session, listen):
         raise Worked("from the beginning")
 
     monkeypatch.setattr("comity.training.run.Run.play", of_run)
@@ -76,12 +76,12 @@ def up_to_the_work(monkeypatch, tmp_path):
     monkeypatch.setattr("comity.report.compare.draw_study", lambda *words: [])
     monkeypatch.setattr("comity.checking.refuse", lambda *words: None)
     for name, instead in (
-        ("_compile", lambda self: None),
-        ("_train", of_session),
-        ("_finals", of_session),
-        ("_evaluate", begins),
+        ("starting.compile_programs", lambda *_: None),
+        ("loop._train", of_session),
+        ("evaluations.final", of_session),
+        ("evaluations.periodic", begins),
     ):
-        monkeypatch.setattr(f"comity.training.loop._Session.{name}", instead)
+        monkeypatch.setattr(f"comity.training.{name}", instead)
 
     def late(*words):
         raise TooLong

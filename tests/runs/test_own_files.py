@@ -116,7 +116,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def written(folder, monkeypatch):
     """A function of a game and an algorithm: the run directory as it is before training."""
-    monkeypatch.setattr(loop._Session, "run", lambda *_: None)
+    monkeypatch.setattr(loop, "run", lambda *_: None)
     return lambda env, algorithm="random", out="runs": begun(env, algorithm, folder / out)
 
 

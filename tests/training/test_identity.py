@@ -8,7 +8,7 @@ import pytest
 import comity
 from comity.recipes import from_config
 from comity.report.runs import find
-from comity.training import checkpoint, identity, loop
+from comity.training import checkpoint, identity
 from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.directory import RunDirectory
 from comity.training.seeds import Seeds
@@ -237,7 +237,7 @@ def test_latest_passes_by_what_was_stopped_before_it_began(whole, tmp_path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Session, "_compile", stopped)
+        patch.setattr("comity.training.starting.compile_programs", stopped)
         with pytest.raises(KeyboardInterrupt):
             trained(tmp_path / "runs")
     assert len(list((tmp_path / "runs").rglob("config.yaml"))) == 2

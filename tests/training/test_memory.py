@@ -11,7 +11,7 @@ import pytest
 import comity
 from comity.recipes import from_objects
 from comity.training import memory
-from comity.training.loop import _Session
+from comity.training.session import Session
 from comity.training.settings import Training
 from tiny import learner, signals
 from tiny.runs import SMALL, recipe, trained
@@ -24,7 +24,7 @@ GIB = 2**30
 @pytest.mark.parametrize("one", [recipe(learner.Config(hidden=3)), IQL], ids=["learner", "iql"])
 def test_the_sum_is_that_of_the_arrays(monkeypatch, one):
     """Replay, parameters and games of two seeds have as many bytes as the arrays that `init` makes."""
-    session = _Session(one, SHORT)
+    session = Session(one, SHORT)
     carry = jax.jit(session.programs.init)(session.floats, jax.random.key(0))
     parts = memory._of_a_seed(one, session.training, session.shape, 2)
     assert sum(part.size for part in parts) == 2 * (sum(x.nbytes for x in jax.tree.leaves(carry)) + memory.PER_SEED)
@@ -58,10 +58,10 @@ def test_what_cannot_fit_is_refused_before_anything_is_compiled_or_written(tmp_p
 def test_what_is_large_is_said(monkeypatch, times, said):
     needs: list[float] = []
     monkeypatch.setattr(memory, "_held", lambda parts, *_: needs.append(sum(part.size for part in parts)) or [])
-    _Session(recipe(), SHORT)
+    Session(recipe(), SHORT)
     monkeypatch.undo()
     monkeypatch.setattr(memory, "available", lambda: times * needs[0])
-    found = _Session(recipe(), SHORT).notices
+    found = Session(recipe(), SHORT).notices
     assert [line.startswith("the run takes at least") for line in found] == [True] * said
 
 

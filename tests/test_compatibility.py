@@ -1,9 +1,11 @@
-"""Every algorithm on every game: what fits can be traced as `comity train TASK ALGORITHM` traces it, what does not is
-refused in one line before anything compiles. The tables here are also the page docs/compatibility.md, which
+"""What plays what: what fits can be traced as `comity train TASK ALGORITHM` traces it, what does not is refused in one
+line before anything compiles. The tables here are also the page docs/compatibility.md, which
 
     python tests/test_compatibility.py
 
-writes anew. Names come from the registries, so a new game or algorithm is tested here without a new line.
+writes anew. Names come from the registries, so a new game or algorithm is tested here without a new line. Every
+algorithm is traced on one game of each kind of action, every game by one algorithm: their number grows as a sum, not as
+a product. Images: tests/algorithms/test_kinds.py. All pairs: `pytest -m slow`.
 """
 
 import dataclasses
@@ -29,7 +31,8 @@ KEY = jax.random.key(0)
 GAMES = 4
 
 ONE_HEAD = "prisoners-buddy --profile one-head"
-PLAIN = [*TASKS, ONE_HEAD]
+NUMBERS = "cooperative-navigation --task.actions continuous"
+PLAIN = [*TASKS, ONE_HEAD, NUMBERS]
 WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+rusp",
     "ipd+messages",
@@ -47,12 +50,10 @@ WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+rusp+learners",
 ]
 ALL = [*PLAIN, *WRAPPED]
-ROLES = ("manitokan", "ipd", "indirect-reciprocity", "predator-prey", "one-step-traffic-junction")
-# Games with something that no other has: a collective reward, exact values, partners that change, continuous actions,
-# one step. All algorithms are traced on them, on the others these; the rest by `pytest -m slow`.
-TRACED = ("pg", "mappo", "qmix", "maddpg", "rusp", "lola", "coala-exact", "lica-exact", "coala")
-# On wrapped games; the rest by `pytest -m slow`.
-TRACED_WRAPPED = ("mappo", "qmix", "rusp", "lola", "coala-exact", "coala")
+# The game on which an algorithm is traced, where that is not Manitokan.
+OWN_GAMES = {"lola": "ipd", "coala-exact": "ipd", "lica-exact": "one-step-traffic-junction", "coala": "ipd+learners"}
+READS_ALL = "mappo"  # reads views and state, so every game is traced by it
+SPECIAL = ("prisoners-buddy", NUMBERS)  # several heads, continuous actions: traced by whoever plays them
 UPDATED = [  # trained for two updates. All others: tests/algorithms/test_all.py, and the tests of lola and coala-exact
     ("pg", "ipd+messages"),
     ("mappo", "ipd+scripted"),
@@ -73,7 +74,8 @@ class Refusal(NamedTuple):
     presets: tuple[str, ...] | None = None  # None: all
 
 
-SEVERAL_HEADED = ("rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg")
+SEVERAL_HEADED = ("pg", "ippo", "mappo", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg")
+CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
 REFUSED = [  # of several that hold the first is said
     Refusal(
@@ -89,6 +91,12 @@ REFUSED = [  # of several that hold the first is said
         "`comity list algorithms` says what there is",
     ),
     Refusal(
+        [name for name in ALGORITHMS if name not in CONTINUOUS],
+        [NUMBERS],
+        "{algorithm} chooses among discrete actions, {game} has continuous ones: take another; "
+        "`comity list algorithms` says what there is",
+    ),
+    Refusal(
         ["lica-exact"],
         [task for task in ALL if task not in ("matrix", "one-step-traffic-junction")],
         "lica-exact enumerates the joint actions of a team's one step, at most 64; {game} is no such game: play "
@@ -99,6 +107,29 @@ REFUSED = [  # of several that hold the first is said
         [task for task in ALL if not task.endswith("+learners")],
         "coala plays games whose opponents learn, {game} is none: put learners into it, as in "
         "`comity train ipd+learners coala`",
+    ),
+]
+REFUSED += [
+    Refusal(
+        ["pg"],
+        [NUMBERS],
+        "pg's exploration 'floor' chooses among discrete actions, {game} has continuous ones: take another; "
+        "`comity list algorithms` says what there is",
+        ("released", "released-max-entropy", "released-correction"),
+    ),
+    Refusal(
+        ["ippo", "mappo"],
+        SEVERAL_HEADS,
+        "{algorithm} as released has one head, {game} asks for 2: start from --profile one-head, or take another; "
+        "`comity list algorithms` says what there is",
+        ("released", "released-last-action"),
+    ),
+    Refusal(
+        ["ippo", "mappo"],
+        [NUMBERS],
+        "{algorithm} as released chooses among discrete actions, {game} has continuous ones: take another; "
+        "`comity list algorithms` says what there is",
+        ("released", "released-last-action"),
     ),
 ]
 COLLECTIVE = ("manitokan", "manitokan-messages", "manitokan+messages")  # games that say what is everybody's
@@ -134,19 +165,25 @@ UNFIT = [
     ),
     Unfit(
         "messages",
-        ["prisoners-buddy"],
+        ["prisoners-buddy", NUMBERS],
         "messages need one discrete action per agent and views that are vectors: {game} has others",
     ),
     Unfit(
         "scripted",
-        [task for task in PLAIN if task not in ("ipd", "repeated-matrix", "indirect-reciprocity")],
+        [
+            task
+            for task in PLAIN
+            if task not in ("ipd", "repeated-matrix", "indirect-reciprocity", "push-box", "secret-room")
+        ],
         "{game} has no script 'tit-for-tat'; it has none",
     ),
+    Unfit("scripted", ["push-box"], "{game} has no script 'tit-for-tat'; it has pusher, left-pusher"),
+    Unfit("scripted", ["secret-room"], "{game} has no script 'tit-for-tat'; it has walker, opener"),
     Unfit(
         "learners",
         [
             *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD),
-            *("cooperative-navigation", "physical-deception", "predator-prey"),
+            *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
         ],
         "learners are opponents in games of two, {game} has {agents} agents",
     ),
@@ -176,22 +213,24 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small, if it has t
 }
 
 
-def parted(task: str) -> tuple[str, str | None]:
-    """(name, profile) of `NAME --profile PROFILE`."""
-    name, _, profile = task.partition(" --profile ")
-    return name, profile or None
+def parted(task: str) -> tuple[str, str | None, dict[str, str]]:
+    """(name, profile, options) of `NAME --profile PROFILE` or `NAME --task.OPTION VALUE`."""
+    name, *flags = task.split()
+    given = dict(zip(flags[::2], flags[1::2], strict=True))
+    profile = given.pop("--profile", None)
+    return name, profile, {flag.removeprefix("--task."): value for flag, value in given.items()}
 
 
 @cache
 def short(task: str, profile: str | None = None) -> Any:
     """The game, with short episodes; profile: None, the one that the task's name says, or else the default."""
-    name, own = parted(task)
+    name, own, options = parted(task)
     source = find_task(name)
     profile = profile or own or next(iter(source.presets), None)
     known = {f.name for f in dataclasses.fields(source.thing)}
     skip = {"length"} if "inner_length" in known else set()
     values = {name: x for name, x in SHORT.items() if name in known - skip}
-    return settings_of(source, profile, "profile", values)
+    return settings_of(source, profile, "profile", {**values, **options})
 
 
 def small(algorithm: str, preset: str | None = None) -> tuple[Any, Any]:
@@ -259,9 +298,10 @@ def trace(algorithm: str, task: str, preset: str | None = None, profile: str | N
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_wrappers_refuse_exactly_the_games_of_the_table(wrapper):
     for task in PLAIN:
-        name, profile = parted(task)
+        name, profile, options = parted(task)
+        flags = [part for option in options.items() for part in (f"--task.{option[0]}", option[1])]
         try:
-            short(f"{name}+{wrapper}", profile)
+            short(" ".join([f"{name}+{wrapper}", *flags]), profile)
             said = None
         except ValueError as error:
             said = str(error)
@@ -278,9 +318,10 @@ def test_a_script_leaves_nobody_to_share_with():
 # Algorithms and games -------------------------------------------------------------------------------------------------
 
 PRESETS = [(name, preset) for name in ALGORITHMS for preset in find_algorithm(name).presets]
-FIT = [(name, task) for task in PLAIN for name in (ALGORITHMS if task in ROLES else TRACED)]
-FIT += [(name, task) for task in WRAPPED for name in TRACED_WRAPPED]
-FIT = [pair for pair in FIT if refusal(*pair) is None]
+FIT = [(name, OWN_GAMES.get(name, "manitokan")) for name in ALGORITHMS]
+FIT += [(name, task) for task in SPECIAL for name in ALGORITHMS]
+FIT += [(READS_ALL, task) for task in ALL]
+FIT = sorted({pair for pair in FIT if refusal(*pair) is None})
 EVERY_PRESET = [(name, task, preset) for task in ALL for name, preset in PRESETS if refusal(name, task, preset) is None]
 PROFILES = [(task, profile) for task in (*TASKS, *WRAPPED) for profile in [*find_task(task).presets][1:]]
 

@@ -45,4 +45,4 @@ def with_deviations(net: PyTree, acts: Actions) -> PyTree:
     """The network, with deviations beside it if actions are numbers whose deviations depend on nothing."""
     if not acts.free_deviations:
         return net
-    return FreeDeviation(net, jnp.full(acts.size, math.log(acts.first_deviation)))
+    return FreeDeviation(net, jnp.full(acts.size, math.log(acts.first_deviation), jnp.float32))

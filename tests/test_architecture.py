@@ -1,6 +1,7 @@
 """The arrows of ARCHITECTURE.md: who may import whom."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,14 @@ def test_the_loop_names_no_algorithm():
         words = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
         named = words & set(ALGORITHMS)
         assert named <= ({"random"} if file.name == "crossplay.py" else set()), f"{file.name} names {named}"
+
+
+def test_the_page_is_short_and_names_files_that_exist():
+    text = (ROOT.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    assert len(lines) <= 120
+    assert max(map(len, lines)) <= 124
+    walk = text[text.index("in eight files") : text.index("## Places to change")]
+    named = re.findall(r"^\d\. `([\w/]+\.py)`", walk, re.MULTILINE)
+    assert len(named) == 8
+    assert all((ROOT / name).exists() for name in named), named

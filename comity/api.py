@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from comity.recipes import find_algorithm, find_task, from_objects, population, settings_of
+from comity.runs.directory import RunDirectory
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import Trust, trusting
 from comity.settings import did_you_mean
-from comity.training.directory import RunDirectory
 from comity.training.events import silent
 from comity.training.loop import resume as resume_run
 from comity.training.loop import train as train_run

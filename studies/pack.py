@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from comity.experiments import PAPERS, packed, records
-from comity.training.checkpoint import write_bytes
+from comity.runs.writing import write_bytes
 
 
 def fold(target: Path, source: Path, drop: Sequence[str] = ()) -> list[str]:

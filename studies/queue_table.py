@@ -88,7 +88,7 @@ class Queue(NamedTuple):
 
     def write(self, row: Row) -> None:
         """Whoever calls this holds `locked("table")`."""
-        from comity.training.checkpoint import write_text  # `--list` needs no jax
+        from comity.runs.writing import write_text  # `--list` needs no jax
 
         text = self.table.read_text(encoding="utf-8")
         if (new := replaced(text, row)) != text:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from comity.cli.main import Usage
-from comity.report.runs import find
 from comity.runs.commands import command
 from comity.runs.reading import printable, read_json
+from comity.runs.saved import find
 from comity.settings import LARGEST_WHOLE
 
 RESUME = {"iterations": str, "minutes": float}, ("trust",)  # flags of `comity resume`

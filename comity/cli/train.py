@@ -96,8 +96,8 @@ def _of_game(arguments: list[str]) -> list[str]:
 
 
 def resume(arguments: list[str]) -> None:
+    from comity.runs.directory import RunDirectory
     from comity.training import processes
-    from comity.training.directory import RunDirectory
     from comity.training.loop import NotFinite
     from comity.training.loop import resume as resume_run
     from comity.training.progress import Narrator

@@ -26,7 +26,7 @@ def told(error: BaseException, arguments: list[str]) -> str:
 
 def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
     """The run directory in which the error arose: of a training its own, else the one that the command names."""
-    from comity.report.runs import find
+    from comity.runs.saved import find
 
     if (path := getattr(error, "comity_run", None)) is not None:
         return Path(path)

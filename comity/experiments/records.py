@@ -19,6 +19,7 @@ import numpy as np
 from comity.experiments import packed
 from comity.experiments.figure import Arm, Budget, recipe_of
 from comity.recipes import Recipe
+from comity.runs.lines import read_lines
 from comity.runs.renamed import as_now
 
 Record = packed.Record
@@ -96,19 +97,8 @@ def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
 
 
 def lines(path: Path) -> list[Record]:
-    """Records of a file of JSON lines, none if there is no file. A last line that was cut off is left out."""
-    rows = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    found = []
-    for number, line in enumerate(rows, 1):
-        if not line:
-            continue
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(rows):  # a kill or a full disk cut it off
-                continue
-            raise ValueError(f"{path}, line {number}, is not JSON ({error.msg}): remove the line") from error
-    return found
+    """Records of a file of JSON lines, none if there is no file."""
+    return read_lines(path)
 
 
 def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
@@ -137,7 +127,7 @@ def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
 
 def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> list[Record]:
     """The records of a finished run directory, one for each of its seeds that was trained to the end."""
-    from comity.training.directory import RunDirectory
+    from comity.runs.directory import RunDirectory
 
     directory = RunDirectory(run)
     manifest, metrics = directory.manifest(), directory.lines("metrics.jsonl")

@@ -25,7 +25,7 @@ from comity.experiments.trials import Trials
 from comity.recipes import Recipe
 from comity.report.statistics import FEWEST_SEEDS
 from comity.report.words import spans
-from comity.training.checkpoint import write_text
+from comity.runs.writing import write_text
 from comity.training.settings import Training
 
 SMOKE = Budget(seeds=2, iterations=4, envs=4)
@@ -187,7 +187,7 @@ def train_missing(
 
 def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, scale: Scale) -> Path | None:
     """A finished run directory with the missing seeds; None if time ran out first."""
-    from comity.training.directory import RunDirectory
+    from comity.runs.directory import RunDirectory
     from comity.training.loop import resume, train
 
     root = folders.runs / job.name

@@ -15,9 +15,9 @@ import numpy as np
 from comity import rollout
 from comity.experiments.figure import Trial
 from comity.recipes import Recipe
+from comity.runs.directory import RunDirectory
 from comity.training import checkpoint, evaluation
 from comity.training.crossplay import pairing, partner
-from comity.training.directory import RunDirectory
 from comity.training.episodes import episode_statistics
 from comity.training.events import Listen
 from comity.training.programs import TRIAL

@@ -54,7 +54,7 @@ def draw_curves(
 ) -> list[Path]:
     """Draws learning curves over environment steps, one panel per metric, as PNG and SVG; returns both paths.
 
-    runs: as in `comity.report.runs.find`, or a dict of label -> runs. metric: one or several; without, the headline and
+    runs: as in `comity.runs.saved.find`, or a dict of label -> runs. metric: one or several; without, the headline and
     the return. policy: "sampled" or "greedy" (ignored for source="metrics", what training saw). With five seeds or more
     a line is the mean and its band Student's t interval over seeds; with fewer, every seed is a thin line, and no band
     is drawn. caption: below the picture; without one, what lines and bands are; "" for none.

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comity.report.labels import labels_by_task, task_labels
-from comity.report.runs import RunsLike, find, open_run, records
 from comity.report.study import number, pool, tabulate
 from comity.report.words import nearest
+from comity.runs.saved import RunsLike, find, open_run, records
 
 
 def marl_eval(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from comity.report.runs import Run, section
+from comity.runs.saved import SavedRun, section
 
 # Fields of `training` that change what is recorded or how fast, not what is learned: no reason for two labels.
 BOOKKEEPING = frozenset(
@@ -25,7 +25,7 @@ BOOKKEEPING = frozenset(
 )
 
 
-def labels(runs: Sequence[Run], tasks: bool = True) -> list[str]:
+def labels(runs: Sequence[SavedRun], tasks: bool = True) -> list[str]:
     """For each run its algorithm and the config fields in which these runs differ: `pg · observe=last-action`.
 
     Algorithm fields are held against runs of the same algorithm, task fields against runs of the same task, training
@@ -48,14 +48,14 @@ def labels(runs: Sequence[Run], tasks: bool = True) -> list[str]:
     return [" · ".join(part) for part in parts]
 
 
-def task_labels(runs: Sequence[Run]) -> list[str]:
+def task_labels(runs: Sequence[SavedRun]) -> list[str]:
     """For each run its task and the task fields in which runs of that task differ."""
     tasks = [run.task for run in runs]
     found = distinguish(tasks, [section(run, "task") for run in runs], "profile")
     return [" · ".join([task, *differences]) for task, differences in zip(tasks, found, strict=True)]
 
 
-def labels_by_task(runs: Sequence[Run]) -> list[str]:
+def labels_by_task(runs: Sequence[SavedRun]) -> list[str]:
     """Labels of algorithms that mean the same on every task: differences are looked for within each task only."""
     tasks, found = task_labels(runs), [""] * len(runs)
     for task in dict.fromkeys(tasks):

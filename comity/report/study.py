@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from comity.report.labels import labels
-from comity.report.runs import Run, RunsLike, find, open_run, records
 from comity.report.table import KEYS, OF_EVALUATIONS, Table
 from comity.report.words import nearest, spans
+from comity.runs.saved import RunsLike, SavedRun, find, open_run, records
 
 GroupsLike = RunsLike | Mapping[str, RunsLike]  # or groups under labels of one's own
 
@@ -22,7 +22,7 @@ GroupsLike = RunsLike | Mapping[str, RunsLike]  # or groups under labels of one'
 class Study:
     """Runs read together: their table with labels, no seed twice, and what a reader must be told about them."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[SavedRun, ...]
     table: Table
     notes: tuple[str, ...]
 
@@ -34,7 +34,7 @@ class Study:
     def step_unit(self) -> str:
         return self.runs[0].step_unit
 
-    def members(self, label: str) -> list[Run]:
+    def members(self, label: str) -> list[SavedRun]:
         """Runs that a label stands for."""
         paths = set(self.table["run"][self.table["label"] == label].tolist())
         return [run for run in self.runs if run.path.as_posix() in paths]
@@ -82,7 +82,7 @@ def gather(runs: GroupsLike, source: str = "eval", root: str | os.PathLike[str] 
     return Study(tuple(opened), table, tuple(notes))
 
 
-def refuse_mixture(runs: Sequence[Run]) -> None:
+def refuse_mixture(runs: Sequence[SavedRun]) -> None:
     """ValueError if the runs are of different tasks, task versions or step units: their numbers do not compare."""
     tasks = list(dict.fromkeys(run.task for run in runs))
     if len(tasks) > 1:
@@ -120,7 +120,7 @@ def pool(table: Table) -> tuple[Table, list[str]]:
 
 
 def tabulate(
-    runs: Sequence[Run],
+    runs: Sequence[SavedRun],
     names: Sequence[str],
     source: str,
     lines: Sequence[Sequence[Mapping[str, Any]]] | None = None,

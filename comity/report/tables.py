@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from comity.report.runs import Run, open_run
 from comity.report.statistics import (
     FEWEST_SEEDS,
     Interval,
@@ -30,6 +29,7 @@ from comity.report.study import GroupsLike, Study, gather, tabulate
 from comity.report.table import Table
 from comity.report.words import is_rate, short, spans
 from comity.runs.reading import printable
+from comity.runs.saved import SavedRun, open_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,7 +127,7 @@ class Sheet:
 
 
 def final_table(
-    run: str | os.PathLike[str] | Run, metric: str | None = None, lines: Iterable[Mapping[str, Any]] | None = None
+    run: str | os.PathLike[str] | SavedRun, metric: str | None = None, lines: Iterable[Mapping[str, Any]] | None = None
 ) -> Sheet:
     """One run's scores: mean over seeds with 95 % t interval, per policy, for last policy and best checkpoint.
 
@@ -135,7 +135,7 @@ def final_table(
     in the form of `eval.jsonl` to show instead of those in the run, whatever their `which` is called. A run still in
     progress shows its newest periodic evaluation.
     """
-    opened = run if isinstance(run, Run) else open_run(run)
+    opened = run if isinstance(run, SavedRun) else open_run(run)
     table = tabulate([opened], [opened.algorithm], "eval", None if lines is None else [list(lines)])
     study = Study((opened,), table, ())
     if not len(table):

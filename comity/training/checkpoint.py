@@ -3,23 +3,21 @@
 A file is written beside its place, synced and renamed, so a kill at any moment leaves the old file or the new one.
 """
 
-import contextlib
 import hashlib
 import io
 import json
 import math
-import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from comity.runs.renamed import saved_as
-from comity.runs.writing import not_through_links
+from comity.runs.writing import whole
 from comity.types import PyTree
 
 FORMAT = 1
@@ -43,7 +41,7 @@ def save(path: Path, tree: PyTree, about: dict[str, Any]) -> None:
         arrays[name] = array
         leaves[name] = {"shape": list(array.shape), "dtype": str(array.dtype), "kind": kind}
     manifest = {"format": FORMAT, "about": about, "leaves": leaves, "sha256": _checksum(arrays)}
-    with _whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with whole(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(MANIFEST, json.dumps(manifest))
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -105,35 +103,6 @@ def newest(
                 raise
             skipped(error)
     return None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all. Raises OSError, one line."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all. Raises OSError, one line."""
-    with _whole(path) as file:
-        file.write(data)
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside `path`, which takes its place once all of it is on the disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb", opener=not_through_links) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise OSError(f"cannot write {path} ({error.strerror or error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -211,11 +180,3 @@ def _checksum(arrays: dict[str, np.ndarray]) -> str:
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

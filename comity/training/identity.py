@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from comity.recipes import Recipe
+from comity.runs.directory import RunDirectory
 from comity.runs.reading import whole
 from comity.training import best, checkpoint
 from comity.training.best import Best
 from comity.training.checkpoint import CorruptCheckpoint
-from comity.training.directory import RunDirectory
 from comity.training.machine import fingerprint, git_state, hardware, packages, versions
 from comity.training.settings import Training, training_of
 from comity.types import PyTree

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from comity.recipes import Recipe, from_config, settled
-from comity.runs import sources
+from comity.runs import sources, writing
 from comity.runs.commands import command as worded
+from comity.runs.directory import RunDirectory
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import NOTHING, Trust
 from comity.training import checkpoint, evaluations, events, identity, processes, remembered, saving, starting
-from comity.training.directory import RunDirectory
 from comity.training.events import Listen, silent
 from comity.training.machine import fingerprint, versions
 from comity.training.session import Session
@@ -60,7 +60,7 @@ def train(
     directory = RunDirectory.create(place, recipe.task.stem, recipe.algorithm.stem, config)
     directory.write_manifest(identity.manifest(recipe, training, command))
     own = {"task": recipe.task.files, "algorithm": recipe.algorithm.files}
-    sources.copy(directory.path / "source", own, checkpoint.write_bytes)
+    sources.copy(directory.path / "source", own, writing.write_bytes)
     with directory.lock():
         try:
             run(session, directory, listen, initialise)

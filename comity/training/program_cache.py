@@ -33,9 +33,8 @@ from jax.stages import Compiled
 
 import comity
 from comity.recipes import Recipe
-from comity.runs import private
+from comity.runs import private, writing
 from comity.settings import floats
-from comity.training import checkpoint
 from comity.training.machine import features, fingerprint, hardware, versions
 from comity.training.seeds import Seeds, executable
 from comity.types import PyTree
@@ -85,7 +84,7 @@ class Shelf(NamedTuple):
             outputs = jax.tree.unflatten(returned, [0] * returned.num_leaves)
             content = pickle.dumps((program, _described(outputs, known)))
             path = self._path(name, arguments)
-            checkpoint.write_bytes(path, MAGIC + _mac(path.name, content) + content)
+            writing.write_bytes(path, MAGIC + _mac(path.name, content) + content)
             _make_room(self.folder)
         except Exception:  # a full disk, a program that holds constants: the next process compiles it
             return

@@ -16,11 +16,11 @@ import numpy as np
 
 from comity.extras import needed
 from comity.recipes import Recipe, from_config, given
+from comity.runs.directory import RunDirectory
 from comity.runs.trust import Trust, trusting
 from comity.settings import floats
 from comity.training import checkpoint, compile, evaluation, identity
 from comity.training.checkpoint import CorruptCheckpoint
-from comity.training.directory import RunDirectory
 from comity.training.films import plain, record
 from comity.training.machine import refuse_fork
 from comity.training.programs import FILM, FRESH, begun
@@ -49,7 +49,7 @@ def locate(run: Path | str, root: Path | str = "runs") -> Path:
 
     Raises FileNotFoundError if there is none, ValueError if there are several.
     """
-    from comity.report.runs import find
+    from comity.runs.saved import find
 
     found = find(str(run), root=str(root))
     if len(found) != 1:

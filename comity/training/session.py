@@ -7,10 +7,10 @@ import jax
 
 from comity import checking
 from comity.recipes import Recipe
+from comity.runs.directory import RunDirectory
 from comity.settings import floats
 from comity.spec import functions
 from comity.training import best, compile, identity, memory, processes, remembered
-from comity.training.directory import RunDirectory
 from comity.training.machine import refuse_fork
 from comity.training.settings import Training
 from comity.training.stopping import Stop

@@ -78,7 +78,8 @@ def begin(session: Session, start: Start, listen: Listen) -> None:
         session.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
         session.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
         _recognise(session, start, listen)
-    if start.saved and session.programs.begins_anew:
+    ahead = session.iteration < session.training.iterations
+    if start.saved and ahead and session.programs.begins_anew:
         listen("note", {"text": "where the games stood is in no checkpoint: they begin new episodes"})
         before = session.manifest.get("episodes_begun_anew", ())
         session.manifest["episodes_begun_anew"] = [*before, session.iteration]

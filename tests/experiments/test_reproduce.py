@@ -17,7 +17,7 @@ from comity.experiments.figure import Budget, Ends, Finding, Panel, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
 from comity.experiments.tables import spoken
-from comity.training.directory import RunDirectory
+from comity.runs.directory import RunDirectory
 from comity.training.loop import NotFinite
 from tiny.paper import FIGURE, ONE, OTHER, PAPER, TWO
 

@@ -13,8 +13,8 @@ import comity
 from comity.cli.main import main, spelled
 from comity.names import host_of, unknown
 from comity.recipes import find_task, from_config
+from comity.runs.directory import RunDirectory
 from comity.runs.trust import Trust
-from comity.training.directory import RunDirectory
 from comity.training.identity import other_packages
 from comity.training.loop import train
 from comity.training.settings import Training

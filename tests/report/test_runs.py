@@ -9,10 +9,10 @@ import pytest
 
 from comity.report import exports
 from comity.report.labels import labels
-from comity.report.runs import find, open_run, records
 from comity.report.study import gather, read
 from comity.report.table import Table
 from comity.report.words import spans
+from comity.runs.saved import find, open_run, records
 
 
 def test_import_is_light():
@@ -101,10 +101,10 @@ def test_a_damaged_line_elsewhere_is_named(make_run):
     lines = (run / "metrics.jsonl").read_text().splitlines()
     lines[1] = lines[1][:20]
     (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 2 is damaged"):
+    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 2, is not JSON"):
         read(run, source="metrics")
     (run / "metrics.jsonl").write_text('{"iteration": 1, "env_steps": 2}\n{"half')
-    with pytest.raises(ValueError, match=r"line 1 has no 'seed'"):
+    with pytest.raises(ValueError, match=r"line 1, has no 'seed'"):
         records(run / "metrics.jsonl")
 
 

@@ -18,10 +18,10 @@ from comity.cli.main import main, spelled
 from comity.names import parsed, versioned
 from comity.recipes import Recipe, find_algorithm, find_task, from_config, from_objects
 from comity.runs.commands import command
+from comity.runs.directory import RunDirectory
 from comity.runs.trust import Trust
 from comity.spec import Discrete, Spec, Vector
 from comity.training import loop
-from comity.training.directory import RunDirectory
 from comity.training.settings import Training
 from comity.types import Observation, Timestep
 

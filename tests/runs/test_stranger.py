@@ -20,8 +20,7 @@ import yaml
 
 import comity
 from comity.cli.main import main, surroundings
-from comity.runs import sources
-from comity.training import checkpoint
+from comity.runs import sources, writing
 from tiny.runs import NAMES
 
 COMMANDS = ["evaluate RUN", "watch RUN", "resume RUN", "play RUN", "train --config RUN"]
@@ -230,12 +229,12 @@ def test_trust_is_no_leave_for_what_was_changed(capsys, folder, harm):
     beside(folder, "rules.py", "PAY = 1\n")
     files = sources.of_file(folder / "game.py")
     run = run_of(folder, f"game.py:Game@{files.version}")
-    sources.copy(run / "source", {"task": files}, checkpoint.write_bytes)
+    sources.copy(run / "source", {"task": files}, writing.write_bytes)
     name = "rules.py" if harm == "what it imports" else "game.py"
     beside(run, f"source/{name}", marking(folder) + "PAY = 2\n")
     if harm == "the table":
         again = sources.of_file(run / "source" / "game.py")
-        sources.copy(run / "source", {"task": again}, checkpoint.write_bytes)
+        sources.copy(run / "source", {"task": again}, writing.write_bytes)
     for other in ("game.py", "rules.py"):
         (folder / other).unlink()
     said = refused(capsys, ["evaluate", str(run), "--trust"])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from comity.recipes import Recipe, from_objects
-from comity.training.directory import RunDirectory
+from comity.runs.directory import RunDirectory
 from comity.training.loop import resume, train
 from comity.training.settings import Training
 from tiny import learner, signals

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from comity.runs import writing
 from comity.training import checkpoint
 from comity.training.checkpoint import CorruptCheckpoint
 
@@ -188,7 +189,7 @@ def test_a_kill_while_writing_leaves_the_old_file(saved, monkeypatch, where, wri
 
     monkeypatch.setattr(os, where, kill)
     with pytest.raises(Killed):
-        checkpoint.save(saved, state(1), {}) if write == "save" else checkpoint.write_text(saved, "new")
+        checkpoint.save(saved, state(1), {}) if write == "save" else writing.write_text(saved, "new")
     assert saved.read_bytes() == before
 
 
@@ -201,7 +202,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(saved, monkeypatch, write):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=r"cannot write .*00000010\.npz \(No space left on device\)$"):
-        checkpoint.save(saved, state(1), {}) if write == "save" else checkpoint.write_text(saved, "new")
+        checkpoint.save(saved, state(1), {}) if write == "save" else writing.write_text(saved, "new")
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 

@@ -7,10 +7,10 @@ import pytest
 
 import comity
 from comity.recipes import from_config
-from comity.report.runs import find
+from comity.runs.directory import RunDirectory
+from comity.runs.saved import find
 from comity.training import checkpoint, identity
 from comity.training.checkpoint import CorruptCheckpoint
-from comity.training.directory import RunDirectory
 from comity.training.seeds import Seeds
 from tiny.runs import recipe, resumed, trained
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import yaml
 
+from comity.runs.directory import InUse, RunDirectory
 from comity.training import checkpoint
 from comity.training.checkpoint import CorruptCheckpoint
-from comity.training.directory import InUse, RunDirectory
 from comity.training.loop import Interrupted, NotFinite
 from comity.training.settings import Training
 from tiny import learner, signals

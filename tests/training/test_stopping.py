@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from comity.runs.directory import RunDirectory
 from comity.training import best, checkpoint, evaluation
 from comity.training.best import Best
-from comity.training.directory import RunDirectory
 from comity.training.loop import Interrupted
 from comity.training.machine import refuse_fork
 from comity.training.progress import Narrator

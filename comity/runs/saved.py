@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import difflib
 import glob
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from comity.runs.reading import Unreadable, odd_line, read_json, read_yaml, whole
+from comity.runs.lines import read_lines
+from comity.runs.reading import Unreadable, read_json, read_yaml
 
-LARGEST = 2**63 - 1  # of the numbers that say which line it is
 RunsLike = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-class Run(NamedTuple):
+class SavedRun(NamedTuple):
     """One run directory: what was asked for and what became of it."""
 
     path: Path
@@ -141,7 +140,7 @@ def known(text: str, root: Path) -> str:
     return f"; {root} holds {len(runs)}, the last is {max((root / path for path in runs), key=started)}"
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
+def open_run(path: str | os.PathLike[str]) -> SavedRun:
     """Config and manifest of one run directory. ValueError if the config is not one of a run.
 
     The manifest may be missing or half-written (a run killed as it started): then it is empty.
@@ -159,40 +158,15 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         manifest = read_json(path / "manifest.json")
     except (OSError, ValueError):
         manifest = {}
-    return Run(path, config, manifest)
+    return SavedRun(path, config, manifest)
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """Lines of a .jsonl file, each a dict; none if there is no file.
-
-    A last line that cannot be read was being written and is left out. ValueError: any other such line, by number.
-    """
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise ValueError("no {...}")
-        except (ValueError, RecursionError):  # also what is no UTF-8
-            if number == len(lines):
-                break
-            raise ValueError(f"{path}, line {number} is damaged: {line[:60]!r}; delete that line to go on") from None
-        for key in ("seed", "iteration", "env_steps"):
-            if key not in record:
-                raise ValueError(f"{path}, line {number} has no {key!r}: was it written by another program?")
-            if whole(record[key], -LARGEST, LARGEST) is None:
-                raise ValueError(f"{path}, line {number}: {key} {str(record[key])[:40]} is not a whole number")
-        if problem := odd_line(record):
-            raise ValueError(f"{path}, line {number} {problem}: was it written by another program?")
-        found.append(record)
-    return found
+    """Lines of a run's metrics or evaluations, see `read_lines`."""
+    return read_lines(path, ("seed", "iteration", "env_steps"))
 
 
-def section(run: Run, name: str) -> dict[str, Any]:
+def section(run: SavedRun, name: str) -> dict[str, Any]:
     """One section of a config, flat (`critic.hidden`), without its name."""
     flat: dict[str, Any] = {}
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from comity.runs import writing
-from comity.runs.reading import Unreadable, dump_yaml, odd_line, read_json, read_yaml
-from comity.training.checkpoint import write_text
+from comity.runs.lines import read_lines
+from comity.runs.reading import Unreadable, dump_yaml, read_json, read_yaml
+from comity.runs.writing import write_text
 
 try:
     import fcntl
@@ -102,26 +103,8 @@ class RunDirectory:
             raise OSError(f"cannot write {self.path / name} ({error.strerror})") from error
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """The JSON lines of `name`; a last line that a kill left half-written is not one."""
-        path = self.path / name
-        if not path.exists():
-            return []
-        found = []
-        rows = path.read_text(encoding="utf-8").split("\n")
-        for number, row in enumerate(rows, 1):
-            if not row:
-                continue
-            try:
-                line = json.loads(row)
-            except (ValueError, RecursionError) as error:
-                if number < len(rows):
-                    reason = getattr(error, "msg", type(error).__name__)
-                    raise ValueError(f"{path}, line {number}, is not JSON ({reason}): remove the line") from error
-                continue
-            if name in LINE and (problem := odd_line(line, LINE[name])):
-                raise ValueError(f"{path}, line {number}, {problem}: remove the line")
-            found.append(line)
-        return found
+        """The JSON lines of `name`. Raises ValueError, one line."""
+        return read_lines(self.path / name, LINE.get(name))
 
     def keep(self, name: str, keep) -> None:
         """Rewrites `name` with only those lines for which keep(line), whole or not at all."""

@@ -1,0 +1,38 @@
+"""The one reader of JSON lines. An incomplete last line is ignored: it is being written, or a kill cut it off."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from comity.runs.reading import odd_line
+
+
+def read_lines(path: Path, needed: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """The lines of a file, none if there is no file.
+
+    needed: keys that every line of a run's metrics and evaluations has, whose values are held against what they can be;
+    None: any object will do. Raises ValueError for any other line that cannot be meant, with its number.
+    """
+    try:
+        rows = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    found = []
+    for number, row in enumerate(rows, 1):
+        if not row.strip():
+            continue
+        try:
+            line = json.loads(row)
+        except (ValueError, RecursionError) as error:  # also what is no UTF-8
+            if number == len(rows):
+                continue
+            reason = getattr(error, "msg", type(error).__name__)
+            raise ValueError(f"{path}, line {number}, is not JSON ({reason}): remove the line") from error
+        problem = None if isinstance(line, dict) else "is no {...}"
+        if needed is not None:
+            problem = problem or odd_line(line, tuple(needed))
+        if problem:
+            raise ValueError(f"{path}, line {number}, {problem}: remove the line")
+        found.append(line)
+    return found

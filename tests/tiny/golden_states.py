@@ -141,10 +141,14 @@ def small(algorithm: str, preset: str | None, settings: dict[str, Any]) -> Any:
 
 
 def cases() -> tuple[dict[str, Case], dict[str, str]]:
-    """(cases by name, names of presets that made small are another one: {preset: case})"""
+    """(cases by name, names of presets that made small are another one: {preset: case})
+
+    Of the algorithms that are recorded: those that came later have nothing to be held against.
+    """
     found: dict[str, Case] = {}
     same: dict[str, str] = {}
-    for name in ALGORITHMS:
+    earlier = {name.partition("/")[0] for name in recorded()}
+    for name in (name for name in ALGORITHMS if name in earlier):
         for preset in find_algorithm(name).presets or (None,):
             case = Case(name, small(name, preset, {}), GAME_OF.get(name, "noise"))
             equal = next((other for other, known in found.items() if known == case), None)

@@ -1,4 +1,4 @@
-"""What docs/adding.md says: the toys of docs/examples/adding, put into a copy of the package, and the places touched."""
+"""What docs/adding.md says: toys of every kind, put into a copy of the package, and the places that they touch."""
 
 import json
 import shutil
@@ -12,6 +12,9 @@ import comity
 
 ROOT = Path(comity.__file__).parent
 TOYS = ROOT.parent / "docs" / "examples" / "adding"
+ALGORITHM = '    "toy": ("comity.algorithms.toy", "a toy"),'
+TASK = '    "toy": ("comity.environments.toy:Toy", "a toy"),'
+FIGURE = '        ("lica", "toy", "a toy"),'
 WRAPPER = '    "scaled": ("comity.environments.wrappers.toy:Scaled", "a toy"),'
 PLACES: dict[str, dict[str, str | list[tuple[str, str]]]] = {
     # What is added: {place: the toy that it is, or what stands there and what takes its place}.

@@ -2,6 +2,7 @@
 
 from comity.experiments.claims import Comparison, written
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
+from comity.experiments.measures import Measure
 
 claim = written("2026-11-30")  # the day on which the claims below were written down
 BUDGETS: dict[Scale, dict[str, Budget]] = {
@@ -19,5 +20,11 @@ TOY = Figure(
     },
     BUDGETS,
     (Panel("return", "points of an episode"),),
-    (claim("learns", "The toy learns to say what it sees.", Comparison("toy", "above", "random", "return", 0.3)),),
+    (
+        claim(
+            "learns",
+            "The toy learns to say what it sees.",
+            Comparison("toy", "above", "random", Measure("return"), 0.3),
+        ),
+    ),
 )

@@ -1,4 +1,4 @@
-"""Whose colour is which. Without pillow, which only pictures need: a game says colours before anything is drawn."""
+"""Colours of agents. Nothing here needs pillow: a game names its colours before anything is drawn."""
 
 import colorsys
 

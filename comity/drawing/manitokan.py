@@ -53,14 +53,14 @@ def draw_view(view: Any, tile: int = 48) -> np.ndarray:
             elif kind == WALL:
                 canvas.wall(cell)
             elif kind == DOOR:
-                canvas.door(cell, painted(colour))
+                canvas.door(cell, colour_of(colour))
             elif kind == KEY:
                 canvas.key(cell)
             elif kind == AGENT:  # a view does not tell where others look
-                canvas.agent(cell, 3, painted(colour))
+                canvas.agent(cell, 3, colour_of(colour))
     return canvas.pixels()
 
 
-def painted(code: int) -> Colour:
+def colour_of(code: int) -> Colour:
     """The colour of a colour code, 3, 4, 6, 7, 8, ... for agents 0, 1, 2, 3, 4, ..."""
     return agent_colour(code - 3 - (code > 5))

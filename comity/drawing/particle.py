@@ -72,7 +72,7 @@ def draw(discs: Sequence[Disc], size: int = 360) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BOX))
 
 
-def blended(weights: Any) -> Colour | None:
+def message_colour(weights: Any) -> Colour | None:
     """The colour of a message, weights [3] of red, green and blue; None if nothing was said."""
     weights = np.clip(np.asarray(weights, float), 0, 1)
     if not weights.any():

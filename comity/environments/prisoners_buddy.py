@@ -121,7 +121,7 @@ class PrisonersBuddy:
         after = State(state.identity, choice, jnp.where(pays, choice, state.paid), time, state.horizon)
         over = time >= state.horizon
         truncated = over & (time >= self.length) & (not self.clock_terminates)
-        told = {  # of paid rounds only
+        events = {  # of paid rounds only
             "teamed": pair.any(1),
             "new_team": (pair & ~old_pair).any(1),
             "team_change": (old_pair & ~pair).any(1),
@@ -129,7 +129,7 @@ class PrisonersBuddy:
             "unchosen": ~chose.any(0),
             "sat_out": choice < 0,
         }
-        info = {name: (x & pays).astype(jnp.float32) for name, x in told.items()}
+        info = {name: (x & pays).astype(jnp.float32) for name, x in events.items()}
         info["paid"] = pays.astype(jnp.float32)
         reward = jnp.where(pays, points, 0.0).astype(jnp.float32)
         return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
@@ -161,8 +161,8 @@ class PrisonersBuddy:
         # Row: who sees; column: whom, in the order of others.
         others = (jnp.arange(n)[:, None] + jnp.asarray(self.offsets)) % n  # [N, N - 1]
         ties = [jnp.take_along_axis(x, others, 1)[..., None] for x in (last.T, last, paid.T, paid)]
-        seen = [option[others], *ties, any_paid[others], state.identity[others], taken[others]]
-        view = [*own, jnp.concatenate(seen, -1).reshape(n, -1)]
+        about_others = [option[others], *ties, any_paid[others], state.identity[others], taken[others]]
+        view = [*own, jnp.concatenate(about_others, -1).reshape(n, -1)]
         known = jnp.stack([state.time / state.horizon, state.horizon.astype(jnp.float32), pays])
         each = jnp.concatenate([option, last, paid, state.identity], -1)
         if self.heads_as == "two":

@@ -53,7 +53,7 @@ def test_every_content_of_a_view_shows():
 
 def test_agents_have_colours_of_their_own():
     assert len({colours.agent_colour(k) for k in range(12)}) == 12
-    assert [drawing.painted(code) for code in (3, 4, 6, 7, 8)] == [colours.agent_colour(k) for k in range(5)]
+    assert [drawing.colour_of(code) for code in (3, 4, 6, 7, 8)] == [colours.agent_colour(k) for k in range(5)]
 
 
 def test_drawing_needs_no_jax():

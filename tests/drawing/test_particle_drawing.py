@@ -68,8 +68,8 @@ def test_up_is_up_and_far_is_seen():
 
 
 def test_messages_have_colours():
-    assert drawing.blended([0, 0, 0]) is None
-    assert [drawing.blended(row) for row in np.eye(3)] == list(drawing.RED_GREEN_BLUE)
+    assert drawing.message_colour([0, 0, 0]) is None
+    assert [drawing.message_colour(row) for row in np.eye(3)] == list(drawing.RED_GREEN_BLUE)
     assert colours.agent_hex(0) == "#b270f0"
 
 

@@ -22,7 +22,7 @@ WAIT, PASS = range(2)
 
 @dataclass(frozen=True)
 class OneStepTrafficJunction:
-    """Two agents, two actions, one step. view int8 [2, 2]: own index as one-hot; state int8 [1]: 1, there is none."""
+    """Two agents, two actions, one step. view int8 [2, 2]: own index as one-hot; state int8 [1]: always 1."""
 
     spec = Spec(2, Vector(2), Discrete(2), 1, state=Vector(1), headline="optimal", action_names=("wait", "pass"))
 

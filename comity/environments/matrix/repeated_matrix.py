@@ -190,24 +190,27 @@ def exact_values(
     tables [2, 2, 2]: own points by (own action, the other's). Foerster et al. 2018 (LOLA), section 4.3.
     """
     first, transitions = outcomes(logits)
-    visits = solved(jnp.eye(4) - gamma * transitions.T, first)  # discounted number of visits
+    visits = solution(jnp.eye(4) - gamma * transitions.T, first)  # discounted number of visits
     return rewards_of(tables) @ visits
 
 
-def solved(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
+def solution(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
     """x of matrix @ x = right, whose derivatives are further solutions: those of the elimination itself would make a
     program for LOLA several times as large."""
     return jax.lax.custom_linear_solve(
         lambda x: (matrix * x).sum(-1),
         right,
-        lambda _, right: eliminated(matrix, right),
-        lambda _, right: eliminated(matrix.T, right),
+        lambda _, right: eliminate(matrix, right),
+        lambda _, right: eliminate(matrix.T, right),
     )
 
 
-def eliminated(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
-    """The same by elimination without exchanges: I - gamma P^T needs none, its columns are dominated by the diagonal.
-    Not by LAPACK, which hangs where two threads run a compiled program (ARCHITECTURE.md)."""
+def eliminate(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
+    """x of matrix @ x = right, by elimination without exchanges of rows.
+
+    I - gamma P^T needs none: the diagonal dominates its columns. LAPACK is avoided because it hangs where two threads
+    run a compiled program (ARCHITECTURE.md).
+    """
     rows = [jnp.append(matrix[i], right[i]) for i in range(4)]
     for i in range(4):
         rows[i] = rows[i] / rows[i][i]

@@ -106,12 +106,12 @@ class CooperativeCommunication:
     def observation(self, state: State) -> Observation:
         here, going = state.position[LISTENER], state.velocity[LISTENER]
         goal = jax.nn.one_hot(state.goal, WORDS, dtype=here.dtype)
-        told = world.padded(SHADE + TINT * goal, self.spec.view.size)
-        heard = jnp.concatenate([going, (state.landmarks - here).reshape(-1), state.message])
+        speaker_view = world.padded(SHADE + TINT * goal, self.spec.view.size)
+        listener_view = jnp.concatenate([going, (state.landmarks - here).reshape(-1), state.message])
         known = jnp.concatenate([here, going, state.landmarks.reshape(-1), goal, state.message])
         number = jnp.arange(world.MOVES)
         available = jnp.stack([number < WORDS, jnp.ones_like(number, bool)])
-        return Observation(jnp.stack([told, heard]), known, available)
+        return Observation(jnp.stack([speaker_view, listener_view]), known, available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """[B], at the last step: `final_distance` from listener to goal; `reach_10`, `reach_15`, `reach_20`: it is
@@ -129,5 +129,5 @@ class CooperativeCommunication:
             for k, place in enumerate(state.landmarks)
         ]
         speaker, listener = drawing.agents(state.position, state.velocity, SIZE)
-        said = drawing.blended(state.message)
+        said = drawing.message_colour(state.message)
         return drawing.draw([*landmarks, speaker._replace(core=said), listener], size)

@@ -98,12 +98,12 @@ class CooperativeNavigation:
             "collisions": overlap.sum() / 2,
             "collisions_begun": (overlap & ~before).sum() / 2,
         }
-        reward = self.paid(info["distance"], overlap.sum(-1).astype(nearest.dtype))
+        reward = self.rewards(info["distance"], overlap.sum(-1).astype(nearest.dtype))
         return after, Timestep(
             self.observation(after), reward, *world.clock(after.time, self.length, self.clock_terminates), info
         )
 
-    def paid(self, distance: Array, bumps: Array) -> Array:
+    def rewards(self, distance: Array, bumps: Array) -> Array:
         """[N], rewards. distance: S; bumps [N]: c_i."""
         if self.reward == "farama":
             return -(1 - self.local_share) * distance - self.local_share * bumps
@@ -115,7 +115,7 @@ class CooperativeNavigation:
     def observation(self, state: State) -> Observation:
         n, (position, velocity, landmarks, _) = self.agents, state
         others = world.without_self(world.relative(position, position)).reshape(n, -1)
-        seen = [
+        parts = [
             velocity,
             position,
             world.relative(landmarks, position).reshape(n, -1),
@@ -124,7 +124,7 @@ class CooperativeNavigation:
         ]
         known = [position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1)]
         available = jnp.ones((n, world.MOVES), bool)
-        return Observation(jnp.concatenate(seen, -1), jnp.concatenate(known), available)
+        return Observation(jnp.concatenate(parts, -1), jnp.concatenate(known), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """[B]: `distance`: S, mean over steps; `final_distance`: S at the last one; `occupied`: share of landmarks with

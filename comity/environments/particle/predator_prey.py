@@ -121,9 +121,9 @@ class PredatorPrey:
             "touches": touching,
             "captures": (captured & ~before).astype(away.dtype),
         }
-        return after, Timestep(self.observation(after), self.paid(away, touching, position[-1]), over, late, info)
+        return after, Timestep(self.observation(after), self.rewards(away, touching, position[-1]), over, late, info)
 
-    def paid(self, away: Array, touching: Array, prey: Array) -> Array:
+    def rewards(self, away: Array, touching: Array, prey: Array) -> Array:
         """[N], rewards. away [P]: distances to the prey; touching: how many predators do; prey [2]: where it is."""
         if self.reward == "code":
             points = self.predators * (-SHAPING * away.sum() + TOUCH * touching)
@@ -141,8 +141,8 @@ class PredatorPrey:
         n = len(position)
         others = world.without_self(world.relative(position, position)).reshape(n, -1)
         hunts = (jnp.arange(n) < self.predators)[:, None]
-        seen = [velocity, position, world.relative(landmarks, position).reshape(n, -1), others]
-        view = jnp.concatenate([*seen, jnp.where(hunts, velocity[-1], 0)], -1)[: self.spec.agents]
+        parts = [velocity, position, world.relative(landmarks, position).reshape(n, -1), others]
+        view = jnp.concatenate([*parts, jnp.where(hunts, velocity[-1], 0)], -1)[: self.spec.agents]
         known = jnp.concatenate([position.reshape(-1), velocity.reshape(-1), landmarks.reshape(-1)])
         return Observation(view, known, jnp.ones((self.spec.agents, world.MOVES), bool))
 

@@ -1,8 +1,8 @@
 """The particle world: discs in an unbounded plane that push themselves, slow down, and push each other away.
 
 The physics of OpenAI's multi-agent particle environments (Mordatch & Abbeel 2018, arXiv 1703.04908; Lowe et al. 2017,
-arXiv 1706.02275) in both orders of integration that are about: `classic`, the original's, and `farama`, of mpe2 and
-JaxMARL. Functions over arrays; the games are files of their own. All masses are 1. docs/tasks/particle.md.
+arXiv 1706.02275) in the two orders of integration in use: `classic`, the original's, and `farama`, of mpe2 and
+JaxMARL. Here are functions over arrays; each game is a file of its own. All masses are 1. docs/tasks/particle.md.
 """
 
 from __future__ import annotations

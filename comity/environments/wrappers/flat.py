@@ -37,11 +37,11 @@ def plays_as(wrapper: type, game: type, renamed: dict[str, str] | None = None) -
     def decorate(cls: T) -> T:
         cls.__getattribute__ = attribute  # pyright: ignore[reportAttributeAccessIssue]
 
-        def refused(self: Any) -> None:
-            check(self)  # before it is asked whether an equal one is known: True equals 1
-            wrapped(self)  # refuses what game or wrapper refuse
+        def post_init(self: Any) -> None:
+            check(self)  # before `wrapped`, whose cache takes True for 1
+            wrapped(self)  # so that game and wrapper check their settings
 
-        cls.__post_init__ = refused
+        cls.__post_init__ = post_init
         return cls
 
     return decorate
@@ -49,13 +49,13 @@ def plays_as(wrapper: type, game: type, renamed: dict[str, str] | None = None) -
 
 @lru_cache
 def flattened(wrapper: type, game: type, name: str) -> type:
-    """The same without a class written by hand; name: what it is called, `IPD+rusp`.
+    """Makes such a class of a game and a wrapper. name: what the class is called, `IPD+rusp`.
 
-    A wrapper may say `RENAMED`: {setting of a game: its name here}, where the whole has another thing of that name.
+    A wrapper may have `RENAMED`: {setting of a game: its name here}, for settings whose name the wrapper uses itself.
     Raises ValueError if game and wrapper have a setting of one name.
     """
     renamed = getattr(wrapper, "RENAMED", {})
-    said = {renamed.get(name, name): words for name, words in comments(game).items()} | comments(wrapper)
+    texts = {renamed.get(name, name): words for name, words in comments(game).items()} | comments(wrapper)
     inner, outer = (typing.get_type_hints(kind, include_extras=True) for kind in (game, wrapper))
     listed = [(renamed.get(f.name, f.name), inner[f.name], f) for f in fields(game) if f.init]  # pyright: ignore
     names = {name for name, *_ in listed}
@@ -67,16 +67,16 @@ def flattened(wrapper: type, game: type, name: str) -> type:
         if f.default is MISSING:
             raise ValueError(f"{name}: {setting} has no default, so that a name does not say all; wrap it in Python")
     settings = [(setting, hint, field(default=f.default)) for setting, hint, f in listed]
-    checked = {"__post_init__": lambda self: None}  # a dataclass calls one only if it was there when it was made
+    checked = {"__post_init__": lambda self: None}  # must exist when the dataclass is made
     made = make_dataclass(name, settings, namespace=checked, frozen=True)
     made.__module__, made.parts = wrapper.__module__, (game, wrapper)  # pyright: ignore[reportAttributeAccessIssue]
-    lines = [f"        {setting}: {said.get(setting, '')}" for setting, *_ in listed]  # where tyro looks for help
+    lines = [f"        {setting}: {texts.get(setting, '')}" for setting, *_ in listed]  # where tyro looks for help
     made.__doc__ = "\n".join([f"{game.__name__}, and {wrapper.__name__} around it.", "", "    Args:", *lines])
     return plays_as(wrapper, game, renamed)(made)
 
 
 def comments(cls: type) -> dict[str, str]:
-    """{setting: what stands behind it in the source, and in the lines of comment below it}."""
+    """{setting: its comment in the source, behind it and in the lines below}."""
     if hasattr(cls, "parts"):
         game, wrapper = cls.parts  # pyright: ignore[reportAttributeAccessIssue]
         renamed = getattr(wrapper, "RENAMED", {})

@@ -1,9 +1,10 @@
 """Opponents that learn inside the game: M episodes of a two-player game in a row are one episode against a learner.
 
 The batched co-player shaping problem of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, section 3). b inner games
-are played at once against one naive learner, which updates at the end of each inner episode from all of them and
-forgets its memory; who plays against it remembers, and sees no end but the game's own start. Each inner game is an
-agent here, so that whatever shares one actor among agents can learn to shape. docs/tasks/learners.md.
+are played at once against one naive learner. At the end of each inner episode it updates from all of them, and its
+memory starts anew. Who plays against it keeps its memory over all M episodes, and sees where an inner episode begins
+by what the game shows then. Each inner game is an agent here, so that any algorithm that shares one actor among agents
+can learn to shape. docs/tasks/learners.md.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a game, as a game of one agent: only its sizes, for who learns to play it."""
+    """One side of a game, as a game of one agent. It has sizes only, which its learner needs."""
 
     game: Environment
 
@@ -124,17 +125,17 @@ class LearningOpponents:
             learner = jax.tree.map(lambda x: x[chosen], firsts)
         else:
             learner = self.learner.init(key_learner)
-        games, observation = self._begun(key_game)
+        games, observation = self._begin(key_game)
         memory, over = self._fresh_memory(), jnp.zeros(self.games, bool)
         action, after, notes = self.learner.act(key_act, learner, memory, side(observation))
         steps = jax.tree.map(
             lambda x: jnp.zeros((self.game.spec.length, *x.shape), x.dtype),
-            recorded(side(observation), action, notes, jnp.zeros((self.games, 2)), over, over, over),
+            learner_step(side(observation), action, notes, jnp.zeros((self.games, 2)), over, over, over),
         )
         state = State(
             games, observation, over, jnp.int32(0), naive, seats.astype(jnp.int32), learner, after, action, notes, steps
         )
-        return state, self.observed(state)
+        return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         one = jax.tree.map(lambda x: x[None], (key, state, action))
@@ -156,15 +157,15 @@ class LearningOpponents:
         zero = lambda x: jnp.where(aligned(state.over, x), jnp.zeros_like(x), x)  # noqa: E731
         reward, info = zero(timestep.reward), jax.tree.map(zero, timestep.info)  # [B, b, 2]
         ended, over = timestep.terminated | timestep.truncated, state.over
-        step = recorded(side(state.observation), state.action, state.notes, reward, over, timestep.terminated & ~over,
-                        timestep.truncated & ~over)  # fmt: skip
+        ends = (timestep.terminated & ~over, timestep.truncated & ~over)
+        step = learner_step(side(state.observation), state.action, state.notes, reward, over, *ends)
         now = state.time[0] % self.game.spec.length
         steps = jax.tree.map(lambda buffer, x: lax.dynamic_update_index_in_dim(buffer, x, now, 1), state.steps, step)
 
         def learn():
-            whole = jax.vmap(followed)(steps, side(observation))
+            whole = jax.vmap(with_next_observations)(steps, side(observation))
             learner, _ = jax.vmap(self.learner.update)(keys_learn, state.learner, whole)
-            games, observed = jax.vmap(self._begun)(keys_start)
+            games, observed = jax.vmap(self._begin)(keys_start)
             memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (batch, *x.shape)), self._fresh_memory())
             return learner, memory, games, observed, jnp.zeros_like(over)
 
@@ -178,12 +179,12 @@ class LearningOpponents:
             games, observation, over, state.time + 1, state.naive, state.players, learner, memory, chosen, notes, steps
         )
         done = after.time >= self.spec.length
-        told = self._told(state, reward, info)
+        info_of_step = self._info(state, reward, info)
         mine = jnp.concatenate([reward[..., side] for side in range(self.seats)], -1)
-        return after, Timestep(jax.vmap(self.observed)(after), mine, done, jnp.zeros_like(done), told)
+        return after, Timestep(jax.vmap(self.observation)(after), mine, done, jnp.zeros_like(done), info_of_step)
 
-    def observed(self, state: State) -> Observation:
-        """What the seats see of one episode."""
+    def observation(self, state: State) -> Observation:
+        """The observation of all seats."""
         b, seats = self.games, self.seats
         view = jnp.concatenate([state.observation.view[:, side] for side in range(seats)])
         available = jnp.concatenate([state.observation.available[:, side] for side in range(seats)])
@@ -194,18 +195,18 @@ class LearningOpponents:
             available = available.at[b:].set(jnp.where(state.naive, taken, available[b:]))
         inner, outer = state.time % self.game.spec.length, state.time // self.game.spec.length
         clock = jnp.stack([inner / self.game.spec.length, outer / self.episodes])
-        known = jnp.concatenate([state.naive[None], state.players, clock]).astype(jnp.float32)
-        return Observation(view, known, available)
+        central = jnp.concatenate([state.naive[None], state.players, clock]).astype(jnp.float32)
+        return Observation(view, central, available)
 
-    def _begun(self, key: Key) -> tuple[PyTree, Observation]:
+    def _begin(self, key: Key) -> tuple[PyTree, Observation]:
         return jax.vmap(self.game.reset)(jax.random.split(key, self.games))
 
     def _fresh_memory(self) -> PyTree:
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (self.games, *jnp.shape(x))), self.learner.memory)
 
-    def _told(self, state: State, reward: Array, info: dict[str, Array]) -> dict[str, Array]:
-        """Both sides' rewards and actions of a step, means over inner games: [B, 2]; which part of the games has not
-        ended yet, and who is there: [B]."""
+    def _info(self, state: State, reward: Array, info: dict[str, Array]) -> dict[str, Array]:
+        """`info` of a step. [B, 2]: rewards and actions of both sides, means over inner games. [B]: the share of inner
+        games that have not ended, and whether the opponent is naive."""
         both = {name: x.mean(1) for name, x in info.items() if x.ndim == 3}
         naive = state.naive.astype(jnp.float32)
         played = jnp.mean(~state.over, 1, dtype=jnp.float32)
@@ -214,10 +215,10 @@ class LearningOpponents:
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Points per step, [B]; NaN where there was no such opponent. docs/tasks/learners.md says what each is."""
         naive = info["naive"][0] > 0  # [B]
-        return summarised(info, naive, self.game.spec.length, self.episodes, self.seats)
+        return shaping_statistics(info, naive, self.game.spec.length, self.episodes, self.seats)
 
 
-# What the learner sees of the game -----------------------------------------------------------------------------------
+# The learner's side of the game ------------------------------------------------------------------------------------
 
 
 def side(observation: Observation) -> Observation:
@@ -225,29 +226,31 @@ def side(observation: Observation) -> Observation:
     return observation._replace(view=observation.view[..., 1:2, :], available=observation.available[..., 1:2, :])
 
 
-def recorded(
+def learner_step(
     observation: Observation, action: Array, notes: dict[str, Array], reward: Array, over: Array, terminated: Array,
     truncated: Array,
 ) -> Transition:  # fmt: skip
-    """A learner's step, leaves [..., b, ...]. What follows it is filled in when the inner episode is over."""
+    """A learner's step, leaves [..., b, ...]. `with_next_observations` adds the rest when the inner episode ends."""
     nothing: Any = ()
-    seen = ~over
+    valid = ~over
     return Transition(
-        observation, nothing, action, reward[..., 1:2], nothing, nothing, terminated, truncated, seen, notes, {}
+        observation, nothing, action, reward[..., 1:2], nothing, nothing, terminated, truncated, valid, notes, {}
     )
 
 
-def followed(steps: Transition, last: Observation) -> Transition:
-    """An inner episode [T, b, ...] with what followed each step; the end of a whole one ends it."""
+def with_next_observations(steps: Transition, last: Observation) -> Transition:
+    """An inner episode [T, b, ...], in which each step has the observation that followed it; last: after the end."""
     shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
     return steps._replace(next_observation=jax.tree.map(shift, steps.observation, last))
 
 
-def summarised(info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int) -> dict[str, Array]:
+def shaping_statistics(
+    info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int
+) -> dict[str, Array]:
     """Statistics of whole episodes, leaves of info [M T, B, 2] or [M T, B], naive [B]."""
     absent = lambda x: jnp.where(naive, x, jnp.nan)  # noqa: E731
     by_episode = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
-    played = by_episode(info["played"])[..., None]  # games that ended wait, which is no step of theirs
+    played = by_episode(info["played"])[..., None]  # games that have ended wait, and steps of waiting do not count
     each = lambda x: by_episode(x) / played  # noqa: E731
     reward = each(info["inner_reward"])  # points per step of each inner episode
     found = {

@@ -1,7 +1,7 @@
 """Messages: with each action an agent sends one of a few symbols, which the others see at the next step.
 
-Cheap talk: a symbol costs nothing and changes nothing but what others see. Asked for by section 5.1 of "hidden gifts"
-(arXiv 2505.20579). An action and a symbol are one choice among actions x symbols, so that whatever plays discrete
+Cheap talk: a symbol costs nothing and changes nothing but what others see. Section 5.1 of "hidden gifts" (arXiv
+2505.20579) asks for it. An action and a symbol are one choice among actions x symbols, so that whatever plays discrete
 games plays this one. docs/tasks/messages.md.
 """
 
@@ -74,58 +74,58 @@ class Messages:
     def functions(self) -> Functions:
         own = functions(self.game)
 
-        def adapted(f: Any, change: Any) -> Any:
+        def for_messages(f: Any, change: Any) -> Any:
             return f and partial(change, self, f)
 
         return Functions(
-            draw=adapted(own.draw, _draw),
-            draw_view=adapted(own.draw_view, _draw_view),
+            draw=for_messages(own.draw, _draw),
+            draw_view=for_messages(own.draw_view, _draw_view),
             summary=self.summary,
-            pack=adapted(own.pack, _pack),
-            unpack=adapted(own.unpack, _unpack),
-            training_reward=adapted(own.training_reward, _of_steps),
-            collective=adapted(own.collective, _of_steps),
+            pack=for_messages(own.pack, _pack),
+            unpack=for_messages(own.unpack, _unpack),
+            training_reward=for_messages(own.training_reward, _with_own_actions),
+            collective=for_messages(own.collective, _with_own_actions),
         )
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         game, observation = begin(self.game, key, episode)
         state = State(game, jnp.full(self.spec.agents, -1, jnp.int32))
-        return state, joined(self, observation, state.sent)
+        return state, with_messages(self, observation, state.sent)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         game, timestep = self.game.step(key, state.game, action // self.symbols)
         sent = action.astype(jnp.int32) % self.symbols
-        said = {name: (sent == k).astype(jnp.float32) for k, name in enumerate(names(self))}
-        observation = joined(self, timestep.observation, sent)
-        return State(game, sent), timestep._replace(observation=observation, info={**timestep.info, **said})
+        symbols = {name: (sent == k).astype(jnp.float32) for k, name in enumerate(names(self))}
+        observation = with_messages(self, timestep.observation, sent)
+        return State(game, sent), timestep._replace(observation=observation, info={**timestep.info, **symbols})
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """The game's statistics; of each agent the share of its steps with each symbol, and their entropy in nats."""
-        said = {name: info[name] for name in names(self)}
-        info = {name: x for name, x in info.items() if name not in said}
+        symbols = {name: info[name] for name in names(self)}
+        info = {name: x for name, x in info.items() if name not in symbols}
         own = functions(self.game).summary
         total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
         game = own(reward, info, valid) if own else {name: total(x) for name, x in info.items()}
         steps = jnp.maximum(valid.sum(0), 1)[:, None]
-        shares = {name: total(x) / steps for name, x in said.items()}  # [B, N]
-        surprise = jax.scipy.special.entr(jnp.stack(list(shares.values()))).sum(0)
-        return {**game, **shares, "symbol_entropy": surprise}
+        shares = {name: total(x) / steps for name, x in symbols.items()}  # [B, N]
+        entropy = jax.scipy.special.entr(jnp.stack(list(shares.values()))).sum(0)
+        return {**game, **shares, "symbol_entropy": entropy}
 
 
 def names(messages: Messages) -> list[str]:
-    """What counts the symbols in `info`."""
+    """Names in `info` of the counts of symbols."""
     return [f"symbol_{k}" for k in range(messages.symbols)]
 
 
-def place(messages: Messages) -> int:
-    """Where in a view the messages begin: before the agent's own past."""
+def offset_in_view(messages: Messages) -> int:
+    """Where in a view the messages begin. They stand before the agent's own past."""
     spec = messages.game.spec
     return spec.view.size - spec.history
 
 
-def joined(messages: Messages, observation: Observation, sent: Array) -> Observation:
-    """What is seen of the game, with everyone's symbols, sent [N] (-1: none)."""
-    n, at = messages.game.spec.agents, place(messages)
+def with_messages(messages: Messages, observation: Observation, sent: Array) -> Observation:
+    """The game's observation with everyone's symbols added. sent: [N], -1: none."""
+    n, at = messages.game.spec.agents, offset_in_view(messages)
     sent = jnp.full_like(sent, -1) if messages.closed else sent
     symbols = jax.nn.one_hot(sent, messages.symbols, dtype=jnp.int8)  # [N, K]
     others = jnp.concatenate([jnp.roll(symbols, -k, 0) for k in range(1, n)], -1)
@@ -137,29 +137,30 @@ def joined(messages: Messages, observation: Observation, sent: Array) -> Observa
     )
 
 
-def parted(messages: Messages, observation: Observation) -> tuple[Observation, Array]:
-    """(what the game showed, everyone's symbols [N] int32): undoes `joined`."""
-    at, size, agents = place(messages), messages.game.spec.state.size, messages.game.spec.agents
-    view = jnp.concatenate([observation.view[:, :at], observation.view[:, at + _heard(messages) :]], -1)
+def without_messages(messages: Messages, observation: Observation) -> tuple[Observation, Array]:
+    """Undoes `with_messages`: (the game's observation, everyone's symbols [N] int32)."""
+    at, size, agents = offset_in_view(messages), messages.game.spec.state.size, messages.game.spec.agents
+    view = jnp.concatenate([observation.view[:, :at], observation.view[:, at + heard_size(messages) :]], -1)
     symbols = observation.state[size:].reshape(agents, -1).astype(jnp.int32)
     sent = (symbols * jnp.arange(1, messages.symbols + 1)).sum(-1) - 1
     return Observation(view, observation.state[:size], observation.available[:, :: messages.symbols]), sent
 
 
-def _heard(messages: Messages) -> int:
+def heard_size(messages: Messages) -> int:
+    """How many numbers of a view are messages."""
     return (messages.game.spec.agents - 1) * messages.symbols
 
 
-# What a game may have, for the game with messages; the second argument is the game's own -----------------------------
+# Optional functions of the game with messages; the second argument is the game's own function -----------------------
 
 
 def _pack(messages: Messages, pack: Any, observation: Observation) -> Codes:
-    game, sent = parted(messages, observation)
+    game, sent = without_messages(messages, observation)
     return Codes(pack(game), sent.astype(jnp.int16))
 
 
 def _unpack(messages: Messages, unpack: Any, codes: Codes) -> Observation:
-    return joined(messages, unpack(codes.game), codes.heard.astype(jnp.int32))
+    return with_messages(messages, unpack(codes.game), codes.heard.astype(jnp.int32))
 
 
 def _draw(messages: Messages, draw: Any, state: State) -> Any:
@@ -167,11 +168,11 @@ def _draw(messages: Messages, draw: Any, state: State) -> Any:
 
 
 def _draw_view(messages: Messages, draw_view: Any, view: Any) -> Any:
-    at = place(messages)
-    return draw_view(jnp.concatenate([view[:at], view[at + _heard(messages) :]]))
+    at = offset_in_view(messages)
+    return draw_view(jnp.concatenate([view[:at], view[at + heard_size(messages) :]]))
 
 
-def _of_steps(messages: Messages, theirs: Any, *arguments: Any) -> Any:
-    """`training_reward` and `collective`: they see the game's own actions."""
+def _with_own_actions(messages: Messages, function: Any, *arguments: Any) -> Any:
+    """Calls `training_reward` or `collective` on steps that hold the game's own actions, without symbols."""
     own = lambda x: x._replace(action=x.action // messages.symbols) if isinstance(x, Transition) else x  # noqa: E731
-    return theirs(*map(own, arguments))
+    return function(*map(own, arguments))

@@ -51,9 +51,9 @@ class Preferences:
     levels: Literal["own", "shared"] = "own"  # each observer its own levels, or all the same (figure 8)
     noises: Literal["own", "shared"] = "own"  # each observer its own noise, or all the same
     observe: Literal["weights", "shares"] = "weights"  # what is seen, with noise: U, as the code, or T
-    privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows of preferences, see `known`
+    privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows of preferences, see `critic_numbers`
 
-    RENAMED: ClassVar = {"observe": "game_observe"}  # Manitokan's, what is added to its views
+    RENAMED: ClassVar = {"observe": "game_observe"}  # Manitokan has an `observe` of its own
 
     def __post_init__(self) -> None:
         check(self)
@@ -71,14 +71,14 @@ class Preferences:
     def spec(self) -> Spec:
         game = self.game.spec
         at, others = game.view.size - game.history, game.agents - 1
-        moved = lambda columns: tuple(c if c < at else c + 2 + 4 * others for c in columns)  # noqa: E731
+        shifted = lambda columns: tuple(c if c < at else c + 2 + 4 * others for c in columns)  # noqa: E731
         theirs = game.view.entities
         if not (theirs and theirs.offsets):
             theirs = Entities(tuple(range(game.view.size)), ((),) * others, self.offsets)
         about = (tuple(range(at + 2 + 4 * k, at + 6 + 4 * k)) for k in range(others))
         entities = Entities(  # two numbers more of an agent's own, and four more about each other
-            own=(*moved(theirs.own), at, at + 1),
-            others=tuple((*moved(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
+            own=(*shifted(theirs.own), at, at + 1),
+            others=tuple((*shifted(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
             offsets=theirs.offsets,
         )
         private = self.private
@@ -121,7 +121,7 @@ class Preferences:
         if script is None:
             raise ValueError(f"{type(self.game).__name__} has no scripts")
         memory, act = script(name)
-        at, more = place(self), self.spec.view.size - self.game.spec.view.size
+        at, more = offset_in_view(self), self.spec.view.size - self.game.spec.view.size
 
         def of_game(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
             return act(memory, jnp.concatenate([view[..., :at], view[..., at + more :]], -1))
@@ -134,14 +134,14 @@ class Preferences:
         weight = draw_weights(key_weight, self)
         level, noise = draw_noise(key_level, key_noise, self)
         state = State(game, weight, level, noise)
-        return state, joined(self, observation, state)
+        return state, with_preferences(self, observation, state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         game, timestep = self.game.step(key, state.game, action)
         state = state._replace(game=game)
         raw = timestep.reward
         return state, timestep._replace(
-            observation=joined(self, timestep.observation, state),
+            observation=with_preferences(self, timestep.observation, state),
             reward=shares(state.weight) @ raw,
             info={**timestep.info, "raw_reward": raw},
         )
@@ -214,22 +214,23 @@ def draw_noise(key_level: Key, key_noise: Key, rules: Preferences) -> tuple[Arra
     if rules.sharing == "selfish":
         return jnp.zeros((n, n, n)), jnp.zeros((n, n, n))
 
-    def of(whose: str) -> tuple[int, int, int]:
+    def shape(whose: str) -> tuple[int, int, int]:
         return (n if whose == "own" else 1, n, n)
 
     uniform = (
-        jnp.ones((n, n, n)) if rules.sharing == "selfish-unsure" else jax.random.uniform(key_level, of(rules.levels))
+        jnp.ones((n, n, n)) if rules.sharing == "selfish-unsure" else jax.random.uniform(key_level, shape(rules.levels))
     )
     level = jnp.broadcast_to(rules.uncertainty * uniform, (n, n, n))
-    normal = jax.random.normal(key_noise, of(rules.noises))
+    normal = jax.random.normal(key_noise, shape(rules.noises))
     return level, level * normal
 
 
 # Who sees what -------------------------------------------------------------------------------------------------------
 
 
-class Sights(NamedTuple):
-    """Numbers about preferences (B.3). own: [N]; the others [N, N]: row is who knows it, column of whom."""
+class Beliefs(NamedTuple):
+    """What each agent believes about preferences (B.3). own, own_level: [N]; the others [N, N]: row is who believes it,
+    column of whom."""
 
     own: Array  # U[i, i] as i sees it
     own_level: Array
@@ -241,12 +242,12 @@ class Sights(NamedTuple):
     of_me_level: Array
 
 
-def sights(weight: Array, level: Array, noise: Array) -> Sights:
+def beliefs(weight: Array, level: Array, noise: Array) -> Beliefs:
     i = jnp.arange(len(weight))
     seen = weight + noise  # [observer, row, column]
     mine, mine_level = seen[i, i], level[i, i]  # [i, j]
     theirs, theirs_level = seen[:, i, i], level[:, i, i]
-    return Sights(
+    return Beliefs(
         jnp.diagonal(mine), jnp.diagonal(mine_level), mine, mine_level, theirs, theirs_level, mine.T, mine_level.T
     )
 
@@ -257,46 +258,59 @@ def others_of(offsets: tuple[int, ...]) -> np.ndarray:
     return (np.arange(n)[:, None] + np.asarray(offsets)) % n
 
 
-def around(table: Array, offsets: tuple[int, ...]) -> Array:
-    """[N, N - 1]: of table [N, N] each row's others, in order."""
+def of_others(table: Array, offsets: tuple[int, ...]) -> Array:
+    """[N, N - 1]: from each row of table [N, N] the entries of the others, in order."""
     return jnp.take_along_axis(table, jnp.asarray(others_of(offsets)), 1)
 
 
-def place(rules: Preferences) -> int:
-    """Where in a view preferences stand: before the agent's own past."""
+def offset_in_view(rules: Preferences) -> int:
+    """Where in a view the numbers about preferences begin. They stand before the agent's own past."""
     spec = rules.game.spec
     return spec.view.size - spec.history
 
 
-def joined(rules: Preferences, observation: Observation, state: State) -> Observation:
-    """What is seen of the game, and of preferences."""
+def with_preferences(rules: Preferences, observation: Observation, state: State) -> Observation:
+    """The game's observation, with what agents and critics know of preferences added."""
     weight = shares(state.weight) if rules.observe == "shares" else state.weight
-    known = sights(weight, state.level, state.noise)
-    own = jnp.stack([known.own, known.own_level], -1)  # [N, 2]
-    pairs = [around(x, rules.offsets) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)]
+    believed = beliefs(weight, state.level, state.noise)
+    own = jnp.stack([believed.own, believed.own_level], -1)  # [N, 2]
+    pairs = [
+        of_others(x, rules.offsets)
+        for x in (believed.mine, believed.mine_level, believed.theirs, believed.theirs_level)
+    ]
     others = jnp.stack(pairs, -1).reshape(len(weight), -1)  # [N, (N - 1) 4]
     view = observation.view.astype(jnp.float32)
-    at = place(rules)
+    at = offset_in_view(rules)
     return Observation(
         jnp.concatenate([view[:, :at], own, others, view[:, at:]], -1),
-        jnp.concatenate([observation.state.astype(jnp.float32), privileged(rules, weight, state, known).reshape(-1)]),
+        jnp.concatenate(
+            [observation.state.astype(jnp.float32), critic_numbers(rules, weight, state, believed).reshape(-1)]
+        ),
         observation.available,
     )
 
 
-def privileged(rules: Preferences, weight: Array, state: State, known: Sights) -> Array:
-    """[N, P], what the critic of one agent may know beside the game's state: its own true weight, and of each other
-    agent the true weights on it and on itself, and what it sees of its weight on me. "all": T, and all that others see.
+def critic_numbers(rules: Preferences, weight: Array, state: State, believed: Beliefs) -> Array:
+    """[N, P], what the critic of one agent may know beside the game's state.
+
+    pairs: the agent's true weight on itself, and about each other agent four numbers: the true weight on it, its true
+    weight on itself, its weight on me as it sees it, and how unsure it is of that. all: also T, and what others see.
     """
     n = rules.game.spec.agents
     others = jnp.broadcast_to(jnp.diagonal(weight), (n, n))
-    pairs = jnp.stack([around(x, rules.offsets) for x in (weight, others, known.of_me, known.of_me_level)], -1)
+    pairs = jnp.stack([of_others(x, rules.offsets) for x in (weight, others, believed.of_me, believed.of_me_level)], -1)
     parts = [jnp.diagonal(weight)[:, None], pairs.reshape(n, -1)]
     if rules.privileged == "all":
         seen = jnp.stack(
-            [around(x, rules.offsets) for x in (known.mine, known.mine_level, known.theirs, known.theirs_level)], -1
+            [
+                of_others(x, rules.offsets)
+                for x in (believed.mine, believed.mine_level, believed.theirs, believed.theirs_level)
+            ],
+            -1,
         )
-        whole = jnp.concatenate([known.own[:, None], known.own_level[:, None], seen.reshape(n, -1)], -1)  # [N, 4 N - 2]
+        whole = jnp.concatenate(
+            [believed.own[:, None], believed.own_level[:, None], seen.reshape(n, -1)], -1
+        )  # [N, 4 N - 2]
         index = others_of(rules.offsets)
         parts += [jnp.broadcast_to(shares(state.weight).reshape(-1), (n, n * n)), whole[index].reshape(n, -1)]
     return jnp.concatenate(parts, -1)

@@ -1,6 +1,6 @@
 """A game against a scripted player: the last agent follows a script of the game, and only the others are left to learn.
 
-For evaluation against players that always cooperate, always defect, or do as was done to them.
+It serves evaluation against players that always cooperate, always defect, or do as was done to them.
 docs/tasks/repeated_matrix.md.
 """
 
@@ -64,46 +64,46 @@ class Scripted:
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         game, observation = begin(self.game, key, episode)
-        return State(game, observation.view[-1], self._script()[0]), learners(observation)
+        return State(game, observation.view[-1], self._script()[0]), without_last_agent(observation)
 
     def step(self, key: Key, state: State, action: PyTree) -> tuple[State, Timestep]:
         theirs, memory = self._script()[1](state.memory, state.view)
         game, timestep = self.game.step(key, state.game, jax.tree.map(jnp.append, action, theirs))
         observation = timestep.observation
         return State(game, observation.view[-1], memory), timestep._replace(
-            observation=learners(observation),
+            observation=without_last_agent(observation),
             reward=timestep.reward[:-1],
-            info=parted({**timestep.info, "reward": timestep.reward}, 0),
+            info=without_script({**timestep.info, "reward": timestep.reward}, 0),
         )
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """The game's statistics; of the scripted player under names that begin with `script_`."""
-        whole = joined(info)
+        whole = with_script(info)
         everyone = whole.pop("reward")
         own = functions(self.game).summary
         total = lambda x: jnp.where(aligned(valid, x), x, 0).sum(0)  # noqa: E731
         found = own(everyone, whole, valid) if own else {name: total(x) for name, x in whole.items()}
-        return parted({**found, "return": total(everyone)}, 1)
+        return without_script({**found, "return": total(everyone)}, 1)
 
 
-def parted(told: dict[str, Array], axis: int) -> dict[str, Array]:
-    """What is told of each agent, on this axis, without the last one's, which gets a name of its own."""
-    each = {name for name, x in told.items() if x.ndim > axis}
-    last = {f"script_{name}": told[name][..., -1] for name in each}
-    return {name: x[..., :-1] if name in each else x for name, x in told.items()} | last
+def without_script(values: dict[str, Array], axis: int) -> dict[str, Array]:
+    """The last agent's values split off: NAME keeps the others', script_NAME has its own. axis: that of agents."""
+    each = {name for name, x in values.items() if x.ndim > axis}
+    last = {f"script_{name}": values[name][..., -1] for name in each}
+    return {name: x[..., :-1] if name in each else x for name, x in values.items()} | last
 
 
-def joined(told: dict[str, Array]) -> dict[str, Array]:
-    """What `parted` was given."""
-    last = {name.removeprefix("script_"): x for name, x in told.items() if name.startswith("script_")}
+def with_script(values: dict[str, Array]) -> dict[str, Array]:
+    """Undoes `without_script`."""
+    last = {name.removeprefix("script_"): x for name, x in values.items() if name.startswith("script_")}
     return {
         name: jnp.concatenate([x, last[name][..., None]], -1) if name in last else x
-        for name, x in told.items()
+        for name, x in values.items()
         if not name.startswith("script_")
     }
 
 
-def learners(observation: Observation) -> Observation:
-    """What all but the last agent see."""
+def without_last_agent(observation: Observation) -> Observation:
+    """The observation of all but the last agent."""
     available = jax.tree.map(lambda x: x[:-1], observation.available)  # of each head, if there are several
     return observation._replace(view=observation.view[:-1], available=available)

@@ -11,7 +11,7 @@ from comity import rollout
 from comity.algorithms import a2c
 from comity.environments.indirect_reciprocity import IndirectReciprocity
 from comity.environments.matrix.ipd import IPD
-from comity.environments.wrappers.learners import LearningOpponents, Side, summarised
+from comity.environments.wrappers.learners import LearningOpponents, Side, shaping_statistics
 from comity.opponents import Learners
 from comity.types import Observation, Transition
 
@@ -142,7 +142,7 @@ def test_statistics_by_hand():
     reward = np.arange(8.0).reshape(4, 1, 2)  # two inner episodes of two steps, one game
     action = np.array([[1, 0], [0, 0], [0, 1], [0, 0.5]]).reshape(4, 1, 2)
     info = {"inner_reward": jnp.asarray(reward), "action_0": jnp.asarray(action), "played": jnp.ones((4, 1))}
-    found = summarised(info, jnp.array([True]), 2, 2, 1)
+    found = shaping_statistics(info, jnp.array([True]), 2, 2, 1)
     wanted = {
         "shaping_reward": 3, "naive_reward": 4, "shaping_reward_first": 1, "shaping_reward_last": 5,
         "naive_reward_last": 6, "defection": 0.75, "defection_first": 0.5, "defection_last": 1.0,
@@ -158,7 +158,7 @@ def test_steps_that_a_game_waited_are_none_of_its_statistics():
     played = np.array([1, 0.5, 0.5, 0.5, 1, 1, 1, 1]).reshape(8, 1)
     both = jnp.asarray(np.repeat(played[..., None], 2, -1))
     info = {"inner_reward": both, "action_0": both, "played": jnp.asarray(played)}
-    found = summarised(info, jnp.array([True]), 4, 2, 1)
+    found = shaping_statistics(info, jnp.array([True]), 4, 2, 1)
     for name in ("shaping_reward", "naive_reward", "shaping_reward_first", "cooperation"):
         assert float(found[name][0]) == pytest.approx(1), name
     for name in ("defection", "defection_first", "defection_last"):

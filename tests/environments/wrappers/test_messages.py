@@ -14,7 +14,7 @@ from comity import rollout
 from comity.algorithms import pg
 from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.grid.manitokan.messages import ManitokanMessages
-from comity.environments.wrappers.messages import Messages, parted
+from comity.environments.wrappers.messages import Messages, without_messages
 from comity.learning import replay
 from comity.spec import Discrete, Spec, Vector, functions
 from comity.types import Observation, Timestep
@@ -72,12 +72,12 @@ def test_who_hears_what_and_when():
     np.testing.assert_array_equal(timestep.reward, plain.reward)
     np.testing.assert_array_equal(state.game.time, plain_state.time)
     for seen, of_game in ((first, alone), (timestep.observation, plain.observation)):
-        without, _ = parted(env, seen)
+        without, _ = without_messages(env, seen)
         jax.tree.map(np.testing.assert_array_equal, without, of_game)
         np.testing.assert_array_equal(seen.view[:, -1], of_game.view[:, -1])  # the own past stays last
         np.testing.assert_array_equal(seen.available, np.repeat(of_game.available, 3, -1))
-    np.testing.assert_array_equal(parted(env, timestep.observation)[1], [2, 1, 0])
-    np.testing.assert_array_equal(parted(env, first)[1], -1)
+    np.testing.assert_array_equal(without_messages(env, timestep.observation)[1], [2, 1, 0])
+    np.testing.assert_array_equal(without_messages(env, first)[1], -1)
     assert {k: list(x) for k, x in timestep.info.items() if k != "named"} == {
         "symbol_0": [0, 0, 1],
         "symbol_1": [0, 1, 0],

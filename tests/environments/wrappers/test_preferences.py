@@ -13,7 +13,7 @@ from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.matrix.ipd import IPD, PROFILES
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers import preferences
-from comity.environments.wrappers.preferences import Preferences, around, partitions, shares, sights, team_masks
+from comity.environments.wrappers.preferences import Preferences, beliefs, of_others, partitions, shares, team_masks
 from comity.environments.wrappers.scripted import Scripted
 from comity.spec import Discrete, Entities, MultiDiscrete, Spec, Vector, functions
 
@@ -77,7 +77,7 @@ def test_shared_rewards():
 def test_routing():
     """Specification B.3: U = [[1, 2], [3, 4]], levels 1 to 8, noise ten times as much."""
     level = jnp.arange(1.0, 9.0).reshape(2, 2, 2)
-    seen = sights(jnp.array([[1.0, 2.0], [3.0, 4.0]]), level, 10 * level)
+    seen = beliefs(jnp.array([[1.0, 2.0], [3.0, 4.0]]), level, 10 * level)
     assert seen.own.tolist() == [11, 84]
     assert seen.theirs.tolist() == [[11, 44], [51, 84]]
     assert seen.mine.tolist() == [[11, 22], [73, 84]]
@@ -89,13 +89,13 @@ def test_routing():
 
 
 def test_others_stand_in_a_circle():
-    assert around(jnp.arange(9).reshape(3, 3), (1, 2)).tolist() == [[1, 2], [5, 3], [6, 7]]
+    assert of_others(jnp.arange(9).reshape(3, 3), (1, 2)).tolist() == [[1, 2], [5, 3], [6, 7]]
 
 
 def test_views_and_states():
     env = Preferences(GAME)
     state, observation = env.reset(KEY)
-    seen = sights(state.weight, state.level, state.noise)
+    seen = beliefs(state.weight, state.level, state.noise)
     assert observation.view.shape == (2, env.spec.view.size) == (2, 3 + 2 + 4)
     for i, j in ((0, 1), (1, 0)):
         wanted = [seen.own[i], seen.own_level[i], seen.mine[i, j], seen.mine_level[i, j], seen.theirs[i, j]]
@@ -176,7 +176,7 @@ def test_parts_about_each_other(privileged):
     assert env.spec.action == game.spec.action == MultiDiscrete((2, 4), pointer=1)
     assert sorted((*parts.own, *sum(parts.others, ()))) == list(range(env.spec.view.size))
     state, observation = env.reset(KEY)
-    seen, view = sights(state.weight, state.level, state.noise), np.asarray(observation.view)
+    seen, view = beliefs(state.weight, state.level, state.noise), np.asarray(observation.view)
     private = np.asarray(observation.state)[game.spec.state.size :].reshape(n, -1)
     assert sorted((*known.own, *sum(known.others, ()))) == list(range(env.spec.private.size))
     for i in range(n):

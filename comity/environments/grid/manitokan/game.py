@@ -55,8 +55,8 @@ class Manitokan:
     length: Positive[int] = 150  # steps per episode, section 4 of the paper; the code has 300
 
     placement: Literal["released", "uniform"] = "released"
-    # Paper: "randomly initialised". Released: agents lean to the left, see `layouts.drawn`. It is the default, because
-    # all numbers of the paper use it.
+    # Paper: "randomly initialised". Released: agents lean to the left, see `layouts.random_cells`. It is the default,
+    # because all numbers of the paper use it.
     pickup: Literal["front", "own_cell"] = "front"  # where the key is taken; on own_cell it blocks nobody
     window: Literal["forward", "centred"] = "forward"  # where the agent stands in the 3 x 3 cells it sees
     prune: bool = True  # drop and toggle are available with the key only; False: always, and without it they do nothing
@@ -153,7 +153,7 @@ class Manitokan:
         # One draw for all, as each costs a second to compile: split, headings, order, and two scores per inner cell.
         numbers = jax.random.uniform(key, (1 + 2 * n + 2 * (self.width - 2) ** 2,))
         split, heading, order, scores = jnp.split(numbers, np.cumsum((1, n, n)))
-        position, objects = layouts.drawn(self, split[0], scores.reshape(2, -1))
+        position, objects = layouts.random_cells(self, split[0], scores.reshape(2, -1))
         state = State(
             position=position,
             heading=jnp.floor(4 * heading).astype(jnp.int32),
@@ -163,7 +163,7 @@ class Manitokan:
             holding=jnp.zeros(n, bool),
             paid=jnp.zeros(n, bool),
             time=jnp.zeros((), jnp.int32),
-            order=layouts.drawn_order(self, episode, order),
+            order=layouts.order_of_turns(self, episode, order),
             last_action=jnp.full(n, -1, jnp.int32),
             first_view=jnp.zeros((n, 0), jnp.int8),
         )
@@ -197,7 +197,7 @@ class Manitokan:
         return after, timestep
 
     def observation(self, state: State, ended: Array | bool = False) -> Observation:
-        """What is seen of a state; `ended`: it is the last of its episode, which no option freezes."""
+        """What agents see of a state. ended: it is the last of its episode; then no option freezes the view."""
         return observations.observation(self, state, ended)
 
     def pack(self, observation: Observation) -> packing.Codes:
@@ -241,11 +241,11 @@ class Manitokan:
 
         With `frozen_observation` the episode starts here. Raises ValueError for layouts that no play could reach.
         """
-        return layouts.built(self, position, heading, doors, key, holder, paid, time, order, last_action)
+        return layouts.build(self, position, heading, doors, key, holder, paid, time, order, last_action)
 
     def layout(self, state: State) -> dict[str, Any]:
         """The arguments of `build` that give this state, as plain numbers and lists."""
-        return layouts.as_written(state)
+        return layouts.arguments_of(state)
 
     def draw(self, state: State, tile: int = 48) -> np.ndarray:
         """uint8 [H, W, 3], a picture of one game; tile: pixels per cell."""

@@ -51,8 +51,8 @@ def paper(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Arr
     together = jnp.where(reward >= 0.99 * collective, collective, 0)
     kinds = jnp.stack([jnp.maximum(reward - together, 0), together])  # [2, T, B, N]
     weight = lambda amounts: jnp.einsum("ts,ksbn->ktbn", nearness(game, len(reward)), amounts)  # noqa: E731
-    drawn = weight(kinds) + game.injection_sigma * weight((kinds > 0) * 1.0) * jax.random.normal(key, kinds.shape)
-    return added(game, reward, drawn.sum(0), valid, iteration)
+    additions = weight(kinds) + game.injection_sigma * weight((kinds > 0) * 1.0) * jax.random.normal(key, kinds.shape)
+    return with_additions(game, reward, additions.sum(0), valid, iteration)
 
 
 def clean(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Array | int) -> Array:
@@ -61,8 +61,8 @@ def clean(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Arr
     No addition reaches the individual reward (section 1 of the paper: r_d < r_ind). reward: [T, B, N], valid: [T, B].
     """
     near = jnp.einsum("ts,sbn->tbn", nearness(game, len(reward)), (reward > 0).astype(jnp.float32))
-    drawn = game.injection_sigma * near * jax.random.normal(key, reward.shape)
-    return added(game, reward, drawn, valid, iteration)
+    additions = game.injection_sigma * near * jax.random.normal(key, reward.shape)
+    return with_additions(game, reward, additions, valid, iteration)
 
 
 def nearness(game: Manitokan, steps: int) -> np.ndarray:
@@ -72,11 +72,11 @@ def nearness(game: Manitokan, steps: int) -> np.ndarray:
     return np.where(apart <= game.injection_window, 1 / (1 + apart), 0).astype(np.float32)
 
 
-def added(game: Manitokan, reward: Array, drawn: Array, valid: Array, iteration: Array | int) -> Array:
-    """`reward` and what was drawn, faded by the batch's number and cut below the individual reward. All [T, B, N]."""
+def with_additions(game: Manitokan, reward: Array, additions: Array, valid: Array, iteration: Array | int) -> Array:
+    """`reward` plus additions [T, B, N], which fade with the batch's number and stay below the individual reward."""
     limit = np.nextafter(np.float32(game.individual_reward), np.float32(0))
     fade = jnp.maximum(1 - iteration / game.injection_batches, 0)
-    return reward + jnp.where(valid[..., None], jnp.clip(fade * drawn, -limit, limit), 0)
+    return reward + jnp.where(valid[..., None], jnp.clip(fade * additions, -limit, limit), 0)
 
 
 LAWS = {"paper": paper, "clean": clean, "released": released}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from comity.environments.grid.manitokan.game import Manitokan
 
 
-def drawn(game: Manitokan, split: Array, scores: Array) -> tuple[Array, Array]:
+def random_cells(game: Manitokan, split: Array, scores: Array) -> tuple[Array, Array]:
     """Agents' cells [N, 2], then the cells of doors and key [N + 1, 2], all different.
 
     Released: agents stand left of a column drawn from {2, ..., W - 1}, one for all; so they lean to the left. Doors and
@@ -33,7 +33,7 @@ def drawn(game: Manitokan, split: Array, scores: Array) -> tuple[Array, Array]:
     return cells[agents], cells[objects]
 
 
-def drawn_order(game: Manitokan, episode: Array | int, numbers: Array) -> Array:
+def order_of_turns(game: Manitokan, episode: Array | int, numbers: Array) -> Array:
     """[N] int32, an episode's order (paper, figure 9). numbers: [N] in [0, 1), for an order of this game only."""
     leader = jnp.arange(game.num_agents, dtype=jnp.int32)
     if game.order == "leader":
@@ -45,7 +45,7 @@ def drawn_order(game: Manitokan, episode: Array | int, numbers: Array) -> Array:
     return jnp.argsort(numbers).astype(jnp.int32)
 
 
-def built(
+def build(
     game: Manitokan,
     position: Any,
     heading: Any,
@@ -111,7 +111,7 @@ def built(
     return observations.at_start(game, state, episode=0)
 
 
-def as_written(state: State) -> dict[str, Any]:
+def arguments_of(state: State) -> dict[str, Any]:
     """See `Manitokan.layout`."""
     plain = {name: np.asarray(value).tolist() for name, value in state._asdict().items()}
     holder = plain["holding"].index(True) if any(plain["holding"]) else None

@@ -16,7 +16,7 @@ import pytest
 
 from comity.environments.grid.manitokan.game import PROFILES, Manitokan
 from comity.environments.grid.manitokan.injection import released
-from comity.environments.grid.manitokan.layouts import drawn_order
+from comity.environments.grid.manitokan.layouts import order_of_turns
 from comity.environments.grid.manitokan.observations import colour
 from comity.environments.grid.manitokan.state import DROP, FORWARD, LEFT, PICKUP, RIGHT, TOGGLE
 from comity.environments.grid.manitokan.statistics import success_residual
@@ -528,7 +528,7 @@ def test_four_agents_have_four_colours_and_more_have_others():
 def test_orders_of_episodes():
     numbers = jax.random.uniform(jax.random.key(0), (8, 3))
 
-    compiled = jax.jit(jax.vmap(drawn_order, (None, None, 0)), static_argnums=0)
+    compiled = jax.jit(jax.vmap(order_of_turns, (None, None, 0)), static_argnums=0)
 
     def orders(game, episode):
         return np.asarray(compiled(game, episode, numbers))

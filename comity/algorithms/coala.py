@@ -112,7 +112,9 @@ class Players(NamedTuple):
             step = jax.vmap(step)
         nets = jax.tree.map(lambda x: x[sitting], net)  # [..., S, ...]
         outputs = step(nets, *jax.tree.map(lambda x: self.seated(x, lead), (x, memory)))
-        return jax.tree.map(lambda x: x.reshape(*x.shape[:lead], -1, *x.shape[lead + 2 :]), outputs)
+        return jax.tree.map(
+            lambda x: x.reshape(*x.shape[:lead], x.shape[lead] * x.shape[lead + 1], *x.shape[lead + 2 :]), outputs
+        )
 
     def unroll(self, net: PyTree, x: PyTree, player: Array) -> Array:
         """Of what networks read, leaves [L, B, S, b, ...], and who sat where [B, S]: [L, B, S, b, A + 1]."""

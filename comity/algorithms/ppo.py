@@ -212,7 +212,8 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
         carry, metrics = over_minibatches(step, carry, key, count, config.epochs, minibatches, own)
         (actor, critic, head), opt_states, moments = carry
         predictor = None if head is None else prediction.Predictor(head, opt_states[2])
-        return State(actor, critic, moments, *opt_states[:2], predictor), metrics
+        actor_opt_state, critic_opt_state, _ = opt_states
+        return State(actor, critic, moments, actor_opt_state, critic_opt_state, predictor), metrics
 
     whole = config.core == "attention" or config.rollouts == "episodes"
     return Algorithm(init, act, update, memory, whole_episodes=whole, steps=config.steps or None)

@@ -6,6 +6,7 @@ order reset, update, new, which is ours.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -125,7 +126,7 @@ def recorded(net: RecurrentNet | MLP, network: str) -> dict[str, np.ndarray]:
     if isinstance(net, MLP):
         layers = [dense(layer, f"{network}.fc{number}") for number, layer in enumerate(net.layers, 1)]
         return {name: x for layer in layers for name, x in layer.items()}
-    cell = net.cell
+    cell: Any = net.cell
     return {
         **dense(net.encoder, f"{network}.fc1"),
         f"{network}.rnn.weight_ih": np.asarray(cell.inputs.weight).T,
@@ -150,7 +151,7 @@ def deep(arrays: Arrays, network: str, head: str, activation: Activation) -> Dee
 
 def recorded_deep(net: DeepRecurrentNet, network: str, head: str) -> dict[str, np.ndarray]:
     """The inverse of `deep`, with kernels flattened to [out, in]."""
-    cell, norm = net.cell, net.norm
+    cell, norm = cast(Any, net.cell), net.norm
     assert norm is not None
     dense = {f"{network}.base.cnn.cnn.{number}": layer for number, layer in zip((0, 3, 5), net.layers, strict=True)}
     dense |= {f"{network}.{head}": net.head}

@@ -157,7 +157,7 @@ def test_a_term_discounts_by_the_learners_gamma():
     actor, steps, shared = one_decision(KEY, theta, 64)
     _, after = correction.term(config, actor, steps, shared, begin(config, theta))
     assert shared.reward.sum() > 0
-    np.testing.assert_allclose(after.success, [0.0, 0.1 * 0.5 * shared.reward.sum()], rtol=1e-6)
+    np.testing.assert_allclose(after.success, [0.0, 0.1 * 0.5 * float(shared.reward.sum())], rtol=1e-6)
 
 
 def climbed(config: pg.Config, rate: float, batches: int) -> np.ndarray:

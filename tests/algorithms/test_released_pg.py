@@ -44,7 +44,7 @@ def test_recorded_networks_give_the_recorded_outputs(learner, networks):
     """Exact GELU (with the tanh form values are off by more than 1e-5), the GRU's gates and both of its biases."""
     init, batch, first = (below(FACTS, learner, part) for part in ("init", "batch", "update1"))
     obs = jnp.asarray(batch["obs"].swapaxes(0, 1)[:-1])  # [T, B, N, V]
-    actor = recurrent(init, "actor")
+    actor: Any = recurrent(init, "actor")
     logits = actor.unroll(obs, jnp.zeros((*obs.shape[1:3], len(actor.cell.weight))))
     close(0.2 * jax.nn.softmax(logits) + 0.8 / 6, first["policy_with_floor"].swapaxes(0, 1))
     values = jnp.stack([mlp(init, net)(obs[-1, :, n]) for n, net in enumerate(networks)], 1)  # before any step

@@ -14,7 +14,6 @@ from comity import rollout
 from comity.environments.sparse import push_box, secret_room, steps
 from comity.environments.sparse.push_box import PushBox
 from comity.environments.sparse.secret_room import SecretRoom
-from comity.spec import functions
 
 KEY = jax.random.key(0)
 EPISODES = 10
@@ -146,14 +145,14 @@ def test_the_clock_ends_or_cuts(game, clock):
     assert bool(timestep.truncated) != clock
 
 
-def played(env: Any, act: Callable, games: int) -> dict[str, np.ndarray]:
+def played(env: Any, act: Any, games: int) -> dict[str, np.ndarray]:
     """Statistics of whole episodes."""
 
     @jax.jit
     def run(key):
         begin = rollout.start(key, env, act.memory, games)
         taken = rollout.collect_episodes(key, env, act, begin)
-        return functions(env).summary(taken.reward, taken.info, taken.valid) | {"length": taken.valid.sum(0)}
+        return env.summary(taken.reward, taken.info, taken.valid) | {"length": taken.valid.sum(0)}
 
     return {name: np.asarray(x) for name, x in run(KEY).items()}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +21,7 @@ from comity.training.loop import train
 from comity.training.settings import Training
 
 OWN = Path(__file__).parents[1] / "tiny" / "parallel.py"
-FEW = {"seeds": 1, "envs": 2, "iterations": 2, "chunk": 1, "evaluations": 1, "evaluation_episodes": 1,
+FEW: dict[str, Any] = {"seeds": 1, "envs": 2, "iterations": 2, "chunk": 1, "evaluations": 1, "evaluation_episodes": 1,
        "final_episodes": 1}  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def _with_reward(env, actions, reward):
 
 @pytest.mark.parametrize("value", [3, 0.5, True, None, "4x4", "yes", "1", [1, 2], "a: b"])
 def test_options_come_back_as_they_were_given(value):
-    game = interop.from_pettingzoo(lambda thing: Always(4), 4, thing=value)
+    game = interop.from_pettingzoo(lambda thing=None: Always(4), 4, thing=value)
     assert game.chosen == {"thing": value}
     assert type(game)(game.spec.length, game.options).chosen == {"thing": value}
 

@@ -147,6 +147,8 @@ def gone(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_processes_end_with_a_script_and_with_its_kill(tmp_path):
     one, other = script(tmp_path), script(tmp_path, "wait")
+    assert other.stdout
+    assert other.stderr
     said, told = one.communicate(timeout=120)
     assert (one.returncode, told) == (0, "")
     pids = [int(word) for word in other.stdout.readline().split()]

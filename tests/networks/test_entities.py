@@ -60,7 +60,7 @@ def test_unrolled_is_step_by_step():
 
 def test_without_others():
     """Only the agent's own numbers, through the same layers."""
-    net = EntityNet(KEY, own=2, other=0, width=6, hidden=H, heads=(3,))
+    net: Any = EntityNet(KEY, own=2, other=0, width=6, hidden=H, heads=(3,))
     own = seen(1).own[0]
     outputs, _ = step(net, Seen(own, None), memory())
     x = own

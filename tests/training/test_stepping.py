@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ SMALL = {
     "pg": {"hidden": 8},
     "random": {},
 }
-QUICK = {"seeds": 2, "envs": 3, "iterations": 4, "chunk": 2, "evaluations": 2, "evaluation_episodes": 2,
+QUICK: dict[str, Any] = {"seeds": 2, "envs": 3, "iterations": 4, "chunk": 2, "evaluations": 2, "evaluation_episodes": 2,
          "final_episodes": 2}  # fmt: skip
 
 
@@ -162,6 +163,7 @@ def test_a_run_like_any_other(tmp_path):
     jax.tree.map(np.testing.assert_array_equal, loaded.arrays(1), run.arrays(1))
     assert [x["mean"]["return"] for x in loaded.play(3)] == [4.0] * 4
     film = loaded.film(games=3)
+    assert film.frames is not None
     assert film.length == 4
     np.testing.assert_array_equal(film.frames[:, 0, 0, 0], range(5))
     assert film.agent_names == ("a", "b")
@@ -221,14 +223,13 @@ def test_an_endless_reward_of_1_is_worth_10_at_gamma_0_9(algorithm, tmp_path):
     more = {"ippo": {"learning_rate": 3e-3, "critic_learning_rate": 3e-3}, "iql": {"learning_rate": 3e-3, "tau": 0.05}}[
         algorithm
     ]
-    config = comity.algorithm(algorithm, gamma=0.9, **more)
+    config = comity.algorithm(algorithm, None, gamma=0.9, **more)
     game = interop.from_pettingzoo(Always, 9)
     run = comity.train(
         game, config, out=tmp_path, progress=False, seeds=1, envs=8, iterations=400, evaluations=1,
         evaluation_episodes=1, final_episodes=1,
     )  # fmt: skip
-    seen = jax.tree.map(jnp.asarray, comity.Observation(np.ones((2, 1), np.float32), np.ones(2, np.float32),
-                                                        np.ones((2, 2), bool)))  # fmt: skip
+    seen = comity.Observation(jnp.ones((2, 1)), jnp.ones(2), jnp.ones((2, 2), bool))
     _, _, notes = run.act(jax.random.key(0), run.memory, seen)
     value = notes["value"] if "value" in notes else notes["values"].max(-1)
     np.testing.assert_allclose(value, 10, atol=0.3)

@@ -15,6 +15,7 @@ ARRAYS: tuple[tuple[str, str], ...] = (  # pattern of an array's name in a check
     (r"(actor(?:_opt_state)?\b.*)\.encoder\.", r"\1.layers.0."),  # LICA's actors without memory, the same
     (r"(actor(?:_opt_state)?\b.*)\.cell\.layer\.", r"\1.layers.1."),
     (r"(actor(?:_opt_state)?\b.*)\.head\.", r"\1.layers.2."),
+    (r"(chooser(?:_opt_state)?\b.*?)\.net\.(?=layers\b)", r"\1."),  # MAVEN's chooser, the same
 )
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity.algorithms import saf
+from comity.algorithms import saf_networks as networks
 from comity.learning import entropy, lambda_returns, log_prob, masked, surrogate_loss, value_loss
 from comity.networks import MLP, Linear
 from tests.algorithms.released_facts import KEY, below, facts, linear, stack
@@ -31,7 +32,7 @@ def layers(activation, *parts: Linear) -> MLP:
 
 
 @cache
-def params() -> saf.Params:
+def params() -> networks.Params:
     """Those that policies read. Kernels on a 3 x 3 window are dense; the projections of attention are put into query
     and keys."""
     flat = {f"{name}.weight": INIT[f"conv.{name}.weight"].reshape(n, -1) for name, n in (("conv1", 32), ("conv2", 64))}
@@ -42,12 +43,12 @@ def params() -> saf.Params:
     parts = lambda net: (net.weight, net.bias)  # noqa: E731
     last = eqx.tree_at(parts, last, (last.weight @ weight[:, :64], last.bias @ weight[:, :64] + bias[:64]))
     pool = [layers("tanh", *(linear(INIT, f"actor.{p}.layers.{k}") for k in (0, 2, 4))) for p in range(4)]
-    fields: dict[str, Any] = dict.fromkeys(saf.Params._fields)
+    fields: dict[str, Any] = dict.fromkeys(networks.Params._fields)
     fields["encoder"] = layers("relu", *dense)
     fields["query"] = layers("tanh", first, second, last)
     fields["keys"] = jnp.asarray(INIT["SAF.policy_keys"][:, 0] @ weight[:, 64:128] + bias[64:128])
     fields["pool"] = stack(*pool)
-    return saf.Params(**fields)
+    return networks.Params(**fields)
 
 
 def row(name: str) -> jax.Array:
@@ -57,11 +58,11 @@ def row(name: str) -> jax.Array:
 
 
 def test_policies_and_their_choice_read_the_own_encoding():
-    own = saf.encoded(params(), row("obs") * CONFIG.view_scale, CONFIG.encoding == "linear")
-    scores = saf.scores_of(params(), own)
+    own = networks.encoded(params(), row("obs") * CONFIG.view_scale, CONFIG.encoding == "linear")
+    scores = networks.scores_of(params(), own)
     close(jax.nn.softmax(scores)[0], PASS["policy_scores"], 1e-6)
     chosen = jax.nn.one_hot(PASS["policy_choice"], 4)[None]
-    logits = masked(saf.policy_outputs(params(), own, chosen), row("action_masks") == 1)
+    logits = masked(networks.policy_outputs(params(), own, chosen), row("action_masks") == 1)
     close(entropy(logits)[0], PASS["entropy"], 1e-5)
     action = row("actions").astype(int)
     found, played = log_prob(logits, action)[0], PASS["logprob"] > -1e6  # others were not available: probability 0
@@ -72,13 +73,13 @@ def test_policies_and_their_choice_read_the_own_encoding():
 
 def test_noise_is_added_to_softmaxed_scores():
     """However far scores are apart, noise of 2 decides between probabilities, which are at most 1."""
-    own = saf.encoded(params(), row("obs") / 255, True)
+    own = networks.encoded(params(), row("obs") / 255, True)
     sharp = params()._replace(keys=1000 * params().keys)
-    scores = saf.scores_of(sharp, own)
+    scores = networks.scores_of(sharp, own)
     assert (scores.max(-1) - scores.min(-1) > 3).all()
     noise = 2 * jax.nn.one_hot(scores.argmin(-1), 4)
-    np.testing.assert_array_equal(saf.choose(sharp, own, noise, True).argmax(-1), scores.argmin(-1))
-    assert not (saf.choose(sharp, own, noise).argmax(-1) == scores.argmin(-1)).any()
+    np.testing.assert_array_equal(networks.choose(sharp, own, noise, True).argmax(-1), scores.argmin(-1))
+    assert not (networks.choose(sharp, own, noise).argmax(-1) == scores.argmin(-1)).any()
 
 
 def test_returns_and_losses():

@@ -1,19 +1,24 @@
 """SAF: what carries gradient, who hears whom, its loss by hand, and a game that cannot be won without messages."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from comity.environments.cooperative_navigation import CooperativeNavigation
 from jax import Array, lax
 
 from comity import rollout
 from comity.algorithms import saf
+from comity.algorithms import saf_networks as networks
+from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.learning import gaussian_kl, log_prob, masked
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
+from tests.tiny.noise import Noise
+from tests.tiny.pictures import Pictures
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
 
@@ -66,7 +71,9 @@ def begin(key):
 
 STATE, STEPS = begin(KEY)
 update = jax.jit(ALGORITHM.update)
-look, choose, policy_outputs, values = map(jax.jit, (saf.look, saf.choose, saf.policy_outputs, saf.values))
+look, choose, policy_outputs, values = (
+    jax.jit(f) for f in (networks.look, networks.choose, networks.policy_outputs, networks.values)
+)
 LOUD = STATE.params._replace(pool=jax.tree.map(lambda x: 10 * x, STATE.params.pool))  # at first all are nearly uniform
 
 
@@ -74,7 +81,7 @@ def test_every_network_carries_gradient():
     """After one update each parameter moved: encoder, message, slots, reading, keys, pool, latent, prior and critic."""
     after, metrics = update(KEY, STATE, STEPS)
     for name, (old, new) in {
-        k: (getattr(STATE.params, k), getattr(after.params, k)) for k in saf.Params._fields
+        k: (getattr(STATE.params, k), getattr(after.params, k)) for k in networks.Params._fields
     }.items():
         for (path, x), y in zip(jax.tree.leaves_with_path(old), jax.tree.leaves(new), strict=True):
             assert jnp.abs(x - y).max() > 1e-4, f"{name}{jax.tree_util.keystr(path)}"
@@ -88,9 +95,9 @@ def test_the_policy_gradient_alone_reaches_messages_slots_and_keys():
     @jax.jit
     def gradient(params):
         def loss(params):
-            seen = saf.look(params, STEPS.observation.view)
-            chosen = saf.choose(params, seen.exchanged, STEPS.notes["gumbel"])
-            logits = masked(saf.policy_outputs(params, seen.exchanged, chosen), STEPS.observation.available)
+            seen = networks.look(params, STEPS.observation.view)
+            chosen = networks.choose(params, seen.exchanged, STEPS.notes["gumbel"])
+            logits = masked(networks.policy_outputs(params, seen.exchanged, chosen), STEPS.observation.available)
             return (log_prob(logits, STEPS.action) * STEPS.reward).sum()
 
         return jax.grad(loss)(params)
@@ -150,7 +157,8 @@ def test_first_epoch_by_hand():
     np.testing.assert_allclose(metrics["critic_loss"], 0.5 * jnp.square(away).mean(), rtol=1e-4)
     seen = look(STATE.params, STEPS.observation.view)
     before = jnp.tanh(STATE.params.encoder(STEPS.memory))
-    posterior, prior = saf.gaussian(STATE.params.latent(seen.exchanged)), saf.gaussian(STATE.params.prior(before))
+    outputs = STATE.params.latent(seen.exchanged), STATE.params.prior(before)
+    posterior, prior = map(networks.gaussian, outputs)
     np.testing.assert_allclose(metrics["latent_kl"], gaussian_kl(*posterior, *prior).mean(), rtol=1e-4)
     entropy = -(STEPS.notes["probabilities"] * jnp.log(STEPS.notes["probabilities"].clip(1e-20))).sum(-1)
     np.testing.assert_allclose(metrics["entropy"], entropy.mean(), rtol=1e-4)
@@ -171,7 +179,7 @@ def test_what_the_code_does_otherwise_trains():
     value, (state, metrics) = once(KEY)
     np.testing.assert_array_equal(value[..., 0], value[..., 1])
     assert all(np.isfinite(x).all() for x in jax.tree.leaves((state.params, metrics)))
-    assert saf.gaussian(jnp.zeros(2), raw=True)[1] == 1e-3
+    assert networks.gaussian(jnp.zeros(2), raw=True)[1] == 1e-3
 
 
 def test_the_critic_knows_others_by_their_latents_only():
@@ -216,3 +224,68 @@ def test_agents_learn_to_tell():
     reward = learn(KEY)
     assert 0.4 < reward[:3].mean() < 0.6
     assert reward[-10:].mean() > 0.9
+
+
+# What else it plays ---------------------------------------------------------------------------------------------------
+
+
+class Played(NamedTuple):
+    settings: dict[str, Any]
+    env: Any
+
+
+BUDDY = PrisonersBuddy(agents=3, length=6, period=2, identity_size=2)  # two heads
+NAVIGATION = CooperativeNavigation(agents=2, actions="continuous", length=5)
+KINDS = {
+    "images": Played({"last_action": True, "agent_id": True}, Pictures()),
+    "images alone": Played({"encoding": "linear", "critic_encoding": "first"}, Pictures(state="empty")),
+    "heads": Played({"last_action": True, "mask": "learning"}, BUDDY),
+    "numbers": Played({"agent_id": True}, NAVIGATION),
+    "numbers by view": Played({"last_action": True, "numbers": "tanh-normal", "policies_read": "own"}, NAVIGATION),
+    "vectors": Played({"last_action": True, "agent_id": True}, Noise()),
+}
+
+
+def once(config, env, key):
+    algorithm = saf.make(config, env)
+    state = algorithm.init(key)
+    play = rollout.start(key, env, algorithm.memory, 4)
+    steps = rollout.collect(key, env, algorithm, state, play)[1]
+    return algorithm.memory, state, steps, *algorithm.update(key, state, steps)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_it_plays_it_learns_from(kind):
+    """Traced: states and memories keep shapes and dtypes, images are remembered in bytes."""
+    settings, env = KINDS[kind]
+    config = replace(SMALL, **settings)
+    memory, before, steps, after, metrics = jax.eval_shape(lambda key: once(config, env, key), KEY)
+    form = lambda x: (x.shape, x.dtype)  # noqa: E731
+    assert jax.tree.map(form, before) == jax.tree.map(form, after)
+    assert [x.shape[2:] for x in jax.tree.leaves(steps.next_memory)] == [x.shape for x in jax.tree.leaves(memory)]
+    assert all(x.shape == () for x in metrics.values())
+    if isinstance(env, Pictures):
+        assert any(x.dtype == jnp.uint8 for x in jax.tree.leaves(memory))
+
+
+def test_memory_is_what_was_read_and_what_was_done():
+    """On images; and every convolution and every policy's ratio: before the first step it is 1, so losses are plain."""
+    config = replace(SMALL, **KINDS["images"].settings, epochs=1)
+    memory, before, steps, after, metrics = jax.jit(lambda key: once(config, KINDS["images"].env, key))(KEY)
+    ended = np.asarray(steps.ended)[:-1, :, None]
+    kept = lambda x: np.where(ended.reshape(*ended.shape, *(1,) * (x.ndim - 3)), 0, x)  # noqa: E731
+    np.testing.assert_array_equal(steps.memory.core.view[1:], kept(steps.observation.view[:-1]))
+    np.testing.assert_array_equal(steps.memory.last[1:], kept(np.asarray(jax.nn.one_hot(steps.action, 3)[:-1])))
+    np.testing.assert_array_equal(steps.memory.core.beside[1:, ..., :3], kept(steps.memory.last[:-1]))
+    np.testing.assert_array_equal(steps.next_memory.core.beside[..., 3:], np.broadcast_to(np.eye(2), (4, 4, 2, 2)))
+    assert (memory.core.beside == 0).all()
+    eyes = before.params.encoder.eyes.layers[0].weight, after.params.encoder.eyes.layers[0].weight
+    assert (eyes[0] != eyes[1]).any()
+    away = steps.notes["value"]  # the same read in play and in learning: values have not moved, nor has the ratio
+    assert np.isfinite(away).all()
+    np.testing.assert_allclose(metrics["policy_loss"], 0, atol=1e-5)
+
+
+def test_the_codes_mask_is_for_choices():
+    with pytest.raises(ValueError, match=r"^saf's mask 'learning' chooses among discrete actions"):
+        saf.make(replace(SMALL, mask="learning"), NAVIGATION)

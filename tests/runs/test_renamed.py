@@ -109,3 +109,8 @@ def test_names_of_today_come_first():
 def test_networks_of_critics_and_actors_without_memory_are_found(now, once):
     assert saved_as([now], [once]) == {now: once}
     assert saved_as([now], [once, now]) == {now: now}
+
+
+def test_the_network_of_mavens_chooser_is_found():
+    chooser = "0.state.chooser_opt_state.0.mu.net.layers.0.bias"
+    assert saved_as([chooser], [chooser.replace(".net", "")]) == {chooser: chooser.replace(".net", "")}

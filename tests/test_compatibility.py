@@ -74,7 +74,7 @@ class Refusal(NamedTuple):
     presets: tuple[str, ...] | None = None  # None: all
 
 
-SEVERAL_HEADED = ("pg", "ippo", "mappo", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg")
+SEVERAL_HEADED = ("pg", "ippo", "mappo", "saf", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg")
 CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
 REFUSED = [  # of several that hold the first is said
@@ -116,6 +116,13 @@ REFUSED += [
         "pg's exploration 'floor' chooses among discrete actions, {game} has continuous ones: take another; "
         "`comity list algorithms` says what there is",
         ("released", "released-max-entropy", "released-correction"),
+    ),
+    Refusal(
+        ["saf"],
+        [NUMBERS],
+        "saf's mask 'learning' chooses among discrete actions, {game} has continuous ones: take another; "
+        "`comity list algorithms` says what there is",
+        ("released",),
     ),
     Refusal(
         ["ippo", "mappo"],

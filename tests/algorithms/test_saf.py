@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from comity.environments.cooperative_navigation import CooperativeNavigation
 from jax import Array, lax
 
 from comity import rollout
 from comity.algorithms import saf
 from comity.algorithms import saf_networks as networks
+from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.learning import gaussian_kl, log_prob, masked
 from comity.spec import Discrete, Spec, Vector

@@ -212,7 +212,8 @@ def rows_of(
         actor_memory = jax.tree.map(lambda x: jnp.moveaxis(pieces(x)[0], 1, 0), core)
     else:
         pieces = partial(cut, chunk=chunk)
-        first = lambda x: jnp.moveaxis(x[::chunk].reshape(-1, *x.shape[2:]), 1, 0)  # noqa: E731
+        count = steps.valid.size // chunk  # not -1: a memory of nothing has size 0
+        first = lambda x: jnp.moveaxis(x[::chunk].reshape(count, *x.shape[2:]), 1, 0)  # noqa: E731
         held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], steps.memory[1])
         critic_memory = jax.tree.map(first, held)
         # Whole episodes begin with no context; that of every step would be T times too much to keep.

@@ -180,7 +180,8 @@ def rows_of(
     chunk = divisor(times, config.chunk)
     # Games and agents side by side: all agents have one policy.
     pieces = lambda x: cut(x.reshape(times, -1, *x.shape[3:]), chunk)  # noqa: E731
-    first = lambda x: x[::chunk].reshape(-1, *x.shape[3:])  # noqa: E731
+    count = learnt.size // chunk  # not -1: a memory of nothing has size 0
+    first = lambda x: x[::chunk].reshape(count, *x.shape[3:])  # noqa: E731
     every = partial(jax.tree.map, pieces)
     return Batch(
         every(to_scale(seen_by_policy(env, steps.observation), state.policy.scale, config.input_clip)),

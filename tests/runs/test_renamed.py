@@ -76,15 +76,9 @@ def test_arrays_of_old_checkpoints_are_found(tmp_path):
     }
     checkpoint.save(file, {"state": once}, {})
     now = {"state": {"terms": [once["average"], once["predictor"]]}}
-    found, _ = checkpoint.load(file, now)
-    assert [
-        float(x[0]) for x in (*found["state"]["terms"][0].values(), found["state"]["terms"][1]["head"]["bias"])
-    ] == [
-        1.0,
-        2.0,
-        3.0,
-    ]
-    assert float(found["state"]["terms"][1]["opt_state"][0][0]) == 4.0
+    average, predictor = checkpoint.load(file, now)[0]["state"]["terms"]
+    found = *average.values(), predictor["head"]["bias"], predictor["opt_state"][0]
+    assert [float(x[0]) for x in found] == [1.0, 2.0, 3.0, 4.0]
     assert float(checkpoint.load(file, {"state": once})[0]["state"]["average"]["success"][0]) == 2.0
     with pytest.raises(checkpoint.CorruptCheckpoint, match=r"unknown array state\.predictor"):
         checkpoint.load(file, {"state": {"terms": [once["average"]]}})

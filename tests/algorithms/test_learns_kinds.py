@@ -88,7 +88,7 @@ BUDDY = PrisonersBuddy(agents=4, length=10, end_chance=0.0, period=2, identity_s
 def test_two_heads_find_pairs_where_asking_is_free(name, updates, pairs):
     """IPPO: everyone in a pair in every paid round, which is every second step, so 2 points a round. PG: one pair at
     least, whom the others then may ask in vain. At the game's own price of
-    an unanswered choice, -2, whoever learns for itself sits out, and nobody is paid (Baker 2020, section 5)."""
+    an unanswered choice, -2, whoever learns for itself sits out, and nobody is paid."""
     free = learned(name, BUDDY, updates)
     assert max(info["teamed"][0] for _, info in free) < 0.2
     teamed = [info["teamed"][-10:].mean() for _, info in free]

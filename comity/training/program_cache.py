@@ -12,6 +12,7 @@ the folder, or talks the user into unpacking files there, still has not the key.
 """
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import hmac
@@ -114,7 +115,9 @@ def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
     surroundings = {name: os.environ.get(name, "") for name in ("XLA_FLAGS", "COMITY_UNROLL")}
     settings = {k: str(v) for k, v in jax.config.values.items() if "cache" not in k}
     machine = [*_machine(seeds), sys.version, versions()]
-    facts = [sources, made, repr(recipe.env.spec), seeds.mode, sizes, surroundings, settings, machine]
+    # A set of names prints in another order in every process; these change nothing of a program.
+    spec = repr(dataclasses.replace(recipe.env.spec, unread=frozenset()))
+    facts = [sources, made, spec, seeds.mode, sizes, surroundings, settings, machine]
     return Shelf(Path(folder).expanduser(), _digest(facts))
 
 

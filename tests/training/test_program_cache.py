@@ -6,6 +6,8 @@ import hmac
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -146,6 +148,27 @@ def shelf(folder):
 def test_what_programs_are_made_from(shelf, change):
     assert shelf() == shelf(learning_rate=0.1)
     assert shelf(**change) != shelf()
+
+
+def test_another_process_looks_for_the_same_programs(folder):
+    """Sets print in an order that is drawn anew in every process: Manitokan's spec has one."""
+    script = (
+        "import comity; from comity.recipes import from_objects; from comity.training.seeds import Seeds; "
+        "from comity.training import program_cache; recipe = from_objects(comity.make('manitokan'), 'pg'); "
+        "print(program_cache.shelf(recipe, Seeds(1, 'loop'), games=2).made_from)"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed, "COMITY_PROGRAMS": str(folder)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert len(set(told)) == 1
+    assert told[0].strip()
 
 
 @pytest.mark.parametrize("what", ["a variable", "a setting of jax", "a file of comity", "versions", "the machine"])

@@ -21,6 +21,7 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.sqddpg",
         "critics that share the team's value among agents as Shapley values",
     ),
+    "alita": ("comity.algorithms.alita", "MADDPG whose first agent raises the others' values and seeks what is new"),
     "liir": (
         "comity.algorithms.liir",
         "policy gradient of rewards that are learned for each agent",

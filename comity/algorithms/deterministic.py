@@ -9,19 +9,19 @@ docs/algorithms/maddpg.md derives it and lists every departure.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
+from comity.algorithms.additions import Addition, nothing
+from comity.algorithms.deterministic_nets import Member, Nets, nets_of, of_agents, policies, values
 from comity.algorithms.deterministic_settings import LICA, LICA_PREDATOR, PAPER, Config
-from comity.learning import clip_by_array, credited, if_ready, in_a_circle, replay, take_step, towards
-from comity.learning.actions import Actions, actions
-from comity.networks import MLP, JointNet, Part, Team, joint_net, numbers
+from comity.learning import credited, if_ready, replay, take_step, towards
+from comity.networks import MLP, JointNet
 from comity.rollout import shapes
-from comity.spec import Spec, Vector
 from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
 
 __all__ = [
@@ -46,6 +46,7 @@ class Rows(NamedTuple):
     action: PyTree  # [N] int8, int16 or int32, a tuple of those, or [N, A] float32
     reward: Array  # [N]
     terminated: Array  # [] bool
+    beside: PyTree  # what an addition keeps beside it, or ()
 
 
 class State(NamedTuple):
@@ -57,29 +58,7 @@ class State(NamedTuple):
     critic_opt_state: PyTree
     replay: replay.Replay
     updates: Array  # [] int32
-
-
-class Member(NamedTuple):
-    """What makes an algorithm of the family.
-
-    `reads(key, actions, mine)` is what critic i reads of actions, [..., N, K], or in several readings [M, ..., N, K],
-    whose values are averaged: actions [..., N, A] of all, mine [..., N, A] in the place of i's own.
-    """
-
-    reads: Callable[[Key, Array, Array], Array]
-    everyone: bool = True  # a critic reads all agents' views and actions, its own first, then in a circle; or its own
-    adds_up: bool = False  # the sum of all critics is one value, of the mean reward, and learns as one
-
-
-class Nets(NamedTuple):
-    """The networks of a game, and how they learn."""
-
-    acts: Actions
-    actors: Team
-    critics: Team
-    member: Member
-    actor_optimizer: optax.GradientTransformation
-    critic_optimizer: optax.GradientTransformation
+    added: PyTree = ()  # of an addition
 
 
 def updates_of(config: Config, transitions: int) -> int:
@@ -87,70 +66,41 @@ def updates_of(config: Config, transitions: int) -> int:
     return max(1, round(transitions / config.every))
 
 
-def clipped_adam(config: Config, rate: Any) -> optax.GradientTransformation:
-    """Adam after clipping, for the network of one agent."""
-    kinds = {"norm": optax.clip_by_global_norm, "array": clip_by_array, "entry": optax.clip}
-    return optax.chain(kinds[config.clip_by](config.clip), optax.adam(rate, eps=config.epsilon))
-
-
-def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
-    acts = actions(spec.action, "point", noise=config.noise)
-    widths, count = (config.hidden,) * 2, spec.agents if member.everyone else 1
-
-    def new_actor(key: Key, inputs: int) -> MLP:
-        return MLP(key, inputs, widths, acts.size, config.activation)
-
-    def new_critic(key: Key, beside: int) -> JointNet:
-        net = partial(MLP, hidden=widths, outputs=1, activation=config.activation)
-        parts = Part(spec.view, count), numbers(beside)
-        return joint_net(key, parts, net, config.hidden, config.convolutions, config.activation)
-
-    team = partial(Team, agents=spec.agents, sharing=config.agents, activation=config.activation)
-    sees = {"reads_id": config.agent_id, "convolutions": config.convolutions, "width": config.hidden}
-    actors = team(new_actor, view=spec.view, actions=acts, **sees)
-    critics = team(new_critic, view=Vector(count * spec.action.n))  # of a critic's own making are its eyes
-    adam = partial(clipped_adam, config)
-    optimizers = actors.optimizer(adam(config.learning_rate)), critics.optimizer(adam(config.critic_learning_rate))
-    return Nets(acts, actors, critics, member, *optimizers)
-
-
-def values(nets: Nets, key: Key, critics: JointNet, view: Array, actions: Array, mine: Array) -> Array:
-    """[batch, N]: Q_i of joint actions [batch, N, A] in which each i's own are `mine`. view [batch, N, ...]."""
-    views = in_a_circle(view, 1) if nets.member.everyone else view[:, :, None]  # [batch, N, n, ...]
-    beside = nets.member.reads(key, actions, mine)[..., None, :]
-    axis = beside.ndim - 3
-    call = nets.critics.over(lambda net, *parts: net(*parts)[..., 0], (0, 1, axis), axis)
-    q = call(critics, views, beside)
-    return q if q.ndim == 2 else q.mean(0)
-
-
-def policies(nets: Nets, actors: MLP, observation: Observation) -> tuple[Any, Array]:
-    """(the policies, outputs [..., N, A])."""
-    outputs = nets.actors.call(actors, observation.view)
-    return nets.acts(outputs, observation.available), outputs
-
-
-def rows_of(env: Environment, steps: Transition) -> Rows:
-    """What a replay keeps of a rollout [T, B], leaves [T B, ...]. Critics do not read the state."""
+def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
+    """What a replay keeps of a rollout [T, B], leaves [T B, ...]; beside: leaves [T, B, ...]. No state is kept."""
     flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
-    before, after, action, reward, terminated = jax.tree.map(
-        flat, (steps.observation, steps.next_observation, steps.action, steps.reward, steps.terminated)
+    before, after, action, reward, terminated, beside = jax.tree.map(
+        flat, (steps.observation, steps.next_observation, steps.action, steps.reward, steps.terminated, beside)
     )
     keep = lambda o: replay.packed(env, o, 1, stateless=True)  # noqa: E731
-    return Rows(keep(before), keep(after), replay.small_actions(env, action), reward, terminated)
+    return Rows(keep(before), keep(after), replay.small_actions(env, action), reward, terminated, beside)
 
 
 def drawn(config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay, reward_of: RewardOf = None):
+    """A batch of the replay, as `seen` has it."""
+    return seen(env, nets, replay.draw(key, memories, config.batch), reward_of)
+
+
+def seen(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf = None):
     """(what was seen before steps, what after, actions as numbers [batch, N, A], reward [batch, N], terminated).
 
     reward_of: what a bonus pays today beside the game's rewards.
     """
-    rows: Rows = replay.draw(key, memories, config.batch)
     now, after = (replay.unpacked(env, x, 1) for x in (rows.observation, rows.next_observation))
     reward = rows.reward
     if reward_of is not None:
         reward = reward + reward_of(Experience(now, rows.action, after, jnp.ones_like(rows.terminated)))
     return now, after, nets.acts.encoded(rows.action), reward, rows.terminated
+
+
+def targets(
+    config: Config, nets: Nets, state: State, keys: tuple[Key, Key], after: Observation, who: Array | None = None
+) -> Array:
+    """[batch, N]: Q_i of what follows, by the target critics at the actions of the target actors; who [K]: of these."""
+    actors = state.target_actors if config.target_policies else state.actors
+    following = policies(nets, actors, after)[0].relaxed(keys[0], config.relaxed, config.temperature)
+    critics = state.target_critics if who is None else of_agents(nets, state.target_critics, who)
+    return values(nets, keys[1], critics, after.view, following, following, who)
 
 
 def critic_step(
@@ -161,9 +111,7 @@ def critic_step(
     now, after, taken, reward, terminated = drawn(config, env, nets, key_draw, memories, reward_of)
     together = nets.member.adds_up
     of_all = lambda q: q.sum(-1, keepdims=True) if together else q  # noqa: E731
-    policy, _ = policies(nets, state.target_actors, after)
-    following = policy.relaxed(key_policy, config.relaxed, config.temperature)
-    next_value = of_all(values(nets, key_next, state.target_critics, after.view, following, following))
+    next_value = of_all(targets(config, nets, state, (key_policy, key_next), after))
     reward = credited(reward, "mean" if together else config.credit)[:, : next_value.shape[1]]
     target = lax.stop_gradient(reward + config.gamma * jnp.where(terminated[:, None], 0.0, next_value))
 
@@ -177,10 +125,13 @@ def critic_step(
     return state._replace(critics=critics, critic_opt_state=opt_state), error
 
 
-def actor_step(config: Config, env: Environment, nets: Nets, memories: replay.Replay, state: State, key: Key):
+def actor_step(
+    config: Config, env: Environment, nets: Nets, memories: replay.Replay, addition: Addition, state: State, key: Key
+):
     """(state, metrics) after one step of the actors."""
     key_draw, key_policy, key_values = jax.random.split(key, 3)
-    now, _, taken, *_ = drawn(config, env, nets, key_draw, memories)
+    now, after, taken, *_ = drawn(config, env, nets, key_draw, memories)
+    key_term = jax.random.fold_in(key, 1)
     exist = jnp.concatenate(jax.tree.leaves(now.available), -1).astype(jnp.float32)
 
     def loss(actors: MLP) -> tuple[Array, dict[str, Array]]:
@@ -191,7 +142,8 @@ def actor_step(config: Config, env: Environment, nets: Nets, memories: replay.Re
         size = (exist * jnp.square(outputs)).sum(-1) / jnp.maximum(exist.sum(-1), 1.0)
         entropy = policy.entropy()
         climbed = q - config.logit_penalty * size + config.entropy_coefficient * entropy
-        return -nets.actors.total(climbed.mean(0)), {"q": q.mean(), "entropy": entropy.mean()}
+        term, told = addition.term(key_term, state, now, after, taken, mine)
+        return -nets.actors.total(climbed.mean(0) - term), {"q": q.mean(), "entropy": entropy.mean(), **told}
 
     grads, metrics = jax.grad(loss, has_aux=True)(state.actors)
     actors, opt_state = take_step(nets.actor_optimizer, state.actors, state.actor_opt_state, grads)
@@ -199,9 +151,10 @@ def actor_step(config: Config, env: Environment, nets: Nets, memories: replay.Re
     return state._replace(actors=actors, actor_opt_state=opt_state), metrics
 
 
-def learner(config: Config, env: Environment, member: Member) -> Algorithm:
-    """The family's algorithm with this member's critics."""
+def learner(config: Config, env: Environment, member: Member, adds: Callable[[Nets], Addition] = nothing) -> Algorithm:
+    """The family's algorithm with this member's critics. adds: what else it learns, see `additions`."""
     nets = nets_of(config, env.spec, member)
+    addition = adds(nets)
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
@@ -209,8 +162,9 @@ def learner(config: Config, env: Environment, member: Member) -> Algorithm:
         targets = jax.tree.map(jnp.copy, (actors, critics))  # a donated state may not hold an array twice
         opt_states = nets.actor_optimizer.init(actors), nets.critic_optimizer.init(critics)
         state = State(actors, critics, *targets, *opt_states, (), jnp.zeros((), jnp.int32))  # pyright: ignore
+        state = state._replace(added=addition.init(jax.random.fold_in(key, 1), state))
         steps = shapes(env, lambda key, memory, observation: act(key, state, memory, observation), ())
-        rows = jax.eval_shape(partial(rows_of, env), steps)
+        rows = jax.eval_shape(lambda steps: rows_of(env, addition.beside(state.added, steps), steps), steps)
         return state._replace(replay=replay.empty(rows, config.capacity))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
@@ -218,24 +172,28 @@ def learner(config: Config, env: Environment, member: Member) -> Algorithm:
         return policy.sample(key) if explore else policy.mode(), memory, policy.notes()
 
     def update(key: Key, state: State, steps: Transition, reward_of: RewardOf = None):
-        memories = replay.push(state.replay, rows_of(env, steps))
+        memories = replay.push(state.replay, rows_of(env, addition.beside(state.added, steps), steps))
 
         def step(state: State, key: Key) -> tuple[State, dict[str, Array]]:
             keys = jax.random.split(key, config.critic_updates + 1)
-            state, losses = lax.scan(partial(critic_step, config, env, nets, memories, reward_of), state, keys[1:])
-            state, metrics = actor_step(config, env, nets, memories, state, keys[0])
+            paid = addition.paid(state, reward_of)
+            added, told = addition.learn(jax.random.fold_in(key, 1), state, memories, paid, steps.valid.size)
+            state = state._replace(added=added)
+            state, losses = lax.scan(partial(critic_step, config, env, nets, memories, paid), state, keys[1:])
+            state, metrics = actor_step(config, env, nets, memories, addition, state, keys[0])
             count = state.updates + 1
-            targets, present = (state.target_actors, state.target_critics), (state.actors, state.critics)
-            targets = towards(targets, present, config.tau, count % config.target_period == 0)
-            state = state._replace(target_actors=targets[0], target_critics=targets[1], updates=count)
-            return state, {"critic_loss": losses.mean(), **metrics}
+            before, present = (state.target_actors, state.target_critics), (state.actors, state.critics)
+            before = towards(before, present, config.tau, count % config.target_period == 0)
+            state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
+            return state, {"critic_loss": losses.mean(), **metrics, **told}
 
         def learn(state: State) -> tuple[State, dict[str, Array]]:
             state, metrics = lax.scan(step, state, jax.random.split(key, updates_of(config, steps.valid.size)))
             return state, jax.tree.map(lambda x: x.mean(0), metrics)
 
-        learned = state._replace(replay=())  # pyright: ignore[reportArgumentType]
+        added, told = addition.begin(jax.random.fold_in(key, 1), state, steps)
+        learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)
-        return learned._replace(replay=memories), {**metrics, "replay_steps": memories.filled}
+        return learned._replace(replay=memories), {**metrics, **told, "replay_steps": memories.filled}
 
     return Algorithm(init, act, update, steps=config.steps, replays=True)

@@ -17,6 +17,7 @@ class Config:
     hidden: Positive[int] = 64  # width of both hidden layers of actors and critics;
     # LICA 32 (navigation), 128 (predator-prey)
     activation: Activation = "relu"
+    layer_norm: bool = False  # before each activation, and weights drawn as Glorot & Bengio have it; ALITA True
     agent_id: bool = False  # an actor reads which agent it is, as one-hot: for one that all agents share
     convolutions: Convolutions = "small"  # what an image passes through before the dense layers
     steps: Positive[int] = 25  # T of a rollout: steps of each game between two times of learning
@@ -31,6 +32,7 @@ class Config:
     clip_by: Literal["norm", "array", "entry"] = "norm"  # of an agent's network, each weight array (paper), each entry
     tau: Fraction = 0.01  # how far targets move towards the present networks
     target_period: Positive[int] = 1  # updates between two moves
+    target_policies: bool = True  # critics' targets ask the target actors; False: those of today (ALITA's eq. 1)
     capacity: Positive[int] = 100_000  # transitions in the replay; paper 1e6
     batch: Positive[int] = 256  # transitions per step; paper 1,024
     warmup: Positive[int] = 2_000  # transitions in the replay before the first update; paper 25,600

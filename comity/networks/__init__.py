@@ -5,7 +5,7 @@ from comity.networks.attention import Attention, AttentionLayer, Slots
 from comity.networks.context import Context, ContextNet, fresh_context
 from comity.networks.cores import Core, fresh_core
 from comity.networks.deep import DeepRecurrentNet
-from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear
+from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear, NormedMLP, Start
 from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
 from comity.networks.entities import EntityNet, Seen
 from comity.networks.gru import GRU
@@ -41,6 +41,7 @@ __all__ = [
     "Linear",
     "MixingCritic",
     "MonotoneMixer",
+    "NormedMLP",
     "Part",
     "RecurrentNet",
     "Remembered",
@@ -48,6 +49,7 @@ __all__ = [
     "Sharing",
     "Sight",
     "Slots",
+    "Start",
     "Team",
     "encoded_size",
     "encoder",

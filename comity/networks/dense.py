@@ -13,6 +13,7 @@ from jax import Array
 from comity.types import Key
 
 Activation = Literal["relu", "gelu", "tanh", "elu"]
+Start = Literal["glorot", "he"]
 ACTIVATIONS = {
     "relu": jax.nn.relu,
     "gelu": partial(jax.nn.gelu, approximate=False),  # x Phi(x); jax's default, with tanh, is up to 4.7e-4 off
@@ -45,14 +46,24 @@ def product(x: Array, weight: Array) -> Array:
 
 
 class Linear(eqx.Module):
-    """x @ weight + bias, both drawn uniformly from +-1/sqrt(in). With a `gain`: orthogonal times it, and 0."""
+    """x @ weight + bias, both drawn uniformly from +-1/sqrt(in). With a `gain`: orthogonal times it, and 0.
+
+    start: bias 0, weights in +-sqrt(6 / (in + out)), glorot (Glorot 2010), or +-sqrt(6 / in), he (He et al. 2015).
+    """
 
     weight: Array  # [in, out]
     bias: Array  # [out]
 
-    def __init__(self, key: Key, inputs: int, outputs: int, gain: float | Array | None = None):
+    def __init__(
+        self, key: Key, inputs: int, outputs: int, gain: float | Array | None = None, start: Start | None = None
+    ):
         if gain is not None:
             self.weight = gain * orthogonal(key, inputs, outputs)
+            self.bias = jnp.zeros(outputs)
+            return
+        if start is not None:
+            bound = math.sqrt(6 / (inputs + (outputs if start == "glorot" else 0)))
+            self.weight = jax.random.uniform(key, (inputs, outputs), minval=-bound, maxval=bound)
             self.bias = jnp.zeros(outputs)
             return
         bound = 1 / math.sqrt(inputs)
@@ -106,3 +117,32 @@ class LayerNorm(eqx.Module):
         """x [..., size] -> [..., size]."""
         away = x - x.mean(-1, keepdims=True)
         return away * jax.lax.rsqrt(jnp.square(away).mean(-1, keepdims=True) + 1e-5) * self.scale + self.shift
+
+
+class NormedMLP(eqx.Module):
+    """Linear layers with a `LayerNorm` and an activation between them, neither after the last."""
+
+    layers: tuple[Linear, ...]
+    norms: tuple[LayerNorm, ...]
+    activation: Activation = eqx.field(static=True)
+
+    def __init__(
+        self,
+        key: Key,
+        inputs: int,
+        hidden: tuple[int, ...],
+        outputs: int,
+        activation: Activation = "relu",
+        start: Start = "glorot",
+    ):
+        sizes = (inputs, *hidden, outputs)
+        keys = jax.random.split(key, len(sizes) - 1)
+        self.layers = tuple(Linear(*a, start=start) for a in zip(keys, sizes[:-1], sizes[1:], strict=True))
+        self.norms = tuple(LayerNorm(size) for size in hidden)
+        self.activation = activation
+
+    def __call__(self, x: Array) -> Array:
+        """x [..., in] -> [..., out]."""
+        for layer, norm in zip(self.layers[:-1], self.norms, strict=True):
+            x = ACTIVATIONS[self.activation](norm(layer(x)))
+        return self.layers[-1](x)

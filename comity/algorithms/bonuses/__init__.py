@@ -6,4 +6,8 @@ The table names modules as text, so that listing them imports nothing.
 
 BONUSES = {  # suffix of an algorithm's name, `ippo+counts`: (module, one line)
     "counts": ("comity.algorithms.bonuses.counts", "what was seldom seen pays: 1 / sqrt(N + 1) of a hashed view"),
+    "novelty": (
+        "comity.algorithms.bonuses.novelty",
+        "what is new to an autoencoder, or to who imitates a random network, pays",
+    ),
 }

@@ -1,0 +1,146 @@
+"""Novelty: what a network does not know yet pays, |phi(v) - v|^2 of v = (o_i, a_i), or |phi(v) - g(v)|^2.
+
+The autoencoder is ALITA's (Fayad & Ibrahim 2021, arXiv 2108.12581, eq. 10); against a fixed random network g it is
+random network distillation (Burda et al. 2018, arXiv 1810.12894). docs/algorithms/bonuses.md derives it and lists every
+departure.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.learning import replay, take_step
+from comity.learning.actions import actions
+from comity.networks import NormedMLP, stacked
+from comity.settings import NotNegative, Positive, check
+from comity.types import Bonus, Environment, Experience, Key, PyTree, Transition
+
+VERSION = 1
+LARGEST = 5.0  # how far a standardised number may be from 0
+LEAST = 0.01  # deviation of a number that hardly varies, in its own units
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the novelty bonus. ALITA's paper gives the layers, the batch and the 10,000; the rest is ours."""
+
+    weight: NotNegative[float] = 0.1  # lambda_pi; ALITA 0.01 on particles, 0.1 on grids
+    kind: Literal["autoencoder", "rnd"] = "autoencoder"  # what is predicted: the input itself, or a random network
+    hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths, ReLU, LayerNorm before each
+    features: Positive[int] = 32  # of the random network and its prediction
+    learning_rate: Positive[float] = 1e-3  # Adam
+    capacity: Positive[int] = 10_000  # transitions of the own past that it learns from
+    batch: Positive[int] = 256  # transitions per step; ALITA 1,024
+    every: Positive[int] = 100  # transitions of all games for one step of the network; ALITA 100
+
+    def __post_init__(self):
+        check(self)
+
+
+PRESETS = {"sound": {}}
+
+
+class Row(NamedTuple):
+    view: Array  # [K, *view]
+    action: Array  # [K, A], as numbers
+    valid: Array  # [] bool
+
+
+class State(NamedTuple):
+    """Of K agents, each with networks of its own."""
+
+    net: NormedMLP  # leaves [K, ...]
+    fixed_target: PyTree  # the random network, leaves [K, ...], or ()
+    opt_state: PyTree
+    recent: replay.Replay  # rows of the last transitions
+    mean: Array  # [K, I] of v over all that was ever seen,
+    variance: Array  # [K, I],
+    count: Array  # [] float32, and how many
+
+
+def moved(state: State, v: Array, valid: Array) -> State:
+    """With mean and variance of v [R, K, I] taken in, where valid [R] (Chan et al. 1979: two samples as one)."""
+    new = valid.sum().astype(jnp.float32)
+    over = lambda x: jnp.where(valid[:, None, None], x, 0.0).sum(0) / jnp.maximum(new, 1.0)  # noqa: E731
+    mean = over(v)
+    variance, away = over(jnp.square(v - mean)), mean - state.mean
+    count = state.count + new
+    share = new / jnp.maximum(count, 1.0)
+    both = (1 - share) * state.variance + share * variance + share * (1 - share) * jnp.square(away)
+    return state._replace(mean=state.mean + share * away, variance=both, count=count)
+
+
+def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -> Bonus:
+    """who: the agents that it judges, None: all. Its reward is [..., K]."""
+    spec = env.spec
+    acts, agents = actions(spec.action), tuple(range(spec.agents)) if who is None else who
+    chosen, size = jnp.array(agents), spec.view.size + spec.action.n
+    outputs = size if config.kind == "autoencoder" else config.features
+    adam = optax.adam(config.learning_rate)
+
+    def fresh(key: Key) -> NormedMLP:
+        return NormedMLP(key, size, config.hidden, outputs, start="he")
+
+    def row_of(experience: Any) -> Row:
+        """Leaves [..., K, ...]."""
+        view, action = experience.observation.view, acts.encoded(experience.action)
+        axis = action.ndim - 2
+        return Row(view.take(chosen, axis), action.take(chosen, axis), experience.valid)
+
+    def vector(row: Row) -> Array:
+        """v [..., K, I]."""
+        flat = row.view.reshape(*row.action.shape[:-1], -1)
+        return jnp.concatenate([flat.astype(jnp.float32), row.action], -1)
+
+    def surprise(net: Any, target: Any, state: State, v: Array) -> Array:
+        """[..., K]: the squared error of what is predicted of v [..., K, I], brought to its usual size."""
+        x = (v - state.mean) / jnp.sqrt(jnp.maximum(state.variance, LEAST**2))
+        x = jnp.clip(x, -LARGEST, LARGEST)
+        axis = x.ndim - 2
+        of_each = jax.vmap(lambda net, x: net(x), (0, axis), axis)
+        meant = x if config.kind == "autoencoder" else lax.stop_gradient(of_each(target, x))
+        return jnp.square(of_each(net, x) - meant).sum(-1)
+
+    def init(key: Key) -> State:
+        net = stacked(fresh, key, len(agents))
+        target = stacked(fresh, jax.random.fold_in(key, 1), len(agents)) if config.kind == "rnd" else ()
+        _, observation = jax.eval_shape(env.reset, key)
+        view = jnp.zeros((1, len(agents), *spec.view.shape), observation.view.dtype)
+        row = Row(view, jnp.zeros((1, len(agents), spec.action.n)), jnp.zeros(1, bool))
+        unit = jnp.zeros((len(agents), size)), jnp.ones((len(agents), size))
+        recent = replay.empty(row, config.capacity)
+        return State(net, target, adam.init(net), recent, *unit, jnp.zeros(()))
+
+    def reward(state: State, experience: Experience) -> Array:
+        """psi(o_i, a_i), [..., K]."""
+        return surprise(state.net, state.fixed_target, state, vector(row_of(experience)))
+
+    def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
+        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[-config.capacity :], row_of(steps))
+        state = moved(state, vector(rows), rows.valid)
+        pushed = replay.push(state.recent, rows)
+        recent = jax.tree.map(lambda new, old: jnp.where(rows.valid.any(), new, old), pushed, state.recent)
+        state = state._replace(recent=recent)
+
+        def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
+            net, opt_state = carry
+            row = replay.draw(key, recent, config.batch)
+
+            def loss(net: Any) -> Array:  # each agent's own, so that the sum only collects them
+                errors = surprise(net, state.fixed_target, state, vector(row))
+                return (jnp.where(row.valid[:, None], errors, 0.0).sum(0) / jnp.maximum(row.valid.sum(), 1)).sum()
+
+            error, grads = jax.value_and_grad(loss)(net)
+            after = take_step(adam, net, opt_state, grads)
+            keep = lambda new, old: jnp.where(row.valid.any(), new, old)  # noqa: E731
+            return jax.tree.map(keep, after, carry), error / len(agents)
+
+        updates = max(1, round(steps.valid.size / config.every))
+        (net, opt_state), errors = lax.scan(step, (state.net, state.opt_state), jax.random.split(key, updates))
+        return state._replace(net=net, opt_state=opt_state), {"error": errors.mean()}
+
+    return Bonus(init, reward, update)

@@ -322,6 +322,11 @@ def test_a_script_leaves_nobody_to_share_with():
         short("ipd+scripted+rusp")
 
 
+ALONE = [task for task in ALL if short(task).spec.agents == 1]
+REFUSED += [
+    Refusal(["alita"], ALONE, "alita needs an influencer and others, this game has one agent: take maddpg"),
+]
+
 # Algorithms and games -------------------------------------------------------------------------------------------------
 
 PRESETS = [(name, preset) for name in ALGORITHMS for preset in find_algorithm(name).presets]

@@ -107,9 +107,8 @@ def test_estimates_become_the_expected_values_of_a_tabular_game(kind):
 
     def error(iterations):
         config, nets, state, _ = trained(env, iterations, critic_learning_rate=3e-3, influence_batch=64, **settings)
-        chances = np.asarray(
-            policies(nets, state.actors, Observation(views, jnp.zeros(()), everything))[0].probabilities
-        )
+        seen = Observation(views, jnp.zeros(()), jnp.ones((2, 2, 2), bool))
+        chances = np.asarray(policies(nets, state.actors, seen)[0].probabilities)
         mean = influence.averaged(TRANSITIONS, REWARDS[1:], chances[:, 1], config.gamma)
         found = np.zeros((2, 2))
         for mine in range(2):

@@ -260,7 +260,7 @@ def test_a_tilde_is_the_users_home(capsys, tmp_path, monkeypatch, place):
     (tmp_path / "home").mkdir()
     said = []
     monkeypatch.setattr(
-        "comity.training.hosts.own_folder", lambda out: said.append(out) or (_ for _ in ()).throw(OSError())
+        "comity.training.processes.own_folder", lambda out: said.append(out) or (_ for _ in ()).throw(OSError())
     )
     assert main([*TINY, f"--out={place}"]) == 1
     assert said == [tmp_path / "home" / place[2:]]

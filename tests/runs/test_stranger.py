@@ -360,7 +360,7 @@ def test_numbers_of_lines_that_lie(capsys, folder, whole):
     lines = (folder / "run" / "eval.jsonl").read_text().splitlines()
     line = {**json.loads(lines[0]), "seed": 1e300}
     (folder / "run" / "eval.jsonl").write_text("\n".join([json.dumps(line), *lines[1:]]) + "\n")
-    assert "eval.jsonl, line 1: seed 1e+300 is not a whole number" in refused(capsys, ["compare", "run"])
+    assert "eval.jsonl, line 1, has seed '1e+300': remove the line" in refused(capsys, ["compare", "run"])
     (folder / "run" / "eval.jsonl").write_text("[" * 100_000 + "\n" + "\n".join(lines) + "\n")
     assert "eval.jsonl, line 1 is damaged" in refused(capsys, ["compare", "run"])
 

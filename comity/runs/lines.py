@@ -27,7 +27,8 @@ def read_lines(path: Path, needed: Iterable[str] | None = None) -> list[dict[str
         except (ValueError, RecursionError) as error:  # also what is no UTF-8
             if number == len(rows):
                 continue
-            reason = getattr(error, "msg", type(error).__name__)
+            deep = "it is nested too deeply"
+            reason = deep if isinstance(error, RecursionError) else getattr(error, "msg", "it is no UTF-8")
             raise ValueError(f"{path}, line {number}, is not JSON ({reason}): remove the line") from error
         problem = None if isinstance(line, dict) else "is no {...}"
         if needed is not None:

@@ -362,7 +362,9 @@ def test_numbers_of_lines_that_lie(capsys, folder, whole):
     (folder / "run" / "eval.jsonl").write_text("\n".join([json.dumps(line), *lines[1:]]) + "\n")
     assert "eval.jsonl, line 1, has seed '1e+300': remove the line" in refused(capsys, ["compare", "run"])
     (folder / "run" / "eval.jsonl").write_text("[" * 100_000 + "\n" + "\n".join(lines) + "\n")
-    assert "eval.jsonl, line 1 is damaged" in refused(capsys, ["compare", "run"])
+    assert "eval.jsonl, line 1, is not JSON (it is nested too deeply): remove the line" in refused(
+        capsys, ["compare", "run"]
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")

@@ -13,6 +13,7 @@ import pytest
 import comity
 from comity import checking
 from comity.algorithms import ALGORITHMS, random
+from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.learning import masked, sample
 from comity.recipes import from_objects
 from comity.spec import Box, Discrete, Entities, Image, MultiDiscrete, Spec, Vector
@@ -684,3 +685,20 @@ def test_settings_say_whose_they_are(name):
     """So that `train` takes `comity.algorithm(name, ...)` for every algorithm."""
     recipe = from_objects(Game(), comity.algorithm(name))
     assert recipe.algorithm.name == name
+
+
+@pytest.mark.parametrize("mean", [0.0, np.nan])
+def test_numbers_may_lie_outside_their_bounds_but_are_finite(mean):
+    """Games get them clipped; a normal policy draws without bounds."""
+    env = CooperativeNavigation(agents=2, length=3, actions="continuous")
+
+    def act(key, state, memory, observation, explore=True):
+        drawn = mean + 2.0 * jax.random.normal(key, observation.available.shape)
+        return (drawn if explore else 0 * drawn + mean), memory, {}
+
+    wild = Algorithm(lambda key: (), act, lambda key, state, steps: (state, {}), whole_episodes=True)
+    if mean == 0:
+        comity.check(wild, env)
+        return
+    with pytest.raises(ValueError, match="act gives numbers that are not finite"):
+        comity.check(wild, env)

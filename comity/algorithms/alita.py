@@ -7,6 +7,7 @@ psi the novelty of (o_k, a_k); the others pay beta exp(-omega psi) |pi_i(o_i) - 
 its way.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from jax import Array
 from comity.algorithms import alita_estimates as estimates
 from comity.algorithms import deterministic as family
 from comity.algorithms.additions import Addition
-from comity.algorithms.alita_settings import PRESETS, Config
+from comity.algorithms.alita_settings import PRESETS, Settings
 from comity.algorithms.bonuses import novelty
 from comity.algorithms.deterministic_nets import Nets, policies
 from comity.algorithms.maddpg import joint_actions
@@ -25,6 +26,11 @@ from comity.settings import with_floats
 from comity.types import Algorithm, Bonus, Environment, Experience, Key, Observation, PyTree, Transition
 
 __all__ = ["PRESETS", "Config", "make"]
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """Settings of ALITA; they stand in `alita_settings.py`."""
 
 
 class Added(NamedTuple):
@@ -139,7 +145,7 @@ def addition(config: Config, env: Environment, nets: Nets) -> Addition:
     """What ALITA adds to MADDPG."""
     roles = roles_of(config, env)
     settings = novelty.Config(
-        kind="rnd" if config.novelty == "rnd" else "autoencoder",
+        kind="rnd" if config.novelty_by == "rnd" else "autoencoder",
         hidden=config.novelty_hidden,
         capacity=config.novelty_capacity,
         batch=config.novelty_batch,
@@ -147,7 +153,7 @@ def addition(config: Config, env: Environment, nets: Nets) -> Addition:
     )
     settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # in training it is traced
     who = tuple(role.influencer for role in roles)
-    bonus = None if config.novelty == "none" else novelty.make(settings, env, who)
+    bonus = None if config.novelty_by == "none" else novelty.make(settings, env, who)
     parts = Parts(config, env, nets, roles, bonus)
     none, exact = config.influence == "none", estimates.reading(config, env) == "exact"
     return Addition(

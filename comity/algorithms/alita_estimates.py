@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.algorithms import deterministic as family
-from comity.algorithms.alita_settings import Config
+from comity.algorithms.alita_settings import Settings
 from comity.algorithms.deterministic_nets import Nets, clipped_adam, of_agents, values, values_of
 from comity.learning import alike, credited, replay, side_by_side, take_step
 from comity.learning import joint_actions as search
@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
     opt_state: PyTree
 
 
-def reading(config: Config, env: Environment) -> str:
+def reading(config: Settings, env: Environment) -> str:
     """What belongs to D_t: exact, nearest or substitute."""
     if config.alike != "by-view":
         return config.alike
@@ -40,13 +40,13 @@ def reading(config: Config, env: Environment) -> str:
     return "nearest" if jnp.issubdtype(observation.view.dtype, jnp.floating) else "exact"
 
 
-def optimizer(config: Config, nets: Nets):
+def optimizer(config: Settings, nets: Nets):
     """That of the critics, for clones; for a single network that of one agent's."""
     adam = clipped_adam(config, config.critic_learning_rate)
     return nets.critic_optimizer if config.influence == "clones" else adam
 
 
-def init(config: Config, spec: Spec, nets: Nets, role: Role, key: Key, critics: JointNet) -> Estimate:
+def init(config: Settings, spec: Spec, nets: Nets, role: Role, key: Key, critics: JointNet) -> Estimate:
     if config.influence == "clones":
         net = jax.tree.map(jnp.copy, of_agents(nets, critics, jnp.array(role.others)))
     else:
@@ -63,7 +63,7 @@ def copied(nets: Nets, role: Role, estimate: Estimate, critics: JointNet, when: 
     return estimate._replace(net=jax.tree.map(lambda new, old: jnp.where(when, new, old), now, estimate.net))
 
 
-def call(config: Config, nets: Nets, role: Role, net: JointNet, view: Array, joint: Array) -> Array:
+def call(config: Settings, nets: Nets, role: Role, net: JointNet, view: Array, joint: Array) -> Array:
     """[batch, J]: the estimate for joint actions [batch, N, A]. view [batch, N, ...]."""
     if config.influence == "clones":
         others = jnp.array(role.others)
@@ -72,7 +72,9 @@ def call(config: Config, nets: Nets, role: Role, net: JointNet, view: Array, joi
     return net(turned[0], side_by_side(turned[1])[:, None])
 
 
-def best(config: Config, nets: Nets, role: Role, key: Key, critics: JointNet, seen: Observation, first: Array) -> Array:
+def best(
+    config: Settings, nets: Nets, role: Role, key: Key, critics: JointNet, seen: Observation, first: Array
+) -> Array:
     """[batch, J]: max_u Q_i(x, u) of those whom it influences. first: see `learning/joint_actions.py`."""
     others = jnp.array(role.others)
     theirs = lax.stop_gradient(of_agents(nets, critics, others))
@@ -95,7 +97,7 @@ def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -
     return both[..., jnp.array([role.influencer for role in roles])]
 
 
-def drawn(config: Config, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
+def drawn(config: Settings, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
           place: int):  # fmt: skip
     """(a batch of D_t, as `family.seen` has it, and weights [batch]) of one transition of the last rollout.
 
@@ -130,7 +132,7 @@ def known(env: Environment, nets: Nets, role: Role, rows: family.Rows) -> Array:
     return jnp.concatenate([view.reshape(len(view), -1).astype(jnp.float32), action], -1)
 
 
-def fitted(config: Config, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
+def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
            role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
     """(estimate, mean squared error []) after the steps of one update, each on a set D_t of its own."""
     others = jnp.array(role.others)

@@ -8,7 +8,7 @@ from comity.settings import NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Config(Family):
+class Settings(Family):
     """Settings of ALITA: those of the family, of the influence, and of the rewards of its own."""
 
     layer_norm: bool = True  # before each activation (paper)
@@ -23,7 +23,7 @@ class Config(Family):
     best_at: Literal["now", "next"] = "now"  # where z = max_u Q_i(., u) is taken; next: as the paper's equation
     enumerated: NotNegative[int] = 1_000  # up to so many joint actions all are asked, of more some are searched
     searched: Positive[int] = 64  # joint actions that are drawn where a search begins
-    novelty: Literal["autoencoder", "rnd", "none"] = "autoencoder"  # none: ablation "No IM", no penalty either
+    novelty_by: Literal["autoencoder", "rnd", "none"] = "autoencoder"  # none: ablation "No IM", no penalty either
     novelty_weight: NotNegative[float] = 0.1  # lambda_pi of the influencer's reward; paper 0.01 on particles
     novelty_hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths (paper)
     novelty_learning_rate: Positive[float] = 1e-3  # Adam
@@ -54,6 +54,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper-push-box": {**PAPER, "penalty_weight": 0.15},
     "paper-particles": {**PAPER, "novelty_weight": 0.01, "penalty_decay": 0.01},
     "no-f": {"influence": "none"},
-    "no-im": {"novelty": "none"},
+    "no-im": {"novelty_by": "none"},
     "symmetric": {"influencers": ()},
 }

@@ -8,6 +8,7 @@ docs/algorithms/saf.md derives it and lists every departure.
 """
 
 import dataclasses
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from comity.algorithms.saf_networks import (
     policy_outputs,
     values,
 )
-from comity.algorithms.saf_settings import PRESETS, Config
+from comity.algorithms.saf_settings import PRESETS, Settings
 from comity.compatibility import require_choices
 from comity.learning import (
     credited,
@@ -51,6 +52,11 @@ from comity.spec import Image, Spec
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 __all__ = ["PRESETS", "Config", "make"]
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """Settings of SAF; they stand in `saf_settings.py`."""
 
 
 class State(NamedTuple):

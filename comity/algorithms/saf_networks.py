@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.algorithms.saf_settings import Config
+from comity.algorithms.saf_settings import Settings
 from comity.learning import in_a_circle, side_by_side, straight_through
 from comity.learning.actions import Actions
 from comity.networks import MLP, Attention, Linear, Slots, Team, per_agent, stacked
@@ -119,7 +119,7 @@ def projector(key: Key, inputs: int, outputs: int, hidden: tuple[int, ...], unif
     return MLP(key, inputs, hidden, outputs, "tanh", head_gain=gain)
 
 
-def new_params(config: Config, agents: int, encoder: Team, acts: Actions, key: Key) -> Params:
+def new_params(config: Settings, agents: int, encoder: Team, acts: Actions, key: Key) -> Params:
     """All networks as drawn; encoder: the team that draws it."""
     parts = ("encoder", "message", "slots", "read", "join", "query", "keys", "pool", "latent", "prior", "critic")
     keys = dict(zip(parts, jax.random.split(key, len(parts)), strict=True))

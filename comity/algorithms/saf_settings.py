@@ -10,7 +10,7 @@ from comity.settings import Fraction, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Config(actors.Settings):
+class Settings(actors.Settings):
     """Settings of SAF. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     steps: NotNegative[int] = 0  # T of a rollout; 0: `Spec.length`

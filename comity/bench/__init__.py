@@ -15,6 +15,7 @@ PAIRS = {  # algorithm: the task it is measured on
     "lica": "cooperative-navigation",
     "liir": "cooperative-navigation",
     "maddpg": "cooperative-navigation",
+    "alita": "cooperative-navigation",
     "ddpg": "cooperative-navigation",
     "iddpg": "cooperative-navigation",
     "sqddpg": "cooperative-navigation",

@@ -102,7 +102,7 @@ def trained(env: Any, iterations: int, games: int = 16, **settings):
 def test_estimates_become_the_expected_values_of_a_tabular_game(kind):
     """The mean over the other's actions of what they say is q_1(s, a_0), of which the linear system is the judge."""
     env, role = Tabular(), alita_estimates.Role(0, (1,))
-    settings = {"influence": kind, "novelty": "none", "gamma": 0.5, "learning_rate": 1e-12, "tau": 0.05}
+    settings = {"influence": kind, "novelty_by": "none", "gamma": 0.5, "learning_rate": 1e-12, "tau": 0.05}
     views = jnp.tile(jnp.eye(2)[:, None], (1, 2, 1))  # [S, N, 2]
 
     def error(iterations):
@@ -126,7 +126,7 @@ def test_estimates_become_the_expected_values_of_a_tabular_game(kind):
 @pytest.mark.parametrize("best", [0, 1, 2])
 def test_the_influence_alone_finds_the_best_row_of_the_other(best):
     """The influencer itself earns nothing."""
-    settings = {"novelty": "none", "logit_penalty": 0.0, "learning_rate": 3e-3, "influence_weight": 1.0}
+    settings = {"novelty_by": "none", "logit_penalty": 0.0, "learning_rate": 3e-3, "influence_weight": 1.0}
     env = Rows(best=best)
     _, nets, state, _ = trained(env, 500, critic_learning_rate=3e-3, **settings)
     chances = policies(nets, state.actors, env.observe())[0].probabilities[0]
@@ -137,7 +137,7 @@ def test_nobody_is_influenced_who_does_not_listen():
     """How much what is expected of agent 1 depends on what agent 0 does; and who is pulled by it."""
     spreads = []
     for env in (Rows(True), Rows(False)):
-        config, nets, state, _ = trained(env, 800, novelty="none", critic_learning_rate=1e-3, learning_rate=1e-12)
+        config, nets, state, _ = trained(env, 800, novelty_by="none", critic_learning_rate=1e-3, learning_rate=1e-12)
         role = alita_estimates.Role(0, (1,))
         seen = jax.tree.map(lambda x: jnp.broadcast_to(x, (3, *x.shape)), env.observe())
         parts = alita.Parts(config, env, nets, (role,), None)
@@ -318,7 +318,7 @@ def test_roles():
 
 
 @pytest.mark.parametrize("settings", [{"alike": "substitute", "best_at": "next"}, {"alike": "nearest"},
-                                      {"novelty": "rnd"}, {"enumerated": 0}, {"influence": "single"},
+                                      {"novelty_by": "rnd"}, {"enumerated": 0}, {"influence": "single"},
                                       {"agents": "shared", "influencers": ()}])  # fmt: skip
 def test_every_reading_learns(settings):
     _, _, state, metrics = trained(Tabular(5), 4, influence_batch=8, novelty_hidden=(8, 3, 8), **settings)

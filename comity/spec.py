@@ -195,12 +195,6 @@ def functions(env: Any) -> Functions:
     return own if own is not None else Functions(*(getattr(env, name, None) for name in Functions._fields))
 
 
-def spec_of(thing: Any) -> Spec | None:
-    """A game's spec, None of what says none: for those who meet it before it was checked."""
-    found = getattr(thing, "spec", None)
-    return found if isinstance(found, Spec) else None
-
-
 def innermost(env: Any) -> Any:
     """The game under whatever wrappers; a wrapper holds the one below as `game`."""
     while (inner := getattr(env, "game", None)) is not None:

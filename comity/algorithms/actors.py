@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 from jax import Array
@@ -11,6 +11,7 @@ from comity.learning import linear
 from comity.learning.actions import Actions, actions
 from comity.networks import Convolutions, Team
 from comity.networks.teams import Sharing
+from comity.settings import Fraction, Positive
 from comity.spec import Spec, Vector, View, functions
 from comity.types import Environment, Key, Observation, PyTree
 
@@ -43,6 +44,18 @@ class Settings(Reads, Numbers):
     """Settings of an actor: what it reads, and how it gives numbers."""
 
 
+@dataclass(frozen=True)
+class Exploration:
+    """How the learners of "hidden gifts" explore: as its code says, or by the policy alone."""
+
+    exploration: Literal["none", "floor"] = (
+        "none"  # floor: mix the uniform policy in, in play and in the gradient (code)
+    )
+    floor_start: Fraction = 0.8  # weight of the uniform policy at the start (code)
+    floor_end: Fraction = 0.01  # and from floor_steps on (code)
+    floor_steps: Positive[float] = 2e6  # steps of a batch; one update advances by T
+
+
 def actions_of(config: Numbers, env: Environment) -> Actions:
     """How outputs of an actor become a policy of the game."""
     return actions(env.spec.action, config.numbers, functions(env).counts)
@@ -73,7 +86,7 @@ def team(
     )
 
 
-def floor(config: Any, time: Array) -> Array | None:
+def floor(config: Exploration, time: Array) -> Array | None:
     """[] the weight of the uniform policy after so many steps of a batch, or None, see `policy_logits`."""
     if config.exploration == "none":
         return None

@@ -10,7 +10,7 @@ from comity.settings import Fraction, Positive, check
 
 
 @dataclass(frozen=True)
-class Settings(actors.Reads):
+class Settings(actors.Reads, actors.Exploration):
     """Settings of COMA. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents
@@ -31,12 +31,6 @@ class Settings(actors.Reads):
     clip: Positive[float] = 10.0  # gradient norm: of the critic, of each actor
     decay: Fraction = 0.99  # RMSprop's alpha, per optimizer step
     epsilon: Positive[float] = 1e-5  # RMSprop's, added to the root
-    exploration: Literal["none", "floor"] = (
-        "none"  # floor: mix the uniform policy in, in play and in the gradient (code)
-    )
-    floor_start: Fraction = 0.8  # weight of the uniform policy at the start (code)
-    floor_end: Fraction = 0.01  # and from floor_steps on (code)
-    floor_steps: Positive[float] = 2e6  # steps of a batch; one update advances by T
     entropy_bonus: float = 0.0  # c in r + c H(pi); the code's max-entropy has -1e-4 (a penalty)
     entropy_enters: Literal["targets", "too-late"] = "targets"  # too-late (code): no target that is learned from
     last_value: Literal["target", "marked"] = "target"  # what follows the last step; marked (code): coma.md

@@ -37,7 +37,7 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 
 @dataclass(frozen=True)
-class Config(correction.Settings, prediction.Settings, context.Settings, actors.Settings):
+class Config(correction.Settings, prediction.Settings, context.Settings, actors.Settings, actors.Exploration):
     """Settings of PG. Paper: the text and tables; code: the authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents; critics are separate
@@ -56,12 +56,6 @@ class Config(correction.Settings, prediction.Settings, context.Settings, actors.
     critic_clip: Positive[float] = 10.0  # gradient norm, per optimizer
     decay: Fraction = 0.99  # RMSprop's alpha, per optimizer step
     epsilon: Positive[float] = 1e-5  # RMSprop's, added to the root
-    exploration: Literal["none", "floor"] = (
-        "none"  # floor: mix the uniform policy in, in play and in the gradient (code)
-    )
-    floor_start: Fraction = 0.8  # weight of the uniform policy at the start (code)
-    floor_end: Fraction = 0.01  # and from floor_steps on (code)
-    floor_steps: Positive[float] = 2e6  # steps of a batch; one update advances by T
     entropy_bonus: float = 0.0  # c in r + c H(pi); the paper's max-entropy 1e-4, its code -1e-4 (a penalty)
     last_value: Literal["zero", "first-critic"] = "zero"  # behind the critic's last target; first-critic: code
 

@@ -26,8 +26,8 @@ from comity.algorithms.ppo_batches import (
     all_views,
     each_value,
     evaluate,
+    minibatch,
     own_views,
-    picked,
     rows_of,
     targets,
     views_of_all,
@@ -191,7 +191,7 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
 
         def step(carry, chosen: Array | None):
             networks, opt_states, moments = carry
-            batch = picked(config, rows, chosen)
+            batch = minibatch(config, rows, chosen)
             if config.value_normalisation and config.moments == "minibatch":
                 one_value = critics.one_value(agents)
                 moments = updated_moments(moments, batch.target, batch.valid, config.value_decay, one_value)

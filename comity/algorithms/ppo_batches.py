@@ -19,6 +19,7 @@ from comity.learning import (
     cut,
     lambda_returns,
     normalised,
+    picked,
     restored,
     standardised,
     updated_moments,
@@ -236,16 +237,16 @@ def rows_of(
     )
 
 
-def picked(config: Config, rows: Batch, chosen: Array | None) -> Batch:
+def minibatch(config: Config, rows: Batch, chosen: Array | None) -> Batch:
     """The pieces [R] that are `chosen`, [r] or for each agent [N, r], as they are unrolled; None: all."""
     if chosen is None:
         batch = rows
+    elif chosen.ndim == 1:
+        batch = picked(rows, PIECES, chosen)
     else:
         of_agent = lambda axis: lambda x, one: jnp.take(x, one, axis, mode="clip")  # noqa: E731
 
         def pick(part: PyTree, axis: int, n: int) -> PyTree:
-            if chosen.ndim == 1:
-                return jax.tree.map(lambda x: jnp.take(x, chosen, axis, mode="clip"), part)
             each = lambda x: jax.vmap(of_agent(axis - (n < axis)), (n, 0), n)(x, chosen)  # noqa: E731
             return jax.tree.map(each, part)
 

@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from comity.algorithms.released import mixers as released
 from comity.algorithms.value_settings import Config
-from comity.learning import linear, optimizer, replay, take_step, towards
+from comity.learning import if_ready, linear, optimizer, replay, take_step, towards
 from comity.rollout import shapes
 from comity.types import Environment, Key, PyTree, Transition
 
@@ -106,11 +106,7 @@ def learning(
             learned, metrics = lax.scan(run, learned, jax.random.split(key, config.updates))
             return learned, jax.tree.map(lambda x: x.mean(0), metrics)
 
-        def wait(learned):
-            metrics = jax.eval_shape(learn, learned)[1]
-            return learned, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
-
-        learned, metrics = lax.cond(memories.filled >= config.warmup, learn, wait, learned)
+        learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)
         params, target_params, opt_state, count = learned
         time = state.time + len(steps.valid)
         metrics |= {"epsilon": explore_rate(config, time), "replay_episodes": memories.filled}

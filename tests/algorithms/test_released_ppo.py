@@ -176,7 +176,7 @@ def updated(name: str, kind: str, count: int):
 
 
 def first_minibatch(name: str, kind: str) -> ppo_batches.Batch:
-    return ppo_batches.picked(config(name), cut_up(name, kind)[0], order_of(name, kind)[0])
+    return ppo_batches.minibatch(config(name), cut_up(name, kind)[0], order_of(name, kind)[0])
 
 
 def as_recorded(name: str, x) -> np.ndarray:

@@ -16,7 +16,7 @@ from comity.bench.measure import GAMES, SEEDS, in_process, products
 def flop_per_update() -> float:
     """2 per multiply-add: play and learning share one forward pass, the backward pass takes two."""
     import comity
-    from comity.algorithms import pg
+    from comity.algorithms.policy_gradient import pg
 
     env, hidden = comity.make("manitokan"), pg.Config().hidden
     view, present = env.spec.view.size, env.spec.view.size - env.spec.history

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from jax import Array
 
-from comity.algorithms import a2c
+from comity.algorithms.policy_gradient import a2c
 from comity.environments.wrappers.learners import LearningOpponents, Side, State, require_two_sides
 from comity.networks.sequence import Sequence
 from comity.settings import Fraction, NotNegative, Positive, check

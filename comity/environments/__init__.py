@@ -58,11 +58,11 @@ TASKS = {  # name: (module:class, one line)
         "particles: predators hunt a prey that moves at random (SQDDPG, LICA) or learns (MADDPG)",
     ),
     "push-box": (
-        "comity.environments.sparse.push_box:PushBox",
+        "comity.environments.grid.sparse.push_box:PushBox",
         "two agents push a box to the wall, which neither can do alone; nothing else is paid (EITI, ALITA)",
     ),
     "secret-room": (
-        "comity.environments.sparse.secret_room:SecretRoom",
+        "comity.environments.grid.sparse.secret_room:SecretRoom",
         "doors are open only while somebody stands on a switch; both must reach the top room (EITI, ALITA)",
     ),
 }

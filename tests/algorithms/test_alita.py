@@ -10,11 +10,11 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import alita, alita_estimates
 from comity.algorithms.bonuses import novelty
-from comity.algorithms.deterministic_nets import Member, nets_of, policies
-from comity.algorithms.maddpg import joint_actions
-from comity.environments.sparse.push_box import PushBox
+from comity.algorithms.off_policy import alita, alita_estimates
+from comity.algorithms.off_policy.deterministic_nets import Member, nets_of, policies
+from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.environments.grid.sparse.push_box import PushBox
 from comity.learning import alike, influence
 from comity.learning.actions import actions
 from comity.learning.joint_actions import best_value

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import coala, coala_credit, coala_exact, tabular
+from comity.algorithms.shaping import coala, coala_credit, coala_exact, tabular
 from comity.environments.matrix.ipd import IPD
 from comity.learning.shaping import batch_advantages
 from comity.opponents import Learners

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from comity.algorithms import coala_exact
-from comity.algorithms.tabular import seen_by
+from comity.algorithms.shaping import coala_exact
+from comity.algorithms.shaping.tabular import seen_by
 from comity.environments.matrix.ipd import IPD
 from comity.environments.matrix.matrix import Matrix
 from comity.learning.lookahead import naive_gradient, shaping_objective

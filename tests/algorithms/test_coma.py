@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import coma
+from comity.algorithms.policy_gradient import coma
 from comity.algorithms.released import critics
 from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import chosen, lambda_returns, log_prob, masked, replay

@@ -9,8 +9,8 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import correction, pg
-from comity.algorithms.correction import Average
+from comity.algorithms.policy_gradient import correction, pg
+from comity.algorithms.policy_gradient.correction import Average
 from comity.algorithms.terms import Actor, Learned
 from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.matrix.two_step import TwoStep

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import ddpg, deterministic, maddpg, sqddpg
+from comity.algorithms.off_policy import ddpg, deterministic, maddpg, sqddpg
 from comity.recipes import find_algorithm
 from tests.tiny.kinds import KINDS
 

@@ -12,7 +12,7 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import ddpg, deterministic, deterministic_nets, iddpg, maddpg, sqddpg
+from comity.algorithms.off_policy import ddpg, deterministic, deterministic_nets, iddpg, maddpg, sqddpg
 from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import in_a_circle, masked
 from comity.learning.coalitions import all_orders, drawn_orders, present, shapley_values

@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import lica
+from comity.algorithms.policy_gradient import lica
 from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import entropy, lambda_returns, masked
 from comity.networks import MLP, FlatCritic, MixingCritic, matched_width

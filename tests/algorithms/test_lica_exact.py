@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from comity.algorithms import lica_exact
+from comity.algorithms.policy_gradient import lica_exact
 from comity.environments.matrix.matrix import Matrix
 from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.environments.matrix.two_step import TwoStep

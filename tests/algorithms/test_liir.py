@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import liir
+from comity.algorithms.policy_gradient import liir
 from comity.environments.matrix.matrix import Matrix
 from comity.environments.matrix.two_step import TwoStep
 from comity.learning import chosen, lambda_returns, log_prob, replay

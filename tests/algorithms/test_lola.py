@@ -7,8 +7,8 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import lola
-from comity.algorithms.tabular import seen_by
+from comity.algorithms.shaping import lola
+from comity.algorithms.shaping.tabular import seen_by
 from comity.environments.matrix.ipd import IPD, PROFILES
 from comity.environments.matrix.matrix import Matrix
 from comity.environments.matrix.repeated_matrix import exact_values, finite_values

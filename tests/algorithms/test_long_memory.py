@@ -11,7 +11,8 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import ippo, mappo, pg
+from comity.algorithms.policy_gradient import pg
+from comity.algorithms.ppo import ippo, mappo
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
 

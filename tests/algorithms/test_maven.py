@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import maven, qmix
+from comity.algorithms.values import maven, qmix
 from comity.environments.matrix.n_step import NStep
 from comity.learning import take_step
 from tiny.seeds import trained_seeds

@@ -11,7 +11,7 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import pg
+from comity.algorithms.policy_gradient import pg
 from comity.learning import discounted_returns, entropy, log_prob, masked, policy_logits
 from comity.networks import per_agent, teams
 from comity.settings import floats, with_floats

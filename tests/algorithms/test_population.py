@@ -10,7 +10,8 @@ import pytest
 
 import comity
 from comity import rollout
-from comity.algorithms import combinators, part, pg, random
+from comity.algorithms import combinators, part, random
+from comity.algorithms.policy_gradient import pg
 from comity.algorithms.roles import agents_of, label
 from comity.environments.particle.physical_deception import PhysicalDeception
 from comity.environments.particle.predator_prey import PredatorPrey

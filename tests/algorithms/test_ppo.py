@@ -13,7 +13,7 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import ippo, mappo, ppo
+from comity.algorithms.ppo import ippo, mappo, ppo
 from comity.algorithms.released.ppo import misread, unread
 from comity.cli.train import parse
 from comity.learning import Moments, cut, divisor, entropy, log_prob, masked, surrogate_loss, value_loss

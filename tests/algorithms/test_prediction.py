@@ -10,7 +10,8 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms import ippo, pg, prediction
+from comity.algorithms.policy_gradient import pg, prediction
+from comity.algorithms.ppo import ippo
 from comity.networks import Linear
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep

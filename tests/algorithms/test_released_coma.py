@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.algorithms import coma
+from comity.algorithms.policy_gradient import coma
 from comity.algorithms.released.critics import Ending
 from comity.learning import replay
 from comity.networks import JointNet

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.algorithms import maven, qmix, qtran, vdn
-from comity.algorithms import value_decomposition as family
+from comity.algorithms.values import maven, qmix, qtran, vdn
+from comity.algorithms.values import value_decomposition as family
 from comity.learning import replay
 from comity.networks import MLP
 from comity.settings import with_floats

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.algorithms import pg
+from comity.algorithms.policy_gradient import pg
 from comity.algorithms.released import critics
 from comity.learning import discounted_returns
 from comity.settings import floats, with_floats

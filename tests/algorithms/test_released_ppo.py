@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.algorithms import ippo, mappo, ppo, ppo_batches
+from comity.algorithms.ppo import ippo, mappo, ppo, ppo_batches
 from comity.algorithms.released import ppo as released
 from comity.learning import pieces
 from comity.networks import ACTIVATIONS

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from comity.algorithms import saf
-from comity.algorithms import saf_networks as networks
+from comity.algorithms.ppo import saf
+from comity.algorithms.ppo import saf_networks as networks
 from comity.learning import entropy, lambda_returns, log_prob, masked, surrogate_loss, value_loss
 from comity.networks import MLP, Linear
 from tests.algorithms.released_facts import KEY, below, facts, linear, stack

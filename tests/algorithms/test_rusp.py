@@ -11,7 +11,8 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import rusp, sights
+from comity.algorithms import sights
+from comity.algorithms.ppo import rusp
 from comity.environments.matrix.ipd import IPD
 from comity.learning import Moments, log_prob, masked, versions
 from comity.networks import Seen

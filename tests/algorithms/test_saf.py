@@ -10,8 +10,8 @@ import pytest
 from jax import Array, lax
 
 from comity import rollout
-from comity.algorithms import saf
-from comity.algorithms import saf_networks as networks
+from comity.algorithms.ppo import saf
+from comity.algorithms.ppo import saf_networks as networks
 from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.learning import gaussian_kl, log_prob, masked

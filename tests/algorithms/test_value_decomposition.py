@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity import rollout
-from comity.algorithms import iql, qmix, qtran, vdn
-from comity.algorithms import value_decomposition as family
-from comity.algorithms import value_networks as networks
 from comity.algorithms.released import mixers as released
+from comity.algorithms.values import iql, qmix, qtran, vdn
+from comity.algorithms.values import value_decomposition as family
+from comity.algorithms.values import value_networks as networks
 from comity.environments.matrix.matrix import Matrix
 from comity.environments.matrix.two_step import TwoStep
 from comity.learning import replay

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import iql, maven, qmix, qtran, vdn
-from comity.algorithms import value_decomposition as family
-from comity.algorithms import value_networks as networks
+from comity.algorithms.values import iql, maven, qmix, qtran, vdn
+from comity.algorithms.values import value_decomposition as family
+from comity.algorithms.values import value_networks as networks
 from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.learning import replay

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.environments.sparse import push_box, secret_room, steps
-from comity.environments.sparse.push_box import PushBox
-from comity.environments.sparse.secret_room import SecretRoom
+from comity.environments.grid.sparse import push_box, secret_room, steps
+from comity.environments.grid.sparse.push_box import PushBox
+from comity.environments.grid.sparse.secret_room import SecretRoom
 
 KEY = jax.random.key(0)
 EPISODES = 10

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 
-from comity.algorithms import pg
+from comity.algorithms.policy_gradient import pg
 from comity.experiments import records
 from comity.experiments.figure import Arm, Budget, recipe_of
 from comity.recipes import from_config, given

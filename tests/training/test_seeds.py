@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from comity.algorithms import pg
+from comity.algorithms.policy_gradient import pg
 from comity.settings import floats
 from comity.training.identity import differences
 from comity.training.programs import programs

@@ -6,7 +6,7 @@ learners is a weight of the gradient. docs/papers/coala-pg/README.md says what c
 
 from typing import Any
 
-from comity.algorithms.coala_exact import DEFECTOR, EXTORTIONER
+from comity.algorithms.shaping.coala_exact import DEFECTOR, EXTORTIONER
 from comity.experiments.claims import Claim, Comparison, written
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure

@@ -52,7 +52,7 @@ def tracks(rule: str, runs: int, updates: int = UPDATES) -> NDArray[np.float32]:
     import jax
     from jax import lax
 
-    from comity.algorithms import lica_exact
+    from comity.algorithms.policy_gradient import lica_exact
     from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 
     algorithm = lica_exact.make(lica_exact.Config(rule=rule, runs=runs), OneStepTrafficJunction())  # pyright: ignore

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms import a2c
+from comity.algorithms.policy_gradient import a2c
 from comity.environments.indirect_reciprocity import IndirectReciprocity
 from comity.environments.matrix.ipd import IPD
 from comity.environments.wrappers.learners import LearningOpponents, Side, shaping_statistics

@@ -11,7 +11,7 @@ from jax import Array, lax
 
 import comity
 from comity import rollout
-from comity.algorithms import pg
+from comity.algorithms.policy_gradient import pg
 from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.grid.manitokan.messages import ManitokanMessages
 from comity.environments.wrappers.messages import Messages, without_messages

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from comity import rollout
-from comity.algorithms import ippo, mappo, pg
+from comity.algorithms.policy_gradient import pg
+from comity.algorithms.ppo import ippo, mappo
 from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.grid.manitokan.state import DROP, LEFT, PICKUP, RIGHT, TOGGLE
 

@@ -1,0 +1,170 @@
+"""ALITA: MADDPG in which one agent, the influencer, also climbs the others' values, and is paid for what is new to it
+(Fayad & Ibrahim 2021, arXiv 2108.12581). docs/algorithms/alita.md derives it and lists every departure.
+
+The influencer k minimises -J_k + lambda F, F = mean over i of (q_i(s, a_k) - max_u Q_i(s, u))^2. What q_i is, an
+estimate says that learns from transitions alike in what k saw and did (`alita_estimates.py`). k is paid lambda_pi psi,
+psi the novelty of (o_k, a_k); the others pay beta exp(-omega psi) |pi_i(o_i) - a_i|^2 for their surprises where k knows
+its way.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.algorithms.additions import Addition
+from comity.algorithms.bonuses import novelty
+from comity.algorithms.off_policy import alita_estimates as estimates
+from comity.algorithms.off_policy import deterministic as family
+from comity.algorithms.off_policy.alita_settings import PRESETS, Settings
+from comity.algorithms.off_policy.deterministic_nets import Nets, policies
+from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.settings import with_floats
+from comity.types import Algorithm, Bonus, Environment, Experience, Key, Observation, PyTree, Transition
+
+__all__ = ["PRESETS", "Config", "make"]
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """Settings of ALITA; they stand in `alita_settings.py`."""
+
+
+class Added(NamedTuple):
+    """What ALITA learns beside MADDPG."""
+
+    novelty: PyTree  # of the influencers, in their order
+    estimates: tuple[estimates.Estimate, ...]  # of each influencer's influence
+    factors: Array  # [V + A] uint32, of the hash that finds equal transitions
+
+
+class Parts(NamedTuple):
+    """Who does what, and with which networks."""
+
+    config: Config
+    env: Environment
+    nets: Nets
+    roles: tuple[estimates.Role, ...]
+    bonus: Bonus | None
+
+
+def roles_of(config: Config, env: Environment) -> tuple[estimates.Role, ...]:
+    """Influencers, and whom each influences: who is no influencer; if everyone is one, all others."""
+    agents = env.spec.agents
+    chosen = config.influencers or tuple(range(agents))
+    if agents < 2:
+        raise ValueError("alita needs an influencer and others, this game has one agent: take maddpg")
+    if max(chosen) >= agents or len({*chosen}) < len(chosen):
+        raise ValueError(f"influencers {chosen} are not different agents of this game: give numbers below {agents}")
+    plain = tuple(i for i in range(agents) if i not in chosen)
+    return tuple(estimates.Role(k, plain or tuple(i for i in range(agents) if i != k)) for k in chosen)
+
+
+def rewards(parts: Parts, state: family.State, experience: Experience) -> Array:
+    """[..., N]: novelty of influencers, minus penalties of those whom they influence, as known today."""
+    assert parts.bonus is not None
+    config, nets = parts.config, parts.nets
+    psi = parts.bonus.reward(state.added.novelty, experience)  # [..., influencers]
+    policy, _ = policies(nets, state.actors, experience.observation)
+    meant = policy.relaxed(jax.random.key(0), "softmax")  # draws nothing
+    away = jnp.square(meant - nets.acts.encoded(experience.action)).sum(-1)  # [..., N]
+    paid, payers = jnp.zeros_like(away), jnp.zeros(away.shape[-1])
+    for at, role in enumerate(parts.roles):
+        others = jnp.array(role.others)
+        known = jnp.exp(-config.penalty_decay * psi[..., at, None])
+        paid = paid.at[..., others].add(-config.penalty_weight * known * away[..., others])
+        payers = payers.at[others].add(1.0)
+    paid = paid / jnp.maximum(payers, 1.0)  # the mean over those who influence an agent
+    return paid.at[..., jnp.array([role.influencer for role in parts.roles])].add(config.novelty_weight * psi)
+
+
+def influence(
+    parts: Parts, key: Key, state: family.State, now: Observation, after: Observation, taken: Array, mine: Array
+) -> tuple[Array, dict[str, Array]]:
+    """(lambda F of each influencer, [N], metrics). mine [batch, N, A]: the actors' actions, with gradient."""
+    config, few = parts.config, lambda x: x[: parts.config.influence_batch]
+    now, after, taken, mine = jax.tree.map(few, (now, after, taken, mine))
+    total, gaps = jnp.zeros(mine.shape[1]), []
+    for at, role in enumerate(parts.roles):
+        own = (jnp.arange(mine.shape[1]) == role.influencer)[:, None]
+        joint = jnp.where(own, mine, jax.lax.stop_gradient(mine))
+        q = estimates.call(config, parts.nets, role, state.added.estimates[at].net, now.view, joint)
+        first = jnp.stack([jax.lax.stop_gradient(mine), taken])
+        where = now if config.best_at == "now" else after
+        best = estimates.best(config, parts.nets, role, jax.random.fold_in(key, at), state.critics, where, first)
+        gap = jnp.square(q - jax.lax.stop_gradient(best)).mean()
+        total = total.at[role.influencer].add(config.influence_weight * gap)
+        gaps.append(gap)
+    return total, {"influence": jnp.stack(gaps).mean()}
+
+
+def added_of(parts: Parts, key: Key, state: family.State) -> Added:
+    """What is learned beside MADDPG, at the start."""
+    config, spec = parts.config, parts.env.spec
+    key_novelty, key_factors, key = jax.random.split(key, 3)
+    new = () if parts.bonus is None else parts.bonus.init(key_novelty)
+    each = [(r, jax.random.fold_in(key, r.influencer)) for r in parts.roles] if config.influence != "none" else []
+    made = tuple(estimates.init(config, spec, parts.nets, role, k, state.critics) for role, k in each)
+    factors = jax.random.bits(key_factors, (spec.view.size + spec.action.n,), jnp.uint32) | 1
+    return Added(new, made, factors)
+
+
+def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tuple[Added, dict[str, Array]]:
+    """(what is added, metrics) after a rollout: novelty learns; where episodes began anew, clones are copied anew."""
+    added, told = state.added, {}
+    if parts.bonus is not None:
+        earned = rewards(parts, state, steps.experience)
+        told = {"intrinsic_reward": jnp.where(steps.valid[..., None], earned, 0.0).sum() / steps.valid.sum()}
+        known, error = parts.bonus.update(key, added.novelty, steps)
+        added = added._replace(novelty=known)
+        told |= {"novelty_error": error["error"]}
+    if parts.config.influence == "clones":
+        anew = steps.ended.any()
+        copy = partial(estimates.copied, parts.nets, critics=state.critics, when=anew)
+        made = tuple(copy(role, e) for role, e in zip(parts.roles, added.estimates, strict=True))
+        added = added._replace(estimates=made)
+    return added, told
+
+
+def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any, fresh: int) -> tuple[Added, dict]:
+    """(what is added, metrics) after the steps of an update."""
+    if parts.config.influence == "none":
+        return state.added, {}
+    step = partial(estimates.fitted, parts.config, parts.env, parts.nets, state, memories, paid, fresh)
+    found = []
+    for at, role in enumerate(parts.roles):
+        found.append(step(role, at, jax.random.fold_in(key, at), state.added.estimates[at]))
+    errors = jnp.stack([error for _, error in found])
+    return state.added._replace(estimates=tuple(e for e, _ in found)), {"influence_error": errors.mean()}
+
+
+def addition(config: Config, env: Environment, nets: Nets) -> Addition:
+    """What ALITA adds to MADDPG."""
+    roles = roles_of(config, env)
+    settings = novelty.Config(
+        kind="rnd" if config.novelty_by == "rnd" else "autoencoder",
+        hidden=config.novelty_hidden,
+        capacity=config.novelty_capacity,
+        batch=config.novelty_batch,
+        every=config.every,
+    )
+    settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # in training it is traced
+    who = tuple(role.influencer for role in roles)
+    bonus = None if config.novelty_by == "none" else novelty.make(settings, env, who)
+    parts = Parts(config, env, nets, roles, bonus)
+    none, exact = config.influence == "none", estimates.reading(config, env) == "exact"
+    return Addition(
+        init=partial(added_of, parts),
+        beside=partial(estimates.hashes, nets, roles) if exact and not none else (lambda added, steps: ()),
+        begin=partial(begin, parts),
+        learn=partial(learn, parts),
+        reward=None if bonus is None else partial(rewards, parts),
+        **({} if none else {"term": partial(influence, parts)}),
+    )
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    return family.learner(config, env, family.Member(joint_actions), partial(addition, config, env))

@@ -1,0 +1,157 @@
+"""ALITA's estimates of q_i, what an agent i may expect once the influencer k has acted, and their data D_t.
+
+An estimate reads everyone's views and actions. Its average over the others' actions is q_i(s, a_k). Clones are copies
+of the critics that go on learning (the paper's estimator of equation 8, better than a single network once critics are
+good); single is one network of its own. docs/algorithms/alita.md.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from comity.algorithms.off_policy import deterministic as family
+from comity.algorithms.off_policy.alita_settings import Settings
+from comity.algorithms.off_policy.deterministic_nets import Nets, clipped_adam, of_agents, values, values_of
+from comity.learning import alike, credited, replay, side_by_side, take_step
+from comity.learning import joint_actions as search
+from comity.networks import MLP, JointNet, NormedMLP, Part, joint_net, numbers
+from comity.spec import Spec
+from comity.types import Environment, Key, Observation, PyTree, Transition
+
+
+class Role(NamedTuple):
+    influencer: int
+    others: tuple[int, ...]  # whom it influences, J of them
+
+
+class Estimate(NamedTuple):
+    net: JointNet
+    opt_state: PyTree
+
+
+def reading(config: Settings, env: Environment) -> str:
+    """What belongs to D_t: exact, nearest or substitute."""
+    if config.alike != "by-view":
+        return config.alike
+    _, observation = jax.eval_shape(env.reset, jax.random.key(0))
+    return "nearest" if jnp.issubdtype(observation.view.dtype, jnp.floating) else "exact"
+
+
+def optimizer(config: Settings, nets: Nets):
+    """That of the critics, for clones; for a single network that of one agent's."""
+    adam = clipped_adam(config, config.critic_learning_rate)
+    return nets.critic_optimizer if config.influence == "clones" else adam
+
+
+def init(config: Settings, spec: Spec, nets: Nets, role: Role, key: Key, critics: JointNet) -> Estimate:
+    if config.influence == "clones":
+        net = jax.tree.map(jnp.copy, of_agents(nets, critics, jnp.array(role.others)))
+    else:
+        kind, widths = NormedMLP if config.layer_norm else MLP, (config.hidden,) * 2
+        behind = partial(kind, hidden=widths, outputs=len(role.others), activation=config.activation)
+        parts = Part(spec.view, spec.agents), numbers(spec.agents * spec.action.n)
+        net = joint_net(key, parts, behind, config.hidden, config.convolutions, config.activation)
+    return Estimate(net, optimizer(config, nets).init(net))  # pyright: ignore[reportArgumentType]
+
+
+def copied(nets: Nets, role: Role, estimate: Estimate, critics: JointNet, when: Array) -> Estimate:
+    """Clones copied from the critics, where `when`. What Adam knows of them stays."""
+    now = of_agents(nets, critics, jnp.array(role.others))
+    return estimate._replace(net=jax.tree.map(lambda new, old: jnp.where(when, new, old), now, estimate.net))
+
+
+def call(config: Settings, nets: Nets, role: Role, net: JointNet, view: Array, joint: Array) -> Array:
+    """[batch, J]: the estimate for joint actions [batch, N, A]. view [batch, N, ...]."""
+    if config.influence == "clones":
+        others = jnp.array(role.others)
+        return values(nets, jax.random.key(0), net, view, joint, joint, others)  # draws nothing
+    turned = jnp.roll(view, -role.influencer, 1), jnp.roll(joint, -role.influencer, 1)
+    return net(turned[0], side_by_side(turned[1])[:, None])
+
+
+def best(
+    config: Settings, nets: Nets, role: Role, key: Key, critics: JointNet, seen: Observation, first: Array
+) -> Array:
+    """[batch, J]: max_u Q_i(x, u) of those whom it influences. first: see `learning/joint_actions.py`."""
+    others = jnp.array(role.others)
+    theirs = lax.stop_gradient(of_agents(nets, critics, others))
+
+    def value(joint: Array) -> Array:
+        """[U, batch, J] of joint actions [U, batch, J or 1, N, A], critic i's in row i."""
+        each = jnp.broadcast_to(joint, (*joint.shape[:2], len(role.others), *joint.shape[3:]))
+        read = [side_by_side(jnp.roll(each[:, :, j], -i, -2)) for j, i in enumerate(role.others)]
+        return values_of(nets, theirs, seen.view, jnp.stack(read, -2), others)
+
+    return search.best_value(value, nets.acts, key, first, seen.available, config.enumerated, config.searched)
+
+
+def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -> Array:
+    """[T, B, influencers] uint32 of what each influencer saw and did."""
+    view, action = steps.observation.view, nets.acts.encoded(steps.action)
+    flat = view.reshape(*action.shape[:-1], -1)
+    size = flat.shape[-1]
+    both = alike.hashed(added.factors[:size], flat) + alike.hashed(added.factors[size:], action)
+    return both[..., jnp.array([role.influencer for role in roles])]
+
+
+def drawn(config: Settings, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
+          place: int):  # fmt: skip
+    """(a batch of D_t, as `family.seen` has it, and weights [batch]) of one transition of the last rollout.
+
+    exact: those in which the influencer saw and did the same | nearest: of many drawn those in which it saw and did
+    nearly the same | substitute: any, as if it had; rewards and what follows then belong to another action.
+    """
+    key_at, key = jax.random.split(key)
+    count, how = config.influence_batch, reading(config, env)
+    at = alike.last_row(key_at, memories.position, fresh, len(memories.rows.reward))
+    if how == "exact":
+        index = alike.exact_rows(key, memories.rows.beside[:, place], memories.filled, at, count)
+    else:
+        asked = count * config.candidates if how == "nearest" else count
+        index = jax.random.randint(key, (asked,), 0, jnp.maximum(memories.filled, 1)).at[0].set(at)
+    rows = jax.tree.map(lambda x: x[index], memories.rows)
+    if how == "nearest":
+        chosen = alike.nearest(known(env, nets, role, rows), count)
+        rows = jax.tree.map(lambda x: x[chosen], rows)
+    now, after, taken, reward, terminated = family.seen(env, nets, rows, paid)
+    weights = alike.equal(known(env, nets, role, rows)) if how == "exact" else jnp.ones(count)
+    if how == "substitute":
+        k = role.influencer
+        now = now._replace(view=now.view.at[:, k].set(now.view[0, k]))
+        taken = taken.at[:, k].set(taken[0, k])
+    return (now, after, taken, reward, terminated), weights
+
+
+def known(env: Environment, nets: Nets, role: Role, rows: family.Rows) -> Array:
+    """[C, V + A]: what the influencer saw and did."""
+    view = replay.unpacked(env, rows.observation, 1).view[:, role.influencer]
+    action = nets.acts.encoded(rows.action)[:, role.influencer]
+    return jnp.concatenate([view.reshape(len(view), -1).astype(jnp.float32), action], -1)
+
+
+def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
+           role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
+    """(estimate, mean squared error []) after the steps of one update, each on a set D_t of its own."""
+    others = jnp.array(role.others)
+
+    def step(estimate: Estimate, key: Key) -> tuple[Estimate, Array]:
+        key_draw, *keys = jax.random.split(key, 3)
+        data, weights = drawn(config, env, nets, key_draw, memories, paid, fresh, role, place)
+        now, after, taken, reward, terminated = data
+        follows = family.targets(config, nets, state, (keys[0], keys[1]), after, others)
+        earned = credited(reward, config.credit)[:, others]
+        target = lax.stop_gradient(earned + config.gamma * jnp.where(terminated[:, None], 0.0, follows))
+
+        def loss(net: JointNet) -> tuple[Array, Array]:
+            away = jnp.square(call(config, nets, role, net, now.view, taken) - target)
+            errors = (weights[:, None] * away).sum(0) / weights.sum()  # [J]
+            return nets.critics.total(errors), errors.mean()
+
+        grads, error = jax.grad(loss, has_aux=True)(estimate.net)
+        return Estimate(*take_step(optimizer(config, nets), *estimate, grads)), error
+
+    estimate, errors = lax.scan(step, estimate, jax.random.split(key, config.influence_updates))
+    return estimate, errors.mean()

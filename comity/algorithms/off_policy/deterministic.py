@@ -1,0 +1,199 @@
+"""Deterministic policy gradients of several agents: MADDPG, DDPG and SQDDPG are members.
+
+An actor is climbed through a critic of actions: grad_theta Q_i(o, a) at a_i = mu_i(o_i) (Lillicrap et al. 2016, arXiv
+1509.02971; Lowe et al. 2017, arXiv 1706.02275). Members differ by what a critic reads of the others. All else is here:
+play, a replay of single steps, target networks. Choices among actions become vectors by `learning/relaxed.py`; on
+images every critic has convolutions of its own, which all the views that it reads pass through.
+docs/algorithms/maddpg.md derives it and lists every departure.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.algorithms.additions import Addition, nothing
+from comity.algorithms.off_policy.deterministic_nets import Member, Nets, nets_of, of_agents, policies, values
+from comity.algorithms.off_policy.deterministic_settings import LICA, LICA_PREDATOR, PAPER, Config
+from comity.learning import credited, if_ready, replay, take_step, towards
+from comity.networks import MLP, JointNet
+from comity.rollout import shapes
+from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
+
+__all__ = [
+    "LICA",
+    "LICA_PREDATOR",
+    "PAPER",
+    "Config",
+    "Member",
+    "State",
+    "learner",
+]
+
+
+RewardOf = Callable[[Experience], Array] | None
+
+
+class Rows(NamedTuple):
+    """Single steps, leaves [capacity, ...]."""
+
+    observation: PyTree  # before the step, packed
+    next_observation: PyTree
+    action: PyTree  # [N] int8, int16 or int32, a tuple of those, or [N, A] float32
+    reward: Array  # [N]
+    terminated: Array  # [] bool
+    beside: PyTree  # what an addition keeps beside it, or ()
+
+
+class State(NamedTuple):
+    actors: MLP  # leaves [N, ...] if separate
+    critics: JointNet
+    target_actors: MLP
+    target_critics: JointNet
+    actor_opt_state: PyTree
+    critic_opt_state: PyTree
+    replay: replay.Replay
+    updates: Array  # [] int32
+    added: PyTree = ()  # of an addition
+
+
+def updates_of(config: Config, transitions: int) -> int:
+    """How many updates a rollout of so many transitions is worth, at least one."""
+    return max(1, round(transitions / config.every))
+
+
+def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
+    """What a replay keeps of a rollout [T, B], leaves [T B, ...]; beside: leaves [T, B, ...]. No state is kept."""
+    flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
+    before, after, action, reward, terminated, beside = jax.tree.map(
+        flat, (steps.observation, steps.next_observation, steps.action, steps.reward, steps.terminated, beside)
+    )
+    keep = lambda o: replay.packed(env, o, 1, stateless=True)  # noqa: E731
+    return Rows(keep(before), keep(after), replay.small_actions(env, action), reward, terminated, beside)
+
+
+def drawn(config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay, reward_of: RewardOf = None):
+    """A batch of the replay, as `seen` has it."""
+    return seen(env, nets, replay.draw(key, memories, config.batch), reward_of)
+
+
+def seen(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf = None):
+    """(what was seen before steps, what after, actions as numbers [batch, N, A], reward [batch, N], terminated).
+
+    reward_of: what a bonus pays today beside the game's rewards.
+    """
+    now, after = (replay.unpacked(env, x, 1) for x in (rows.observation, rows.next_observation))
+    reward = rows.reward
+    if reward_of is not None:
+        reward = reward + reward_of(Experience(now, rows.action, after, jnp.ones_like(rows.terminated)))
+    return now, after, nets.acts.encoded(rows.action), reward, rows.terminated
+
+
+def targets(
+    config: Config, nets: Nets, state: State, keys: tuple[Key, Key], after: Observation, who: Array | None = None
+) -> Array:
+    """[batch, N]: Q_i of what follows, by the target critics at the actions of the target actors; who [K]: of these."""
+    actors = state.target_actors if config.target_policies else state.actors
+    following = policies(nets, actors, after)[0].relaxed(keys[0], config.relaxed, config.temperature)
+    critics = state.target_critics if who is None else of_agents(nets, state.target_critics, who)
+    return values(nets, keys[1], critics, after.view, following, following, who)
+
+
+def critic_step(
+    config: Config, env: Environment, nets: Nets, memories: replay.Replay, reward_of: RewardOf, state: State, key: Key
+):
+    """(state, loss []) after one step of the critics."""
+    key_draw, key_policy, key_now, key_next = jax.random.split(key, 4)
+    now, after, taken, reward, terminated = drawn(config, env, nets, key_draw, memories, reward_of)
+    together = nets.member.adds_up
+    of_all = lambda q: q.sum(-1, keepdims=True) if together else q  # noqa: E731
+    next_value = of_all(targets(config, nets, state, (key_policy, key_next), after))
+    reward = credited(reward, "mean" if together else config.credit)[:, : next_value.shape[1]]
+    target = lax.stop_gradient(reward + config.gamma * jnp.where(terminated[:, None], 0.0, next_value))
+
+    def loss(critics: JointNet) -> tuple[Array, Array]:
+        q = of_all(values(nets, key_now, critics, now.view, taken, taken))
+        losses = jnp.square(target - q).mean(0)
+        return nets.critics.total(losses), losses.mean()
+
+    grads, error = jax.grad(loss, has_aux=True)(state.critics)
+    critics, opt_state = take_step(nets.critic_optimizer, state.critics, state.critic_opt_state, grads)
+    return state._replace(critics=critics, critic_opt_state=opt_state), error
+
+
+def actor_step(
+    config: Config, env: Environment, nets: Nets, memories: replay.Replay, addition: Addition, state: State, key: Key
+):
+    """(state, metrics) after one step of the actors."""
+    key_draw, key_policy, key_values = jax.random.split(key, 3)
+    now, after, taken, *_ = drawn(config, env, nets, key_draw, memories)
+    key_term = jax.random.fold_in(key, 1)
+    exist = jnp.concatenate(jax.tree.leaves(now.available), -1).astype(jnp.float32)
+
+    def loss(actors: MLP) -> tuple[Array, dict[str, Array]]:
+        policy, outputs = policies(nets, actors, now)
+        mine = policy.relaxed(key_policy, config.relaxed, config.temperature)
+        others = lax.stop_gradient(mine) if nets.member.adds_up else taken
+        q = values(nets, key_values, lax.stop_gradient(state.critics), now.view, others, mine)  # [batch, N]
+        size = (exist * jnp.square(outputs)).sum(-1) / jnp.maximum(exist.sum(-1), 1.0)
+        entropy = policy.entropy()
+        climbed = q - config.logit_penalty * size + config.entropy_coefficient * entropy
+        term, told = addition.term(key_term, state, now, after, taken, mine)
+        return -nets.actors.total(climbed.mean(0) - term), {"q": q.mean(), "entropy": entropy.mean(), **told}
+
+    grads, metrics = jax.grad(loss, has_aux=True)(state.actors)
+    actors, opt_state = take_step(nets.actor_optimizer, state.actors, state.actor_opt_state, grads)
+    metrics["gradient_norm"] = optax.tree.norm(grads)
+    return state._replace(actors=actors, actor_opt_state=opt_state), metrics
+
+
+def learner(config: Config, env: Environment, member: Member, adds: Callable[[Nets], Addition] = nothing) -> Algorithm:
+    """The family's algorithm with this member's critics. adds: what else it learns, see `additions`."""
+    nets = nets_of(config, env.spec, member)
+    addition = adds(nets)
+
+    def init(key: Key) -> State:
+        key_actor, key_critic = jax.random.split(key)
+        actors, critics = nets.actors.init(key_actor), nets.critics.init(key_critic)
+        targets = jax.tree.map(jnp.copy, (actors, critics))  # a donated state may not hold an array twice
+        opt_states = nets.actor_optimizer.init(actors), nets.critic_optimizer.init(critics)
+        state = State(actors, critics, *targets, *opt_states, (), jnp.zeros((), jnp.int32))  # pyright: ignore
+        state = state._replace(added=addition.init(jax.random.fold_in(key, 1), state))
+        steps = shapes(env, lambda key, memory, observation: act(key, state, memory, observation), ())
+        rows = jax.eval_shape(lambda steps: rows_of(env, addition.beside(state.added, steps), steps), steps)
+        return state._replace(replay=replay.empty(rows, config.capacity))
+
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
+        policy, _ = policies(nets, state.actors, observation)
+        return policy.sample(key) if explore else policy.mode(), memory, policy.notes()
+
+    def update(key: Key, state: State, steps: Transition, reward_of: RewardOf = None):
+        memories = replay.push(state.replay, rows_of(env, addition.beside(state.added, steps), steps))
+
+        def step(state: State, key: Key) -> tuple[State, dict[str, Array]]:
+            keys = jax.random.split(key, config.critic_updates + 1)
+            paid = addition.paid(state, reward_of)
+            added, told = addition.learn(jax.random.fold_in(key, 1), state, memories, paid, steps.valid.size)
+            state = state._replace(added=added)
+            state, losses = lax.scan(partial(critic_step, config, env, nets, memories, paid), state, keys[1:])
+            state, metrics = actor_step(config, env, nets, memories, addition, state, keys[0])
+            count = state.updates + 1
+            before, present = (state.target_actors, state.target_critics), (state.actors, state.critics)
+            before = towards(before, present, config.tau, count % config.target_period == 0)
+            state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
+            return state, {"critic_loss": losses.mean(), **metrics, **told}
+
+        def learn(state: State) -> tuple[State, dict[str, Array]]:
+            state, metrics = lax.scan(step, state, jax.random.split(key, updates_of(config, steps.valid.size)))
+            return state, jax.tree.map(lambda x: x.mean(0), metrics)
+
+        added, told = addition.begin(jax.random.fold_in(key, 1), state, steps)
+        learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
+        learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)
+        return learned._replace(replay=memories), {**metrics, **told, "replay_steps": memories.filled}
+
+    return Algorithm(init, act, update, steps=config.steps, replays=True)

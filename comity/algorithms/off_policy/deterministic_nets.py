@@ -1,0 +1,100 @@
+"""Networks of the family of deterministic policy gradients: what actors and critics read, and how they learn."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from jax import Array
+
+from comity.algorithms.off_policy.deterministic_settings import Config
+from comity.learning import clip_by_array, in_a_circle
+from comity.learning.actions import Actions, actions
+from comity.networks import MLP, JointNet, NormedMLP, Part, Team, joint_net, numbers
+from comity.spec import Spec, Vector
+from comity.types import Key, Observation, PyTree
+
+
+class Member(NamedTuple):
+    """What makes an algorithm of the family.
+
+    `reads(key, actions, mine)` is what critic i reads of actions, [..., N, K], or in several readings [M, ..., N, K],
+    whose values are averaged: actions [..., N, A] of all, mine [..., N, A] in the place of i's own.
+    """
+
+    reads: Callable[[Key, Array, Array], Array]
+    everyone: bool = True  # a critic reads all agents' views and actions, its own first, then in a circle; or its own
+    adds_up: bool = False  # the sum of all critics is one value, of the mean reward, and learns as one
+
+
+class Nets(NamedTuple):
+    """The networks of a game, and how they learn."""
+
+    acts: Actions
+    actors: Team
+    critics: Team
+    member: Member
+    actor_optimizer: optax.GradientTransformation
+    critic_optimizer: optax.GradientTransformation
+
+
+def clipped_adam(config: Config, rate: Any) -> optax.GradientTransformation:
+    """Adam after clipping, for the network of one agent."""
+    kinds = {"norm": optax.clip_by_global_norm, "array": clip_by_array, "entry": optax.clip}
+    return optax.chain(kinds[config.clip_by](config.clip), optax.adam(rate, eps=config.epsilon))
+
+
+def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
+    acts = actions(spec.action, "point", noise=config.noise)
+    widths, count = (config.hidden,) * 2, spec.agents if member.everyone else 1
+
+    kind = NormedMLP if config.layer_norm else MLP
+
+    def new_actor(key: Key, inputs: int) -> PyTree:
+        return kind(key, inputs, widths, acts.size, config.activation)
+
+    def new_critic(key: Key, beside: int) -> JointNet:
+        net = partial(kind, hidden=widths, outputs=1, activation=config.activation)
+        parts = Part(spec.view, count), numbers(beside)
+        return joint_net(key, parts, net, config.hidden, config.convolutions, config.activation)
+
+    team = partial(Team, agents=spec.agents, sharing=config.agents, activation=config.activation)
+    sees = {"reads_id": config.agent_id, "convolutions": config.convolutions, "width": config.hidden}
+    actors = team(new_actor, view=spec.view, actions=acts, **sees)
+    critics = team(new_critic, view=Vector(count * spec.action.n))  # of a critic's own making are its eyes
+    adam = partial(clipped_adam, config)
+    optimizers = actors.optimizer(adam(config.learning_rate)), critics.optimizer(adam(config.critic_learning_rate))
+    return Nets(acts, actors, critics, member, *optimizers)
+
+
+def values(
+    nets: Nets, key: Key, critics: JointNet, view: Array, actions: Array, mine: Array, who: Array | None = None
+) -> Array:
+    """[batch, N]: Q_i of joint actions [batch, N, A] in which each i's own are `mine`. view [batch, N, ...]; who: see
+    `values_of`."""
+    read = nets.member.reads(key, actions, mine)
+    q = values_of(nets, critics, view, read if who is None else read[..., who, :], who)
+    return q if q.ndim == 2 else q.mean(0)
+
+
+def values_of(nets: Nets, critics: JointNet, view: Array, read: Array, who: Array | None = None) -> Array:
+    """[..., batch, K] of what critics read of actions, [..., batch, K, R]. who [K]: whose critics these are, stacked
+    [K, ...] if separate; None: everyone's."""
+    views = in_a_circle(view, 1) if nets.member.everyone else view[:, :, None]  # [batch, N, n, ...]
+    views = views if who is None else views[:, who]
+    beside = read[..., None, :]
+    axis = beside.ndim - 3
+    call = nets.critics.over(lambda net, *parts: net(*parts)[..., 0], (0, 1, axis), axis)
+    return call(critics, views, beside)
+
+
+def of_agents(nets: Nets, critics: JointNet, who: Array) -> JointNet:
+    """The critics of some agents, leaves [K, ...] if separate, else the one of all."""
+    return jax.tree.map(lambda x: x[who], critics) if nets.critics.separate else critics
+
+
+def policies(nets: Nets, actors: PyTree, observation: Observation) -> tuple[Any, Array]:
+    """(the policies, outputs [..., N, A])."""
+    outputs = nets.actors.call(actors, observation.view)
+    return nets.acts(outputs, observation.available), outputs

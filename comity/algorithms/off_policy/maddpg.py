@@ -1,0 +1,35 @@
+"""MADDPG: actors that see their own view, climbed through critics that see everyone (Lowe et al. 2017, arXiv
+1706.02275). docs/algorithms/maddpg.md."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jax import Array
+
+from comity.algorithms.off_policy import deterministic as family
+from comity.learning import in_a_circle, side_by_side
+from comity.types import Algorithm, Environment, Key
+
+
+@dataclass(frozen=True)
+class Config(family.Config):
+    """Settings of MADDPG: those of the family."""
+
+
+PRESETS = {
+    "sound": {},
+    "paper": family.PAPER,
+    "released": family.PAPER,
+    "lica-navigation": {**family.LICA, "critic_learning_rate": 1e-3},
+    "lica-predator-prey": {**family.LICA, **family.LICA_PREDATOR},
+}
+
+
+def joint_actions(key: Key, actions: Array, mine: Array) -> Array:
+    """Everyone's actions, [..., N, N A], each agent's own first: Q_i(o_1 .. o_N, a_1 .. a_N)."""
+    del key
+    return jnp.concatenate([mine, side_by_side(in_a_circle(actions, -2, own=False))], -1)
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    return family.learner(config, env, family.Member(joint_actions))

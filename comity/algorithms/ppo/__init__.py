@@ -1,0 +1,1 @@
+"""Clipped surrogates over minibatches: the PPO family."""

@@ -1,0 +1,46 @@
+"""IPPO: independent PPO, each agent with a critic of its own (de Witt et al. 2020, arXiv 2011.09533).
+
+The family is in `ppo.py`; here is what the critics read: each its agent's own view. docs/algorithms/ippo.md.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from comity.algorithms.ppo import ppo
+from comity.types import Algorithm, Environment
+
+
+@dataclass(frozen=True)
+class Config(ppo.Config):
+    """Settings of IPPO; those of the family are in `ppo.Config`."""
+
+    critic_reads: Literal["view", "views"] = "view"  # paper: its agent's; code: everyone's, which is central
+
+
+RELEASED = {
+    **ppo.PAPER,
+    "minibatches": 5,
+    "critic_clip": 1.0,  # a switch, passed as the norm
+    "critic_reads": "views",
+    "encoder": (64, 128, 128),
+    "hidden": 128,
+    **ppo.RELEASED,
+    "rows": "transposed",
+    "order": "own",
+    "baseline": "normalised",
+    "critics_loss": "mean",
+}
+PRESETS = {
+    "sound": {},
+    "paper": ppo.PAPER,
+    "released": RELEASED,
+    "released-last-action": {**RELEASED, "actor_reads": "views"},
+    "randomised": {**ppo.PAPER, **ppo.RANDOMISED},
+}
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    spec, own = env.spec, config.critic_reads == "view"
+    reads, view = (ppo.own_views, spec.view) if own else (partial(ppo.all_views, env), ppo.views_of_all(spec))
+    return ppo.learner(config, env, "ippo", ppo.Critics(spec.agents, 1, reads, view))

@@ -1,0 +1,258 @@
+"""What PPO's networks read, what a rollout is worth, and the pieces of it that its losses are taken of."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.algorithms.actors import present, seen
+from comity.algorithms.policy_gradient import prediction
+from comity.algorithms.ppo.ppo_settings import Config
+from comity.algorithms.released import ppo as released
+from comity.learning import (
+    Moments,
+    credited,
+    cut,
+    lambda_returns,
+    normalised,
+    picked,
+    restored,
+    standardised,
+    updated_moments,
+)
+from comity.learning.actions import Actions
+from comity.networks import Team
+from comity.rollout import starts
+from comity.spec import Image, Spec, Vector, View
+from comity.types import Environment, Observation, PyTree, Transition
+
+
+class Critics(NamedTuple):
+    """What members of the family differ in."""
+
+    count: int  # networks: N, or 1
+    values: int  # that each of them gives: 1, or N
+    reads: Callable[[Observation], Array]  # what they read, [..., count or 1, ...]
+    view: View  # of what size
+
+    def one_value(self, agents: int) -> bool:
+        """One value for all agents."""
+        return self.count * self.values < agents
+
+
+class Teams(NamedTuple):
+    """The networks, as functions."""
+
+    actors: Team
+    critics: Team  # of C = N or 1 networks
+    actions: Actions
+    kinds: Critics
+
+
+class State(NamedTuple):
+    actor: PyTree  # leaves [N, ...] if separate
+    critic: PyTree  # leaves [C, ...], C = N or 1
+    returns: Moments  # mean and variance of returns so far, per agent
+    actor_opt_state: PyTree
+    critic_opt_state: PyTree
+    predictor: prediction.Predictor | None
+
+
+class Batch(NamedTuple):
+    """A rollout cut into R = B T / c pieces of c steps."""
+
+    actor_input: PyTree  # [N, c, R, V]
+    critic_input: PyTree  # [C, c, R, S]
+    actor_memory: PyTree  # [N, R, H] before the first step; None: it begins with no context
+    critic_memory: PyTree  # [C, R, H]
+    starts: Array  # [c, R] or [c, R, N] bool, memory restarts before this step
+    available: PyTree  # [c, R, N, A]
+    action: PyTree  # [c, R, N]
+    log_prob: Array  # [c, R, N], when it was played
+    advantage: Array  # [c, R, N], mean 0, variance 1
+    value: Array  # [c, R, N], as the critic gave it in play
+    target: Array  # [c, R, N], what it should give; reward units if `moments` is "minibatch"
+    valid: Array  # [c, R] or [c, R, N]
+
+
+PIECES = Batch(2, 2, 1, 1, *(1,) * 8)  # pyright: ignore[reportArgumentType]  # which axis of each is R
+AGENTS = Batch(0, 0, 0, 0, *(2,) * 8)  # pyright: ignore[reportArgumentType]  # which is N
+
+
+def own_views(observation: Observation) -> Array:
+    """[..., N, ...] what each agent sees."""
+    return observation.view
+
+
+def all_views(env: Environment, observation: Observation) -> Array:
+    """What all agents see, without their own pasts (`spec.history`): [..., 1, N V'] one after the other, or
+    [..., 1, h, w, N c] one behind the other."""
+    view = seen(present(env.spec), observation.view)
+    if isinstance(env.spec.view, Image):
+        behind = jnp.moveaxis(view, -4, -2)  # [..., h, w, N, c]
+        return behind.reshape(*behind.shape[:-2], -1)[..., None, :, :, :]
+    return view.reshape(*view.shape[:-2], 1, -1)
+
+
+def views_of_all(spec: Spec) -> View:
+    """The size of what `all_views` gives."""
+    view = present(spec)
+    if isinstance(view, Image):
+        return replace(view, channels=spec.agents * view.channels)
+    return Vector(spec.agents * view.size)
+
+
+def actor_view(config: Config, spec: Spec) -> View:
+    """The size of what `actor_sees` gives."""
+    if config.actor_reads == "view":
+        return spec.view
+    everyone = views_of_all(spec)
+    return Vector(everyone.size + spec.history) if isinstance(everyone, Vector) else everyone
+
+
+def actor_sees(config: Config, env: Environment, observation: Observation) -> Array:
+    """[..., N, ...] what each actor sees; vectors are float and to scale."""
+    view, spec = observation.view, env.spec
+    if config.actor_reads == "views":
+        everyone = all_views(env, observation)
+        lead = view.shape[: view.ndim - len(spec.view.shape)]
+        everyone = jnp.broadcast_to(everyone, (*lead, *views_of_all(spec).shape))
+        vectors = isinstance(spec.view, Vector)
+        view = jnp.concatenate([everyone, view[..., present(spec).size :]], -1) if vectors else everyone
+    return to_scale(config, spec.view, view)
+
+
+def critic_sees(config: Config, critics: Critics, observation: Observation) -> Array:
+    """[..., C, ...] what each critic sees; vectors are float and to scale."""
+    read = critics.reads(observation)
+    lead = read.shape[: read.ndim - len(critics.view.shape) - 1]
+    return to_scale(config, critics.view, jnp.broadcast_to(read, (*lead, critics.count, *critics.view.shape)))
+
+
+def to_scale(config: Config, view: View, x: Array) -> Array:
+    """Numbers of a vector, scaled; encoders scale images."""
+    return x.astype(jnp.float32) * config.view_scale if isinstance(view, Vector) else x
+
+
+def each_value(outputs: Array, agents: int) -> Array:
+    """Outputs of all critics [..., C, values] as one value per agent [..., N]."""
+    lead = outputs.shape[:-2]
+    return jnp.broadcast_to(outputs.reshape(*lead, -1), (*lead, agents))
+
+
+def evaluate(
+    config: Config, teams: Teams, state: State, observation: Observation, memory: PyTree
+) -> tuple[Array, PyTree]:
+    """(V in reward units [..., N], next memory [..., N, H]). One critic's memory is repeated for all agents."""
+    axis = jax.tree.leaves(observation.available)[0].ndim - 2  # where agents stand
+    held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], memory)
+    outputs, after = teams.critics.step(state.critic, critic_sees(config, teams.kinds, observation), held)
+    agents = teams.actors.agents
+    value = each_value(outputs, agents)
+    if config.value_normalisation:
+        value = restored(value, state.returns, config.first_deviation)
+    return value, jax.tree.map(lambda x: jnp.broadcast_to(x, (*x.shape[:axis], agents, *x.shape[axis + 1 :])), after)
+
+
+def targets(config: Config, teams: Teams, state: State, steps: Transition) -> tuple[Array, Array]:
+    """(returns, advantages) [T, B, N]: lambda-returns in reward units, and what they are above the critic."""
+    bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * steps.notes["entropy"], 0.0)
+    reward = credited(steps.reward, config.credit) + bonus
+    next_value, _ = evaluate(config, teams, state, steps.next_observation, steps.next_memory[1])
+    terminated, ended = steps.terminated, steps.ended
+    if config.padding_counts:
+        terminated, ended = (released.cut_at_marks(flags, steps.valid) for flags in (terminated, ended))
+    returns = lambda_returns(reward, next_value, terminated, ended, config.gamma, config.lambda_)
+    baseline = steps.notes["value"]
+    if config.baseline == "normalised":
+        baseline = normalised(baseline, state.returns, config.first_deviation)
+    return returns, returns - baseline
+
+
+def after_rollout(config: Config, critics: Critics, state: State, returns: Array, valid: Array, steps: int) -> Moments:
+    """Moments of returns after a rollout that is learned from in so many optimizer steps."""
+    if not config.value_normalisation or config.moments == "minibatch":
+        return state.returns
+    one_value = critics.one_value(returns.shape[-1])
+    return updated_moments(state.returns, returns, valid, config.value_decay**steps, one_value)
+
+
+def rows_of(
+    config: Config,
+    env: Environment,
+    teams: Teams,
+    state: State,
+    steps: Transition,
+    targets: tuple[Array, Array],
+    moments: Moments,
+    chunk: int,
+) -> Batch:
+    """The rollout [T, B] as pieces of `chunk` steps. moments: in which targets are normalised."""
+    target, advantage = targets
+    value, restart, valid = steps.notes["value"], starts(steps), steps.valid
+    if config.value_normalisation:
+        value = normalised(value, state.returns, config.first_deviation)
+        target = target if config.moments == "minibatch" else normalised(target, moments, config.first_deviation)
+    if config.padding_counts:
+        restart, valid = restart | ~valid, jnp.ones_like(valid)
+    together = config.actors == "shared" or config.normalised_over == "team"
+    advantage = standardised(advantage, steps.valid, together, config.padding_counts)
+    read_by_critic = teams.critics.reads(critic_sees(config, teams.kinds, steps.observation))
+    core, last = teams.actors.parts(steps.memory[0])
+    read_by_actor = teams.actors.reads(actor_sees(config, env, steps.observation), last)
+    if config.rows == "alternating" or config.order == "own":
+        restart, valid = (jnp.broadcast_to(x[..., None], value.shape) for x in (restart, valid))
+    if config.rows == "alternating":
+        pieces = partial(released.alternating, chunk=chunk)
+        read_by_critic = jnp.broadcast_to(read_by_critic, (*value.shape, teams.kinds.view.size))
+        critic_memory = jax.tree.map(lambda x: released.first_memories(x, chunk)[None], steps.memory[1])
+        actor_memory = jax.tree.map(lambda x: jnp.moveaxis(pieces(x)[0], 1, 0), core)
+    else:
+        pieces = partial(cut, chunk=chunk)
+        count = steps.valid.size // chunk  # not -1: a memory of nothing has size 0
+        first = lambda x: jnp.moveaxis(x[::chunk].reshape(count, *x.shape[2:]), 1, 0)  # noqa: E731
+        held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], steps.memory[1])
+        critic_memory = jax.tree.map(first, held)
+        # Whole episodes begin with no context; that of every step would be T times too much to keep.
+        actor_memory = None if config.core == "attention" else jax.tree.map(first, core)
+    every = partial(jax.tree.map, pieces)
+    agents_first = partial(jax.tree.map, lambda x: jnp.moveaxis(pieces(x), 2, 0))
+    return Batch(
+        agents_first(read_by_actor),
+        agents_first(read_by_critic),
+        actor_memory,
+        critic_memory,
+        pieces(restart),
+        every(steps.observation.available),
+        every(steps.action),
+        pieces(steps.notes["log_prob"]),
+        pieces(advantage),
+        pieces(value),
+        pieces(target),
+        pieces(valid),
+    )
+
+
+def minibatch(config: Config, rows: Batch, chosen: Array | None) -> Batch:
+    """The pieces [R] that are `chosen`, [r] or for each agent [N, r], as they are unrolled; None: all."""
+    if chosen is None:
+        batch = rows
+    elif chosen.ndim == 1:
+        batch = picked(rows, PIECES, chosen)
+    else:
+        of_agent = lambda axis: lambda x, one: jnp.take(x, one, axis, mode="clip")  # noqa: E731
+
+        def pick(part: PyTree, axis: int, n: int) -> PyTree:
+            each = lambda x: jax.vmap(of_agent(axis - (n < axis)), (n, 0), n)(x, chosen)  # noqa: E731
+            return jax.tree.map(each, part)
+
+        batch = Batch(*map(pick, rows, PIECES, AGENTS))  # pyright: ignore[reportArgumentType]
+    if config.rows != "transposed":
+        return batch
+    mix = lambda x, name: released.transposed(x, axis=int(name.endswith("_input")))  # noqa: E731
+    mixed = {name: jax.tree.map(partial(mix, name=name), part) for name, part in batch._asdict().items()}
+    return Batch(**mixed | {name: getattr(batch, name) for name in ("actor_memory", "critic_memory")})

@@ -1,0 +1,69 @@
+"""Settings and presets that IPPO and MAPPO share. docs/algorithms/mappo.md."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from comity.algorithms import actors, context
+from comity.algorithms.policy_gradient import prediction
+from comity.algorithms.released import ppo as released
+from comity.learning import Reward
+from comity.networks import Activation
+from comity.settings import Fraction, NotNegative, Positive, check
+
+
+@dataclass(frozen=True)
+class Config(released.Settings, prediction.Settings, context.Settings, actors.Settings):
+    """Settings of the family. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
+
+    actors: Literal["separate", "shared"] = "separate"  # paper: shared in MAPPO, separate in IPPO; code: separate
+    actor_reads: Literal["view", "views"] = "view"  # views: everyone's, with the own last action alone (code, variant)
+    steps: NotNegative[int] = 0  # T of a rollout; 0: `Spec.length`
+    chunk: Positive[int] = 10  # most steps a gradient goes back; the largest divisor of T up to it. Attention: T
+    epochs: Positive[int] = 5  # passes over a rollout; paper and code 15
+    minibatches: Positive[int] = 1  # per epoch, at most, see `divisor`; paper 1, code 5
+    learning_rate: Positive[float] = 5e-4  # of actors; paper and code 1e-5
+    critic_learning_rate: Positive[float] = 5e-4  # paper and code 1e-5
+    epsilon: Positive[float] = 1e-5  # Adam's, added to the root (code)
+    actor_clip: Positive[float] = 10.0  # gradient norm, per network; paper 10, code 10 (IPPO), 1 (MAPPO)
+    critic_clip: Positive[float] = 10.0  # paper 10, code 1
+    clip: Positive[float] = 0.2  # of the ratio, and of what a value moves, in deviations
+    entropy_coefficient: NotNegative[float] = 0.01  # of H in the loss; paper and code 1e-4
+    entropy_bonus: float = 0.0  # c in r + c H(pi); the paper's max-entropy 1e-4, its code -1e-4 (a penalty)
+    gamma: Fraction = 0.99  # per step
+    lambda_: Fraction = 0.95  # of the advantages; paper 0.95, code 0.95 (IPPO), 1 (MAPPO)
+    credit: Reward = "own"  # whose reward an agent learns from
+    huber: Positive[float] = 10.0  # deviations: where the critic's loss turns from a square into a line
+    value_normalisation: bool = True  # critics learn returns in deviations from their running mean
+    value_decay: Fraction = 0.99999  # of the running mean and variance, per optimizer step
+    encoder: tuple[Positive[int], ...] = (64,)  # dense layers before the GRU; paper 32, 64, 64; code see presets
+    hidden: Positive[int] = 64  # width of the GRU; paper 64, code 64 (MAPPO), 128 (IPPO)
+    layer_norm: bool = True  # after the GRU
+    activation: Activation = "relu"  # paper ReLU, code ReLU (IPPO), GELU (MAPPO)
+    view_scale: Positive[float] = 1.0  # inputs are multiplied by it; paper and code 1/255
+
+    def __post_init__(self):
+        check(self)
+        context.check_heads(self)
+        if self.steps and (self.core == "attention" or self.rollouts == "episodes"):
+            why = "core attention" if self.core == "attention" else "rollouts 'episodes'"
+            raise ValueError(f"steps {self.steps} with {why}, whose rollouts are whole episodes: set it to 0")
+
+
+PAPER = {  # what IPPO and MAPPO share in its tables
+    "epochs": 15,
+    "learning_rate": 1e-5,
+    "critic_learning_rate": 1e-5,
+    "entropy_coefficient": 1e-4,
+    "encoder": (32, 64, 64),  # a 3 x 3 kernel on the 3 x 3 window is a dense layer of 32 on its 27 numbers
+    "view_scale": 1 / 255,
+}
+RELEASED = {  # what both do in the code
+    "rollouts": "episodes",
+    "padding_counts": True,
+    "post_terminal": True,
+    "moments": "minibatch",
+    "first_deviation": 0.1,
+    "least_log_prob": "-10",
+    "critic_head": "uniform",
+}
+RANDOMISED = {"learning_rate": 1e-6, "critic_learning_rate": 1e-3}  # figure 10: a policy that stays near its first

@@ -1,0 +1,1 @@
+"""Players who climb through the learning of others."""

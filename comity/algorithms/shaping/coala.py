@@ -1,0 +1,254 @@
+"""COALA-PG: policy gradients of players whose opponents learn (Meulemans et al. 2025, arXiv 2410.18636).
+
+A game with learners inside (`LearningOpponents`) plays b inner games at once against one learner, M episodes in a row.
+An action counts for the rest of its own inner episode, and, since the opponent learns from all games alike, for what
+later episodes bring in all of them (`learning/shaping.py`). M-FOS and the batch-unaware gradient are the same file with
+another credit. Against another player, who learns only between whole episodes, games are independent and the plain
+gradient is right. PPO climbs it. docs/algorithms/coala.md.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from comity.algorithms.shaping.coala_credit import credit, parts, standardised_by_kind, weights
+from comity.algorithms.shaping.coala_exact import exact_worth
+from comity.algorithms.shaping.tabular import require_exact_values
+from comity.compatibility import require_discrete
+from comity.learning import divisor, optimizer, over_minibatches, picked, take_step
+from comity.learning.actions import actions
+from comity.learning.shaping import Estimator
+from comity.networks import Convolutions, Team
+from comity.networks.sequence import Sequence, sequence_memory, sequence_net
+from comity.settings import Fraction, NotNegative, Positive, check
+from comity.spec import MetaEpisodes
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of COALA-PG. Paper: its tables for the iterated prisoner's dilemma."""
+
+    estimator: Estimator = "coala"
+    core: Sequence = "gru"  # paper: hawk
+    width: Positive[int] = 32
+    epochs: Positive[int] = 4
+    minibatches: Positive[int] = 2  # of whole episodes, at most, see `learning.divisor`
+    clip: Positive[float] = 0.2  # of the ratio, and of what a value moves
+    learning_rate: Positive[float] = 3e-4  # Adam
+    epsilon: Positive[float] = 1e-5  # Adam's, added to the root
+    gradient_clip: Positive[float] = 1.0  # norm, of each player's network
+    gamma: Fraction = 1.0  # per step; below 1 it fades what shaping earns, as lambda_ does
+    lambda_: Fraction = 1.0  # of advantages
+    lambda_target: Fraction = 1.0  # of what the critic learns
+    value_coefficient: NotNegative[float] = 0.5
+    entropy_coefficient: NotNegative[float] = 0.0
+    normalise: bool = False  # advantages: the mean of each kind of opponent to 0, the deviation of all to 1
+    reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
+    convolutions: Convolutions = "small"  # what an image passes through before the rest
+    measure: bool = False  # also the two parts of the gradient, own episode and later ones, at twice the cost
+    exact: bool = False  # also what players that are tables earn by the closed form, against each other and a learner
+
+    def __post_init__(self):
+        check(self)
+
+
+PRESETS = {
+    "sound": {},
+    "paper": {"core": "hawk"},
+    "tables": {"core": "table", "learning_rate": 0.02},  # players of five rows, which shape within a minute
+    "m-fos": {"estimator": "m-fos"},
+    "batch-unaware": {"estimator": "batch-unaware"},
+}
+
+
+class State(NamedTuple):
+    net: PyTree  # outputs A logits and a value; leaves [K, ...]
+    opt_state: PyTree
+
+
+class Batch(NamedTuple):
+    """Episodes of B games of b inner ones, seats S; all fields have B at `PLACES`."""
+
+    seen: PyTree  # [L, B, S, b, ...] what networks read
+    available: Array  # [L, B, S, b, A]
+    action: Array  # [L, B, S, b]
+    log_prob: Array  # [L, B, S, b], when it was played
+    value: Array  # [L, B, S, b], as the critic gave it in play, in units of the factor
+    advantage: Array  # [L, B, S, b]
+    target: Array  # [L, B, S, b], what the value should be
+    naive: Array  # [B] bool, the opponent learns inside the game
+    player: Array  # [B, S] int32, who sat there
+
+
+PLACES: Any = Batch(*(1,) * 7, naive=0, player=0)  # pyright: ignore[reportArgumentType]  # where B is
+
+
+class Players(NamedTuple):
+    """Networks of K players, and who sits where."""
+
+    team: Team  # of K networks
+    meta: MetaEpisodes
+    fresh: PyTree  # one game's memory at the start of an episode, leaves [N, ...]
+
+    def seated(self, x: Array, axis: int) -> Array:
+        """[..., N, ...] as [..., S, b, ...]."""
+        return x.reshape(*x.shape[:axis], self.meta.seats, self.meta.games, *x.shape[axis + 1 :])
+
+    def step(self, net: PyTree, observation: Observation, memory: PyTree) -> tuple[Array, PyTree]:
+        """(outputs [..., N, A + 1], the next memory)."""
+        lead = observation.available.ndim - 2
+        x = self.team.reads(observation.view)
+        step = lambda net, x, memory: net(x, memory)  # noqa: E731
+        if self.meta.players == 1:
+            return step(only(net), x, memory)
+        sitting = observation.state[..., 1 : 1 + self.meta.seats].astype(jnp.int32)
+        for _ in range(lead + 1):
+            step = jax.vmap(step)
+        nets = jax.tree.map(lambda x: x[sitting], net)  # [..., S, ...]
+        outputs = step(nets, *jax.tree.map(lambda x: self.seated(x, lead), (x, memory)))
+        return jax.tree.map(
+            lambda x: x.reshape(*x.shape[:lead], x.shape[lead] * x.shape[lead + 1], *x.shape[lead + 2 :]), outputs
+        )
+
+    def unroll(self, net: PyTree, x: PyTree, player: Array) -> Array:
+        """Of what networks read, leaves [L, B, S, b, ...], and who sat where [B, S]: [L, B, S, b, A + 1]."""
+        lead = (len(player), self.meta.seats, self.meta.games)
+        memory = jax.tree.map(
+            lambda x: jnp.broadcast_to(self.seated(jnp.asarray(x), 0), (*lead, *x.shape[1:])), self.fresh
+        )
+        if self.meta.players == 1:
+            return only(net).unroll(x, memory)
+        chosen = jax.tree.map(lambda x: x[player], net)
+        unroll = lambda net, x, memory: net.unroll(x, memory)  # noqa: E731
+        return jax.vmap(jax.vmap(unroll, (0, 1, 0), 1), (0, 1, 0), 1)(chosen, x, memory)
+
+
+def only(net: PyTree) -> PyTree:
+    """The network of the only player."""
+    return jax.tree.map(lambda x: x[0], net)
+
+
+def players_of(config: Config, env: Environment) -> Players:
+    """The players that sit in a game with learners. Raises ValueError if it is none."""
+    require_discrete(env, "coala", images=True)
+    spec, meta = env.spec, env.spec.meta
+    if meta is None:
+        raise ValueError(
+            f"coala plays games whose opponents learn, {type(env).__name__} is none: put learners into it, "
+            "as in `comity train ipd+learners coala`"
+        )
+    if config.exact:
+        if config.core != "table":
+            raise ValueError(f"coala's exact values are those of tables, the core is {config.core}: set core")
+        require_exact_values(env.game, "coala with exact values")  # pyright: ignore[reportAttributeAccessIssue]
+
+    def new(key: Key, inputs: int) -> PyTree:
+        return sequence_net(config.core, key, inputs, config.width, spec.action.n + 1)
+
+    fresh = sequence_memory(config.core, config.width, spec.agents)
+    team = Team(new, meta.players, spec.view, convolutions=config.convolutions, width=config.width)
+    return Players(team, meta, fresh)
+
+
+def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch) -> tuple[Array, dict[str, Array]]:
+    """(PPO's loss of all players, metrics)."""
+    meta = players.meta
+    outputs = players.unroll(net, batch.seen, batch.player)
+    policy, value = acts(outputs[..., :-1], batch.available), outputs[..., -1]
+    log_ratio = policy.log_prob(batch.action) - batch.log_prob
+    ratio = jnp.exp(log_ratio)
+    clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
+    surrogate = jnp.minimum(ratio * batch.advantage, clipped * batch.advantage)
+    near = batch.value + jnp.clip(value - batch.value, -config.clip, config.clip)
+    error = jnp.maximum(jnp.square(value - batch.target), jnp.square(near - batch.target))
+    over = lambda x: x.mean((0, 3))  # noqa: E731  # [B, S], means over steps and inner games
+    weight = weights(config.estimator, meta, meta.naive_share, batch.naive, batch.player)
+    alike = weights("batch-unaware", meta, meta.naive_share, batch.naive, batch.player)
+    entropy = (alike * over(policy.entropy())).sum() / meta.players
+    policy_loss, errors = -(weight * over(surrogate)).sum(), (alike * over(error)).sum()
+    total = policy_loss + config.value_coefficient * errors - config.entropy_coefficient * meta.players * entropy
+    metrics = {
+        "policy_loss": policy_loss / meta.players,
+        "critic_loss": errors / meta.players,
+        "entropy": entropy,
+        "kl": -(alike * over(log_ratio)).sum() / meta.players,
+        "clipped": (alike * over((jnp.abs(ratio - 1) > config.clip).astype(jnp.float32))).sum() / meta.players,
+    }
+    return total, metrics
+
+
+def sizes(
+    config: Config, players: Players, acts: Any, net: PyTree, batch: Batch, reward: Array, ends: Array
+) -> dict[str, Array]:
+    """Norms of the policy gradient's two parts, against learners (figure 12)."""
+    meta = players.meta
+    weight = weights(config.estimator, meta, meta.naive_share, batch.naive, batch.player) * batch.naive[:, None]
+
+    def gradient(advantage: Array) -> Array:
+        def climbed(net: PyTree) -> Array:
+            policy = acts(players.unroll(net, batch.seen, batch.player)[..., :-1], batch.available)
+            return (weight * (advantage * policy.log_prob(batch.action)).mean((0, 3))).sum()
+
+        return optax.tree.norm(jax.grad(climbed)(net))
+
+    own, later = map(gradient, parts(config.estimator, reward, batch.value, ends))
+    return {"gradient_own": own, "gradient_later": later, "gradient_balance": later / jnp.maximum(own, 1e-12)}
+
+
+def rows_of(config: Config, players: Players, steps: Transition, ends: Array) -> tuple[Batch, Array]:
+    """(the rollout as seats, rewards [L, B, S, b] times the factor)."""
+    seated, first = partial(players.seated, axis=2), steps.observation.state[0]  # [B, .]
+    seats = players.meta.seats
+    naive, player = first[:, 0] > 0, first[:, 1 : 1 + seats].astype(jnp.int32)
+    reward, value = config.reward_factor * seated(steps.reward), seated(steps.notes["value"])
+    discounts = config.gamma, config.lambda_, config.lambda_target
+    advantage, target = credit(config.estimator, reward, value, naive, ends, *discounts)
+    if config.normalise:
+        learnt = jnp.stack([jnp.ones_like(naive), ~naive], -1)[:, :seats]
+        chose = seated(steps.observation.available).sum(-1) > 1
+        advantage = standardised_by_kind(advantage, naive, learnt, chose)
+    seen = jax.tree.map(seated, players.team.reads(steps.observation.view))
+    available, action, log_prob = map(seated, (steps.observation.available, steps.action, steps.notes["log_prob"]))
+    return Batch(seen, available, action, log_prob, value, advantage, target, naive, player), reward
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    players, acts = players_of(config, env), actions(env.spec.action)
+    adam = players.team.optimizer(optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon))
+    ends = jnp.arange(1, env.spec.length + 1) % players.meta.length == 0  # [L]
+
+    def init(key: Key) -> State:
+        net = players.team.init(key)
+        return State(net, adam.init(net))
+
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
+        outputs, memory = players.step(state.net, observation, memory)
+        policy = acts(outputs[..., :-1], observation.available)
+        action = policy.sample(key) if explore else policy.mode()
+        return action, memory, {**policy.notes(), "log_prob": policy.log_prob(action), "value": outputs[..., -1]}
+
+    def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
+        rows, reward = rows_of(config, players, steps, ends)
+        metrics = sizes(config, players, acts, state.net, rows, reward, ends) if config.measure else {}
+        if config.exact:
+            table = state.net.rows  # [K, 5, A + 1]
+            metrics |= exact_worth(env.game, table[..., 0] - table[..., 1])  # pyright: ignore[reportAttributeAccessIssue]
+
+        def step(carry: tuple[PyTree, PyTree], chosen: Array | None):
+            net, opt_state = carry
+            batch = rows if chosen is None else picked(rows, PLACES, chosen)
+            grads, told = jax.grad(partial(loss, config, players, acts), has_aux=True)(net, batch)
+            return take_step(adam, net, opt_state, grads), {**told, "gradient_norm": optax.tree.norm(grads)}
+
+        count = rows.naive.size
+        minibatches = divisor(count, config.minibatches)
+        carry, told = over_minibatches(step, tuple(state), key, count, config.epochs, minibatches)
+        return State(*carry), {**told, **metrics}
+
+    return Algorithm(init, act, update, players.fresh, whole_episodes=True)

@@ -1,0 +1,1 @@
+"""Q-learning of teams from replayed episodes: value decomposition."""

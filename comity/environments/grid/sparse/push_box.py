@@ -1,0 +1,165 @@
+"""Push-Box: two agents push a heavy box to the wall, which neither can do alone (Wang et al. 2020, arXiv 1910.05512).
+
+The task of EITI and EDTI, and of ALITA (arXiv 2108.12581, table 1). Random play never earns anything.
+docs/tasks/push_box.md: the rules in words, and a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.drawing.colours import agent_hex
+from comity.environments.grid.sparse.steps import (
+    DOWN,
+    LEFT,
+    MOVES,
+    RIGHT,
+    STAY,
+    UP,
+    cell_of,
+    distances,
+    explored,
+    one_hot,
+)
+from comity.settings import NotNegative, Positive, check
+from comity.spec import Discrete, Spec, Vector
+from comity.types import Key, Observation, PyTree, Timestep
+
+VERSION = 1  # of the rules: raised whenever the same seed would give another game
+
+PROFILES: dict[str, dict[str, Any]] = {"paper": {}, "released": {"first_observation": "before"}}
+
+SIZE, NEEDED = 15, 2  # cells on a side, of which the outer ring is wall; agents that must push in one direction
+START, BOX_LOW, BOX_HIGH = 1, 4, 11  # agents' first row and column; the box's are drawn from BOX_LOW to BOX_HIGH
+
+
+class State(NamedTuple):
+    """One game. Cells are (row, column)."""
+
+    agents: Array  # [2, 2] int32
+    box: Array  # [2] int32
+    time: Array  # [] int32, steps played
+
+
+@dataclass(frozen=True)
+class PushBox:
+    """Two agents, one box. view int8 [2, 90]: one-hot row and column of both agents and the box; state int8 [90]."""
+
+    length: Positive[int] = 300  # steps per episode
+    reward: NotNegative[float] = 1000.0  # points to each agent when the box reaches the wall
+    respawn: bool = True  # a new box after that, and the episode goes on; False: it ends there
+    first_observation: Literal["after", "before"] = (
+        "after"  # what is seen with the reward: the new box, or (code) the old
+    )
+    clock_terminates: bool = False  # the time limit is a true end, of value 0, as for the learners of the code
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def spec(self) -> Spec:
+        numbers = Vector(6 * SIZE)
+        return Spec(
+            agents=2,
+            view=numbers,
+            action=Discrete(5),
+            length=self.length,
+            state=numbers,
+            headline="boxes",
+            scripts=("pusher", "left-pusher"),
+            agent_colours=(agent_hex(0), agent_hex(1)),
+            action_names=("up", "right", "down", "left", "stay"),
+            event_names=("boxes",),
+        )
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        agents = jnp.full((2, 2), START, jnp.int32)
+        state = State(agents, drawn_box(key, agents), jnp.zeros((), jnp.int32))
+        return state, observation(state)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        agents, box = moved(state, action)
+        hit = ((box == 0) | (box == SIZE - 1)).any()
+        after = State(agents, box, state.time + 1)
+        before = observation(after)
+        if self.respawn:
+            after = after._replace(box=jnp.where(hit, drawn_box(key, agents), box))
+        late = after.time >= self.length
+        over = jnp.bool_(False) if self.respawn else hit
+        return after, Timestep(
+            observation=observation(after) if self.first_observation == "after" else before,
+            reward=jnp.where(hit, jnp.float32(self.reward), 0.0) * jnp.ones(2),
+            terminated=over | late if self.clock_terminates else over,
+            truncated=jnp.bool_(False) if self.clock_terminates else late & ~over,
+            info={"boxes": hit.astype(jnp.float32), "cell": (agents @ jnp.array([SIZE, 1])).astype(jnp.float32)},
+        )
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """Boxes that reached the wall, [B]; cells that agents have been in, [B, 2], and joint ones, [B]."""
+        boxes = jnp.where(valid, info["boxes"], 0.0).sum(0)
+        return {"boxes": boxes, "pushed": (boxes > 0).astype(jnp.float32), **explored(info["cell"], valid, SIZE**2)}
+
+    def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
+        """(memory, act): both walk together to the box and push it, "pusher" to the wall that is soonest reached,
+        "left-pusher" always to the left."""
+        ways = (UP, RIGHT, DOWN, LEFT) if name == "pusher" else (LEFT,)
+        act = jnp.vectorize(partial(pushing, ways), signature="(v)->()")
+        return (), lambda memory, view: (act(view), memory)
+
+    def draw(self, state: State) -> np.ndarray:
+        """uint8 [H, W, 3] of one game."""
+        from comity.drawing.sparse import push_box
+
+        return push_box(np.asarray(state.agents), np.asarray(state.box), SIZE)
+
+
+def drawn_box(key: Key, agents: Array) -> Array:
+    """A cell [2] of the inner square, uniform over those without an agent."""
+    rows, columns = jnp.meshgrid(*(jnp.arange(BOX_LOW, BOX_HIGH + 1),) * 2, indexing="ij")
+    cells = jnp.stack([rows, columns], -1).reshape(-1, 2)  # [K, 2]
+    free = ~(cells[:, None] == agents).all(-1).any(-1)
+    upto = jnp.cumsum(free)
+    place = jnp.floor(jax.random.uniform(key) * upto[-1]).astype(jnp.int32)  # the place-th free cell, from 0
+    return cells[jnp.minimum((upto <= place).sum(), len(cells) - 1)].astype(jnp.int32)
+
+
+def moved(state: State, action: Array) -> tuple[Array, Array]:
+    """(agents [2, 2], box [2]) after a step: the box moves first, then agents, against the new box."""
+    towards = jnp.clip(state.agents + jnp.asarray(MOVES)[action], 1, SIZE - 2)
+    pushes = (towards == state.box).all(-1) & (state.agents != state.box).any(-1)
+    count = (jax.nn.one_hot(action, 5, dtype=jnp.int32) * pushes[:, None]).sum(0)
+    force = jnp.stack([count[DOWN] - count[UP], count[RIGHT] - count[LEFT]])
+    shifted = state.box + jnp.sign(force) * (jnp.abs(force) >= NEEDED)
+    occupied = (state.agents == shifted).all(-1).any()
+    box = jnp.where(occupied, state.box, shifted).astype(jnp.int32)
+    blocked = (towards == box).all(-1, keepdims=True)
+    return jnp.where(blocked, state.agents, towards).astype(jnp.int32), box
+
+
+def observation(state: State) -> Observation:
+    """The same for both agents."""
+    numbers = one_hot(jnp.concatenate([state.agents, state.box[None]]), SIZE)
+    return Observation(jnp.stack([numbers] * 2), numbers, jnp.ones((2, 5), bool))
+
+
+def pushing(ways: tuple[int, ...], view: Array) -> Array:
+    """What a script does, [] int32: of the `ways` to push the one of least walking and pushing together."""
+    me, _, box = cell_of(view, SIZE)
+    free = jnp.pad(jnp.ones((SIZE - 2, SIZE - 2), bool), 1).at[box[0], box[1]].set(False)
+    pushes = {UP: box[0], RIGHT: SIZE - 1 - box[1], DOWN: SIZE - 1 - box[0], LEFT: box[1]}
+    costs, steps = [], []
+    for direction in ways:
+        side = box - jnp.asarray(MOVES)[direction]  # where to stand
+        way = distances(side, free)
+        costs.append(way[me[0], me[1]] + pushes[direction])
+        ahead = jnp.stack([way[me[0] + row, me[1] + column] for row, column in MOVES[:STAY]])
+        steps.append(jnp.where((me == side).all(), direction, ahead.argmin()))
+    return jnp.stack(steps)[jnp.stack(costs).argmin()].astype(jnp.int32)

@@ -23,6 +23,11 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.values.maven",
         "QMIX with a latent that commits a team to one way of playing per episode",
     ),
+    "pqn": (
+        "comity.algorithms.values.pqn",
+        "Q-learning from fresh play of many games; no replay, no target network",
+    ),
+    "pqn-vdn": ("comity.algorithms.values.pqn_vdn", "the same for a team whose value is the sum of the agents' values"),
     "maddpg": (
         "comity.algorithms.off_policy.maddpg",
         "actors climbed through critics that see everyone; continuous actions too",

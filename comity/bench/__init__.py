@@ -10,6 +10,8 @@ PAIRS = {  # algorithm: the task it is measured on
     "qmix": "manitokan",
     "qtran": "manitokan",
     "maven": "manitokan",
+    "pqn": "manitokan",
+    "pqn-vdn": "manitokan",
     "saf": "manitokan",
     "a2c": "manitokan",
     "lica": "cooperative-navigation",

@@ -13,18 +13,20 @@ from comity.loops import over_time
 from comity.types import PyTree
 
 T = TypeVar("T")
-Optimizer = Literal["adam", "rmsprop"]
+Optimizer = Literal["adam", "radam", "rmsprop"]
 
 
 def optimizer(
     name: Optimizer, learning_rate: Any, clip: Any, decay: Any = 0.99, epsilon: Any = 1e-5
 ) -> optax.GradientTransformation:
-    """Adam or RMSprop after clipping the gradient to the norm `clip`.
+    """Adam, rectified Adam (Liu et al. 2020) or RMSprop after clipping the gradient to the norm `clip`.
 
     learning_rate: a number or a function of the steps taken. decay: RMSprop's only; epsilon is added to the root.
     """
     if name == "adam":
         step = optax.adam(learning_rate, eps=epsilon)
+    elif name == "radam":
+        step = optax.radam(learning_rate, eps=epsilon)
     else:
         step = optax.rmsprop(learning_rate, decay=decay, eps=epsilon, eps_in_sqrt=False)
     return optax.chain(optax.clip_by_global_norm(clip), step)

@@ -10,9 +10,13 @@ from comity.types import Key, PyTree
 
 
 class DeepRecurrentNet(eqx.Module):
-    """Dense layers, GRU, layer norm if asked for, linear: actor and critic of PPO. Orthogonal weights, biases 0."""
+    """Dense layers, GRU, layer norm if asked for, linear: actor and critic of PPO. Orthogonal weights, biases 0.
+
+    normed_layers: a layer norm stands between each dense layer and its activation.
+    """
 
     layers: tuple[Linear, ...]
+    norms: tuple[LayerNorm, ...]  # of `layers`; empty without
     cell: Cell
     norm: LayerNorm | None
     head: Linear
@@ -30,10 +34,12 @@ class DeepRecurrentNet(eqx.Module):
         head_gain: float | None = 1.0,
         gain: float | Array = 2**0.5,  # of `layers`: a rectifier halves the square
         core: Core = "gru",
+        normed_layers: bool = False,
     ):
         *keys, key_cell, key_head = jax.random.split(key, len(layers) + 2)
         sizes = (inputs, *layers)
         self.layers = tuple(Linear(*a, gain) for a in zip(keys, sizes[:-1], sizes[1:], strict=True))
+        self.norms = tuple(LayerNorm(size) for size in layers) if normed_layers else ()
         self.cell = new_cell(core, key_cell, sizes[-1], hidden, activation, 1.0)
         self.norm = LayerNorm(hidden) if norm else None
         self.head = Linear(key_head, hidden, outputs, head_gain)
@@ -41,8 +47,9 @@ class DeepRecurrentNet(eqx.Module):
 
     def encode(self, x: Array) -> Array:
         """x [..., in] -> what the GRU reads, [..., width of the last of `layers`], or x itself without layers."""
-        for layer in self.layers:
-            x = ACTIVATIONS[self.activation](layer(x))
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            x = ACTIVATIONS[self.activation](self.norms[i](x) if self.norms else x)
         return x
 
     def output(self, read: Array) -> Array:

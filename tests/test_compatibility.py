@@ -181,15 +181,18 @@ UNFIT = [
             task
             for task in PLAIN
             if task not in ("ipd", "repeated-matrix", "indirect-reciprocity", "push-box", "secret-room")
+            and task not in ("cleanup-lite", "coin-game")
         ],
         "{game} has no script 'tit-for-tat'; it has none",
     ),
     Unfit("scripted", ["push-box"], "{game} has no script 'tit-for-tat'; it has pusher, left-pusher"),
     Unfit("scripted", ["secret-room"], "{game} has no script 'tit-for-tat'; it has walker, opener"),
+    Unfit("scripted", ["cleanup-lite"], "{game} has no script 'tit-for-tat'; it has cleaner, eater, turn-taker, bully"),
+    Unfit("scripted", ["coin-game"], "{game} has no script 'tit-for-tat'; it has own-only, greedy"),
     Unfit(
         "learners",
         [
-            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD),
+            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite"),
             *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
         ],
         "learners are opponents in games of two, {game} has {agents} agents",

@@ -65,6 +65,14 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.grid.sparse.secret_room:SecretRoom",
         "doors are open only while somebody stands on a switch; both must reach the top room (EITI, ALITA)",
     ),
+    "cleanup-lite": (
+        "comity.environments.dilemmas.cleanup_lite:CleanupLite",
+        "apples grow while somebody cleans the river; two to four agents, zaps (COALA-PG)",
+    ),
+    "coin-game": (
+        "comity.environments.dilemmas.coin_game:CoinGame",
+        "any coin is a point; who takes the other's costs it two (LOLA, M-FOS)",
+    ),
 }
 
 WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)

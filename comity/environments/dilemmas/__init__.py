@@ -1,0 +1,1 @@
+"""Social dilemmas on grids: what is best for each is worst for all."""

@@ -74,7 +74,10 @@ class Refusal(NamedTuple):
     presets: tuple[str, ...] | None = None  # None: all
 
 
-SEVERAL_HEADED = ("pg", "ippo", "mappo", "saf", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg", "alita")
+SEVERAL_HEADED = (
+    *("pg", "ippo", "mappo", "saf", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg", "alita"),
+    *("trpo", "reinforce", "actor-critic"),
+)
 CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
 REFUSED = [  # of several that hold the first is said

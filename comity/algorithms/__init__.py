@@ -15,6 +15,19 @@ ALGORITHMS = {  # name: (module, one line)
     "ippo": ("comity.algorithms.ppo.ippo", "independent recurrent PPO, a critic for each agent"),
     "mappo": ("comity.algorithms.ppo.mappo", "recurrent PPO with one central critic"),
     "saf": ("comity.algorithms.ppo.saf", "PPO with messages, a shared memory of slots and a pool of policies"),
+    "trpo": (
+        "comity.algorithms.policy_gradient.trpo",
+        "natural steps inside a bound on the policy's change, of each agent by itself",
+    ),
+    "reinforce": (
+        "comity.algorithms.policy_gradient.reinforce",
+        "Monte-Carlo policy gradient with a mean as baseline, of each agent by itself",
+    ),
+    "actor-critic": (
+        "comity.algorithms.policy_gradient.actor_critic",
+        "one-step actor-critic, of each agent by itself",
+    ),
+    "dqn": ("comity.algorithms.values.dqn", "independent Q-learning without memory"),
     "iql": ("comity.algorithms.values.iql", "independent recurrent Q-learning"),
     "vdn": ("comity.algorithms.values.vdn", "Q-learning of a team whose value is the sum of the agents' values"),
     "qmix": ("comity.algorithms.values.qmix", "Q-learning of a team whose value is monotone in the agents' values"),

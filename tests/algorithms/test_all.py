@@ -49,6 +49,8 @@ SIZES: dict[str, Any] = {  # settings that make any algorithm small and quick to
     "discriminator_hidden": 6,
     "chunk": 2,
     "epochs": 2,
+    "value_epochs": 2,
+    "value_minibatches": 1,
     "minibatches": 1,  # every step of Adam makes differences by rounding larger
     "capacity": 3 * GAMES,
     "batch": GAMES,

@@ -23,6 +23,9 @@ LEARNERS: dict[str, dict[str, Any]] = {  # small settings of those that play all
     "pg": {"hidden": 6},
     "ippo": PPO,
     "mappo": PPO,
+    "trpo": {"hidden": 6, "steps": 4, "value_minibatches": 2},
+    "reinforce": {"hidden": 6},
+    "actor-critic": {"hidden": 6, "steps": 4},
 }
 EVERYTHING = {"last_action": True, "agent_id": True, "actors": "shared"}
 LONG = {"core": "attention", "context_heads": 2, "steps": 0}
@@ -43,6 +46,10 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): ea
     ("mappo", "image", {"critic_reads": "views", "actor_reads": "views", "critic_gives": "one"}),
     ("mappo", "image-state", {"core": "lstm", "last_action": True}),
     ("mappo", "numbers", {"core": "none", "numbers": "normal-by-view", "actor_reads": "views"}),
+    ("trpo", "image-heads", {**EVERYTHING, "core": "gru"}),
+    ("trpo", "numbers", {"core": "lstm", "numbers": "tanh-normal", "last_action": True, "normalise_views": True}),
+    ("reinforce", "image-numbers", {**EVERYTHING, "core": "lstm", "baseline": "mean"}),
+    ("actor-critic", "image", {**EVERYTHING, "core": "gru"}),
 ]
 of_rows = pytest.mark.parametrize(
     ("name", "kind", "settings"), ROWS, ids=["-".join([n, k, *map(str, s.values())]) for n, k, s in ROWS]
@@ -97,6 +104,8 @@ def test_it_acts_and_learns(name, kind, settings):
         ("ippo", "image-heads", {"core": "gru", "last_action": True}),
         ("mappo", "image-state", {**EVERYTHING, "core": "none"}),
         ("mappo", "numbers", {**EVERYTHING, "numbers": "tanh-normal"}),
+        ("trpo", "image-heads", {"core": "gru", "last_action": True}),
+        ("actor-critic", "image-numbers", {"core": "lstm"}),
     ],
 )
 def test_games_side_by_side_are_games_apart(name, kind, settings):
@@ -136,6 +145,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("ippo", "numbers", {"rows": "transposed"}, f"ippo as released {CHOICES}"),
     ("mappo", "heads", {"misread_actions": True}, "mappo as released has one head, Named asks for 2: take another"),
     ("mappo", "image", {"misread_actions": True}, "mappo as released reads vectors, Named shows images (3, 4, 2)"),
+    ("trpo", "image", {"normalise_views": True}, "normalise_views reads vectors, Named shows images (3, 4, 2)"),
 ]
 
 

@@ -20,7 +20,14 @@ from tests.tiny.seeds import WELL
 
 COMMON = {"hidden": 32, "core": "none", "learning_rate": 0.003, "critic_learning_rate": 0.003}
 PPO = {**COMMON, "encoder": (32,), "epochs": 4, "chunk": 25, "steps": None}  # None: the length of the game
-SETTINGS: dict[str, dict[str, Any]] = {"pg": {**COMMON, "critic_schedule": "batch"}, "ippo": PPO, "mappo": PPO}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "pg": {**COMMON, "critic_schedule": "batch"},
+    "ippo": PPO,
+    "mappo": PPO,
+    "trpo": {"hidden": 32},
+    "reinforce": {"hidden": 32, "learning_rate": 0.01},
+    "actor-critic": {"hidden": 32, "learning_rate": 0.01, "steps": 4},
+}
 SEEDS = 2
 
 
@@ -65,6 +72,10 @@ def ends(curves: list[tuple[np.ndarray, Any]]) -> list[float]:
         ("ippo", "image-heads", 60, 0.95),
         ("pg", "image-numbers", 200, 0.8),  # what a deviation costs is unlearned slowly
         ("mappo", "numbers", 80, 0.8),
+        ("trpo", "heads", 60, 0.95),
+        ("trpo", "numbers", 80, 0.8),
+        ("reinforce", "heads", 200, 0.95),
+        ("actor-critic", "numbers", 300, 0.8),
     ],
 )
 def test_the_best_answer_is_found(name, kind, updates, least):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms.values import iql, maven, qmix, qtran, vdn
+from comity.algorithms.values import dqn, iql, maven, qmix, qtran, vdn
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values import value_networks as networks
 from comity.environments.particle.cooperative_navigation import CooperativeNavigation
@@ -22,7 +22,7 @@ from tests.tiny.pictures import STATE, VIEW, Pictures
 
 KEY, GAMES = jax.random.key(1), 4
 PICTURES, EMPTY, NOISE = Pictures(), Pictures(state="empty"), Noise()
-MODULES: dict[str, Any] = {"iql": iql, "vdn": vdn, "qmix": qmix, "qtran": qtran, "maven": maven}
+MODULES: dict[str, Any] = {"dqn": dqn, "iql": iql, "vdn": vdn, "qmix": qmix, "qtran": qtran, "maven": maven}
 SIZES = {
     **dict.fromkeys(("hidden", "encoder_width", "mixer_width", "mixer_hidden", "bias_hidden", "joint_hidden"), 6),
     **dict.fromkeys(("chooser_hidden", "discriminator_hidden"), 5),
@@ -31,6 +31,8 @@ SIZES = {
 MORE = {"last_action": True, "agent_id": True}
 VIEWS = {"mixer_reads": "views"}
 ROWS = [  # (algorithm, settings, game)
+    ("dqn", {}, PICTURES),
+    ("dqn", {**MORE, "agents": "shared", "core": "gru"}, PICTURES),
     ("iql", {**MORE, "agents": "separate"}, PICTURES),
     ("vdn", {"core": "none", "convolutions": "dilemma"}, EMPTY),
     ("qmix", {"core": "lstm"}, PICTURES),
@@ -167,7 +169,7 @@ BUDDY, NAVIGATION = PrisonersBuddy(agents=3), CooperativeNavigation(agents=2, ac
     ids=["continuous", "heads", "state"],
 )
 def test_what_is_refused(name, env, line):
-    if env is EMPTY and name in ("iql", "vdn"):
+    if env is EMPTY and name in ("dqn", "iql", "vdn"):
         MODULES[name].make(config_of(name), env)
         return
     with pytest.raises(ValueError, match=re.escape(line.replace("NAME", name))) as error:

@@ -105,8 +105,8 @@ def new_agent(config: Config, actions: int, key: Key, inputs: int) -> RecurrentN
     return RecurrentNet(key, *sizes, config.activation, config.encoder_width, config.core)
 
 
-def learner(config: Config, env: Environment, name: str, member: Member) -> Algorithm:
-    """The algorithm of a member."""
+def learner(config: Config, env: Environment, name: str, member: Member, apart: bool = False) -> Algorithm:
+    """The algorithm of a member. apart: agents share no parameter and no loss, so that each has an optimizer."""
     team = team_of(config, env, name, partial(new_agent, config, env.spec.action.n))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
@@ -118,7 +118,7 @@ def learner(config: Config, env: Environment, name: str, member: Member) -> Algo
         reward = learned_reward(config, episodes, now.before.q)
         return member.loss(params.mixer, target_params.mixer, now, target, episodes, reward)
 
-    begin, update = learning(config, env, loss, whole_draws=config.misread and member.reads_memory)
+    begin, update = learning(config, env, loss, whole_draws=config.misread and member.reads_memory, apart=apart)
 
     def init(key: Key) -> State:
         key_agents, key_mixer = jax.random.split(key)

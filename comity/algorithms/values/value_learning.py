@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from comity.algorithms.released import mixers as released
 from comity.algorithms.values.value_settings import Config
-from comity.learning import if_ready, linear, optimizer, replay, take_step, towards
+from comity.learning import if_ready, linear, optimizer, per_agent_optimizer, replay, take_step, towards
 from comity.rollout import shapes
 from comity.types import Environment, Key, PyTree, Transition
 
@@ -49,16 +49,19 @@ def learning(
     loss: Callable,
     extra: Callable[[Transition], PyTree] = lambda _: (),
     whole_draws: bool = False,
+    apart: bool = False,
 ):
     """What all members share once they have a loss: `(begin, update)`.
 
     loss(params, target_params, episodes, games) -> (loss of each step [T, B], metrics of each step, leaves [T, B]),
     where the B episodes are rollouts of `games`; extra(steps) -> leaves [B, ...] that a row of the replay keeps beside
-    the episode; whole_draws: the loss wants all episodes of an update at once. `begin(params, act, memory)` is the
+    the episode; whole_draws: the loss wants all episodes of an update at once; apart: all parameters are of agents,
+    leaves [N, ...], and what is a norm over all of them is one over an agent's. `begin(params, act, memory)` is the
     first state, `update` that of `Algorithm`.
     """
     rate = partial(linear, config.learning_rate, config.last_learning_rate, config.learning_rate_steps)
     descent = optimizer(config.optimizer, rate, config.clip, config.decay, config.epsilon)
+    descent = per_agent_optimizer(descent) if apart else descent
 
     def rows_of(steps: Transition) -> replay.Row:
         return replay.stored(env, steps, extra(steps))

@@ -1,0 +1,134 @@
+"""Views brought to mean 0 and deviation 1 by what was seen so far: a setting that any learner of vectors may have.
+
+    return normalised(config, env, lambda env: learner(config, env))
+
+The learner inside plays a game whose views are such numbers already. What a rollout was played with it also learns
+from: moments move on afterwards. A replay keeps views as they were normalised when they were seen.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.axes import aligned
+from comity.compatibility import require_vectors
+from comity.spec import Functions, Spec, functions
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
+
+LIMIT = 10.0  # deviations; what lies beyond is cut
+LEAST = 1e-8  # the smallest variance: what never changes is 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Whether a learner sees views as they are."""
+
+    normalise_views: bool = False  # in deviations from their running mean, of each agent; vectors alone
+
+
+class Seen(NamedTuple):
+    """Of all views so far."""
+
+    count: Array  # [] float32, steps of all games
+    mean: Array  # [N, V]
+    square: Array  # [N, V], sum of squared deviations from the mean
+
+
+class State(NamedTuple):
+    learner: PyTree
+    seen: Seen
+
+
+def fresh(spec: Spec) -> Seen:
+    """Before anything was seen."""
+    zeros = jnp.zeros((spec.agents, spec.view.size))
+    return Seen(jnp.zeros(()), zeros, zeros)
+
+
+def after(seen: Seen, view: Array, valid: Array) -> Seen:
+    """With views [T, B, N, V] of valid steps [T, B] (Chan, Golub & LeVeque 1983)."""
+    view, counts = view.astype(jnp.float32), aligned(valid, view)
+    new = valid.sum().astype(jnp.float32)
+    mean = jnp.where(counts, view, 0.0).sum((0, 1)) / jnp.maximum(new, 1.0)
+    square = jnp.where(counts, jnp.square(view - mean), 0.0).sum((0, 1))
+    total = jnp.maximum(seen.count + new, 1.0)
+    away = mean - seen.mean
+    square = seen.square + square + jnp.square(away) * seen.count * new / total
+    return Seen(seen.count + new, seen.mean + away * new / total, square)
+
+
+def normalised_view(seen: Seen, view: Array) -> Array:
+    """[..., N, V]; as they are before anything was seen."""
+    variance = jnp.where(seen.count > 1, seen.square / jnp.maximum(seen.count, 1.0), 1.0)
+    return jnp.clip((view - seen.mean) * jax.lax.rsqrt(variance + LEAST), -LIMIT, LIMIT)
+
+
+@dataclass(frozen=True)
+class Floats:
+    """A game whose views are float32, for whoever builds a replay from its shapes. It packs nothing."""
+
+    game: Environment
+
+    @property
+    def spec(self) -> Spec:
+        return self.game.spec
+
+    @property
+    def functions(self) -> Functions:
+        inner = functions(self.game)
+        together = inner.step_games
+        stepped = together and (lambda *given: self._as_float(together(*given)))
+        return inner._replace(pack=None, unpack=None, step_games=stepped)
+
+    def reset(self, key: Key) -> tuple[PyTree, Observation]:
+        state, observation = self.game.reset(key)
+        return state, in_floats(observation)
+
+    def step(self, key: Key, state: PyTree, action: PyTree) -> tuple[PyTree, Timestep]:
+        return self._as_float(self.game.step(key, state, action))
+
+    def _as_float(self, stepped: tuple[PyTree, Timestep]) -> tuple[PyTree, Timestep]:
+        state, timestep = stepped
+        return state, timestep._replace(observation=in_floats(timestep.observation))
+
+
+def in_floats(observation: Observation) -> Observation:
+    """Views as float32."""
+    return observation._replace(view=observation.view.astype(jnp.float32))
+
+
+def normalised(config: Settings, env: Environment, make: Callable[[Environment], Algorithm]) -> Algorithm:
+    """The learner that `make` gives, on normalised views if the settings say so. Raises ValueError for images."""
+    if not config.normalise_views:
+        return make(env)
+    require_vectors(env, "normalise_views")
+    learner = make(Floats(env))
+
+    def shown(seen: Seen, observation: Observation) -> Observation:
+        return observation._replace(view=normalised_view(seen, observation.view))
+
+    def init(key: Key) -> State:
+        return State(learner.init(key), fresh(env.spec))
+
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
+        return learner.act(key, state.learner, memory, shown(state.seen, observation), explore=explore)
+
+    def practise(key: Key, state: State, memory: PyTree, observation: Observation):
+        assert learner.practise is not None
+        return learner.practise(key, state.learner, memory, shown(state.seen, observation))
+
+    def update(key: Key, state: State, steps: Transition, reward_of: Any = None) -> tuple[State, dict[str, Array]]:
+        if reward_of is not None:
+            raise ValueError("a bonus for drawn steps reads views as they are, the replay has them normalised: set "
+                             "normalise_views to False, or take another learner")  # fmt: skip
+        before, following = (shown(state.seen, o) for o in (steps.observation, steps.next_observation))
+        inside, metrics = learner.update(
+            key, state.learner, steps._replace(observation=before, next_observation=following)
+        )
+        return State(inside, after(state.seen, steps.observation.view, steps.valid)), metrics
+
+    return learner._replace(init=init, act=act, update=update, practise=practise if learner.practise else None)

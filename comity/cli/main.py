@@ -25,6 +25,11 @@ COMMANDS = {  # name: (module, usage, one line)
         "PAPER[/FIGURE] ... [--scale laptop]",
         "a paper's figures, and whether their claims hold",
     ),
+    "verify": (
+        "verify",
+        "[TASK] [--seeds 3]",
+        "train a shipped team again: does it learn as it should?",
+    ),
     "bench": ("bench", "[ALGORITHM ...] [--out FILE]", "what algorithms cost on this machine, beside the floor"),
     "list": ("listing", "[tasks|wrappers|algorithms|bonuses|figures]", "what there is"),
     "demo": ("demo", "[--minutes 4]", "the main job in a few minutes: gifts on Manitokan"),

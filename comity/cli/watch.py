@@ -1,5 +1,7 @@
 """`comity watch`: an episode as a GIF and as a page that can be scrubbed."""
 
+from pathlib import Path
+
 from comity.cli.main import Usage
 from comity.cli.runs import flags, one_run, to_write
 from comity.runs.reading import printable
@@ -9,7 +11,7 @@ HELP = """  --seed S         which seed's team (the first)
   --episode K      episode K of 32 fresh ones; without it the best of them, labelled as chosen
   --policy P       sampled (default) or greedy
   --best           the best checkpoint instead of the last policy
-  --gif FILE       where the GIF goes (RUN/figures/)
+  --gif FILE       where the GIF goes (RUN/figures/; of a reference, here)
   --html FILE      where the replay goes (RUN/figures/)
   --trust          run code that came with the run (docs/trust.md)"""
 
@@ -27,9 +29,11 @@ def watch(arguments: list[str]) -> None:
         raise Usage(f"--policy {policy!r} is not one of sampled, greedy")
     path = one_run(words[0])
     run = load(path, which="best" if "best" in values else "last", trust=in_terminal("trust" in values))
-    run.directory.refuse_links()
+    if not run.is_reference:
+        run.directory.refuse_links()
     film = run.film(values.get("seed"), policy, values.get("episode"))
-    stem = path / "figures" / f"seed{film.seed}_{policy}"
+    own = path / "figures" / f"seed{film.seed}_{policy}"
+    stem = Path(f"reference-{path.name.replace('/', '-')}-{policy}") if run.is_reference else own  # not in the package
     print(printable(f"{film.caption}; {film.length} steps, {film.ended}"))
     gif, html = values.get("gif", stem.with_suffix(".gif")), values.get("html", stem.with_suffix(".html"))
     for file in (gif, html):

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from comity.runs.lines import read_lines
 from comity.runs.reading import Unreadable, read_json, read_yaml
 
+REFERENCES = Path(__file__).parents[1] / "references"  # trained teams that come with the package
+REFERENCE = "reference.json"  # a file that marks one
 RunsLike = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -64,7 +66,8 @@ def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
     """Run directories that `run` means, in order and without repetition.
 
     run: a run directory, a directory with runs underneath (also relative to `root`), a glob, `latest` (the run of
-    `root` that started last), or a list of these. FileNotFoundError if nothing is meant.
+    `root` that started last), `reference:TASK` (the trained team that comes with the package; TASK alone where no run
+    has that name), or a list of these. FileNotFoundError if nothing is meant.
     """
     if not isinstance(run, (str, os.PathLike)):
         paths = [path for one in run for path in find(one, root)]
@@ -72,6 +75,10 @@ def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
             raise FileNotFoundError("no run given: give a run directory, a glob or latest")
         return list(dict.fromkeys(paths))
     text, root = os.fspath(run), Path(root)
+    if text.startswith("reference:"):
+        if found := reference(text.removeprefix("reference:")):
+            return [found]
+        raise FileNotFoundError(f"no {text}: there are references of {', '.join(references())}")
     if text == "latest":
         runs = underneath(root)
         if not runs:
@@ -95,7 +102,19 @@ def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
             return runs
         if path.is_dir():
             raise FileNotFoundError(f"{path} holds no run (no config.yaml in it or underneath){known(text, root)}")
+    if found := reference(text):
+        return [found]
     raise FileNotFoundError(f"no run {text!r}{known(text, root)}")
+
+
+def references() -> list[str]:
+    """Tasks of which a trained team comes with the package."""
+    return sorted(path.parent.name for path in REFERENCES.glob(f"*/{REFERENCE}"))
+
+
+def reference(task: str) -> Path | None:
+    """The run directory of the trained team of a task that comes with the package."""
+    return REFERENCES / task if task in references() else None
 
 
 def underneath(directory: Path) -> list[Path]:

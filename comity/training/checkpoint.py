@@ -53,15 +53,19 @@ def about(path: Path) -> dict[str, Any]:
     return _open(path)[0]["about"]
 
 
+def arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(what was saved beside the arrays, the arrays by name). Raises CorruptCheckpoint."""
+    manifest, found = _whole(path)
+    return manifest["about"], found
+
+
 def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str, Any]]:
     """The tree saved at `path`, in the structure of `like` (arrays or shapes, as of `jax.eval_shape(init)`).
 
     part: `like` may be a part of what was saved. Returns (tree, about). Raises CorruptCheckpoint, naming the file and
     the first array that does not fit.
     """
-    manifest, arrays = _open(path)
-    if manifest["sha256"] != _checksum(arrays):
-        raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match")
+    manifest, arrays = _whole(path)
     wanted = named(like)
     names = {name for name, _ in wanted}
     saved = saved_as(names, arrays)
@@ -103,6 +107,14 @@ def newest(
                 raise
             skipped(error)
     return None
+
+
+def _whole(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `_open` gives, if its checksum matches."""
+    manifest, arrays = _open(path)
+    if manifest["sha256"] != _checksum(arrays):
+        raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match")
+    return manifest, arrays
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

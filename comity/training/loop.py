@@ -17,6 +17,7 @@ from comity.runs import sources, writing
 from comity.runs.commands import command as worded
 from comity.runs.directory import RunDirectory
 from comity.runs.modules import refuse_while_imported
+from comity.runs.saved import REFERENCE
 from comity.runs.trust import NOTHING, Trust
 from comity.training import checkpoint, evaluations, events, identity, processes, remembered, saving, starting
 from comity.training.events import Listen, silent
@@ -83,6 +84,8 @@ def resume(
 
     Raises as `train`; InUse if another process trains the run.
     """
+    if (directory.path / REFERENCE).is_file():
+        raise ValueError(f"{directory.path.name}: a reference has only its policy; comity verify trains it again")
     directory, listen = RunDirectory(processes.own_copy(directory.path)), listen if processes.first() else silent
     directory.refuse_links()
     with directory.lock():

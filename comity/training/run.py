@@ -17,9 +17,10 @@ import numpy as np
 from comity.extras import needed
 from comity.recipes import Recipe, from_config, given
 from comity.runs.directory import RunDirectory
+from comity.runs.saved import REFERENCE
 from comity.runs.trust import Trust, trusting
 from comity.settings import floats
-from comity.training import checkpoint, compile, evaluation, identity
+from comity.training import checkpoint, compile, evaluation, identity, references
 from comity.training.checkpoint import CorruptCheckpoint
 from comity.training.films import plain, record
 from comity.training.machine import refuse_fork
@@ -75,6 +76,10 @@ class Run:
         self.algorithm = self.recipe.make(self.recipe.config, self.env)
         self.memory = self.algorithm.memory
         shape = jax.eval_shape(self.algorithm.init, jax.random.key(0))
+        self.is_reference = (self.path / REFERENCE).is_file()
+        if self.is_reference:
+            self._as_reference(shape)
+            return
         if which == "best":
             files = [directory.checkpoints / f"best-{seed}.npz" for seed in self.seeds]
             for seed, file in zip(self.seeds, files, strict=True):
@@ -100,6 +105,15 @@ class Run:
         self.iterations = {seed: about["iteration"] for seed in self.seeds}  # of each seed's policy
         self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
         self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
+
+    def _as_reference(self, shape: PyTree) -> None:
+        """A team that comes with the package: its one policy, without what only learning needs."""
+        if self.which == "best":
+            raise ValueError(f"{self.path.name}: a reference has one policy: leave --best out")
+        (seed,) = self.seeds
+        state, about = references.filled(self.directory.saved()[-1], shape)
+        self.iteration, self.iterations = about["iteration"], {seed: about["iteration"]}
+        self.env_steps, self._states = {seed: about["env_steps"][str(seed)]}, {seed: state}
 
     def __repr__(self) -> str:
         task, algorithm = self.recipe.task.name, self.recipe.algorithm.name

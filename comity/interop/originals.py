@@ -1,0 +1,35 @@
+"""The environments of others that tasks are copies of, for a team that was trained here to play there."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from comity.extras import needed
+from comity.interop.hosted import from_pettingzoo
+
+ORIGINALS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {  # task: (module of mpe2, its options)
+    "cooperative-navigation": ("mpe2.simple_spread_v3", lambda env: {"N": env.agents}),
+    "cooperative-communication": ("mpe2.simple_speaker_listener_v4", lambda env: {}),
+    "physical-deception": ("mpe2.simple_adversary_v3", lambda env: {"N": env.spec.agents - 1}),
+}
+
+
+def original_of(task: str, env: Any) -> tuple[Any, str]:
+    """(the environment that a task is a copy of, made as `env` is set; its name).
+
+    Raises ValueError, one line, where there is none, where `env` has other physics or rewards, or where mpe2 is not
+    installed.
+    """
+    if task not in ORIGINALS:
+        raise ValueError(f"{task} is no copy of an environment that can be played here: {', '.join(ORIGINALS)} are")
+    differing = [name for name in ("physics", "reward") if getattr(env, name) != "farama"]
+    if differing:
+        raise ValueError(f"{task} with {differing[0]} {getattr(env, differing[0])!r} is not mpe2's: set it to 'farama'")
+    name, options = ORIGINALS[task]
+    try:
+        needed("mpe2")
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    module, length = importlib.import_module(name), env.spec.length
+    make = lambda: module.parallel_env(max_cycles=length, **options(env))  # noqa: E731
+    return from_pettingzoo(make, length=length), name

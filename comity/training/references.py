@@ -1,0 +1,156 @@
+"""Trained teams that come with the package: one small policy for a task, and what training it again must reach.
+
+A reference is a run directory of one seed under `comity/references/TASK`. Its checkpoint holds the arrays that `act`
+reads, in half precision, and nothing else; `reference.json` says how it was trained and what all its seeds scored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.extend.core as jex
+import jax.numpy as jnp
+import numpy as np
+
+from comity.recipes import Recipe
+from comity.runs.reading import read_json
+from comity.runs.saved import REFERENCE, records
+from comity.runs.writing import write_text
+from comity.training import checkpoint
+from comity.types import Algorithm, Environment, PyTree, begin
+
+SHARE = 0.1  # of the way from an untrained team to the reference: how much less always passes
+ERRORS = 3.0  # standard errors of the difference of two means: as much less passes
+MOST = 0.5  # of that way: more never passes, however far apart seeds are
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What a reference says of itself: of the last policies of all its seeds."""
+
+    metric: str
+    policy: str  # sampled or greedy: the better of the two
+    scores: tuple[float, ...]  # of its seeds
+    untrained: float  # the same before the first update, mean over seeds
+    seconds: float  # wall time of its training, all seeds
+    episodes: int  # of each score
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.scores))
+
+    def least(self, seeds: int) -> float:
+        """What the mean of so many new seeds must reach.
+
+        A tenth of the way from the untrained team below the reference always passes, and so do three standard errors
+        of the difference of both means; half of the way never does.
+        """
+        way = self.mean - self.untrained
+        deviation = float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
+        spread = ERRORS * deviation * math.sqrt(1 / len(self.scores) + 1 / seeds)
+        return self.mean - min(max(SHARE * way, spread), MOST * way)
+
+
+def reference_of(path: Path) -> Reference:
+    """What the reference at `path` says of itself. Raises ValueError, OSError."""
+    said = read_json(path / REFERENCE)
+    return Reference(**{**said, "scores": tuple(said["scores"])})
+
+
+def read_by_act(algorithm: Algorithm, env: Environment) -> set[str]:
+    """Names of the arrays of a state that `act` reads, also through what it notes."""
+    key = jax.random.key(0)
+    state = jax.eval_shape(algorithm.init, key)
+    _, observation = jax.eval_shape(lambda key: begin(env, key, 0), key)
+    leaves, structure = jax.tree.flatten(state)
+
+    def act(leaves: list, key: Any, memory: PyTree, observation: PyTree):
+        state = jax.tree.unflatten(structure, leaves)
+        return [algorithm.act(key, state, memory, observation, explore=explore) for explore in (True, False)]
+
+    jaxpr = jax.make_jaxpr(act)(leaves, key, algorithm.memory, observation).jaxpr
+    read = {x for x in jaxpr.outvars if isinstance(x, jex.Var)}
+    for equation in reversed(jaxpr.eqns):
+        if read.intersection(equation.outvars):
+            read.update(x for x in equation.invars if isinstance(x, jex.Var))
+    return {name for (name, _), x in zip(checkpoint.named(state), jaxpr.invars, strict=False) if x in read}
+
+
+def filled(path: Path, shape: PyTree) -> tuple[PyTree, dict[str, Any]]:
+    """(a state with the arrays saved at `path`, zeros elsewhere; what was saved beside them). Raises
+    CorruptCheckpoint."""
+    about, saved = checkpoint.arrays(path)
+
+    def value(name: str, leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.split(jax.random.key(0), leaf.shape)
+        if name not in saved:
+            return jnp.zeros(leaf.shape, leaf.dtype)
+        if saved[name].shape != leaf.shape:
+            raise checkpoint.CorruptCheckpoint(f"{path}: array {name} has another shape: it is of another version")
+        return jnp.asarray(saved[name], leaf.dtype)
+
+    leaves = [value(name, leaf) for name, leaf in checkpoint.named(shape)]
+    if unknown := saved.keys() - {name for name, _ in checkpoint.named(shape)}:
+        raise checkpoint.CorruptCheckpoint(f"{path} has an unknown array {min(unknown)}: it is of another version")
+    return jax.tree.unflatten(jax.tree.structure(shape), leaves), about
+
+
+def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> Path:
+    """Makes a reference of a finished run (`comity.load`) at `to`, of its best seed by the metric (None: the
+    headline). Returns `to`. Raises ValueError if it learned nothing."""
+    metric = metric or run.env.spec.headline
+    played: dict[str, dict[int, float]] = {"sampled": {}, "greedy": {}}
+    for line in run.play(episodes):
+        played[line["policy"]][line["seed"]] = float(line["mean"][metric])
+    policy = max(played, key=lambda policy: sum(played[policy].values()))
+    scores = played[policy]
+    seed = max(scores, key=lambda seed: scores[seed])
+    curve = records(run.path / "eval.jsonl")
+    start = [x["mean"][metric] for x in curve if x["iteration"] == 0 and x["policy"] == policy]
+    untrained = float(np.mean(start))
+    if np.mean(list(scores.values())) <= untrained:
+        raise ValueError(f"{run.path} learned nothing: {metric} {list(scores.values())}, untrained {untrained:.4g}")
+    manifest, config = run.directory.manifest(), run.directory.config()
+    config["training"] |= {"seeds": 1, "first_seed": seed}
+    kept = read_by_act(run.algorithm, run.env)
+    small = lambda x: np.asarray(x, np.float16) if x.dtype == np.float32 else np.asarray(x)  # noqa: E731
+    arrays = {name: small(x) for name, x in run.arrays(seed).items() if name in kept}
+    shutil.rmtree(to, ignore_errors=True)
+    (to / "checkpoints").mkdir(parents=True)
+    about: dict[str, Any] = {"iteration": run.iteration, "env_steps": {str(seed): run.env_steps[seed]}, "seeds": [seed]}
+    checkpoint.save(to / "checkpoints" / f"{run.iteration:08d}.npz", arrays, about | {"run": run.identity})
+    from comity.runs.directory import RunDirectory
+
+    RunDirectory(to).write_config(config)
+    names = "run", "command", "versions", "step_unit", "task", "headline", "aim"
+    said = {name: manifest[name] for name in names if name in manifest}
+    said |= {"status": "finished", "iterations_done": run.iteration, "sources": []}
+    write_text(to / "manifest.json", json.dumps(said, indent=1) + "\n")
+    seconds = round(manifest.get("wall_seconds", 0.0), 1)
+    reference = Reference(metric, policy, tuple(scores.values()), untrained, seconds, episodes)
+    write_text(to / REFERENCE, json.dumps(dataclasses.asdict(reference), indent=1) + "\n")
+    wanted = {metric, "return"}
+    rows = [{**x, "mean": {k: v for k, v in x["mean"].items() if k in wanted}} for x in curve if x["seed"] == seed]
+    text = "".join(json.dumps({k: v for k, v in row.items() if k in LINE}) + "\n" for row in rows)
+    write_text(to / "eval.jsonl", text)
+    return to
+
+
+LINE = ("seed", "iteration", "env_steps", "policy", "which", "policy_iteration", "episodes", "mean")  # of eval.jsonl
+
+
+def again(path: Path, seeds: int, first: int) -> tuple[Recipe, Any]:
+    """(recipe, training) that train the reference at `path` again, on so many seeds from `first` on."""
+    from comity.recipes import from_config
+    from comity.runs.directory import RunDirectory
+    from comity.training.settings import training_of
+
+    config = RunDirectory(path).config()
+    return from_config(config, path), training_of(config, seeds=seeds, first_seed=first, minutes=None)

@@ -1,6 +1,7 @@
 """Teams that come with the package: they load and play, and training them again is judged."""
 
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -51,7 +52,7 @@ def trained(tmp_path_factory):
     """A tiny run of two seeds."""
     learner = comity.algorithm("vdn", hidden=8, explore_steps=100.0)
     out = tmp_path_factory.mktemp("runs")
-    settings = {"iterations": 200, "chunk": 50, "evaluations": 3, "final_episodes": 16}
+    settings: Any = {"iterations": 200, "chunk": 50, "evaluations": 3, "final_episodes": 16}
     return comity.train("two-step", learner, out=out, seeds=2, progress=False, **settings)
 
 

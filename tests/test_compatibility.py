@@ -33,6 +33,8 @@ GAMES = 4
 ONE_HEAD = "prisoners-buddy --profile one-head"
 NUMBERS = "cooperative-navigation --task.actions continuous"
 PLAIN = [*TASKS, ONE_HEAD, NUMBERS]
+CONTROL = ["pendulum", "point-mass", "reacher", "cartpole-swing-up"]  # one agent that gives numbers
+GIVES_NUMBERS = [NUMBERS, *CONTROL]
 WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+rusp",
     "ipd+messages",
@@ -95,7 +97,7 @@ REFUSED = [  # of several that hold the first is said
     ),
     Refusal(
         [name for name in ALGORITHMS if name not in CONTINUOUS],
-        [NUMBERS],
+        GIVES_NUMBERS,
         "{algorithm} chooses among discrete actions, {game} has continuous ones: take another; "
         "`comity list algorithms` says what there is",
     ),
@@ -115,14 +117,14 @@ REFUSED = [  # of several that hold the first is said
 REFUSED += [
     Refusal(
         ["pg"],
-        [NUMBERS],
+        GIVES_NUMBERS,
         "pg's exploration 'floor' chooses among discrete actions, {game} has continuous ones: take another; "
         "`comity list algorithms` says what there is",
         ("released", "released-max-entropy", "released-correction"),
     ),
     Refusal(
         ["saf"],
-        [NUMBERS],
+        GIVES_NUMBERS,
         "saf's mask 'learning' chooses among discrete actions, {game} has continuous ones: take another; "
         "`comity list algorithms` says what there is",
         ("released",),
@@ -136,7 +138,7 @@ REFUSED += [
     ),
     Refusal(
         ["ippo", "mappo"],
-        [NUMBERS],
+        GIVES_NUMBERS,
         "{algorithm} as released chooses among discrete actions, {game} has continuous ones: take another; "
         "`comity list algorithms` says what there is",
         ("released", "released-last-action"),
@@ -175,7 +177,7 @@ UNFIT = [
     ),
     Unfit(
         "messages",
-        ["prisoners-buddy", NUMBERS],
+        ["prisoners-buddy", *GIVES_NUMBERS],
         "messages need one discrete action per agent and views that are vectors: {game} has others",
     ),
     Unfit(
@@ -188,6 +190,7 @@ UNFIT = [
         ],
         "{game} has no script 'tit-for-tat'; it has none",
     ),
+    Unfit("rusp", CONTROL, "preferences need two agents or more, {game} has {agents}"),
     Unfit("scripted", ["push-box"], "{game} has no script 'tit-for-tat'; it has pusher, left-pusher"),
     Unfit("scripted", ["secret-room"], "{game} has no script 'tit-for-tat'; it has walker, opener"),
     Unfit("scripted", ["cleanup-lite"], "{game} has no script 'tit-for-tat'; it has cleaner, eater, turn-taker, bully"),
@@ -197,6 +200,7 @@ UNFIT = [
         [
             *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite"),
             *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
+            *CONTROL,
         ],
         "learners are opponents in games of two, {game} has {agents} agents",
     ),

@@ -73,6 +73,22 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.dilemmas.coin_game:CoinGame",
         "any coin is a point; who takes the other's costs it two (LOLA, M-FOS)",
     ),
+    "pendulum": (
+        "comity.environments.control.pendulum:Pendulum",
+        "control: swing a rod up with a torque too weak to lift it (Gymnasium's Pendulum-v1)",
+    ),
+    "point-mass": (
+        "comity.environments.control.point_mass:PointMass",
+        "control: push a body to a place and stop there; by one agent, or one for each direction",
+    ),
+    "reacher": (
+        "comity.environments.control.reacher:Reacher",
+        "control: bring the tip of an arm of two links to a place; by one agent, or one for each joint",
+    ),
+    "cartpole-swing-up": (
+        "comity.environments.control.cartpole:CartpoleSwingUp",
+        "control: swing a hanging pole up by pushing its cart, and hold it",
+    ),
 }
 
 WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)

@@ -1,0 +1,1 @@
+"""Bodies that numbers move: small problems of control, compiled with the learner."""

@@ -1,0 +1,58 @@
+"""What tasks of control have in common: who gives which numbers, angles, the clock. docs/tasks/control.md.
+
+A body is moved by one agent that gives all numbers, or by several that give one each, see the same and share the
+reward.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from comity.drawing.colours import agent_hex
+from comity.spec import Box, Spec, Vector
+from comity.types import Observation, Timestep
+
+SPLIT: dict[str, dict[str, Any]] = {"one": {}, "split": {"split": True}}  # profiles of a body with several numbers
+
+
+def spec_of(numbers: int, seen: int, length: int, split: bool = False, **more: Any) -> Spec:
+    """Of a body that so many numbers move, of which so many are seen."""
+    agents = numbers if split else 1
+    colours = tuple(agent_hex(k) for k in range(agents))
+    return Spec(agents, Vector(seen), Box(numbers // agents), length, Vector(seen), agent_colours=colours, **more)
+
+
+def shown(spec: Spec, seen: Array) -> Observation:
+    """Everybody sees all of it."""
+    views = jnp.broadcast_to(seen, (spec.agents, seen.shape[-1]))
+    return Observation(views, seen, jnp.ones((spec.agents, spec.action.n), bool))
+
+
+def commands(action: Array) -> Array:
+    """[numbers] in [-1, 1], of actions [N, A]."""
+    return jnp.clip(action.reshape(-1), -1.0, 1.0)
+
+
+def answered(spec: Spec, seen: Array, reward: Array, time: Array, info: dict[str, Array]) -> Timestep:
+    """A step of a body that nothing but the clock stops; the reward [] is everybody's."""
+    over = time >= spec.length
+    return Timestep(shown(spec, seen), jnp.broadcast_to(reward, (spec.agents,)), jnp.zeros_like(over), over, info)
+
+
+def turned(angle: Array) -> Array:
+    """The angle in [-pi, pi)."""
+    return (angle + jnp.pi) % (2 * jnp.pi) - jnp.pi
+
+
+def advanced(slope: Callable[[Array], Array], state: Array, interval: float, parts: int) -> Array:
+    """The state [...] after `interval`, by so many Runge-Kutta steps of fourth order of d state / dt = slope(state)."""
+    h = interval / parts
+    for _ in range(parts):
+        a = slope(state)
+        b = slope(state + h / 2 * a)
+        c = slope(state + h / 2 * b)
+        d = slope(state + h * c)
+        state = state + h / 6 * (a + 2 * b + 2 * c + d)
+    return state

@@ -1,0 +1,99 @@
+"""Cart and pole: swing a hanging pole up by pushing the cart it hangs from, and hold it.
+
+Equations of Barto, Sutton & Anderson 1983 as corrected by Florian 2007, which Gymnasium's CartPole has too.
+docs/tasks/control.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.environments.control import bodies
+from comity.settings import Positive, check
+from comity.spec import Spec
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+PROFILES: dict[str, dict[str, Any]] = {"sound": {}}
+
+GRAVITY = 9.8  # m/s^2
+CART, POLE = 1.0, 0.1  # kg
+HALF = 0.5  # m, half of the pole
+FORCE = 10.0  # N, of an action of 1
+TRACK = 2.4  # m, where walls stop the cart
+INTERVAL, PARTS = 0.04, 2  # s, and steps of the equations in it
+
+
+class State(NamedTuple):
+    moving: Array  # [4]: place (m), speed (m/s) of the cart; angle from upright (rad), its speed (rad/s)
+    time: Array  # [] int32, steps played
+
+
+@dataclass(frozen=True)
+class CartpoleSwingUp:
+    """One agent, one number: the force on the cart. view and state [5]: place, speed, cos and sin of the angle, and its
+    speed.
+
+    reward: (1 + cos angle) / 2 (1 - (place / 2.4)^2 / 2), in [0, 1], after the step.
+    """
+
+    length: Positive[int] = 250  # steps of an episode
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def spec(self) -> Spec:
+        return bodies.spec_of(1, 5, self.length)
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        moving = jnp.array([0.0, 0.0, jnp.pi, 0.0]) + jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)
+        state = State(moving, jnp.zeros((), jnp.int32))
+        return state, bodies.shown(self.spec, seen(state))
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        del key
+        force, moving = FORCE * bodies.commands(action)[0], state.moving
+        for _ in range(PARTS):
+            moving = pushed(moving, force, INTERVAL / PARTS)
+        place = jnp.clip(moving[0], -TRACK, TRACK)
+        moving = jnp.stack([place, jnp.where(place == moving[0], moving[1], 0.0), bodies.turned(moving[2]), moving[3]])
+        after = State(moving, state.time + 1)
+        upright = jnp.cos(moving[2])
+        reward = (1 + upright) / 2 * (1 - jnp.square(place / TRACK) / 2)
+        info = {"upright": (upright > 0.95).astype(jnp.float32)}  # steps within 18 degrees
+        return after, bodies.answered(self.spec, seen(after), reward, after.time, info)
+
+    def draw(self, state: State, size: int = 240) -> np.ndarray:
+        """uint8 [size, size, 3]."""
+        from comity.drawing import bodies as drawing
+
+        place, _, angle, _ = map(float, state.moving)
+        end = place + 2 * HALF * np.sin(angle), 2 * HALF * np.cos(angle)
+        cart = ((place - 0.3, 0), (place + 0.3, 0))
+        return drawing.draw([cart, ((place, 0), end)], [(place, 0)], size, TRACK + 0.5)
+
+
+def pushed(moving: Array, force: Array, interval: float) -> Array:
+    """[4] after `interval`, places by the new speeds."""
+    place, speed, angle, turning = moving
+    total = CART + POLE
+    swing = (force + POLE * HALF * turning**2 * jnp.sin(angle)) / total
+    fall = GRAVITY * jnp.sin(angle) - jnp.cos(angle) * swing
+    fall = fall / (HALF * (4 / 3 - POLE * jnp.cos(angle) ** 2 / total))
+    pull = swing - POLE * HALF * fall * jnp.cos(angle) / total
+    speed, turning = speed + interval * pull, turning + interval * fall
+    return jnp.stack([place + interval * speed, speed, angle + interval * turning, turning])
+
+
+def seen(state: State) -> Array:
+    """[5]."""
+    place, speed, angle, turning = state.moving
+    return jnp.stack([place, speed, jnp.cos(angle), jnp.sin(angle), turning])

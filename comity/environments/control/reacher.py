@@ -1,0 +1,121 @@
+"""Reacher: an arm of two links on a table brings its tip to a place; alone, or one agent for each joint.
+
+docs/tasks/control.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.environments.control import bodies
+from comity.settings import NotNegative, Positive, check
+from comity.spec import Spec
+from comity.types import Key, Observation, Timestep
+
+VERSION = 1  # of the rules
+
+PROFILES = bodies.SPLIT
+
+LONG, MASS = 0.5, 1.0  # m, kg: of each link, a rod
+HALF, INERTIA = LONG / 2, MASS * LONG**2 / 12  # to its middle, and about it
+INTERVAL, PARTS = 0.05, 2  # s, and Runge-Kutta steps in it
+TORQUE = 3.0  # N m, of an action of 1
+NEAR = 0.05  # m: so near counts as there
+PRICE = 0.01  # of the mean square of the actions
+
+
+class State(NamedTuple):
+    angles: Array  # [2] rad: of the first link from the x axis, of the second from the first
+    speeds: Array  # [2] rad/s
+    target: Array  # [2] m
+    time: Array  # [] int32, steps played
+
+
+@dataclass(frozen=True)
+class Reacher:
+    """Two numbers, the torques of the joints. view and state [10]: cos and sin of both angles, their speeds, the
+    target, and the target relative to the tip.
+
+    reward: -|tip - target| - 0.01 mean a^2, after the step.
+    """
+
+    split: bool = False  # two agents, one for each joint
+    friction: NotNegative[float] = 0.3  # N m s, of each joint
+    length: Positive[int] = 50  # steps of an episode
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def spec(self) -> Spec:
+        return bodies.spec_of(2, 10, self.length, self.split)
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        key_angles, key_target = jax.random.split(key)
+        angles = jax.random.uniform(key_angles, (2,), minval=-jnp.pi, maxval=jnp.pi)
+        share, way = jax.random.uniform(key_target, (2,))
+        far = 2 * LONG * jnp.sqrt(0.04 + 0.92 * share)  # even over a ring that the tip can reach
+        target = far * jnp.stack([jnp.cos(2 * jnp.pi * way), jnp.sin(2 * jnp.pi * way)])
+        state = State(angles, jnp.zeros(2), target, jnp.zeros((), jnp.int32))
+        return state, bodies.shown(self.spec, seen(state))
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        del key
+        given = bodies.commands(action)
+
+        def slope(moving: Array) -> Array:
+            angles, speeds = moving
+            return jnp.stack([speeds, accelerations(angles, speeds, TORQUE * given - self.friction * speeds)])
+
+        angles, speeds = bodies.advanced(slope, jnp.stack([state.angles, state.speeds]), INTERVAL, PARTS)
+        after = State(angles, speeds, state.target, state.time + 1)
+        distance = jnp.sqrt(jnp.square(tip(angles) - state.target).sum())
+        info = {"there": (distance < NEAR).astype(jnp.float32)}
+        reward = -distance - PRICE * jnp.square(given).mean()
+        return after, bodies.answered(self.spec, seen(after), reward, after.time, info)
+
+    def draw(self, state: State, size: int = 240) -> np.ndarray:
+        """uint8 [size, size, 3]."""
+        from comity.drawing import bodies as drawing
+
+        elbow, end = np.asarray(joint(state.angles)), np.asarray(tip(state.angles))
+        return drawing.draw([((0, 0), elbow), (elbow, end)], [(0, 0), elbow], size, 1.2, goals=[state.target])
+
+
+def inertia(angles: Array) -> tuple[Array, Array, Array]:
+    """(M_11, M_12, M_22) of the matrix of inertia, kg m^2."""
+    turn = MASS * LONG * HALF * jnp.cos(angles[1])
+    outer = INERTIA + MASS * HALF**2
+    return 2 * INERTIA + MASS * (2 * HALF**2 + LONG**2) + 2 * turn, outer + turn, jnp.full_like(turn, outer)
+
+
+def accelerations(angles: Array, speeds: Array, torques: Array) -> Array:
+    """[2] rad/s^2: M(q) q'' + c(q, q') = torques."""
+    first, both, second = inertia(angles)
+    pull = MASS * LONG * HALF * jnp.sin(angles[1])
+    a = torques[0] + pull * (2 * speeds[0] + speeds[1]) * speeds[1]
+    b = torques[1] - pull * speeds[0] ** 2
+    return jnp.stack([second * a - both * b, first * b - both * a]) / (first * second - both**2)
+
+
+def joint(angles: Array) -> Array:
+    """[2] m, where the links meet."""
+    return LONG * jnp.stack([jnp.cos(angles[0]), jnp.sin(angles[0])])
+
+
+def tip(angles: Array) -> Array:
+    """[2] m."""
+    whole = angles.sum()
+    return joint(angles) + LONG * jnp.stack([jnp.cos(whole), jnp.sin(whole)])
+
+
+def seen(state: State) -> Array:
+    """[10]."""
+    turns = jnp.cos(state.angles), jnp.sin(state.angles)
+    return jnp.concatenate([*turns, state.speeds, state.target, state.target - tip(state.angles)])

@@ -14,6 +14,10 @@ PAPERS: dict[str, tuple[str, str]] = {
         "comity.experiments.rusp.paper",
         "Emergent reciprocity and team formation from randomized uncertain social preferences (2020)",
     ),
+    "alita": (
+        "comity.experiments.alita.paper",
+        "Influence-based reinforcement learning for intrinsically-motivated agents (2021)",
+    ),
     "lica": ("comity.experiments.lica.paper", "Learning implicit credit assignment for cooperative MARL (2020)"),
 }
 FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
@@ -58,6 +62,12 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("rusp", "fig10", "Prisoner's Buddy: partitions, or everybody shares"),
         ("rusp", "indirect", "indirect reciprocity: watched, and newcomers"),
         ("rusp", "buddy", "Prisoner's Buddy: do teams form"),
+        ("alita", "fig1", "the influence by clones, by one network, by play"),
+        ("alita", "table1", "Push-Box and Secret Room: ALITA, its rivals, MADDPG"),
+        ("alita", "table2", "navigation of three and six: ALITA, MADDPG, DDPG"),
+        ("alita", "table3", "communication: ALITA, MADDPG and learners that know of nobody"),
+        ("alita", "table4", "deception: ALITA, MADDPG, DDPG against MADDPG, DDPG"),
+        ("alita", "ablations", "ALITA without influence, without bonuses, symmetric"),
         ("lica", "fig2", "plain and adaptive entropy, exact and on navigation"),
         ("lica", "fig3", "LICA, COMA, IDDPG, MADDPG, SQDDPG on navigation and predator-prey"),
         ("lica", "fig5", "traffic junction: LICA, COMA, and what stood for COMA"),

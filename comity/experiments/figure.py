@@ -21,6 +21,8 @@ class Trial(NamedTuple):
 
     options: Mapping[str, Any] = {}  # of the game, over the arm's
     partner: str = ""  # plays the last agent: a script of the game's own, or random; empty: nobody, all are the arm's
+    probe: Callable[[Recipe, int], Callable[..., dict[str, Any]]] | None = None  # instead of play: (recipe, how many)
+    # -> (key, the algorithm's state) -> {metric: [how many]}
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,14 @@ class Ends(NamedTuple):
     scale: float = 1.0
 
 
+class Published(NamedTuple):
+    """A column of numbers that the paper printed, to stand beside ours."""
+
+    words: str
+    measure: Measure  # of ours
+    numbers: Mapping[str, float]  # label -> the paper's
+
+
 class Finding(NamedTuple):
     """What a figure shows, in one sentence, as long as these verdicts stand; else the figure has its plain title."""
 
@@ -100,6 +110,7 @@ class Figure(NamedTuple):
     note: str = ""  # what a reader must know beside it
     ends: tuple[Ends, ...] = ()  # a second picture, NAME-ends, of arms too many for curves
     finding: Finding | None = None  # the title of its pictures, where its verdicts are these
+    published: tuple[Published, ...] = ()  # what the paper printed, of tables
     says: str = ""  # what the paper says of it, in one sentence, for the table of all figures
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from comity.experiments import records
 from comity.experiments.claims import Comparison
+from comity.experiments.course import values
 from comity.experiments.figure import Figure, Paper, Scale
 from comity.experiments.judging import Judged, Outcome, counts
 from comity.experiments.records import Record
@@ -121,6 +122,8 @@ def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judg
         lines += [*of_claims(verdicts), ""]
         lines += ["A, B: means over seeds (their number). p: corrected for the number of comparisons (Holm), or exact."]
         lines += ["[What verdicts mean](../README.md).", ""]
+    if figure.published and any(found.values()):
+        lines += [*beside_published(figure, found), ""]
     lines += [f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest]."]
     lines += ["Hours: of one CPU core, or of one accelerator (device), all seeds of an arm together.", ""]
     lines += of_last_policies(found, paper)
@@ -197,6 +200,19 @@ def of_last_policies(found: Found, paper: Paper) -> list[str]:
         batches = ", ".join(f"{n:,}" for n in sorted({record["settings"]["iterations"] for record in some}))
         spent = " + ".join(f"{n:.2g} {kind.removesuffix('_hours')}" for kind, n in hours(some).items() if n) or "0"
         lines.append(f"| {label} | {len(some)} | {batches} | {spent} | {' | '.join(cells)} |")
+    return lines
+
+
+def beside_published(figure: Figure, found: Found) -> list[str]:
+    """What the paper printed of each arm, and ours: mean and standard deviation over seeds."""
+    lines = ["| arm | | published | ours, mean (s.d.; seeds) |", "| --- | --- | --- | --- |"]
+    for column in figure.published:
+        for label, number in column.numbers.items():
+            seeds = values(label, column.measure, found)
+            spread = f"{np.std(seeds, ddof=1):.3g}; " if len(seeds) > 1 else ""
+            ours = f"{np.mean(seeds):.3g} ({spread}{len(seeds)})" if len(seeds) else ""
+            if label in figure.arms:
+                lines.append(f"| {label} | {column.words} | {number:g} | {ours} |")
     return lines
 
 

@@ -92,6 +92,8 @@ class Trials:
 def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[[jax.Array, Any], dict[str, jax.Array]]:
     """(key, the algorithm's state) -> statistics of episodes, [E] or [E, N], with sampled actions."""
     env = dataclasses.replace(recipe.env, **trial.options)  # pyright: ignore[reportArgumentType]
+    if trial.probe:
+        return trial.probe(dataclasses.replace(recipe, env=env), episodes)
     algorithm = recipe.make(recipe.config, env)
     if trial.partner:
         other = partner(trial.partner, env)[1]

@@ -78,7 +78,11 @@ def test_every_arm_can_be_made_and_put_on_trial(name, tmp_path):
             if what not in tried:  # arms of one task have the same
                 tried.add(what)
                 values = jax.eval_shape(played(job.recipe, trial, 2), jax.random.key(0), state)
-                assert values["return"].shape == (2, job.recipe.env.spec.agents)
+                if trial.probe:
+                    assert values
+                    assert all(x.shape == (2,) for x in values.values())
+                else:
+                    assert values["return"].shape == (2, job.recipe.env.spec.agents)
 
 
 def committed(name, figure, folder):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from comity.algorithms.additions import Addition
 from comity.algorithms.bonuses import novelty
@@ -22,6 +22,8 @@ from comity.algorithms.off_policy import deterministic as family
 from comity.algorithms.off_policy.alita_settings import PRESETS, Settings
 from comity.algorithms.off_policy.deterministic_nets import Nets, policies
 from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.learning import towards
+from comity.networks import JointNet
 from comity.settings import with_floats
 from comity.types import Algorithm, Bonus, Environment, Experience, Key, Observation, PyTree, Transition
 
@@ -33,12 +35,21 @@ class Config(Settings):
     """Settings of ALITA; they stand in `alita_settings.py`."""
 
 
+class Judges(NamedTuple):
+    """Critics of the game's rewards alone, by which influence is judged if it is `extrinsic`."""
+
+    critics: JointNet
+    target_critics: JointNet
+    critic_opt_state: PyTree
+
+
 class Added(NamedTuple):
     """What ALITA learns beside MADDPG."""
 
     novelty: PyTree  # of the influencers, in their order
     estimates: tuple[estimates.Estimate, ...]  # of each influencer's influence
     factors: Array  # [V + A] uint32, of the hash that finds equal transitions
+    judges: Judges | tuple[()] = ()
 
 
 class Parts(NamedTuple):
@@ -61,6 +72,12 @@ def roles_of(config: Config, env: Environment) -> tuple[estimates.Role, ...]:
         raise ValueError(f"influencers {chosen} are not different agents of this game: give numbers below {agents}")
     plain = tuple(i for i in range(agents) if i not in chosen)
     return tuple(estimates.Role(k, plain or tuple(i for i in range(agents) if i != k)) for k in chosen)
+
+
+def judged(state: family.State) -> family.State:
+    """The state with those critics by which influence is judged."""
+    judges = state.added.judges
+    return state._replace(**judges._asdict()) if judges else state
 
 
 def rewards(parts: Parts, state: family.State, experience: Experience) -> Array:
@@ -87,14 +104,14 @@ def influence(
     """(lambda F of each influencer, [N], metrics). mine [batch, N, A]: the actors' actions, with gradient."""
     config, few = parts.config, lambda x: x[: parts.config.influence_batch]
     now, after, taken, mine = jax.tree.map(few, (now, after, taken, mine))
-    total, gaps = jnp.zeros(mine.shape[1]), []
+    total, gaps, critics = jnp.zeros(mine.shape[1]), [], judged(state).critics
     for at, role in enumerate(parts.roles):
         own = (jnp.arange(mine.shape[1]) == role.influencer)[:, None]
         joint = jnp.where(own, mine, jax.lax.stop_gradient(mine))
         q = estimates.call(config, parts.nets, role, state.added.estimates[at].net, now.view, joint)
         first = jnp.stack([jax.lax.stop_gradient(mine), taken])
         where = now if config.best_at == "now" else after
-        best = estimates.best(config, parts.nets, role, jax.random.fold_in(key, at), state.critics, where, first)
+        best = estimates.best(config, parts.nets, role, jax.random.fold_in(key, at), critics, where, first)
         gap = jnp.square(q - jax.lax.stop_gradient(best)).mean()
         total = total.at[role.influencer].add(config.influence_weight * gap)
         gaps.append(gap)
@@ -109,7 +126,9 @@ def added_of(parts: Parts, key: Key, state: family.State) -> Added:
     each = [(r, jax.random.fold_in(key, r.influencer)) for r in parts.roles] if config.influence != "none" else []
     made = tuple(estimates.init(config, spec, parts.nets, role, k, state.critics) for role, k in each)
     factors = jax.random.bits(key_factors, (spec.view.size + spec.action.n,), jnp.uint32) | 1
-    return Added(new, made, factors)
+    same = Judges(state.critics, state.target_critics, state.critic_opt_state)  # to begin with
+    separate = config.influence_of == "extrinsic" and config.influence != "none"
+    return Added(new, made, factors, jax.tree.map(jnp.copy, same) if separate else ())
 
 
 def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tuple[Added, dict[str, Array]]:
@@ -123,7 +142,7 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
         told |= {"novelty_error": error["error"]}
     if parts.config.influence == "clones":
         anew = steps.ended.any()
-        copy = partial(estimates.copied, parts.nets, critics=state.critics, when=anew)
+        copy = partial(estimates.copied, parts.nets, critics=judged(state).critics, when=anew)
         made = tuple(copy(role, e) for role, e in zip(parts.roles, added.estimates, strict=True))
         added = added._replace(estimates=made)
     return added, told
@@ -131,14 +150,29 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
 
 def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any, fresh: int) -> tuple[Added, dict]:
     """(what is added, metrics) after the steps of an update."""
+    added = state.added
     if parts.config.influence == "none":
-        return state.added, {}
+        return added, {}
+    if added.judges:
+        added, paid = added._replace(judges=judges_after(parts, key, state, memories)), None
+    state = judged(state._replace(added=added))
     step = partial(estimates.fitted, parts.config, parts.env, parts.nets, state, memories, paid, fresh)
     found = []
     for at, role in enumerate(parts.roles):
-        found.append(step(role, at, jax.random.fold_in(key, at), state.added.estimates[at]))
-    errors = jnp.stack([error for _, error in found])
-    return state.added._replace(estimates=tuple(e for e, _ in found)), {"influence_error": errors.mean()}
+        found.append(step(role, at, jax.random.fold_in(key, at), added.estimates[at]))
+    told = jax.tree.map(lambda *xs: jnp.stack(xs).mean(), *(told for _, told in found))
+    return added._replace(estimates=tuple(e for e, _ in found)), told
+
+
+def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> Judges:
+    """After the critics' steps of an update, on the game's rewards."""
+    config = parts.config
+    step = partial(family.critic_step, config, parts.env, parts.nets, memories, None)
+    keys = jax.random.split(jax.random.fold_in(key, len(parts.roles)), config.critic_updates)
+    after, _ = lax.scan(step, judged(state), keys)
+    due = (state.updates + 1) % config.target_period == 0
+    target = towards(after.target_critics, after.critics, config.tau, due)
+    return Judges(after.critics, target, after.critic_opt_state)
 
 
 def addition(config: Config, env: Environment, nets: Nets) -> Addition:

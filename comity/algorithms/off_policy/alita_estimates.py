@@ -14,7 +14,14 @@ from jax import Array, lax
 
 from comity.algorithms.off_policy import deterministic as family
 from comity.algorithms.off_policy.alita_settings import Settings
-from comity.algorithms.off_policy.deterministic_nets import Nets, clipped_adam, of_agents, values, values_of
+from comity.algorithms.off_policy.deterministic_nets import (
+    Nets,
+    clipped_adam,
+    of_agents,
+    policies,
+    values,
+    values_of,
+)
 from comity.learning import alike, credited, replay, side_by_side, take_step
 from comity.learning import joint_actions as search
 from comity.networks import MLP, JointNet, NormedMLP, Part, joint_net, numbers
@@ -134,10 +141,14 @@ def known(env: Environment, nets: Nets, role: Role, rows: family.Rows) -> Array:
 
 def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
            role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
-    """(estimate, mean squared error []) after the steps of one update, each on a set D_t of its own."""
+    """(estimate, metrics) after the steps of one update, each on a set D_t of its own.
+
+    old_buffer_gap: how far the estimate's mean over what the others did in D_t is from that over what they would do
+    there today, root of the mean square over them. An old buffer holds the actions of other policies.
+    """
     others = jnp.array(role.others)
 
-    def step(estimate: Estimate, key: Key) -> tuple[Estimate, Array]:
+    def step(estimate: Estimate, key: Key) -> tuple[Estimate, dict[str, Array]]:
         key_draw, *keys = jax.random.split(key, 3)
         data, weights = drawn(config, env, nets, key_draw, memories, paid, fresh, role, place)
         now, after, taken, reward, terminated = data
@@ -145,13 +156,19 @@ def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, 
         earned = credited(reward, config.credit)[:, others]
         target = lax.stop_gradient(earned + config.gamma * jnp.where(terminated[:, None], 0.0, follows))
 
-        def loss(net: JointNet) -> tuple[Array, Array]:
-            away = jnp.square(call(config, nets, role, net, now.view, taken) - target)
-            errors = (weights[:, None] * away).sum(0) / weights.sum()  # [J]
-            return nets.critics.total(errors), errors.mean()
+        mean = lambda x: (weights[:, None] * x).sum(0) / weights.sum()  # noqa: E731
 
-        grads, error = jax.grad(loss, has_aux=True)(estimate.net)
-        return Estimate(*take_step(optimizer(config, nets), *estimate, grads)), error
+        def loss(net: JointNet) -> tuple[Array, tuple[Array, Array]]:
+            said = call(config, nets, role, net, now.view, taken)
+            errors = mean(jnp.square(said - target))  # [J]
+            return nets.critics.total(errors), (errors.mean(), said)
 
-    estimate, errors = lax.scan(step, estimate, jax.random.split(key, config.influence_updates))
-    return estimate, errors.mean()
+        grads, (error, said) = jax.grad(loss, has_aux=True)(estimate.net)
+        today = policies(nets, state.actors, now)[0].relaxed(jax.random.fold_in(key, 1), "straight-through")
+        today = today.at[:, role.influencer].set(taken[:, role.influencer])
+        gap = mean(said - call(config, nets, role, estimate.net, now.view, today))
+        told = {"influence_error": error, "old_buffer_gap": jnp.sqrt(jnp.square(gap).mean())}
+        return Estimate(*take_step(optimizer(config, nets), *estimate, grads)), told
+
+    estimate, told = lax.scan(step, estimate, jax.random.split(key, config.influence_updates))
+    return estimate, jax.tree.map(jnp.mean, told)

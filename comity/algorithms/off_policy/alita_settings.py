@@ -14,6 +14,8 @@ class Settings(Family):
     layer_norm: bool = True  # before each activation (paper)
     influencers: tuple[NotNegative[int], ...] = (0,)  # numbers of agents; two: on some battle maps (paper); (): all
     influence: Literal["clones", "single", "none"] = "clones"  # what estimates it; none: ablation "No F"
+    influence_of: Literal["all", "extrinsic"] = "all"  # rewards that Q_i, q_i and z_i are of: those that actors climb,
+    # bonuses included, or the game's alone, of which there are critics of their own then
     influence_weight: NotNegative[float] = 0.1  # lambda of -J + lambda F (paper 0.1)
     influence_batch: Positive[int] = 32  # transitions of F and of D_t in one step; paper 1,024
     influence_updates: Positive[int] = 4  # steps of the estimate in one update; paper 4 per step of a game, so 400

@@ -1,0 +1,96 @@
+"""What the figures of ALITA share: budgets, the settings of each learner, the day of the claims.
+
+Learners have the settings of their presets `sound` at the laptop's scale, those of ALITA's and MADDPG's papers at
+scale `paper`; weights of bonus and penalty are ALITA's for each task at both. docs/papers/alita/README.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from comity.experiments.claims import written
+from comity.experiments.figure import Arm, Budget, Scale
+
+WRITTEN = "2026-11-30"  # the day on which the claims were written down, before any of their runs
+claim = written(WRITTEN)
+
+GAMES, EPISODES = 20, 25_000  # on particles: games at once, episodes of 25 steps
+BOTH, BATCH, UPDATES = 32, 65_536, 100  # on grids: games at once; steps of an update of EITI's code, how many of them
+PAPER_UPDATES = 20_000  # of table 1; read as those of EITI's code, as are the numbers beside it
+CURIOUS = {"novelty_weight": 0.01, "penalty_decay": 0.01}  # on particles: lambda_pi and omega
+BOX = {"penalty_weight": 0.15}  # in Push-Box: beta
+
+MADDPG: dict[str, Any] = {
+    "learning_rate": 1e-2, "critic_learning_rate": 1e-2, "clip_by": "array", "capacity": 1_000_000, "batch": 1_024,
+    "warmup": 25_600, "relaxed": "gumbel",
+}  # fmt: skip
+ALITA: dict[str, Any] = {
+    "hidden": 128, "capacity": 1_000_000, "batch": 1_024, "warmup": 25_600, "logit_penalty": 0.0, "relaxed": "gumbel",
+    "influence_batch": 1_024, "influence_updates": 400, "novelty_batch": 1_024,
+}  # fmt: skip
+RATHER = {"clip": 0.5, "entropy_coefficient": 0.0}  # actor-critic and REINFORCE
+
+
+class Learner(NamedTuple):
+    """What a label means: its name, its settings everywhere, and those that are its paper's at scale `paper`."""
+
+    algorithm: str
+    settings: Mapping[str, Any] = {}
+    paper: Mapping[str, Any] = {}
+    whole: bool = False  # a rollout is an episode; False: 25 steps, as those of the family of MADDPG
+
+
+LEARNERS = {
+    "ALITA": Learner("alita", {}, ALITA),
+    "MADDPG": Learner("maddpg", {}, MADDPG),
+    "DDPG": Learner("iddpg", {}, MADDPG),
+    "DQN": Learner("dqn", {}, {"clip": 0.5, "capacity": 40_000, "batch": 41, "warmup": 41, "target_period": 1,
+                               "tau": 0.01}, True),
+    "actor-critic": Learner("actor-critic", {}, RATHER),
+    "TRPO": Learner("trpo", {}, {"hidden": 32, "steps": 0, "normalise_views": True}),
+    "REINFORCE": Learner("reinforce", {}, {**RATHER, "baseline": "mean"}, True),
+    "random": Learner("random"),
+}  # fmt: skip
+# Rivals of table 1 learn from rollouts of 2,048 steps of 32 games, as in EITI's code.
+RIVALS: dict[str, Learner] = {}
+
+
+def laptop() -> dict[str, Budget]:
+    """Budgets are called PLACE-ALGORITHM: their settings at scale `paper` are those of the algorithm."""
+    particle, grid = Budget(5, EPISODES // GAMES, GAMES, points=25), Budget(5, UPDATES * BATCH // 800, BOTH, points=32)
+    found = {f"particle-{x.algorithm}": particle for x in LEARNERS.values()}
+    found |= {f"grid-{LEARNERS[x].algorithm}": grid for x in ("ALITA", "MADDPG", "random")}
+    found |= {f"grid-{x.algorithm}": Budget(3, UPDATES, BOTH, points=25) for x in RIVALS.values()}
+    return found | {"estimates": Budget(5, 40_000 // GAMES, GAMES, points=16)}
+
+
+def paper(budgets: Mapping[str, Budget]) -> dict[str, Budget]:
+    """The same, as long as the paper's, with its settings."""
+    settings = {x.algorithm: x.paper for x in (*LEARNERS.values(), *RIVALS.values())}
+
+    def of(name: str, budget: Budget) -> Budget:
+        if name == "estimates":
+            return budget._replace(seeds=8, settings=ALITA, points=8)
+        place, _, algorithm = name.partition("-")
+        longer = PAPER_UPDATES // UPDATES if place == "grid" else 1
+        return budget._replace(seeds=10, iterations=budget.iterations * longer, settings=settings[algorithm])
+
+    return {name: of(name, budget) for name, budget in budgets.items()}
+
+
+BUDGETS: dict[Scale, dict[str, Budget]] = {"smoke": {}, "laptop": laptop(), "paper": paper(laptop())}
+
+
+def particle(label: str, place: str, task: str, profile: str = "paper", **settings: Any) -> Arm:
+    """A learner of a table on a task of particles. place: in the arm's name."""
+    one = LEARNERS[label]
+    settings = {**one.settings, **(CURIOUS if label == "ALITA" else {}), **settings}
+    name, preset = f"{one.algorithm}-{place}", "sound"
+    return Arm(name, one.algorithm, preset, settings, {}, task, profile, f"particle-{one.algorithm}")
+
+
+def grid(label: str, task: str, **settings: Any) -> Arm:
+    """A learner of table 1."""
+    one = RIVALS.get(label) or LEARNERS[label]
+    settings = {**one.settings, **(BOX if (label, task) == ("ALITA", "push-box") else {}), **settings}
+    name = f"{one.algorithm.replace('+', '-')}-{task}"
+    return Arm(name, one.algorithm, "sound", settings, {}, task, "paper", f"grid-{one.algorithm}")

@@ -1,0 +1,10 @@
+"""What the paper says of each figure, in a sentence."""
+
+SAYS = {
+    "fig1": "Both estimates of the influence have a small bias; clones are closer after enough training.",
+    "table1": "ALITA earns most in Push-Box and succeeds most in Secret Room.",
+    "table2": "With three agents ALITA covers landmarks best; with six all are alike.",
+    "table3": "ALITA reaches more goals than MADDPG, and MADDPG far more than all others.",
+    "table4": "ALITA's good agents succeed most often, but so does the adversary that they face.",
+    "ablations": "Without the influence much is lost, without the bonuses little; all as influencers is best.",
+}

@@ -1,0 +1,85 @@
+"""The figures of ALITA together: what records keep, what an arm costs, how it is made small."""
+
+from dataclasses import replace
+from typing import Any
+
+from comity.experiments.alita.estimates import FIG1
+from comity.experiments.alita.findings import SAYS
+from comity.experiments.alita.grids import TABLE1
+from comity.experiments.alita.particles import ABLATIONS, TABLE2, TABLE3, TABLE4
+from comity.experiments.figure import Arm, Paper
+from comity.recipes import Recipe
+
+KEPT = (
+    "return",
+    "return.0",
+    "length",
+    "boxes",
+    "pushed",
+    "cells",
+    "joint_cells",
+    "success",
+    "doors_opened",
+    "distance",
+    "final_distance",
+    "occupied",
+    "collisions",
+    "collisions_begun",
+    "reach_10",
+    "reach_15",
+    "reach_20",
+    "good_success",
+    "adversary_success",
+    "success_margin",
+    "influence",
+    "influence_error",
+    "old_buffer_gap",
+    "intrinsic_reward",
+    "novelty_error",
+    "entropy",
+    "critic_loss",
+    "influence_said",
+    "influence_true",
+    "influence_ratio",
+    "influence_off",
+)
+STEPWISE = {"hidden": 4, "steps": 4, "every": 20, "capacity": 200, "batch": 8, "warmup": 8}
+OWN = {"influence_batch": 4, "novelty_hidden": (4, 2, 4), "novelty_capacity": 50, "novelty_batch": 8, "searched": 4}
+SMALL: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("maddpg", "ddpg", "iddpg"), STEPWISE),
+    "alita": {**STEPWISE, **OWN},
+    "dqn": {"hidden": 4, "capacity": 8, "batch": 2, "warmup": 2},
+    "actor-critic": {"hidden": 4, "steps": 4},
+    "trpo": {"hidden": 4},
+    "reinforce": {"hidden": 4},
+}
+
+
+def cost(arm: Arm, recipe: Recipe) -> float:
+    """CPU seconds of an iteration, times 32 games over those played."""
+    return 0.05
+
+
+def smoke(arm: Arm) -> Arm:
+    """The same arm, small: it shows that the machinery works."""
+    settings = {**arm.settings, **SMALL.get(arm.algorithm, {})}
+    if ":" in arm.algorithm:
+        members = (one.partition(":") for one in arm.algorithm.split(","))
+        settings = {role: {**arm.settings[role], **SMALL[name]} for role, _, name in members}
+    elif arm.algorithm.startswith("ippo"):
+        settings |= {"hidden": 4, "encoder": (4,), "steps": 4, "chunk": 4, "epochs": 1}
+    return replace(arm, name=f"{arm.name}-smoke", settings=settings, options={**arm.options, "length": 4})
+
+
+PAPER = Paper(
+    "alita",
+    "Influence-based reinforcement learning for intrinsically-motivated agents",
+    {figure.name: figure._replace(says=SAYS[figure.name])
+     for figure in (FIG1, TABLE1, TABLE2, TABLE3, TABLE4, ABLATIONS)},
+    KEPT,
+    cost,
+    smoke,
+    columns=("boxes", "success", "joint_cells", "distance", "collisions", "reach_10", "reach_15", "reach_20",
+             "final_distance", "good_success", "adversary_success", "success_margin"),
+    batch="rollouts",
+)  # fmt: skip

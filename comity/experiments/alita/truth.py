@@ -1,0 +1,91 @@
+"""What a learner of ALITA says of its influence, and what play says of it: the trial of figure 1."""
+
+from collections.abc import Callable
+from typing import Any
+
+from comity.recipes import Recipe
+
+CONTINUATIONS, STEPS = 32, 100  # of play from each state; 0.95^100 = 0.006
+SAMPLES = 32  # of the others' actions, in the mean of an estimate
+
+
+def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIONS, steps: int = STEPS) -> Callable:
+    """(key, state of ALITA) -> {metric: [states]}, of so many states at random times of the present policies' play.
+
+    influence_said, influence_true: F of each state by the estimate and by continued play; influence_ratio and
+    influence_off: of their means over all states, the first over the second, and how far that is from 1.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from comity.algorithms.off_policy import alita, alita_estimates
+    from comity.algorithms.off_policy.deterministic import Member
+    from comity.algorithms.off_policy.deterministic_nets import nets_of, policies
+    from comity.algorithms.off_policy.maddpg import joint_actions
+
+    config: Any = recipe.config
+    env, nets = recipe.env, nets_of(config, recipe.env.spec, Member(joint_actions))
+    role, *_ = alita.roles_of(config, env)
+    others = jnp.array(role.others)
+
+    def probe(key: jax.Array, state: Any) -> dict[str, jax.Array]:
+        keys = jax.random.split(key, 6)
+
+        def choose(key, seen):
+            return policies(nets, state.actors, seen)[0].sample(key)
+
+        def played(key, game, seen, first, count):
+            """(game, view, discounted rewards [N]) after `count` steps, the first one with action `first`."""
+
+            def step(carry, inputs):
+                game, seen, total, going = carry
+                key, time = inputs
+                key_act, key_step = jax.random.split(key)
+                own = choose(key_act, seen)
+                action = jnp.where(time == 0, first(own), own)
+                after, result = env.step(key_step, game, action)
+                total = total + going * config.gamma**time * result.reward
+                now = after, result.observation, total, going * ~result.terminated
+                stays = time < count
+                return jax.tree.map(lambda new, old: jnp.where(stays, new, old), now, carry), None
+
+            carry = game, seen, jnp.zeros(env.spec.agents), jnp.float32(1.0)
+            times = jnp.arange(steps)
+            (game, seen, total, _), _ = jax.lax.scan(step, carry, (jax.random.split(key, steps), times))
+            return game, seen, total
+
+        at = jax.random.randint(keys[0], (states,), 0, min(env.spec.length, steps))
+        games, seen = jax.vmap(env.reset)(jax.random.split(keys[1], states))
+        untouched = lambda own: own  # noqa: E731
+        games, seen, _ = jax.vmap(lambda k, g, s, n: played(k, g, s, untouched, n))(
+            jax.random.split(keys[2], states), games, seen, at
+        )
+        chosen = choose(keys[3], seen)[:, role.influencer]  # [states], what the influencer does now
+
+        def worth(key, game, seen, mine):
+            first = lambda own: own.at[role.influencer].set(mine)  # noqa: E731
+            each = jax.random.split(key, continuations)
+            return jax.vmap(lambda k: played(k, game, seen, first, steps)[2])(each)[:, others]  # [C, J]
+
+        earned = jax.vmap(worth)(jax.random.split(keys[4], states), games, seen, chosen)  # [states, C, J]
+        true, noise = earned.mean(1), earned.var(1, ddof=1) / continuations
+
+        def said(key):
+            action = choose(key, seen).at[:, role.influencer].set(chosen)
+            net = state.added.estimates[0].net
+            return alita_estimates.call(config, nets, role, net, seen.view, nets.acts.encoded(action))
+
+        estimate = jax.vmap(said)(jax.random.split(keys[5], SAMPLES)).mean(0)  # [states, J]
+        own = nets.acts.encoded(choose(keys[3], seen))[None]
+        best = alita_estimates.best(config, nets, role, keys[5], alita.judged(state).critics, seen, own)
+        by_estimate = jnp.square(estimate - best).mean(-1)
+        by_play = (jnp.square(true - best) - noise).mean(-1)
+        ratio = by_estimate.mean() / by_play.mean()
+        return {
+            "influence_said": by_estimate,
+            "influence_true": by_play,
+            "influence_ratio": jnp.broadcast_to(ratio, (states,)),
+            "influence_off": jnp.broadcast_to(jnp.abs(ratio - 1), (states,)),
+        }
+
+    return probe

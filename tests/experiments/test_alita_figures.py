@@ -1,0 +1,101 @@
+"""The figures of ALITA: the trial that holds estimates against play, by a game with known values; all made small."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from comity.algorithms.off_policy import alita, alita_estimates
+from comity.algorithms.off_policy.deterministic import Member
+from comity.algorithms.off_policy.deterministic_nets import nets_of, policies
+from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.experiments.alita.paper import PAPER
+from comity.experiments.alita.truth import true_influence
+from comity.experiments.figure import recipe_of
+from comity.experiments.tables import beside_published
+from comity.learning import influence
+from comity.recipes import Recipe
+from comity.types import Observation
+from tests.algorithms.test_alita import REWARDS, TINY, TRANSITIONS, Tabular
+from tiny.figures import smoke
+
+KEY, GAMMA, LENGTH = jax.random.key(0), 0.5, 4
+
+
+@pytest.mark.parametrize("kind", ["clones", "single"])
+def test_play_finds_the_influence_of_a_tabular_game_and_the_estimate_is_asked_at_the_same_states(kind):
+    """Of a learner that has not learned, so that estimate and truth are far apart; both against sums over all cases."""
+    env = Tabular(LENGTH)
+    config = alita.Config(**TINY, gamma=GAMMA, influence=kind, influence_of="extrinsic")
+    state = alita.make(config, env).init(KEY)
+    recipe = cast(Recipe, SimpleNamespace(config=config, env=env))
+    probe = jax.jit(true_influence(recipe, 1_000, 20, 12))
+    found = {name: float(x.mean()) for name, x in probe(KEY, state).items()}
+
+    nets, role = nets_of(config, env.spec, Member(joint_actions)), alita_estimates.Role(0, (1,))
+    views = jnp.tile(jnp.eye(2)[:, None], (1, 2, 1))  # [S, N, 2]
+    seen = Observation(views, jnp.zeros(()), jnp.ones((2, 2, 2), bool))
+    mine, theirs = np.moveaxis(np.asarray(policies(nets, state.actors, seen)[0].probabilities), 1, 0)
+    net, critics = state.added.estimates[0].net, alita_estimates.of_agents(nets, state.critics, jnp.array([1]))
+    said, value = np.zeros((2, 2)), np.zeros((2, 2, 2))
+    clones = alita.Config(**TINY)
+    for a in range(2):
+        for u in range(2):
+            joint = jnp.tile(jnp.eye(2)[jnp.array([a, u])], (2, 1, 1))
+            said[:, a] += theirs[:, u] * alita_estimates.call(config, nets, role, net, views, joint)[:, 0]
+            value[:, a, u] = alita_estimates.call(clones, nets, role, critics, views, joint)[:, 0]
+    best = value.max((1, 2))[:, None]
+    game = influence.averaged(TRANSITIONS, REWARDS[1:], theirs, GAMMA)
+    true = influence.expected_values(game, mine)[0]
+    place, visits = np.array([1.0, 0.0]), np.zeros(2)
+    for _ in range(LENGTH):
+        visits += place / LENGTH
+        place = np.einsum("s,sa,saz->z", place, mine, game.transitions)
+    weights = visits[:, None] * mine
+    assert found["influence_true"] == pytest.approx((weights * (true - best) ** 2).sum(), rel=0.05)
+    assert found["influence_said"] == pytest.approx((weights * (said - best) ** 2).sum(), rel=0.05)
+    assert found["influence_ratio"] == pytest.approx(found["influence_said"] / found["influence_true"], rel=1e-4)
+    assert found["influence_off"] == pytest.approx(abs(found["influence_ratio"] - 1), rel=1e-4)
+
+
+def test_arms_are_what_their_labels_say():
+    ablations = PAPER.figures["ablations"].arms
+    config = {part: recipe_of(ablations[f"{part}, Push-Box"]).config for part in ("ALITA", "No F", "No IM")}
+    assert (config["ALITA"].penalty_weight, config["ALITA"].influence, config["ALITA"].novelty_by) == (
+        0.15,
+        "clones",
+        "autoencoder",
+    )
+    assert (config["No F"].influence, config["No F"].novelty_by) == ("none", "autoencoder")
+    assert (config["No IM"].influence, config["No IM"].novelty_by) == ("clones", "none")
+    assert ablations["ALITA, navigation"] == PAPER.figures["table2"].arms["ALITA, N = 3"]
+    for label, arm in PAPER.figures["table4"].arms.items():
+        if " against " in label:
+            good, adversary = label.lower().split(" against ")
+            assert arm.algorithm == f"good:{good},adversary:{adversary}"
+    for scale, names in (("laptop", (256, 4)), ("paper", (1_024, 400))):
+        budget = PAPER.figures["table2"].budgets[scale]["particle-alita"]
+        config = recipe_of(PAPER.figures["table2"].arms["ALITA, N = 3"]).config
+        whole: dict[str, Any] = {
+            "batch": config.batch,
+            "influence_updates": config.influence_updates,
+            **budget.settings,
+        }
+        assert (whole["batch"], whole["influence_updates"]) == names
+        assert budget.iterations * budget.envs == 25_000
+
+
+def test_printed_numbers_stand_beside_ours():
+    figure = PAPER.figures["table2"]
+    ours = {"ALITA, N = 3": [{"last": {"sampled": {"distance": x, "collisions": 0.5}}} for x in (1.0, 2.0)]}
+    lines = beside_published(figure, {label: ours.get(label, []) for label in figure.arms})
+    assert "| ALITA, N = 3 | distance | 1.559 | 1.5 (0.707; 2) |" in lines
+    assert "| MADDPG, N = 3 | collisions | 0.209 |  |" in lines
+    assert len(lines) == 2 + 12
+
+
+def test_a_figure_runs_at_smoke_scale(tmp_path):
+    smoke(PAPER, ["table4"], tmp_path)

@@ -76,8 +76,9 @@ def test_arms_are_what_their_labels_say():
         if " against " in label:
             good, adversary = label.lower().split(" against ")
             assert arm.algorithm == f"good:{good},adversary:{adversary}"
-    for scale, names in (("laptop", (256, 4)), ("paper", (1_024, 400))):
-        budget = PAPER.figures["table2"].budgets[scale]["particle-alita"]
+    budgets = PAPER.figures["table2"].budgets
+    for one, names in ((budgets["laptop"], (256, 4)), (budgets["paper"], (1_024, 400))):
+        budget = one["particle-alita"]
         config = recipe_of(PAPER.figures["table2"].arms["ALITA, N = 3"]).config
         whole: dict[str, Any] = {
             "batch": config.batch,

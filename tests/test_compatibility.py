@@ -61,6 +61,7 @@ UPDATED = [  # trained for two updates. All others: tests/algorithms/test_all.py
     ("mappo", "ipd+scripted"),
     ("qmix", "ipd+rusp"),
     ("rusp", "prisoners-buddy+rusp"),
+    ("rusp", "oasis"),
     ("coala", "ipd+learners"),
     ("maddpg", "cooperative-navigation"),
 ]
@@ -94,6 +95,11 @@ REFUSED = [  # of several that hold the first is said
         SEVERAL_HEADS,
         "{algorithm} has one head, {game} asks for 2: start from --profile one-head, or take another; "
         "`comity list algorithms` says what there is",
+    ),
+    Refusal(
+        [name for name in ALGORITHMS if name not in SEVERAL_HEADED],
+        ["oasis"],
+        "{algorithm} has one head, {game} asks for 5: take another; `comity list algorithms` says what there is",
     ),
     Refusal(
         [name for name in ALGORITHMS if name not in CONTINUOUS],
@@ -138,6 +144,13 @@ REFUSED += [
     ),
     Refusal(
         ["ippo", "mappo"],
+        ["oasis"],
+        "{algorithm} as released has one head, {game} asks for 5: take another; "
+        "`comity list algorithms` says what there is",
+        ("released", "released-last-action"),
+    ),
+    Refusal(
+        ["ippo", "mappo"],
         GIVES_NUMBERS,
         "{algorithm} as released chooses among discrete actions, {game} has continuous ones: take another; "
         "`comity list algorithms` says what there is",
@@ -177,7 +190,7 @@ UNFIT = [
     ),
     Unfit(
         "messages",
-        ["prisoners-buddy", *GIVES_NUMBERS],
+        ["prisoners-buddy", *GIVES_NUMBERS, "oasis"],
         "messages need one discrete action per agent and views that are vectors: {game} has others",
     ),
     Unfit(
@@ -186,7 +199,7 @@ UNFIT = [
             task
             for task in PLAIN
             if task not in ("ipd", "repeated-matrix", "indirect-reciprocity", "push-box", "secret-room")
-            and task not in ("cleanup-lite", "coin-game")
+            and task not in ("cleanup-lite", "coin-game", "oasis")
         ],
         "{game} has no script 'tit-for-tat'; it has none",
     ),
@@ -194,11 +207,12 @@ UNFIT = [
     Unfit("scripted", ["push-box"], "{game} has no script 'tit-for-tat'; it has pusher, left-pusher"),
     Unfit("scripted", ["secret-room"], "{game} has no script 'tit-for-tat'; it has walker, opener"),
     Unfit("scripted", ["cleanup-lite"], "{game} has no script 'tit-for-tat'; it has cleaner, eater, turn-taker, bully"),
+    Unfit("scripted", ["oasis"], "{game} has no script 'tit-for-tat'; it has grazer, fighter"),
     Unfit("scripted", ["coin-game"], "{game} has no script 'tit-for-tat'; it has own-only, greedy"),
     Unfit(
         "learners",
         [
-            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite"),
+            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis"),
             *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
             *CONTROL,
         ],

@@ -72,6 +72,41 @@ def draw(discs: Sequence[Disc], size: int = 360) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BOX))
 
 
+def oasis(
+    places: np.ndarray,
+    headings: np.ndarray,
+    passive: np.ndarray,
+    hit: np.ndarray,
+    food: np.ndarray,
+    side: float,
+    size: int,
+) -> np.ndarray:
+    """uint8 [size, size, 3]: a floor from 0 to `side` and one unit around it. places, headings [N, 2], passive and hit
+    [N]; food [2], a plate as wide as one eats from."""
+    pixels = size * OVERSAMPLING
+    unit = pixels / (side + 2.4)
+    image = Image.new("RGB", (pixels, pixels), FLOOR)
+    paint = ImageDraw.Draw(image)
+    at = lambda place: np.array([float(place[0]) + 1.2, side + 1.2 - float(place[1])]) * unit  # noqa: E731
+    fine = max(1, pixels // 200)
+
+    def circle(place: Any, radius: float, fill: Colour | None = None, outline: Colour | None = None) -> None:
+        (x, y), r = at(place), radius * unit
+        paint.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=outline, width=fine)
+
+    paint.rectangle((*at((0, side)), *at((side, 0))), fill=mixed(FLOOR, LINE, 0.35), outline=LINE, width=fine)
+    circle(food, 0.4, mixed(RED_GREEN_BLUE[1], FLOOR, 0.75))
+    circle(food, 0.1, RED_GREEN_BLUE[1])
+    for k, place in enumerate(places):
+        colour = mixed(agent_colour(k), FLOOR, 0.65) if passive[k] else agent_colour(k)
+        circle(place, 0.15, colour)
+        end = np.asarray(place) + 0.32 * headings[k]
+        paint.line((*at(place), *at(end)), fill=colour, width=2 * fine)
+        if hit[k]:
+            circle(place, 0.22, outline=RED_GREEN_BLUE[0])
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX))
+
+
 def message_colour(weights: Any) -> Colour | None:
     """The colour of a message, weights [3] of red, green and blue; None if nothing was said."""
     weights = np.clip(np.asarray(weights, float), 0, 1)

@@ -89,6 +89,10 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.control.cartpole:CartpoleSwingUp",
         "control: swing a hanging pole up by pushing its cart, and hold it",
     ),
+    "oasis": (
+        "comity.environments.particle.oasis:Oasis",
+        "three agents and food for two: they move, turn, eat and attack (RUSP)",
+    ),
 }
 
 WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)

@@ -83,6 +83,14 @@ class Recipe:
         env, config = plain_fields(self.env, ("name", "profile")), plain_fields(self.config, ("name", "preset"))
         return {"task": {**task, **env}, "algorithm": {**algorithm, **config}}
 
+    def changed(self) -> list[str]:
+        """Settings that differ from the profile and preset, `observe=last-action`; where none is named, from the one
+        that they are nearest to."""
+        return [
+            *_changed(self.task, self.env, self.profile, "profile"),
+            *_changed(self.algorithm, self.config, self.preset, "preset"),
+        ]
+
 
 HOSTED = "comity.interop.hosted"  # games that Python steps, `pettingzoo:mpe2.simple_spread_v3`
 
@@ -256,6 +264,31 @@ def _rewarded(source: Source, name: str) -> Source:
     version = source.version if source.version == "object" else f"{source.version}+{getattr(bonus, 'VERSION', 1)}"
     thing = composition.rewarded(source.thing, name, bonus)
     return dataclasses.replace(source, name=f"{source.name}+{name}", thing=thing, version=version)
+
+
+def _changed(source: Source, thing: Any, preset: str | None, kind: str) -> list[str]:
+    if not dataclasses.is_dataclass(thing):
+        return []
+    now, nearest = _flat(plain_fields(thing, ())), None
+    for name in [preset] if preset else [*source.presets, None]:
+        try:
+            then = _flat(plain_fields(settings_of(source, name, kind), ()))
+        except (TypeError, ValueError):  # a class that cannot be made without settings
+            continue
+        found = [f"{x.replace('_', '-')}={_written(value)}" for x, value in now.items() if then.get(x) != value]
+        nearest = found if nearest is None or len(found) < len(nearest) else nearest
+    return nearest or []
+
+
+def _flat(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found = {}
+    for name, value in fields.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _is_game(thing: Any) -> bool:

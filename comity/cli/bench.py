@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def bench(arguments: list[str]) -> None:
     before = _read(values["before"]) if "before" in values else {}
 
     from comity.bench import measure
+    from comity.training.progress import Steps
 
+    steps = Steps(("start" in parts) + len(pairs) * ("algorithms" in parts) + ("cores" in parts), "measuring")
     machine = json.loads(_run("-c", MACHINE))
     found: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), **machine, "algorithms": {}}
     print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['devices'][0]}")
@@ -70,7 +73,9 @@ def bench(arguments: list[str]) -> None:
     if "start" in parts:
         from comity.bench.start import WAYS, cold_and_warm
 
+        steps.next("the start of a training")
         found["start"] = cold_and_warm(repeats)
+        steps.close()
         print("\n`comity train manitokan pg`, wall seconds of compiling, and from start to first update, when there is")
         for way, text in WAYS.items():
             row = found["start"][way]
@@ -80,6 +85,7 @@ def bench(arguments: list[str]) -> None:
         heads = [head.format(unit=unit) for head in COLUMNS] + (["before / now"] if before else [])
         print(f"\n| task | algorithm | {' | '.join(heads)} |", f"|{' --- |' * (len(heads) + 2)}", sep="\n", flush=True)
         for task, name in pairs:
+            steps.next(f"{name} on {task}")
             row = measure.in_process(["-m", "comity.bench.measure", task, name, *sizes])
             row["ratio"] = ratio_to_floor(row["update_ms"], row["floor_ms"])
             found["algorithms"][f"{task}:{name}"] = row
@@ -87,9 +93,11 @@ def bench(arguments: list[str]) -> None:
             if before:
                 then = before["algorithms"].get(f"{task}:{name}")
                 cells.append(f"{then['update_ms'] / row['update_ms']:.2f}" if then else "")
+            steps.close()
             print(f"| {task} | {name} | {' | '.join(cells)} |", flush=True)
     if "cores" in parts and machine["platform"] == "cpu" and machine["cores"] > 1:
-        found["cores"] = _cores(machine["cores"], sizes)
+        steps.next("seeds side by side")
+        found["cores"] = _cores(machine["cores"], sizes, steps.close)
     if "out" in values:
         values["out"].parent.mkdir(parents=True, exist_ok=True)
         values["out"].write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -132,13 +140,15 @@ def _against(arguments: list[str]) -> None:
     peers.against(values.get("python", sys.executable), baselines, only, seeds, steps, values.get("keep"))
 
 
-def _cores(cores: int, sizes: list[Any]) -> dict[str, float]:
-    """Seeds at once against one core, beside what the machine gives as many matmul processes; says it."""
+def _cores(cores: int, sizes: list[Any], measured: Callable[[], None]) -> dict[str, float]:
+    """Seeds at once against one core, beside what the machine gives as many matmul processes; says it. measured:
+    called before that."""
     from comity.bench import measure
 
     arguments = ["-m", "comity.bench.measure", "manitokan", "pg", *sizes, "--seeds"]
     one, all_ = (measure.in_process(arguments, cores=count) for count in (1, cores))
     scaling = {"seeds": one["in_turn_ms"] / all_["at_once_ms"], "products": measure.products(cores)}
+    measured()
     print(f"\n{measure.SEEDS} seeds of pg on manitokan, wall ms per update and seed, and what {cores} cores give")
     print(f"  in turn, one core{one['in_turn_ms']:12.1f}\n  at once, {cores} cores{all_['at_once_ms']:11.1f}")
     print(f"  seeds{scaling['seeds']:24.2f} times\n  plain matmul processes{scaling['products']:7.2f} times")

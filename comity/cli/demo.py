@@ -37,8 +37,12 @@ def demo(arguments: list[str]) -> None:
         f"leaves the key to the other, who cannot see that it was a gift. About {minutes:g} minutes."
     )
     left = lambda: 60 * minutes - (time.monotonic() - began)  # noqa: E731
+    head = lambda number, what: console.print(f"\n[bold]{number} of 3: {what}[/bold]", highlight=False)  # noqa: E731
+    head(1, "PG, which sees the last steps as a window")
     pg = _train(console, out, "pg", "window", seeds, (left() - AFTERWARDS) / 2)
+    head(2, "PG with action history: it sees its own last action")
     history = _train(console, out, "pg", "last-action", seeds, left() - AFTERWARDS, pg.iteration)
+    head(3, "the random policy, for comparison")
     random = _train(console, out, "random", "window", seeds, 15.0, pg.iteration)
     _pictures(console, out, {"PG": pg, "PG with action history": history, "random": random}, time.monotonic() - began)
 

@@ -157,16 +157,18 @@ def train_missing(
     time.
     """
     from comity.training.loop import NotFinite
+    from comity.training.seeds import visible_cores
 
-    began, left = time.monotonic(), []
-    for job in jobs:
-        if not job.missing:
-            continue
+    began, left, jobs = time.monotonic(), [], [job for job in jobs if job.missing]
+    for number, job in enumerate(jobs):
         spent = (time.monotonic() - began) / 60
         if minutes is not None and spent >= minutes:
             left.append(job.arm.name)
             continue
         say(f"{job.arm.name}: seeds {', '.join(map(str, job.missing))}, {job.budget.iterations:,} iterations")
+        if len(jobs) > 1:
+            ahead = seconds_left(jobs[:number], jobs[number:], 60 * spent, visible_cores())
+            say(f"  arm {number + 1} of {len(jobs)}, about {words_of(ahead)} to go in all")
         trials = Trials(job.recipe, job.arm.trials, small=scale == "smoke")
         try:
             run = _trained(job, folders, None if minutes is None else minutes - spent, trials.after(listen), scale)
@@ -183,6 +185,14 @@ def train_missing(
         if lost := [str(seed) for seed in job.missing if seed not in job.found]:
             say(f"  {job.arm.name}: seeds {', '.join(lost)} became not finite and have no record; see {run}")
     return left
+
+
+def seconds_left(done: Sequence[Job], ahead: Sequence[Job], spent: float, cores: int) -> float:
+    """Of all jobs ahead: what the plan says, corrected by how long those that are done took against it.
+
+    spent: seconds of those that are done."""
+    planned, taken = (sum(job.seconds for job in jobs) / cores for jobs in (ahead, done))
+    return planned * (spent / taken if taken else 1.0)
 
 
 def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, scale: Scale) -> Path | None:

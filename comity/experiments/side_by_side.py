@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 
 from comity.experiments.figure import Scale
-from comity.experiments.reproduce import Folders, Job, Say, plan, train_missing
+from comity.experiments.reproduce import Folders, Job, Say, plan, seconds_left, train_missing, words_of
 from comity.training.seeds import visible_cores
 from comity.training.stopping import Interrupted
 
@@ -46,7 +46,7 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
     until = None if order.minutes is None else time.time() + 60 * order.minutes
-    left, missing = [], [job for job in jobs if job.missing]
+    left, missing, began = [], [job for job in jobs if job.missing], time.monotonic()
     count, spawn = max(1, min(at_once, len(missing))), multiprocessing.get_context("spawn")
     places = homes(count)
     compiling = count if places[0] else max(1, visible_cores() // CORES)
@@ -56,7 +56,12 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
         gate, stop = manager.BoundedSemaphore(compiling), manager.Event()
         with _terminated_as_interrupted():
             try:
-                for job, future in [(job, pool.submit(_train, order, job.name, until, gate, stop)) for job in missing]:
+                begun = [(job, pool.submit(_train, order, job.name, until, gate, stop)) for job in missing]
+                for number, (job, future) in enumerate(begun):
+                    if number and order.minutes is None:
+                        spent = time.monotonic() - began
+                        ahead = seconds_left(missing[:number], missing[number:], spent, 1)
+                        say(f"{number} of {len(missing)} arms are over, about {words_of(ahead)} to go")
                     try:
                         left += future.result()
                     except Exception as error:  # of whatever kind: the others go on

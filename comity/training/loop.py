@@ -52,6 +52,7 @@ def train(
     """
     refuse_while_imported()
     listen, recipe = listen if processes.first() else silent, settled(recipe)
+    listen("preparing", {"recipe": recipe})
     session = Session(recipe, training, programs)  # traces: refuses what does not fit before anything is written
     training = session.training
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
@@ -111,6 +112,7 @@ def resume(
         for line in identity.other_packages(directory.manifest(), recipe):
             listen("note", {"text": line})
         initialise = config.get("initialise")
+        listen("preparing", {"recipe": recipe})
         session = Session(recipe, training, programs)
         run(session, directory, listen, initialise and Path(initialise), resuming=True, planned=planned)
     return directory
@@ -200,5 +202,5 @@ def _train(session: Session, began: float, listen: Listen) -> None:
         saving.checkpoint_now(session, session.wall_before + time.monotonic() - began)
         slowest = max(slowest, time.monotonic() - start)
         times = {"elapsed": time.monotonic() - began, "evaluating": session.evaluated - evaluated}
-        left = {"left": evaluations.seconds_left(session)}
+        left = {"left": evaluations.seconds_left(session), "limit": limit}
         listen("chunk", {**events.progress(session, history, count, seconds), **times, **left})

@@ -1,22 +1,96 @@
-"""What a run says while it trains: a header, one live line, notes. Without a terminal: plain lines."""
+"""What a run says while it trains: a header, a live bar, notes. Without a terminal: plain lines."""
 
 import contextlib
 import io
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from comity.runs.reading import printable
 from comity.runs.writing import not_through_links
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
+WIDEST_BAR, NARROWEST_BAR = 24, 6  # characters
+MOST_CHANGES = 4  # settings beside the preset that a heading names
+
+
+class Bar:
+    """The live lines of a terminal: a bar by time with what is left, and parts that go to further lines where the
+    terminal is narrow. Both tick by themselves."""
+
+    def __init__(self, parts: Sequence[str], spent: float, left: float | None, waiting: str = ""):
+        """spent, left: seconds, now; left None: nobody knows, a clock runs instead. waiting: what stands before it."""
+        self.parts, self.spent, self.left, self.waiting = list(parts), spent, left, waiting
+        self.began = time.monotonic()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        now = time.monotonic() - self.began
+        full, empty = ("#", ".") if options.ascii_only else ("\u2501", "\u2500")
+        for line in self.lines(options.max_width, self.spent + now, full, empty):
+            yield Text(line, no_wrap=True, overflow="ellipsis")
+
+    def lines(self, width: int, spent: float, full: str = "#", empty: str = ".") -> list[str]:
+        """spent: seconds; what is left shrinks as they pass."""
+        if self.left is None:
+            return packed([self.waiting, *self.parts, duration(spent)], width)
+        left = max(self.left - (spent - self.spent), 0.0)
+        share = min(spent / max(spent + left, 1e-9), 1.0)
+        first, *rest = packed([f"{100 * share:3.0f}%  ETA {duration(left)}", *self.parts], width - NARROWEST_BAR - 1)
+        size = max(NARROWEST_BAR, min(WIDEST_BAR, width - len(first) - 1))
+        done = round(share * size)
+        return [f"{full * done}{empty * (size - done)} {first}", *(f"  {line}" for line in rest)]
+
+
+class Steps:
+    """Progress through work of several steps, on stderr: `steps.next("what")` before each, `close` after the last."""
+
+    def __init__(self, total: int, verb: str, console: Console | None = None):
+        self.console, self.total, self.verb = console or Console(stderr=True), total, verb
+        self.begun, self.began, self.live = 0, time.monotonic(), None
+
+    def next(self, what: str) -> None:
+        self.close()
+        spent, done = time.monotonic() - self.began, self.begun
+        self.begun += 1
+        left = spent / done * (self.total - done) if done else None
+        told = f"{self.verb} {what} ({self.begun} of {self.total})"
+        if self.console.is_terminal:
+            bar = Bar([told], spent, left) if left is not None else Bar([], spent, None, f"{told}:")
+            self.live = live(bar, self.console)
+        else:
+            self.console.print(f"  {told}{'' if left is None else f', ETA {duration(left)}'}", highlight=False)
+
+    def close(self) -> None:
+        shown, self.live = self.live, None
+        if shown is not None:
+            shown.stop()
+
+
+def live(bar: Bar, console: Console) -> Live:
+    """Live lines that have begun. What is printed meanwhile stands above them, unless it goes to a file."""
+    shown = Live(bar, console=console, transient=True, refresh_per_second=4, redirect_stdout=sys.stdout.isatty())
+    shown.start()
+    return shown
+
+
+def packed(parts: Sequence[str], width: int) -> list[str]:
+    """Parts side by side, two blanks between them, in as many lines as it takes; none is cut."""
+    lines: list[str] = []
+    for part in filter(None, parts):
+        if lines and len(lines[-1]) + 2 + len(part) <= width:
+            lines[-1] += f"  {part}"
+        else:
+            lines.append(part)
+    return lines
 
 
 class Narrator:
@@ -25,12 +99,12 @@ class Narrator:
     def __init__(self, console: Console | None = None):
         self.console = console or Console(stderr=True)
         self.console.on_broken_pipe = _raise  # its own ends the process
-        self.live: Progress | None = None
+        self.live: Live | None = None
         self.told = 0.0
         self.log: Callable[[str], None] = lambda text: None
         self.took: list[tuple[int, float]] = []  # (iterations, seconds) of chunks, evaluations left out
-        self.elapsed = 0.0
-        self.scores: dict[str, list[float]] = {}
+        self.elapsed = self.over = 0.0  # seconds since the run began, and how many of them lay before its first chunk
+        self.before: float | None = None  # seconds that compiling took the last time
 
     def __enter__(self) -> "Narrator":
         return self
@@ -68,18 +142,33 @@ class Narrator:
         how = f"{facts['workers']} at a time" if facts["mode"] == "loop" else "as one batch"
         profile, preset = (f" ({x})" if x else "" for x in (recipe.profile, recipe.preset))
         verb = "resuming" if facts["resuming"] else "training"
+        self.close()
         self.say(f"{verb} {recipe.algorithm.name}{preset} on {recipe.task.name}{profile}", "bold")
+        if changed := recipe.changed():
+            more = f", and {len(changed) - MOST_CHANGES} more" * (len(changed) > MOST_CHANGES)
+            self.say(f"  with {', '.join(changed[:MOST_CHANGES])}{more}")
         self.say(f"  {path}")
         self.say(f"  {seeds}, {how}; {facts['numbers']:,} numbers of state each")
         self.say(
-            f"  {training.iterations:,} iteration{'s' * (training.iterations != 1)} x {training.envs} games, "
-            f"at most {facts['env_steps']:,} env steps in all (an env step is one joint action)"
+            f"  {training.iterations:,} iteration{'s' * (training.iterations != 1)} x {training.envs} games"
+            + (f", or until {training.minutes:g} minutes are over" if training.minutes else "")
         )
-        if training.minutes:
-            self.say(f"  or until {training.minutes:g} minutes are over")
+        self.say(f"  at most {facts['env_steps']:,} env steps (joint actions) in all")
+
+    def _preparing(self, facts: dict[str, Any]) -> None:
+        recipe = facts["recipe"]
+        self._wait(f"preparing {recipe.algorithm.name} on {recipe.task.name}:")
+
+    def _compiling(self, facts: dict[str, Any]) -> None:
+        self.before = facts["last"]
+        text = f"compiling {', '.join(facts['programs'])}"
+        text += f" ({self.before:.1f} s the last time)" if self.before is not None else ""
+        self._tell(f"  {text}", f"  {text}:")
 
     def _compiled(self, facts: dict[str, Any]) -> None:
-        self.say(f"  compiled in {facts['seconds']:.1f} s")
+        self.close()
+        before = f" ({self.before:.1f} s the last time)" if self.before is not None else ""
+        self.say(f"  compiled in {facts['seconds']:.1f} s{before if self.console.is_terminal else ''}")
 
     def _note(self, facts: dict[str, Any]) -> None:
         self.say(f"  {facts['text']}", "yellow")
@@ -87,9 +176,10 @@ class Narrator:
     _notice = _note  # about the game or the settings, before training goes on
 
     def _finals(self, facts: dict[str, Any]) -> None:
-        self.close()
-        what = f"{facts['episodes']} episodes per seed and policy, of the last policy and of the best"
-        self.say(f"  final evaluation: {what}, about {_duration(facts['seconds'])}")
+        what = f"{facts['episodes']} episodes per seed and policy, last and best"
+        self.say(f"  final evaluation: {what}, about {duration(facts['seconds'])}")
+        if self.console.is_terminal:
+            self._show(Bar(["final evaluation"], self.elapsed - self.over, facts["seconds"]))
 
     def _evaluation(self, facts: dict[str, Any]) -> None:
         pass  # shown by the tables at the end
@@ -98,40 +188,61 @@ class Narrator:
         now, done, total = facts["elapsed"], facts["iteration"], facts["iterations"]
         alone = now - self.elapsed - facts["evaluating"] if self.elapsed else facts["seconds"]
         self.took = [*self.took[-9:], (facts["count"], alone)]
-        self.elapsed = now
+        if not self.elapsed:  # what came before, such as compiling, is over
+            self.over = now - facts["seconds"] - facts["evaluating"]
+        self.elapsed, spent = now, now - self.over
         pace = sum(s for _, s in self.took) / sum(n for n, _ in self.took)  # seconds per iteration
-        left = pace * (total - done) + facts["left"]
+        left, limit = pace * (total - done) + facts["left"], facts["limit"]
+        cut = limit is not None and limit - now < left  # the clock ends it first
+        left = max(limit - now, 0.0) if cut else left
         if len(self.took) == 1:
-            rest = f"; {_duration(facts['left'])} of it evaluation" if facts["left"] >= 1 else ""
-            self.say(f"  about {_duration(left)} to go ({1e3 * pace:.0f} ms per iteration of all seeds{rest})")
-        line = (
-            f"{100 * done / total:5.1f}%  iteration {done:,}/{total:,}  ETA {_duration(left):>7}  "
-            f"{facts['env_steps'] / facts['seconds']:,.0f} env steps/s  "
-            + "  ".join(f"{name} {_over_seeds(name, values)}" for name, values in facts["metrics"].items())
-        )
-        last = done >= total
+            rest = f"; {duration(facts['left'])} of it evaluation" if facts["left"] >= 1 and not cut else ""
+            self.say(f"  about {duration(left)} to go ({1e3 * pace:.0f} ms per iteration of all seeds{rest})")
+            if cut:
+                self.say(f"  --minutes ends it at iteration {self._reached(facts, left, pace):,} or so")
+        speed = f"{short(facts['seeds'] / pace)} updates/s", f"{short(facts['steps'] / facts['count'] / pace)} steps/s"
+        metrics = [f"{name} {_over_seeds(name, values)}" for name, values in facts["metrics"].items()]
+        bar = Bar([f"iteration {done:,}/{total:,}", *speed, *metrics], spent, left)
+        line = f"{100 * spent / max(spent + left, 1e-9):3.0f}%  ETA {duration(left)}  {'  '.join(bar.parts)}"
         if self.console.is_terminal:
-            self._draw(line, done, total)
+            self._show(bar)
             self.log(printable(f"  {line}"))
-        elif last or time.monotonic() - self.told > PLAIN_EVERY:
+        elif done >= total or time.monotonic() - self.told > PLAIN_EVERY:
             self.told = time.monotonic()
             self.say(f"  {line}")
 
-    def _draw(self, line: str, done: int, total: int) -> None:
-        """The live line of a terminal."""
+    @staticmethod
+    def _reached(facts: dict[str, Any], left: float, pace: float) -> int:
+        """The iteration at which the clock will stop, roughly: evaluations take their share of what is left."""
+        ahead = facts["iterations"] - facts["iteration"]
+        whole = pace * ahead + facts["left"]
+        return facts["iteration"] + int(ahead * left / max(whole, 1e-9))
+
+    def _tell(self, plain: str, live: str) -> None:
+        """A line that waits, in a terminal; else a plain one."""
+        if self.console.is_terminal:
+            self.log(printable(plain))
+            self._wait(live)
+        else:
+            self.say(plain)
+
+    def _wait(self, text: str) -> None:
+        if self.console.is_terminal:
+            self._show(Bar([], 0.0, None, text))
+
+    def _show(self, bar: Bar) -> None:
+        """The live lines of a terminal."""
+        bar.parts = [printable(part) for part in bar.parts]
         with self._heard():
             if self.live is None:
-                columns = BarColumn(bar_width=20), TextColumn("{task.description}")
-                self.live = Progress(*columns, console=self.console, transient=True)
-                self.live.add_task("", total=total)
-                self.live.start()
-            self.live.update(self.live.task_ids[0], completed=done, description=escape(printable(line)))
+                self.live = live(bar, self.console)
+            self.live.update(bar)
 
     def _done(self, facts: dict[str, Any]) -> None:
         self.close()
         if facts["status"] == "finished":
             done = facts["iteration"]
-            self.say(f"  finished: {done:,} iteration{'s' * (done != 1)} in {_duration(self.elapsed)}")
+            self.say(f"  finished: {done:,} iteration{'s' * (done != 1)} in {duration(self.elapsed)}")
 
     def close(self) -> None:
         live, self.live = self.live, None
@@ -160,7 +271,14 @@ def _over_seeds(name: str, values: list[float]) -> str:
     return f"{show(known.mean())} ({word} {show(low)} to {show(high)})"
 
 
-def _duration(seconds: float) -> str:
+def short(number: float) -> str:
+    """Three digits or so: 0.52, 12.3, 9,876, 115k, 1.2M."""
+    if number >= 1e4:
+        return f"{number / 1e6:.3g}M" if number >= 999_500 else f"{number / 1e3:.0f}k"
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes}:{seconds:02d} min" if minutes else f"{seconds} s"

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from comity.runs.commands import command
-from comity.training import checkpoint, compile, evaluations, identity, memory, saving
+from comity.training import checkpoint, compile, evaluations, events, identity, memory, saving
 from comity.training.events import Listen
 from comity.training.session import Session
 
@@ -37,6 +37,7 @@ class Start:
 def compile_programs(session: Session, listen: Listen) -> None:
     """For all seeds, or for as many as fit into the memory at once."""
     began = time.monotonic()
+    listen("compiling", events.compiling(session))
     session.ready = compile.compiled(
         session.programs, session.recipe, session.seeds, session.sizes, known=session.known, heed=session.stop.heed
     )

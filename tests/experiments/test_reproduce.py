@@ -412,6 +412,9 @@ def test_a_narrator_tells_of_several_runs(capsys):
         "metrics": {},
         "evaluating": 0.0,
         "left": 7.0,
+        "limit": None,
+        "steps": 1.0,
+        "seeds": 1,
     }
     narrator("chunk", chunk)
     assert "about 9 s to go (200 ms per iteration of all seeds; 7 s of it evaluation)" in capsys.readouterr().err

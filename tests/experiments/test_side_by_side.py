@@ -52,8 +52,9 @@ def test_an_arm_that_fails_is_told_of_and_the_others_are_trained(tmp_path):
     order, jobs = ordered(tmp_path)
     said = []
     assert side_by_side.train(order, jobs, 2, said.append) == ["one"]
-    assert len(said) == 1
+    assert len(said) == 2
     assert said[0].startswith("one: ")
+    assert said[1].startswith("1 of 2 arms are over, about ")
     assert [job.missing for job in ordered(tmp_path)[1]] == [[0], []]
 
 

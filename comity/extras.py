@@ -6,6 +6,11 @@ from types import ModuleType
 EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: none does)
     "gymnasium": ("gymnasium pettingzoo", "interop"),
     "pettingzoo": ("gymnasium pettingzoo", "interop"),
+    "mujoco": ("mujoco", "continuous"),
+    "gymnasium_robotics": ("gymnasium-robotics", "continuous"),
+    "pybullet": ("pybullet_envs_gymnasium", "continuous"),
+    "pybullet_envs_gymnasium": ("pybullet_envs_gymnasium", "continuous"),
+    "mpe2": ("mpe2", "interop"),
     "jaxmarl": ("jaxmarl", None),
     "pyarrow": ("pyarrow", "analysis"),
     "safetensors": ("safetensors", "export"),

@@ -46,7 +46,22 @@ def members(name: str) -> tuple[tuple[str, str], ...]:
     return tuple((role, algorithm) for role, _, algorithm in pairs)
 
 
-HOSTS = ("pettingzoo", "gymnasium")  # whose environments Python steps: HOST:WHAT
+HOSTS = {  # whose environments Python steps, HOST:WHAT, and one of them
+    "pettingzoo": "mpe2.simple_spread_v3",
+    "gymnasium": "CartPole-v1",
+    "mujoco": "half-cheetah",
+    "pybullet": "half-cheetah",
+    "mamujoco": "half-cheetah",
+}
+ENGINES = ("mujoco", "pybullet", "mamujoco")  # the hosts whose environments are bodies
+BODIES = {  # of physics engines: the names that these give them
+    "hopper": "Hopper",
+    "walker2d": "Walker2d",
+    "half-cheetah": "HalfCheetah",
+    "ant": "Ant",
+    "humanoid": "Humanoid",
+}
+PARTS = {"hopper": "3x1", "walker2d": "2x3", "half-cheetah": "2x3", "ant": "4x2", "humanoid": "9|8"}  # of mamujoco
 
 
 def host_of(name: str) -> str | None:
@@ -79,8 +94,13 @@ def unknown(kind: str, name: str) -> str | None:
         if named.wrappers.count(suffix) > 1 and kind == "algorithm":
             return f"{name} has the bonus {suffix} twice: once is all there is to learn from; give another weight"
     if kind == "task" and (host := name.partition(":")[0]) in HOSTS and not host_of(name):
-        example = {"pettingzoo": "mpe2.simple_spread_v3", "gymnasium": "CartPole-v1"}[host]
-        return f"{name} names no environment: give one, such as {host}:{example}"
+        return f"{name} names no environment: give one, such as {host}:{HOSTS[host]}"
+    if (
+        kind == "task"
+        and host_of(name) in ("mujoco", "pybullet", "mamujoco")
+        and (body := named.attribute) not in BODIES
+    ):
+        return f"{host_of(name)} has no body {body!r} here{did_you_mean(body, BODIES)}; known: {', '.join(BODIES)}"
     table, form = (TASKS, "my_game.py:MyGame") if kind == "task" else (ALGORITHMS, "my_algorithm.py")
     if (named.target in table and not named.attribute) or named.is_file:
         return None

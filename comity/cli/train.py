@@ -21,7 +21,7 @@ from comity.settings import did_you_mean, nested
 
 HELP = {
     "train": """TASK and ALGORITHM: names from `comity list`, or your own my_game.py:MyGame, my_algorithm.py;
-others' environments are tasks, too: pettingzoo:mpe2.simple_spread_v3, gymnasium:CartPole-v1
+others' environments are tasks, too: pettingzoo:mpe2.simple_spread_v3, gymnasium:CartPole-v1, mujoco:ant
   --seeds 4            seeds, trained side by side
   --envs 32            games played at once
   --iterations 3000    one iteration: every game is played for one rollout, then one update

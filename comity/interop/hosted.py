@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity.extras import needed
-from comity.interop import makers
+from comity.interop import bodies, makers
 from comity.interop.games import Batch, Game, made
 from comity.interop.spaces import Spaces
 from comity.runs.reading import dump_yaml, parse_yaml
@@ -205,6 +205,17 @@ def of_registry(title: str, name: str) -> type[Hosted]:
         raise ValueError(f"task {title}: gymnasium knows no {name}{did_you_mean(name, gymnasium.registry)}")
 
     return _known(title, makers.Registered(name))
+
+
+def engine_of(host: str) -> tuple[str, ...]:
+    """Packages of a physics engine whose bodies have short names; () of other hosts."""
+    return bodies.PACKAGES.get(host, ())
+
+
+def of_body(title: str, host: str, body: str) -> type[Hosted]:
+    """A body of a physics engine. Raises ValueError, one line, if the engine is not installed."""
+    bodies.require(host, title)
+    return _known(title, bodies.Split(body) if host == "mamujoco" else bodies.Body(host, body))
 
 
 def package_of(name: str) -> str:

@@ -1,0 +1,131 @@
+"""Bodies of physics engines by short names: `mujoco:half-cheetah`, `pybullet:half-cheetah`, `mamujoco:half-cheetah`.
+
+They are environments of Gymnasium (MuJoCo, version 5), of the maintained port of PyBullet's bodies, and of
+Gymnasium-Robotics, where several agents share a body. All come with the extra `continuous`. Imports no jax.
+"""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from comity.extras import needed
+from comity.interop.makers import Registered
+from comity.interop.single import Single
+from comity.names import BODIES, PARTS
+
+PACKAGES = {  # host: (what is imported, so that the engine is there)
+    "mujoco": ("mujoco",),
+    "pybullet": ("pybullet", "pybullet_envs_gymnasium"),
+    "mamujoco": ("mujoco", "gymnasium_robotics"),
+}
+SIZE = 256  # pixels of a side of a stick figure
+CAPSULE, SPHERE, PLANE = 3, 2, 0  # MuJoCo's types of geoms
+
+
+def registered(host: str, body: str) -> str:
+    """The name of a body in gymnasium's registry."""
+    name = BODIES[body]
+    return f"{name}-v5" if host == "mujoco" else f"{name.replace('Walker2d', 'Walker2D')}BulletEnv-v0"
+
+
+def require(host: str, title: str) -> None:
+    """Raises ValueError, one line, if the engine is not installed."""
+    try:
+        needed("gymnasium")
+        offscreen()
+        for package in PACKAGES[host]:
+            needed(package)
+    except ImportError as error:
+        raise ValueError(f"task {title}: {error}") from error
+
+
+def offscreen() -> None:
+    """MuJoCo draws without a window where there is no display; it reads this when it is imported."""
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body that one agent moves."""
+
+    host: str
+    body: str
+
+    def __call__(self, **options: Any) -> Any:
+        require(self.host, f"{self.host}:{self.body}")
+        env = Registered(registered(self.host, self.body))(**options)
+        return Drawn(env) if self.host == "mujoco" else env
+
+
+@dataclass(frozen=True)
+class Split:
+    """A body whose joints are dealt out to several agents. Options: `agent_conf`, such as 2x3 (two agents of three
+    joints), `agent_obsk`, how many joints away an agent sees, and others of Gymnasium-Robotics."""
+
+    body: str
+
+    def __call__(self, **options: Any) -> Any:
+        require("mamujoco", f"mamujoco:{self.body}")
+        make = importlib.import_module("gymnasium_robotics").mamujoco_v1.parallel_env
+        given = {"agent_conf": PARTS[self.body], **options}
+        try:
+            return make(BODIES[self.body], **given)
+        except (AssertionError, KeyError, ValueError, TypeError) as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"mamujoco:{self.body} cannot be made with {given}: {said}") from error
+
+
+class Drawn(Single):
+    """A MuJoCo body that is drawn as a stick figure where MuJoCo cannot draw: without EGL, OSMesa or a display."""
+
+    def __init__(self, single: Single):
+        super().__init__(single.env)
+        self.limit, self.sticks = single.limit, False
+
+    def render(self) -> np.ndarray:
+        """uint8 [H, W, 3]."""
+        if not self.sticks:
+            try:
+                return np.asarray(self.env.render())
+            except Exception:  # whatever the graphics library of this machine raises
+                self.sticks = True
+        inner = self.unwrapped
+        return stick_figure(inner.model, inner.data)
+
+
+def stick_figure(model: Any, data: Any, size: int = SIZE) -> np.ndarray:
+    """uint8 [size, size, 3]: capsules and spheres of a body seen from the side, its torso in the middle.
+
+    model: type, size of geoms and whose they are; data: where they are and how they lie (MuJoCo's words).
+    """
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (size, size), (247, 247, 244))
+    draw, scale = ImageDraw.Draw(image), size / 4.0  # four metres wide
+    middle = float(data.xpos[1][0])  # the torso's
+
+    def pixel(point: Any) -> tuple[float, float]:
+        x, y, z = (float(v) for v in point)
+        return size / 2 + (x - middle + 0.3 * y) * scale, size * 0.8 - (z + 0.15 * y) * scale
+
+    ground = pixel((middle, 0.0, 0.0))[1]
+    draw.line([(0, ground), (size, ground)], fill=(120, 120, 120), width=2)
+    for metre in range(int(middle) - 3, int(middle) + 4):
+        x = pixel((metre, 0.0, 0.0))[0]
+        draw.line([(x, ground), (x, ground + 6)], fill=(120, 120, 120))
+    for k, kind in enumerate(model.geom_type):
+        if model.geom_bodyid[k] == 0 or kind not in (CAPSULE, SPHERE):
+            continue
+        centre, radius = np.asarray(data.geom_xpos[k]), float(model.geom_size[k][0]) * scale
+        half = np.asarray(data.geom_xmat[k]).reshape(3, 3)[:, 2] * (model.geom_size[k][1] if kind == CAPSULE else 0.0)
+        ends = [pixel(centre - half), pixel(centre + half)]
+        colour = (38, 94, 150) if model.geom_bodyid[k] % 2 else (214, 120, 40)
+        draw.line(ends, fill=colour, width=max(2, int(2 * radius)))
+        for x, y in ends:
+            draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+    return np.asarray(image)

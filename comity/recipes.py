@@ -14,7 +14,7 @@ from comity.algorithms import ALGORITHMS
 from comity.algorithms.bonuses import BONUSES
 from comity.algorithms.roles import label
 from comity.environments import TASKS, WRAPPERS
-from comity.names import HOSTS, Named, host_of, members, parsed, unknown, versioned
+from comity.names import ENGINES, Named, host_of, members, parsed, unknown, versioned
 from comity.runs import modules, sources
 from comity.runs.reading import dump_yaml, parse_yaml
 from comity.runs.renamed import as_now
@@ -57,7 +57,7 @@ class Source:
             return ",".join(f"{role}-{source.stem}" for role, source in self.members)
         named = parsed(self.name)
         own = Path(named.target).stem if named.is_file else named.target.rpartition(".")[2]
-        own = self.name.partition("+")[0] if named.target in HOSTS else named.attribute or own
+        own = self.name.partition("+")[0] if named.target in ENGINES else named.attribute or own
         return "+".join([re.sub("[/:]", "-", own) if host_of(self.name) else own, *named.wrappers])
 
 

@@ -37,8 +37,13 @@ def require(host: str, title: str) -> None:
     try:
         needed("gymnasium")
         offscreen()
-        for package in PACKAGES[host]:
-            needed(package)
+        if host == "pybullet":
+            needed("pybullet")
+            needed("pybullet_envs_gymnasium")
+            return
+        needed("mujoco")
+        if host == "mamujoco":
+            needed("gymnasium_robotics")
     except ImportError as error:
         raise ValueError(f"task {title}: {error}") from error
 

@@ -38,9 +38,7 @@ TEAMS = {
     "one-step-traffic-junction": Team("lica-exact", 60),
     "manitokan": Team("ippo", 700, SMALL),
     "cooperative-navigation": Team("ippo", 400, {**SMALL, "actors": "shared"}, "farama"),
-    "cooperative-communication": Team("ippo", 400, SMALL, "farama"),
     "physical-deception": Team("ippo", 200, SMALL, "farama"),
-    "predator-prey": Team("ippo", 300, SMALL, "farama"),
 }
 
 

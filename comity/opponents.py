@@ -25,7 +25,7 @@ VERSION = 1  # of the rules
 class Learners:
     """`LearningOpponents(game, a2c, ...)`: M inner episodes against a naive learner, or against another player."""
 
-    game: Environment
+    game: Environment  # the wrapped one
     episodes: Positive[int] = 20  # M, inner episodes of an episode
     games: Positive[int] = 16  # b, inner games at once against one opponent
     naive_share: Fraction = 1.0  # probability that the opponent is naive, not another player

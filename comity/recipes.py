@@ -211,9 +211,10 @@ def _game(named: Named, find: Callable[[Named], tuple[ModuleType, Files]]) -> So
         attribute = games[0]
         name = f"{name}:{attribute}"
     if not hasattr(module, attribute):
-        names = [n for n in vars(module) if not n.startswith("_")]
+        games = [n for n, x in vars(module).items() if _is_game(x) and x.__module__ == module.__name__]
         where = files.path.name if files else module.__name__
-        raise ValueError(f"task {name}: {where} has no {attribute}{did_you_mean(attribute, names)}")
+        has = f"its games: {', '.join(games)}" if games else "it has no class with reset and step"
+        raise ValueError(f"task {name}: {where} has no {attribute}{did_you_mean(attribute, games)}; {has}")
     thing = getattr(module, attribute)
     if not _is_game(thing):
         raise ValueError(

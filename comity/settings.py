@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -166,8 +167,21 @@ def _shown(value: Any) -> str:
 
 def did_you_mean(name: Any, known: Any) -> str:
     """'; did you mean X?' with the nearest known names, or ''."""
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=3, cutoff=0.5)
+    names, asked = [str(k) for k in known], str(name)
+    near = _abbreviated(asked, names) or difflib.get_close_matches(asked, names, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _abbreviated(asked: str, names: list[str]) -> list[str]:
+    """Names of which `asked` gives the words' first letters, lr of learning-rate; behind the same dots, if it has any.
+    At most three, those of the fewest words first."""
+    before, _, last = asked.lstrip("-").lower().rpartition(".")
+    if not 2 <= len(last) <= 4 or not last.isalpha():
+        return []
+    parts = {name: name.lstrip("-").lower().rpartition(".") for name in names}
+    words = {name: re.split("[-_]", part[2]) for name, part in parts.items() if not before or part[0] == before}
+    found = [x for x, some in words.items() if last in "".join(word[:1] for word in some) and len(some) >= len(last)]
+    return sorted(found, key=lambda x: len(words[x]))[:3]
 
 
 def floats(settings: Any) -> dict[str, float]:

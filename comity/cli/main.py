@@ -89,6 +89,8 @@ def complain(text: str) -> None:
 
 
 def run(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"] and arguments[1:]:  # `comity help train manitokan pg`
+        arguments = [*arguments[1:], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
@@ -121,8 +123,8 @@ def overview() -> str:
     return (
         "comity: when, and by which learning rule, do agents come to cooperate?\n\n"
         f"{rows}\n\n"
-        "RUN is a run directory, a glob, or latest. `comity COMMAND --help` says more;\n"
-        "`comity train TASK ALGORITHM --help` lists every setting of both."
+        "RUN is a run directory, a glob, or latest. `comity help COMMAND` says more;\n"
+        "`comity help train TASK ALGORITHM` lists every setting of both."
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import tyro
 
+from comity.cli import texts
 from comity.cli.main import Usage
 from comity.cli.runs import RESUME, flags, one_run, value_of
 from comity.names import host_of, versioned
@@ -29,7 +30,8 @@ others' environments are tasks, too: pettingzoo:mpe2.simple_spread_v3, gymnasium
   --task.NAME V, --algorithm.NAME V, also NAME=V for --NAME V: settings of both
   --length N, --options max_cycles=25 ...    of others' environments: steps of an episode, what
                        it is made with
-  --preset NAME, --profile NAME    algorithm, task settings to start from
+  --preset NAME, --profile NAME    algorithm, task settings to start from; without
+                       NAME, at the end: lists them
   good:maddpg,adversary:ddpg       different learners by role or number: --algorithm.good.NAME V
   pg+counts                        a bonus beside the rewards: --algorithm.counts.NAME V
   --config FILE        a run's config.yaml, its directory, or one like it
@@ -51,6 +53,8 @@ OWN |= {"initialise": "a run whose last state is the first of this one", "out": 
 
 
 def train(arguments: list[str]) -> None:
+    if any(word in ("--preset", "--profile") for word in arguments[-1:]):
+        return _list_presets(arguments)
     trusted, arguments = "--trust" in arguments, [word for word in arguments if word != "--trust"]
     names, own, rest = _split(arguments)
     config, folder = _read_config(own.pop("config")) if "config" in own else ({}, None)
@@ -72,6 +76,8 @@ def train(arguments: list[str]) -> None:
     rest = _of_game(rest) if host_of(names[0]) else rest
     training = training_of(config)
     recipe = _recipe(names, config, folder, own.get("profile"), own.get("preset"), trust)
+    if {"--help", "-h"} & {*rest}:
+        return print("\n".join(settings_help(recipe, training)))
     parts = {"task": recipe.env, "algorithm": recipe.config, "training": training}
     flagged = {name: value for name, value in parts.items() if dataclasses.is_dataclass(value)}
     parts |= parse(rest, command("comity", "train", *names), **flagged)
@@ -86,6 +92,35 @@ def train(arguments: list[str]) -> None:
             raise
     if processes.first():
         finish(directory.path)
+
+
+def _list_presets(arguments: list[str]) -> None:
+    """`comity train TASK ALGORITHM --preset`: what it can be, a line each."""
+    from comity.recipes import find_algorithm, find_task
+
+    names, kind = _split(arguments[:-1])[0], arguments[-1].removeprefix("--")
+    if len(names) != 2:
+        raise Usage(f"--{kind} needs a value: {OWN[kind]}; `comity train TASK ALGORITHM --{kind}` lists them")
+    source = find_algorithm(names[1]) if kind == "preset" else find_task(names[0])
+    print("\n".join([f"{kind}s of {source.name}", *(texts.presets(source.presets) or ["  (it has none)"])]))
+
+
+def settings_help(recipe: Any, training: Any) -> list[str]:
+    """Every setting of a training with its value and text, presets and profiles."""
+    task, algorithm = recipe.task, recipe.algorithm
+    lines = [printable(f"comity train {task.name} {algorithm.name} [FLAGS]"), "", "this command"]
+    lines += [f"  --{name:<14} {line}" for name, line in OWN.items()]
+    for kind, source, now in (("preset", algorithm, recipe.preset), ("profile", task, recipe.profile)):
+        if source.presets:
+            lines += ["", f"--{kind}, of {source.name} (here: {now})", *texts.presets(source.presets)]
+    for title, settings, prefix in (
+        ("training", training, ""),
+        (f"task {task.name}", recipe.env, "task."),
+        (f"algorithm {algorithm.name}", recipe.config, "algorithm."),
+    ):
+        if dataclasses.is_dataclass(settings):
+            lines += ["", title, *texts.listed(settings, prefix)]
+    return lines
 
 
 def _of_game(arguments: list[str]) -> list[str]:
@@ -162,10 +197,7 @@ def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
         for name, value in parts.items()
     ]
     flagged = dataclasses.make_dataclass("Settings", types, frozen=True)
-    flagged.__doc__ = "\n".join([f"--{name}: {line}." for name, line in OWN.items()])
     words, captured = _switches(arguments, known), io.StringIO()
-    if "--help" in words or "-h" in words:
-        tyro.cli(flagged, prog=program, args=words)
     wide = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "1000"  # so that tyro's message stays one line
     try:

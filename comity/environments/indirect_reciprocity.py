@@ -47,7 +47,7 @@ class IndirectReciprocity:
     last action, whether it plays now, identity. Who does not play has action 0 alone, and earns 0. Rewards in points.
     """
 
-    agents: TwoOrMore = 3  # N
+    agents: TwoOrMore = 3  # N, how many play
     payoffs: tuple[float, ...] = (2.0, -2.0, 4.0, 0.0)  # own points for CC, CD, DC, DD, own action first
     length: Positive[int] = 200  # steps, at most: the cut comes in 4 of 100,000 episodes
     end_chance: Fraction = 0.05  # that a step is the last; 0: every episode has `length` steps

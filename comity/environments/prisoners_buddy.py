@@ -45,7 +45,7 @@ class PrisonersBuddy:
     last option, last choice and last paid choice as one-hot, identity.
     """
 
-    agents: TwoOrMore = 5  # N
+    agents: TwoOrMore = 5  # N, how many play
     length: Positive[int] = 500  # steps, at most: the cut comes in 4 of 100,000 episodes
     end_chance: Fraction = 0.02  # that a step is the last; 0: every episode has `length` steps
     period: Positive[int] = 5  # steps, numbered from 1: those that are multiples of it pay

@@ -20,24 +20,22 @@ class Training:
     """Settings of a training run that neither the game nor the algorithm owns."""
 
     seeds: Positive[int] = 4  # how many, from first_seed on
-    first_seed: NotNegative[int] = 0
+    first_seed: NotNegative[int] = 0  # the seeds count on from it
     envs: Positive[int] = 32  # games played at once; one iteration plays each for one rollout, then updates once
-    iterations: Positive[int] = 3000
+    iterations: Positive[int] = 3000  # one plays every game for one rollout, then updates once
     minutes: Positive[float] | None = None  # stop at the end of the chunk that fits; iterations is then the most
     chunk: Positive[int] = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
     evaluations: NotNegative[int] = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
-    evaluate_every: Positive[int] | None = (
-        None  # iterations between evaluations, whole chunks; None: as many as `evaluations`
-    )
-    evaluation_episodes: Positive[int] | None = None  # per seed and policy, at each evaluation; None: see `settled`
-    final_episodes: Positive[int] | None = (
-        None  # per seed and policy, of the last policy and the best; None: see `finals`
-    )
+    evaluate_every: Positive[int] | None = None
+    # iterations between evaluations, whole chunks; None: as many as `evaluations` says
+    evaluation_episodes: Positive[int] | None = None
+    # per seed and policy, at each evaluation; None: 32, or fewer in a short run
+    final_episodes: Positive[int] | None = None
+    # per seed and policy, of the last policy and of the best; None: 320, or fewer in a short run
     mode: Literal["auto", "loop", "vmap", "shard", "games"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on one
     # accelerator, shard on several; games: each seed's games over several devices
-    memory: Positive[float] | None = (
-        None  # GB of a device that training may take, in groups of seeds; None: what it has
-    )
+    memory: Positive[float] | None = None
+    # GB of a device that training may take, in groups of seeds; None: what it has
 
     def __post_init__(self):
         check(self)

@@ -33,16 +33,16 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config(actors.Settings):
     """Settings of A2C. Defaults are those of the naive learners of COALA-PG's IPD (its table of hyper-parameters)."""
 
-    actors: Literal["separate", "shared"] = "separate"
+    actors: Literal["separate", "shared"] = "separate"  # networks: one set for each agent, or one for all
     core: Sequence = "gru"  # paper: hawk
-    width: Positive[int] = 32
+    width: Positive[int] = 32  # of every layer and of the memory
     learning_rate: Positive[float] = 0.005  # Adam
     epsilon: Positive[float] = 1e-5  # Adam's, added to the root
     gradient_clip: Positive[float] = 1.0  # norm, of each network
     gamma: Fraction = 0.99  # per step
     normalise: bool = True  # advantages of a batch to mean 0, variance 1
-    value_coefficient: NotNegative[float] = 0.5
-    entropy_coefficient: NotNegative[float] = 0.0
+    value_coefficient: NotNegative[float] = 0.5  # weight of the critic's loss
+    entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
     reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
 
     def __post_init__(self):

@@ -66,9 +66,9 @@ class Config(actors.Reads):
     core: Core = "gru"  # of an actor; none: two hidden layers and no memory
     hidden: Positive[int] = 64  # width of every layer of an actor
     critic_hidden: Positive[int] = 128  # width of both layers that values and intrinsic rewards share
-    activation: Activation = "relu"
+    activation: Activation = "relu"  # behind every hidden layer
     standardise: bool = True  # proxy advantages to mean 0 and deviation 1, over what is valid
-    entropy_coefficient: NotNegative[float] = 0.0
+    entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
     target_period: Positive[int] = 200  # updates between two copies of the values to their target
     clip: Positive[float] = 10.0  # gradient norm, of critic and actors
     decay: Fraction = 0.99  # RMSprop's alpha

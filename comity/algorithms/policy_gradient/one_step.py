@@ -26,10 +26,10 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config(actors.Settings):
     """Settings of both. Paper: what is known of ALITA's table 3, widths and rate, beside its common ones."""
 
-    actors: Literal["separate", "shared"] = "separate"
+    actors: Literal["separate", "shared"] = "separate"  # networks: one set for each agent, or one for all
     core: Core = "none"  # what an actor remembers by; critics remember nothing
     hidden: Positive[int] = 128  # width of two layers
-    activation: Activation = "relu"
+    activation: Activation = "relu"  # behind every hidden layer
     learning_rate: Positive[float] = 1e-3  # Adam
     epsilon: Positive[float] = 1e-8  # Adam's, added to the root
     clip: Positive[float] = 10.0  # gradient norm, of each network; paper 0.5

@@ -42,7 +42,7 @@ class Config(actors.Settings, Views):
     actors: Literal["separate", "shared"] = "separate"  # separate: each agent with a bound and a search of its own
     core: Core = "none"  # what an actor remembers by; critics remember nothing
     hidden: Positive[int] = 64  # width of two layers of actors and critics; paper 32
-    activation: Activation = "tanh"
+    activation: Activation = "tanh"  # behind every hidden layer
     steps: NotNegative[int] = 0  # T of a rollout; 0: the game's length. Paper 1,024 transitions
     gamma: Fraction = 0.99  # per step
     lambda_: Fraction = 0.98  # of the advantages

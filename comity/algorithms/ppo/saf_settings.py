@@ -36,7 +36,7 @@ class Settings(actors.Settings):
     critic_hidden: tuple[Positive[int], ...] = (64,)  # widths inside the critic; paper and code 128, 128
     encoder: tuple[Positive[int], ...] = (64,)  # widths inside the encoder; paper 256, code 32, 64, 512, see docs
     width: Positive[int] = 64  # of encodings, messages and slots
-    slots: Positive[int] = 4
+    slots: Positive[int] = 4  # of the shared memory
     blocks: Positive[int] = 1  # how often the slots' layers are run through; paper and code 2
     layers: Positive[int] = 1  # of attention among the slots; paper and code 2
     latent: Positive[int] = 8  # numbers of an agent's latent

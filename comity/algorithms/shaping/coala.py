@@ -34,10 +34,10 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config:
     """Settings of COALA-PG. Paper: its tables for the iterated prisoner's dilemma."""
 
-    estimator: Estimator = "coala"
+    estimator: Estimator = "coala"  # how games are weighed, see docs/algorithms/coala.md; coala: unbiased
     core: Sequence = "gru"  # paper: hawk
-    width: Positive[int] = 32
-    epochs: Positive[int] = 4
+    width: Positive[int] = 32  # of every layer and of the memory
+    epochs: Positive[int] = 4  # passes over a rollout
     minibatches: Positive[int] = 2  # of whole episodes, at most, see `learning.divisor`
     clip: Positive[float] = 0.2  # of the ratio, and of what a value moves
     learning_rate: Positive[float] = 3e-4  # Adam
@@ -46,8 +46,8 @@ class Config:
     gamma: Fraction = 1.0  # per step; below 1 it fades what shaping earns, as lambda_ does
     lambda_: Fraction = 1.0  # of advantages
     lambda_target: Fraction = 1.0  # of what the critic learns
-    value_coefficient: NotNegative[float] = 0.5
-    entropy_coefficient: NotNegative[float] = 0.0
+    value_coefficient: NotNegative[float] = 0.5  # weight of the critic's loss
+    entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
     normalise: bool = False  # advantages: the mean of each kind of opponent to 0, the deviation of all to 1
     reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
     convolutions: Convolutions = "small"  # what an image passes through before the rest

@@ -30,7 +30,9 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config:
     """Settings of LOLA. Values are points per step (1 - gamma times the discounted sum) or the sum itself."""
 
-    rule: Literal["lola", "dice", "naive"] = "lola"
+    rule: Literal["lola", "dice", "naive"] = (
+        "lola"  # the other's learning: one step, to first order | several, in full | none
+    )
     learning_rate: Positive[float] = 1.0  # plain gradient steps; reference 1
     look_ahead_rate: NotNegative[float] = 1.0  # lola: c of the term, reference 0.5 or 1;
     # dice: of the other's steps inside

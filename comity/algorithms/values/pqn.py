@@ -50,7 +50,7 @@ class Settings(actors.Reads):
     encoder: tuple[Positive[int], ...] = (64,)  # dense layers before the memory; paper 512, 512
     hidden: Positive[int] = 64  # width of the memory; paper 512
     layer_norm: bool = True  # behind every layer; without it a target network would be needed
-    activation: Activation = "relu"
+    activation: Activation = "relu"  # behind every hidden layer
     gamma: Fraction = 0.99  # per step
     lambda_: Fraction = 0.85  # of the targets
     credit: Reward = "own"  # whose reward is predicted: own, or the team's mean or sum
@@ -59,7 +59,7 @@ class Settings(actors.Reads):
     chunk: Positive[int] = 16  # most steps a gradient goes back; the largest divisor of T up to it
     epochs: Positive[int] = 4  # passes over a rollout
     minibatches: Positive[int] = 4  # per epoch, at most; paper 16
-    optimizer: Optimizer = "radam"
+    optimizer: Optimizer = "radam"  # rectified Adam, as in the paper, or another
     decay: Fraction = 0.99  # RMSprop's alpha, per optimizer step
     epsilon: Positive[float] = 1e-8  # added to the optimizer's root
     learning_rate: Positive[float] = 1e-3  # paper 2.5e-4

@@ -53,7 +53,7 @@ class CleanupLite:
     nothing.
     """
 
-    agents: TwoOrMore = 2  # N
+    agents: TwoOrMore = 2  # N, how many play
     length: Positive[int] = 64  # steps of an episode
     dirt_chance: Fraction = 0.35  # that a clean cell of the river becomes dirty, per step
     choking: Positive[int] = 3  # dirty cells at which no apple grows; with fewer, the chance falls in a line from 1

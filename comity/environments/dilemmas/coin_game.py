@@ -49,7 +49,7 @@ class CoinGame:
     Planes of a view: own cell, the other's cell, own coin, the other's coin. state: agent 0's planes, and t / T.
     """
 
-    size: TwoOrMore = 3
+    size: TwoOrMore = 3  # cells of a side; the edges join
     coins: Literal["one", "two"] = "one"  # one: a single coin, whose colour changes with each | two: one of each colour
     both: Literal["each", "one"] = (
         "each"  # two agents on one coin: each takes it, as in the code | a fair draw says who
@@ -57,7 +57,7 @@ class CoinGame:
     point: float = 1.0  # for a coin, of whichever colour
     harm: float = -2.0  # to the owner, for a coin that the other takes
     stay: bool = False  # whether there is a fifth action, which does not move
-    view: Literal["vector", "image"] = "vector"
+    view: Literal["vector", "image"] = "vector"  # the planes as one row, or as a picture for convolutions
     length: Positive[int] = 150  # steps of an episode: LOLA 150, M-FOS 16
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0
 

@@ -50,8 +50,8 @@ class CooperativeCommunication:
     listener's position and velocity, landmarks, goal as one-hot, last message.
     """
 
-    physics: world.Physics = "classic"
-    actions: world.Actions = "discrete"
+    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
+    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
     reward: Literal["classic", "farama"] = "classic"  # to both, minus the squared distance from listener to goal:
     # classic: twice, the sum over both agents | farama: once
     length: Positive[int] = 25  # steps of an episode

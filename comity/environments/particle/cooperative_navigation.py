@@ -51,9 +51,9 @@ class CooperativeNavigation:
     others say (2 (N - 1), zeros: nobody speaks). Discrete: nothing, left, right, down, up.
     """
 
-    agents: Positive[int] = 3  # N
-    physics: world.Physics = "classic"
-    actions: world.Actions = "discrete"
+    agents: Positive[int] = 3  # N, how many play
+    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
+    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
     reward: Literal["paper", "classic", "farama"] = "paper"  # with S the sum over landmarks of the distance to the
     # nearest agent, and c_i how many others agent i overlaps: paper: -S - sum c | classic: -N S - sum c - N, the sum of
     # all agents' rewards in which each also bumps into itself | farama: -(1 - L) S - L c_i

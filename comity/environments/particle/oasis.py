@@ -70,16 +70,16 @@ class Oasis:
     agents, who hit whom, the food, the floor's side, t, t / H, H.
     """
 
-    agents: TwoOrMore = 3  # N
+    agents: TwoOrMore = 3  # N, how many play
     length: Positive[int] = 5000  # steps, at most: the cut comes in 7 of 1,000 episodes
     end_chance: Fraction = 0.001  # that a step is the last; 0: every episode has `length` steps
     identity_size: NotNegative[int] = 16  # D, how many numbers an agent is known by
     least_side: Positive[float] = 1.5  # of the floor, drawn uniformly for an episode
-    most_side: Positive[float] = 6.0
+    most_side: Positive[float] = 6.0  # of the floor
     least_food: NotNegative[float] = 2.1  # health per step, drawn uniformly: enough for two of three
-    most_food: NotNegative[float] = 2.7
-    full_health: Positive[float] = 20.0
-    death_points: float = -100.0
+    most_food: NotNegative[float] = 2.7  # health per step, at most
+    full_health: Positive[float] = 20.0  # with which agents begin, and the most they have
+    death_points: float = -100.0  # to an agent whose health is used up
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
 
     def __post_init__(self) -> None:

@@ -49,8 +49,8 @@ class PhysicalDeception:
     """
 
     good: Positive[int] = 2  # N, good agents, and landmarks
-    physics: world.Physics = "classic"
-    actions: world.Actions = "discrete"
+    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
+    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
     reward: Literal["classic", "farama"] = "classic"  # the adversary's: classic: minus its squared distance to the goal
     # | farama: minus the distance. Good agents': its distance minus that of the nearest of them
     length: Positive[int] = 25  # steps of an episode

@@ -54,11 +54,11 @@ class PredatorPrey:
     up. A capture: a predator touches the prey.
     """
 
-    predators: Positive[int] = 3  # P
-    obstacles: NotNegative[int] = 2  # L
+    predators: Positive[int] = 3  # P, agents that learn to catch the prey
+    obstacles: NotNegative[int] = 2  # L, discs in the way
     prey: Literal["random", "learns"] = "random"  # random: any of its five actions, and no agent
-    physics: world.Physics = "classic"
-    actions: world.Actions = "discrete"
+    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
+    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
     reward: Literal["code", "prose", "classic"] = "code"  # predators', all alike; touching: how many do: code: P times
     # -0.1 (sum of distances to the prey) + 10 touching | prose: minus the least distance, + 10 if any | classic: 10
     # touching. A prey that learns: -10 touching, and what it costs to leave the field

@@ -70,8 +70,8 @@ class LearningOpponents:
 
     game: Environment  # of two agents, one head, vectors
     learner: Algorithm  # of one side, `Side(game)`; whole episodes
-    episodes: Positive[int] = 20  # M
-    games: Positive[int] = 16  # b
+    episodes: Positive[int] = 20  # M, inner episodes of an episode
+    games: Positive[int] = 16  # b, inner games at once against one opponent
     naive_share: Fraction = 1.0  # probability that the opponent is naive, not another player
     players: Positive[int] = 1  # K; with two or more, nobody meets itself
     starts: NotNegative[int] = 10  # first parameters that learners begin from, always the same;

@@ -42,8 +42,8 @@ class Messages:
     N K numbers at its end.
     """
 
-    game: Environment
-    symbols: TwoOrMore = 4  # K
+    game: Environment  # the wrapped one
+    symbols: TwoOrMore = 4  # K, what an agent may say, one of them at every step
     closed: bool = False  # True: nothing is delivered; agents choose symbols all the same
 
     def __post_init__(self) -> None:

@@ -38,14 +38,14 @@ class Preferences:
     one's own weight, each noisy and with its level. They stand before the agent's own past, `spec.history`.
     """
 
-    game: Environment
+    game: Environment  # the wrapped one
     sharing: Literal["teams", "full", "selfish", "selfish-unsure"] = "teams"
     # teams: only inside teams, a random partition | full: everybody | selfish: T = I, nothing to be unsure of |
     # selfish-unsure: T = I, but all levels are `uncertainty`
     smallest_team: Positive[int] = 1  # of partitions; one team may be smaller, what is left over
     largest_team: NotNegative[int] = 0  # 0: all agents
     alpha: Positive[float] = 1.0  # weights are drawn from Beta(alpha, beta); 1, 1: uniform
-    beta: Positive[float] = 1.0
+    beta: Positive[float] = 1.0  # see alpha
     own_weight: Literal["random", "one"] = "random"  # the diagonal of U
     uncertainty: NotNegative[float] = 1.0  # sigma_max, most that a level may be
     levels: Literal["own", "shared"] = "own"  # each observer its own levels, or all the same (figure 8)

@@ -29,7 +29,7 @@ class State(NamedTuple):
 class Scripted:
     """`game` without its last agent, which plays `script`: one of `game.spec.scripts`."""
 
-    game: Environment
+    game: Environment  # the wrapped one
     script: str = "tit-for-tat"  # one of the game's
 
     def __post_init__(self) -> None:

@@ -70,6 +70,8 @@ class Manitokan:
     signals: Literal["binary", "raw"] = "binary"  # one 0/1 flag each, or 23/37 and 53/59, three times each
 
     reward: Literal["normal", "oracle", "punish", "inject", "individual-only", "collective-only"] = "normal"
+    # what is paid: own door and all doors; oracle: also the first drop after opening; punish: keeping the key costs;
+    # inject: noise around rewards; or one of the two parts alone
     individual_reward: NotNegative[float] = 0.5  # points to k for its door; eq. 1 sums them over open doors
     doors_required: Literal["all", "two"] = "all"  # open doors that end the episode. Released: two, for any N
     step_cost: NotNegative[float] = 0.0  # points off per step and agent; the code has 1e-4, switched off

@@ -14,6 +14,7 @@ EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: n
     "jaxmarl": ("jaxmarl", None),
     "pyarrow": ("pyarrow", "analysis"),
     "safetensors": ("safetensors", "export"),
+    "ray": ("ray", "ray"),
 }
 
 

@@ -30,6 +30,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "checking": {"types", "spec", "settings", "rollout", "learning", "runs"},
     "training": {*BASE, "extras", "axes", "rollout", "report", "recipes", "checking"},
     "interop": {"types", "spec", "settings", "extras", "runs", "recipes"},
+    "sweeps": {*BASE, "extras", "report", "recipes", "training"},
     "bench": {*BASE, "rollout", "recipes", "training", "environments"},
     "experiments": {*BASE, "rollout", "learning", "report", "recipes", "training", "environments", "algorithms"},
 }

@@ -20,6 +20,7 @@ COMMANDS = {  # name: (module, usage, one line)
     "watch": ("watch", "RUN [--seed 0] [--gif FILE] [--html FILE]", "an episode as a film that can be scrubbed"),
     "play": ("play", "RUN [RUN ...] [scripted:random]", "cross-play: teams and partners put together"),
     "compare": ("compare", "RUN RUN ...", "table and learning curves of several runs"),
+    "sweep": ("sweep", "FILE | TASKS ALGORITHMS [--vary NAME=V,V]", "many runs: here, by Slurm or Ray; goes on"),
     "reproduce": (
         "reproduce",
         "PAPER[/FIGURE] ... [--scale laptop]",
@@ -128,7 +129,7 @@ def overview() -> str:
     )
 
 
-LISTS = ("--options", "--task.options")  # flags whose values are words like max_cycles=25
+LISTS = ("--options", "--task.options", "--vary", "--slurm")  # flags whose values are words like max_cycles=25
 
 
 def spelled(arguments: list[str]) -> list[str]:

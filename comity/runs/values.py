@@ -55,7 +55,7 @@ def plain_fields(settings: Any, own: tuple[str, ...] = ()) -> dict[str, Any]:
         return {}
     who = type(settings).__name__
     if dataclasses.is_dataclass(settings):
-        hints = _declared(type(settings)) or {}
+        hints = declared(type(settings)) or {}
         values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings) if f.init}
         found = {
             name: plain_fields(x) if nested(hints.get(name), x) else plain(x, f"{who}'s {name}")
@@ -152,7 +152,7 @@ def checked(factory: Callable[..., Any], values: Mapping[str, Any], who: str) ->
 
     Raises ValueError for an unknown setting, Misfit for a value of another kind; one line.
     """
-    known = _declared(factory)
+    known = declared(factory)
     if known is None:
         return dict(values)
     result = {}
@@ -168,7 +168,7 @@ def checked(factory: Callable[..., Any], values: Mapping[str, Any], who: str) ->
     return result
 
 
-def _declared(factory: Callable[..., Any]) -> dict[str, Any] | None:
+def declared(factory: Callable[..., Any]) -> dict[str, Any] | None:
     """{setting: its type, Any where none is said}; None if any name is taken."""
     try:
         hints = typing.get_type_hints(

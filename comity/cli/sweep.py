@@ -1,0 +1,174 @@
+"""`comity sweep`: many runs as one study. Imports no jax where every row is over, or only a table is asked for."""
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from comity.cli.main import Usage
+from comity.cli.runs import value_of
+from comity.runs.commands import command
+from comity.runs.reading import printable
+from comity.runs.trust import in_terminal
+from comity.settings import did_you_mean
+from comity.sweeps import launch, plan, worker
+
+HELP = """FILE: a study in YAML (docs/sweeps.md); or TASKS and ALGORITHMS, names with commas between them; or a sweep's
+folder, to go on with it. What is finished is skipped, what was stopped goes on.
+  --vary NAME=V,V ...    settings, every combination; task.NAME, algorithm.NAME where both have it; preset=A,B
+  --seeds 5, --iterations N, --envs N, ...   as of comity train
+  --apart                a run for each seed, so that many machines share them
+  --dry-run              lists the rows, trains nothing
+  --table                the table of what there is, trains nothing
+  --workers N            processes here, or jobs of the array (one for each core)
+  --launch HOW           processes (default) | slurm: submits an array | print: prints its script | ray
+  --slurm "--time=1:00:00 --mem=4G"   options of sbatch
+  --address HOST:PORT    of a Ray cluster
+  --worker I/N           this process is one of N workers, and trains what no other trains
+  --retry                also trains rows again that failed
+  --out DIR              the sweep's folder (sweeps/NAME)
+  --trust                run code that the study names and that is not yours (docs/trust.md)"""
+
+VALUES = ("out", "workers", "worker", "launch", "slurm", "address")
+SWITCHES = ("dry-run", "table", "apart", "retry", "trust")
+LAUNCHERS = ("processes", "slurm", "print", "ray")
+
+
+def sweep(arguments: list[str]) -> int:
+    words, own, vary, settings = _split(arguments)
+    trust = in_terminal("trust" in own)
+    one = _sweep_of(words, own, vary, settings)
+    say = lambda text: print(printable(text) if "\n" not in text else text, flush=True)  # noqa: E731
+    if "dry-run" in own and own.get("launch") not in ("slurm", "print"):
+        for number, row in enumerate(one.rows, 1):
+            state = (worker.done(one.of(row)) or {}).get("status", "")
+            say(f"{number:4d}  {row.label}{f'  ({state})' if state else ''}")
+        say(f"{_rows(len(one.rows))}, nothing trained; {one.path}")
+        return 0
+    if "retry" in own and (again := worker.retry(one)):
+        say(f"{_rows(again)} that failed will be trained again")
+    more = ("--trust",) if "trust" in own else ()
+    if "worker" in own:
+        return _as_worker(one, own["worker"], say, trust)
+    status = 0
+    if "table" not in own and (left := worker.left(one)):
+        status, submitted = _launched(one, own, len(left), say, more)
+        if submitted:
+            return status
+    return _told(one, status)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
+
+
+def _as_worker(one: plan.Sweep, text: str, say: Any, trust: Any) -> int:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise Usage(f"--worker {text!r} is not I/N, such as 1/3: which of how many")
+    one = dataclasses.replace(one, path=one.path.resolve())
+    if worker.left(one):
+        worker.as_worker(one)
+        trained = worker.work(one, int(found[1]), int(found[2]), say, trust)
+        say(f"worker {text}: {_rows(trained)} trained, none is left for it")
+    return 0
+
+
+def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: tuple[str, ...]) -> tuple[int, bool]:
+    """(exit status, whether the work goes on elsewhere)."""
+    how, count = own.get("launch", "processes"), own.get("workers")
+    if how not in LAUNCHERS:
+        raise Usage(f"--launch {how!r} is not one of {', '.join(LAUNCHERS)}{did_you_mean(how, LAUNCHERS)}")
+    if count is not None and not (count.isdecimal() and int(count) >= 1):
+        raise Usage(f"--workers {count!r} is not a whole number of 1 or more: give one")
+    number = None if count is None else int(count)
+    if how == "processes":
+        return launch.processes(one, number, say, more), False
+    number = min(number or left, left)
+    if how == "ray":
+        return launch.ray(one, number, own.get("address"), say, more), False
+    submit = how == "slurm" and "dry-run" not in own
+    return launch.slurm(one, number, own.get("slurm", ""), say, submit, more), True
+
+
+def _told(one: plan.Sweep, status: int) -> int:
+    """The table, its files, what to do next. Status 1 where a row failed or is left, unless a signal says more."""
+    from rich.console import Console
+
+    from comity.runs.writing import write_text
+    from comity.sweeps.table import sheet
+
+    table, counts = sheet(one), worker.states(one)
+    table.show(Console())
+    write_text(one.path / "table.md", table.markdown())
+    print(printable(f"files\n  {table.to_csv(one.path / 'table.csv')}\n  {one.path / 'table.md'}"))
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    print("next")
+    if len(one.rows) - counts.get("finished", 0):
+        failed = any(counts.get(state) for state in worker.FAILED)
+        print(f"  {command('comity', 'sweep', one.path, *(['--retry'] if failed else []))}")
+    if counts.get("finished"):
+        print(f"  {command('comity', 'compare', one.path)}")
+    return status or int(counts.get("finished", 0) < len(one.rows))
+
+
+def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], dict[str, list[Any]], dict[str, Any]]:
+    """(words, flags of this command, what is varied, settings of all rows)."""
+    words, own, vary, settings, rest = [], {}, {}, {}, list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            words.append(word)
+            continue
+        flag, equals, value = word.partition("=")
+        name, given = flag[2:].replace("_", "-"), value if equals else None
+        if name in SWITCHES and not equals:
+            own[name] = ""
+        elif name in VALUES:
+            if name == "slurm" and given is None and rest:  # its value begins with --
+                given = rest.pop(0)
+            own[name] = value_of(flag, given, rest)
+        elif name == "vary":
+            taken = [value] if equals else []
+            while not equals and rest and not rest[0].startswith("--"):
+                taken.append(rest.pop(0))
+            for one in taken or [""]:
+                setting, has, values = one.partition("=")
+                if not (has and setting and values):
+                    raise Usage(f"--vary {one!r} is not NAME=VALUE,VALUE: such as --vary learning_rate=1e-4,5e-4")
+                vary[setting.replace("-", "_")] = plan.several(values)
+        else:
+            text = value_of(flag, given, rest)
+            settings[name.replace("-", "_")] = plan.scalar(text)
+    return words, own, vary, settings
+
+
+def _sweep_of(words: list[str], own: dict[str, str], vary: dict[str, Any], settings: dict[str, Any]) -> plan.Sweep:
+    """The sweep that is meant, planned if it is new. Raises Usage, ValueError."""
+    if len(words) == 1 and Path(words[0]).is_dir():
+        if vary or settings or "apart" in own or "out" in own:
+            raise Usage(f"{words[0]} is a sweep already: what it trains is in its study; give a new study instead")
+        return plan.opened(Path(words[0]))
+    if len(words) == 1 and (words[0].endswith((".yaml", ".yml")) or os.path.isfile(words[0])):
+        study: dict[str, Any] = plan.study_of(Path(words[0]))
+        name: str | None = Path(words[0]).stem
+    elif len(words) == 2:
+        study = {"tasks": plan.names_of(words[0], "task"), "algorithms": plan.names_of(words[1], "algorithm")}
+        name = None
+    else:
+        raise Usage(
+            f"sweep needs FILE, or TASKS and ALGORITHMS, or a sweep's folder, got {' '.join(words) or 'nothing'}: "
+            "comity sweep manitokan ippo,qmix --vary learning_rate=1e-4,5e-4"
+        )
+    sections = {key: value for key, value in settings.items() if "." in key or key in ("preset", "profile")}
+    study |= {key: value for key, value in settings.items() if key not in sections}
+    if vary or sections:
+        study["vary"] = {**(study.get("vary") or {}), **{k: [v] for k, v in sections.items()}, **vary}
+    if "apart" in own:
+        study["apart"] = True
+    plan.check(study)
+    if name is None:
+        short = "-".join(re.sub(r"[^A-Za-z0-9_.+-]+", "-", x) for x in (*study["tasks"], *study["algorithms"]))
+        name = f"{short[:60]}_{plan.digest(study)[:6]}"
+    return plan.planned(Path(own.get("out", Path("sweeps") / name)), study)

@@ -1,0 +1,287 @@
+"""What a sweep trains, as data: tasks x algorithms x settings become rows, each a whole config, before any is trained.
+
+Only `rows_of` looks at games and algorithms, so a sweep that is there already is read without jax.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from comity.names import members, parsed, unknown
+from comity.runs.reading import Unreadable, read_json, read_yaml
+from comity.runs.writing import write_text
+from comity.settings import did_you_mean
+
+FILE = "sweep.json"
+FORMAT = 1
+OWN = ("tasks", "algorithms", "vary", "apart")  # keys of a study beside the settings of training
+MOST_ROWS = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One run of a sweep."""
+
+    name: str  # of its folder: a hash of its config
+    task: str
+    algorithm: str
+    settings: dict[str, Any]  # what was varied
+    config: dict[str, Any]  # as in a config.yaml
+
+    @property
+    def label(self) -> str:
+        return " · ".join([f"{self.algorithm} on {self.task}", *described(self.settings)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """A sweep on disk: its folder, the study it was made from, its rows."""
+
+    path: Path
+    study: dict[str, Any]
+    folder: Path  # from which names of files are meant
+    rows: tuple[Row, ...]
+
+    def of(self, row: Row) -> Path:
+        return self.path / "rows" / row.name
+
+
+def described(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{name.replace('_', '-')}={text_of(value)}" for name, value in settings.items()]
+
+
+def text_of(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def scalar(text: str) -> Any:
+    """What a word of the command line means: true, none, a number, a list in brackets, else itself."""
+    text = text.strip()
+    if text.startswith("[") and text.endswith("]"):
+        return [scalar(part) for part in text[1:-1].split(",") if part.strip()]
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if text.lower() in ("none", "null"):
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def several(text: str) -> list[Any]:
+    """Values with commas between them; those in brackets belong together: `[64,64],[128]`."""
+    return [scalar(part) for part in re.findall(r"\[[^]]*\]|[^,]+", text)]
+
+
+def names_of(text: str, kind: str) -> list[str]:
+    """Names with commas between them. A population, `good:maddpg,adversary:ddpg`, is one name."""
+    return [text] if kind == "algorithm" and members(text) else [name for name in text.split(",") if name]
+
+
+def study_of(path: Path) -> dict[str, Any]:
+    """The study in a YAML file. Raises ValueError, one line."""
+    try:
+        study = read_yaml(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file; give a study in YAML or a sweep's folder") from None
+    except Unreadable as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(study, dict):
+        raise ValueError(f"{path} is no study: give tasks, algorithms, and what to vary (docs/sweeps.md)")
+    return study
+
+
+def check(study: Mapping[str, Any]) -> None:
+    """Raises ValueError, one line, for what is no study; what needs jax to be known comes with `rows_of`."""
+    for key in ("tasks", "algorithms"):
+        entries = study.get(key)
+        if not isinstance(entries, list) or not entries:
+            raise ValueError(f"the study has no {key}: give a list of names, such as {key}: [{_example(key)}]")
+        for entry in entries:
+            name = entry.get("name") if isinstance(entry, dict) else entry
+            if not isinstance(name, str):
+                raise ValueError(f"{key}: {entry!r} has no name: give a name, or name: NAME with settings beside it")
+            if complaint := unknown(key[:-1], name):
+                raise ValueError(complaint)
+    _axes(study.get("vary"), "vary")
+    if not isinstance(study.get("apart", False), bool):
+        raise ValueError(f"apart {study['apart']!r}: give true, a run for each seed, or false, all seeds in one run")
+
+
+def _example(key: str) -> str:
+    return "manitokan" if key == "tasks" else "ippo, qmix"
+
+
+def _axes(vary: Any, where: str) -> dict[str, list[Any]]:
+    if vary is None:
+        return {}
+    if not isinstance(vary, dict):
+        raise ValueError(f"{where} {vary!r}: give settings with lists of values, such as learning_rate: [1e-4, 5e-4]")
+    for name, values in vary.items():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{where}: {name} {values!r} is no list: give its values in brackets")
+    return {str(name).replace("-", "_"): values for name, values in vary.items()}
+
+
+def rows_of(study: Mapping[str, Any]) -> list[Row]:
+    """Every row of a study, each parsed to a recipe whose game and algorithm fit. Raises ValueError, one line."""
+    from comity.training.settings import Training
+
+    check(study)
+    fields = {field.name for field in dataclasses.fields(Training)}
+    fixed = {str(key).replace("-", "_"): value for key, value in study.items() if key not in OWN}
+    for key in fixed.keys() - fields:
+        raise ValueError(f"the study has no {key}{did_you_mean(key, (*OWN, *fields))}: settings go below vary")
+    made = [row for pair in itertools.product(study["tasks"], study["algorithms"]) for row in _of_pair(study, *pair)]
+    if len(made) > MOST_ROWS:
+        raise ValueError(f"the study has {len(made):,} rows, more than {MOST_ROWS:,}: vary less at a time")
+    seen: dict[str, Row] = {}
+    for row in made:
+        if row.name in seen:
+            raise ValueError(f"two rows are the same: {seen[row.name].label} and {row.label}; keep one of them")
+        seen[row.name] = row
+    return made
+
+
+def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Row]:
+    from comity.recipes import Recipe, find_algorithm, find_task, settings_of, settled
+    from comity.training.settings import Training, training_of
+
+    task, algorithm = ({"name": x} if isinstance(x, str) else dict(x) for x in (task, algorithm))
+    source, learner = find_task(task.pop("name")), find_algorithm(algorithm.pop("name"))
+    own = [
+        _axes(entry.pop("vary", None), f"{kind.name}: vary") for entry, kind in ((task, source), (algorithm, learner))
+    ]
+    axes = _axes(study.get("vary"), "vary")
+    axes |= {f"task.{name}": values for name, values in own[0].items()}
+    axes |= {f"algorithm.{name}": values for name, values in own[1].items()}
+    training_fields = [field.name for field in dataclasses.fields(Training)]
+    places = {name: _place(name, source, learner, training_fields) for name in axes}
+    general = {str(key).replace("-", "_"): value for key, value in study.items() if key not in OWN}
+    for values in itertools.product(*axes.values()):
+        given = {"task": dict(task), "algorithm": dict(algorithm), "training": dict(general)}
+        for (section, name), value in zip(places.values(), values, strict=True):
+            _put(given[section], name, value)
+        shown = [name for name, choices in axes.items() if len(choices) > 1]
+        last = [name.rpartition(".")[2] for name in shown]
+        short = {name: one if last.count(one) == 1 else name for name, one in zip(shown, last, strict=True)}
+        settings = {**task, **algorithm}
+        settings |= {short[name]: x for name, x in zip(axes, values, strict=True) if name in short}
+        label = " · ".join([f"{learner.name} on {source.name}", *described(settings)])
+        try:
+            profile = given["task"].pop("profile", None) or next(iter(source.presets), None)
+            preset = given["algorithm"].pop("preset", None) or next(iter(learner.presets), None)
+            env = settings_of(source, profile, "profile", given["task"])
+            config = settings_of(learner, preset, "preset", given["algorithm"])
+            recipe = settled(Recipe(source, env, learner, config, profile, preset))
+            recipe.make(recipe.config, recipe.env)  # refuses what does not fit; nothing is traced
+            training = training_of({"training": given["training"]})
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{label}: {' '.join(str(error).split())}") from None
+        about = recipe.describe()
+        fitted = {**about, "training": dataclasses.asdict(training)}  # "1e-3", a text in YAML, is a number by now
+        settings |= {short[name]: _get(fitted[places[name][0]], places[name][1]) for name in short}
+        if "object" in (source.version, learner.version):
+            raise ValueError(f"{label}: no file holds all of it, so workers could not load it: give names of files")
+        for seed in range(training.first_seed, training.first_seed + training.seeds) if study.get("apart") else (None,):
+            one = training if seed is None else dataclasses.replace(training, seeds=1, first_seed=seed)
+            whole = {**about, "training": dataclasses.asdict(one)}
+            more = settings if seed is None else {**settings, "seed": seed}
+            yield Row(digest(whole)[:10], source.name, learner.name, more, whole)
+
+
+def _place(name: str, source: Any, learner: Any, training: list[str]) -> tuple[str, str]:
+    """(section, setting) of what is varied: `task.NAME`, `algorithm.NAME`, or NAME where only one of them has it."""
+    from comity.runs.values import declared
+
+    first, dot, rest = name.partition(".")
+    if dot and first in ("task", "algorithm"):
+        return first, rest
+    if name in training:
+        return "training", name
+    if name in ("preset", "profile"):
+        return ("algorithm", name) if name == "preset" else ("task", name)
+    of_task, of_algorithm = (declared(x) or {} for x in (source.thing, getattr(learner.thing, "Config", dict)))
+    has = [section for section, known in (("algorithm", of_algorithm), ("task", of_task)) if first in known]
+    if len(has) == 1:
+        return has[0], name
+    if has:
+        raise ValueError(
+            f"{name} is a setting of {learner.name} and of {source.name}: write algorithm.{name} or task.{name}"
+        )
+    near = did_you_mean(name, [*of_algorithm, *of_task, *training])
+    raise ValueError(f"neither {learner.name} nor {source.name} has a setting {name}{near}")
+
+
+def _put(section: dict[str, Any], name: str, value: Any) -> None:
+    """Sets `counts.weight` of nested settings."""
+    *outer, last = name.split(".")
+    for part in outer:
+        section[part] = dict(section.get(part) or {})
+        section = section[part]
+    section[last] = value
+
+
+def _get(section: dict[str, Any], name: str) -> Any:
+    for part in name.split("."):
+        section = section[part]
+    return section
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def fingerprint(study: Mapping[str, Any]) -> str:
+    """Of a study and of the users' files that it names: the same one gives the same rows."""
+    files = {}
+    for key in ("tasks", "algorithms"):
+        for entry in study.get(key) or ():
+            named = parsed(str(entry.get("name") if isinstance(entry, dict) else entry))
+            if named.is_file and os.path.isfile(named.target):
+                files[named.target] = hashlib.sha256(Path(named.target).read_bytes()).hexdigest()
+    return digest([FORMAT, study, files, os.getcwd()])
+
+
+def planned(path: Path, study: Mapping[str, Any]) -> Sweep:
+    """The sweep of a study in the folder `path`: as it is there, or planned now. Raises ValueError, OSError."""
+    made_from = fingerprint(study)
+    if (path / FILE).is_file() and _read(path).get("made_from") == made_from:
+        return opened(path)
+    rows = rows_of(study)
+    path.mkdir(parents=True, exist_ok=True)
+    value = {"format": FORMAT, "made_from": made_from, "study": study, "folder": os.getcwd()}
+    text = json.dumps({**value, "rows": [dataclasses.asdict(row) for row in rows]}, indent=1)
+    write_text(path / FILE, text + "\n")
+    return opened(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path / FILE)
+    except FileNotFoundError:
+        raise ValueError(f"{path} is no sweep: it has no {FILE}; begin one with comity sweep FILE") from None
+
+
+def opened(path: Path) -> Sweep:
+    """The sweep in a folder. Raises ValueError, one line."""
+    value = _read(path)
+    try:
+        if value["format"] != FORMAT:
+            raise ValueError(f"format {value['format']}")
+        rows = tuple(Row(**row) for row in value["rows"])
+        wrong = next((row.name for row in rows if not re.fullmatch("[0-9a-f]{10}", row.name)), None)
+        if wrong:
+            raise ValueError(f"a row called {wrong!r}")
+        return Sweep(path, value["study"], Path(value["folder"]), rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path / FILE} is not what comity sweep wrote ({error}): remove it and begin again") from None

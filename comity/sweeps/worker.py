@@ -1,0 +1,193 @@
+"""A worker: claims rows of a sweep one after the other and trains them, until none is left that nobody else trains."""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from comity.runs.directory import InUse, RunDirectory
+from comity.runs.reading import printable, read_json
+from comity.runs.saved import underneath
+from comity.runs.trust import NOTHING, Trust
+from comity.runs.writing import write_text
+from comity.sweeps.claims import LEASE, Claim, Lost, newest, take
+from comity.sweeps.plan import Row, Sweep
+
+DONE = "done.json"
+FAILED = ("failed", "not finite")
+Say = Callable[[str], None]
+
+
+def done(folder: Path) -> dict[str, Any] | None:
+    """What became of a row; None if it is not over."""
+    try:
+        return read_json(folder / DONE)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def left(sweep: Sweep) -> list[Row]:
+    """Rows that are not over, in order."""
+    return [row for row in sweep.rows if not (sweep.of(row) / DONE).is_file()]
+
+
+def retry(sweep: Sweep) -> int:
+    """Makes rows that failed be trained again; how many."""
+    again = [sweep.of(row) for row in sweep.rows if (done(sweep.of(row)) or {}).get("status") in FAILED]
+    for folder in again:
+        (folder / DONE).unlink(missing_ok=True)
+    return len(again)
+
+
+def work(
+    sweep: Sweep, index: int = 1, count: int = 1, say: Say = print, trust: Trust = NOTHING, lease: float = LEASE,
+    listeners: Callable[[Row], Any] | None = None,
+) -> int:  # fmt: skip
+    """Trains rows until none is left for this worker, the index-th of `count`; returns how many it trained.
+
+    Workers begin at different rows, so that they seldom want the same. A row that fails is told of in one line, and the
+    others go on. listeners: of a row, makes what also listens to its run. Raises Interrupted when a signal stops it,
+    OSError where nothing can be written.
+    """
+    first = (index - 1) * len(sweep.rows) // count
+    order, trained, programs = [*sweep.rows[first:], *sweep.rows[:first]], 0, None
+    while True:
+        before = trained
+        for row in order:
+            folder = sweep.of(row)
+            if (folder / DONE).is_file() or not (claim := take(folder, lease)):
+                continue
+            try:
+                if (folder / DONE).is_file():  # it was finished between the look and the claim
+                    continue
+                if programs is None:
+                    from comity.training.remembered import Programs
+
+                    programs = Programs()  # rows that differ in floats alone share them
+                trained += _row(sweep, row, claim, say, trust, programs, listeners)
+            finally:
+                claim.release()
+        if trained == before:
+            return trained
+
+
+def _row(
+    sweep: Sweep, row: Row, claim: Claim, say: Say, trust: Trust, programs: Any, listeners: Callable[[Row], Any] | None
+) -> bool:
+    """Trains a row to its end, or goes on with it; whether it is over. Raises Interrupted, OSError."""
+    from comity.training.loop import NotFinite
+    from comity.training.stopping import Interrupted
+
+    folder, began, number = sweep.of(row), time.monotonic(), sweep.rows.index(row) + 1
+    say(f"row {number}/{len(sweep.rows)}: {row.label}")
+    status, line = "finished", ""
+    try:
+        with contextlib.ExitStack() as stack:
+            listen = [_guard(claim), _Log()]
+            if listeners:
+                listen.append(stack.enter_context(listeners(row)))
+            run = _trained(folder, row, listen, trust, programs)
+    except (InUse, Lost) as error:
+        say(f"  left alone: {error}")
+        return False
+    except NotFinite as error:
+        status, line, run = "not finite", str(error), error.directory.path
+    except (Interrupted, OSError):
+        raise
+    except Exception as error:
+        status, line = "failed", printable(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
+        run = next(iter(underneath(folder)), None)
+    try:
+        claim.check()
+    except Lost as error:
+        say(f"  left alone: {error}")
+        return False
+    about: dict[str, Any] = {"status": status, "line": line, "seconds": round(time.monotonic() - began, 3)}
+    about |= {"run": run and str(run.relative_to(folder)), "claim": claim.number, **(scores(run) if run else {})}
+    write_text(folder / DONE, json.dumps(about, indent=1) + "\n")
+    say(f"  {status} after {about['seconds']:.1f} s{f': {line}' if line else ''}")
+    return True
+
+
+def _trained(folder: Path, row: Row, listeners: list[Any], trust: Trust, programs: Any) -> Path:
+    """The row's run, trained to its end: the one that is there goes on."""
+    from comity.recipes import from_config
+    from comity.training.loop import resume, train
+    from comity.training.settings import training_of
+
+    def listen(event: str, facts: dict[str, Any]) -> None:
+        for one in listeners:
+            one(event, facts)
+
+    for path in underneath(folder):
+        directory = RunDirectory(path)
+        if directory.saved():
+            training = training_of(row.config)
+            return resume(directory, None, training.minutes, listen, None, trust, programs).path
+        with directory.lock():  # it was stopped before there was anything to save
+            shutil.rmtree(path)
+    recipe, training = from_config(row.config, None, trust), training_of(row.config)
+    return train(recipe, training, folder, None, listen, "comity sweep", programs).path
+
+
+def _guard(claim: Claim) -> Any:
+    """Listens to a run, and ends it where another worker has its row."""
+
+    def listen(event: str, facts: dict[str, Any]) -> None:
+        if event == "chunk":
+            claim.check()
+
+    return listen
+
+
+class _Log:
+    """Keeps a run's log.txt as a run outside of sweeps has it, and is quiet otherwise."""
+
+    def __init__(self):
+        from io import StringIO
+
+        from rich.console import Console
+
+        from comity.training.progress import Narrator
+
+        self.narrator = Narrator(Console(file=StringIO(), quiet=True))
+
+    def __call__(self, event: str, facts: dict[str, Any]) -> None:
+        self.narrator(event, facts)
+
+
+def scores(run: Path) -> dict[str, Any]:
+    """The run's headline and return at the end, of its last policy with sampled actions: {metric: {seed: mean}}."""
+    from comity.report.study import split
+    from comity.runs.saved import open_run, records
+
+    headline = open_run(run).headline
+    found: dict[str, dict[str, float]] = {}
+    for record in records(run / "eval.jsonl"):
+        keys, mean = split(record, "eval")
+        if (keys["which"], keys["policy"]) == ("last", "sampled"):
+            for metric in dict.fromkeys((headline, "return")):
+                if metric in mean:
+                    found.setdefault(metric, {})[str(keys["seed"])] = mean[metric]
+    return {"headline": headline, "scores": found}
+
+
+def states(sweep: Sweep) -> dict[str, int]:
+    """How many rows are in which state: finished, failed, not finite, begun, waiting."""
+    counts: dict[str, int] = {}
+    for row in sweep.rows:
+        folder = sweep.of(row)
+        over = done(folder)
+        state = str(over["status"]) if over else "begun" if newest(folder) >= 0 else "waiting"
+        counts[state] = counts.get(state, 0) + 1
+    return counts
+
+
+def as_worker(sweep: Sweep) -> None:
+    """This process in the folder that the sweep was planned in, from which names of files are meant."""
+    with contextlib.suppress(FileNotFoundError):
+        os.chdir(sweep.folder)

@@ -1,0 +1,126 @@
+"""Studies as data: what their rows are, and refusals in one line before anything compiles."""
+
+import re
+
+import pytest
+
+from comity.cli.main import main
+from comity.sweeps import plan
+
+STUDY = {"tasks": ["matrix"], "algorithms": ["reinforce"], "seeds": 2, "iterations": 4}
+
+
+def rows(**more):
+    return plan.rows_of({**STUDY, **more})
+
+
+def test_every_combination_is_a_row_with_its_whole_config():
+    found = rows(algorithms=["reinforce", "ippo"], vary={"learning_rate": ["1e-3", 0.01], "envs": [4, 8]})
+    assert len(found) == 8
+    assert len({row.name for row in found}) == 8
+    one = found[3]
+    assert (one.task, one.algorithm, one.settings) == ("matrix", "reinforce", {"learning_rate": 0.01, "envs": 8})
+    assert one.config["algorithm"]["learning_rate"] == 0.01
+    assert one.config["training"]["envs"] == 8
+    assert one.config["training"]["iterations"] == 4
+    assert found[0].config["algorithm"]["learning_rate"] == 1e-3  # what YAML takes for a text
+    assert one.label == "reinforce on matrix · learning-rate=0.01 · envs=8"
+
+
+def test_a_row_keeps_its_name_when_others_come_and_go():
+    few, more = rows(vary={"gamma": [0.9]}), rows(vary={"gamma": [0.8, 0.9]})
+    assert few[0].name in {row.name for row in more}
+
+
+def test_entries_have_settings_and_variations_of_their_own():
+    found = rows(
+        algorithms=[{"name": "reinforce", "vary": {"gamma": [0.9, 0.8]}}, {"name": "ippo", "preset": "paper"}],
+        tasks=["matrix", {"name": "two-step"}],
+    )
+    assert len(found) == 6
+    assert [row.config["algorithm"]["preset"] for row in found if row.algorithm == "ippo"] == ["paper"] * 2
+    assert [row.settings for row in found[:3]] == [{"gamma": 0.9}, {"gamma": 0.8}, {"preset": "paper"}]
+
+
+def test_seeds_apart_are_rows_that_differ_in_nothing_else():
+    found = rows(apart=True, seeds=3, first_seed=5)
+    assert [row.config["training"]["first_seed"] for row in found] == [5, 6, 7]
+    assert {row.config["training"]["seeds"] for row in found} == {1}
+
+
+def test_words_become_values():
+    assert plan.several("1e-4,5e-4") == [1e-4, 5e-4]
+    assert plan.several("[64,64],[128]") == [[64, 64], [128]]
+    assert plan.several("true,none,adam,3") == [True, None, "adam", 3]
+    assert plan.names_of("good:maddpg,adversary:ddpg", "algorithm") == ["good:maddpg,adversary:ddpg"]
+    assert plan.names_of("ippo,qmix", "algorithm") == ["ippo", "qmix"]
+
+
+WRONG = [
+    ({"algorithms": ["reinforc"]}, "unknown algorithm 'reinforc'.*reinforce"),
+    ({"tasks": []}, "the study has no tasks"),
+    ({"tasks": [3]}, "tasks: 3 has no name"),
+    ({"vary": {"learnin_rate": [1]}}, "has a setting learnin_rate.*learning_rate"),
+    ({"vary": {"learning_rate": 1}}, "learning_rate 1 is no list"),
+    ({"vary": {"learning_rate": [-1.0]}}, "reinforce on matrix.*learning_rate"),
+    ({"vary": {"learning_rate": ["fast"]}}, "reinforce on matrix.*'fast' is not a number"),
+    ({"vary": {"gamma": [0.9, 0.9]}}, "two rows are the same"),
+    (
+        {"algorithms": ["lola"], "tasks": ["cooperative-navigation"]},
+        "lola on cooperative-navigation: lola needs a game",
+    ),
+    ({"seed": 3}, "the study has no seed.*seeds"),
+    ({"apart": "yes"}, "apart 'yes'"),
+    ({"seeds": 0}, "reinforce on matrix: seeds"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG, ids=[str(next(iter(w.items()))) for w, _ in WRONG])
+def test_refusals_are_one_line(wrong, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        rows(**wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_dry_run_lists_rows_and_trains_nothing(tmp_path, capsys):
+    (tmp_path / "rates.yaml").write_text(
+        "tasks: [matrix]\nalgorithms: [reinforce]\niterations: 4\nvary:\n  learning_rate: [1e-3, 1e-2]\n"
+    )
+    assert main(["sweep", "rates.yaml", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"1  reinforce on matrix · learning-rate=0.001\n .* 2  reinforce .*=0.01\n2 rows", out), out
+    assert not list(tmp_path.rglob("claim.*"))
+    again = plan.opened(tmp_path / "sweeps" / "rates")
+    assert len(again.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["matrix"], "sweep needs FILE"),
+        (["nothing.yaml"], "no such file"),
+        (["matrix", "reinforce", "--vary", "gamma"], "is not NAME=VALUE,VALUE"),
+        (["matrix", "reinforce", "--launch", "slrum", "--iterations", "2"], "did you mean slurm|nearest: slurm|slurm"),
+        (["matrix", "reinforce", "--worker", "4/3", "--iterations", "2"], "which of how many"),
+        (["matrix", "reinforce", "--iteration", "2"], "no iteration"),
+    ],
+)
+def test_wrong_command_lines(words, told, capsys):
+    assert main(["sweep", *words]) in (1, 2)
+    complaint = capsys.readouterr().err
+    assert re.search(told, complaint), complaint
+    assert complaint.count("\n") == 1
+
+
+def test_a_folder_that_is_no_sweep(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["sweep", "empty"]) == 1
+    assert "is no sweep" in capsys.readouterr().err
+
+
+def test_rows_with_names_that_lead_elsewhere_are_refused(tmp_path):
+    sweep = plan.planned(tmp_path / "s", STUDY)
+    file = sweep.path / "sweep.json"
+    file.write_text(file.read_text().replace(sweep.rows[0].name, "../../../x"))
+    with pytest.raises(ValueError, match="is not what comity sweep wrote"):
+        plan.opened(sweep.path)

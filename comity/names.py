@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from comity.algorithms import ALGORITHMS
 from comity.algorithms.bonuses import BONUSES
-from comity.environments import TASKS, WRAPPERS
+from comity.environments import TASKS, VARIANTS, WRAPPERS
 from comity.settings import did_you_mean
 
 FILE = re.compile(r"(?s)(?P<target>.*\.py)(?::(?P<attribute>[^:+/]*))?(?P<around>(?:\+[^+/]*)*)")
@@ -102,12 +102,13 @@ def unknown(kind: str, name: str) -> str | None:
     ):
         return f"{host_of(name)} has no body {body!r} here{did_you_mean(body, BODIES)}; known: {', '.join(BODIES)}"
     table, form = (TASKS, "my_game.py:MyGame") if kind == "task" else (ALGORITHMS, "my_algorithm.py")
-    if (named.target in table and not named.attribute) or named.is_file:
+    shipped = TASKS | VARIANTS if kind == "task" else ALGORITHMS
+    if (named.target in shipped and not named.attribute) or named.is_file:
         return None
-    if named.target not in table and ("." in named.target or named.attribute):
+    if named.target not in shipped and ("." in named.target or named.attribute):
         return None
     name = named.target or name
-    return f"unknown {kind} {name!r}{did_you_mean(name, table)}; known: {', '.join(table)}, or your own {form}"
+    return f"unknown {kind} {name!r}{did_you_mean(name, shipped)}; known: {', '.join(table)}, or your own {form}"
 
 
 def _unknown_member(pairs: tuple[tuple[str, str], ...]) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from comity.algorithms import ALGORITHMS
 from comity.algorithms.bonuses import BONUSES
 from comity.algorithms.roles import label
-from comity.environments import TASKS, WRAPPERS
+from comity.environments import TASKS, VARIANTS, WRAPPERS
 from comity.names import ENGINES, Named, host_of, members, parsed, unknown, versioned
 from comity.runs import modules, sources
 from comity.runs.reading import dump_yaml, parse_yaml
@@ -58,7 +58,8 @@ class Source:
         named = parsed(self.name)
         own = Path(named.target).stem if named.is_file else named.target.rpartition(".")[2]
         own = self.name.partition("+")[0] if named.target in ENGINES else named.attribute or own
-        return "+".join([re.sub("[/:]", "-", own) if host_of(self.name) else own, *named.wrappers])
+        variant = host_of(self.name) or named.target in VARIANTS
+        return "+".join([re.sub("[/:]", "-", own) if variant else own, *named.wrappers])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +194,8 @@ def source_of_hosted(host: str, make: Any) -> Source:
 def _game(named: Named, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
     """A task without wrappers."""
     target, attribute = named.target, named.attribute
+    if target in VARIANTS:
+        return _variant(target, find)
     if target in TASKS:
         module, files, (_, _, attribute) = (
             importlib.import_module(_module(TASKS, target)),
@@ -222,6 +225,18 @@ def _game(named: Named, find: Callable[[Named], tuple[ModuleType, Files]]) -> So
         )
     version = files.version if files else str(getattr(module, "VERSION", 1))
     return Source(name, thing, version, getattr(module, "PROFILES", {}), files)
+
+
+def _variant(name: str, find: Callable[[Named], tuple[ModuleType, Files]]) -> Source:
+    """A task of which a name fixes settings: `smac/3m`."""
+    from comity.environments.wrappers.flat import fixed
+
+    task, settings, _ = VARIANTS[name]
+    whole = _game(parsed(task), find)
+    presets = {key: {k: x for k, x in values.items() if k not in settings} for key, values in whole.presets.items()}
+    source = dataclasses.replace(whole, name=name, thing=fixed(whole.thing, tuple(settings.items())), presets=presets)
+    source.thing.source = source  # so that an instance of it tells what it is
+    return source
 
 
 def _algorithm(

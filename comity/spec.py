@@ -172,6 +172,9 @@ class Functions(NamedTuple):
     # Without it they are the sums of `info`.
     script: Callable[..., Any] | None = None
     # (name) -> (memory, act) of one of `spec.scripts`, where act(memory, view [..., V]) -> (action [...], memory)
+    scripted_team: Callable[..., Any] | None = None
+    # (name) -> (memory, act), of scripts that read more than a view: act(memory [..., N], observation) ->
+    # (action [..., N], memory), for all agents
     counts: Callable[..., Any] | None = None
     # (action) -> of several heads, a tuple of bool [..., N], one per head: whether its choice means anything beside the
     # others (who sits out chooses nobody). The log-probability of an action is the sum over heads that count.

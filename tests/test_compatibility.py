@@ -199,12 +199,17 @@ UNFIT = [
             task
             for task in PLAIN
             if task not in ("ipd", "repeated-matrix", "indirect-reciprocity", "push-box", "secret-room")
-            and task not in ("cleanup-lite", "coin-game", "oasis")
+            and task not in ("cleanup-lite", "coin-game", "oasis", "smac")
         ],
         "{game} has no script 'tit-for-tat'; it has none",
     ),
     Unfit("rusp", CONTROL, "preferences need two agents or more, {game} has {agents}"),
     Unfit("scripted", ["push-box"], "{game} has no script 'tit-for-tat'; it has pusher, left-pusher"),
+    Unfit(
+        "scripted",
+        ["smac"],
+        "{game} has no script 'tit-for-tat'; it has focus_nearest, closest, focus_weakest, hold, stop",
+    ),
     Unfit("scripted", ["secret-room"], "{game} has no script 'tit-for-tat'; it has walker, opener"),
     Unfit("scripted", ["cleanup-lite"], "{game} has no script 'tit-for-tat'; it has cleaner, eater, turn-taker, bully"),
     Unfit("scripted", ["oasis"], "{game} has no script 'tit-for-tat'; it has grazer, fighter"),
@@ -212,7 +217,7 @@ UNFIT = [
     Unfit(
         "learners",
         [
-            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis"),
+            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis", "smac"),
             *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
             *CONTROL,
         ],

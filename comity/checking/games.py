@@ -249,7 +249,7 @@ def _extras_problems(env: Any, game: _Game) -> list[str]:
         problems.append(
             f"spec.headline is {spec.headline!r}, which is no statistic: there are {', '.join(sorted(names))}"
         )
-    if spec.scripts and not own.script:
+    if spec.scripts and not (own.script or own.scripted_team):
         problems.append("spec.scripts has names, but the game has no script(name) -> (memory, act)")
     if not problems and own.training_reward:
         problems += _training_reward_problems(env)

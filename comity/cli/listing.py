@@ -3,7 +3,7 @@
 from comity.algorithms import ALGORITHMS
 from comity.algorithms.bonuses import BONUSES
 from comity.cli.main import Usage
-from comity.environments import TASKS, WRAPPERS
+from comity.environments import TASKS, VARIANTS, WRAPPERS
 from comity.experiments import FIGURES
 from comity.settings import did_you_mean
 
@@ -13,7 +13,8 @@ HELP = """  comity list             everything
   comity list wrappers    around a game: comity train ipd+rusp ippo
   comity list bonuses     beside an algorithm's rewards: comity train manitokan pg+counts
   comity list figures     of papers: comity reproduce PAPER/FIGURE"""
-TABLES = {"tasks": TASKS, "wrappers": WRAPPERS, "algorithms": ALGORITHMS, "bonuses": BONUSES, "figures": FIGURES}
+GAMES = TASKS | {name: (task, line) for name, (task, _, line) in VARIANTS.items()}
+TABLES = {"tasks": GAMES, "wrappers": WRAPPERS, "algorithms": ALGORITHMS, "bonuses": BONUSES, "figures": FIGURES}
 
 
 def listing(arguments: list[str]) -> None:

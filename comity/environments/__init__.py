@@ -93,6 +93,24 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.particle.oasis:Oasis",
         "three agents and food for two: they move, turn, eat and attack (RUSP)",
     ),
+    "smac": (
+        "comity.environments.battle.game:SMAC",
+        "small battles by SMAC's rules without the game (LICA, ALITA); eleven maps: smac/2s3z",
+    ),
+}
+
+VARIANTS = {  # name: (task, the settings that the name fixes, one line)
+    "smac/3m": ("smac", {"map": "3m"}, "easy: 3 Marines against 3"),
+    "smac/8m": ("smac", {"map": "8m"}, "easy: 8 Marines against 8"),
+    "smac/2s3z": ("smac", {"map": "2s3z"}, "easy: 2 Stalkers and 3 Zealots, on both sides"),
+    "smac/3s5z": ("smac", {"map": "3s5z"}, "easy: 3 Stalkers and 5 Zealots, on both sides"),
+    "smac/1c3s5z": ("smac", {"map": "1c3s5z"}, "easy: a Colossus, 3 Stalkers and 5 Zealots, on both sides"),
+    "smac/5m_vs_6m": ("smac", {"map": "5m_vs_6m"}, "hard: 5 Marines against 6"),
+    "smac/3s_vs_5z": ("smac", {"map": "3s_vs_5z"}, "hard: 3 Stalkers against 5 Zealots"),
+    "smac/2c_vs_64zg": ("smac", {"map": "2c_vs_64zg"}, "hard: 2 Colossi against 64 Zerglings"),
+    "smac/corridor": ("smac", {"map": "corridor"}, "super hard: 6 Zealots against 24 Zerglings"),
+    "smac/MMM2": ("smac", {"map": "MMM2"}, "super hard: 7 Marines, 2 Marauders, a Medivac against 8, 3 and 1"),
+    "smac/3s5z_vs_3s6z": ("smac", {"map": "3s5z_vs_3s6z"}, "super hard: 3 Stalkers, 5 Zealots against 3 and 6"),
 }
 
 WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)

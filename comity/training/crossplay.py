@@ -75,9 +75,11 @@ def partner(name: str, env: Environment) -> tuple[str, Algorithm]:
     """
     own = env.spec.scripts
     if name in own:
-        memory, script = functions(env).script(name)  # pyright: ignore[reportOptionalCall]
+        whole = functions(env).scripted_team
+        memory, script = (whole or functions(env).script)(name)  # pyright: ignore[reportOptionalCall]
         memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (env.spec.agents, *x.shape)), memory)
-        act = lambda key, state, memory, observation, explore=True: (*script(memory, observation.view), {})  # noqa: E731
+        sees = lambda observation: observation if whole else observation.view  # noqa: E731
+        act = lambda key, state, memory, observation, explore=True: (*script(memory, sees(observation)), {})  # noqa: E731
         return f"scripted:{name}", Algorithm(lambda key: (), act, lambda key, state, steps: (state, {}), memory)
     if name not in SCRIPTED:
         known = (*own, *SCRIPTED)

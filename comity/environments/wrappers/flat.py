@@ -75,8 +75,23 @@ def flattened(wrapper: type, game: type, name: str) -> type:
     return plays_as(wrapper, game, renamed)(made)
 
 
+@lru_cache
+def fixed(game: type, settings: tuple[tuple[str, Any], ...]) -> type:
+    """The class `game` with these settings fixed: they are read as before, and cannot be given."""
+    hints = typing.get_type_hints(game, include_extras=True)
+    known = {f.name for f in fields(game)}  # pyright: ignore[reportArgumentType]
+    chosen = [(name, hints[name], field(default=value, init=False)) for name, value in settings if name in known]
+    made = make_dataclass(game.__name__, chosen, bases=(game,), frozen=True)
+    made.__module__, made.plain = game.__module__, game  # pyright: ignore[reportAttributeAccessIssue]
+    texts, free = comments(game), [f.name for f in fields(made) if f.init]  # pyright: ignore[reportArgumentType]
+    lines = [f"        {name}: {texts.get(name, '')}" for name in free]  # where tyro looks for help
+    made.__doc__ = "\n".join([game.__doc__ or "", "", "    Args:", *lines])
+    return made
+
+
 def comments(cls: type) -> dict[str, str]:
     """{setting: its comment in the source, behind it and in the lines below}."""
+    cls = getattr(cls, "plain", cls)  # of `fixed`, which has no source
     if hasattr(cls, "parts"):
         game, wrapper = cls.parts  # pyright: ignore[reportAttributeAccessIssue]
         renamed = getattr(wrapper, "RENAMED", {})

@@ -38,6 +38,8 @@ class Scripted:
         if self.script not in known:
             near = did_you_mean(self.script, known)
             raise ValueError(f"{name} has no script {self.script!r}{near}; it has {', '.join(known) or 'none'}")
+        if functions(self.game).script is None:
+            raise ValueError(f"{name}'s scripts play whole teams, not one agent: evaluate them as partners instead")
 
     @property
     def spec(self) -> Spec:

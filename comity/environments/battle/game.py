@@ -1,0 +1,289 @@
+"""SMAC's battles (Samvelyan et al. 2019, arXiv 1902.04043) without the game: its interface, and rules close to it.
+
+docs/tasks/smac.md: what is exact, what is approximated, and how to calibrate it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.drawing.colours import HOSTILE, agent_hex, hexadecimal
+from comity.environments.battle import scripts, seeing
+from comity.environments.battle.arrays import NOBODY, Units, part
+from comity.environments.battle.combat import LONG_AGO, fought
+from comity.environments.battle.maps import DEATH, SCALE, VICTORY, Scenario, scenario
+from comity.environments.battle.orders import POLICIES, STOP, orders_of
+from comity.environments.battle.units import BALANCES, ENERGY_START, Weapons
+from comity.settings import NotNegative, Positive, check
+from comity.spec import Discrete, Functions, Spec, Vector
+from comity.types import Key, Observation, PyTree, Timestep
+
+VERSION = 1  # of the rules: raised whenever the same seed would give another game
+
+PROFILES: dict[str, dict[str, Any]] = {"paper": {}}
+
+Name = Literal[
+    "3m", "8m", "2s3z", "3s5z", "1c3s5z", "5m_vs_6m", "3s_vs_5z", "2c_vs_64zg", "corridor", "MMM2", "3s5z_vs_3s6z"
+]  # fmt: skip
+MIXED, LOSS_SHARE = "mixed", 0.5
+DIRECTIONS = ("north", "south", "east", "west")
+
+
+class State(NamedTuple):
+    """One game: all that the next step depends on."""
+
+    units: Units  # leaves [N]
+    last_action: Array  # [agents] int32, NOBODY after a reset
+    time: Array  # [] int32, steps played
+    balance: Array  # [] int32, number in BALANCES
+    policy: Array  # [] int32, the enemy's number in POLICIES
+
+
+@dataclass(frozen=True)
+class SMAC:
+    """n allies against m enemies. view float32 [agents, V], state [S]; sizes are SMAC's."""
+
+    map: Name = "3m"
+    balance: Literal["base", "ladder410"] = "base"  # data of units: of the module that SMAC's maps name, or of the
+    # multiplayer game
+    enemy: Literal["attack_move", "hold", "nearest_global", "focus_weakest", "mixed", "self_play"] = "attack_move"
+    # attack_move: walks to the allies' start, fights whom it meets | hold: stands until somebody comes near |
+    # nearest_global: knows where everybody is | focus_weakest: shoots at the weakest in reach | mixed: one of these
+    # four in each episode | self_play: agents play both teams
+    length: Positive[int] | None = None  # steps of an episode at most; None: the map's
+    reward_sparse: bool = False  # only 1 for a victory and -1 for a defeat, before the scale
+    reward_only_positive: bool = True  # False: half of what allies lose is subtracted
+    reward_scale: bool = True  # a won episode is worth 20
+    align_types: bool = False  # enemies' types are numbered as allies'; in SMAC, maps of Stalkers and Zealots differ
+    obs_last_action: bool = False  # an agent sees what the others in sight did last
+    obs_timestep_number: bool = False  # an agent sees the share of the limit that is over
+    state_timestep_number: bool = False  # the same of the state
+    spawn_jitter: NotNegative[float] = 0.0  # cells by which each unit's start is moved at most, along x and y
+    border: NotNegative[int] = 0  # cells of the map's frame that cannot be walked on
+    clock_terminates: bool = False  # True: the time limit is a true end, of value 0
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.border > 7:
+            raise ValueError(f"border {self.border} is above 7: units start 8 cells from the frame; give 7 or less")
+
+    @property
+    def rules(self) -> Scenario:
+        """What of the map never changes."""
+        return scenario(self.map, self.border, self.align_types)
+
+    @property
+    def both(self) -> bool:
+        """Whether enemies are agents, too."""
+        return self.enemy == "self_play"
+
+    @property
+    def limit(self) -> int:
+        return self.length or self.rules.map.length
+
+    @property
+    def shown(self) -> seeing.Shown:
+        return seeing.Shown(self.obs_last_action, self.obs_timestep_number, self.state_timestep_number)
+
+    @property
+    def spec(self) -> Spec:
+        rules = self.rules
+        n, m = rules.allies.size, rules.enemies.size
+        agents, count = n + m * self.both, seeing.actions(rules, self.both)
+        teams = (rules.allies, rules.enemies) if self.both else (rules.allies,)
+        names = [f"{name} {k}" for team in teams for k, name in enumerate(team.names)]
+        targets = tuple(f"at {k}" for k in range(count - len(DIRECTIONS) - 2))
+        return Spec(
+            agents,
+            Vector(max(seeing.view_size(rules, team, self.shown, count) for team in teams)),
+            Discrete(count),
+            self.limit,
+            state=Vector(seeing.state_size(rules, self.shown, count, agents)),
+            mixed_motive=self.both,
+            headline="won",
+            scripts=scripts.known(self.map),
+            roles=(*("ally",) * n, *("enemy",) * m) if self.both else (),
+            agent_names=tuple(f"{'enemy ' * (k >= n)}{name}" for k, name in enumerate(names)),
+            agent_colours=tuple(agent_hex(k) if k < n else hexadecimal(HOSTILE) for k in range(agents)),
+            action_names=("dead", "stop", *DIRECTIONS, *targets),
+            event_names=("won", "dead_allies", "dead_enemies"),
+        )
+
+    def reset(self, key: Key) -> tuple[State, Observation]:
+        rules, (key_start, key_policy) = self.rules, jax.random.split(key)
+        table = rules.table
+        moved = jax.random.uniform(key_start, rules.start.shape, minval=-1.0, maxval=1.0)
+        place = jnp.clip(rules.start + self.spawn_jitter * moved, 0.5, 31.5)
+        whole = lambda value: jnp.full(rules.size, value, jnp.int32)  # noqa: E731
+        units = Units(
+            x=place[:, 0],
+            y=place[:, 1],
+            hp=jnp.asarray(table.hp[:, 0]),
+            shield=jnp.asarray(table.shield[:, 0]),
+            energy=jnp.where(table.heals[:, 0], ENERGY_START, 0.0).astype(jnp.float32),
+            cooldown=whole(0),
+            windup=whole(0),
+            target=whole(NOBODY),
+            unhurt=whole(LONG_AGO),
+            attacker=whole(NOBODY),
+            speed=jnp.zeros(rules.size, jnp.float32),
+            shot=whole(NOBODY),
+        )
+        policy = jnp.int32(POLICIES.index(self.enemy) if self.enemy in POLICIES else 0)
+        if self.enemy == MIXED:
+            policy = jax.random.randint(key_policy, (), 0, len(POLICIES))
+        last = jnp.full(self.spec.agents, NOBODY, jnp.int32)
+        state = State(units, last, jnp.int32(0), jnp.int32(BALANCES.index(self.balance)), policy)
+        return state, self.observation(state)
+
+    def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        one = jax.tree.map(lambda x: x[None], (state, action))
+        return jax.tree.map(lambda x: x[0], self.step_games(key[None], *one))
+
+    def step_games(self, keys: Key, state: State, action: Array) -> tuple[State, Timestep]:
+        """`step` of B games at once, which are the last axis inside."""
+        rules = self.rules
+        luck = jax.vmap(lambda key: jax.random.bits(key, (rules.size,), jnp.uint32))(keys).T
+        before, action = jax.tree.map(jnp.transpose, (state, action))
+        units, n = before.units, rules.allies.size
+        action = jnp.where(self._chosen(self._available(units), action), action, STOP)
+        orders = orders_of(rules.allies, part(rules.allies, units), action[:n]), None
+        if self.both:
+            orders = orders[0], orders_of(rules.enemies, part(rules.enemies, units), action[n:])
+        after = fought(rules, weapons_of(rules, before.balance), units, before.policy, orders, luck)
+        state = State(after, action, before.time + 1, before.balance, before.policy)
+        reward, over, info = self.outcome(units, after)
+        late = (state.time >= self.limit) & ~over
+        timestep = Timestep(
+            observation=self._observation(state),
+            reward=jnp.moveaxis(reward, 0, -1),
+            terminated=over | late if self.clock_terminates else over,
+            truncated=jnp.zeros_like(late) if self.clock_terminates else late,
+            info=info,
+        )
+        return jax.tree.map(jnp.transpose, state), timestep
+
+    def _chosen(self, can: Array, action: Array) -> Array:
+        """[agents, B] bool, whether the action is available; can [agents, A, B]."""
+        return (can & (action[:, None] == jnp.arange(can.shape[1])[None, :, None])).any(1)
+
+    def outcome(self, before: Units, after: Units) -> tuple[Array, Array, dict[str, Array]]:
+        """(reward [agents, B], over [B], info) of a step."""
+        rules = self.rules
+        teams = (rules.allies, rules.enemies)
+        dead = [~(part(team, after.hp) > 0) & (part(team, before.hp) > 0) for team in teams]
+        won, lost, over = ended(rules, after)
+        rewards = [self.reward(before, after, k, (won, lost)[k], (lost, won)[k]) for k in range(1 + self.both)]
+        reward = jnp.concatenate(
+            [jnp.broadcast_to(x, (team.size, *x.shape)) for x, team in zip(rewards, teams, strict=False)]
+        )
+        number = lambda x: x.astype(jnp.float32)  # noqa: E731
+        info = {"won": number(won), "lost": number(lost)}
+        info |= {"dead_allies": number(dead[0].sum(0)), "dead_enemies": number(dead[1].sum(0))}
+        return reward, over, info
+
+    def reward(self, before: Units, after: Units, side: int, won: Array, lost: Array) -> Array:
+        """[B], of one side: damage and deaths of the other, and a victory."""
+        rules = self.rules
+        own, foe = (rules.allies, rules.enemies)[:: 1 - 2 * side]
+        table = foe.table
+        most = float((table.hp + table.shield).sum() + DEATH * foe.size + VICTORY)
+        scale = SCALE / most if self.reward_scale else 1.0
+        if self.reward_sparse:
+            return (won.astype(jnp.float32) - lost.astype(jnp.float32)) * scale
+        gained = harm(part(foe, before), part(foe, after))
+        if self.reward_only_positive:
+            points = jnp.abs(gained)
+        else:
+            points = gained - LOSS_SHARE * harm(part(own, before), part(own, after))
+        return (points + VICTORY * won) * scale
+
+    def observation(self, state: State) -> Observation:
+        """Of one game."""
+        one = jax.tree.map(lambda x: x[..., None], state)
+        return jax.tree.map(lambda x: x[0], self._observation(one))
+
+    def _available(self, units: Units) -> Array:
+        """[agents, A, B] bool."""
+        rules, count = self.rules, seeing.actions(self.rules, self.both)
+        both = ((rules.allies, rules.enemies), (rules.enemies, rules.allies))
+        teams = both if self.both else both[:1]
+        return jnp.concatenate([seeing.available(rules, a, b, units, count) for a, b in teams])
+
+    def _observation(self, state: State) -> Observation:
+        """Of games on the last axis, which comes first in what is returned."""
+        rules, shown, units = self.rules, self.shown, state.units
+        can = self._available(units)
+        numbers = jnp.arange(can.shape[1])[None, :, None]
+        last = (state.last_action[:, None] == numbers).astype(jnp.float32)
+        time = state.time.astype(jnp.float32) / self.limit
+        both = ((rules.allies, rules.enemies), (rules.enemies, rules.allies))
+        size, views = self.spec.view.size, []
+        for a, b in both if self.both else both[:1]:
+            view = seeing.view(rules, a, b, units, can[a.units], last[a.units], time, shown)
+            views.append(jnp.pad(view, ((0, 0), (0, size - view.shape[1]), (0, 0))))
+        seen = Observation(jnp.concatenate(views), seeing.state(rules, units, last, time, shown), can)
+        return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), seen)
+
+    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
+        """[B]: whether allies won, lost, or neither; allies alive and enemies dead at the end."""
+        total = {name: x.sum(0) for name, x in info.items()}
+        alive = self.rules.allies.size - total["dead_allies"]
+        drawn = 1.0 - total["won"] - total["lost"]
+        told = {"won": total["won"], "lost": total["lost"], "undecided": drawn}
+        return {**told, "allies_alive": alive, "enemies_dead": total["dead_enemies"]}
+
+    def scripted_team(self, name: str) -> tuple[PyTree, Callable[[PyTree, Observation], tuple[Array, PyTree]]]:
+        """(memory, act) of one of `scripts`, of all agents: they read the state."""
+        return scripts.team_of(self.rules, self.both, name)
+
+    @property
+    def functions(self) -> Functions:
+        """Views of both teams are not laid out alike, so that of self-play none is drawn."""
+        return Functions(
+            draw=self.draw,
+            draw_view=None if self.both or self.obs_last_action else self.draw_view,
+            summary=self.summary,
+            scripted_team=self.scripted_team,
+            step_games=self.step_games,
+        )
+
+    def draw(self, state: State, ranges: bool = False, size: int = 480) -> np.ndarray:
+        """uint8 [size, size, 3] of one game. ranges: how far each unit's weapon reaches, too."""
+        from comity.drawing import battle
+
+        return battle.draw(self.rules, state, ranges, size)
+
+    def draw_view(self, view: Array) -> np.ndarray:
+        """uint8 [H, W, 3], what an agent sees and whom it may attack."""
+        from comity.drawing import battle
+
+        return battle.draw_view(self.rules, np.asarray(view), seeing.SIGHT)
+
+
+def weapons_of(rules: Scenario, balance: Array) -> Weapons:
+    """[N, B] of the balance [B] that is played."""
+    return Weapons(*(jnp.where(balance == 0, x[0], x[1]) for x in rules.weapons))
+
+
+def harm(before: Units, after: Units) -> Array:
+    """[B], points for what a team has lost: hp and shields, and its dead. Shields that grow count against it."""
+    lived, lives = before.hp > 0, after.hp > 0
+    had, has = before.hp + before.shield, jnp.where(lives, after.hp + after.shield, 0.0)
+    return jnp.where(lived, had - has + jnp.where(lives, 0.0, DEATH), 0.0).sum(0)
+
+
+def ended(rules: Scenario, units: Units) -> tuple[Array, Array, Array]:
+    """(allies won, allies lost, over) [B] bool. A Medivac alone has lost; if nobody is left, nobody has won."""
+    allies, enemies = part(rules.allies, units.hp) > 0, part(rules.enemies, units.hp) > 0
+    fighters = (allies & ~rules.allies.table.heals).any(0), (enemies & ~rules.enemies.table.heals).any(0)
+    lost = ~fighters[0] & (enemies.any(0) | rules.allies.heals)
+    won = ~lost & ~fighters[1] & (allies.any(0) | enemies.any(0))
+    return won, lost, lost | won | ~(allies.any(0) | enemies.any(0))

@@ -277,12 +277,15 @@ def _rewarded(source: Source, name: str) -> Source:
     """The algorithm with one of `BONUSES`."""
     from comity.algorithms import composition
 
-    bonus = importlib.import_module(BONUSES[name][0])
-    if hasattr(getattr(source.thing, "Config", None), name):
-        raise ValueError(f"{source.name} has a setting {name} of its own, so it cannot have the bonus of that name")
+    bonus, setting = importlib.import_module(BONUSES[name][0]), label(name)
+    if hasattr(getattr(source.thing, "Config", None), setting):
+        raise ValueError(f"{source.name} has a setting {setting} of its own, so it cannot have the bonus of that name")
     version = source.version if source.version == "object" else f"{source.version}+{getattr(bonus, 'VERSION', 1)}"
     thing = composition.rewarded(source.thing, name, bonus)
-    return dataclasses.replace(source, name=f"{source.name}+{name}", thing=thing, version=version)
+    presets = {preset: dict(values) for preset, values in source.presets.items()}
+    for preset, values in bonus.PRESETS.items():  # a preset is that of both; who has none of its name is as by default
+        presets[preset] = {**presets.get(preset, {}), **({setting: values} if values else {})}
+    return dataclasses.replace(source, name=f"{source.name}+{name}", thing=thing, version=version, presets=presets)
 
 
 def _changed(source: Source, thing: Any, preset: str | None, kind: str) -> list[str]:

@@ -182,6 +182,9 @@ class Functions(NamedTuple):
     unpack: Callable[..., Any] | None = None  # and back, bit for bit
     training_reward: Callable[..., Any] | None = None
     # (key, steps, iteration) -> [T, B, N], the rewards that only the learner sees
+    cells: Callable[..., Any] | None = None
+    # (view [..., N, V]) -> (cell [..., N, 2], beside [..., K]), whole numbers, on a grid that everybody sees: where
+    # agents stand, who move one cell in a step at most, and what else there is to move around (a box)
     collective: Callable[..., Any] | None = None
     # (steps) -> Collective, what of a rollout is everybody's: correction terms ask for it
     exact_values: Callable[..., Any] | None = None

@@ -64,7 +64,8 @@ class Transition(NamedTuple):
     @property
     def experience(self) -> Experience:
         """What a bonus judges of it."""
-        return Experience(self.observation, self.action, self.next_observation, self.valid)
+        judged = self.observation, self.action, self.next_observation, self.valid
+        return Experience(*judged, self.reward, self.terminated, self.notes)
 
 
 class Experience(NamedTuple):
@@ -74,6 +75,9 @@ class Experience(NamedTuple):
     action: PyTree
     next_observation: Observation  # after the step, before any reset
     valid: Array  # [...] bool
+    reward: Array  # [..., N], the game's
+    terminated: Array  # [...] bool
+    notes: dict[str, Array]  # what `act` wrote; {} from a replay, which keeps none
 
 
 class Collective(NamedTuple):
@@ -102,6 +106,7 @@ class Algorithm(NamedTuple):
     )
     #   to the rewards that it draws, because a bonus that was kept would be out of date
     own_play: bool = False  # `update` learns from values or play of its own and reads nothing of the rollout
+    rewarded: bool = False  # it has a bonus; then `update` takes reward_of, too: each bonus sees the game's own reward
 
 
 class Bonus(NamedTuple):
@@ -110,6 +115,7 @@ class Bonus(NamedTuple):
     init: Callable[..., PyTree]  # (key) -> state
     reward: Callable[..., Array]  # (state, Experience) -> [..., N], before its weight
     update: Callable[..., tuple[PyTree, Metrics]]  # (key, state, steps: Transition) -> (state, metrics)
+    reads: tuple[str, ...] = ()  # notes of `act` that it asks for, which no replay keeps
 
 
 @runtime_checkable

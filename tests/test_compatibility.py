@@ -9,6 +9,7 @@ a product. Images: tests/algorithms/test_kinds.py. All pairs: `pytest -m slow`.
 """
 
 import dataclasses
+import importlib
 import re
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 from comity.algorithms import ALGORITHMS
+from comity.algorithms.bonuses import BONUSES
 from comity.environments import TASKS, WRAPPERS
 from comity.recipes import find_algorithm, find_task, settings_of
 from comity.settings import floats
@@ -352,6 +354,30 @@ def test_a_script_leaves_nobody_to_share_with():
 
 
 ALONE = [task for task in ALL if short(task).spec.agents == 1]
+OF_BONUSES = [  # bonuses that refuse some tasks, of several that hold the first is said
+    Refusal(
+        ["social-influence"],
+        SEVERAL_HEADS,
+        "{algorithm} has one head, {game} asks for 2: start from --profile one-head, or take another; "
+        "`comity list algorithms` says what there is",
+    ),
+    Refusal(
+        ["social-influence"],
+        ["oasis"],
+        "{algorithm} has one head, {game} asks for 5: take another; `comity list algorithms` says what there is",
+    ),
+    Refusal(
+        ["social-influence"],
+        GIVES_NUMBERS,
+        "{algorithm} chooses among discrete actions, {game} has continuous ones: take another; "
+        "`comity list algorithms` says what there is",
+    ),
+    Refusal(
+        ["eiti", "edti", "social-influence"],
+        ALONE,
+        "{algorithm} pays for influence on others, and this game has one agent: leave it out",
+    ),
+]
 REFUSED += [
     Refusal(["alita"], ALONE, "alita needs an influencer and others, this game has one agent: take maddpg"),
 ]
@@ -377,6 +403,32 @@ def test_algorithms_refuse_exactly_the_games_of_the_table(algorithm, preset):
         except ValueError as error:
             said = str(error)
         assert said == refusal(algorithm, task, preset), task
+
+
+@pytest.mark.parametrize("bonus", BONUSES)
+def test_bonuses_refuse_exactly_the_games_of_the_table(bonus):
+    module = importlib.import_module(BONUSES[bonus][0])
+    for task in ALL:
+        try:
+            module.make(module.Config(), short(task))
+            said = None
+        except ValueError as error:
+            said = str(error)
+        lines = [refused.line for refused in OF_BONUSES if bonus in refused.algorithms and task in refused.tasks]
+        assert said == (lines[0].format(algorithm=bonus, game=type(short(task)).__name__) if lines else None), task
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "task"),
+    [
+        ("pg+edti", "prisoners-buddy"),
+        ("ippo+edti", NUMBERS),
+        ("ippo+counts+eiti", "push-box"),
+        ("ippo+social-influence", "manitokan"),
+    ],
+)
+def test_learners_with_bonuses_can_be_traced(algorithm, task):
+    trace(algorithm, task)
 
 
 @pytest.mark.parametrize(("algorithm", "task"), FIT)
@@ -447,15 +499,38 @@ def page() -> str:
         lines = [unfit.line for unfit in UNFIT if wrapper == unfit.wrapper and task in unfit.games]
         return letter(lines[0] if lines else None)
 
+    def pays(task: str, bonus: str) -> str:
+        lines = [refused.line for refused in OF_BONUSES if bonus in refused.algorithms and task in refused.tasks]
+        return letter(lines[0] if lines else None)
+
     algorithms, wrappers = list(ALGORITHMS), list(WRAPPERS)
     first, second = table("task", ALL, algorithms, fits), table("game", PLAIN, wrappers, wraps)
+    third = table("task", ALL, list(BONUSES), pays)
     anyone = {"algorithm": "ALGORITHM", "game": "GAME", "agents": "N"}
     lines = [f"* **{letter(line)}** {line.format(**anyone)}" for line in reasons]
     named = lambda names: ", ".join(f"`{name}`" for name in names)  # noqa: E731
     presets = [
         f"* {named(r.presets)} of {named(r.algorithms)}: {r.line.format(**anyone)}" for r in REFUSED if r.presets
     ]
-    parts = [HEAD, *first, "", MIDDLE, "", *second, "", "## Reasons", "", *lines, "", "Some presets want more:", ""]
+    parts = [
+        HEAD,
+        *first,
+        "",
+        MIDDLE,
+        "",
+        *second,
+        "",
+        BONUS,
+        "",
+        *third,
+        "",
+        "## Reasons",
+        "",
+        *lines,
+        "",
+        "Some presets want more:",
+        "",
+    ]
     return "\n".join([*parts, *presets, ""])
 
 
@@ -468,6 +543,10 @@ HEAD = (
 )
 MIDDLE = (
     "Wrapped tasks above are examples; any game may wear any wrapper of its row here, and several: `ipd+messages+rusp`."
+)
+BONUS = (
+    "Bonuses, `ippo+counts`. Who learns from no reward of its rollouts takes none, and with a replay there is no "
+    "`social-influence`."
 )
 
 

@@ -213,10 +213,16 @@ def with_bonus(algorithm: Algorithm, bonus: Bonus, weight: float | Array, name: 
     """`algorithm`, whose rewards are r + weight * bonus wherever it learns; padding earns nothing.
 
     The bonus judges by what it knew before the rollout, and learns of the rollout afterwards. A learner with a replay
-    asks it anew for each draw. name: what its metrics begin with. Raises ValueError if a bonus could change nothing.
+    asks it anew for each draw. Each of several bonuses judges the game's own reward. name: what its metrics begin with.
+    Raises ValueError if a bonus could change nothing, or asks for what the algorithm does not tell.
     """
     if algorithm.own_play or not jax.tree.leaves(jax.eval_shape(algorithm.init, jax.random.key(0))):
         raise ValueError(f"{name} would change nothing: this algorithm learns from no reward of its rollouts")
+    if bonus.reads and algorithm.replays:
+        raise ValueError(
+            f"{name} asks for the policy as it was when it acted, which this algorithm's replay does not keep: take "
+            "one that learns from fresh play, such as ippo"
+        )
 
     def init(key: Key) -> Rewarded:
         key_learner, key_bonus = jax.random.split(key)
@@ -227,6 +233,8 @@ def with_bonus(algorithm: Algorithm, bonus: Bonus, weight: float | Array, name: 
 
     def update(key: Key, state: Rewarded, steps: Transition, reward_of: Callable | None = None):
         key_learner, key_bonus = jax.random.split(key)
+        if unsaid := ", ".join(note for note in bonus.reads if note not in steps.notes):
+            raise ValueError(f"{name} asks for notes of what was done, {unsaid}, which this algorithm does not write")
 
         def earned(experience: Experience) -> Array:
             reward = weight * bonus.reward(state.bonus, experience)
@@ -235,10 +243,10 @@ def with_bonus(algorithm: Algorithm, bonus: Bonus, weight: float | Array, name: 
         def paid(experience: Experience) -> Array:
             return earned(experience) + (0.0 if reward_of is None else reward_of(experience))
 
-        if algorithm.replays:
+        if algorithm.replays or algorithm.rewarded:
             learner, metrics = algorithm.update(key_learner, state.learner, steps, reward_of=paid)
         else:
-            fresh = steps._replace(reward=steps.reward + earned(steps.experience))
+            fresh = steps._replace(reward=steps.reward + paid(steps.experience))
             learner, metrics = algorithm.update(key_learner, state.learner, fresh)
         after, about = bonus.update(key_bonus, state.bonus, steps)
         about = {"mean": mean_valid(earned(steps.experience), steps.valid).mean(), **about}
@@ -248,4 +256,4 @@ def with_bonus(algorithm: Algorithm, bonus: Bonus, weight: float | Array, name: 
         return (algorithm.practise or algorithm.act)(key, state.learner, memory, observation)
 
     practised = practise if algorithm.practise else None
-    return algorithm._replace(init=init, act=act, update=update, practise=practised)
+    return algorithm._replace(init=init, act=act, update=update, practise=practised, rewarded=True)

@@ -44,12 +44,12 @@ def population(members: tuple[tuple[str, Any], ...]) -> Composition:
 @lru_cache
 def rewarded(algorithm: Any, name: str, bonus: Any) -> Composition:
     """An algorithm with a bonus. algorithm, bonus: their modules; name: the bonus's, and of its settings."""
-    base = (algorithm.Config,) if hasattr(algorithm, "Config") else ()
-    config = _config("Rewarded", [(name, bonus.Config)], base, f"An algorithm's settings, and those of {name}.")
+    base, setting = (algorithm.Config,) if hasattr(algorithm, "Config") else (), label(name)
+    config = _config("Rewarded", [(setting, bonus.Config)], base, f"An algorithm's settings, and those of {name}.")
 
     def make(config: Any, env: Environment) -> Algorithm:
-        mine = getattr(config, name)
-        return combinators.with_bonus(algorithm.make(config, env), bonus.make(mine, env), mine.weight, name)
+        mine = getattr(config, setting)
+        return combinators.with_bonus(algorithm.make(config, env), bonus.make(mine, env), mine.weight, setting)
 
     return _named(Composition(config, make, (("", algorithm),), name))
 

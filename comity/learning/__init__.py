@@ -4,7 +4,18 @@ from comity.learning.choices import chosen, entropy, epsilon_greedy, linear, log
 from comity.learning.circles import in_a_circle, side_by_side
 from comity.learning.latents import gaussian_kl, straight_through
 from comity.learning.losses import critic_loss, fit_critic, policy_loss, surrogate_loss, value_loss
-from comity.learning.normalisation import Moments, fresh_moments, normalised, restored, standardised, updated_moments
+from comity.learning.normalisation import (
+    Moments,
+    Sample,
+    fresh_moments,
+    fresh_sample,
+    in_deviations,
+    joined,
+    normalised,
+    restored,
+    standardised,
+    updated_moments,
+)
 from comity.learning.optimizers import (
     Optimizer,
     clip_by_array,
@@ -23,6 +34,7 @@ __all__ = [
     "Moments",
     "Optimizer",
     "Reward",
+    "Sample",
     "chosen",
     "clip_by_array",
     "credited",
@@ -36,9 +48,12 @@ __all__ = [
     "fit_backwards",
     "fit_critic",
     "fresh_moments",
+    "fresh_sample",
     "gaussian_kl",
     "if_ready",
     "in_a_circle",
+    "in_deviations",
+    "joined",
     "lambda_returns",
     "linear",
     "log_prob",

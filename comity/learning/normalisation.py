@@ -10,6 +10,39 @@ from comity.axes import aligned
 from comity.learning.returns import mean_valid
 
 
+class Sample(NamedTuple):
+    """Mean and variance of all that was ever seen."""
+
+    mean: Array  # [...]
+    variance: Array  # [...], 1 before anything was seen
+    count: Array  # [] float32
+
+
+def fresh_sample(*shape: int) -> Sample:
+    """Before anything was seen: mean 0, variance 1."""
+    return Sample(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
+
+
+def joined(sample: Sample, x: Float[Array, "R *rest"], valid: Bool[Array, "R"]) -> Sample:
+    """The sample and the valid ones of x as one (Chan et al. 1979)."""
+    new = valid.sum().astype(jnp.float32)
+    over = lambda x: jnp.where(aligned(valid, x), x, 0.0).sum(0) / jnp.maximum(new, 1.0)  # noqa: E731
+    mean = over(x)
+    variance, away = over(jnp.square(x - mean)), mean - sample.mean
+    count = sample.count + new
+    share = new / jnp.maximum(count, 1.0)
+    both = (1 - share) * sample.variance + share * variance + share * (1 - share) * jnp.square(away)
+    return Sample(sample.mean + share * away, both, count)
+
+
+def in_deviations(
+    x: Float[Array, "*axes"], sample: Sample, least: float = 0.01, most: float = 5.0
+) -> Float[Array, "*axes"]:
+    """x with the sample's mean 0 and deviation 1, at most `most` away from 0. least: the smallest deviation, in x's
+    own units, so that numbers that hardly vary are not blown up."""
+    return jnp.clip((x - sample.mean) / jnp.sqrt(jnp.maximum(sample.variance, least**2)), -most, most)
+
+
 class Moments(NamedTuple):
     """Exponential averages of x and x^2, not yet divided by their weight: both began at 0."""
 

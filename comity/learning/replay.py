@@ -92,9 +92,8 @@ def paid(episodes: Episodes, reward_of: Callable[[Experience], Array] | None) ->
     before, after = (
         jax.tree.map(lambda x, cut=cut: x[cut], episodes.observation) for cut in (slice(-1), slice(1, None))
     )
-    return episodes._replace(
-        reward=episodes.reward + reward_of(Experience(before, episodes.action, after, episodes.valid))
-    )
+    judged = before, episodes.action, after, episodes.valid, episodes.reward, episodes.terminated, {}
+    return episodes._replace(reward=episodes.reward + reward_of(Experience(*judged)))
 
 
 def empty(row: PyTree, capacity: int) -> Replay:

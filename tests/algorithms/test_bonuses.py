@@ -47,13 +47,15 @@ def seen(views) -> Experience:
     """Steps [T, B] that lead to views [T, B, N, ...]."""
     views = jnp.asarray(views)
     observation = Observation(views, jnp.zeros(views.shape[:2]), jnp.ones((*views.shape[:3], 2), bool))
-    return Experience(observation, jnp.zeros(views.shape[:3], jnp.int32), observation, jnp.ones(views.shape[:2], bool))
+    valid, notes = jnp.ones(views.shape[:2], bool), {"probabilities": jnp.full((*views.shape[:3], 2), 0.5)}
+    action, reward = jnp.zeros(views.shape[:3], jnp.int32), jnp.zeros(views.shape[:3])
+    return Experience(observation, action, observation, valid, reward, ~valid, notes)
 
 
 def steps_of(experience: Experience) -> Transition:
-    flag, reward = jnp.zeros_like(experience.valid), jnp.zeros(experience.action.shape)
-    before, action, after, valid = experience
-    return Transition(before, (), action, reward, after, (), flag, flag, valid, {}, {})
+    before, action, after, valid, reward, terminated, notes = experience
+    cut = jnp.zeros_like(terminated)
+    return Transition(before, (), action, reward, after, (), terminated, cut, valid, notes, {})
 
 
 def counted(views, env: Any = Line(), **settings) -> list[np.ndarray]:

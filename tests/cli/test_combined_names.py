@@ -55,12 +55,22 @@ def test_every_agent_may_have_a_learner_of_its_own(capsys):
     assert '"policy_loss"' in (run / "metrics.jsonl").read_text()
 
 
+def test_a_bonus_with_a_hyphen_and_another_beside_it(capsys):
+    small = ("--algorithm.hidden", "4", "--algorithm.social_influence.hidden", "4", "--algorithm.counts.counted=cell")
+    done(capsys, "train", "push-box", "pg+social-influence+counts", "--task.length", "4", *small, *TRAINING)
+    (run,) = Path("runs").glob("*/*/*")
+    written = read_yaml(run / "config.yaml")["algorithm"]
+    assert (written["social_influence"]["hidden"], written["counts"]["counted"]) == ([4], "cell")
+    done(capsys, "resume", "latest", "--iterations", "+1")
+    lines = (run / "metrics.jsonl").read_text()
+    assert all(name in lines for name in ('"social_influence/mean"', '"social_influence/error"', '"counts/filled"'))
+    assert "return" in done(capsys, "evaluate", "latest", "--episodes", "2")
+
+
 def test_lists_and_help(capsys):
     listed = done(capsys, "list", "bonuses")
     assert all(f"  {name} " in listed for name in BONUSES)
-    with pytest.raises(SystemExit):
-        main(["train", *NAMES, "--help"])
-    said = capsys.readouterr().out
+    said = done(capsys, "train", *NAMES, "--help")
     assert all(flag in said for flag in ("--algorithm.speaker.gamma", "--algorithm.listener.counts.weight"))
 
 
@@ -109,6 +119,8 @@ def test_bad_names_and_flags_are_told_in_one_line(capsys, name, more, status, sa
 def test_a_shipped_algorithm_has_no_setting_that_a_bonus_is_called_by():
     import importlib
 
+    from comity.algorithms.roles import label
+
     for target, _ in ALGORITHMS.values():
         names = {field.name for field in dataclasses.fields(importlib.import_module(target).Config)}
-        assert not names & set(BONUSES)
+        assert not names & set(map(label, BONUSES))

@@ -10,4 +10,16 @@ BONUSES = {  # suffix of an algorithm's name, `ippo+counts`: (module, one line)
         "comity.algorithms.bonuses.novelty",
         "what is new to an autoencoder, or to who imitates a random network, pays",
     ),
+    "eiti": (
+        "comity.algorithms.bonuses.eiti",
+        "what tells where the others go pays: influence on moves, in nats",
+    ),
+    "edti": (
+        "comity.algorithms.bonuses.edti",
+        "what changes where the others go pays what it is worth to them, beside a part of their rewards",
+    ),
+    "social-influence": (
+        "comity.algorithms.bonuses.social_influence",
+        "what changes what the others do next pays, beside what else the agent might have done",
+    ),
 }

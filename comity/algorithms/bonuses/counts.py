@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.settings import NotNegative, Positive, Range, check
+from comity.spec import functions
 from comity.types import Bonus, Environment, Experience, Key, Transition
 
 VERSION = 1
@@ -22,7 +23,9 @@ class Config:
     """Settings of the count bonus. Tang: 0.01, tables of 2^16 to 2^128 places by the length of the hash."""
 
     weight: NotNegative[float] = 0.1  # eta of eta / sqrt(N + 1), in units of the game's reward
-    counted: Literal["own", "joint"] = "own"  # own: each agent its own view | joint: all views together
+    counted: Literal["own", "joint", "cell"] = "own"
+    # own: each agent its own view | joint: all views together | cell: each agent where it stands, on a grid, and what
+    # else there is to move (`Functions.cells`)
     precision: Positive[float] = 0.1  # numbers count as equal within such a cell; whole numbers as they are
     bits: Annotated[int, Range(1, 24)] = 16  # a table of 2^bits places; views that share one are counted as one
 
@@ -48,13 +51,28 @@ def place(factors: Array, numbers: Array, bits: int) -> Array:
     return (total >> (32 - bits)).astype(jnp.int32)
 
 
+def own_cells(cell: Array, beside: Array) -> Array:
+    """[..., N, 2 + K] int32: where each agent stands [..., N, 2], and what else there is [..., K]."""
+    beside = jnp.broadcast_to(beside[..., None, :], (*cell.shape[:-1], beside.shape[-1]))
+    return jnp.concatenate([cell, beside], -1).astype(jnp.int32)
+
+
 def make(config: Config, env: Environment) -> Bonus:
-    spec = env.spec
+    spec, cells = env.spec, functions(env).cells
+    if config.counted == "cell" and cells is None:
+        raise ValueError(
+            "counts 'cell' needs a grid that says where agents stand, `cells(view)`, which "
+            f"{type(env).__name__} has not: set counted to 'own'"
+        )
     joint, tables = config.counted == "joint", 1 if config.counted == "joint" else spec.agents
     size = spec.view.size * (spec.agents if joint else 1)
+    if config.counted == "cell" and cells is not None:
+        size = 2 + jax.eval_shape(cells, jnp.zeros((spec.agents, *spec.view.shape)))[1].shape[-1]
 
     def places(state: State, view: Array) -> Array:
         """[..., K] int32 of views [..., N, *view]."""
+        if config.counted == "cell" and cells is not None:
+            return place(state.factors, own_cells(*cells(view)), config.bits)
         lead = view.shape[: view.ndim - len(spec.view.shape) - 1]
         numbers = view.reshape(*lead, tables, size)
         if jnp.issubdtype(view.dtype, jnp.floating):

@@ -13,15 +13,13 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.learning import replay, take_step
+from comity.learning import Sample, fresh_sample, in_deviations, joined, replay, take_step
 from comity.learning.actions import actions
 from comity.networks import NormedMLP, stacked
 from comity.settings import NotNegative, Positive, check
 from comity.types import Bonus, Environment, Experience, Key, PyTree, Transition
 
 VERSION = 1
-LARGEST = 5.0  # how far a standardised number may be from 0
-LEAST = 0.01  # deviation of a number that hardly varies, in its own units
 
 
 @dataclass(frozen=True)
@@ -57,21 +55,7 @@ class State(NamedTuple):
     fixed_target: PyTree  # the random network, leaves [K, ...], or ()
     opt_state: PyTree
     recent: replay.Replay  # rows of the last transitions
-    mean: Array  # [K, I] of v over all that was ever seen,
-    variance: Array  # [K, I],
-    count: Array  # [] float32, and how many
-
-
-def moved(state: State, v: Array, valid: Array) -> State:
-    """With mean and variance of v [R, K, I] taken in, where valid [R] (Chan et al. 1979: two samples as one)."""
-    new = valid.sum().astype(jnp.float32)
-    over = lambda x: jnp.where(valid[:, None, None], x, 0.0).sum(0) / jnp.maximum(new, 1.0)  # noqa: E731
-    mean = over(v)
-    variance, away = over(jnp.square(v - mean)), mean - state.mean
-    count = state.count + new
-    share = new / jnp.maximum(count, 1.0)
-    both = (1 - share) * state.variance + share * variance + share * (1 - share) * jnp.square(away)
-    return state._replace(mean=state.mean + share * away, variance=both, count=count)
+    seen: Sample  # [K, I] of v
 
 
 def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -> Bonus:
@@ -98,8 +82,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
 
     def surprise(net: Any, target: Any, state: State, v: Array) -> Array:
         """[..., K]: the squared error of what is predicted of v [..., K, I], brought to its usual size."""
-        x = (v - state.mean) / jnp.sqrt(jnp.maximum(state.variance, LEAST**2))
-        x = jnp.clip(x, -LARGEST, LARGEST)
+        x = in_deviations(v, state.seen)
         axis = x.ndim - 2
         of_each = jax.vmap(lambda net, x: net(x), (0, axis), axis)
         meant = x if config.kind == "autoencoder" else lax.stop_gradient(of_each(target, x))
@@ -111,9 +94,8 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
         _, observation = jax.eval_shape(env.reset, key)
         view = jnp.zeros((1, len(agents), *spec.view.shape), observation.view.dtype)
         row = Row(view, jnp.zeros((1, len(agents), spec.action.n)), jnp.zeros(1, bool))
-        unit = jnp.zeros((len(agents), size)), jnp.ones((len(agents), size))
         recent = replay.empty(row, config.capacity)
-        return State(net, target, adam.init(net), recent, *unit, jnp.zeros(()))
+        return State(net, target, adam.init(net), recent, fresh_sample(len(agents), size))
 
     def reward(state: State, experience: Experience) -> Array:
         """psi(o_i, a_i), [..., K]."""
@@ -121,7 +103,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
         rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[-config.capacity :], row_of(steps))
-        state = moved(state, vector(rows), rows.valid)
+        state = state._replace(seen=joined(state.seen, vector(rows), rows.valid))
         pushed = replay.push(state.recent, rows)
         recent = jax.tree.map(lambda new, old: jnp.where(rows.valid.any(), new, old), pushed, state.recent)
         state = state._replace(recent=recent)

@@ -89,7 +89,8 @@ def seen(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf = None):
     now, after = (replay.unpacked(env, x, 1) for x in (rows.observation, rows.next_observation))
     reward = rows.reward
     if reward_of is not None:
-        reward = reward + reward_of(Experience(now, rows.action, after, jnp.ones_like(rows.terminated)))
+        valid = jnp.ones_like(rows.terminated)
+        reward = reward + reward_of(Experience(now, rows.action, after, valid, reward, rows.terminated, {}))
     return now, after, nets.acts.encoded(rows.action), reward, rows.terminated
 
 

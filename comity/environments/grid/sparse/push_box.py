@@ -107,6 +107,11 @@ class PushBox:
         boxes = jnp.where(valid, info["boxes"], 0.0).sum(0)
         return {"boxes": boxes, "pushed": (boxes > 0).astype(jnp.float32), **explored(info["cell"], valid, SIZE**2)}
 
+    def cells(self, view: Array) -> tuple[Array, Array]:
+        """(cells of the agents [..., 2, 2], that of the box [..., 2]) of views [..., 2, 90]."""
+        found = cell_of(view[..., 0, :], SIZE)
+        return found[..., :2, :], found[..., 2, :]
+
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
         """(memory, act): both walk together to the box and push it, "pusher" to the wall that is soonest reached,
         "left-pusher" always to the left."""

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from comity.drawing.colours import agent_hex
-from comity.environments.grid.sparse.steps import MOVES, explored, one_hot
+from comity.environments.grid.sparse.steps import MOVES, cell_of, explored, one_hot
 from comity.settings import NotNegative, Positive, check
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, PyTree, Timestep
@@ -136,6 +136,11 @@ class SecretRoom:
         if self.obs == "doors":
             numbers = jnp.concatenate([numbers, state.opened.astype(jnp.int8)])
         return Observation(jnp.stack([numbers] * 2), numbers, jnp.ones((2, 4), bool))
+
+    def cells(self, view: Array) -> tuple[Array, Array]:
+        """(cells of the agents [..., 2, 2], nothing [..., 0]) of views [..., 2, V]; doors are left out."""
+        found = cell_of(view[..., 0, : 4 * SIZE], SIZE)
+        return found, found[..., 0, :0]
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
         """(memory, act) of one of PLANS, which is played without looking: from the fixed start, with hold_open 0."""

@@ -1,0 +1,123 @@
+"""Social influence: an agent is paid for what its action changes of what the others do next (Jaques et al. 2019, arXiv
+1810.08647, with the model of other agents, section 5).
+
+    b_i = sum over j of KL( p(a_j' | o_i, a)  ||  sum over x of pi_i(x | o_i) p(a_j' | o_i, (x, a_-i)) )
+
+p is i's own model of j's next action, pi_i the policy that i acted by. docs/algorithms/social_influence.md derives it
+and lists every departure.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.compatibility import require_choices, require_one_head
+from comity.learning import take_step
+from comity.networks import MLP, joint_net, numbers, per_agent, stacked
+from comity.networks.joint import Part
+from comity.settings import NotNegative, Positive, check
+from comity.types import Bonus, Environment, Experience, Key, PyTree, Transition
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the influence bonus. The sizes are ours; the paper's model is recurrent."""
+
+    weight: NotNegative[float] = 0.1  # beta, in units of the game's reward for a nat; paper: by search for each game
+    hidden: tuple[Positive[int], ...] = (64, 64)  # of an agent's model of the others: ReLU
+    learning_rate: Positive[float] = 1e-3  # Adam
+    batch: Positive[int] = 256  # transitions per step, drawn from the rollout
+    every: Positive[int] = 100  # transitions of a rollout for one step
+
+    def __post_init__(self):
+        check(self)
+
+
+PRESETS = {"sound": {}}
+
+
+class State(NamedTuple):
+    model: PyTree  # of each agent, leaves [N, ...]
+    opt_state: PyTree
+
+
+def make(config: Config, env: Environment) -> Bonus:
+    spec = env.spec
+    agents, choices = spec.agents, spec.action.n
+    require_choices(env, "social-influence")
+    require_one_head(env, "social-influence")
+    if agents < 2:
+        raise ValueError("social-influence pays for influence on others, and this game has one agent: leave it out")
+    others = jnp.array([[j for j in range(agents) if j != i] for i in range(agents)])  # [N, N - 1]
+    adam = optax.adam(config.learning_rate)
+
+    def fresh(key: Key) -> PyTree:
+        net = partial(MLP, hidden=config.hidden, outputs=(agents - 1) * choices)
+        return joint_net(key, (Part(spec.view), numbers(agents * choices)), net, config.hidden[0])
+
+    def predicted(model: PyTree, view: Array, done: Array) -> Array:
+        """log p(a_j' | o_i, a) [..., N, N - 1, A] of views [..., N, *view] and everyone's actions as i has them
+        [..., N, N A]."""
+        axis = done.ndim - 2
+        each = lambda net, view, done: net(jnp.expand_dims(view, done.ndim - 1), done[..., None, :])  # noqa: E731
+        logits = per_agent(each, (0, axis, axis), axis)(model, view, done)
+        return jax.nn.log_softmax(logits.reshape(*logits.shape[:-1], agents - 1, choices))
+
+    def as_each_has_it(action: Array) -> Array:
+        """[..., N, N A]: everyone's actions, one-hot, for each agent."""
+        done = jax.nn.one_hot(action, choices).reshape(*action.shape[:-1], 1, agents * choices)
+        return jnp.broadcast_to(done, (*action.shape, agents * choices))
+
+    def had_it_done(action: Array, x: int) -> Array:
+        """[..., N, N A]: as `as_each_has_it`, had each agent itself done x."""
+        done = as_each_has_it(action).reshape(*action.shape, agents, choices)
+        own = jnp.eye(agents, dtype=bool)[..., None]  # [N, N, 1]
+        return jnp.where(own, jax.nn.one_hot(x, choices), done).reshape(*action.shape, agents * choices)
+
+    def init(key: Key) -> State:
+        model = stacked(fresh, key, agents)
+        return State(model, adam.init(model))
+
+    def reward(state: State, experience: Experience) -> Array:
+        """[..., N]."""
+        view, action, policy = experience.observation.view, experience.action, experience.notes["probabilities"]
+        instead = jnp.stack([predicted(state.model, view, had_it_done(action, x)) for x in range(choices)])
+        weights = jnp.moveaxis(policy, -1, 0)[..., None, None]  # [A, ..., N, 1, 1]
+        averaged = jnp.log(jnp.maximum((weights * jnp.exp(instead)).sum(0), 1e-30))
+        chosen = jax.nn.one_hot(action, choices)
+        took = jnp.moveaxis(chosen, -1, 0)[..., None, None]
+        actual = (took * instead).sum(0)  # had it done what it did
+        return (jnp.exp(actual) * (actual - averaged)).sum((-2, -1))
+
+    def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
+        follows = (steps.valid & ~steps.ended)[:-1] & steps.valid[1:]
+        before: Any = jax.tree.map(lambda x: x[:-1], (steps.observation.view, as_each_has_it(steps.action)))
+        after = steps.action[1:][..., others]  # [T - 1, B, N, N - 1]
+        view, done, meant, valid = (x.reshape(-1, *x.shape[2:]) for x in (*before, after, follows))
+
+        def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
+            drawn = jax.random.randint(key, (config.batch,), 0, len(valid))
+            present = valid[drawn]
+
+            def loss(model: PyTree) -> Array:  # each agent's own, so that the sum only collects them
+                found = predicted(model, view[drawn], done[drawn])
+                found = jnp.take_along_axis(found, meant[drawn][..., None], -1)[..., 0].sum(-1)  # [batch, N]
+                return -(jnp.where(present[:, None], found, 0.0).sum(0) / jnp.maximum(present.sum(), 1)).sum()
+
+            error, grads = jax.value_and_grad(loss)(carry[0])
+            after = take_step(adam, carry[0], carry[1], grads)
+            keep = lambda new, old: jnp.where(present.any(), new, old)  # noqa: E731
+            return jax.tree.map(keep, after, carry), error / (agents * (agents - 1))
+
+        updates = max(1, round(len(valid) / config.every))
+        (model, opt_state), errors = lax.scan(step, (state.model, state.opt_state), jax.random.split(key, updates))
+        return State(model, opt_state), {"error": errors.mean()}
+
+    return Bonus(init, reward, update, reads=("probabilities",))

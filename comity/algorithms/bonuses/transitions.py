@@ -1,0 +1,211 @@
+"""How another agent moves, with and without knowing what this one does: log p(move_j | o_j, a_j, o_i, a_i) minus
+log p(move_j | o_j, a_j) for every pair of agents, which EITI and EDTI are made of (Wang et al. 2020, arXiv 1910.05512).
+
+On a grid by counts of moves to the nine cells around; elsewhere by two networks that predict the change of j's own
+numbers, each a normal distribution. docs/algorithms/eiti.md derives both.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.algorithms.bonuses.counts import own_cells, place
+from comity.algorithms.sights import taken
+from comity.learning import Sample, fresh_sample, in_deviations, joined, take_step
+from comity.learning.actions import actions
+from comity.networks import NormedMLP, per_agent, stacked
+from comity.settings import Positive, Range
+from comity.spec import Discrete, functions
+from comity.types import Environment, Experience, Key, Metrics, PyTree, Transition
+
+MOVES = 9  # to the cells around, and none
+LOG_DEVIATION = (-3.0, 2.0)  # of a predicted change, in its own deviations; from below it bounds what is certain
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of how moves are predicted."""
+
+    by: Literal["auto", "tables", "networks"] = "auto"  # tables, where the game says in which cells agents are
+    bits: Annotated[int, Range(1, 24)] = 18  # tables of 2^bits rows of nine counts; what shares a row is counted as one
+    hidden: tuple[Positive[int], ...] = (64, 64)  # of the networks: ReLU, LayerNorm before each
+    learning_rate: Positive[float] = 1e-3  # of the networks, Adam
+    batch: Positive[int] = 256  # transitions per step of the networks, drawn from the rollout
+    every: Positive[int] = 100  # transitions of a rollout for one step of the networks
+    most: Positive[float] = 5.0  # nats: networks' ratios are cut beyond it
+
+
+class Moves(NamedTuple):
+    """Estimates for every ordered pair (i, j) of agents, in the order of `pairs`."""
+
+    init: Callable[[Key], PyTree]
+    log_ratio: Callable[[PyTree, Experience], Array]  # -> [..., P] nats
+    update: Callable[[Key, PyTree, Transition], tuple[PyTree, Metrics]]
+
+
+def pairs(agents: int) -> tuple[Array, Array]:
+    """(i, j), each [P]: who influences whom, all ordered pairs of different agents; those of one i stand together."""
+    each = [(i, j) for i in range(agents) for j in range(agents) if i != j]
+    return jnp.array([i for i, _ in each]), jnp.array([j for _, j in each])
+
+
+def over_others(x: Array, agents: int) -> Array:
+    """[..., N]: the sum over j of pairs x [..., P]."""
+    return x.reshape(*x.shape[:-1], agents, agents - 1).sum(-1)
+
+
+def tabular(settings: Settings, env: Environment) -> bool:
+    """Whether moves are counted. Raises ValueError, one line, where tables are asked for and cannot be had."""
+    known = functions(env).cells is not None and isinstance(env.spec.action, Discrete)
+    if settings.by == "tables" and not known:
+        raise ValueError(
+            "tables of moves need a grid that says where agents stand, `cells(view)`, and one head, which "
+            f"{type(env).__name__} has not: set by to 'networks'"
+        )
+    return known and settings.by != "networks"
+
+
+def moves(settings: Settings, env: Environment, name: str) -> Moves:
+    """What the settings ask for. name: of the bonus. Raises ValueError if there is no other agent."""
+    if env.spec.agents < 2:
+        raise ValueError(f"{name} pays for influence on others, and this game has one agent: leave it out")
+    return tables(settings, env) if tabular(settings, env) else networks(settings, env)
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+class Tables(NamedTuple):
+    """Counts of moves. What is not in a table has no row of its own, but all have one by their hash."""
+
+    own_factors: Array  # [C] uint32, of the hash of (cell_j, beside, a_j)
+    factors: Array  # [C + 3] uint32, of (cell_j, beside, a_j, cell_i, a_i)
+    own: Array  # [N, 2^bits, 9] int32
+    both: Array  # [P, 2^bits, 9] int32
+
+
+def tables(settings: Settings, env: Environment) -> Moves:
+    spec, cells = env.spec, functions(env).cells
+    assert cells is not None
+    agents = spec.agents
+    who, whom = pairs(agents)
+    own_size = 3 + jax.eval_shape(cells, jnp.zeros((agents, *spec.view.shape)))[1].shape[-1]
+
+    def rows(state: Tables, experience: Any) -> tuple[Array, Array, Array]:
+        """(rows of j alone [..., N], of pairs [..., P], which move each made [..., N])."""
+        cell, beside = cells(experience.observation.view)
+        after, _ = cells(experience.next_observation.view)
+        action = experience.action[..., None]
+        own = jnp.concatenate([own_cells(cell, beside), action], -1)  # [..., N, C]
+        mine = jnp.concatenate([cell, action], -1)  # [..., N, 3]
+        both = jnp.concatenate([own.take(whom, -2), mine.take(who, -2)], -1)  # [..., P, C + 3]
+        step = jnp.clip(after - cell, -1, 1) + 1
+        hashed = partial(place, bits=settings.bits)
+        return hashed(state.own_factors, own), hashed(state.factors, both), 3 * step[..., 0] + step[..., 1]
+
+    def init(key: Key) -> Tables:
+        drawn = jax.random.bits(key, (2 * own_size + 3,), jnp.uint32) | 1
+        empty = lambda count: jnp.zeros((count, 2**settings.bits, MOVES), jnp.int32)  # noqa: E731
+        return Tables(drawn[:own_size], drawn[own_size:], empty(agents), empty(len(who)))
+
+    def log_p(table: Array, row: Array, move: Array) -> Array:
+        """log (n_move + 1) / (n + 1): each step counts itself, too."""
+        found = table[jnp.arange(len(table)), row]  # [..., K, 9]
+        made = jnp.take_along_axis(found, move[..., None], -1)[..., 0]
+        return jnp.log((made + 1.0) / (found.sum(-1) + 1.0))
+
+    def log_ratio(state: Tables, experience: Experience) -> Array:
+        own, both, move = rows(state, experience)
+        return log_p(state.both, both, move.take(whom, -1)) - log_p(state.own, own, move).take(whom, -1)
+
+    def update(key: Key, state: Tables, steps: Transition) -> tuple[Tables, Metrics]:
+        own, both, move = rows(state, steps)
+        one = steps.valid[..., None].astype(jnp.int32)
+        counted = lambda table, row, move: table.at[jnp.arange(len(table)), row, move].add(one)  # noqa: E731
+        after = state._replace(own=counted(state.own, own, move), both=counted(state.both, both, move.take(whom, -1)))
+        return after, {"filled": (after.both.sum(-1) > 0).mean(dtype=jnp.float32)}
+
+    return Moves(init, log_ratio, update)
+
+
+# Networks ------------------------------------------------------------------------------------------------------------
+
+
+class Networks(NamedTuple):
+    own: NormedMLP  # of (o_j, a_j), leaves [N, ...]
+    both: NormedMLP  # of (o_j, a_j, o_i, a_i), leaves [P, ...]
+    opt_state: PyTree
+    seen: Sample  # [N, I] of (o, a)
+    changes: Sample  # [N, F] of how an agent's own numbers change
+
+
+def log_density(outputs: Array, x: Array) -> Array:
+    """[...] of x [..., F] in nats, but for a constant: normal, of mean and log deviation in outputs [..., 2F]."""
+    mean, log_deviation = jnp.split(outputs, 2, -1)
+    log_deviation = jnp.clip(log_deviation, *LOG_DEVIATION)
+    return -(0.5 * jnp.square((x - mean) * jnp.exp(-log_deviation)) + log_deviation).sum(-1)
+
+
+def networks(settings: Settings, env: Environment) -> Moves:
+    spec, acts = env.spec, actions(env.spec.action)
+    agents, size = spec.agents, spec.view.size + spec.action.n
+    who, whom = pairs(agents)
+    columns = spec.view.entities.own if spec.view.entities else tuple(range(spec.view.size))
+    adam = optax.adam(settings.learning_rate)
+    features = len(columns)
+
+    def numbers(experience: Any) -> tuple[Array, Array]:
+        """((o, a) [..., N, I], the change of own numbers [..., N, F])."""
+        action = acts.encoded(experience.action)
+        flat = lambda view: view.reshape(*action.shape[:-1], -1).astype(jnp.float32)  # noqa: E731
+        before, after = flat(experience.observation.view), flat(experience.next_observation.view)
+        return jnp.concatenate([before, action], -1), taken(after, columns) - taken(before, columns)
+
+    def log_p(nets: tuple, state: Networks, seen: Array, change: Array) -> tuple[Array, Array]:
+        """(of each agent alone [..., N], of pairs [..., P])."""
+        seen, change = in_deviations(seen, state.seen), in_deviations(change, state.changes)
+        axis, each = seen.ndim - 2, lambda net, x: net(x)
+        both = jnp.concatenate([seen.take(whom, axis), seen.take(who, axis)], -1)
+        called = [per_agent(each, (0, axis), axis)(net, x) for net, x in zip(nets, (seen, both), strict=True)]
+        return log_density(called[0], change), log_density(called[1], change.take(whom, axis))
+
+    def init(key: Key) -> Networks:
+        net = lambda times: lambda key: NormedMLP(key, times * size, settings.hidden, 2 * features)  # noqa: E731
+        nets = stacked(net(1), key, agents), stacked(net(2), jax.random.fold_in(key, 1), len(who))
+        return Networks(*nets, adam.init(nets), fresh_sample(agents, size), fresh_sample(agents, features))
+
+    def log_ratio(state: Networks, experience: Experience) -> Array:
+        alone, both = log_p((state.own, state.both), state, *numbers(experience))
+        ratio = jnp.clip(both - alone.take(whom, -1), -settings.most, settings.most)
+        return jnp.where(state.seen.count > 0, ratio, 0.0)  # before anything was learned it means nothing
+
+    def update(key: Key, state: Networks, steps: Transition) -> tuple[Networks, Metrics]:
+        flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
+        seen, change, valid = map(flat, (*numbers(steps), steps.valid))
+        state = state._replace(seen=joined(state.seen, seen, valid), changes=joined(state.changes, change, valid))
+
+        def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
+            drawn = jax.random.randint(key, (settings.batch,), 0, len(valid))
+            present = valid[drawn]
+
+            def loss(nets: tuple) -> Array:  # each network's own, so that the sum only collects them
+                found = jnp.concatenate(log_p(nets, state, seen[drawn], change[drawn]), -1)
+                return -(jnp.where(present[:, None], found, 0.0).sum(0) / jnp.maximum(present.sum(), 1)).sum()
+
+            error, grads = jax.value_and_grad(loss)(carry[0])
+            after = take_step(adam, carry[0], carry[1], grads)
+            keep = lambda new, old: jnp.where(present.any(), new, old)  # noqa: E731
+            return jax.tree.map(keep, after, carry), error / (agents + len(who))
+
+        updates = max(1, round(len(valid) / settings.every))
+        start = (state.own, state.both), state.opt_state
+        (nets, opt_state), errors = lax.scan(step, start, jax.random.split(key, updates))
+        return state._replace(own=nets[0], both=nets[1], opt_state=opt_state), {"error": errors.mean()}
+
+    return Moves(init, log_ratio, update)

@@ -50,7 +50,7 @@ class State(NamedTuple):
 class SMAC:
     """n allies against m enemies. view float32 [agents, V], state [S]; sizes are SMAC's."""
 
-    map: Name = "3m"
+    map: Name = "3m"  # which of the eleven: units of both sides, ground, limit
     balance: Literal["base", "ladder410"] = "base"  # data of units: of the module that SMAC's maps name, or of the
     # multiplayer game
     enemy: Literal["attack_move", "hold", "nearest_global", "focus_weakest", "mixed", "self_play"] = "attack_move"

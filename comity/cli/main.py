@@ -32,6 +32,7 @@ COMMANDS = {  # name: (module, usage, one line)
         "train a shipped team again: does it learn as it should?",
     ),
     "bench": ("bench", "[ALGORITHM ...] [--out FILE]", "what algorithms cost on this machine, beside the floor"),
+    "new": ("new", "task|algorithm|bonus|wrapper NAME", "a file of your own to begin from, and its test"),
     "list": ("listing", "[tasks|wrappers|algorithms|bonuses|figures]", "what there is"),
     "demo": ("demo", "[--minutes 4]", "the main job in a few minutes: gifts on Manitokan"),
 }

@@ -1,0 +1,80 @@
+"""`comity new`: a file of one's own to begin from, and its test. Imports no jax."""
+
+import importlib.util
+import keyword
+import re
+import sys
+from pathlib import Path
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags
+from comity.runs.commands import command
+from comity.settings import did_you_mean
+
+HELP = """  comity new task NAME        a game: NAME.py with a class, and test_NAME.py
+  comity new algorithm NAME   a learner; --recurrent: with a memory
+  comity new bonus NAME       a reward of the learner's own, and a learner with it
+  comity new wrapper NAME     a game around a game
+  --recurrent                 of an algorithm: its policy remembers
+  --out DIR                   where the files go (.)
+Both files are whole: they train and pass before anything is changed, in any
+folder, without a checkout (docs/your_own.md)."""
+
+KINDS = ("task", "algorithm", "bonus", "wrapper")
+HERE = Path(__file__).parent / "scaffolds"
+
+
+def new(arguments: list[str]) -> None:
+    words, values = flags(arguments, {"out": Path}, switches=("recurrent",))
+    if len(words) != 2:
+        raise Usage(f"new needs a kind and a NAME: comity new task my_game; kinds: {', '.join(KINDS)}")
+    kind, name = words[0], module_name(words[1])
+    if kind not in KINDS:
+        raise Usage(f"unknown kind {kind!r}{did_you_mean(kind, KINDS)}; known: {', '.join(KINDS)}")
+    if "recurrent" in values and kind != "algorithm":
+        raise Usage(f"--recurrent is of an algorithm, not of a {kind}")
+    out, source = values.get("out", Path()), "recurrent" if "recurrent" in values else kind
+    files = {out / f"{name}.py": f"{source}.py", out / f"test_{name}.py": f"test_{kind}.py"}
+    for path in files:
+        if path.exists():
+            raise ValueError(f"{path} exists already: give another name, or --out DIR")
+    out.mkdir(parents=True, exist_ok=True)
+    for path, template in files.items():
+        path.write_text(renamed((HERE / template).read_text(encoding="utf-8"), kind, name), encoding="utf-8")
+    file = str(out / f"{name}.py")
+    game = f"{file}:{class_name(name)}"
+    few = ("--iterations", "200")
+    first = {
+        "task": command("comity", "train", game, "pg", *few),
+        "wrapper": command("comity", "train", game, "pg", *few),
+        "algorithm": command("comity", "train", "two-step", file, *few),
+        "bonus": command("comity", "train", "two-step", file, *few),
+    }[kind]
+    print("files", *(f"  {path}" for path in files), "next", f"  {first}", sep="\n")
+    print(f"  {command('python', '-m', 'pytest', str(out / f'test_{name}.py'))}")
+
+
+def module_name(text: str) -> str:
+    """`StagHunt`, `stag-hunt`, `stag_hunt.py` as stag_hunt. Raises Usage for what is no name, or another module's."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text.removesuffix(".py")).replace("-", "_").lower()
+    if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
+        raise Usage(f"{text!r} is no name for a file: give letters, digits and _, such as stag_hunt")
+    if name in sys.stdlib_module_names or name.startswith("test_") or _installed(name):
+        raise Usage(f"{name!r} is the name of another module: give one of your own, such as my_{name}")
+    return name
+
+
+def _installed(name: str) -> bool:
+    """As an installed package, not as a file of the current folder."""
+    found = importlib.util.find_spec(name)
+    return bool(found and found.origin and Path(found.origin).resolve().parent != Path.cwd())
+
+
+def class_name(name: str) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def renamed(text: str, kind: str, name: str) -> str:
+    """A scaffold under the user's name."""
+    old = f"my_{kind}"
+    return text.replace(old, name).replace(class_name(old), class_name(name))

@@ -1,0 +1,1 @@
+"""Files that `comity new` begins from: whole modules, whose names it replaces."""

@@ -26,12 +26,22 @@ def last_row(key: Key, position: Array, fresh: int, capacity: int) -> Array:
     return (position - 1 - jax.random.randint(key, (), 0, fresh)) % (capacity // fresh * fresh)
 
 
+BLOCK = 256  # rows; a running sum over 100,000 rows costs more than all else here
+
+
 def exact_rows(key: Key, hashes: Array, filled: Array, at: Array, count: int) -> Array:
-    """[count] int32: row `at`, then rows of its hash, uniformly among the first `filled`. hashes [capacity] uint32."""
+    """[count] int32: row `at`, then rows of its hash, uniformly among the first `filled`. hashes [capacity] uint32.
+
+    The n-th of those rows is found by blocks: in which one it is, then where in that.
+    """
     same = (hashes == hashes[at]) & (jnp.arange(len(hashes)) < filled)
-    upto = jnp.cumsum(same)
+    blocks = jnp.pad(same, (0, -len(same) % BLOCK)).reshape(-1, BLOCK)
+    upto = jnp.cumsum(blocks.sum(-1))
     wanted = jax.random.randint(key, (count,), 1, jnp.maximum(upto[-1], 1) + 1)
-    return jnp.searchsorted(upto, wanted).astype(jnp.int32).at[0].set(at)
+    block = jnp.searchsorted(upto, wanted)
+    before = jnp.where(block > 0, upto[jnp.maximum(block, 1) - 1], 0)
+    place = (jnp.cumsum(blocks[block], -1) < (wanted - before)[:, None]).sum(-1)
+    return (block * BLOCK + place).astype(jnp.int32).at[0].set(at)
 
 
 def nearest(vectors: Array, count: int) -> Array:

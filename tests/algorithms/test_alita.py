@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,11 +99,18 @@ def trained(env: Any, iterations: int, games: int = 16, **settings):
 # ---------------------------------------------------------------------- estimates
 
 
-@pytest.mark.parametrize("kind", ["clones", "single"])
-def test_estimates_become_the_expected_values_of_a_tabular_game(kind):
-    """The mean over the other's actions of what they say is q_1(s, a_0), of which the linear system is the judge."""
+PENALTIES = {"penalty_weight": 3.0, "penalty_decay": 0.0, "novelty_hidden": (4,), "novelty_batch": 4}
+PAID = {"influence_of": "extrinsic", **PENALTIES}
+
+
+@pytest.mark.parametrize(("kind", "bonuses"), [("clones", {"novelty_by": "none"}), ("single", PAID)])
+def test_estimates_become_the_expected_values_of_a_tabular_game(kind, bonuses):
+    """The mean over the other's actions of what they say is q_1(s, a_0), of which the linear system is the judge.
+
+    Penalties of the other, about 3 a step, are none of what is expected by critics of the game's rewards alone.
+    """
     env, role = Tabular(), alita_estimates.Role(0, (1,))
-    settings = {"influence": kind, "novelty_by": "none", "gamma": 0.5, "learning_rate": 1e-12, "tau": 0.05}
+    settings = {"influence": kind, **bonuses, "gamma": 0.5, "learning_rate": 1e-12, "tau": 0.05}
     views = jnp.tile(jnp.eye(2)[:, None], (1, 2, 1))  # [S, N, 2]
 
     def error(iterations):
@@ -121,6 +129,27 @@ def test_estimates_become_the_expected_values_of_a_tabular_game(kind):
     early, late = error(4), error(400)
     assert late < 0.3
     assert late < early / 3
+
+
+def test_the_gap_of_an_old_buffer_is_what_the_others_have_changed():
+    """They chose by one policy in the buffer, and always take action 0 today."""
+    env, role = Tabular(), alita_estimates.Role(0, (1,))
+    config, nets, state, told = trained(env, 60, novelty_by="none", learning_rate=1e-12, influence_updates=1)
+    place = lambda actors: actors.layers[-1].bias  # noqa: E731
+    bent = eqx.tree_at(place, state.actors, place(state.actors).at[1].set(jnp.array([100.0, -100.0])))
+    gap = {}
+    for name, actors in (("today's", state.actors), ("another's", bent)):
+        given = config, env, nets, state._replace(actors=actors), state.replay, None, 80, role, 0
+        after, said = alita_estimates.fitted(*given, KEY, state.added.estimates[0])
+        gap[name] = float(said["old_buffer_gap"])
+    key, _, _ = jax.random.split(jax.random.split(KEY, 1)[0], 3)
+    (now, _, taken, *_), weights = alita_estimates.drawn(config, env, nets, key, state.replay, None, 80, role, 0)
+    away = []
+    for joint in (taken, taken.at[:, 1].set(jnp.array([1.0, 0.0]))):
+        said = alita_estimates.call(config, nets, role, after.net, now.view, joint)[:, 0]
+        away.append((weights * said).sum() / weights.sum())
+    assert gap["another's"] == pytest.approx(float(jnp.abs(away[0] - away[1])), rel=1e-4)
+    assert gap["another's"] > 2 * float(told["old_buffer_gap"][-20:].mean())
 
 
 @pytest.mark.parametrize("best", [0, 1, 2])

@@ -135,8 +135,11 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
     """(what is added, metrics) after a rollout: novelty learns; where episodes began anew, clones are copied anew."""
     added, told = state.added, {}
     if parts.bonus is not None:
-        earned = rewards(parts, state, steps.experience)
-        told = {"intrinsic_reward": jnp.where(steps.valid[..., None], earned, 0.0).sum() / steps.valid.sum()}
+        count = steps.valid.size
+        some = jnp.arange(0, count, -(-count // parts.config.batch))  # of the rollout, no more than a batch
+        part = jax.tree.map(lambda x: x.reshape(count, *x.shape[2:])[some], steps.experience)
+        earned = jnp.where(part.valid[..., None], rewards(parts, state, part), 0.0)
+        told = {"intrinsic_reward": earned.sum() / jnp.maximum(part.valid.sum(), 1)}
         known, error = parts.bonus.update(key, added.novelty, steps)
         added = added._replace(novelty=known)
         told |= {"novelty_error": error["error"]}

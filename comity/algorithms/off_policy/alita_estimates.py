@@ -22,11 +22,13 @@ from comity.algorithms.off_policy.deterministic_nets import (
     values,
     values_of,
 )
-from comity.learning import alike, credited, replay, side_by_side, take_step
+from comity.learning import alike, credited, divisor, replay, side_by_side, take_step
 from comity.learning import joint_actions as search
 from comity.networks import MLP, JointNet, NormedMLP, Part, joint_net, numbers
 from comity.spec import Spec
 from comity.types import Environment, Key, Observation, PyTree, Transition
+
+AT_ONCE = 8  # sets D_t that are drawn together, at most: small batches cost more than their arithmetic
 
 
 class Role(NamedTuple):
@@ -139,6 +141,16 @@ def known(env: Environment, nets: Nets, role: Role, rows: family.Rows) -> Array:
     return jnp.concatenate([view.reshape(len(view), -1).astype(jnp.float32), action], -1)
 
 
+class Asked(NamedTuple):
+    """A set D_t as the regression reads it."""
+
+    view: Array  # [batch, N, ...]
+    taken: Array  # [batch, N, A]
+    today: Array  # [batch, N, A], what the others would do now, beside the influencer's own
+    target: Array  # [batch, J]
+    weights: Array  # [batch]
+
+
 def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
            role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
     """(estimate, metrics) after the steps of one update, each on a set D_t of its own.
@@ -148,27 +160,40 @@ def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, 
     """
     others = jnp.array(role.others)
 
-    def step(estimate: Estimate, key: Key) -> tuple[Estimate, dict[str, Array]]:
+    def asked(key: Key) -> Asked:
         key_draw, *keys = jax.random.split(key, 3)
         data, weights = drawn(config, env, nets, key_draw, memories, paid, fresh, role, place)
         now, after, taken, reward, terminated = data
         follows = family.targets(config, nets, state, (keys[0], keys[1]), after, others)
         earned = credited(reward, config.credit)[:, others]
-        target = lax.stop_gradient(earned + config.gamma * jnp.where(terminated[:, None], 0.0, follows))
-
-        mean = lambda x: (weights[:, None] * x).sum(0) / weights.sum()  # noqa: E731
-
-        def loss(net: JointNet) -> tuple[Array, tuple[Array, Array]]:
-            said = call(config, nets, role, net, now.view, taken)
-            errors = mean(jnp.square(said - target))  # [J]
-            return nets.critics.total(errors), (errors.mean(), said)
-
-        grads, (error, said) = jax.grad(loss, has_aux=True)(estimate.net)
+        target = earned + config.gamma * jnp.where(terminated[:, None], 0.0, follows)
         today = policies(nets, state.actors, now)[0].relaxed(jax.random.fold_in(key, 1), "straight-through")
         today = today.at[:, role.influencer].set(taken[:, role.influencer])
-        gap = mean(said - call(config, nets, role, estimate.net, now.view, today))
-        told = {"influence_error": error, "old_buffer_gap": jnp.sqrt(jnp.square(gap).mean())}
-        return Estimate(*take_step(optimizer(config, nets), *estimate, grads)), told
+        return Asked(now.view, *lax.stop_gradient((taken, today, target)), weights)
 
-    estimate, told = lax.scan(step, estimate, jax.random.split(key, config.influence_updates))
+    def mean(set_: Asked, x: Array) -> Array:
+        """[J] of x [batch, J]."""
+        return (set_.weights[:, None] * x).sum(0) / set_.weights.sum()
+
+    def step(estimate: Estimate, set_: Asked) -> tuple[Estimate, Array]:
+        def loss(net: JointNet) -> tuple[Array, Array]:
+            away = jnp.square(call(config, nets, role, net, set_.view, set_.taken) - set_.target)
+            errors = mean(set_, away)
+            return nets.critics.total(errors), errors.mean()
+
+        grads, error = jax.grad(loss, has_aux=True)(estimate.net)
+        return Estimate(*take_step(optimizer(config, nets), *estimate, grads)), error
+
+    def several(estimate: Estimate, keys: Key) -> tuple[Estimate, dict[str, Array]]:
+        """After some steps, whose sets are drawn together: targets do not change meanwhile."""
+        sets = jax.vmap(asked)(keys)
+        estimate, errors = lax.scan(step, estimate, sets)
+        last = jax.tree.map(lambda x: x[-1], sets)
+        said = partial(call, config, nets, role, estimate.net, last.view)
+        gap = mean(last, said(last.taken) - said(last.today))
+        return estimate, {"influence_error": errors.mean(), "old_buffer_gap": jnp.sqrt(jnp.square(gap).mean())}
+
+    together = divisor(config.influence_updates, AT_ONCE)
+    keys = jax.random.split(key, config.influence_updates).reshape(-1, together)
+    estimate, told = lax.scan(several, estimate, keys)
     return estimate, jax.tree.map(jnp.mean, told)

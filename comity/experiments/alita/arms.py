@@ -50,8 +50,18 @@ LEARNERS = {
     "REINFORCE": Learner("reinforce", {}, {**RATHER, "baseline": "mean"}, True),
     "random": Learner("random"),
 }  # fmt: skip
-# Rivals of table 1 learn from rollouts of 2,048 steps of 32 games, as in EITI's code.
-RIVALS: dict[str, Learner] = {}
+# Rivals of table 1, as in EITI's code: rollouts of 2,048 steps of 32 games, four epochs of the whole.
+RIVAL: dict[str, Any] = {
+    "core": "none", "encoder": (32, 32, 32), "hidden": 32, "layer_norm": False, "activation": "tanh",
+    "steps": BATCH // BOTH, "epochs": 4, "learning_rate": 3e-4, "critic_learning_rate": 3e-4, "actor_clip": 0.5,
+    "critic_clip": 0.5, "entropy_coefficient": 0.1,
+}  # fmt: skip
+CELLS = {"counted": "cell", "weight": 10.0}
+RIVALS: dict[str, Learner] = {
+    "EDTI": Learner("ippo+counts+edti", {**RIVAL, "counts": CELLS, "edti": {"eta": 10.0}}),
+    "social influence": Learner("ippo+social-influence", {**RIVAL, "social_influence": {"weight": 1.0}}),
+    "EITI": Learner("ippo+counts+eiti", {**RIVAL, "counts": CELLS, "eiti": {"weight": 1.0}}),
+}
 
 
 def laptop() -> dict[str, Budget]:

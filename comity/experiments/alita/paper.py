@@ -67,7 +67,7 @@ def smoke(arm: Arm) -> Arm:
         members = (one.partition(":") for one in arm.algorithm.split(","))
         settings = {role: {**arm.settings[role], **SMALL[name]} for role, _, name in members}
     elif arm.algorithm.startswith("ippo"):
-        settings |= {"hidden": 4, "encoder": (4,), "steps": 4, "chunk": 4, "epochs": 1}
+        settings |= {"hidden": 4, "encoder": (4,), "steps": 4, "chunk": 4, "epochs": 1}  # of a bonus nothing is small
     return replace(arm, name=f"{arm.name}-smoke", settings=settings, options={**arm.options, "length": 4})
 
 

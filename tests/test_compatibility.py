@@ -81,7 +81,7 @@ class Refusal(NamedTuple):
 
 SEVERAL_HEADED = (
     *("pg", "ippo", "mappo", "saf", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg", "alita"),
-    *("trpo", "reinforce", "actor-critic"),
+    *("trpo", "reinforce", "actor-critic", "td3", "sac"),
 )
 CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]

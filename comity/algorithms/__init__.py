@@ -50,6 +50,14 @@ ALGORITHMS = {  # name: (module, one line)
         "an actor climbed through a critic of its own view, one for all agents",
     ),
     "iddpg": ("comity.algorithms.off_policy.iddpg", "independent DDPG: the same for every agent by itself"),
+    "td3": (
+        "comity.algorithms.off_policy.td3",
+        "DDPG with two critics, smoothed targets and late actors, of each agent by itself",
+    ),
+    "sac": (
+        "comity.algorithms.off_policy.sac",
+        "soft actor-critic, which climbs entropy too, of each agent by itself",
+    ),
     "sqddpg": (
         "comity.algorithms.off_policy.sqddpg",
         "critics that share the team's value among agents as Shapley values",

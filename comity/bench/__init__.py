@@ -24,6 +24,8 @@ PAIRS = {  # algorithm: the task it is measured on
     "alita": "cooperative-navigation",
     "ddpg": "cooperative-navigation",
     "iddpg": "cooperative-navigation",
+    "td3": "pendulum",
+    "sac": "pendulum",
     "sqddpg": "cooperative-navigation",
     "rusp": "ipd+rusp",
     "coala": "ipd+learners",

@@ -72,6 +72,14 @@ class Categorical:
         """[..., A], a vector that carries gradient, see `learning.relaxed`."""
         return relaxed(key, self.logits, how, temperature)
 
+    def near(self, key: Key, vector: Array, deviation: float | Array, limit: float | Array) -> Array:
+        """The vector itself: noise is for numbers."""
+        return vector
+
+    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
+        """(a vector [..., A] that carries gradient, the mean of log pi [...]: minus the entropy)."""
+        return self.relaxed(key, how, temperature), -self.entropy()
+
     def notes(self) -> dict[str, Array]:
         """What films show."""
         return {"probabilities": self.probabilities}
@@ -111,6 +119,14 @@ class Several:
         keys = jax.random.split(key, len(self.heads))
         vectors = [head.relaxed(k, how, temperature) for head, k in zip(self.heads, keys, strict=True)]
         return jnp.concatenate(vectors, -1)
+
+    def near(self, key: Key, vector: Array, deviation: float | Array, limit: float | Array) -> Array:
+        """The vector itself: noise is for numbers."""
+        return vector
+
+    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
+        """(vectors [..., A] that carry gradient, the mean of log pi [...]: minus the entropy, of all heads)."""
+        return self.relaxed(key, how, temperature), -self.entropy()
 
     def notes(self) -> dict[str, Array]:
         """Nothing: films show one head only."""
@@ -159,6 +175,11 @@ class Normal:
         """[..., A], a sample that carries the gradient of mean and deviation."""
         return self.sample(key)
 
+    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
+        """(a sample [..., A], its log-density [...]), both with the gradient of mean and deviation."""
+        drawn = self.sample(key)
+        return drawn, self.log_prob(drawn)
+
     def notes(self) -> dict[str, Array]:
         """Mean and deviation."""
         return {"mean": self.mode(), "deviation": self._only(jnp.exp(self.log_deviation))}
@@ -180,6 +201,10 @@ class TanhNormal(Normal):
         """(action [..., A], its log-density [...]), which stays exact where tanh is flat."""
         drawn = self.mean + jnp.exp(self.log_deviation) * jax.random.normal(key, self.mean.shape)
         return self._only(jnp.tanh(drawn)), self._density(drawn)
+
+    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
+        """As `sample_and_log_prob`."""
+        return self.sample_and_log_prob(key)
 
     def mode(self) -> Array:
         """[..., A], tanh of the mean."""
@@ -222,6 +247,11 @@ class Point:
     def relaxed(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> Array:
         """[..., A], the action itself."""
         return self.mode()
+
+    def near(self, key: Key, vector: Array, deviation: float | Array, limit: float | Array) -> Array:
+        """The vector [..., A] with normal noise, cut at `limit`, in [-1, 1]."""
+        noise = jnp.clip(deviation * jax.random.normal(key, vector.shape), -limit, limit)
+        return jnp.where(self.exists, jnp.clip(vector + noise, -1.0, 1.0), 0.0)
 
     def entropy(self, action: PyTree = None) -> Array:
         """[...], 0: nothing is drawn."""

@@ -5,7 +5,7 @@ from comity.networks.attention import Attention, AttentionLayer, Slots
 from comity.networks.context import Context, ContextNet, fresh_context
 from comity.networks.cores import Core, fresh_core
 from comity.networks.deep import DeepRecurrentNet
-from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear, NormedMLP, Start
+from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear, NormedMLP, Start, Twins
 from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
 from comity.networks.entities import EntityNet, Seen
 from comity.networks.gru import GRU
@@ -51,6 +51,7 @@ __all__ = [
     "Slots",
     "Start",
     "Team",
+    "Twins",
     "encoded_size",
     "encoder",
     "fresh_context",

@@ -146,3 +146,13 @@ class NormedMLP(eqx.Module):
         for layer, norm in zip(self.layers[:-1], self.norms, strict=True):
             x = ACTIVATIONS[self.activation](norm(layer(x)))
         return self.layers[-1](x)
+
+
+class Twins(eqx.Module):
+    """Networks that read the same, their outputs side by side."""
+
+    nets: tuple[eqx.Module, ...]
+
+    def __call__(self, x: Array) -> Array:
+        """x [..., in] -> [..., outputs of all]."""
+        return jnp.concatenate([net(x) for net in self.nets], -1)  # pyright: ignore[reportCallIssue]

@@ -62,7 +62,7 @@ SHARING = ("actors", "agents")  # settings that say "separate" or "shared"
 OWN: dict[str, dict[str, Any]] = {name: settings for name, (_, settings) in VARIANTS.items()}  # what one wants beside
 # Replays of single steps; vectors that nothing is drawn for, since draws have one number for each place.
 STEPWISE = {"steps": LENGTH, "every": 8, "capacity": 48, "batch": 16, "warmup": 16, "relaxed": "softmax"}
-OWN |= {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg")} | {"sqddpg": {**STEPWISE, "orders": 0}}
+OWN |= {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg", "td3", "sac")} | {"sqddpg": {**STEPWISE, "orders": 0}}
 OWN["alita"] = {**STEPWISE, "influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8}
 
 
@@ -94,7 +94,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
         r"critic.*values\.bias": lambda x: x,  # of two values, not of two agents
     },
     "qmix": MIXER,
-    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "alita"), SINGLE_STEPS),
+    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "alita", "td3", "sac"), SINGLE_STEPS),
     "mappo": {r"critic.*head\.(weight|bias)": blocks(-1)},  # a value for each agent
     "mappo-long": {r"critic.*head\.(weight|bias)": blocks(-1)},
     "maven": {
@@ -199,7 +199,7 @@ def one(request):
 # By module, so that all tests of one algorithm come together and, of two workers, one compiles its programs.
 everyone = pytest.mark.parametrize("one", EVERYONE, indirect=True, scope="module")
 learners = pytest.mark.parametrize("one", LEARNERS, indirect=True, scope="module")
-SAME = ("alita", "ddpg", "iddpg", "sqddpg", "iql", "qmix", "qtran", "mappo", "mappo-long")
+SAME = ("alita", "ddpg", "iddpg", "sqddpg", "td3", "iql", "qmix", "qtran", "mappo", "mappo-long")
 # Of families another member of which is tested with separate agents for shared ones, or back; ddpg and iddpg are that.
 OTHERS = [(name, True) for name in LEARNERS if name not in SAME and small(name, True) != small(name)]
 NAMED = [*LEARNERS, *(f"{name}-other" for name, _ in OTHERS)]

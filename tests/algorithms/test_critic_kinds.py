@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms.off_policy import ddpg, deterministic, maddpg, sqddpg
+from comity.algorithms.off_policy import ddpg, deterministic, deterministic_nets, maddpg, sqddpg
 from comity.recipes import find_algorithm
 from tests.tiny.kinds import KINDS
 
@@ -20,7 +20,7 @@ STEPWISE = {"hidden": 6, "steps": 4, "every": 6, "capacity": 24, "batch": 8, "wa
 CENTRAL = {"hidden": 6, "critic_hidden": 5}
 ALL: dict[str, dict[str, Any]] = {  # small settings of those that play all of KINDS
     "a2c": {"width": 6},
-    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg"), STEPWISE),
+    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "td3", "sac"), STEPWISE),
 }
 CHOOSERS: dict[str, dict[str, Any]] = {  # of those that choose one action
     "coma": {**CENTRAL, "capacity": 6, "batch": 3},
@@ -38,6 +38,9 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): ea
     ("maddpg", "image-heads", {"agents": "shared", "agent_id": True, "relaxed": "softmax"}),
     ("maddpg", "image", {"convolutions": "dilemma", "relaxed": "gumbel"}),
     ("sqddpg", "image", {"agents": "shared", "orders": 0}),
+    ("td3", "image-numbers", {"agents": "shared", "agent_id": True, "critics": 1}),
+    ("sac", "image-heads", {"agents": "shared", "values": "network", "alpha_moves": False}),
+    ("sac", "numbers", {"normalise_views": True, "layer_norm": True}),
     ("coma", "image-state", {**EVERYTHING, "core": "lstm", "learns_from": "replay", "last_value": "marked"}),
     ("coma", "image", {"critic_reads": "present", "core": "none", "exploration": "floor"}),
     ("lica", "image", {**EVERYTHING, "core": "lstm", "critic_reads": "views"}),
@@ -140,7 +143,7 @@ def test_a_critic_of_everyone_reads_all_pictures(sharing):
     ):
         nets = deterministic.nets_of(deterministic.Config(hidden=16, agents=sharing), spec, member)
         critics = nets.critics.init(KEY)
-        before, after = (deterministic.values(nets, KEY, critics, x, actions, actions) for x in (view, other))
+        before, after = (deterministic_nets.values(nets, KEY, critics, x, actions, actions) for x in (view, other))
         assert before.shape == (GAMES, spec.agents)
         assert bool((before[:, 0] != after[:, 0]).all()) == sees
         assert (before[:, 1] != after[:, 1]).all()

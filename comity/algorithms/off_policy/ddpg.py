@@ -6,12 +6,14 @@ from typing import Literal
 
 from jax import Array
 
+from comity.algorithms.normalised_views import Settings as Views
+from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import deterministic as family
 from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
-class Config(family.Config):
+class Config(family.Config, Views):
     """Settings of DDPG: those of the family."""
 
     agents: Literal["separate", "shared"] = "shared"
@@ -27,4 +29,5 @@ def own_action(key: Key, actions: Array, mine: Array) -> Array:
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    return family.learner(config, env, family.Member(own_action, everyone=False))
+    member = family.Member(own_action, everyone=False)
+    return normalised(config, env, lambda env: family.learner(config, env, member))

@@ -1,15 +1,15 @@
-"""Deterministic policy gradients of several agents: MADDPG, DDPG and SQDDPG are members.
+"""Policy gradients through critics of actions: MADDPG, DDPG, SQDDPG, TD3 and SAC are members.
 
 An actor is climbed through a critic of actions: grad_theta Q_i(o, a) at a_i = mu_i(o_i) (Lillicrap et al. 2016, arXiv
-1509.02971; Lowe et al. 2017, arXiv 1706.02275). Members differ by what a critic reads of the others. All else is here:
-play, a replay of single steps, target networks. Choices among actions become vectors by `learning/relaxed.py`; on
-images every critic has convolutions of its own, which all the views that it reads pass through.
-docs/algorithms/maddpg.md derives it and lists every departure.
+1509.02971; Lowe et al. 2017, arXiv 1706.02275). Members differ by what a critic reads of the others, how many critics
+there are, what they are fitted to and what actors climb. All else is here: play, a replay of single steps, targets.
+Choices among actions become vectors by `learning/relaxed.py`; on images every critic has convolutions of its own, which
+all the views that it reads pass through. docs/algorithms/maddpg.md derives it and lists every departure.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +17,17 @@ import optax
 from jax import Array, lax
 
 from comity.algorithms.additions import Addition, nothing
-from comity.algorithms.off_policy.deterministic_nets import Member, Nets, nets_of, of_agents, policies, values
-from comity.algorithms.off_policy.deterministic_settings import LICA, LICA_PREDATOR, PAPER, Config
+from comity.algorithms.off_policy.deterministic_nets import Member, Nets, each_value, nets_of, of_agents, policies
+from comity.algorithms.off_policy.deterministic_settings import CONTROL, LICA, LICA_PREDATOR, PAPER, Config
 from comity.learning import credited, if_ready, replay, take_step, towards
+from comity.learning.actions import Actions
 from comity.networks import MLP, JointNet
 from comity.rollout import shapes
+from comity.spec import Box
 from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
 
 __all__ = [
+    "CONTROL",
     "LICA",
     "LICA_PREDATOR",
     "PAPER",
@@ -61,6 +64,13 @@ class State(NamedTuple):
     added: PyTree = ()  # of an addition
 
 
+def uniform(acts: Actions, key: Key, outputs: Array, available: PyTree) -> PyTree:
+    """Any of the available actions, numbers anywhere in [-1, 1]; outputs: of a network, for their shape."""
+    if isinstance(acts.space, Box):
+        return jnp.where(available, jax.random.uniform(key, available.shape, minval=-1.0), 0.0)
+    return acts(jnp.zeros_like(outputs), available).sample(key)
+
+
 def updates_of(config: Config, transitions: int) -> int:
     """How many updates a rollout of so many transitions is worth, at least one."""
     return max(1, round(transitions / config.every))
@@ -94,14 +104,32 @@ def seen(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf = None):
     return now, after, nets.acts.encoded(rows.action), reward, rows.terminated
 
 
+def relaxed_choice(config: Config, state: State, key: Key, policy: Any) -> tuple[Array, Array]:
+    """(the policy as a vector [batch, N, A], its entropy's share of what is climbed [batch, N])."""
+    vector = policy.relaxed(key, config.relaxed, config.temperature)
+    return vector, config.entropy_coefficient * policy.entropy()
+
+
+def as_meant(config: Config, key: Key, policy: Any) -> Array:
+    """[batch, N, A]: the action that a policy means, in targets."""
+    return policy.relaxed(key, config.relaxed, config.temperature)
+
+
 def targets(
-    config: Config, nets: Nets, state: State, keys: tuple[Key, Key], after: Observation, who: Array | None = None
+    config: Config,
+    nets: Nets,
+    state: State,
+    keys: tuple[Key, Key],
+    after: Observation,
+    who: Array | None = None,
+    follows: Callable[[Config, Key, Any], Array] = as_meant,
 ) -> Array:
-    """[batch, N]: Q_i of what follows, by the target critics at the actions of the target actors; who [K]: of these."""
+    """[batch, N]: the smallest Q_i of what follows, by the target critics at the actions of the target actors; who [K]:
+    of these. follows(config, key, policy): the actions."""
     actors = state.target_actors if config.target_policies else state.actors
-    following = policies(nets, actors, after)[0].relaxed(keys[0], config.relaxed, config.temperature)
+    following = follows(config, keys[0], policies(nets, actors, after)[0])
     critics = state.target_critics if who is None else of_agents(nets, state.target_critics, who)
-    return values(nets, keys[1], critics, after.view, following, following, who)
+    return each_value(nets, keys[1], critics, after.view, following, following, who).min(-1)
 
 
 def critic_step(
@@ -111,15 +139,16 @@ def critic_step(
     key_draw, key_policy, key_now, key_next = jax.random.split(key, 4)
     now, after, taken, reward, terminated = drawn(config, env, nets, key_draw, memories, reward_of)
     together = nets.member.adds_up
-    of_all = lambda q: q.sum(-1, keepdims=True) if together else q  # noqa: E731
-    next_value = of_all(targets(config, nets, state, (key_policy, key_next), after))
+    of_all = lambda q: q.sum(1, keepdims=True) if together else q  # noqa: E731
+    follow = nets.member.target or targets
+    next_value = of_all(follow(config, nets, state, (key_policy, key_next), after))
     reward = credited(reward, "mean" if together else config.credit)[:, : next_value.shape[1]]
     target = lax.stop_gradient(reward + config.gamma * jnp.where(terminated[:, None], 0.0, next_value))
 
     def loss(critics: JointNet) -> tuple[Array, Array]:
-        q = of_all(values(nets, key_now, critics, now.view, taken, taken))
-        losses = jnp.square(target - q).mean(0)
-        return nets.critics.total(losses), losses.mean()
+        q = of_all(each_value(nets, key_now, critics, now.view, taken, taken))
+        losses = jnp.square(target[..., None] - q).mean(0)  # [N, critics]
+        return nets.critics.total(losses.sum(-1)), losses.mean()
 
     grads, error = jax.grad(loss, has_aux=True)(state.critics)
     critics, opt_state = take_step(nets.critic_optimizer, state.critics, state.critic_opt_state, grads)
@@ -137,14 +166,14 @@ def actor_step(
 
     def loss(actors: MLP) -> tuple[Array, dict[str, Array]]:
         policy, outputs = policies(nets, actors, now)
-        mine = policy.relaxed(key_policy, config.relaxed, config.temperature)
+        mine, worth = (nets.member.means or relaxed_choice)(config, state, key_policy, policy)
         others = lax.stop_gradient(mine) if nets.member.adds_up else taken
-        q = values(nets, key_values, lax.stop_gradient(state.critics), now.view, others, mine)  # [batch, N]
-        size = (exist * jnp.square(outputs)).sum(-1) / jnp.maximum(exist.sum(-1), 1.0)
-        entropy = policy.entropy()
-        climbed = q - config.logit_penalty * size + config.entropy_coefficient * entropy
+        each = each_value(nets, key_values, lax.stop_gradient(state.critics), now.view, others, mine)
+        q = each.min(-1) if nets.member.climbs_least else each[..., 0]  # [batch, N]
+        size = (exist * jnp.square(outputs[..., : exist.shape[-1]])).sum(-1) / jnp.maximum(exist.sum(-1), 1.0)
+        climbed = q - config.logit_penalty * size + worth
         term, told = addition.term(key_term, state, now, after, taken, mine)
-        return -nets.actors.total(climbed.mean(0) - term), {"q": q.mean(), "entropy": entropy.mean(), **told}
+        return -nets.actors.total(climbed.mean(0) - term), {"q": q.mean(), "entropy": policy.entropy().mean(), **told}
 
     grads, metrics = jax.grad(loss, has_aux=True)(state.actors)
     actors, opt_state = take_step(nets.actor_optimizer, state.actors, state.actor_opt_state, grads)
@@ -169,8 +198,12 @@ def learner(config: Config, env: Environment, member: Member, adds: Callable[[Ne
         return state._replace(replay=replay.empty(rows, config.capacity))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
-        policy, _ = policies(nets, state.actors, observation)
-        return policy.sample(key) if explore else policy.mode(), memory, policy.notes()
+        policy, outputs = policies(nets, state.actors, observation)
+        action = policy.sample(key) if explore else policy.mode()
+        if explore and config.first_actions == "uniform":
+            anything = uniform(nets.acts, key, outputs, observation.available)
+            action = jax.tree.map(lambda x, y: jnp.where(state.updates > 0, x, y), action, anything)
+        return action, memory, policy.notes()
 
     def update(key: Key, state: State, steps: Transition, reward_of: RewardOf = None):
         memories = replay.push(state.replay, rows_of(env, addition.beside(state.added, steps), steps))

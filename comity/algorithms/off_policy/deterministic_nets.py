@@ -10,8 +10,8 @@ from jax import Array
 
 from comity.algorithms.off_policy.deterministic_settings import Config
 from comity.learning import clip_by_array, in_a_circle
-from comity.learning.actions import Actions, actions
-from comity.networks import MLP, JointNet, NormedMLP, Part, Team, joint_net, numbers
+from comity.learning.actions import Actions, Numbers, actions
+from comity.networks import MLP, JointNet, NormedMLP, Part, Team, Twins, joint_net, numbers
 from comity.spec import Spec, Vector
 from comity.types import Key, Observation, PyTree
 
@@ -21,11 +21,19 @@ class Member(NamedTuple):
 
     `reads(key, actions, mine)` is what critic i reads of actions, [..., N, K], or in several readings [M, ..., N, K],
     whose values are averaged: actions [..., N, A] of all, mine [..., N, A] in the place of i's own.
+    `means(config, state, key, policy)` is what an actor climbs: (its action with gradient [batch, N, A], what is added
+    to the action's value [batch, N]); `target(config, nets, state, keys, after)` [batch, N] what follows is worth.
     """
 
     reads: Callable[[Key, Array, Array], Array]
     everyone: bool = True  # a critic reads all agents' views and actions, its own first, then in a circle; or its own
     adds_up: bool = False  # the sum of all critics is one value, of the mean reward, and learns as one
+    critics: int = 1  # of each agent, side by side; targets take the smallest value
+    climbs_least: bool = False  # actors climb the smallest value, too, or that of the first critic
+    numbers: Numbers = "point"  # how an actor gives numbers
+    means: Callable[..., tuple[Array, Array]] | None = None  # None: the action that the policy is relaxed to, plus its
+    # entropy by `entropy_coefficient`
+    target: Callable[..., Array] | None = None  # None: the value of what target actors mean
 
 
 class Nets(NamedTuple):
@@ -41,12 +49,15 @@ class Nets(NamedTuple):
 
 def clipped_adam(config: Config, rate: Any) -> optax.GradientTransformation:
     """Adam after clipping, for the network of one agent."""
+    adam = optax.adam(rate, eps=config.epsilon)
+    if config.clip_by == "none":
+        return adam
     kinds = {"norm": optax.clip_by_global_norm, "array": clip_by_array, "entry": optax.clip}
-    return optax.chain(kinds[config.clip_by](config.clip), optax.adam(rate, eps=config.epsilon))
+    return optax.chain(kinds[config.clip_by](config.clip), adam)
 
 
 def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
-    acts = actions(spec.action, "point", noise=config.noise)
+    acts = actions(spec.action, member.numbers, noise=config.noise)
     widths, count = (config.hidden,) * 2, spec.agents if member.everyone else 1
 
     kind = NormedMLP if config.layer_norm else MLP
@@ -55,7 +66,9 @@ def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
         return kind(key, inputs, widths, acts.size, config.activation)
 
     def new_critic(key: Key, beside: int) -> JointNet:
-        net = partial(kind, hidden=widths, outputs=1, activation=config.activation)
+        one = partial(kind, hidden=widths, outputs=1, activation=config.activation)
+        several = lambda key, inputs: Twins(tuple(one(k, inputs) for k in jax.random.split(key, member.critics)))  # noqa: E731
+        net = one if member.critics == 1 else several
         parts = Part(spec.view, count), numbers(beside)
         return joint_net(key, parts, net, config.hidden, config.convolutions, config.activation)
 
@@ -68,25 +81,37 @@ def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
     return Nets(acts, actors, critics, member, *optimizers)
 
 
+def each_value(
+    nets: Nets, key: Key, critics: JointNet, view: Array, actions: Array, mine: Array, who: Array | None = None
+) -> Array:
+    """[batch, N, critics]: Q_i of joint actions [batch, N, A] in which each i's own are `mine`. view [batch, N, ...];
+    who: see `values_of`."""
+    read = nets.member.reads(key, actions, mine)
+    q = each_value_of(nets, critics, view, read if who is None else read[..., who, :], who)
+    return q if q.ndim == 3 else q.mean(0)
+
+
 def values(
     nets: Nets, key: Key, critics: JointNet, view: Array, actions: Array, mine: Array, who: Array | None = None
 ) -> Array:
-    """[batch, N]: Q_i of joint actions [batch, N, A] in which each i's own are `mine`. view [batch, N, ...]; who: see
-    `values_of`."""
-    read = nets.member.reads(key, actions, mine)
-    q = values_of(nets, critics, view, read if who is None else read[..., who, :], who)
-    return q if q.ndim == 2 else q.mean(0)
+    """[batch, N]: `each_value` of the first critics."""
+    return each_value(nets, key, critics, view, actions, mine, who)[..., 0]
 
 
-def values_of(nets: Nets, critics: JointNet, view: Array, read: Array, who: Array | None = None) -> Array:
-    """[..., batch, K] of what critics read of actions, [..., batch, K, R]. who [K]: whose critics these are, stacked
-    [K, ...] if separate; None: everyone's."""
+def each_value_of(nets: Nets, critics: JointNet, view: Array, read: Array, who: Array | None = None) -> Array:
+    """[..., batch, K, critics] of what critics read of actions, [..., batch, K, R]. who [K]: whose critics these are,
+    stacked [K, ...] if separate; None: everyone's."""
     views = in_a_circle(view, 1) if nets.member.everyone else view[:, :, None]  # [batch, N, n, ...]
     views = views if who is None else views[:, who]
     beside = read[..., None, :]
     axis = beside.ndim - 3
-    call = nets.critics.over(lambda net, *parts: net(*parts)[..., 0], (0, 1, axis), axis)
+    call = nets.critics.over(lambda net, *parts: net(*parts), (0, 1, axis), axis)
     return call(critics, views, beside)
+
+
+def values_of(nets: Nets, critics: JointNet, view: Array, read: Array, who: Array | None = None) -> Array:
+    """[..., batch, K]: `each_value_of` the first critics."""
+    return each_value_of(nets, critics, view, read, who)[..., 0]
 
 
 def of_agents(nets: Nets, critics: JointNet, who: Array) -> JointNet:

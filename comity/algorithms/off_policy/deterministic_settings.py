@@ -29,13 +29,15 @@ class Config:
     critic_learning_rate: Positive[float] = 1e-3  # Adam; paper 1e-2
     epsilon: Positive[float] = 1e-8  # Adam's, added to the root
     clip: Positive[float] = 0.5  # of gradients, by what `clip_by` says
-    clip_by: Literal["norm", "array", "entry"] = "norm"  # of an agent's network, each weight array (paper), each entry
+    clip_by: Literal["norm", "array", "entry", "none"] = "norm"
+    # of an agent's network, each weight array (paper), each entry; none: nothing is clipped
     tau: Fraction = 0.01  # how far targets move towards the present networks
     target_period: Positive[int] = 1  # updates between two moves
     target_policies: bool = True  # critics' targets ask the target actors; False: those of today (ALITA's eq. 1)
     capacity: Positive[int] = 100_000  # transitions in the replay; paper 1e6
     batch: Positive[int] = 256  # transitions per step; paper 1,024
     warmup: Positive[int] = 2_000  # transitions in the replay before the first update; paper 25,600
+    first_actions: Literal["policy", "uniform"] = "policy"  # what is played before the first update
     relaxed: Relaxed = "straight-through"  # how a choice becomes a vector in losses; paper gumbel, LICA softmax
     temperature: Positive[float] = 1.0  # of the Gumbel-softmax
     noise: NotNegative[float] = 0.1  # deviation of normal noise on continuous actions in play
@@ -78,4 +80,18 @@ LICA_PREDATOR = {
     "critic_learning_rate": 5e-4,
     "batch": 128,
     "entropy_coefficient": 1e-3,
+}
+CONTROL: dict[str, Any] = {  # of bodies: TD3's own table (Fujimoto et al. 2018), which its DDPG shares
+    "hidden": 256,
+    "steps": 10,
+    "every": 1,
+    "gamma": 0.99,
+    "learning_rate": 3e-4,
+    "critic_learning_rate": 3e-4,
+    "clip_by": "none",
+    "tau": 0.005,
+    "capacity": 1_000_000,
+    "warmup": 1_000,
+    "first_actions": "uniform",
+    "logit_penalty": 0.0,
 }

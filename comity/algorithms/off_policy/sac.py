@@ -1,0 +1,171 @@
+"""SAC: climb the value of an action and the entropy of the policy that draws it (Haarnoja et al. 2018, arXiv 1801.01290
+and 1812.05905), each agent for itself. docs/algorithms/sac.md.
+
+    y = r + gamma (min_k Q'_k(o', a') - alpha log pi(a' | o')),  a' of today's policy
+    climbed: min_k Q_k(o, a) - alpha log pi(a | o),  a drawn with the gradient of mean and deviation
+
+alpha is moved so that the entropy is near a target, or stands. The form of January 2018 has a value network of its own.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.algorithms.additions import Addition
+from comity.algorithms.normalised_views import Settings as Views
+from comity.algorithms.normalised_views import normalised
+from comity.algorithms.off_policy import deterministic as family
+from comity.algorithms.off_policy.ddpg import own_action
+from comity.algorithms.off_policy.deterministic_nets import Nets, clipped_adam, each_value, policies
+from comity.learning import take_step, towards
+from comity.networks import MLP, Team
+from comity.settings import Fraction, NotNegative, Positive, check
+from comity.types import Algorithm, Environment, Key, Observation, PyTree
+
+
+@dataclass(frozen=True)
+class Config(family.Config, Views):
+    """Settings of SAC: those of the family, with defaults of the paper of December 2018."""
+
+    alpha: Positive[float] = 1.0  # weight of the entropy, at the start or for good
+    alpha_moves: bool = True  # so that the entropy is near a target; False: it stands
+    alpha_learning_rate: Positive[float] = 3e-4  # Adam, of log alpha
+    target_entropy: float = -1.0  # nats for each number that an agent gives
+    target_choice: Fraction = 0.5  # of choices: share of the entropy of the uniform policy
+    values: Literal["critics", "network"] = "critics"  # what targets ask: critics of actions, or a network of views
+    hidden: Positive[int] = 256
+    steps: Positive[int] = 10
+    every: Positive[int] = 1  # one update for each transition
+    gamma: Fraction = 0.99
+    learning_rate: Positive[float] = 3e-4
+    critic_learning_rate: Positive[float] = 3e-4
+    clip_by: Literal["norm", "array", "entry", "none"] = "none"
+    tau: Fraction = 0.005
+    target_policies: bool = False  # targets ask today's policy
+    capacity: Positive[int] = 1_000_000
+    warmup: Positive[int] = 1_000
+    first_actions: Literal["policy", "uniform"] = "uniform"
+    logit_penalty: NotNegative[float] = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        check(self)
+
+
+JANUARY: dict[str, Any] = {"values": "network", "alpha_moves": False, "alpha": 0.2, "hidden": 128, "tau": 0.01}
+# rewards times 5 with alpha 1 are alpha 0.2 with values in other units
+PRESETS = {
+    "sound": {},
+    "paper": {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "every": 100, "tau": 0.01},
+    "2018": JANUARY,
+}
+
+
+class Added(NamedTuple):
+    """What SAC learns beside actors and critics."""
+
+    log_alpha: Array  # [N]
+    alpha_opt_state: PyTree
+    value: MLP | tuple[()]  # leaves [N, ...] if separate
+    target_value: MLP | tuple[()]
+    value_opt_state: PyTree
+
+
+def alpha_of(added: Added) -> Array:
+    """[N]."""
+    return jnp.exp(added.log_alpha)
+
+
+def drawn(config: Config, key: Key, policy: Any) -> tuple[Array, Array]:
+    """(an action [batch, N, A], its log pi [batch, N]), both with gradient."""
+    return policy.relaxed_and_log_prob(key, config.relaxed, config.temperature)
+
+
+def means(config: Config, state: family.State, key: Key, policy: Any) -> tuple[Array, Array]:
+    """(what actors climb at, what is added to its value)."""
+    action, log_prob = drawn(config, key, policy)
+    return action, -alpha_of(state.added) * log_prob
+
+
+def soft_value(config: Config, nets: Nets, state: family.State, keys: tuple[Key, Key], seen: Observation,
+               critics: Any) -> Array:  # fmt: skip
+    """[batch, N]: min_k Q_k(o, a) - alpha log pi(a | o) of one draw by today's policy."""
+    actors = state.target_actors if config.target_policies else state.actors
+    action, log_prob = drawn(config, keys[0], policies(nets, actors, seen)[0])
+    least = each_value(nets, keys[1], critics, seen.view, action, action).min(-1)
+    return least - alpha_of(state.added) * log_prob
+
+
+def target(config: Config, nets: Nets, state: family.State, keys: tuple[Key, Key], after: Observation) -> Array:
+    """[batch, N]: what follows is worth, by the target critics or the target value network."""
+    if config.values == "network":
+        return values_of(config, nets).call(state.added.target_value, after.view)[..., 0]
+    return soft_value(config, nets, state, keys, after, state.target_critics)
+
+
+def values_of(config: Config, nets: Nets) -> Team:
+    """Value networks, of the same views as actors."""
+    actors, widths = nets.actors, (config.hidden,) * 2
+    new = lambda key, inputs: MLP(key, inputs, widths, 1, config.activation)  # noqa: E731
+    return Team(new, actors.agents, actors.view, actors.sharing, convolutions=config.convolutions, width=config.hidden,
+                activation=config.activation)  # fmt: skip
+
+
+def wanted(config: Config, nets: Nets, seen: Observation) -> Array:
+    """[batch, N] nats, the entropy that alpha is moved for."""
+    if nets.acts.has_deviations:
+        return config.target_entropy * seen.available.sum(-1)
+    many = [jnp.log(available.sum(-1).astype(jnp.float32)) for available in jax.tree.leaves(seen.available)]
+    return config.target_choice * jnp.stack(many).sum(0)
+
+
+def addition(config: Config, env: Environment, nets: Nets) -> Addition:
+    """alpha and, in the form of January 2018, value networks."""
+    values, network = values_of(config, nets), config.values == "network"
+    fit = values.optimizer(clipped_adam(config, config.critic_learning_rate))
+    adam = optax.adam(config.alpha_learning_rate)
+
+    def init(key: Key, state: family.State) -> Added:
+        log_alpha = jnp.full(env.spec.agents, jnp.log(config.alpha))
+        value = values.init(key) if network else ()
+        copy = jax.tree.map(jnp.copy, value)
+        return Added(log_alpha, adam.init(log_alpha), value, copy, fit.init(value) if network else ())
+
+    def learn(key: Key, state: family.State, memories: Any, paid: Any, fresh: int) -> tuple[Added, dict[str, Array]]:
+        del fresh
+        key_draw, key_policy, *keys = jax.random.split(key, 4)
+        added = state.added
+        now = family.drawn(config, env, nets, key_draw, memories, paid)[0]
+        told = {"alpha": alpha_of(added).mean()}
+        if config.alpha_moves:
+            log_prob = drawn(config, key_policy, policies(nets, state.actors, now)[0])[1]
+            grads = -alpha_of(added) * (log_prob + wanted(config, nets, now)).mean(0)
+            if not nets.actors.separate:
+                grads = jnp.broadcast_to(grads.mean(), grads.shape)
+            log_alpha, opt_state = take_step(adam, added.log_alpha, added.alpha_opt_state, grads)
+            added = added._replace(log_alpha=log_alpha, alpha_opt_state=opt_state)
+        if network:
+            worth = lax.stop_gradient(soft_value(config, nets, state, (keys[0], keys[1]), now, state.critics))
+
+            def loss(value: MLP) -> tuple[Array, Array]:
+                errors = jnp.square(values.call(value, now.view)[..., 0] - worth).mean(0)  # [N]
+                return values.total(errors), errors.mean()
+
+            grads, told["value_loss"] = jax.grad(loss, has_aux=True)(added.value)
+            value, opt_state = take_step(fit, added.value, added.value_opt_state, grads)
+            after = towards(added.target_value, value, config.tau)
+            added = added._replace(value=value, target_value=after, value_opt_state=opt_state)
+        return added, told
+
+    return Addition(init=init, begin=lambda key, state, steps: (state.added, {}), learn=learn)
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    member = family.Member(own_action, everyone=False, critics=2, climbs_least=True, numbers="tanh-normal",
+                           means=means, target=target)  # fmt: skip
+    return normalised(config, env, lambda env: family.learner(config, env, member, partial(addition, config, env)))

@@ -1,0 +1,54 @@
+"""Who solves the pendulum: a mean return above -200 of 50 greedy episodes. docs/algorithms/td3.md has the table."""
+
+from typing import Any
+
+import jax
+import pytest
+from jax import lax
+
+from comity import rollout
+from comity.environments.control.pendulum import Pendulum
+from comity.recipes import find_algorithm
+from tests.tiny.seeds import WELL
+
+ENV = Pendulum()
+OFF_POLICY = {"hidden": 64, "batch": 128, "capacity": 20_000, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
+PPO = {
+    **{"core": "none", "hidden": 64, "encoder": (64,), "activation": "tanh", "layer_norm": False, "steps": 200},
+    **{"chunk": 1, "minibatches": 8, "epochs": 10, "learning_rate": 1e-3, "critic_learning_rate": 1e-3},
+    **{"gamma": 0.9, "entropy_coefficient": 0.0},
+}
+ROWS: list[tuple[str, str, str, dict[str, Any], int, int]] = [  # (name, algorithm, preset, settings, games, rollouts)
+    ("td3", "td3", "sound", OFF_POLICY, 1, 1_400),
+    ("sac", "sac", "sound", OFF_POLICY, 1, 1_200),
+    ("sac of January 2018", "sac", "2018", OFF_POLICY, 1, 1_200),
+    ("ddpg", "td3", "ddpg", OFF_POLICY, 1, 1_200),
+    ("ppo", "ippo", "sound", PPO, 8, 200),
+    ("trpo", "trpo", "sound", {"gamma": 0.9, "lambda_": 0.95, "normalise_views": True}, 16, 200),
+]
+FEW = ("td3",)
+
+
+@pytest.mark.parametrize(
+    ("name", "algorithm", "preset", "settings", "games", "rollouts"),
+    [pytest.param(*row, id=row[0], marks=[] if row[0] in FEW else pytest.mark.slow) for row in ROWS],
+)
+@pytest.mark.learn
+def test_the_pendulum_is_held_up(name, algorithm, preset, settings, games, rollouts):
+    thing = find_algorithm(algorithm).thing
+    learner = thing.make(thing.Config(**{**thing.PRESETS[preset], **settings}), ENV)
+
+    def iterate(carry, key):
+        key_play, key_update = jax.random.split(key)
+        play, steps = rollout.collect(key_play, ENV, learner, *carry)
+        return (learner.update(key_update, carry[0], steps)[0], play), None
+
+    def run(key):
+        key_init, key_start, key, key_last = jax.random.split(key, 4)
+        carry = learner.init(key_init), rollout.start(key_start, ENV, learner.memory, games)
+        (state, _), _ = lax.scan(iterate, carry, jax.random.split(key, rollouts))
+        greedy = lambda key, memory, observation: learner.act(key, state, memory, observation, False)  # noqa: E731
+        last = rollout.start(key_last, ENV, learner.memory, 50)
+        return rollout.collect_episodes(key_last, ENV, greedy, last).reward.sum(0).mean()
+
+    assert jax.jit(run, compiler_options=WELL)(jax.random.key(0)) > -200, name

@@ -1,6 +1,6 @@
 """How fast SMAC's battles are played at random on this machine: steps of the game per second of processor time.
 
-    python benchmarks/battle.py [MAP ...] [--games 32]
+python benchmarks/battle.py [MAP ...] [--games 32]
 """
 
 import argparse

@@ -21,6 +21,7 @@ COMMANDS = {  # name: (module, usage, one line)
     "play": ("play", "RUN [RUN ...] [scripted:random]", "cross-play: teams and partners put together"),
     "compare": ("compare", "RUN RUN ...", "table and learning curves of several runs"),
     "sweep": ("sweep", "FILE | TASKS ALGORITHMS [--vary NAME=V,V]", "many runs: here, by Slurm or Ray; goes on"),
+    "report": ("report", "RUN ... [--out FILE]", "one HTML file: curves, tables, settings, replay"),
     "reproduce": (
         "reproduce",
         "PAPER[/FIGURE] ... [--scale laptop]",

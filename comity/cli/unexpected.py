@@ -30,7 +30,7 @@ def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
 
     if (path := getattr(error, "comity_run", None)) is not None:
         return Path(path)
-    if arguments[0] not in ("resume", "evaluate", "watch", "play", "compare"):
+    if arguments[0] not in ("resume", "evaluate", "watch", "play", "compare", "report"):
         return None
     for word in arguments[1:]:
         try:

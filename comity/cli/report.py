@@ -1,0 +1,60 @@
+"""`comity report`: one HTML file of one run or several."""
+
+import webbrowser
+from pathlib import Path
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags, to_write
+from comity.runs.reading import printable
+from comity.runs.trust import in_terminal
+
+HELP = """  --out FILE       the page (RUN/figures/report.html; of several runs comparisons/DATE_HASH/report.html)
+  --metric NAME    what is shown first (the task's headline)
+  --no-replay      without films, which play every kind of run once
+  --open           shows it in the browser
+  --trust          run code that came with a run (docs/trust.md)
+One file with curves that answer to the mouse, tables, the settings that differ,
+a replay and what made it; it needs no network and no server. Runs of several
+tasks have a part each."""
+MOST_FILMS = 3  # side by side
+
+
+def report(arguments: list[str]) -> None:
+    from comity.report.compare import new_folder
+    from comity.report.page import tasks_of, write_report
+    from comity.report.study import gather
+
+    known = {"out": to_write, "metric": str}
+    words, values = flags(arguments, known, switches=("no-replay", "open", "trust"))
+    if not words:
+        raise Usage("report needs one RUN or more: run directories, globs, or latest")
+    tasks = tasks_of(words)
+    paths = [path for some in tasks.values() for path in some]
+    studies = [gather([str(path) for path in some]) for some in tasks.values()]  # refuses before anything is played
+    for study in studies:
+        study.metric(values.get("metric"))
+    place = paths[0] / "figures" if len(paths) == 1 else new_folder(studies[0])
+    films = {}
+    if "no_replay" not in values:
+        trusted = in_terminal("trust" in values)
+        firsts = [[study.members(label)[0].path for label in study.labels] for study in studies]
+        films = {task: _film(some, trusted) for task, some in zip(tasks, firsts, strict=True)}
+    file = write_report(
+        [str(path) for path in paths], values.get("out", place / "report.html"), values.get("metric"), films
+    )
+    print(printable(f"files\n  {file}  (open in a browser: point at the curves)"))
+    if "open" in values:
+        webbrowser.open(file.resolve().as_uri())
+
+
+def _film(paths: list[Path], trusted: object) -> str:
+    """A replay of the first runs side by side, or a line that says why there is none."""
+    from comity.report.film import replay_html
+    from comity.training.run import load
+
+    try:
+        return replay_html([load(path, trust=trusted).film() for path in paths[:MOST_FILMS]])  # pyright: ignore[reportArgumentType]
+    except (ValueError, OSError) as error:
+        line = " ".join(str(error).split())
+        print(printable(f"no replay: {line}"))
+        return f"No replay: {line}"

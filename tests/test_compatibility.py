@@ -42,6 +42,7 @@ WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+messages",
     "ipd+scripted",
     "ipd+learners",
+    "ipd+pool",
     "manitokan+rusp",
     "manitokan+messages",
     "manitokan+learners",

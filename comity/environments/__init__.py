@@ -122,6 +122,10 @@ WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)
         "comity.environments.wrappers.messages:Messages",
         "a symbol beside every action, which the others see one step later",
     ),
+    "pool": (
+        "comity.environments.wrappers.pool:Pool",
+        "two learners that meet each other or random tables, and are not told which",
+    ),
     "scripted": (
         "comity.environments.wrappers.scripted:Scripted",
         "the last agent follows a script of the game: all-c, all-d, tit-for-tat",

@@ -10,6 +10,10 @@ PAPERS: dict[str, tuple[str, str]] = {
         "comity.experiments.coala_pg.paper",
         "Multi-agent cooperation through learning-aware policy gradients (2025)",
     ),
+    "in-context": (
+        "comity.experiments.in_context.paper",
+        "Multi-agent cooperation through in-context co-player inference (2026)",
+    ),
     "rusp": (
         "comity.experiments.rusp.paper",
         "Emergent reciprocity and team formation from randomized uncertain social preferences (2020)",
@@ -56,6 +60,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("coala-pg", "composition", "how many naive learners a group needs"),
         ("coala-pg", "minibatch", "how many inner games, at equal play"),
         ("coala-pg", "observability", "when the other's actions are seen wrongly"),
+        ("in-context", "ipd", "prisoner's dilemma in a pool of random tables"),
         ("rusp", "fig3", "prisoner's dilemma: selfish, and with random uncertain preferences"),
         ("rusp", "fig8", "who shares levels and noises"),
         ("rusp", "fig9", "play against the past"),

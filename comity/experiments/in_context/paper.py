@@ -1,0 +1,43 @@
+"""The figure of in-context co-player inference: what records keep, what an arm costs, how it is made small."""
+
+from dataclasses import replace
+
+from comity.experiments.figure import Arm, Paper
+from comity.experiments.in_context.ipd import IPD
+from comity.recipes import Recipe
+
+KEPT = (
+    "cooperation",
+    "learners_cooperation",
+    "learners_return",
+    "tables_cooperation",
+    "tables_return",
+    "return",
+    "length",
+    "entropy",
+    "critic_loss",
+)
+SAYS = {"ipd": "Sequence agents in a pool of random co-players cooperate; without it, or told of it, they defect."}
+
+
+def cost(arm: Arm, recipe: Recipe) -> float:
+    """CPU seconds of an iteration with 32 games."""
+    return 0.02 * recipe.env.spec.length / 50 * (recipe.config.width / 64)
+
+
+def smoke(arm: Arm) -> Arm:
+    """The same arm with tiny networks and short episodes: it shows that the machinery works."""
+    settings, options = {**arm.settings, "width": 4}, {**arm.options, "length": 6}
+    return replace(arm, name=f"{arm.name}-smoke", settings=settings, options=options)
+
+
+PAPER = Paper(
+    "in-context",
+    "Multi-agent cooperation through in-context co-player inference",
+    {"ipd": IPD._replace(says=SAYS["ipd"])},
+    KEPT,
+    cost,
+    smoke,
+    ("learners:cooperation", "learners:return", "tables:cooperation", "tables:return"),
+    "iterations",
+)

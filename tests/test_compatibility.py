@@ -185,6 +185,11 @@ class Unfit(NamedTuple):
     line: str
 
 
+NO_PAIRS = [
+    *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis", "smac"),
+    *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
+    *CONTROL,
+]
 UNFIT = [
     Unfit(
         "messages",
@@ -217,15 +222,8 @@ UNFIT = [
     Unfit("scripted", ["cleanup-lite"], "{game} has no script 'tit-for-tat'; it has cleaner, eater, turn-taker, bully"),
     Unfit("scripted", ["oasis"], "{game} has no script 'tit-for-tat'; it has grazer, fighter"),
     Unfit("scripted", ["coin-game"], "{game} has no script 'tit-for-tat'; it has own-only, greedy"),
-    Unfit(
-        "learners",
-        [
-            *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis", "smac"),
-            *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
-            *CONTROL,
-        ],
-        "learners are opponents in games of two, {game} has {agents} agents",
-    ),
+    Unfit("learners", NO_PAIRS, "learners are opponents in games of two, {game} has {agents} agents"),
+    Unfit("pool", NO_PAIRS, "a pool is of games of two, {game} has {agents} agents"),
 ]
 
 # Small and quick ------------------------------------------------------------------------------------------------------

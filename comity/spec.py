@@ -167,6 +167,8 @@ class Functions(NamedTuple):
 
     draw: Callable[..., Any] | None = None  # (state) -> uint8 [H, W, 3] of one game; outside jit, for films
     draw_view: Callable[..., Any] | None = None  # (view) -> uint8 [H, W, 3], what one agent sees
+    places: Callable[..., Any] | None = None
+    # (state) -> int32 [N, N, 2], the row and column of agent i's picture in which agent j is; outside: not in sight
     summary: Callable[..., Any] | None = None
     # (reward, info, valid) -> {name: [B] or [B, N]}, statistics of episodes (NaN: undefined) from leaves [T, B, ...].
     # Without it they are the sums of `info`.

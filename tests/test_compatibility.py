@@ -37,6 +37,7 @@ NUMBERS = "cooperative-navigation --task.actions continuous"
 PLAIN = [*TASKS, ONE_HEAD, NUMBERS]
 CONTROL = ["pendulum", "point-mass", "reacher", "cartpole-swing-up"]  # one agent that gives numbers
 GIVES_NUMBERS = [NUMBERS, *CONTROL]
+IMAGES = ["harvest", "cleanup"]
 WRAPPED = [  # each wrapper around games that it fits, and around each other
     "ipd+rusp",
     "ipd+messages",
@@ -49,6 +50,7 @@ WRAPPED = [  # each wrapper around games that it fits, and around each other
     "indirect-reciprocity+rusp",
     "indirect-reciprocity+scripted",
     "prisoners-buddy+rusp",
+    "cleanup+rusp",
     "ipd+rusp+scripted",
     "ipd+messages+rusp",
     "ipd+messages+learners",
@@ -86,7 +88,12 @@ SEVERAL_HEADED = (
 )
 CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
+PICTURES = [task for task in ALL if task.split("+")[0] in IMAGES]
+READS = "reads vectors, {game} shows images {shape}: take another; `comity list algorithms` says what there is"
 REFUSED = [  # of several that hold the first is said
+    Refusal(["lica-exact"], PICTURES, "{algorithm} " + READS),
+    Refusal(["trpo"], PICTURES, "normalise_views " + READS, ("paper",)),
+    Refusal(["ippo", "mappo"], PICTURES, "{algorithm} as released " + READS, ("released", "released-last-action")),
     Refusal(
         ["lola", "coala-exact"],
         [task for task in ALL if task not in ("ipd", "repeated-matrix")],
@@ -186,7 +193,7 @@ class Unfit(NamedTuple):
 
 
 NO_PAIRS = [
-    *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis", "smac"),
+    *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis", "smac", *IMAGES),
     *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
     *CONTROL,
 ]
@@ -198,7 +205,7 @@ UNFIT = [
     ),
     Unfit(
         "messages",
-        ["prisoners-buddy", *GIVES_NUMBERS, "oasis"],
+        ["prisoners-buddy", *GIVES_NUMBERS, "oasis", *IMAGES],
         "messages need one discrete action per agent and views that are vectors: {game} has others",
     ),
     Unfit(
@@ -207,11 +214,12 @@ UNFIT = [
             task
             for task in PLAIN
             if task not in ("ipd", "repeated-matrix", "indirect-reciprocity", "push-box", "secret-room")
-            and task not in ("cleanup-lite", "coin-game", "oasis", "smac")
+            and task not in ("cleanup-lite", "coin-game", "oasis", "smac", *IMAGES)
         ],
         "{game} has no script 'tit-for-tat'; it has none",
     ),
     Unfit("rusp", CONTROL, "preferences need two agents or more, {game} has {agents}"),
+    Unfit("scripted", IMAGES, "{game} has no script 'tit-for-tat'; it has cooperator, defector"),
     Unfit("scripted", ["push-box"], "{game} has no script 'tit-for-tat'; it has pusher, left-pusher"),
     Unfit(
         "scripted",
@@ -287,7 +295,8 @@ def refusal(algorithm: str, task: str, preset: str | None = None, profile: str |
     for refused in REFUSED:
         of_preset = refused.presets is None or (preset or default) in refused.presets
         if of_preset and algorithm in refused.algorithms and task in refused.tasks:
-            return refused.line.format(algorithm=algorithm, game=type(short(task, profile)).__name__)
+            game = short(task, profile)
+            return refused.line.format(algorithm=algorithm, game=type(game).__name__, shape=game.spec.view.shape)
     return None
 
 
@@ -505,7 +514,8 @@ def page() -> str:
     algorithms, wrappers = list(ALGORITHMS), list(WRAPPERS)
     first, second = table("task", ALL, algorithms, fits), table("game", PLAIN, wrappers, wraps)
     third = table("task", ALL, list(BONUSES), pays)
-    anyone = {"algorithm": "ALGORITHM", "game": "GAME", "agents": "N"}
+    shape = "(height, width, channels)"
+    anyone = {"shape": shape, "algorithm": "ALGORITHM", "game": "GAME", "agents": "N"}
     lines = [f"* **{letter(line)}** {line.format(**anyone)}" for line in reasons]
     named = lambda names: ", ".join(f"`{name}`" for name in names)  # noqa: E731
     presets = [

@@ -65,6 +65,14 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.grid.sparse.secret_room:SecretRoom",
         "doors are open only while somebody stands on a switch; both must reach the top room (EITI, ALITA)",
     ),
+    "harvest": (
+        "comity.environments.dilemmas.harvest:Harvest",
+        "apples grow beside apples; what all have eaten never comes back (RUSP, sequential social dilemmas)",
+    ),
+    "cleanup": (
+        "comity.environments.dilemmas.cleanup:Cleanup",
+        "apples grow while somebody, far away, cleans the river (RUSP, sequential social dilemmas)",
+    ),
     "cleanup-lite": (
         "comity.environments.dilemmas.cleanup_lite:CleanupLite",
         "apples grow while somebody cleans the river; two to four agents, zaps (COALA-PG)",

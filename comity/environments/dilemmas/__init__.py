@@ -1,1 +1,1 @@
-"""Social dilemmas on grids: what is best for each is worst for all."""
+"""Social dilemmas on grids: what is best for each is not what is best for all."""

@@ -18,8 +18,12 @@ from jaxtyping import Float
 
 from comity.axes import aligned
 from comity.settings import NotNegative, Positive, check
-from comity.spec import Entities, Functions, Spec, Vector, functions
+from comity.spec import Entities, Functions, Image, Spec, Vector, functions
 from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
+
+# Planes of a picture: in the agent's own cell, and in the cells of others.
+PLANES = ("own weight", "its level", "weight on it", "its level", "its own weight", "its level")
+STEPS = 2048  # of a picture's numbers between 0 and 1
 
 
 class State(NamedTuple):
@@ -36,6 +40,7 @@ class Preferences:
     The state ends with a part for each agent, in order, that only its own critic may read (`spec.private`, P numbers).
     An agent sees its own weight and how unsure it is of it; of each other agent (`offsets`): its weight on it, and that
     one's own weight, each noisy and with its level. They stand before the agent's own past, `spec.history`.
+    Pictures get six planes more instead, int16 [N, h, w, c + 6], see `with_planes`.
     """
 
     game: Environment  # the wrapped one
@@ -60,8 +65,8 @@ class Preferences:
         name, n = type(self.game).__name__, self.game.spec.agents
         if n < 2:
             raise ValueError(f"preferences need two agents or more, {name} has {n}")
-        if not isinstance(self.game.spec.view, Vector):
-            raise ValueError(f"preferences need views that are vectors: {name} shows images")
+        if isinstance(self.game.spec.view, Image) and functions(self.game).places is None:
+            raise ValueError(f"preferences are drawn into pictures where agents stand: {name} has no `places`")
         if self.smallest_team > (self.largest_team or n) or (self.largest_team or n) > n:
             raise ValueError(
                 f"teams of {self.smallest_team} to {self.largest_team or n} among {n} agents: give sizes that fit"
@@ -70,6 +75,15 @@ class Preferences:
     @property
     def spec(self) -> Spec:
         game = self.game.spec
+        shared = replace(
+            game,
+            state=Vector(game.state.size + game.agents * self.private.size),
+            private=self.private,
+            mixed_motive=True,
+        )
+        if isinstance(game.view, Image):
+            high = game.view.high * fineness(game.view)
+            return replace(shared, view=replace(game.view, channels=game.view.channels + len(PLANES), high=high))
         at, others = game.view.size - game.history, game.agents - 1
         shifted = lambda columns: tuple(c if c < at else c + 2 + 4 * others for c in columns)  # noqa: E731
         theirs = game.view.entities
@@ -81,14 +95,7 @@ class Preferences:
             others=tuple((*shifted(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
             offsets=theirs.offsets,
         )
-        private = self.private
-        return replace(
-            game,
-            view=Vector(game.view.size + 2 + 4 * others, entities),
-            state=Vector(game.state.size + game.agents * private.size),
-            private=private,
-            mixed_motive=True,
-        )
+        return replace(shared, view=Vector(game.view.size + 2 + 4 * others, entities))
 
     @property
     def private(self) -> Vector:
@@ -107,7 +114,19 @@ class Preferences:
     @property
     def functions(self) -> Functions:
         own = functions(self.game)
-        return Functions(summary=self.summary, script=own.script and self.script, counts=own.counts)
+        draw = own.draw and (lambda state: own.draw(state.game))  # pyright: ignore[reportOptionalCall]
+        sees = own.draw_view and (lambda view: own.draw_view(self.of_game(view)))  # pyright: ignore[reportOptionalCall]
+        return Functions(
+            draw=draw, draw_view=sees, summary=self.summary, script=own.script and self.script, counts=own.counts
+        )
+
+    def of_game(self, view: Array) -> Array:
+        """What the game alone shows, of a view [..., V] or [..., h, w, c]."""
+        game = self.game.spec.view
+        if isinstance(game, Image):
+            return (view[..., : game.channels] // fineness(game)).astype("uint8")
+        at, more = offset_in_view(self), self.spec.view.size - game.size
+        return jnp.concatenate([view[..., :at], view[..., at + more :]], -1)
 
     @property
     def offsets(self) -> tuple[int, ...]:
@@ -121,12 +140,7 @@ class Preferences:
         if script is None:
             raise ValueError(f"{type(self.game).__name__} has no scripts")
         memory, act = script(name)
-        at, more = offset_in_view(self), self.spec.view.size - self.game.spec.view.size
-
-        def of_game(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
-            return act(memory, jnp.concatenate([view[..., :at], view[..., at + more :]], -1))
-
-        return memory, of_game
+        return memory, lambda memory, view: act(memory, self.of_game(view))
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         key_game, key_weight, key_level, key_noise = jax.random.split(key, 4)
@@ -279,15 +293,46 @@ def with_preferences(rules: Preferences, observation: Observation, state: State)
         for x in (believed.mine, believed.mine_level, believed.theirs, believed.theirs_level)
     ]
     others = jnp.stack(pairs, -1).reshape(len(weight), -1)  # [N, (N - 1) 4]
-    view = observation.view.astype(jnp.float32)
-    at = offset_in_view(rules)
+    if isinstance(rules.game.spec.view, Image):
+        view = with_planes(rules, observation.view, believed, state)
+    else:
+        numbers, at = observation.view.astype(jnp.float32), offset_in_view(rules)
+        view = jnp.concatenate([numbers[:, :at], own, others, numbers[:, at:]], -1)
     return Observation(
-        jnp.concatenate([view[:, :at], own, others, view[:, at:]], -1),
+        view,
         jnp.concatenate(
             [observation.state.astype(jnp.float32), critic_numbers(rules, weight, state, believed).reshape(-1)]
         ),
         observation.available,
     )
+
+
+def fineness(view: Image) -> int:
+    """How many steps of a picture with preferences are one of the game's: numbers from -16 to 16 in steps of 1/2048."""
+    return max(1, round(STEPS / view.high))
+
+
+def with_planes(rules: Preferences, view: Array, believed: Beliefs, state: State) -> Array:
+    """int16 [N, h, w, c + 6], the pictures with what is known of each agent in the cell where it stands.
+
+    Six planes, `PLANES`: the first two in the agent's own cell, the others in those of the others that it sees; of
+    several in one cell the last. All numbers are whole: pictures are divided by `high` before they are read.
+    """
+    picture, n = rules.game.spec.view, rules.game.spec.agents
+    assert isinstance(picture, Image)
+    at = functions(rules.game).places(state.game)  # pyright: ignore[reportOptionalCall]  # [i, j, 2]
+    high, me = picture.high * fineness(picture), jnp.arange(n)
+    own = jnp.stack([believed.own, believed.own_level], -1)  # [i, 2]
+    about = jnp.stack([believed.mine, believed.mine_level, believed.theirs, believed.theirs_level], -1)  # [i, j, 4]
+    planes = jnp.zeros((*view.shape[:-1], len(PLANES)))
+    for j in range(n):
+        itself = (me == j)[:, None]
+        numbers = jnp.concatenate([jnp.where(itself, own, 0.0), jnp.where(itself, 0.0, about[:, j])], -1)  # [i, 6]
+        row, column = (at[:, j, k, None, None] for k in range(2))
+        here = (jnp.arange(picture.height)[:, None] == row) & (jnp.arange(picture.width) == column)  # [i, h, w]
+        planes = jnp.where(here[..., None], numbers[:, None, None], planes)
+    whole = jnp.clip(jnp.round(planes * high), -(2**15) + 1, 2**15 - 1).astype(jnp.int16)
+    return jnp.concatenate([view.astype(jnp.int16) * fineness(picture), whole], -1)
 
 
 def critic_numbers(rules: Preferences, weight: Array, state: State, believed: Beliefs) -> Array:

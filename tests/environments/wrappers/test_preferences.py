@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from comity import checking, rollout
+from comity.environments.dilemmas.cleanup import Cleanup
 from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.matrix.ipd import IPD, PROFILES
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers import preferences
 from comity.environments.wrappers.preferences import Preferences, beliefs, of_others, partitions, shares, team_masks
 from comity.environments.wrappers.scripted import Scripted
-from comity.spec import Discrete, Entities, MultiDiscrete, Spec, Vector, functions
+from comity.spec import Discrete, Entities, Image, MultiDiscrete, Spec, Vector, functions
 
 KEY = jax.random.key(0)
 GAME = IPD(**PROFILES["rusp"])
@@ -248,3 +249,36 @@ def test_bad_options(options, told):
         Preferences(GAME, **options)
     with pytest.raises(ValueError, match="two agents or more"):
         Preferences(Manitokan(num_agents=1))
+
+
+def test_pictures_get_what_is_known_in_the_cells_of_those_it_is_about():
+    """Of Cleanup: planes of the game to scale, own numbers in the middle, the others' where they stand in sight."""
+    game = Cleanup(num_agents=3)
+    wrapped = Preferences(game)
+    state, observation = jax.jit(wrapped.reset)(jax.random.key(1))
+    spec, view = wrapped.spec, np.asarray(observation.view)
+    assert spec.view == Image(15, 15, 16, 2048)
+    assert view.dtype == np.int16
+    known = np.asarray(state.weight + state.noise)
+    level = np.asarray(state.level)
+    np.testing.assert_array_equal(wrapped.of_game(view), game.reset(jax.random.split(jax.random.key(1), 4)[0])[1].view)
+    where, in_sight = np.asarray(game.places(state.game)), 0
+    expected = np.zeros((3, 15, 15, 6))
+    for i in range(3):
+        for j in range(3):
+            row, column = where[i, j]
+            if 0 <= row < 15 and 0 <= column < 15:
+                in_sight += i != j
+                mine = [known[i, i, i], level[i, i, i], 0, 0, 0, 0]
+                theirs = [0, 0, known[i, i, j], level[i, i, j], known[i, j, j], level[i, j, j]]
+                expected[i, row, column] = mine if i == j else theirs
+    assert in_sight >= 2
+    np.testing.assert_allclose(view[..., 10:] / spec.view.high, expected, atol=0.5 / 2048 + 1e-6)
+
+
+def test_pictures_of_a_game_that_does_not_say_where_agents_are_are_refused():
+    class Blind:
+        spec = Spec(2, Image(3, 3, 1), Discrete(2), 3)
+
+    with pytest.raises(ValueError, match="Blind has no `places`"):
+        Preferences(Blind())  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,176 @@
+"""Cooperators and defectors of Harvest and Cleanup, who see what agents see and nothing else.
+
+They walk without turning: left, right, forward and back are relative to the facing, as the window is. A script has no
+key; where chance is wanted it is a hash of the clock and the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from comity.drawing.dilemmas import APPLE, CHANNELS, FLOOR, WALL, WASTE, WATER
+from comity.environments.dilemmas.play import BACK, CLEAN, CLOCKWISE, COUNTER, FORWARD, LEFT, RIGHT, STAY
+
+if TYPE_CHECKING:
+    from comity.environments.dilemmas.cleanup import Cleanup
+    from comity.environments.dilemmas.harvest import Harvest
+
+FAR = 10_000
+KEPT_NEIGHBOURS = 3  # a cooperator takes an apple only if so many others are around it
+
+Script = tuple[Array, Callable[[Array, Array], tuple[Array, Array]]]
+
+
+class Seen(NamedTuple):
+    """A window as planes [S, S] bool, and the rows and columns that each cell is away from its middle."""
+
+    walls: Array
+    apples: Array
+    waste: Array
+    water: Array
+    others: Array
+    down: np.ndarray
+    right: np.ndarray
+
+
+def seen(view: Array) -> Seen:
+    """Of a window [S, S, channels], of planes or of colours."""
+    radius = view.shape[0] // 2
+    away = np.arange(-radius, radius + 1)
+    down, right = np.meshgrid(away, away, indexing="ij")
+    if view.shape[-1] == len(CHANNELS):
+        plane = lambda name: view[..., CHANNELS.index(name)] > 0  # noqa: E731
+        return Seen(plane("wall"), plane("apple"), plane("waste"), plane("river"), plane("others"), down, right)
+    like = lambda colour: (view == jnp.array(colour, view.dtype)).all(-1)  # noqa: E731
+    ground = [like(colour) for colour in (FLOOR, WALL, APPLE, WASTE, WATER)]
+    others = ~jnp.stack(ground).any(0) & ((down != 0) | (right != 0))
+    return Seen(ground[1], ground[2], ground[3], ground[4], others, down, right)
+
+
+def nearest(wanted: Array, look: Seen) -> tuple[Array, Array, Array]:
+    """(whether there is one, rows down, columns right) of the nearest cell in `wanted` [S, S], counted in steps."""
+    steps = jnp.where(wanted, np.abs(look.down) + np.abs(look.right), FAR).reshape(-1)
+    place = steps.argmin()
+    return steps[place] < FAR, jnp.asarray(look.down.ravel())[place], jnp.asarray(look.right.ravel())[place]
+
+
+def walk(down: Array, right: Array, shut: Array, chance: Array) -> Array:
+    """A step towards a cell so far away, along the longer way if it is open, else along the other one, else aside.
+
+    shut [S, S] bool: where not to go; chance []: a whole number.
+    """
+    middle = len(shut) // 2
+    beside = jnp.stack(
+        [shut[middle, middle - 1], shut[middle, middle + 1], shut[middle - 1, middle], shut[middle + 1, middle]]
+    )
+    along = jnp.where(down < 0, FORWARD, BACK), jnp.where(right < 0, LEFT, RIGHT)
+    lengthwise = jnp.abs(down) >= jnp.abs(right)
+    first, second = jnp.where(lengthwise, along[0], along[1]), jnp.where(lengthwise, along[1], along[0])
+    useless = jnp.where(lengthwise, right, down) == 0
+    second = jnp.where(useless, jnp.where(lengthwise, jnp.where(chance % 2 == 0, LEFT, RIGHT), second), second)
+    blocked = jnp.where(beside[second], (chance % 5).astype(jnp.int32), second)
+    there = (down == 0) & (right == 0)
+    return jnp.where(there, STAY, jnp.where(beside[first], blocked, first)).astype(jnp.int32)
+
+
+def stroll(shut: Array, chance: Array) -> Array:
+    """Ahead as long as nothing is in the way, and a turn now and then."""
+    middle = len(shut) // 2
+    turn = jnp.where(chance % 2 == 0, CLOCKWISE, COUNTER)
+    return jnp.where(shut[middle - 1, middle] | (chance % 16 == 3), turn, FORWARD).astype(jnp.int32)
+
+
+def hashed(time: Array, view: Array) -> Array:
+    """[] uint32, as good as random."""
+    weights = np.random.default_rng(0).integers(1, 2**32, view.size, dtype=np.uint32)
+    x = (view.reshape(-1).astype(jnp.uint32) * weights).sum(dtype=jnp.uint32) + time.astype(jnp.uint32) * np.uint32(
+        2654435761
+    )
+    x = (x ^ x >> 16) * np.uint32(2246822519)
+    return x >> 13
+
+
+def eater(look: Seen, chance: Array) -> Array:
+    """To the nearest apple, whatever that does to the orchard. Nobody is shot at: it costs a point and wins none."""
+    found, down, right = nearest(look.apples, look)
+    shut = look.walls | look.others
+    return jnp.where(found, walk(down, right, shut, chance), stroll(shut, chance))
+
+
+def keeper(look: Seen, chance: Array) -> Array:
+    """Eats only apples among `KEPT_NEIGHBOURS` others, so that they grow again, and does not step on the rest."""
+    edge = jnp.pad(look.apples, 1).astype(jnp.int32)
+    size = len(look.apples)
+    around = sum(
+        edge[1 + down :, 1 + right :][:size, :size]
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
+        if (down, right) != (0, 0)
+    )
+    ripe = look.apples & (around >= KEPT_NEIGHBOURS)
+    found, down, right = nearest(ripe, look)
+    shut = look.walls | look.others | (look.apples & ~ripe)
+    return jnp.where(found, walk(down, right, shut, chance), stroll(shut, chance))
+
+
+def cleaner(length: int, look: Seen, chance: Array) -> Array:
+    """Cleans what waste it sees, turned to it; without any it eats, or walks along the river."""
+    found, down, right = nearest(look.waste, look)
+    shut = look.walls | look.others
+    near = jnp.minimum(jnp.abs(down), jnp.abs(right)) <= 1
+    within = jnp.maximum(jnp.abs(down), jnp.abs(right)) < length
+    ahead = -jnp.asarray(look.down)  # rows in front of the agent
+    rays = (np.abs(look.right) <= 1) & (ahead >= (look.right == 0)) & (ahead < length + (look.right == 0))
+    aims = (look.waste & rays).any() & (chance % 8 != 0)  # not always: somebody may stand in the way
+    turn = jnp.where((right < 0) & (jnp.abs(right) >= jnp.abs(down)), COUNTER, CLOCKWISE)
+    go = jnp.where(near & within & (chance % 8 != 0), turn, walk(down, right, shut, chance))
+    return jnp.where(found, jnp.where(aims, CLEAN, go), resting(look, chance))
+
+
+def resting(look: Seen, chance: Array) -> Array:
+    """Of a cleaner without work: to the water, or an apple, or on."""
+    shut = look.walls | look.others
+    apple, down, right = nearest(look.apples, look)
+    water, down_water, right_water = nearest(look.water, look)
+    far = jnp.abs(down_water) + jnp.abs(right_water) > 2
+    back = walk(down_water, right_water, shut, chance)
+    otherwise = jnp.where(water & far & (chance % 4 != 0), back, stroll(shut, chance))
+    return jnp.where(apple, walk(down, right, shut, chance), otherwise)
+
+
+def waiter(look: Seen, chance: Array) -> Array:
+    """Eats, and waits for apples as far from the river as it may still be seen."""
+    apple, down, right = nearest(look.apples, look)
+    shut = look.walls | look.others
+    water, down_water, right_water = nearest(look.water, look)
+    away = walk(-down_water, -right_water, shut, chance)
+    near = water & (jnp.abs(down_water) + jnp.abs(right_water) < len(look.walls) // 2)
+    idle = jnp.where(near, away, jnp.where(water & (chance % 3 != 0), STAY, stroll(shut, chance)))
+    return jnp.where(apple, walk(down, right, shut, chance), idle)
+
+
+def script(decide: Callable[[Seen, Array], Array]) -> Script:
+    """(memory: the clock, act) of who decides by what is seen and a random number."""
+
+    def act(time: Array, view: Array) -> tuple[Array, Array]:
+        return decide(seen(view), hashed(time, view)).astype(jnp.int32), time + 1
+
+    many = jnp.vectorize(act, signature="(),(s,t,c)->(),()")
+    return jnp.zeros((), jnp.int32), lambda memory, view: many(memory, view)
+
+
+def harvest(game: Harvest, name: str) -> Script:
+    """Of `Harvest.spec.scripts`."""
+    del game
+    return script({"cooperator": keeper, "defector": eater}[name])
+
+
+def cleanup(game: Cleanup, name: str) -> Script:
+    """Of `Cleanup.spec.scripts`."""
+    return script({"cooperator": partial(cleaner, game.beam_length), "defector": waiter}[name])

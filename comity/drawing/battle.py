@@ -75,7 +75,7 @@ def colour_of(k: int, allies: int) -> Colour:
 
 
 def draw(rules: Any, state: Any, ranges: bool = False, size: int = 480) -> np.ndarray:
-    """uint8 [size, size, 3] of one game. rules: its `Scenario`; ranges: circles of what weapons reach, too."""
+    """uint8 [size or less, size, 3] of one game. rules: its `Scenario`; ranges: circles of what weapons reach, too."""
     field = Field(size, (CELLS / 2, CELLS / 2), CELLS / 2)
     ground(field, rules.terrain.walkable, rules.terrain.cliffwalk)
     units, n = state.units, rules.allies.size
@@ -98,7 +98,9 @@ def draw(rules: Any, state: Any, ranges: bool = False, size: int = 480) -> np.nd
         armour = float(shield[k] / table.shield[k, 0]) if table.shield[k, 0] else None
         letter = LETTERS.get(names[k], "")
         field.unit_at(x[k], y[k], radius, colour, letter, float(hp[k] / table.hp[k, 0]), armour)
-    return field.pixels()
+    rows = np.flatnonzero(rules.terrain.cliffwalk.any(0))  # of cells, upwards; what nobody enters is left out
+    first, last = max(int(rows[0]) - 1, 0), min(int(rows[-1]) + 2, CELLS)
+    return field.pixels()[size * (CELLS - last) // CELLS : size * (CELLS - first) // CELLS]
 
 
 def ground(field: Field, walkable: np.ndarray, cliffwalk: np.ndarray) -> None:

@@ -290,6 +290,16 @@ def test_another_order_during_the_wind_up_takes_the_hit_back():
     assert after.shield[-1, target, 1] == 40
 
 
+def test_another_target_during_the_wind_up_begins_it_anew():
+    start = placed(("stalker", 10, 16), foes=(("zealot", 12, 16), ("marine", 12, 17)))
+    first, other = (told(N, "stalker", TYPES.index(name)) for name in ("zealot", "marine"))
+    begun = jax.tree.map(lambda x: x[-1, :, 0], played([start], [first], 2))
+    history = played([begun], [other], 8)
+    shots = history.shot[:, TYPES.index("stalker"), 0]
+    np.testing.assert_array_equal(np.flatnonzero(shots >= 0), [3])
+    assert shots[3] == TYPES.index("marine")
+
+
 def test_a_colossus_hits_what_stands_across_its_line_of_fire():
     ahead = 10 + 5.0
     beside, behind = (ahead, 17.2), (ahead + 1.5, 16.0)

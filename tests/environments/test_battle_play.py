@@ -160,6 +160,10 @@ def test_kiting_beats_standing():
     assert won("3s_vs_5z", "focus_nearest", 16) < 0.05
 
 
+def test_a_wall_in_the_corridor_beats_the_open_field():
+    assert won("corridor", "wall", 8) > won("corridor", "focus_nearest", 8) + 0.5
+
+
 def test_both_teams_are_equally_strong():
     """Both play the same script."""
     env = SMAC(map="3m", enemy="self_play")
@@ -299,7 +303,7 @@ def test_pictures():
     state, seen = env.reset(KEY)
     state = jax.tree.map(np.asarray, state)
     picture = env.draw(state)
-    assert (picture.shape, picture.dtype) == ((480, 480, 3), np.uint8)
+    assert (picture.shape, picture.dtype) == ((270, 480, 3), np.uint8)
     assert (env.draw(state, ranges=True) != picture).any()
     hurt = state._replace(units=state.units._replace(shield=state.units.shield / 2))
     shot = state._replace(units=state.units._replace(shot=np.array([3] + [-1] * 9)))

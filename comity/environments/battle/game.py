@@ -256,7 +256,7 @@ class SMAC:
         )
 
     def draw(self, state: State, ranges: bool = False, size: int = 480) -> np.ndarray:
-        """uint8 [size, size, 3] of one game. ranges: how far each unit's weapon reaches, too."""
+        """uint8 [size or less, size, 3] of one game. ranges: how far each unit's weapon reaches, too."""
         from comity.drawing import battle
 
         return battle.draw(self.rules, state, ranges, size)

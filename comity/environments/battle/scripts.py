@@ -25,9 +25,9 @@ SPECIAL = {"3s_vs_5z": ("kite",), "corridor": ("wall",)}
 # Of `kite`: loops until the next shot that are worth waiting for; distances to the nearest Zealot.
 SOON, TOO_NEAR, SAFE, LOST = 4, 2.8, 5.5, 8.0
 ROUND, BACK, FLEE = 10.5, 3.0, 1.2  # radius of the circle; cells off it that count as much as the way along; weight
-# Of `wall`: places of the six, across the neck; how near is there.
+# Of `wall`: places of the six, across the neck; how near is there,
 POSTS = np.array([(12.3, 13.7), (13.0, 13.0), (13.7, 12.3), (11.7, 13.1), (12.4, 12.4), (13.1, 11.7)], np.float32)
-THERE = 0.6
+THERE, TOUCHES = 0.6, 2.0  # and how near an enemy is worth a blow
 FAR_AWAY = 1e9
 
 
@@ -93,7 +93,7 @@ def side(
     if name == "focus_nearest":
         kept = (memory[:, None] == jnp.arange(foe.size)) & sensible
         target = jnp.where(kept.any(1), memory, target)
-    if name in ("focus_weakest", "hold", "kite", "wall"):
+    if name in ("focus_weakest", "hold", "kite"):
         weakest = jnp.where(may, foes.life, FAR_AWAY).argmin(1)
         target = jnp.where(may.any(1), weakest, target)
     goal = jnp.stack([foes.x[target] - own.x, foes.y[target] - own.y], -1)
@@ -107,6 +107,7 @@ def side(
         ready, walk = kite(own, foes, distance, ready, walk, can)
     if name == "wall":
         post = POSTS - jnp.stack([own.x, own.y], -1)
+        ready = ready & (distance[jnp.arange(team.size), target] < TOUCHES)
         walk = jnp.where(jnp.abs(post).max(-1) > THERE, towards(post, can), STOP)
     action = jnp.where(ready, ATTACK + target, walk)
     if team.heals and name not in ("stop",):

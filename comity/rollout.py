@@ -110,7 +110,17 @@ def collect(
     if not algorithm.whole_episodes:
         return collect_steps(key, env, act, play, algorithm.memory, algorithm.steps or env.spec.length)
     key, key_start = jax.random.split(key)
-    play = spread(start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode))
+    play = start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode)
+    adopt = functions(env).adopt
+    if adopt:
+        if not algorithm.lends:
+            raise ValueError(
+                "opponents in this game begin from players' networks, and this learner lends none: take coala"
+            )
+        lent, keys = algorithm.lends(state), jax.random.split(jax.random.fold_in(key_start, 1), len(play.episode))
+        game, observation = jax.vmap(adopt, (0, 0, None))(keys, play.game, lent)
+        play = play._replace(game=game, observation=observation)
+    play = spread(play)
     steps = collect_episodes(key, env, act, play)
     return play._replace(episode=play.episode + 1), steps
 

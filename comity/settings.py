@@ -51,6 +51,7 @@ BelowOne = Annotated[float, Range(0, 1, below=True)]
 Positive = Annotated[T, Range(0, above=True)]
 NotNegative = Annotated[T, Range(0)]
 TwoOrMore = Annotated[int, Range(2)]
+OneOrMore = Annotated[float, Range(1)]
 
 
 class Misfit(ValueError):

@@ -112,9 +112,9 @@ class MetaEpisodes(NamedTuple):
     games: int  # b, inner games against one opponent
     length: int  # T, steps of an inner episode
     episodes: int  # M, inner episodes of an episode
-    seats: int  # 1: against naive learners only; 2: both sides of a game may be players
-    players: int  # K, how many players there are to sit in them
-    naive_share: float = 1.0  # probability that the opponent is naive, not another player
+    seats: int  # 1: against naive learners only; else as many as sides of a game, which all may be players
+    players: int  # how many players there are to sit in them
+    naive_share: float = 1.0  # probability that all opponents are naive, not other players
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,7 @@ class Spec:
     # the whole state may read them all.
     mixed_motive: bool = False  # agents' rewards differ; then welfare is measured: sum, minimum, equality of returns
     headline: str = "return"  # the statistic that a user looks at first
+    best_symmetric: float | None = None  # points per step of each agent, at most, where all earn alike; None: not known
     scripts: tuple[str, ...] = ()  # names of players that need no training, see `Functions.script`
     meta: MetaEpisodes | None = None  # of a game that holds learners
     roles: tuple[str, ...] = ()  # what each agent is, where they are not alike: by it a population gives them learners
@@ -192,6 +193,8 @@ class Functions(NamedTuple):
     exact_values: Callable[..., Any] | None = None
     # (logits [N, 5], gamma) -> [N], what players earn that remember one outcome
     host: Callable[..., Any] | None = None  # (games, pictures=False) -> Host: Python steps the game
+    adopt: Callable[..., Any] | None = None
+    # (key, state, lent) -> (state, observation) of a fresh game: opponents in it begin from what an algorithm `lends`
     step_games: Callable[..., Any] | None = None
     # (keys, state, action) -> `step` of B games at once, for games that share a clock: there a `lax.cond` stays one
     # branch, where under `vmap` it becomes a select that computes both

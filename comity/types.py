@@ -107,6 +107,9 @@ class Algorithm(NamedTuple):
     #   to the rewards that it draws, because a bonus that was kept would be out of date
     own_play: bool = False  # `update` learns from values or play of its own and reads nothing of the rollout
     rewarded: bool = False  # it has a bonus; then `update` takes reward_of, too: each bonus sees the game's own reward
+    lends: Callable[[PyTree], PyTree] | None = None
+    #   (state) -> networks of players, leaves [players, ...], from which opponents inside a game begin every training
+    #   rollout of whole episodes (`Functions.adopt`)
 
 
 class Bonus(NamedTuple):

@@ -47,6 +47,7 @@ WRAPPED = [  # each wrapper around games that it fits, and around each other
     "manitokan+rusp",
     "manitokan+messages",
     "manitokan+learners",
+    "cleanup-lite+learners",
     "indirect-reciprocity+rusp",
     "indirect-reciprocity+scripted",
     "prisoners-buddy+rusp",
@@ -230,8 +231,13 @@ UNFIT = [
     Unfit("scripted", ["cleanup-lite"], "{game} has no script 'tit-for-tat'; it has cleaner, eater, turn-taker, bully"),
     Unfit("scripted", ["oasis"], "{game} has no script 'tit-for-tat'; it has grazer, fighter"),
     Unfit("scripted", ["coin-game"], "{game} has no script 'tit-for-tat'; it has own-only, greedy"),
-    Unfit("learners", NO_PAIRS, "learners are opponents in games of two, {game} has {agents} agents"),
     Unfit("pool", NO_PAIRS, "a pool is of games of two, {game} has {agents} agents"),
+    Unfit(
+        "learners",
+        ["prisoners-buddy", "oasis", NUMBERS],
+        "learners play games of one discrete action, {game} is none",
+    ),
+    Unfit("learners", CONTROL, "learners are opponents in games of two or more, {game} has one agent"),
 ]
 
 # Small and quick ------------------------------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ FULL = Spec(
     private=Vector(2),
     mixed_motive=True,
     headline="sum",
+    best_symmetric=1.0,
     scripts=("all-c",),
     meta=MetaEpisodes(1, 2, 3, 1, 1),
     roles=("taker", "giver"),

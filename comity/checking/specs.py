@@ -82,6 +82,10 @@ def _kinds(spec: Spec) -> list[str]:
         "history": (_is_number(spec.history), "a whole number of 0 or more"),
         "mixed_motive": (isinstance(spec.mixed_motive, bool), "True or False"),
         "headline": (isinstance(spec.headline, str), "the name of a statistic"),
+        "best_symmetric": (
+            spec.best_symmetric is None or isinstance(spec.best_symmetric, (int, float)),
+            "None or a number of points",
+        ),
         "meta": (spec.meta is None or isinstance(spec.meta, MetaEpisodes), "None or MetaEpisodes"),
         "scripts": (texts(spec.scripts), "a tuple of names"),
         "agent_names": (texts(spec.agent_names), "a tuple of names"),

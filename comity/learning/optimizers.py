@@ -13,20 +13,23 @@ from comity.loops import over_time
 from comity.types import PyTree
 
 T = TypeVar("T")
-Optimizer = Literal["adam", "radam", "rmsprop"]
+Optimizer = Literal["adam", "radam", "rmsprop", "sgd"]
 
 
 def optimizer(
     name: Optimizer, learning_rate: Any, clip: Any, decay: Any = 0.99, epsilon: Any = 1e-5
 ) -> optax.GradientTransformation:
-    """Adam, rectified Adam (Liu et al. 2020) or RMSprop after clipping the gradient to the norm `clip`.
+    """Adam, rectified Adam (Liu et al. 2020), RMSprop or plain descent after clipping the gradient to the norm `clip`.
 
-    learning_rate: a number or a function of the steps taken. decay: RMSprop's only; epsilon is added to the root.
+    learning_rate: a number or a function of the steps taken. decay: RMSprop's only; epsilon is added to the root, and
+    sgd has none.
     """
     if name == "adam":
         step = optax.adam(learning_rate, eps=epsilon)
     elif name == "radam":
         step = optax.radam(learning_rate, eps=epsilon)
+    elif name == "sgd":
+        step = optax.sgd(learning_rate)
     else:
         step = optax.rmsprop(learning_rate, decay=decay, eps=epsilon, eps_in_sqrt=False)
     return optax.chain(optax.clip_by_global_norm(clip), step)

@@ -10,6 +10,8 @@ import pytest
 
 from comity import rollout
 from comity.algorithms.shaping import coala, coala_credit, coala_exact, tabular
+from comity.environments.dilemmas.cleanup_lite import CleanupLite
+from comity.environments.dilemmas.coin_game import CoinGame
 from comity.environments.matrix.ipd import IPD
 from comity.learning.shaping import batch_advantages
 from comity.opponents import Learners
@@ -219,6 +221,60 @@ def test_m_fos_defects(shaped):
     reward, defection = shaped["m-fos"]
     assert reward < 0.4
     assert defection > 0.9
+
+
+def test_a2c_climbs_the_plain_gradient_in_one_step():
+    """Where nothing has moved yet PPO's gradient is the same, but for its value's clipping, which holds nothing back
+    there; SGD moves parameters by rate times it, cut to the norm 1."""
+    env, before, steps = played()
+    sgd = {"optimizer": "sgd", "learning_rate": 0.1}
+    after = {
+        name: updated(env, before._replace(opt_state=opened(env, sgd)), steps, climbs=name, **sgd)[0].net
+        for name in ("ppo", "a2c")
+    }
+    assert largest(after["ppo"], after["a2c"]) < 1e-6
+    away = jax.tree.map(lambda a, b: float(jnp.square(a - b).sum()), after["a2c"], before.net)
+    moved = sum(jax.tree.leaves(away))
+    assert 1e-8 < moved <= 0.01 + 1e-6
+    many, _ = updated(env, before._replace(opt_state=opened(env, sgd)), steps, climbs="a2c", **sgd, epochs=3)
+    assert largest(many.net, after["a2c"]) < 1e-6  # epochs are PPO's
+    again, _ = updated(env, before._replace(opt_state=opened(env, sgd)), steps, climbs="ppo", **sgd, epochs=3)
+    assert largest(again.net, after["ppo"]) > 1e-4
+
+
+def opened(env, settings):
+    """The optimizer's state at the start."""
+    return coala.make(coala.Config(**TINY, **settings), env).init(KEY).opt_state
+
+
+def test_seats_of_three_sides_weigh_by_their_kind():
+    """Three seats: against learners only the first counts, among players each; a player's loss is the mean over its
+    seats of each kind, times the kind's share."""
+    meta = MetaEpisodes(2, 3, 2, 3, 3)
+    naive, player = jnp.array([True, False]), jnp.array([[0, 1, 2], [0, 2, 1]])
+    assert coala_credit.learning_seats(naive, 3).tolist() == [[True, False, False], [True, True, True]]
+    weight = coala_credit.weights("coala", meta, 0.75, naive, player)
+    np.testing.assert_allclose(weight, [[2 * 0.75, 0, 0], [0.25, 0.25, 0.25]])
+
+
+def test_cleanup_lite_with_three_sides_and_pictures_of_coins_are_learned():
+    """Every parameter of every player moves, convolutions included."""
+    small: dict[str, Any] = {"episodes": 2, "games": 2, "naive_network": "none", "naive_width": 4}
+    three = Learners(CleanupLite(agents=3, length=3), **small, naive_share=0.5, players=3).made
+    coins = Learners(CoinGame(view="image", length=3), **small).made
+    for env in (three, coins):
+        algorithm = coala.make(coala.Config(**TINY, learning_rate=0.01, core="none"), env)
+
+        @jax.jit
+        def run(key, env=env, algorithm=algorithm):
+            state = algorithm.init(key)
+            _, steps = rollout.collect(key, env, algorithm, state, rollout.start(key, env, algorithm.memory, 12))
+            return state, algorithm.update(key, state, steps)[0]
+
+        before, after = run(KEY)
+        moved = jax.tree.leaves(jax.tree.map(lambda x, y: float(jnp.abs(x - y).max()), before.net, after.net))
+        assert min(moved) > 0
+        assert np.isfinite(moved).all()
 
 
 def test_a_game_without_learners_is_refused():

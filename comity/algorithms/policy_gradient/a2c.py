@@ -36,7 +36,8 @@ class Config(actors.Settings):
     actors: Literal["separate", "shared"] = "separate"  # networks: one set for each agent, or one for all
     core: Sequence = "gru"  # paper: hawk
     width: Positive[int] = 32  # of every layer and of the memory
-    learning_rate: Positive[float] = 0.005  # Adam
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: Positive[float] = 0.005
     epsilon: Positive[float] = 1e-5  # Adam's, added to the root
     gradient_clip: Positive[float] = 1.0  # norm, of each network
     gamma: Fraction = 0.99  # per step
@@ -74,7 +75,9 @@ def make(config: Config, env: Environment) -> Algorithm:
     new = lambda key, inputs: sequence_net(config.core, key, inputs, config.width, acts.size + 1)  # noqa: E731
     fresh = sequence_memory(config.core, config.width, env.spec.agents)
     team = actors.team(config, env, acts, config.actors, new, fresh, config.width)
-    adam = team.optimizer(optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon))
+    climb = team.optimizer(
+        optimizer(config.optimizer, config.learning_rate, config.gradient_clip, epsilon=config.epsilon)
+    )
 
     def policy_and_value(outputs: Array, available: PyTree) -> tuple[Any, Array]:
         """(the policy, V [...]) of outputs [..., size + 1], behind which free deviations may stand."""
@@ -83,7 +86,7 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def init(key: Key) -> State:
         net = team.init(key)
-        return State(net, adam.init(net))
+        return State(net, climb.init(net))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
         outputs, memory = team.step(state.net, observation.view, memory)
@@ -107,7 +110,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             return team.total(total), metrics
 
         grads, metrics = jax.grad(loss, has_aux=True)(state.net)
-        net, opt_state = take_step(adam, state.net, state.opt_state, grads)
+        net, opt_state = take_step(climb, state.net, state.opt_state, grads)
         return State(net, opt_state), {**metrics, "gradient_norm": optax.tree.norm(grads)}
 
     return Algorithm(init, act, update, team.memory, whole_episodes=True)

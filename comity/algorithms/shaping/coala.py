@@ -4,19 +4,19 @@ A game with learners inside (`LearningOpponents`) plays b inner games at once ag
 An action counts for the rest of its own inner episode, and, since the opponent learns from all games alike, for what
 later episodes bring in all of them (`learning/shaping.py`). M-FOS and the batch-unaware gradient are the same file with
 another credit. Against another player, who learns only between whole episodes, games are independent and the plain
-gradient is right. PPO climbs it. docs/algorithms/coala.md.
+gradient is right. PPO climbs it, or A2C. docs/algorithms/coala.md.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
 
-from comity.algorithms.shaping.coala_credit import credit, parts, standardised_by_kind, weights
+from comity.algorithms.shaping.coala_credit import credit, learning_seats, parts, standardised_by_kind, weights
 from comity.algorithms.shaping.coala_exact import exact_worth
 from comity.algorithms.shaping.tabular import require_exact_values
 from comity.compatibility import require_discrete
@@ -37,10 +37,12 @@ class Config:
     estimator: Estimator = "coala"  # how games are weighed, see docs/algorithms/coala.md; coala: unbiased
     core: Sequence = "gru"  # paper: hawk
     width: Positive[int] = 32  # of every layer and of the memory
-    epochs: Positive[int] = 4  # passes over a rollout
+    climbs: Literal["ppo", "a2c"] = "ppo"  # a2c: one step up the plain gradient of all episodes
+    epochs: Positive[int] = 4  # passes over a rollout; PPO's, as the next two
     minibatches: Positive[int] = 2  # of whole episodes, at most, see `learning.divisor`
     clip: Positive[float] = 0.2  # of the ratio, and of what a value moves
-    learning_rate: Positive[float] = 3e-4  # Adam
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: Positive[float] = 3e-4
     epsilon: Positive[float] = 1e-5  # Adam's, added to the root
     gradient_clip: Positive[float] = 1.0  # norm, of each player's network
     gamma: Fraction = 1.0  # per step; below 1 it fades what shaping earns, as lambda_ does
@@ -58,9 +60,17 @@ class Config:
         check(self)
 
 
+CLEANUP = {"core": "hawk", "normalise": True, "reward_factor": 0.1}
 PRESETS = {
     "sound": {},
     "paper": {"core": "hawk"},
+    "cleanup": {**CLEANUP, "learning_rate": 0.001},  # the paper's on CleanUp-lite against naive learners alone
+    "cleanup-mixed": {
+        **CLEANUP,
+        "climbs": "a2c",
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+    },  # and in a mixed pool
     "tables": {"core": "table", "learning_rate": 0.02},  # players of five rows, which shape within a minute
     "m-fos": {"estimator": "m-fos"},
     "batch-unaware": {"estimator": "batch-unaware"},
@@ -157,16 +167,19 @@ def players_of(config: Config, env: Environment) -> Players:
 
 
 def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """(PPO's loss of all players, metrics)."""
+    """(the loss of all players, PPO's or the plain gradient's; metrics)."""
     meta = players.meta
     outputs = players.unroll(net, batch.seen, batch.player)
     policy, value = acts(outputs[..., :-1], batch.available), outputs[..., -1]
     log_ratio = policy.log_prob(batch.action) - batch.log_prob
-    ratio = jnp.exp(log_ratio)
-    clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
-    surrogate = jnp.minimum(ratio * batch.advantage, clipped * batch.advantage)
-    near = batch.value + jnp.clip(value - batch.value, -config.clip, config.clip)
-    error = jnp.maximum(jnp.square(value - batch.target), jnp.square(near - batch.target))
+    ratio, error = jnp.exp(log_ratio), jnp.square(value - batch.target)
+    if config.climbs == "ppo":
+        clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
+        surrogate = jnp.minimum(ratio * batch.advantage, clipped * batch.advantage)
+        near = batch.value + jnp.clip(value - batch.value, -config.clip, config.clip)
+        error = jnp.maximum(error, jnp.square(near - batch.target))
+    else:
+        surrogate = policy.log_prob(batch.action) * batch.advantage
     over = lambda x: x.mean((0, 3))  # noqa: E731  # [B, S], means over steps and inner games
     weight = weights(config.estimator, meta, meta.naive_share, batch.naive, batch.player)
     alike = weights("batch-unaware", meta, meta.naive_share, batch.naive, batch.player)
@@ -210,7 +223,7 @@ def rows_of(config: Config, players: Players, steps: Transition, ends: Array) ->
     discounts = config.gamma, config.lambda_, config.lambda_target
     advantage, target = credit(config.estimator, reward, value, naive, ends, *discounts)
     if config.normalise:
-        learnt = jnp.stack([jnp.ones_like(naive), ~naive], -1)[:, :seats]
+        learnt = learning_seats(naive, seats)
         chose = seated(steps.observation.available).sum(-1) > 1
         advantage = standardised_by_kind(advantage, naive, learnt, chose)
     seen = jax.tree.map(seated, players.team.reads(steps.observation.view))
@@ -220,12 +233,13 @@ def rows_of(config: Config, players: Players, steps: Transition, ends: Array) ->
 
 def make(config: Config, env: Environment) -> Algorithm:
     players, acts = players_of(config, env), actions(env.spec.action)
-    adam = players.team.optimizer(optimizer("adam", config.learning_rate, config.gradient_clip, epsilon=config.epsilon))
+    rule = optimizer(config.optimizer, config.learning_rate, config.gradient_clip, epsilon=config.epsilon)
+    climb = players.team.optimizer(rule)
     ends = jnp.arange(1, env.spec.length + 1) % players.meta.length == 0  # [L]
 
     def init(key: Key) -> State:
         net = players.team.init(key)
-        return State(net, adam.init(net))
+        return State(net, climb.init(net))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
         outputs, memory = players.step(state.net, observation, memory)
@@ -244,11 +258,13 @@ def make(config: Config, env: Environment) -> Algorithm:
             net, opt_state = carry
             batch = rows if chosen is None else picked(rows, PLACES, chosen)
             grads, told = jax.grad(partial(loss, config, players, acts), has_aux=True)(net, batch)
-            return take_step(adam, net, opt_state, grads), {**told, "gradient_norm": optax.tree.norm(grads)}
+            return take_step(climb, net, opt_state, grads), {**told, "gradient_norm": optax.tree.norm(grads)}
 
         count = rows.naive.size
-        minibatches = divisor(count, config.minibatches)
-        carry, told = over_minibatches(step, tuple(state), key, count, config.epochs, minibatches)
+        epochs, most = (config.epochs, config.minibatches) if config.climbs == "ppo" else (1, 1)
+        minibatches = divisor(count, most)
+        carry, told = over_minibatches(step, tuple(state), key, count, epochs, minibatches)
         return State(*carry), {**told, **metrics}
 
-    return Algorithm(init, act, update, players.fresh, whole_episodes=True)
+    lends = lambda state: state.net  # noqa: E731
+    return Algorithm(init, act, update, players.fresh, whole_episodes=True, lends=lends)

@@ -66,13 +66,18 @@ def standardised_by_kind(advantage: Array, naive: Array, seated: Array, chose: A
     return advantage / (deviation + 1e-5)
 
 
+def learning_seats(naive: Array, seats: int) -> Array:
+    """[B, S] bool: somebody learns from this seat. A learner's own seat, where it sits in one, teaches nobody."""
+    return (jnp.arange(seats) == 0) | ~naive[:, None]
+
+
 def weights(estimator: Estimator, meta: MetaEpisodes, share: float, naive: Array, player: Array) -> Array:
     """[B, S], how much a seat's rows count in their player's loss: seats against learners and against players, each
     kind's mean by its share of opponents.
 
     COALA's gradient is a sum over the b inner games, as M-FOS's; the plain one their mean (C.2).
     """
-    seated = jnp.stack([jnp.ones_like(naive), ~naive], -1)[:, : meta.seats]  # the learner's own seat teaches nobody
+    seated = learning_seats(naive, meta.seats)
     same = jax.nn.one_hot(player, meta.players)  # [B, S, K]
 
     def mean_of(kind: Array, share: float) -> Array:

@@ -81,6 +81,7 @@ class CleanupLite:
             self.length,
             state=Vector(cells * n + 2 * ROWS + 1 + n),
             mixed_motive=True,
+            best_symmetric=1 / n,  # no more than one apple grows in a step
             scripts=SCRIPTS,
             agent_colours=tuple(agent_hex(k) for k in range(n)),
             action_names=("right", "left", "up", "down", "zap", "nothing"),

@@ -84,9 +84,15 @@ class RepeatedMatrix:
             state=Vector(4),
             mixed_motive=True,
             headline="cooperation" if n == 2 else "return",
+            best_symmetric=self._best_symmetric(),
             scripts=("all-c", "all-d", "tit-for-tat"),
             action_names=("cooperate", "defect") if n == 2 else tuple(f"action {k}" for k in range(n)),
         )
+
+    def _best_symmetric(self) -> float | None:
+        """Of players who are paid alike: the best of all that both do the same, or take turns in a pair of actions."""
+        table = np.asarray(self.payoffs).reshape(math.isqrt(len(self.payoffs)), -1)
+        return None if self.payoffs_second else float((table + table.T).max() / 2)
 
     @property
     def tables(self) -> np.ndarray:

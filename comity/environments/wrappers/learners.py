@@ -1,10 +1,10 @@
-"""Opponents that learn inside the game: M episodes of a two-player game in a row are one episode against a learner.
+"""Opponents that learn inside the game: M episodes of a game in a row are one episode against learners.
 
 The batched co-player shaping problem of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, section 3). b inner games
-are played at once against one naive learner. At the end of each inner episode it updates from all of them, and its
-memory starts anew. Who plays against it keeps its memory over all M episodes, and sees where an inner episode begins
-by what the game shows then. Each inner game is an agent here, so that any algorithm that shares one actor among agents
-can learn to shape. docs/tasks/learners.md.
+are played at once against one naive learner; in games of more than two, against one on each of the other sides. At the
+end of each inner episode it updates from all of them, and its memory starts anew. Who plays against it keeps its memory
+over all M episodes, and sees where an inner episode begins by what the game shows then. Each inner game is an agent
+here, so that any algorithm that shares one actor among agents can learn to shape. docs/tasks/learners.md.
 """
 
 from __future__ import annotations
@@ -14,28 +14,33 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from comity.axes import aligned
-from comity.settings import Fraction, NotNegative, Positive, check
-from comity.spec import Discrete, Functions, MetaEpisodes, Spec, Vector
+from comity.settings import Fraction, NotNegative, OneOrMore, Positive, check
+from comity.spec import Discrete, Functions, Image, MetaEpisodes, Spec, Vector, View
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
 
 
 class State(NamedTuple):
-    """One episode; b inner games."""
+    """One episode; b inner games of N sides, K = N - 1 of them the learners'."""
 
     games: PyTree  # [b, ...]
-    observation: Observation  # [b, ...] of both sides
+    observation: Observation  # [b, ...] of all sides
     over: Array  # [b] bool, the inner game has ended before its T steps
     time: Array  # [] int32, steps of all inner episodes
-    naive: Array  # [] bool, the second side is the learner's
+    naive: Array  # [] bool, all sides but the first are the learners'
     players: Array  # [seats] int32, who sits where
-    learner: PyTree
-    memory: PyTree  # [b, 1, ...] the learner's
-    action: Array  # [b, 1] int32, what it will do next
-    notes: dict[str, Array]  # [b, 1, ...]
-    steps: Transition  # [T, b, ...] its steps of this inner episode
+    learner: PyTree  # [K, ...]
+    memory: PyTree  # [K, b, 1, ...] the learners'
+    action: Array  # [K, b, 1] int32, what they will do next
+    notes: dict[str, Array]  # [K, b, 1, ...]
+    steps: Transition  # [K, T, b, ...] their steps of this inner episode
+    change: Array | tuple[()] = ()  # [] int32, the inner episode from which on they learn by another rule
+    factor: Array | tuple[()] = ()  # [] what their steps are multiplied by from then on
+    later: PyTree = ()  # [K, ...] learners of the other rule
+    hidden: Array | tuple[()] = ()  # [seats b] bool, that agent sees nothing of the others in the coming step
 
 
 @dataclass(frozen=True)
@@ -47,40 +52,56 @@ class Side:
     @property
     def spec(self) -> Spec:
         game = self.game.spec
-        return Spec(1, Vector(game.view.size), Discrete(game.action.n), game.length, state=Vector(game.state.size))
+        return Spec(1, alone(game.view), Discrete(game.action.n), game.length, state=Vector(game.state.size))
 
 
-def require_two_sides(game: Environment) -> None:
-    """Raises ValueError, one line, unless a learner can be the opponent in this game."""
+def alone(view: View) -> View:
+    """A view without the parts that are about others: agents here are no players of one game."""
+    return view if isinstance(view, Image) else Vector(view.size)
+
+
+def require_sides(game: Environment) -> None:
+    """Raises ValueError, one line, unless learners can be opponents in this game."""
     name, spec = type(game).__name__, game.spec
-    if spec.agents != 2:
-        raise ValueError(f"learners are opponents in games of two, {name} has {spec.agents} agents")
-    if not (isinstance(spec.action, Discrete) and isinstance(spec.view, Vector)):
-        raise ValueError(f"learners play games of one discrete action and vectors as views, {name} is none")
+    if spec.agents < 2:
+        raise ValueError(f"learners are opponents in games of two or more, {name} has one agent")
+    if not isinstance(spec.action, Discrete):
+        raise ValueError(f"learners play games of one discrete action, {name} is none")
 
 
 @dataclass(frozen=True)
 class LearningOpponents:
-    """Agents: b inner games of the first seat, and, if players also meet each other, b of the second.
+    """Agents: b inner games of the first seat, and, if players also meet each other, b of each other seat.
 
-    view [N, V]: the inner game's, of that side. state [1 + seats + 2]: 1.0 if the opponent learns, the seats' players,
-    steps / T of the inner episode, inner episodes / M. Where the learner sits in the second seat, only the action that
-    it has chosen is available there: probability 1, gradient exactly 0.
+    view [N, ...]: the inner game's, of that side. state [1 + seats + 2]: 1.0 if opponents learn, the seats' players,
+    steps / T of the inner episode, inner episodes / M. Where a learner sits in a seat but the first, only the action
+    that it has chosen is available there: probability 1, gradient exactly 0.
     """
 
-    game: Environment  # of two agents, one head, vectors
+    game: Environment  # of two agents or more, one head
     learner: Algorithm  # of one side, `Side(game)`; whole episodes
     episodes: Positive[int] = 20  # M, inner episodes of an episode
     games: Positive[int] = 16  # b, inner games at once against one opponent
     naive_share: Fraction = 1.0  # probability that the opponent is naive, not another player
-    players: Positive[int] = 1  # K; with two or more, nobody meets itself
+    players: Positive[int] = 1  # with as many as seats or more, nobody meets itself
     starts: NotNegative[int] = 10  # first parameters that learners begin from, always the same;
     # 0: new ones for every episode
     starts_seed: int = 0  # of those
+    later: Algorithm | None = None  # whose rule the learners follow from an inner episode on that is drawn, 1 to M - 1
+    rate_range: OneOrMore = 1.0  # r: from such an episode on their steps are multiplied by r^u, u uniform in [-1, 1]
+    dynamic: bool = False  # in training learners begin from the players' networks, of which each copies one
+    blind: Fraction = 0.0  # chance that a player sees nothing of the others in a step; learners see all
 
     def __post_init__(self) -> None:
         check(self)
-        require_two_sides(self.game)
+        require_sides(self.game)
+        entities = self.game.spec.view.entities
+        if self.blind and not (entities and all(entities.others)):
+            raise ValueError(
+                f"blind {self.blind}: {type(self.game).__name__} has no numbers about others alone to hide"
+            )
+        if (self.later or self.rate_range > 1) and self.episodes < 2:
+            raise ValueError("learners whose rule changes need two inner episodes or more")
         if not self.learner.whole_episodes:
             raise ValueError("a learner inside a game learns from whole episodes: give one with whole_episodes")
 
@@ -91,29 +112,38 @@ class LearningOpponents:
         return replace(
             game,
             agents=seats * self.games,
-            view=Vector(game.view.size),  # without entities: agents are no players of one game
+            view=alone(game.view),
             length=self.episodes * game.length,
             state=Vector(3 + seats),
             history=0,
             private=Vector(0),
             mixed_motive=True,
+            best_symmetric=None,
             headline="shaping_reward" if seats == 1 else "meeting_reward",
             scripts=(),
             meta=MetaEpisodes(self.games, game.length, self.episodes, seats, self.players, self.naive_share),
             # agents are inner games, seen from one side or, with two seats, from both
-            agent_names=tuple(f"game {i}{', opposite' * side}" for side in range(seats) for i in range(self.games)),
+            agent_names=tuple(f"game {i}{self._place(side)}" for side in range(seats) for i in range(self.games)),
             agent_colours=(),
             event_names=(),  # `info` tells of both sides, not of agents
         )
 
     @property
     def seats(self) -> int:
-        """1: all agents play against the learner; 2: both sides of a game may be players."""
-        return 1 if self.naive_share == 1 else 2
+        """1: all agents play against learners; else as many as the game has sides, and all may be players."""
+        return 1 if self.naive_share == 1 else self.game.spec.agents
+
+    @property
+    def others(self) -> int:
+        """K, how many sides are not the first."""
+        return self.game.spec.agents - 1
+
+    def _place(self, side: int) -> str:
+        return "" if side == 0 else ", opposite" if self.others == 1 else f", side {side}"
 
     @property
     def functions(self) -> Functions:
-        return Functions(summary=self.summary, step_games=self.step_games)
+        return Functions(summary=self.summary, step_games=self.step_games, adopt=self.adopt if self.dynamic else None)
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_game, key_kind, key_seat, key_learner, key_act = jax.random.split(key, 5)
@@ -121,21 +151,75 @@ class LearningOpponents:
         seats = jax.random.choice(key_seat, self.players, (self.seats,), replace=self.players < self.seats)
         if self.starts:
             firsts = jax.vmap(self.learner.init)(jax.random.split(jax.random.key(self.starts_seed), self.starts))
-            chosen = jax.random.randint(key_learner, (), 0, self.starts)
+            chosen = jax.random.randint(key_learner, (self.others,), 0, self.starts)
             learner = jax.tree.map(lambda x: x[chosen], firsts)
         else:
-            learner = self.learner.init(key_learner)
+            learner = jax.vmap(self.learner.init)(self._each(key_learner))
         games, observation = self._begin(key_game)
         memory, over = self._fresh_memory(), jnp.zeros(self.games, bool)
-        action, after, notes = self.learner.act(key_act, learner, memory, side(observation))
+        action, after, notes = jax.vmap(self.learner.act)(self._each(key_act), learner, memory, sides(observation))
         steps = jax.tree.map(
-            lambda x: jnp.zeros((self.game.spec.length, *x.shape), x.dtype),
-            learner_step(side(observation), action, notes, jnp.zeros((self.games, 2)), over, over, over),
+            lambda x: jnp.zeros((self.others, self.game.spec.length, *x.shape[1:]), x.dtype),
+            learner_step(sides(observation), action, notes, jnp.zeros((self.games, self.others + 1)), over, over, over),
         )
         state = State(
             games, observation, over, jnp.int32(0), naive, seats.astype(jnp.int32), learner, after, action, notes, steps
         )
+        state = self._with_change(jax.random.fold_in(key, 0), state)
+        state = state._replace(hidden=self._hidden(jax.random.fold_in(key, 1)))
         return state, self.observation(state)
+
+    def adopt(self, key: Key, state: State, lent: PyTree) -> tuple[State, Observation]:
+        """A fresh game whose learners begin from players' networks, lent [players, ...]: each from one, drawn."""
+        own, shapes = state.learner.net, lambda tree: [x.shape[1:] for x in jax.tree.leaves(tree)]
+        if jax.tree.structure(lent) != jax.tree.structure(own) or shapes(lent) != shapes(own):
+            raise ValueError("learners that begin from players' networks need the same: give both one core and width")
+        key_who, key_act = jax.random.split(key)
+        who = jax.random.randint(key_who, (self.others,), 0, self.players)
+        learner = state.learner._replace(net=jax.tree.map(lambda x: x[who], lent))
+        later = state.later._replace(net=learner.net) if self.later else ()
+        seen = sides(state.observation)
+        action, memory, notes = jax.vmap(self.learner.act)(self._each(key_act), learner, self._fresh_memory(), seen)
+        state = state._replace(learner=learner, later=later, memory=memory, action=action, notes=notes)
+        return state, self.observation(state)
+
+    def _with_change(self, key: Key, state: State) -> State:
+        """Draws when and how the learners' rule changes, if it does."""
+        if not self.later and self.rate_range == 1:
+            return state
+        key_when, key_factor, key_later = jax.random.split(key, 3)
+        later = ()
+        if self.later:
+            later = jax.vmap(self.later.init)(self._each(key_later))._replace(net=state.learner.net)
+        power = jax.random.uniform(key_factor, minval=-1.0)
+        return state._replace(
+            change=jax.random.randint(key_when, (), 1, self.episodes), factor=self.rate_range**power, later=later
+        )
+
+    def _hidden(self, key: Key) -> Array | tuple[()]:
+        if not self.blind:
+            return ()
+        return jax.random.uniform(key, (self.seats * self.games,)) < self.blind
+
+    def _learned(self, keys: Key, state: State, steps: Transition) -> tuple[PyTree, PyTree]:
+        """(learners, learners of the other rule) of B games after an inner episode, leaves [B, K, ...]."""
+        after, _ = jax.vmap(jax.vmap(self.learner.update))(keys, state.learner, steps)
+        if isinstance(state.change, tuple):
+            return after, ()
+        changed = state.time // self.game.spec.length >= state.change  # [B]
+        where = lambda yes, no: jax.tree.map(lambda x, y: jnp.where(aligned(changed, x), x, y), yes, no)  # noqa: E731
+        net, other = after.net, state.later
+        if self.later:
+            other, _ = jax.vmap(jax.vmap(self.later.update))(keys, state.later, steps)
+            net = where(other.net, net)
+        factor = jnp.asarray(state.factor)
+        stepped = lambda old, new: old + aligned(factor, new) * (new - old)  # noqa: E731
+        net = where(jax.tree.map(stepped, state.learner.net, net), net)
+        return after._replace(net=net), other and other._replace(net=net)
+
+    def _each(self, key: Key) -> Key:
+        """[K], a key for each learner; of a single one, the key itself."""
+        return key[None] if self.others == 1 else jax.random.split(key, self.others)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         one = jax.tree.map(lambda x: x[None], (key, state, action))
@@ -145,39 +229,43 @@ class LearningOpponents:
         """`step` of B games at once, which share a clock. keys [B], leaves of state [B, ...], action [B, N]."""
         batch, b = action.shape[0], self.games
         keys_game, keys_learn, keys_act, keys_start = jax.vmap(lambda key: jax.random.split(key, 4), out_axes=1)(keys)
-        theirs = state.action[..., 0]  # [B, b]
-        if self.seats == 2:
-            theirs = jnp.where(state.naive[:, None], theirs, action[:, b:])
-        joint = jnp.stack([action[:, :b], theirs], -1)  # [B, b, 2]
+        theirs = state.action[..., 0]  # [B, K, b]
+        if self.seats > 1:
+            theirs = jnp.where(state.naive[:, None, None], theirs, action[:, b:].reshape(theirs.shape))
+        joint = jnp.concatenate([action[:, None, :b], theirs], 1).swapaxes(1, 2)  # [B, b, N]
 
         inner_keys = jax.vmap(lambda key: jax.random.split(key, b))(keys_game)
         games, timestep = jax.vmap(jax.vmap(self.game.step))(inner_keys, state.games, joint)
         hold = lambda old, new: jax.tree.map(lambda x, y: jnp.where(aligned(state.over, x), x, y), old, new)  # noqa: E731
         games, observation = hold(state.games, games), hold(state.observation, timestep.observation)
         zero = lambda x: jnp.where(aligned(state.over, x), jnp.zeros_like(x), x)  # noqa: E731
-        reward, info = zero(timestep.reward), jax.tree.map(zero, timestep.info)  # [B, b, 2]
+        reward, info = zero(timestep.reward), jax.tree.map(zero, timestep.info)  # [B, b, N]
         ended, over = timestep.terminated | timestep.truncated, state.over
         ends = (timestep.terminated & ~over, timestep.truncated & ~over)
-        step = learner_step(side(state.observation), state.action, state.notes, reward, over, *ends)
+        step = jax.vmap(learner_step)(
+            jax.vmap(sides)(state.observation), state.action, state.notes, reward, over, *ends
+        )
         now = state.time[0] % self.game.spec.length
-        steps = jax.tree.map(lambda buffer, x: lax.dynamic_update_index_in_dim(buffer, x, now, 1), state.steps, step)
+        steps = jax.tree.map(lambda buffer, x: lax.dynamic_update_index_in_dim(buffer, x, now, 2), state.steps, step)
+        keys_of = jax.vmap(self._each)
 
         def learn():
-            whole = jax.vmap(with_next_observations)(steps, side(observation))
-            learner, _ = jax.vmap(self.learner.update)(keys_learn, state.learner, whole)
+            whole = jax.vmap(jax.vmap(with_next_observations))(steps, jax.vmap(sides)(observation))
+            learner, later = self._learned(keys_of(keys_learn), state, whole)
             games, observed = jax.vmap(self._begin)(keys_start)
             memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (batch, *x.shape)), self._fresh_memory())
-            return learner, memory, games, observed, jnp.zeros_like(over)
+            return learner, later, memory, games, observed, jnp.zeros_like(over)
 
         def go_on():
-            return state.learner, state.memory, games, observation, over | ended
+            return state.learner, state.later, state.memory, games, observation, over | ended
 
         # The clock is one for all B games, so this stays a branch; under vmap it would update at every step.
-        learner, memory, games, observation, over = lax.cond(now == self.game.spec.length - 1, learn, go_on)
-        chosen, memory, notes = jax.vmap(self.learner.act)(keys_act, learner, memory, side(observation))
-        after = State(
-            games, observation, over, state.time + 1, state.naive, state.players, learner, memory, chosen, notes, steps
-        )
+        learner, later, memory, games, observation, over = lax.cond(now == self.game.spec.length - 1, learn, go_on)
+        act = jax.vmap(jax.vmap(self.learner.act))
+        chosen, memory, notes = act(keys_of(keys_act), learner, memory, jax.vmap(sides)(observation))
+        fresh, kept = (games, observation, over, state.time + 1), (state.naive, state.players)
+        hidden = jax.vmap(lambda key: self._hidden(jax.random.fold_in(key, 0)))(keys) if self.blind else ()
+        after = State(*fresh, *kept, learner, memory, chosen, notes, steps, state.change, state.factor, later, hidden)
         done = after.time >= self.spec.length
         info_of_step = self._info(state, reward, info)
         mine = jnp.concatenate([reward[..., side] for side in range(self.seats)], -1)
@@ -187,11 +275,15 @@ class LearningOpponents:
         """The observation of all seats."""
         b, seats = self.games, self.seats
         view = jnp.concatenate([state.observation.view[:, side] for side in range(seats)])
+        if self.blind:
+            columns = np.zeros(self.game.spec.view.size, bool)
+            columns[[c for other in self.game.spec.view.entities.others for c in other]] = True  # pyright: ignore
+            view = jnp.where(state.hidden[:, None] & columns, jnp.zeros_like(view), view)  # pyright: ignore
         available = jnp.concatenate([state.observation.available[:, side] for side in range(seats)])
         first = jnp.arange(self.game.spec.action.n) == 0
         available = jnp.where(jnp.tile(state.over, seats)[:, None], first, available)
-        if seats == 2:
-            taken = jnp.arange(self.game.spec.action.n) == state.action  # [b, A]
+        if seats > 1:
+            taken = jnp.arange(self.game.spec.action.n) == state.action.reshape(-1, 1)  # [K b, A]
             available = available.at[b:].set(jnp.where(state.naive, taken, available[b:]))
         inner, outer = state.time % self.game.spec.length, state.time // self.game.spec.length
         clock = jnp.stack([inner / self.game.spec.length, outer / self.episodes])
@@ -202,40 +294,46 @@ class LearningOpponents:
         return jax.vmap(self.game.reset)(jax.random.split(key, self.games))
 
     def _fresh_memory(self) -> PyTree:
-        return jax.tree.map(lambda x: jnp.broadcast_to(x, (self.games, *jnp.shape(x))), self.learner.memory)
+        lead = (self.others, self.games)
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (*lead, *jnp.shape(x))), self.learner.memory)
 
     def _info(self, state: State, reward: Array, info: dict[str, Array]) -> dict[str, Array]:
-        """`info` of a step. [B, 2]: rewards and actions of both sides, means over inner games. [B]: the share of inner
-        games that have not ended, and whether the opponent is naive."""
-        both = {name: x.mean(1) for name, x in info.items() if x.ndim == 3}
+        """`info` of a step, means over inner games. [B, N]: the inner game's of each side, and rewards. [B]: the inner
+        game's of all; the share of inner games that have not ended, and whether opponents are naive."""
+        inner = {name: x.mean(1) for name, x in info.items()}
         naive = state.naive.astype(jnp.float32)
         played = jnp.mean(~state.over, 1, dtype=jnp.float32)
-        return {**both, "inner_reward": reward.mean(1), "played": played, "naive": naive}
+        return {**inner, "inner_reward": reward.mean(1), "played": played, "naive": naive}
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Points per step, [B]; NaN where there was no such opponent. docs/tasks/learners.md says what each is."""
         naive = info["naive"][0] > 0  # [B]
-        return shaping_statistics(info, naive, self.game.spec.length, self.episodes, self.seats)
+        game = self.game.spec
+        return shaping_statistics(info, naive, game.length, self.episodes, self.seats, game.best_symmetric)
 
 
 # The learner's side of the game ------------------------------------------------------------------------------------
 
 
-def side(observation: Observation) -> Observation:
-    """What the second side sees, as a game of one agent: leaves [..., 1, .]."""
-    return observation._replace(view=observation.view[..., 1:2, :], available=observation.available[..., 1:2, :])
+def sides(observation: Observation) -> Observation:
+    """What all sides but the first see, each as a game of one agent: from leaves [b, N, ...] leaves [K, b, 1, ...]."""
+    each = lambda x: jnp.moveaxis(x[:, 1:], 1, 0)[:, :, None]  # noqa: E731
+    view, available = each(observation.view), each(observation.available)
+    return Observation(view, jnp.broadcast_to(observation.state, (len(view), *observation.state.shape)), available)
 
 
 def learner_step(
     observation: Observation, action: Array, notes: dict[str, Array], reward: Array, over: Array, terminated: Array,
     truncated: Array,
 ) -> Transition:  # fmt: skip
-    """A learner's step, leaves [..., b, ...]. `with_next_observations` adds the rest when the inner episode ends."""
+    """The learners' step, leaves [K, b, ...], from rewards [b, N] and ends [b] of inner games.
+
+    `with_next_observations` adds the rest when the inner episode ends.
+    """
     nothing: Any = ()
-    valid = ~over
-    return Transition(
-        observation, nothing, action, reward[..., 1:2], nothing, nothing, terminated, truncated, valid, notes, {}
-    )
+    each = lambda x: jnp.broadcast_to(x, (len(action), *x.shape))  # noqa: E731
+    ends = (each(terminated), each(truncated), each(~over))
+    return Transition(observation, nothing, action, reward[:, 1:].T[..., None], nothing, nothing, *ends, notes, {})
 
 
 def with_next_observations(steps: Transition, last: Observation) -> Transition:
@@ -245,31 +343,46 @@ def with_next_observations(steps: Transition, last: Observation) -> Transition:
 
 
 def shaping_statistics(
-    info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int
+    info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int, best: float | None = None
 ) -> dict[str, Array]:
-    """Statistics of whole episodes, leaves of info [M T, B, 2] or [M T, B], naive [B]."""
+    """Statistics of whole episodes, leaves of info [M T, B, N] or [M T, B], naive [B]. best: `Spec.best_symmetric`."""
     absent = lambda x: jnp.where(naive, x, jnp.nan)  # noqa: E731
+    among = lambda x: jnp.where(naive, jnp.nan, x)  # noqa: E731
     by_episode = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
-    played = by_episode(info["played"])[..., None]  # games that have ended wait, and steps of waiting do not count
-    each = lambda x: by_episode(x) / played  # noqa: E731
+    played = by_episode(info["played"])  # games that have ended wait, and steps of waiting do not count
+    each = lambda x: by_episode(x) / (played[..., None] if x.ndim == 3 else played)  # noqa: E731
     reward = each(info["inner_reward"])  # points per step of each inner episode
+    others = reward[..., 1:].mean(-1)
     found = {
         "shaping_reward": absent(reward[..., 0].mean(0)),
-        "naive_reward": absent(reward[..., 1].mean(0)),
+        "naive_reward": absent(others.mean(0)),
         "shaping_reward_first": absent(reward[0, :, 0]),
         "shaping_reward_last": absent(reward[-1, :, 0]),
-        "naive_reward_last": absent(reward[-1, :, 1]),
-        "raw_return": info["inner_reward"].sum(0),  # [B, 2]
+        "naive_reward_last": absent(others[-1]),
+        "raw_return": info["inner_reward"].sum(0),  # [B, N]
     }
-    if seats == 2:
-        found["meeting_reward"] = jnp.where(naive, jnp.nan, reward.mean((0, 2)))
-        found["meeting_reward_last"] = jnp.where(naive, jnp.nan, reward[-1].mean(-1))
+    if seats > 1:
+        found["meeting_reward"] = among(reward.mean((0, 2)))
+        found["meeting_reward_last"] = among(reward[-1].mean(-1))
+    if best:
+        rewards = [name for name in ("shaping_reward", "meeting_reward") if name in found]
+        found |= {name.replace("reward", "share"): found[name] / best for name in rewards}
     if "action_0" in info:
-        defection = 1 - each(info["action_0"])  # [M, B, 2]
+        defection = 1 - each(info["action_0"])  # [M, B, N]
         found |= {
             "defection": defection[..., 0].mean(0),
             "defection_first": absent(defection[0, :, 0]),
             "defection_last": absent(defection[-1, :, 0]),
             "cooperation": 1 - defection.mean((0, 2)),
         }
+    for name, x in info.items():  # what happens in the inner game beside rewards, per step
+        if name in ("played", "naive", "inner_reward") or name.startswith("action_"):
+            continue
+        rate = each(x)
+        if x.ndim == 2:
+            found[f"inner_{name}"] = rate.mean(0)
+            continue
+        found |= {f"shaping_{name}": absent(rate[..., 0].mean(0)), f"naive_{name}": absent(rate[..., 1:].mean((0, 2)))}
+        if seats > 1:
+            found[f"meeting_{name}"] = among(rate.mean((0, 2)))
     return found

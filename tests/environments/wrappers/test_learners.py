@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 
 from comity import rollout
+from comity.algorithms import random
 from comity.algorithms.policy_gradient import a2c
-from comity.environments.indirect_reciprocity import IndirectReciprocity
+from comity.algorithms.shaping import coala
+from comity.environments.control.pendulum import Pendulum
+from comity.environments.dilemmas.cleanup_lite import CleanupLite
+from comity.environments.dilemmas.coin_game import CoinGame
 from comity.environments.matrix.ipd import IPD
+from comity.environments.matrix.repeated_matrix import RepeatedMatrix
+from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.learners import LearningOpponents, Side, shaping_statistics
 from comity.opponents import Learners
+from comity.spec import functions
 from comity.types import Observation, Transition
 
 KEY = jax.random.key(0)
@@ -67,7 +74,7 @@ def test_every_inner_episode_starts_anew(played):
 
 def test_the_learner_changes_between_inner_episodes_only(played):
     _, plays, _, _ = played
-    weights = plays.game.learner.net.head.weight  # [T, B, ...]
+    weights = plays.game.learner.net.head.weight[:, :, 0]  # [T, B, ...]
     moved = np.abs(np.diff(weights, axis=0)).max((1, 2, 3)) > 0
     np.testing.assert_array_equal(moved, [False, False, True, False, False, True, False, False])
 
@@ -75,7 +82,7 @@ def test_the_learner_changes_between_inner_episodes_only(played):
 def test_the_learner_learns_from_what_it_played(played):
     """Its update after the first inner episode, by hand from what both sides did."""
     _, plays, steps, _ = played
-    mine, theirs = steps.action[:3], plays.game.action[:3, ..., 0]  # [T, B, b]
+    mine, theirs = steps.action[:3], plays.game.action[:3, :, 0, :, 0]  # [T, B, b]
     payoffs = np.array(GAME.payoffs).reshape(2, 2)
     np.testing.assert_allclose(steps.reward[:3], payoffs[mine, theirs])
     outcome = 1 + 2 * theirs + mine  # as the learner sees it
@@ -87,10 +94,10 @@ def test_the_learner_learns_from_what_it_played(played):
         Observation(*map(jnp.asarray, (view[:, game], 0, np.ones((3, 2, 1, 2), bool)))), (), theirs[:, game][..., None],
         payoffs[theirs, mine][:, game][..., None], None, (), over, ~over & False, np.ones_like(over), {}, {},
     )  # fmt: skip
-    before = jax.tree.map(lambda x: x[0, game], plays.game.learner)
+    before = jax.tree.map(lambda x: x[0, game, 0], plays.game.learner)
     after = jax.jit(lambda state, steps: LEARNER.update(KEY, state, steps)[0])(before, watched)
     for wanted, found in zip(
-        jax.tree.leaves(after), jax.tree.leaves(jax.tree.map(lambda x: x[3, game], plays.game.learner)), strict=True
+        jax.tree.leaves(after), jax.tree.leaves(jax.tree.map(lambda x: x[3, game, 0], plays.game.learner)), strict=True
     ):
         np.testing.assert_allclose(found, wanted, atol=1e-5)
 
@@ -105,7 +112,7 @@ def test_games_together_are_games_alone(played):
 
 
 def test_learners_begin_from_few_first_parameters_or_always_new_ones():
-    reset = lambda env: jax.vmap(env.reset)(jax.random.split(KEY, 12))[0].learner.net.head.weight  # noqa: E731
+    reset = lambda env: jax.jit(jax.vmap(env.reset))(jax.random.split(KEY, 12))[0].learner.net.head.weight  # noqa: E731
     assert len(np.unique(np.asarray(reset(opponents())).reshape(12, -1), axis=0)) == 2
     assert len(np.unique(np.asarray(reset(opponents(starts=0))).reshape(12, -1), axis=0)) == 12
 
@@ -200,10 +207,232 @@ def test_inner_games_that_end_early_wait():
     np.testing.assert_allclose(found["shaping_reward"], (by_episode(rewards) / count).mean(0), rtol=1e-5)
 
 
+# More than two sides, pictures ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def three():
+    """A batch of episodes of CleanUp-lite with three sides, a share of them among players."""
+    game = CleanupLite(agents=3, length=4, first_dirt=0)
+    env = Learners(game, episodes=2, games=2, naive_width=4, starts=0, naive_share=0.5, players=4).made
+
+    @jax.jit
+    def run(key):
+        play = rollout.start(key, env, (), 12)
+        return play, rollout.collect_episodes(key, env, acting(env), play)
+
+    return env, *jax.tree.map(np.asarray, run(KEY))
+
+
+def test_every_other_side_has_a_learner_of_its_own(three):
+    env, play, steps = three
+    assert (env.spec.agents, env.spec.meta.seats, env.spec.state.size) == (6, 3, 6)
+    weights = play.game.learner.net.head.weight  # [B, K, ...]
+    assert weights.shape[:2] == (12, 2)
+    assert np.abs(weights[:, 0] - weights[:, 1]).max((1, 2)).min() > 1e-3
+    naive = play.game.naive
+    assert 2 < naive.sum() < 10
+    assert all(len(set(seats)) == 3 for seats in play.game.players.tolist())  # nobody meets itself
+    free = steps.observation.available.sum(-1)  # [T, B, 3 b]
+    assert (free[:, naive][..., 2:] == 1).all()
+    assert (free[:, ~naive] == 6).all()
+    assert (free[..., :2] == 6).all()
+    # What learners have chosen is what their sides do: side k of game i is agent k b + i.
+    chosen = play.game.action[naive, ..., 0].reshape(naive.sum(), -1)  # [., K b]
+    np.testing.assert_array_equal(steps.action[0, naive][:, 2:], chosen)
+
+
+def test_each_side_sees_and_earns_its_own(three):
+    _, play, steps = three
+    cell = play.game.games.agents @ np.array([4, 1])  # [B, b, N]
+    views = play.observation.view.reshape(12, 3, 2, -1)  # [B, N, b, V]
+    np.testing.assert_array_equal(views[..., :20].argmax(-1), np.moveaxis(cell, -1, 1))
+    eaten = steps.info["eats"].sum(0)  # [B, N], means over games
+    earned = steps.reward.sum(0).reshape(12, 3, 2).mean(-1)
+    np.testing.assert_allclose(eaten, earned, atol=1e-6)
+    assert earned.sum() > 1
+
+
+def test_what_happened_in_the_inner_game_is_told(three):
+    env, play, steps = three
+    found = env.summary(steps.reward, steps.info, steps.valid)
+    naive = play.game.naive
+    cleans = steps.info["cleans"].mean(0)  # [B, N]
+    np.testing.assert_allclose(found["shaping_cleans"][naive], cleans[naive, 0], atol=1e-6)
+    np.testing.assert_allclose(found["naive_cleans"][naive], cleans[naive, 1:].mean(-1), atol=1e-6)
+    np.testing.assert_allclose(found["meeting_cleans"][~naive], cleans[~naive].mean(-1), atol=1e-6)
+    assert np.isnan(found["meeting_cleans"][naive]).all()
+    np.testing.assert_allclose(found["inner_dirt"], steps.info["dirt"].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found["meeting_share"], 3 * found["meeting_reward"], rtol=1e-5)  # best: a third each
+
+
+def test_the_best_symmetric_return():
+    """Both the same, or turns: chicken's best is 0 either way; of no use where it is 0 or players are paid unlike."""
+    assert IPD().spec.best_symmetric == 1
+    assert RepeatedMatrix(payoffs=(0.0, 5.0, 1.0, 0.0)).spec.best_symmetric == 3
+    assert RepeatedMatrix(payoffs=(1.0,) * 4, payoffs_second=(2.0,) * 4).spec.best_symmetric is None
+    env = Learners(RepeatedMatrix(payoffs=(0.0, -1.0, 1.0, -10.0)), episodes=3, games=2, naive_width=4).made
+    info = {"inner_reward": jnp.ones((30, 1, 2)), "played": jnp.ones((30, 1))}
+    found = shaping_statistics(info, jnp.array([True]), 10, 3, 1, env.game.spec.best_symmetric)
+    assert "shaping_share" not in found
+    assert env.spec.best_symmetric is None
+
+
+def test_learners_see_pictures():
+    """The coin game in pictures, by learners whose convolutions learn, too."""
+    game = CoinGame(view="image", length=3)
+    env = Learners(game, episodes=2, games=2, naive_width=4, starts=1, naive_learning_rate=0.1).made
+    assert env.spec.view == game.spec.view
+
+    @jax.jit
+    def run(key):
+        play = rollout.start(key, env, (), 2)
+
+        def step(play, key):
+            return (after := rollout._step(key, env, acting(env), play)[0]), after.game.learner.net.eyes.dense.weight
+
+        return jax.lax.scan(step, play, jax.random.split(key, 3))
+
+    _, weights = run(KEY)
+    moved = np.abs(np.diff(np.asarray(weights), axis=0)).max((1, 2, 3, 4)) > 0
+    assert moved.tolist() == [False, True]
+
+
+def test_naive_learners_by_plain_descent():
+    """One step of SGD: the learner moves by rate times the gradient, which is cut to the norm 1."""
+    env = Learners(GAME, episodes=3, games=2, naive_width=4, naive_optimizer="sgd", naive_learning_rate=1.0).made
+    state, _ = jax.jit(env.reset)(KEY)
+    assert not jax.tree.leaves(state.learner.opt_state)
+
+    @jax.jit
+    def run(key):
+        play = rollout.start(key, env, (), 1)
+        after = play
+        for k in jax.random.split(key, 3):
+            after, _ = rollout._step(k, env, acting(env), after)
+        return play.game.learner.net, after.game.learner.net
+
+    first, then = run(KEY)
+    square = sum(float(jnp.square(a - b).sum()) for a, b in zip(*map(jax.tree.leaves, (first, then)), strict=True))
+    assert 0 < square <= 1 + 1e-5
+
+
+# Learners that change, that begin from players; players that see less -------------------------------------------------
+
+
+def nets_of(env, games=8):
+    """(state at the start, the learners' weights before each inner episode [M, B, ...])."""
+
+    @jax.jit
+    def run(key):
+        play = rollout.start(key, env, (), games)
+
+        def step(play, key):
+            return rollout._step(key, env, acting(env), play)[0], play.game.learner.net.head.weight
+
+        return play.game, jax.lax.scan(step, play, jax.random.split(key, env.spec.length))[1]
+
+    start, weights = jax.tree.map(np.asarray, run(KEY))
+    return start, weights[:: env.game.spec.length]
+
+
+RULED: dict[str, Any] = {"episodes": 4, "games": 2, "naive_width": 4, "starts": 1, "naive_optimizer": "sgd"}
+
+
+def test_the_rate_of_learning_changes_at_an_episode_that_is_drawn():
+    """Plain descent at two rates, alike until the change; then steps are `factor` times as long."""
+    env = Learners(GAME, **RULED, naive_learning_rate=0.01, naive_change="rate", naive_rate_range=100.0).made
+    start, changed = nets_of(env)
+    _, plain = nets_of(Learners(GAME, **RULED, naive_learning_rate=0.01).made)
+    assert set(start.change.tolist()) == {1, 2, 3}
+    assert 0.01 <= start.factor.min() < 0.5 < 2 < start.factor.max() <= 100
+    assert len(set(start.factor.tolist())) == 8
+    for game, when in enumerate(start.change):
+        # The update after inner episode m is the m-th; the one after episode `change` is the first of the new rule.
+        np.testing.assert_allclose(changed[: when + 1, game], plain[: when + 1, game], atol=1e-6)
+        if when < 3:
+            ratio = (changed[when + 1, game] - changed[when, game]) / (plain[when + 1, game] - plain[when, game])
+            np.testing.assert_allclose(np.median(ratio), start.factor[game], rtol=1e-2)
+
+
+def test_the_optimizer_changes_at_an_episode_that_is_drawn():
+    """From descent at a rate of 0.01 to Adam at 1.0, whose steps are far longer."""
+    env = Learners(GAME, **RULED, naive_learning_rate=0.01, naive_change="optimizer", naive_changed_rate=1.0).made
+    start, weights = nets_of(env)
+    moved = np.abs(np.diff(weights, axis=0)).max((2, 3, 4))  # [M - 1, B]
+    for game, when in enumerate(start.change):
+        assert (moved[:when, game] < 0.02).all()
+        assert (moved[when:, game] > 0.3).all()
+
+
+def test_learners_begin_from_players_networks():
+    env = Learners(GAME, episodes=2, games=2, naive_width=4, naive_share=0.5, players=3, dynamic=True).made
+    algorithm = coala.make(coala.Config(width=4), env)
+
+    adopt = functions(env).adopt
+    assert adopt
+
+    @jax.jit
+    def run(key):
+        state = algorithm.init(key)
+        play = rollout.start(key, env, algorithm.memory, 12)
+        game, seen = jax.vmap(adopt, (0, 0, None))(jax.random.split(key, 12), play.game, state.net)
+        steps = rollout.collect(key, env, algorithm, state, play)[1]
+        return state.net.head.weight, game, seen, steps
+
+    lent, game, seen, steps = jax.tree.map(np.asarray, run(KEY))
+    copied = np.array([[np.abs(mine[0] - one).max() == 0 for one in lent] for mine in game.learner.net.head.weight])
+    assert (copied.sum(-1) == 1).all()
+    assert copied.any(0).all()  # each of the three
+    free = np.where(game.naive[:, None], seen.available[:, 2:].argmax(-1), -1)
+    np.testing.assert_array_equal(free[game.naive], game.action[game.naive][:, 0, :, 0])  # what it will now do
+    assert np.isfinite(steps.reward).all()
+    with pytest.raises(ValueError, match="one core and width"):
+        begun(env, coala.make(coala.Config(width=6), env))
+    with pytest.raises(ValueError, match="lends none: take coala"):
+        begun(env, random.make(random.Config(), env))
+
+
+def begun(env, algorithm):
+    """A training rollout, traced."""
+
+    def run(key):
+        play = rollout.start(key, env, algorithm.memory, 2)
+        return rollout.collect(key, env, algorithm, algorithm.init(key), play)
+
+    return jax.eval_shape(run, KEY)
+
+
+def test_players_that_are_blind_and_learners_that_are_not():
+    game = CleanupLite(length=4)
+    env = Learners(game, episodes=2, games=4, naive_width=4, blind=0.5).made
+
+    @jax.jit
+    def run(key):
+        play = rollout.start(key, env, (), 16)
+        after, _ = rollout._step(key, env, acting(env), play)
+        return play, after
+
+    for play in jax.tree.map(np.asarray, run(KEY)):
+        view, whole = play.observation.view, play.game.observation.view[:, :, 0]  # [B, b, V]
+        entities = game.spec.view.entities
+        assert entities is not None
+        theirs, mine = np.array(entities.others[0]), np.array(entities.own)
+        hidden = play.game.hidden
+        assert 10 < hidden.sum() < 54
+        assert (view[hidden][:, theirs] == 0).all()
+        np.testing.assert_array_equal(view[~hidden], whole[~hidden])
+        np.testing.assert_array_equal(view[..., mine], whole[..., mine])
+        assert (play.game.observation.view[:, :, 1, :40].sum(-1) == 2).all()  # learners see both cells
+
+
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (lambda: Learners(IndirectReciprocity()), "opponents in games of two, IndirectReciprocity has 3 agents"),
+        (lambda: Learners(GAME, blind=0.5), "IPD has no numbers about others alone to hide"),
+        (lambda: Learners(GAME, episodes=1, naive_change="rate"), "need two inner episodes or more"),
+        (lambda: Learners(Pendulum()), "opponents in games of two or more, Pendulum has one agent"),
+        (lambda: Learners(PrisonersBuddy()), "play games of one discrete action, PrisonersBuddy is none"),
         (lambda: Learners(GAME, naive_share=1.5), "naive_share 1.5 is above 1: give a number from 0 to 1"),
         (lambda: Learners(GAME, naive_width=0), "naive_width 0 is below 1"),
         (lambda: LearningOpponents(GAME, LEARNER._replace(whole_episodes=False)), "learns from whole episodes"),

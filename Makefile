@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 JOBS ?= 2
 BIN = $(VENV)/bin
+CORE = $(VENV)/.comity-core
 READY = $(VENV)/.comity-ready
 
 .PHONY: help demo test lint style types pytest format queue lock clean
@@ -19,7 +20,8 @@ help:
 	@echo "make lock    resolves requirements.lock anew (needs uv)"
 	@echo "make clean   removes $(VENV) and caches"
 
-demo: $(READY)
+# Of the locked versions the demo needs only what the package itself does: no tests, no Node for the type checker.
+demo: $(CORE)
 	$(BIN)/comity demo
 
 # Types, which one core checks, beside the tests.
@@ -52,11 +54,15 @@ lock:
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
 
-# Made anew only when one of these two files has changed.
-$(READY): pyproject.toml requirements.lock
+# Both are made anew only when one of these two files has changed.
+$(CORE): pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "comity needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable .
+	@touch $@
+
+$(READY): $(CORE)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from comity.api import algorithm, load, make, population, resume, train
+    from comity.api import algorithm, compare, evaluate, load, make, population, resume, train
     from comity.checking import check
     from comity.report.study import read
     from comity.spec import Box, Discrete, Image, MultiDiscrete, Spec, Vector
@@ -32,6 +32,8 @@ __all__ = [
     "Vector",
     "algorithm",
     "check",
+    "compare",
+    "evaluate",
     "load",
     "make",
     "population",
@@ -41,7 +43,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("algorithm", "load", "make", "population", "resume", "train"), "comity.api"),
+    **dict.fromkeys(
+        ("algorithm", "compare", "evaluate", "load", "make", "population", "resume", "train"), "comity.api"
+    ),
     **dict.fromkeys(("Algorithm", "Environment", "Observation", "Timestep", "Transition"), "comity.types"),
     **dict.fromkeys(("Box", "Discrete", "Image", "MultiDiscrete", "Spec", "Vector"), "comity.spec"),
     "check": "comity.checking",
@@ -50,6 +54,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("comity")
     if name not in _HOMES:
         raise AttributeError(f"module 'comity' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -20,7 +20,7 @@ from comity.training.run import Run, load, locate
 from comity.training.settings import Training
 from comity.types import Algorithm, Environment
 
-__all__ = ["algorithm", "load", "make", "population", "resume", "train"]
+__all__ = ["algorithm", "compare", "evaluate", "load", "make", "population", "resume", "train"]
 
 COMPILED = Programs()  # in this process
 
@@ -94,3 +94,34 @@ def resume(
     with Narrator() if progress else nullcontext(silent) as listen, caches_on_disk():
         resume_run(directory, iterations, None, listen, recipe, trusting(trust), COMPILED)
     return Run(directory, recipe=recipe, trust=trust)
+
+
+def evaluate(run: Run | Path | str, episodes: int = 320, draw: int = 0, trust: bool | Trust = False) -> Any:
+    """Fresh episodes of every seed, greedy and sampled: a `comity.report.table.Table` with a row for each seed and
+    policy, `table.where(policy="greedy")["return"]`, `table.to_pandas()`.
+
+    run: a Run, a path, a glob with one match, or `latest`; draw: another draw of episodes. Raises as `load`.
+    """
+    from comity.report.study import tabulate
+    from comity.runs.saved import open_run
+
+    if episodes < 1 or draw < 0:
+        raise ValueError(f"episodes {episodes} must be 1 or more, draw {draw} 0 or more")
+    loaded = run if isinstance(run, Run) else load(run, trust=trust)
+    saved = open_run(loaded.path)
+    return tabulate([saved], [saved.algorithm], "eval", [loaded.play(episodes, draw)])
+
+
+def compare(runs: Any, metric: str | None = None) -> Any:
+    """Runs held against each other: table and picture in a notebook, `print` gives the table, `numbers` and
+    `to_pandas` the estimates, as `comity compare`; nothing is written.
+
+    runs: a list of Run objects, paths or globs, one of these, or a dict of label -> such. metric: None: the headline.
+    Raises ValueError for what does not compare (different tasks, versions) and for unknown metrics.
+    """
+    from comity.report.inline import Comparison
+
+    plain = lambda one: str(one.path) if isinstance(one, Run) else str(one)  # noqa: E731
+    several = lambda some: [plain(x) for x in some] if isinstance(some, list | tuple) else plain(some)  # noqa: E731
+    groups = {label: several(x) for label, x in runs.items()} if isinstance(runs, dict) else several(runs)
+    return Comparison(groups, metric)

@@ -13,6 +13,7 @@ EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: n
     "mpe2": ("mpe2", "interop"),
     "jaxmarl": ("jaxmarl", None),
     "pyarrow": ("pyarrow", "analysis"),
+    "pandas": ("pandas", "analysis"),
     "safetensors": ("safetensors", "export"),
     "ray": ("ray", "ray"),
 }

@@ -41,6 +41,7 @@ def test_python_can_be_followed(tmp_path, monkeypatch, capsys):
         ("iterations=600", "iterations=6"),
         ("length=100", "length=8"),
         ("episodes=64", "episodes=2"),
+        ("episodes=16", "episodes=2"),
     ):
         assert program.count(old) == 1
         program = program.replace(old, new)
@@ -52,6 +53,7 @@ def test_python_can_be_followed(tmp_path, monkeypatch, capsys):
     assert names["shorter"].env.length == 8
     assert names["success"].shape == (2, len(names["steps"]))
     assert names["action"].shape == (2,)
+    assert names["table"]["episodes"].tolist() == [2] * 4
     assert bool(names["timestep"].terminated | names["timestep"].truncated)
     with np.load("policy.npz", allow_pickle=False) as file:
         assert set(file) == set(best.arrays())

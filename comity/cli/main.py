@@ -17,7 +17,7 @@ COMMANDS = {  # name: (module, usage, one line)
     "train": ("train", "TASK ALGORITHM [FLAGS]", "train all seeds of an algorithm on a task"),
     "resume": ("train", "RUN [--iterations N|+N] [--minutes M]", "go on from the last checkpoint"),
     "evaluate": ("evaluate", "RUN [--episodes 320]", "play fresh episodes: a table over seeds"),
-    "watch": ("watch", "RUN [--seed 0] [--gif FILE] [--html FILE]", "an episode as a film that can be scrubbed"),
+    "watch": ("watch", "RUN ... [--seed 0] [--gif FILE] [--html FILE]", "an episode as a film that can be scrubbed"),
     "play": ("play", "RUN [RUN ...] [scripted:random]", "cross-play: teams and partners put together"),
     "compare": ("compare", "RUN RUN ...", "table and learning curves of several runs"),
     "sweep": ("sweep", "FILE | TASKS ALGORITHMS [--vary NAME=V,V]", "many runs: here, by Slurm or Ray; goes on"),

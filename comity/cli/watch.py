@@ -1,5 +1,7 @@
 """`comity watch`: an episode as a GIF and as a page that can be scrubbed."""
 
+import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 from comity.cli.main import Usage
@@ -11,6 +13,8 @@ HELP = """  --seed S         which seed's team (the first)
   --episode K      episode K of 32 fresh ones; without it the best of them, labelled as chosen
   --policy P       sampled (default) or greedy
   --best           the best checkpoint instead of the last policy
+  --both           the last policy and the best checkpoint, side by side
+  --open           shows the replay in the browser
   --gif FILE       where the GIF goes (RUN/figures/; of a reference, here)
   --html FILE      where the replay goes (RUN/figures/)
   --trust          run code that came with the run (docs/trust.md)"""
@@ -21,24 +25,37 @@ def watch(arguments: list[str]) -> None:
     from comity.training.run import load
 
     known = {"seed": int, "episode": int, "policy": str, "gif": to_write, "html": to_write}
-    words, values = flags(arguments, known, switches=("best", "trust"))
-    if len(words) != 1:
-        raise Usage("watch needs one RUN: a run directory, a glob with one match, or latest")
+    words, values = flags(arguments, known, switches=("best", "both", "open", "trust"))
+    if not words:
+        raise Usage("watch needs one RUN or more: run directories, globs with one match, or latest")
     policy = values.get("policy", "sampled")
     if policy not in ("sampled", "greedy"):
         raise Usage(f"--policy {policy!r} is not one of sampled, greedy")
-    path = one_run(words[0])
-    run = load(path, which="best" if "best" in values else "last", trust=in_terminal("trust" in values))
-    if not run.is_reference:
-        run.directory.refuse_links()
-    film = run.film(values.get("seed"), policy, values.get("episode"))
-    own = path / "figures" / f"seed{film.seed}_{policy}"
-    stem = Path(f"reference-{path.name.replace('/', '-')}-{policy}") if run.is_reference else own  # not in the package
-    print(printable(f"{film.caption}; {film.length} steps, {film.ended}"))
+    if {"best", "both"} <= values.keys():
+        raise Usage("--best and --both: give one of them")
+    paths = [one_run(word) for word in words]
+    wanted = ("last", "best") if "both" in values else ("best",) if "best" in values else ("last",)
+    trust = in_terminal("trust" in values)
+    runs = [load(path, which=which, trust=trust) for path in paths for which in wanted]
+    for run in runs:
+        if not run.is_reference:
+            run.directory.refuse_links()
+    films = [run.film(values.get("seed"), policy, values.get("episode")) for run in runs]
+    if len(films) > 1:  # told apart by what they are of
+        whose = [f"{run.which} of iteration {run.iterations[film.seed]}" for run, film in zip(runs, films, strict=True)]
+        films = [replace(film, title=f"{film.title}, {which}") for film, which in zip(films, whose, strict=True)]
+    run, film, path = runs[0], films[0], paths[0]
+    beside = f"_{len(films)}_films" if len(films) > 1 else ""
+    own = path / "figures" / f"seed{film.seed}_{policy}{beside}"
+    name = f"reference-{path.name.replace('/', '-')}-{policy}{beside}"
+    stem = Path(name) if run.is_reference else own  # not in the package
+    for film in films:
+        title = f"{film.title}: " if beside else ""
+        print(printable(f"{title}{film.caption}; {film.length} steps, {film.ended}"))
     gif, html = values.get("gif", stem.with_suffix(".gif")), values.get("html", stem.with_suffix(".html"))
     for file in (gif, html):
         file.parent.mkdir(parents=True, exist_ok=True)
-    files = (
-        f"files\n  {write_gif([film], gif)}\n  {write_html([film], html)}  (open in a browser: scrub, arrows, space)"
-    )
+    files = f"files\n  {write_gif(films, gif)}\n  {write_html(films, html)}  (open in a browser: scrub, arrows, space)"
     print(printable(files))
+    if "open" in values:
+        webbrowser.open(html.resolve().as_uri())

@@ -78,6 +78,10 @@ class Table:
         parquet.write_table(pyarrow.table({name: column.tolist() for name, column in self.columns.items()}), path)
         return Path(path)
 
+    def to_pandas(self) -> Any:
+        """The table as a data frame. ImportError without pandas, which is an extra."""
+        return needed("pandas", "use to_csv").DataFrame(dict(self.columns))
+
     def __repr__(self) -> str:
         head = f"Table: {len(self)} rows, {len(self.columns)} columns"
         if not len(self):

@@ -119,13 +119,27 @@ class Run:
         task, algorithm = self.recipe.task.name, self.recipe.algorithm.name
         return f"Run({task}, {algorithm}, seeds {self.seeds}, {self.which} of iteration {self.iteration}, {self.path})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the run, its learning curve, a film of its first seed."""
+        from comity.report.inline import run_html
+
+        facts = {"seeds": ", ".join(map(str, self.seeds)), "policy": f"{self.which} of iteration {self.iteration:,}"}
+        facts["directory"] = str(self.path)
+        try:
+            self._shown = getattr(self, "_shown", None) or self.film()
+            film: Any = self._shown
+        except ValueError as error:  # a game that cannot be filmed
+            film = f"no film: {error}"
+        return run_html(f"{self.recipe.algorithm.name} on {self.recipe.task.name}", facts, self.path, film)
+
     def on(self, env: Environment) -> "Run":
         """The same policies in another game, such as this one with other settings: `dataclasses.replace(run.env, ...)`.
 
         Raises ValueError if they do not fit there.
         """
         other = copy.copy(self)
-        other.__dict__.pop("_act", None)
+        for kept in ("_act", "_shown"):
+            other.__dict__.pop(kept, None)
         other.recipe, other.env = dataclasses.replace(self.recipe, env=env), env
         other.algorithm = self.recipe.make(self.recipe.config, env)
         other.memory = other.algorithm.memory

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from comity.runs.directory import RunDirectory
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import Trust, trusting
 from comity.settings import did_you_mean
-from comity.training.events import silent
+from comity.training.events import Listen, silent
 from comity.training.loop import resume as resume_run
 from comity.training.loop import train as train_run
 from comity.training.progress import Narrator
@@ -51,13 +52,16 @@ def train(
     out: Path | str = "runs",
     initialise: Path | str | None = None,
     progress: bool = True,
+    on_chunk: Callable[[dict[str, Any]], Any] | None = None,
     **training: Any,
 ) -> Run:
     """Trains all seeds and returns the run: `train(env, "pg", seeds=10, iterations=3000)`.
 
     env: a game or its name; algorithm: a name, a Config (`comity.algorithm("pg", ...)`), a module with
     `make(config, env)`, or an `Algorithm`. training: fields of `comity.training.settings.Training`. What
-    is odd about the game is told, or with progress=False warned of. Raises ValueError and OSError for bad input,
+    is odd about the game is told, or with progress=False warned of. on_chunk: called after every chunk with a dict:
+    `directory`, `iteration` of `iterations`, `env_steps` and `seconds` of the chunk, `metrics` {name: [of each seed]};
+    what it raises ends the training, which is saved, and comes back out. Raises ValueError and OSError for bad input,
     Interrupted on Ctrl-C (saved), NotFinite if a seed's state became NaN.
     """
     refuse_while_imported()
@@ -67,8 +71,23 @@ def train(
     recipe = from_objects(env, algorithm)
     start = locate(initialise) if initialise else None
     with Narrator() if progress else nullcontext(warned) as listen, caches_on_disk():
+        listen = listen if on_chunk is None else heard(listen, on_chunk)
         directory = train_run(recipe, Training(**training), out, start, listen, "comity.train", COMPILED)
     return Run(directory, recipe=recipe)
+
+
+def heard(listen: Listen, on_chunk: Callable[[dict[str, Any]], Any]) -> Listen:
+    """`listen`, which also gives a user's function the facts of every chunk."""
+    places: list[Path] = []
+
+    def both(event: str, facts: dict[str, Any]) -> None:
+        listen(event, facts)
+        if event == "header":
+            places[:] = [facts["directory"]]
+        elif event == "chunk":
+            on_chunk({"directory": places[0], **facts})
+
+    return both
 
 
 def warned(event: str, facts: dict[str, Any]) -> None:

@@ -16,6 +16,10 @@ EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: n
     "pandas": ("pandas", "analysis"),
     "safetensors": ("safetensors", "export"),
     "ray": ("ray", "ray"),
+    "tensorboardX": ("tensorboardX", "tensorboard"),
+    "wandb": ("wandb", "wandb"),
+    "trackio": ("trackio", "trackio"),
+    "mlflow": ("mlflow", "mlflow"),
 }
 
 

@@ -37,6 +37,7 @@ others' environments are tasks, too: pettingzoo:mpe2.simple_spread_v3, gymnasium
   --config FILE        a run's config.yaml, its directory, or one like it
   --initialise RUN     a run whose last state is the first of this one
   --out DIR            root of the run directories (runs)
+  --track NAME ...     also gives the numbers to tensorboard, wandb, trackio, mlflow
   --trust              run code that came with the config's run (docs/trust.md)
 `comity train TASK ALGORITHM --help` lists every setting of both.""",
     "resume": """  --iterations N    train to N iterations in all; +N: so many more than planned
@@ -73,7 +74,7 @@ def train(arguments: list[str]) -> None:
     from comity.training.progress import Narrator
     from comity.training.settings import training_of
 
-    rest = _of_game(rest) if host_of(names[0]) else rest
+    rest = _trackers(_of_game(rest) if host_of(names[0]) else rest)
     training = training_of(config)
     recipe = _recipe(names, config, folder, own.get("profile"), own.get("preset"), trust)
     if {"--help", "-h"} & {*rest}:
@@ -128,6 +129,18 @@ def _of_game(arguments: list[str]) -> list[str]:
     short = {f"--{name}": f"--task.{name}" for name in ("length", "options")}
     parts = [word.partition("=") for word in arguments]
     return [short.get(flag, flag) + equals + value for flag, equals, value in parts]
+
+
+def _trackers(arguments: list[str]) -> list[str]:
+    """`--track a,b` as --track a b."""
+    words = []
+    for word in arguments:
+        flag, equals, value = word.partition("=")
+        if flag == "--track" and equals:
+            words += [flag, *value.split(",")]
+        else:
+            words += word.split(",") if words[-1:] == ["--track"] else [word]
+    return words
 
 
 def resume(arguments: list[str]) -> None:

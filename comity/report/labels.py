@@ -20,7 +20,7 @@ BOOKKEEPING = frozenset(
         "memory",
         "episodes",
         "out",
-        "trackers",
+        "track",
     )
 )
 

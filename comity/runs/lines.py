@@ -15,9 +15,15 @@ def read_lines(path: Path, needed: Iterable[str] | None = None) -> list[dict[str
     None: any object will do. Raises ValueError for any other line that cannot be meant, with its number.
     """
     try:
-        rows = path.read_bytes().split(b"\n")
+        text = path.read_bytes()
     except FileNotFoundError:
         return []
+    return parsed_lines(text, path, needed)
+
+
+def parsed_lines(text: bytes, path: Path, needed: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """As `read_lines`, of bytes that were read from the file `path`."""
+    rows = text.split(b"\n")
     found = []
     for number, row in enumerate(rows, 1):
         if not row.strip():

@@ -167,6 +167,8 @@ def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Ro
     training_fields = [field.name for field in dataclasses.fields(Training)]
     places = {name: _place(name, source, learner, training_fields) for name in axes}
     general = {str(key).replace("-", "_"): value for key, value in study.items() if key not in OWN}
+    if isinstance(general.get("track"), str):
+        general["track"] = general["track"].split(",")
     for values in itertools.product(*axes.values()):
         given = {"task": dict(task), "algorithm": dict(algorithm), "training": dict(general)}
         for (section, name), value in zip(places.values(), values, strict=True):

@@ -19,6 +19,8 @@ from comity.runs.directory import RunDirectory
 from comity.runs.modules import refuse_while_imported
 from comity.runs.saved import REFERENCE
 from comity.runs.trust import NOTHING, Trust
+from comity.trackers import following as trackers
+from comity.trackers.following import Following
 from comity.training import checkpoint, evaluations, events, identity, processes, remembered, saving, starting
 from comity.training.events import Listen, silent
 from comity.training.machine import fingerprint, versions
@@ -51,6 +53,7 @@ def train(
     bad input, Interrupted, NotFinite.
     """
     refuse_while_imported()
+    trackers.refuse(training.track)
     listen, recipe = listen if processes.first() else silent, settled(recipe)
     listen("preparing", {"recipe": recipe})
     session = Session(recipe, training, programs)  # traces: refuses what does not fit before anything is written
@@ -92,6 +95,7 @@ def resume(
     with directory.lock():
         config = directory.config()
         training = training_of(config, minutes=minutes)
+        training = dataclasses.replace(training, track=_trackers_here(training.track, listen))
         recipe, planned = recipe or from_config(config, directory.path, trust), None
         if iterations is not None and iterations != training.iterations:
             saved = directory.saved()
@@ -102,7 +106,8 @@ def resume(
                 )
             # The grid of evaluations stays as it was, so a longer run repeats the shorter one.
             training = dataclasses.replace(training, iterations=iterations, evaluate_every=training.every)
-            settings = {**dataclasses.asdict(training), "minutes": config["training"].get("minutes")}
+            kept = {"minutes": config["training"].get("minutes"), "track": config["training"].get("track", [])}
+            settings = {**dataclasses.asdict(training), **kept}
             planned = {**config, "training": settings}
         if not directory.manifest():
             name = checkpoint.about(directory.saved()[-1]).get("run") if directory.saved() else None
@@ -118,14 +123,39 @@ def resume(
     return directory
 
 
+def _trackers_here(names: tuple[Any, ...], listen: Listen) -> tuple[Any, ...]:
+    """Those trackers of a run whose packages are installed; tells of the others."""
+    here = []
+    for name in names:
+        try:
+            trackers.refuse([name])
+        except ValueError as error:
+            listen("note", {"text": f"{error}; the run goes on without it"})
+        else:
+            here.append(name)
+    return tuple(here)
+
+
 def run(
     session: Session, directory: RunDirectory, listen: Listen, initialise: Path | None = None, resuming: bool = False,
     planned: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """A session's work, from top to bottom.
+    """A session's work, which trackers follow.
 
     planned: a config that takes the place of the run's once its files are known to be its own.
     """
+    followed = Following(session.training.track if processes.first() else (), listen)
+    try:
+        _run(session, directory, followed, initialise, resuming, planned)
+    finally:
+        followed.close(str(session.manifest.get("status")))
+
+
+def _run(
+    session: Session, directory: RunDirectory, listen: Listen, initialise: Path | None, resuming: bool,
+    planned: dict[str, Any] | None,
+) -> None:  # fmt: skip
+    """A session's work, from top to bottom; arguments as of `run`."""
     began = time.monotonic()
     session.directory, session.manifest = directory, directory.manifest()
     listen("header", events.header(session, resuming))

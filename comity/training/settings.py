@@ -36,6 +36,7 @@ class Training:
     # accelerator, shard on several; games: each seed's games over several devices
     memory: Positive[float] | None = None
     # GB of a device that training may take, in groups of seeds; None: what it has
+    track: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow"], ...] = ()  # also gives the numbers to these
 
     def __post_init__(self):
         check(self)

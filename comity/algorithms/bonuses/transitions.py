@@ -7,7 +7,6 @@ numbers, each a normal distribution. docs/algorithms/eiti.md derives both.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -33,7 +32,7 @@ class Settings:
     """Settings of how moves are predicted."""
 
     by: Literal["auto", "tables", "networks"] = "auto"  # tables, where the game says in which cells agents are
-    bits: Annotated[int, Range(1, 24)] = 18  # tables of 2^bits rows of nine counts; what shares a row is counted as one
+    bits: Annotated[int, Range(1, 24)] = 18  # tables of 2^bits rows of nine counts; what finds no free row pays nothing
     hidden: tuple[Positive[int], ...] = (64, 64)  # of the networks: ReLU, LayerNorm before each
     learning_rate: Positive[float] = 1e-3  # of the networks, Adam
     batch: Positive[int] = 256  # transitions per step of the networks, drawn from the rollout
@@ -81,13 +80,53 @@ def moves(settings: Settings, env: Environment, name: str) -> Moves:
 # Tables --------------------------------------------------------------------------------------------------------------
 
 
-class Tables(NamedTuple):
-    """Counts of moves. What is not in a table has no row of its own, but all have one by their hash."""
+class Counted(NamedTuple):
+    """K tables of moves. A row belongs to what came to it first; what comes to a row of another is not counted."""
 
-    own_factors: Array  # [C] uint32, of the hash of (cell_j, beside, a_j)
-    factors: Array  # [C + 3] uint32, of (cell_j, beside, a_j, cell_i, a_i)
-    own: Array  # [N, 2^bits, 9] int32
-    both: Array  # [P, 2^bits, 9] int32
+    factors: Array  # [2, C] uint32, of the hashes of C numbers: which row, and the mark by which an owner is known
+    owner: Array  # [K, 2^bits] uint32, its mark; 0: nobody's
+    moves: Array  # [K, 2^bits, 9] int32
+
+
+class Found(NamedTuple):
+    row: Array  # [..., K] int32
+    mark: Array  # [..., K] uint32
+
+
+class Tables(NamedTuple):
+    own: Counted  # by (cell_j, beside, a_j), K = N
+    both: Counted  # by (cell_j, beside, a_j, cell_i, a_i), K = P
+
+
+def empty(key: Key, tables: int, numbers: int, bits: int) -> Counted:
+    factors = jax.random.bits(key, (2, numbers), jnp.uint32) | 1
+    room = tables, 2**bits
+    return Counted(factors, jnp.zeros(room, jnp.uint32), jnp.zeros((*room, MOVES), jnp.int32))
+
+
+def found(table: Counted, numbers: Array) -> Found:
+    """Rows of numbers [..., K, C]."""
+    bits = table.owner.shape[1].bit_length() - 1
+    mark = (numbers.astype(jnp.uint32) * table.factors[1]).sum(-1, dtype=jnp.uint32)
+    return Found(place(table.factors[0], numbers, bits), mark | 1)
+
+
+def log_p(table: Counted, at: Found, move: Array) -> tuple[Array, Array]:
+    """(log (n_move + 1) / (n + 1) [..., K], where each step counts itself; whether a row is another's [..., K])."""
+    which = jnp.arange(len(table.owner))
+    counts, owner = table.moves[which, at.row], table.owner[which, at.row]
+    made = jnp.take_along_axis(counts, move[..., None], -1)[..., 0]
+    return jnp.log((made + 1.0) / (counts.sum(-1) + 1.0)), (owner != 0) & (owner != at.mark)
+
+
+def counted(table: Counted, at: Found, move: Array, valid: Array) -> tuple[Counted, Array]:
+    """(the table with moves [T, B, K] of valid steps in it, how many found a row of another)."""
+    which, present = jnp.arange(len(table.owner)), valid[..., None]
+    coming = jnp.zeros_like(table.owner).at[which, at.row].max(jnp.where(present, at.mark, 0))
+    owner = jnp.where(table.owner == 0, coming, table.owner)
+    mine = present & (owner[which, at.row] == at.mark)
+    moves = table.moves.at[which, at.row, move].add(mine.astype(jnp.int32))
+    return table._replace(owner=owner, moves=moves), (present & ~mine).sum()
 
 
 def tables(settings: Settings, env: Environment) -> Moves:
@@ -95,10 +134,10 @@ def tables(settings: Settings, env: Environment) -> Moves:
     assert cells is not None
     agents = spec.agents
     who, whom = pairs(agents)
-    own_size = 3 + jax.eval_shape(cells, jnp.zeros((agents, *spec.view.shape)))[1].shape[-1]
+    size = 3 + jax.eval_shape(cells, jnp.zeros((agents, *spec.view.shape)))[1].shape[-1]
 
-    def rows(state: Tables, experience: Any) -> tuple[Array, Array, Array]:
-        """(rows of j alone [..., N], of pairs [..., P], which move each made [..., N])."""
+    def rows(state: Tables, experience: Any) -> tuple[Found, Found, Array]:
+        """(rows of j alone, of pairs, which move each made [..., N])."""
         cell, beside = cells(experience.observation.view)
         after, _ = cells(experience.next_observation.view)
         action = experience.action[..., None]
@@ -106,30 +145,27 @@ def tables(settings: Settings, env: Environment) -> Moves:
         mine = jnp.concatenate([cell, action], -1)  # [..., N, 3]
         both = jnp.concatenate([own.take(whom, -2), mine.take(who, -2)], -1)  # [..., P, C + 3]
         step = jnp.clip(after - cell, -1, 1) + 1
-        hashed = partial(place, bits=settings.bits)
-        return hashed(state.own_factors, own), hashed(state.factors, both), 3 * step[..., 0] + step[..., 1]
+        return found(state.own, own), found(state.both, both), 3 * step[..., 0] + step[..., 1]
 
     def init(key: Key) -> Tables:
-        drawn = jax.random.bits(key, (2 * own_size + 3,), jnp.uint32) | 1
-        empty = lambda count: jnp.zeros((count, 2**settings.bits, MOVES), jnp.int32)  # noqa: E731
-        return Tables(drawn[:own_size], drawn[own_size:], empty(agents), empty(len(who)))
-
-    def log_p(table: Array, row: Array, move: Array) -> Array:
-        """log (n_move + 1) / (n + 1): each step counts itself, too."""
-        found = table[jnp.arange(len(table)), row]  # [..., K, 9]
-        made = jnp.take_along_axis(found, move[..., None], -1)[..., 0]
-        return jnp.log((made + 1.0) / (found.sum(-1) + 1.0))
+        keys = jax.random.split(key)
+        return Tables(empty(keys[0], agents, size, settings.bits), empty(keys[1], len(who), size + 3, settings.bits))
 
     def log_ratio(state: Tables, experience: Experience) -> Array:
         own, both, move = rows(state, experience)
-        return log_p(state.both, both, move.take(whom, -1)) - log_p(state.own, own, move).take(whom, -1)
+        alone, no_row = log_p(state.own, own, move)
+        with_i, none_either = log_p(state.both, both, move.take(whom, -1))
+        return jnp.where(no_row.take(whom, -1) | none_either, 0.0, with_i - alone.take(whom, -1))
 
     def update(key: Key, state: Tables, steps: Transition) -> tuple[Tables, Metrics]:
         own, both, move = rows(state, steps)
-        one = steps.valid[..., None].astype(jnp.int32)
-        counted = lambda table, row, move: table.at[jnp.arange(len(table)), row, move].add(one)  # noqa: E731
-        after = state._replace(own=counted(state.own, own, move), both=counted(state.both, both, move.take(whom, -1)))
-        return after, {"filled": (after.both.sum(-1) > 0).mean(dtype=jnp.float32)}
+        alone, _ = counted(state.own, own, move, steps.valid)
+        together, left_out = counted(state.both, both, move.take(whom, -1), steps.valid)
+        about = {
+            "filled": (together.owner != 0).mean(dtype=jnp.float32),
+            "left_out": left_out / jnp.maximum(steps.valid.sum() * len(who), 1),
+        }
+        return Tables(alone, together), about
 
     return Moves(init, log_ratio, update)
 

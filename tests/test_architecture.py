@@ -30,7 +30,7 @@ MAY_IMPORT = {  # part of comity: the parts it may import, besides itself
     "checking": {"types", "spec", "settings", "rollout", "learning", "runs"},
     "trackers": {"extras", "runs", "settings"},
     "training": {*BASE, "extras", "trackers", "axes", "rollout", "report", "recipes", "checking"},
-    "interop": {"types", "spec", "settings", "extras", "runs", "recipes"},
+    "interop": {"types", "spec", "settings", "extras", "names", "runs", "recipes"},
     "sweeps": {*BASE, "extras", "report", "recipes", "training"},
     "bench": {*BASE, "rollout", "recipes", "training", "environments"},
     "experiments": {*BASE, "rollout", "learning", "report", "recipes", "training", "environments", "algorithms"},

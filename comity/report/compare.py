@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comity.report.curves import draw_study
-from comity.report.study import GroupsLike, Study, gather
+from comity.report.study import GroupsLike, Study, gather, refuse_mixture
 from comity.report.tables import compare_study
 from comity.runs.commands import command
 from comity.runs.reading import printable
+from comity.runs.saved import SavedRun, find, open_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,17 +29,19 @@ def compare(
 ) -> list[Path]:
     """Prints the table of `compare_table` and writes compare.png, .svg, .md and .csv; returns their paths.
 
-    runs: as in `comity.report.study.gather`, which refuses what does not compare. metric: without one, the headline of
-    the runs. out: a directory, without one a new `comparisons/DATE_HASH` beside `runs`. Runs in progress take part with
-    their newest periodic evaluation, which a note says.
+    runs: as in `comity.report.study.gather`, which refuses what does not compare; of several tasks, `compare_tasks` is
+    called. metric: without one, the headline of the runs. out: a directory, without one a new `comparisons/DATE_HASH`
+    beside `runs`. Runs in progress take part with their newest periodic evaluation, which a note says.
     """
     from rich.console import Console
     from rich.text import Text
 
     console = console or Console()
+    if several := _of_several_tasks(runs, root):
+        return compare_tasks(several, metric, out, console)
     study = gather(runs, root=root)
     sheet = compare_study(study, metric)  # refuses before anything is written
-    folder = Path(out) if out is not None else new_folder(study)
+    folder = Path(out) if out is not None else new_folder(study.runs)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = None if metric is None else [metric] + ["return"] * (metric != "return" and "return" in study.table)
     written = draw_study(study, chosen, the_policy(study), folder / "compare.png")
@@ -53,20 +57,61 @@ def compare(
     return written
 
 
+def _of_several_tasks(runs: GroupsLike, root: str | os.PathLike[str]) -> list[SavedRun]:
+    """The runs, opened, if they are of more than one task; [] else. ValueError: versions of one of them differ."""
+    if isinstance(runs, Mapping):
+        return []
+    opened = [open_run(path) for path in find(runs, root)]
+    by_name: dict[str, list[SavedRun]] = {}
+    for run in opened:
+        by_name.setdefault(run.task.partition("@")[0], []).append(run)
+    if len(by_name) < 2:
+        return []
+    for some in by_name.values():
+        refuse_mixture(some)
+    return opened
+
+
+def compare_tasks(
+    runs: Sequence[SavedRun], metric: str | None, out: str | os.PathLike[str] | None, console: Console
+) -> list[Path]:
+    """`compare` of runs of several tasks: a table by task with an aggregate, and performance profiles."""
+    from rich.text import Text
+
+    from comity.report.tasks import Scores, draw_profiles, tasks_sheet
+
+    scores = Scores(runs, metric)
+    sheet = tasks_sheet(scores)  # refuses before anything is written
+    folder = Path(out) if out is not None else new_folder(runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = draw_profiles(scores, folder / "compare.png")
+    markdown = folder / "compare.md"
+    picture = "\n![performance profiles](compare.png)\n" if written else ""
+    listed = "\n".join(f"* `{run.path}`" for run in runs)
+    markdown.write_text(f"{sheet.markdown()}{picture}\nRuns:\n\n{listed}\n", encoding="utf-8")
+    written += [markdown, sheet.to_csv(folder / "compare.csv")]
+    sheet.show(console)
+    console.print(Text(printable("\nfiles\n" + "\n".join(f"  {path}" for path in written))), soft_wrap=True)
+    first = [run.path for run in runs if run.task == runs[0].task]
+    together = first if len(first) <= 4 else ["RUN..."]
+    console.print(Text(f"next, of one task\n  {command('comity', 'compare', *together)}"), soft_wrap=True)
+    return written
+
+
 def the_policy(study: Study) -> str:
     """Sampled, which every run records, or what there is."""
     there = study.table.unique("policy")
     return "sampled" if "sampled" in there or not there else there[0]
 
 
-def new_folder(study: Study) -> Path:
+def new_folder(runs: Sequence[SavedRun]) -> Path:
     """`comparisons/DATE_HASH` beside the folder `runs` that holds the first run, else in the current folder.
 
     The hash is of the runs' names; if the name is taken, a number follows, so that nothing is overwritten.
     """
-    path = study.runs[0].path
+    path = runs[0].path
     roots = [parent for parent in path.parents if parent.name == "runs"]
-    names = "\n".join(sorted(run.path.as_posix() for run in study.runs))
+    names = "\n".join(sorted(run.path.as_posix() for run in runs))
     name = f"{datetime.now():%Y%m%d-%H%M%S}_{hashlib.sha256(names.encode()).hexdigest()[:4]}"
     place = (roots[0].parent if roots else Path()) / "comparisons"
     folders = (place / (name if i == 1 else f"{name}_{i}") for i in range(1, 1000))

@@ -5,6 +5,7 @@ and 1812.05905), each agent for itself. docs/algorithms/sac.md.
     climbed: min_k Q_k(o, a) - alpha log pi(a | o),  a drawn with the gradient of mean and deviation
 
 alpha is moved so that the entropy is near a target, or stands. The form of January 2018 has a value network of its own.
+With an entropic index the entropy is Tsallis' (TAC: Chen & Peng 2019, arXiv 1902.00137).
 """
 
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Config(family.Config, Views):
     alpha_learning_rate: Positive[float] = 3e-4  # Adam, of log alpha
     target_entropy: float = -1.0  # nats for each number that an agent gives
     target_choice: Fraction = 0.5  # of choices: share of the entropy of the uniform policy
+    entropic_index: Positive[float] = 1.0  # q of Tsallis' entropy: 1 is Shannon's, above it likely actions cost more
     values: Literal["critics", "network"] = "critics"  # what targets ask: critics of actions, or a network of views
     hidden: Positive[int] = 256
     steps: Positive[int] = 10
@@ -55,14 +57,19 @@ class Config(family.Config, Views):
     def __post_init__(self):
         super().__post_init__()
         check(self)
+        if self.entropic_index != 1 and self.alpha_moves:
+            raise ValueError(f"entropic_index {self.entropic_index} has no wanted entropy: set alpha_moves to False")
 
 
 JANUARY: dict[str, Any] = {"values": "network", "alpha_moves": False, "alpha": 0.2, "hidden": 128, "tau": 0.01}
 # rewards times 5 with alpha 1 are alpha 0.2 with values in other units
+TSALLIS: dict[str, Any] = {**JANUARY, "alpha": 1 / 3, "logit_penalty": 1e-3}  # rewards times 3 are alpha 1 / 3
 PRESETS = {
     "sound": {},
     "paper": {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "every": 100, "tau": 0.01},
     "2018": JANUARY,
+    "tac-1.5": {**TSALLIS, "entropic_index": 1.5},
+    "tac-2": {**TSALLIS, "entropic_index": 2.0},
 }
 
 
@@ -81,9 +88,17 @@ def alpha_of(added: Added) -> Array:
     return jnp.exp(added.log_alpha)
 
 
+def q_log(log_prob: Array, index: float | Array) -> Array:
+    """ln_q(pi) = (pi^(q - 1) - 1) / (q - 1) of log pi, in the limit q = 1 log pi itself (Chen & Peng 2019)."""
+    near = jnp.abs(index - 1.0) < 1e-6
+    power = jnp.where(near, 1.0, index - 1.0)
+    return jnp.where(near, log_prob, jnp.expm1(power * jnp.where(near, 0.0, log_prob)) / power)
+
+
 def drawn(config: Config, key: Key, policy: Any) -> tuple[Array, Array]:
-    """(an action [batch, N, A], its log pi [batch, N]), both with gradient."""
-    return policy.relaxed_and_log_prob(key, config.relaxed, config.temperature)
+    """(an action [batch, N, A], ln_q of its pi [batch, N]), both with gradient."""
+    action, log_prob = policy.relaxed_and_log_prob(key, config.relaxed, config.temperature)
+    return action, q_log(log_prob, config.entropic_index)
 
 
 def means(config: Config, state: family.State, key: Key, policy: Any) -> tuple[Array, Array]:

@@ -51,8 +51,10 @@ def swept(value: Value, heads: Sequence[int], best: Array, chosen: Array, availa
     """[batch, J] after coordinate ascent from chosen [batch, J, N, A]: one agent's one choice after the other."""
     masks = available if isinstance(available, tuple) else (available,)
     edges = np.cumsum((0, *heads))
-    for _ in range(SWEEPS):
-        for agent, (head, n) in product(range(chosen.shape[-2]), enumerate(heads)):
+
+    def of_agent(carry: tuple[Array, Array], agent: Array) -> tuple[tuple[Array, Array], None]:
+        best, chosen = carry
+        for head, n in enumerate(heads):
             options = jnp.broadcast_to(chosen, (n, *chosen.shape))
             place = slice(edges[head], edges[head + 1])
             options = options.at[..., agent, place].set(jnp.eye(n)[:, None, None, :])
@@ -61,7 +63,10 @@ def swept(value: Value, heads: Sequence[int], best: Array, chosen: Array, availa
             which = values.argmax(0)
             chosen = jnp.take_along_axis(options, which[None, ..., None, None], 0)[0]
             best = jnp.maximum(best, values.max(0))
-    return best
+        return (best, chosen), None
+
+    order = jnp.tile(jnp.arange(chosen.shape[-2]), SWEEPS)  # a loop, for unrolled it takes minutes to compile
+    return jax.lax.scan(of_agent, (best, chosen), order)[0][0]
 
 
 def climbed(value: Value, best: Array, chosen: Array, available: Array) -> Array:

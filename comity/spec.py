@@ -134,6 +134,7 @@ class Spec:
     headline: str = "return"  # the statistic that a user looks at first
     best_symmetric: float | None = None  # points per step of each agent, at most, where all earn alike; None: not known
     scripts: tuple[str, ...] = ()  # names of players that need no training, see `Functions.script`
+    dilemma: tuple[str, ...] = ()  # of them the one that cooperates and the one that defects; of alike agents
     meta: MetaEpisodes | None = None  # of a game that holds learners
     roles: tuple[str, ...] = ()  # what each agent is, where they are not alike: by it a population gives them learners
     agent_names: tuple[str, ...] = ()  # for films, as the next three

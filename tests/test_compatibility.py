@@ -402,6 +402,7 @@ PRESETS = [(name, preset) for name in ALGORITHMS for preset in find_algorithm(na
 FIT = [(name, OWN_GAMES.get(name, "manitokan")) for name in ALGORITHMS]
 FIT += [(name, task) for task in SPECIAL for name in ALGORITHMS]
 FIT += [(READS_ALL, task) for task in ALL]
+FIT += [("rusp", "cleanup+rusp")]  # pictures alone: no numbers of an agent's own
 FIT = sorted({pair for pair in FIT if refusal(*pair) is None})
 EVERY_PRESET = [(name, task, preset) for task in ALL for name, preset in PRESETS if refusal(name, task, preset) is None]
 PROFILES = [(task, profile) for task in (*TASKS, *WRAPPED) for profile in [*find_task(task).presets][1:]]

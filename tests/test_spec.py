@@ -110,6 +110,7 @@ FULL = Spec(
     headline="sum",
     best_symmetric=1.0,
     scripts=("all-c",),
+    dilemma=("all-c", "all-d"),
     meta=MetaEpisodes(1, 2, 3, 1, 1),
     roles=("taker", "giver"),
     agent_names=("a", "b"),

@@ -78,7 +78,8 @@ def updated_scale(scale: Scale, seen: Seen, valid: Array, decay) -> Scale:
     """`scale` after what was seen, leaves [T, B, N, ...], in the steps of agents that are valid [T, B, N]."""
 
     def updated(moments: Moments, x: Array, valid: Array) -> Moments:
-        return updated_moments(moments, x.reshape(len(x), -1, x.shape[-1]), valid.reshape(len(x), -1), decay)
+        rows = valid[0].size  # not -1: who sees pictures alone has numbers of size 0
+        return updated_moments(moments, x.reshape(len(x), rows, x.shape[-1]), valid.reshape(len(x), rows), decay)
 
     own = updated(scale.own, seen.own, valid)
     if scale.others is None or seen.others is None:

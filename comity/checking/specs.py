@@ -88,6 +88,7 @@ def _kinds(spec: Spec) -> list[str]:
         ),
         "meta": (spec.meta is None or isinstance(spec.meta, MetaEpisodes), "None or MetaEpisodes"),
         "scripts": (texts(spec.scripts), "a tuple of names"),
+        "dilemma": (texts(spec.dilemma) and len(spec.dilemma) in (0, 2), "two of the scripts, or none"),
         "agent_names": (texts(spec.agent_names), "a tuple of names"),
         "agent_colours": (texts(spec.agent_colours), 'a tuple of "#rrggbb"'),
         "action_names": (

@@ -1,5 +1,7 @@
 """`comity play`: cross-play of trained teams and scripted partners."""
 
+from typing import Any
+
 from comity.cli.main import Usage
 from comity.cli.runs import flags, on_task, one_run, task_flags, to_write
 from comity.runs.commands import command
@@ -12,6 +14,9 @@ HELP = """  --episodes N     per pairing (320)
   --task.NAME V    another setting of the game than in training
   --trust          run code that came with a run (docs/trust.md)
   --out FILE       also write every pairing's numbers as CSV
+TASK --schelling   instead of RUNs: what the game's scripted cooperators and
+                   defectors earn, by how many cooperate; --out FILE.csv
+                   also writes FILE.md and the picture FILE.png
 Every seed of every RUN is a team. Row team gives agent 0, column
 team all others; the diagonal is a team with itself."""
 
@@ -24,8 +29,10 @@ def play(arguments: list[str]) -> None:
 
     arguments, settings = task_flags(arguments)
     words, values = flags(
-        arguments, {"episodes": int, "policy": str, "metric": str, "out": to_write}, switches=("trust",)
+        arguments, {"episodes": int, "policy": str, "metric": str, "out": to_write}, switches=("trust", "schelling")
     )
+    if "schelling" in values:
+        return schelling(words, values, settings)
     if not words:
         raise Usage("play needs one RUN or more, and may take scripted:NAME")
     policy, episodes = values.get("policy", "sampled"), values.get("episodes", 320)
@@ -46,3 +53,27 @@ def play(arguments: list[str]) -> None:
         print(f"files\n  {results.to_csv(values['out'])}")
     first = runs[0].path
     print(f"next\n  {command('comity', 'watch', first)}\n  {command('comity', 'evaluate', first)}")
+
+
+def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> None:
+    """`comity play TASK --schelling`."""
+    from rich.console import Console
+
+    from comity.cli.train import parse
+    from comity.recipes import find_task, settings_of
+    from comity.training.schelling import diagram
+
+    if len(words) != 1:
+        raise Usage("play --schelling needs one TASK, whose scripted cooperators and defectors play")
+    if strange := {"policy", "metric", "trust"} & set(values):
+        raise Usage(f"--{min(strange)} has no meaning with --schelling: scripts play, and returns are told")
+    episodes = values.get("episodes", 32)
+    if episodes < 1:
+        raise Usage(f"--episodes {episodes} must be 1 or more")
+    source = find_task(words[0])
+    env = settings_of(source, None, "profile")
+    env = parse(settings, command("comity", "play", words[0]), task=env)["task"] if settings else env
+    found = diagram(source.name, env, episodes)
+    found.sheet().show(Console())
+    if "out" in values:
+        print("files\n  " + "\n  ".join(str(path) for path in found.save(values["out"])))

@@ -83,6 +83,7 @@ class IndirectReciprocity:
             mixed_motive=True,
             headline="cooperation",
             scripts=("all-c", "all-d", "tit-for-tat"),
+            dilemma=("all-c", "all-d"),
             action_names=("cooperate", "defect"),
             event_names=("cooperated", "defected"),
         )

@@ -19,7 +19,8 @@ def divisor(size: int, most: int) -> int:
 
 def cut(x: Array, chunk: int) -> Array:
     """[T, B, ...] -> [chunk, T/chunk * B, ...]: pieces of consecutive steps, side by side."""
-    return x.reshape(-1, chunk, *x.shape[1:]).swapaxes(0, 1).reshape(chunk, -1, *x.shape[2:])
+    pieces = len(x) // chunk  # no -1: there may be no numbers
+    return x.reshape(pieces, chunk, *x.shape[1:]).swapaxes(0, 1).reshape(chunk, pieces * x.shape[1], *x.shape[2:])
 
 
 def orders(key: Key, count: int, epochs: int, minibatches: int, agents: int | None = None) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from comity import rollout
 from comity.recipes import find_algorithm, settings_of
@@ -129,7 +130,7 @@ def cross_play(
 
 
 def pairing(
-    env: Environment, row: Algorithm, column: Algorithm, explore: bool, first: int = 1, episodes: int = 32
+    env: Environment, row: Algorithm, column: Algorithm, explore: bool, first: int | Array = 1, episodes: int = 32
 ):  # fmt: skip
     """(key, state of row, state of column) -> statistics of `episodes`. Row plays the `first` agents, column all after
     them. Each team keeps its own memory of all places and acts in its own."""
@@ -139,7 +140,8 @@ def pairing(
             keys = jax.random.split(key)
             mine, memory_row, _ = row.act(keys[0], row_state, memory[0], observation, explore=explore)
             theirs, memory_column, _ = column.act(keys[1], column_state, memory[1], observation, explore=explore)
-            both = lambda a, b: jnp.concatenate([a[:, :first], b[:, first:]], axis=1)  # noqa: E731
+            rows = jnp.arange(env.spec.agents) < first
+            both = lambda a, b: jnp.where(rows.reshape(-1, *(1,) * (a.ndim - 2)), a, b)  # noqa: E731
             return jax.tree.map(both, mine, theirs), (memory_row, memory_column), {}
 
         key_start, key = jax.random.split(key)

@@ -179,8 +179,9 @@ def rows_of(
     times = len(steps.valid)
     chunk = divisor(times, config.chunk)
     # Games and agents side by side: all agents have one policy.
-    pieces = lambda x: cut(x.reshape(times, -1, *x.shape[3:]), chunk)  # noqa: E731
-    count = learnt.size // chunk  # not -1: a memory of nothing has size 0
+    # No -1: who sees pictures alone has numbers of size 0, and so has a memory of nothing.
+    pieces = lambda x: cut(x.reshape(times, learnt[0].size, *x.shape[3:]), chunk)  # noqa: E731
+    count = learnt.size // chunk
     first = lambda x: x[::chunk].reshape(count, *x.shape[3:])  # noqa: E731
     every = partial(jax.tree.map, pieces)
     return Batch(

@@ -83,6 +83,7 @@ class CleanupLite:
             mixed_motive=True,
             best_symmetric=1 / n,  # no more than one apple grows in a step
             scripts=SCRIPTS,
+            dilemma=("cleaner", "eater"),
             agent_colours=tuple(agent_hex(k) for k in range(n)),
             action_names=("right", "left", "up", "down", "zap", "nothing"),
             event_names=("eats", "cleans", "hits"),

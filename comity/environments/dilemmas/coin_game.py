@@ -79,6 +79,7 @@ class CoinGame:
             mixed_motive=True,
             headline="own_share",
             scripts=SCRIPTS if self.view == "vector" else (),
+            dilemma=SCRIPTS,
             agent_colours=(agent_hex(0), agent_hex(1)),
             action_names=("right", "left", "down", "up", "stay")[: 4 + self.stay],
             event_names=("own_coins", "other_coins"),

@@ -147,6 +147,7 @@ def spec(game: Harvest | Cleanup, actions: int) -> Spec:
         headline="apples",
         # A window that may be upside down does not tell where ahead is, and a script knows no more than the window.
         scripts=("cooperator", "defector") if game.rotation == "ahead" else (),
+        dilemma=("cooperator", "defector"),
         agent_colours=tuple("#{:02x}{:02x}{:02x}".format(*player(k)) for k in range(n)),
         action_names=ACTIONS[:actions],
         event_names=("apples", "cleaned", "penalties", "hits") if cleans else ("apples", "penalties", "hits"),

@@ -16,6 +16,7 @@ from jax import Array
 
 from comity.drawing.dilemmas import APPLE, CHANNELS, FLOOR, WALL, WASTE, WATER
 from comity.environments.dilemmas.play import BACK, CLEAN, CLOCKWISE, COUNTER, FORWARD, LEFT, RIGHT, STAY
+from comity.settings import did_you_mean
 
 if TYPE_CHECKING:
     from comity.environments.dilemmas.cleanup import Cleanup
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FAR = 10_000
 KEPT_NEIGHBOURS = 3  # a cooperator takes an apple only if so many others are around it
 
+Decide = Callable[["Seen", Array], Array]
 Script = tuple[Array, Callable[[Array, Array], tuple[Array, Array]]]
 
 
@@ -155,7 +157,7 @@ def waiter(look: Seen, chance: Array) -> Array:
     return jnp.where(apple, walk(down, right, shut, chance), idle)
 
 
-def script(decide: Callable[[Seen, Array], Array]) -> Script:
+def script(decide: Decide) -> Script:
     """(memory: the clock, act) of who decides by what is seen and a random number."""
 
     def act(time: Array, view: Array) -> tuple[Array, Array]:
@@ -166,11 +168,18 @@ def script(decide: Callable[[Seen, Array], Array]) -> Script:
 
 
 def harvest(game: Harvest, name: str) -> Script:
-    """Of `Harvest.spec.scripts`."""
-    del game
-    return script({"cooperator": keeper, "defector": eater}[name])
+    """Of `Harvest.spec.scripts`. Raises ValueError for others."""
+    return script(known(game, {"cooperator": keeper, "defector": eater}, name))
 
 
 def cleanup(game: Cleanup, name: str) -> Script:
-    """Of `Cleanup.spec.scripts`."""
-    return script({"cooperator": partial(cleaner, game.beam_length), "defector": waiter}[name])
+    """Of `Cleanup.spec.scripts`. Raises ValueError for others."""
+    return script(known(game, {"cooperator": partial(cleaner, game.beam_length), "defector": waiter}, name))
+
+
+def known(game: Harvest | Cleanup, rules: dict[str, Decide], name: str) -> Decide:
+    """The rule of a name that the game offers."""
+    if name not in game.spec.scripts:
+        offered = ", ".join(game.spec.scripts) or "none"
+        raise ValueError(f"unknown script {name!r}{did_you_mean(name, game.spec.scripts)}; known: {offered}")
+    return rules[name]

@@ -86,6 +86,7 @@ class RepeatedMatrix:
             headline="cooperation" if n == 2 else "return",
             best_symmetric=self._best_symmetric(),
             scripts=("all-c", "all-d", "tit-for-tat"),
+            dilemma=("all-c", "all-d"),
             action_names=("cooperate", "defect") if n == 2 else tuple(f"action {k}" for k in range(n)),
         )
 

@@ -106,6 +106,7 @@ class Oasis:
             mixed_motive=True,
             headline="deaths",
             scripts=SCRIPTS,
+            dilemma=SCRIPTS,
             agent_colours=tuple(agent_hex(k) for k in range(n)),
             action_names=(bins, bins, bins, ("attack", "eat", "nothing"), tuple(f"agent i{k}" for k in self.offsets)),
             event_names=("died", "hit"),

@@ -84,7 +84,7 @@ def test_from_the_command_line(tmp_path, capsys):
         assert [float(row["sum"]) for row in csv.DictReader(file)] == [0, 3, 6]
     assert "| 1 | -3 ± 0 | 6 ± 0 | 3 |" in out.with_suffix(".md").read_text(encoding="utf-8")
     with Image.open(out.with_suffix(".png")) as picture:
-        assert len(set(picture.convert("RGB").getdata())) > 20
+        assert picture.size == (552, 384)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,11 @@ COMMANDS = {  # name: (module, usage, one line)
     "compare": ("compare", "RUN RUN ...", "table and learning curves of several runs"),
     "sweep": ("sweep", "FILE | TASKS ALGORITHMS [--vary NAME=V,V]", "many runs: here, by Slurm or Ray; goes on"),
     "report": ("report", "RUN ... [--out FILE]", "one HTML file: curves, tables, settings, replay"),
+    "grid": (
+        "grid",
+        "TASKS ALGORITHMS [--cpu-seconds 60]",
+        "every algorithm on every task, at one budget",
+    ),
     "reproduce": (
         "reproduce",
         "PAPER[/FIGURE] ... [--scale laptop]",

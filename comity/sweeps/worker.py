@@ -161,19 +161,20 @@ class _Log:
 
 
 def scores(run: Path) -> dict[str, Any]:
-    """The run's headline and return at the end, of its last policy with sampled actions: {metric: {seed: mean}}."""
+    """The run's headline and return at the end, of its last policy: {metric: {seed: mean}}, `scores` with sampled
+    actions, `greedy` with greedy ones."""
     from comity.report.study import split
     from comity.runs.saved import open_run, records
 
     headline = open_run(run).headline
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, dict[str, float]]] = {"sampled": {}, "greedy": {}}
     for record in records(run / "eval.jsonl"):
         keys, mean = split(record, "eval")
-        if (keys["which"], keys["policy"]) == ("last", "sampled"):
+        if keys["which"] == "last":
             for metric in dict.fromkeys((headline, "return")):
                 if metric in mean:
-                    found.setdefault(metric, {})[str(keys["seed"])] = mean[metric]
-    return {"headline": headline, "scores": found}
+                    found[keys["policy"]].setdefault(metric, {})[str(keys["seed"])] = mean[metric]
+    return {"headline": headline, "scores": found["sampled"], "greedy": found["greedy"]}
 
 
 def states(sweep: Sweep) -> dict[str, int]:

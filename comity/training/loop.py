@@ -211,12 +211,16 @@ def _train(session: Session, began: float, listen: Listen) -> None:
     began: when the run did."""
     training, seeds = session.training, session.seeds
     limit, slowest = training.minutes and 60 * training.minutes, 0.0  # seconds of a chunk with all that follows it
+    dearest = 0.0  # the same of processor time
     while session.iteration < training.iterations and session.alive and not session.stopped():
-        start, evaluated = time.monotonic(), session.evaluated
+        start, spent, evaluated = time.monotonic(), time.process_time(), session.evaluated
         final = evaluations.final_seconds(session)
         late = limit and slowest and start - began + slowest + final > limit
         if processes.agreed(bool(late)):
             listen("note", {"text": f"stopped by --minutes {training.minutes:g}"})
+            break
+        if processes.agreed(bool(training.cpu_seconds and session.cpu_seconds + dearest > training.cpu_seconds)):
+            listen("note", {"text": f"stopped by --cpu-seconds {training.cpu_seconds:g}"})
             break
         # Chunks end on whole multiples, so a run that was stopped elsewhere finds back to the grid.
         count = min(training.chunk - session.iteration % training.chunk, training.iterations - session.iteration)
@@ -229,6 +233,8 @@ def _train(session: Session, began: float, listen: Listen) -> None:
         saving.what_is_not_finite(session, sound, listen)
         if session.planned:
             evaluations.periodic(session, listen)
+        took = time.process_time() - spent
+        session.cpu_seconds, dearest = session.cpu_seconds + took, max(dearest, took)
         saving.checkpoint_now(session, session.wall_before + time.monotonic() - began)
         slowest = max(slowest, time.monotonic() - start)
         times = {"elapsed": time.monotonic() - began, "evaluating": session.evaluated - evaluated}

@@ -105,7 +105,7 @@ def filled(path: Path, shape: PyTree) -> tuple[PyTree, dict[str, Any]]:
 def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> Path:
     """Makes a reference of a finished run (`comity.load`) at `to`, of its best seed by the metric (None: the
     headline). Returns `to`. Raises ValueError if it learned nothing."""
-    metric = metric or run.env.spec.headline
+    metric = str(metric or run.env.spec.headline)
     played: dict[str, dict[int, float]] = {"sampled": {}, "greedy": {}}
     for line in run.play(episodes):
         played[line["policy"]][line["seed"]] = float(line["mean"][metric])

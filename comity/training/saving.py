@@ -42,7 +42,7 @@ def checkpoint_now(session: Session, wall: float = 0.0) -> None:
     tree = {str(seed): carry for seed, carry in zip(session.names, each, strict=True)}
     about = {"iteration": session.iteration, "env_steps": session.env_steps, "failed": session.failed}
     about |= {"wall_seconds": wall, "run": session.manifest.get("run"), "seeds": session.names}
-    about["lines"] = session.lines.counts
+    about |= {"lines": session.lines.counts, "cpu_seconds": session.cpu_seconds}
     checkpoint.save(session.directory.checkpoints / f"{session.iteration:08d}.npz", tree, about)
     for old in session.directory.saved()[:-2]:
         old.unlink()
@@ -54,6 +54,7 @@ def manifest(session: Session, status: str, wall: float | None = None, quietly: 
     update |= {"headline": session.env.spec.headline, "aim": session.aim}
     update |= {"env_steps": session.env_steps, "compile_seconds": session.compile_seconds}
     if wall is not None:
+        update["cpu_seconds"] = round(session.cpu_seconds, 3)
         update["wall_seconds"] = round(wall, 3)
         update["env_steps_per_second"] = round(sum(session.env_steps.values()) / max(wall, 1e-9))
     if session.failed:

@@ -51,6 +51,7 @@ class Session:
         self.best: dict[int, best.Best] = {}
         self.lines, self.stop = identity.Lines(), Stop()
         self.wall_before = 0.0  # seconds, of this run's earlier processes
+        self.cpu_seconds = 0.0  # processor time of training so far, of earlier processes too
         self.compile_seconds: float | None = None
         self.evaluation_seconds = 0.0  # of one batch of episodes
         self.evaluated = 0.0  # seconds of all evaluations so far

@@ -24,6 +24,8 @@ class Training:
     envs: Positive[int] = 32  # games played at once; one iteration plays each for one rollout, then updates once
     iterations: Positive[int] = 3000  # one plays every game for one rollout, then updates once
     minutes: Positive[float] | None = None  # stop at the end of the chunk that fits; iterations is then the most
+    cpu_seconds: Positive[float] | None = None
+    # the same of processor time, of all seeds together, without compiling and without the final evaluation
     chunk: Positive[int] = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
     evaluations: NotNegative[int] = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
     evaluate_every: Positive[int] | None = None

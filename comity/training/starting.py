@@ -30,6 +30,7 @@ class Start:
         if self.saved:
             about = self.saved[1]
             session.iteration, session.wall_before = about["iteration"], about["wall_seconds"]
+            session.cpu_seconds = float(about.get("cpu_seconds", 0.0))
             session.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
             session.failed = {int(seed): what for seed, what in about["failed"].items()}
 

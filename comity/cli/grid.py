@@ -1,0 +1,92 @@
+"""`comity grid`: every algorithm on every task that it fits, at one budget of processor time."""
+
+from pathlib import Path
+from typing import Any
+
+from comity.cli.main import Usage
+from comity.cli.runs import flags
+from comity.runs.commands import command
+from comity.runs.reading import printable
+from comity.sweeps import grid as grids
+from comity.sweeps import launch, plan, worker
+
+HELP = """TASKS and ALGORITHMS: names with commas between them; `all`: those of `comity list`. Or FILE: a study in YAML
+as of `comity sweep`, which may name your own; or a grid's folder, to go on with it. Pairs that do not fit are left out.
+  --cpu-seconds S   of training, for each seed (60); compiling and evaluation at the end do not count
+  --seeds N         (3)
+  --workers N       processes here (one for each core)
+  --dry-run         lists the cells, trains nothing
+  --table           the table of what there is, trains nothing
+  --out DIR         the grid's folder (grids/NAME)
+Random play is always among the algorithms: it is the 0 of the scores."""
+
+
+def grid(arguments: list[str]) -> int:
+    known = {"cpu-seconds": float, "seeds": int, "workers": int, "out": str}
+    words, values = flags(arguments, known, switches=("dry-run", "table"))
+    for name in ("cpu_seconds", "seeds", "workers"):
+        if values.get(name, 1) <= 0:
+            raise Usage(f"--{name.replace('_', '-')} {values[name]} must be above 0")
+    one = _grid_of(words, values)
+    say = lambda text: print(printable(text), flush=True)  # noqa: E731
+    waiting = worker.left(one.sweep)
+    if "dry_run" in values:
+        for row in one.sweep.rows:
+            say(f"  {row.label}{'' if row in waiting else '  (over)'}")
+        left_out = sum(map(len, one.refused.values()))
+        say(f"{len(one.sweep.rows)} cells, {len(waiting)} to train, {left_out} pairs do not fit; nothing trained")
+        return 0
+    status = 0
+    if waiting and "table" not in values:
+        study = one.sweep.study
+        seconds = float(study.get("cpu_seconds", grids.BUDGET)) * int(study.get("seeds", grids.SEEDS))
+        hours = len(waiting) * seconds / 3600
+        say(f"{len(waiting)} cells of {seconds:g} CPU s: about {hours:.1f} core-hours, and compiling")
+        status = launch.processes(one.sweep, values.get("workers"), say)
+    return _told(one, status)
+
+
+def _grid_of(words: list[str], values: dict[str, Any]) -> grids.Grid:
+    """The grid that is meant, planned if it is new. Raises Usage, ValueError."""
+    given = {name: values[name] for name in ("cpu_seconds", "seeds") if name in values}
+    if len(words) == 1 and Path(words[0]).is_dir():
+        if given:
+            raise Usage(f"{words[0]} is a grid already, with a budget and seeds of its own: give a new --out")
+        return grids.opened(Path(words[0]))
+    if len(words) == 1 and words[0].endswith((".yaml", ".yml")):
+        study, name = {**plan.study_of(Path(words[0])), **given}, Path(words[0]).stem
+    elif len(words) == 2:
+        study = {**dict(zip(("tasks", "algorithms"), map(_names, words, ("task", "algorithm")), strict=True)), **given}
+        name = f"grid_{plan.digest(study)[:6]}"
+    else:
+        raise Usage(
+            f"grid needs FILE, or TASKS and ALGORITHMS, or a grid's folder, got {' '.join(words) or 'nothing'}: "
+            "comity grid manitokan,two-step pg,ippo,qmix"
+        )
+    return grids.planned(Path(values.get("out", Path("grids") / name)), study)
+
+
+def _names(text: str, kind: str) -> list[str]:
+    if text != "all":
+        return plan.names_of(text, kind)
+    from comity.algorithms import ALGORITHMS
+    from comity.environments import TASKS
+
+    return list(TASKS if kind == "task" else ALGORITHMS)
+
+
+def _told(one: grids.Grid, status: int) -> int:
+    """Table, picture, what to do next; status 1 where a cell failed or is left."""
+    from rich.console import Console
+
+    from comity.runs.writing import write_text
+
+    path, table, counts = one.sweep.path, grids.sheet(one), worker.states(one.sweep)
+    table.show(Console())
+    write_text(path / "table.md", table.markdown())
+    files = [path / "table.md", table.to_csv(path / "table.csv"), *grids.draw(one, path / "grid")]
+    print(printable("files\n" + "\n".join(f"  {file}" for file in files)))
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    if left := len(one.sweep.rows) - counts.get("finished", 0):
+        print(f"next\n  {command('comity', 'grid', path)}")
+    return status or int(left > 0)

@@ -1,0 +1,114 @@
+"""Grids: what fits is planned, the rest is left out with its reason; scores by hand; a budget of processor time."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+import comity
+from comity.cli.main import main
+from comity.runs import saved
+from comity.sweeps import grid as grids
+from comity.training import run as runs
+
+
+@pytest.fixture
+def grid(tmp_path, monkeypatch):
+    """Planned, and four of its cells as if they were over."""
+    monkeypatch.setattr(saved, "REFERENCES", tmp_path / "none")
+    study = {"tasks": ["two-step", "ipd"], "algorithms": ["vdn", "lola"], "cpu_seconds": 7, "seeds": 2}
+    one = grids.planned(tmp_path / "grid", study)
+    scores = {
+        ("two-step", "vdn"): ({"0": 0.3, "1": 0.1}, {"0": 0.6, "1": 0.8}),
+        ("two-step", "random"): ({"0": 0.2, "1": 0.2}, {"0": 0.0, "1": 0.0}),
+        ("ipd", "lola"): ({"0": 9.0, "1": 7.0}, {"0": 1.0, "1": 1.0}),
+        ("ipd", "random"): ({"0": 4.0, "1": 4.0}, {}),
+    }
+    for row in one.sweep.rows:
+        if found := scores.get((row.task, row.algorithm)):
+            metric = one.metrics[row.task]
+            folder = one.sweep.of(row)
+            (folder / "run").mkdir(parents=True)
+            about = {"status": "finished", "run": "run", "scores": {metric: found[0]}, "greedy": {metric: found[1]}}
+            (folder / "done.json").write_text(json.dumps(about))
+            (folder / "run" / "manifest.json").write_text(json.dumps({"cpu_seconds": 13.0}))
+    return one
+
+
+def test_what_does_not_fit_is_left_out_with_its_reason(grid):
+    pairs = {(row.task, row.algorithm) for row in grid.sweep.rows}
+    assert pairs == {("two-step", "vdn"), ("two-step", "random"), ("ipd", "vdn"), ("ipd", "lola"), ("ipd", "random")}
+    assert list(grid.refused) == ["two-step"]
+    assert "lola" in grid.refused["two-step"]["lola"]
+    assert grid.metrics == {"two-step": "optimal", "ipd": "return"}  # of mixed motives the headline is no aim
+    training = {row.config["training"]["cpu_seconds"] for row in grid.sweep.rows}
+    assert training == {14.0}  # of both seeds
+    assert grids.planned(grid.sweep.path, grid.sweep.study) == grid
+
+
+def test_scores_by_hand(grid):
+    """0: random play at its better policy, 1: the best cell. VDN's greedy seeds 0.6, 0.8 against random's 0.2."""
+    found = grids.cells(grid)
+    vdn = found["two-step"]["vdn"]
+    assert vdn.scores == (0.6, 0.8)
+    assert (vdn.score, vdn.low, vdn.high) == pytest.approx((1.0, 0.8, 1.2))
+    assert vdn.seconds == 6.5
+    assert found["two-step"]["random"].score == 0
+    assert found["ipd"]["lola"].score == 1
+    assert "vdn" not in found["ipd"]
+
+
+def test_a_better_team_that_is_known_moves_the_one(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved, "REFERENCES", tmp_path / "references")
+    (tmp_path / "references" / "two-step").mkdir(parents=True)
+    said = {"metric": "optimal", "scores": [1.2, 1.2]}
+    (tmp_path / "references" / "two-step" / "reference.json").write_text(json.dumps(said))
+    assert grids.cells(grid)["two-step"]["vdn"].score == pytest.approx(0.5)
+    said["metric"] = "return"  # another metric says nothing
+    (tmp_path / "references" / "two-step" / "reference.json").write_text(json.dumps(said))
+    assert grids.cells(grid)["two-step"]["vdn"].score == pytest.approx(1.0)
+
+
+def test_table_and_picture(grid, tmp_path):
+    table = {row[0]: row[1:] for row in grids.sheet(grid).rows}
+    assert table["vdn"][:2] == ("1.00 (0.80 to 1.20)", "...")
+    assert table["lola"][:2] == ("-", "1.00 (0.75 to 1.25)")
+    assert table["random"][-2] == "0.00"
+    for file in grids.draw(grid, tmp_path / "picture"):
+        assert file.stat().st_size > 2_000
+
+
+def test_nothing_is_known_where_random_play_is_best(grid):
+    for row in grid.sweep.rows:
+        if (row.task, row.algorithm) == ("two-step", "vdn"):
+            (grid.sweep.of(row) / "done.json").unlink()
+    assert math.isnan(grids.cells(grid)["two-step"]["random"].score)
+
+
+def test_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["grid", "two-step,matrix", "vdn", "--dry-run"]) == 0
+    assert "4 cells, 4 to train, 0 pairs do not fit" in capsys.readouterr().out
+    (folder,) = (tmp_path / "grids").iterdir()
+    assert main(["grid", str(folder), "--table"]) == 1  # something is left
+    assert main(["grid", str(folder), "--cpu-seconds", "3"]) == 2
+    assert "a grid already" in capsys.readouterr().err
+    assert main(["grid", "two-step"]) == 2
+    assert main(["grid", "two-step", "vdn", "--seeds", "0"]) == 2
+    assert "must be above 0" in capsys.readouterr().err
+
+
+def test_processor_time_ends_a_run_and_is_kept(tmp_path):
+    """It stops before the budget is over, counts what earlier processes took, and evaluates at the end."""
+    learner = comity.algorithm("vdn", hidden=8)
+    few: Any = {"seeds": 1, "chunk": 5, "evaluations": 1, "final_episodes": 8, "progress": False}
+    run = comity.train("two-step", learner, out=tmp_path, iterations=1_000_000, cpu_seconds=1.0, **few)
+    manifest = run.directory.manifest()
+    assert 0.3 < manifest["cpu_seconds"] <= 1.2
+    assert 0 < manifest["iterations_done"] < 1_000_000
+    assert {x["which"] for x in run.directory.lines("eval.jsonl")} >= {"last"}
+    again = comity.resume(run, progress=False)
+    assert again.iteration < 1.3 * run.iteration  # what was left of the budget, not a new one
+    assert again.directory.manifest()["cpu_seconds"] <= 1.3
+    assert isinstance(again, runs.Run)

@@ -2,8 +2,8 @@
 
     python benchmarks/alita_estimates.py
 
-The tabular game of tests/algorithms/test_alita.py, policies that do not change. The old buffer holds as many rollouts of
-other policies, surer of what they do, when they begin, so that what the others do in it is a mixture.
+The tabular game of tests/algorithms/test_alita.py, policies that do not change. The old buffer holds as many rollouts
+of other policies, surer of what they do, when they begin, so that what the others do in it is a mixture.
 """
 
 import sys

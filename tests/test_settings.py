@@ -36,8 +36,8 @@ WRONG: list[Any] = [
 WRONG += [True, 0.5, np.float64(0.5), np.int64(2), np.bool_(True), np.array([1, 2]), object(), "a\nb", b"1"]
 GAMES = [*TASKS, *(f"ipd+{name}" for name in WRAPPERS)]
 SIGNED = {  # numbers of any sign have a meaning: points, a bonus or penalty, a random key
-    "algorithms": {"entropy_bonus", "correction_coefficient"},
-    "games": {"mutual", "unanswered", "chosen", "starts_seed", "order_seed"},
+    "algorithms": {"entropy_bonus", "correction_coefficient", "target_entropy"},
+    "games": {"mutual", "unanswered", "chosen", "starts_seed", "order_seed", "point", "harm", "death_points"},
 }
 
 

@@ -1,5 +1,6 @@
 """Views in deviations from their running mean: the moments, what a learner is shown, what it is refused."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -45,12 +46,12 @@ def test_a_rollout_is_learned_from_as_it_was_played():
     state = shown.init(KEY)
     state = state._replace(seen=views.Seen(jnp.float32(9.0), jnp.full((N, V), 0.5), jnp.full((N, V), 36.0)))
     play = rollout.start(KEY, env, shown.memory, 4)
-    steps = rollout.collect(KEY, env, shown, state, play)[1]
+    steps = jax.jit(partial(rollout.collect, KEY, env, shown))(state, play)[1]
     bent = lambda o: o._replace(view=(o.view - 0.5) / 2)  # noqa: E731
     action = plain.act(KEY, state.learner, (), bent(steps.observation), False)[0]
     np.testing.assert_array_equal(shown.act(KEY, state, (), steps.observation, False)[0], action)
     given = steps._replace(observation=bent(steps.observation), next_observation=bent(steps.next_observation))
-    wanted, found = plain.update(KEY, state.learner, given)[0], shown.update(KEY, state, steps)[0]
+    wanted, found = jax.jit(plain.update)(KEY, state.learner, given)[0], jax.jit(shown.update)(KEY, state, steps)[0]
     for x, y in zip(jax.tree.leaves(found.learner), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
     assert float(found.seen.count) == 9 + steps.valid.size
@@ -62,7 +63,7 @@ def test_views_of_small_integers_fit_a_replay():
     learner = views.normalised(config, env, lambda env: dqn.make(dqn.Config(capacity=8, batch=4, warmup=4), env))
     state = learner.init(KEY)
     steps = rollout.collect(KEY, env, learner, state, rollout.start(KEY, env, learner.memory, 4))[1]
-    after, _ = learner.update(KEY, state, steps)
+    after, _ = jax.eval_shape(learner.update, KEY, state, steps)
     assert after.learner.replay.rows.observation.view.dtype == jnp.float32
     with pytest.raises(ValueError, match="set normalise_views to False"):
         learner.update(KEY, state, steps, reward_of=lambda experience: experience.observation.view[..., 0])

@@ -32,7 +32,7 @@ class Field:
     def __init__(self, size: int, middle: tuple[float, float], reach: float, colour: Colour = UNSEEN):
         self.size, self.middle, self.reach = size, middle, reach
         self.unit = size * OVERSAMPLING / (2 * reach)
-        self.image = Image.new("RGB", (size * OVERSAMPLING,) * 2, colour)
+        self.image = Image.new("RGB", (size * OVERSAMPLING, size * OVERSAMPLING), colour)
         self.paint = ImageDraw.Draw(self.image)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
@@ -109,7 +109,7 @@ def ground(field: Field, walkable: np.ndarray, cliffwalk: np.ndarray) -> None:
         field.paint.rectangle((*field.at(i, j + 1), *field.at(i + 1, j)), colour, LINE)
 
 
-def draw_view(rules: Any, view: np.ndarray, sight: float, size: int = 200) -> np.ndarray:
+def draw_view(rules: Any, view: Any, sight: float, size: int = 200) -> np.ndarray:
     """uint8 [size, size, 3], what one of the allies sees, itself in the middle; a ring around whom it may attack (of a
     Medivac, by SMAC's quirk: around enemies with the numbers of allies whom it may heal). Black: it is dead."""
     field = Field(size, (0.0, 0.0), sight + 1)
@@ -127,7 +127,7 @@ def draw_view(rules: Any, view: np.ndarray, sight: float, size: int = 200) -> np
         for k, row in enumerate(rows):
             if row[4] <= 0:
                 continue
-            x, y = sight * row[2], sight * row[3]
+            x, y = float(sight * row[2]), float(sight * row[3])
             shield = float(row[5]) if team.shields else None
             radius = float(team.table.radius[k, 0])
             if row[0] and not own:

@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from comity.interop.hosted import Hosted, from_gymnasium, from_pettingzoo
     from comity.interop.jaxmarl_game import from_jaxmarl
     from comity.interop.parallel_game import to_pettingzoo
+    from comity.interop.smac_game import dump_calibration, from_smac
 
-__all__ = ["Hosted", "from_gymnasium", "from_jaxmarl", "from_pettingzoo", "to_pettingzoo"]
+__all__ = [
+    "Hosted", "dump_calibration", "from_gymnasium", "from_jaxmarl", "from_pettingzoo", "from_smac", "to_pettingzoo",
+]  # fmt: skip
 
 _HOMES = {
     "from_jaxmarl": "comity.interop.jaxmarl_game",
     "from_gymnasium": "comity.interop.hosted",
     "from_pettingzoo": "comity.interop.hosted",
     "Hosted": "comity.interop.hosted",
+    "from_smac": "comity.interop.smac_game",
+    "dump_calibration": "comity.interop.smac_game",
     "to_pettingzoo": "comity.interop.parallel_game",
 }
 

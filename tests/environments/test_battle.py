@@ -3,6 +3,7 @@
 import json
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,15 +36,15 @@ def recorded(name: str, which: str = "") -> Units:
     return Units(*parts, none)  # pyright: ignore[reportArgumentType]
 
 
-def shown(name: str) -> dict[str, np.ndarray]:
+def shown(name: str) -> dict[str, Any]:
     """What our interface says of the recorded situations."""
     env, after = SMAC(map=name), recorded(name)  # pyright: ignore[reportArgumentType]
     zeros = jnp.zeros(len(after.hp), jnp.int32)
     state = State(after, jnp.asarray(fact(name, "last_action"), jnp.int32), zeros, zeros, zeros)
     seen = jax.vmap(env.observation)(state)
-    turned = [jax.tree.map(lambda x: jnp.asarray(x).T, x) for x in (recorded(name, "_prev"), after)]
+    before, now = (jax.tree.map(lambda x: jnp.asarray(x).T, x) for x in (recorded(name, "_prev"), after))
     nothing = jnp.zeros(len(after.hp), bool)
-    reward = env.reward(*turned, 0, nothing, nothing)  # SMAC adds victory later, and it was not recorded
+    reward = env.reward(before, now, 0, nothing, nothing)  # SMAC adds victory later, and it was not recorded
     most = env.rules.reward_max
     return {
         "obs": seen.view, "state": seen.state, "avail": seen.available,
@@ -356,8 +357,10 @@ def test_who_has_won():
 def rewarded(env: SMAC, hp: float = 0.0, shield: float = 0.0, own: float = 0.0, won: bool = False) -> float:
     """Points when the first enemy's hp and shield, and the first ally's hp, change by so much from half."""
     rules = env.rules
-    start = Units(*([jnp.asarray(rules.table.hp / 2)] * 3), jnp.asarray(rules.table.shield / 2),
-                  *([jnp.zeros_like(rules.table.hp)] * 8))  # fmt: skip
+    hp_now, zero = jnp.asarray(rules.table.hp / 2), jnp.zeros_like(rules.table.hp)
+    start = Units(
+        **{name: zero for name in Units._fields} | {"hp": hp_now, "shield": jnp.asarray(rules.table.shield / 2)}
+    )
     n = rules.allies.size
     after = start._replace(hp=start.hp.at[n].add(hp).at[0].add(own), shield=start.shield.at[n].add(shield))
     after = after._replace(hp=jnp.maximum(after.hp, 0))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from comity.environments.battle.maps import Team
@@ -44,7 +45,7 @@ def one_hot(index: Array, size: int) -> Array:
     return index[:, None] == jnp.arange(size)[None, :, None]
 
 
-def pick(hot: Array, values: Array) -> Array:
+def pick(hot: Array, values: Array | np.ndarray) -> Array:
     """[K, B], of values [L, B] or [L, 1] those of hot [K, L, B]; 0 where it is all False."""
     return jnp.where(hot, values[None], 0).sum(1)
 

@@ -81,7 +81,7 @@ def apart_again(rules: Scenario, units: Units, intent: Intent, walks: Array, x: 
     mobile = jnp.where(walks, 1.0, jnp.where(intent.target >= 0, 0.0, STANDING))
     weight = yielding(mobile, walks, rules.allies.size)
     passes = CROWDED_PASSES if rules.crowded else PASSES
-    x, y = lax.fori_loop(0, passes, lambda _, at: outside_walls(rules, *pushed(*at, room, weight)), (x, y))
+    x, y = lax.fori_loop(0, passes, lambda _, at: outside_walls(rules, *pushed(at[0], at[1], room, weight)), (x, y))
     if rules.terrain.box is None:
         blocked = bits_at(rules, x, y) >> HERE & 1
         x, y = jnp.where(blocked > 0, units.x, x), jnp.where(blocked > 0, units.y, y)

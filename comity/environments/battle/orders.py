@@ -45,7 +45,7 @@ def orders_of(team: Team, own: Units, action: Array) -> Orders:
     dx = sum(jnp.where(action == number, FAR * x, 0.0) for number, x, _ in MOVES)
     dy = sum(jnp.where(action == number, FAR * y, 0.0) for number, _, y in MOVES)
     target = jnp.where(action >= ATTACK, action - ATTACK, NOBODY)
-    return Orders(target, (dx != 0) | (dy != 0), own.x + dx, own.y + dy)
+    return Orders(target, jnp.asarray((dx != 0) | (dy != 0)), own.x + dx, own.y + dy)
 
 
 def ordered(team: Team, orders: Orders, own: Units, foes: Units, foe: Team, reach: Array) -> Intent:
@@ -139,6 +139,7 @@ def intents(
     reach = [part(team, weapons.reach) for team in (rules.allies, rules.enemies)]
     first = ordered(rules.allies, orders[0], own, foes, rules.enemies, reach[0])
     if orders[1] is None:
+        assert policy is not None
         second = hunting(rules, policy, foes, own, reach[1])
     else:
         second = ordered(rules.enemies, orders[1], foes, own, rules.allies, reach[1])

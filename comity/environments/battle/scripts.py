@@ -115,7 +115,7 @@ def side(
     return jnp.where(can[:, 0], 0, action), jnp.where(sensible.any(1), target, NOBODY)
 
 
-def towards(way: Array, can: Array) -> Array:
+def towards(way: Array | np.ndarray, can: Array) -> Array:
     """[K], of the moves that are available the one best aligned with way [K, 2]; stop if none leads there."""
     directions = np.array([(x, y) for _, x, y in MOVES], np.float32)
     gain = jnp.where(can[:, [number for number, _, _ in MOVES]], way @ directions.T, -1.0)

@@ -68,7 +68,8 @@ def blocked_bits(free: np.ndarray) -> np.ndarray:
     """[L * 1024] int32 of grids free [L, 32, 32]; what lies outside of the map is blocked."""
     edge = np.pad(~free, ((0, 0), (1, 1), (1, 1)), constant_values=True)
     look = lambda dx, dy: edge[:, 1 + dx : 1 + dx + SIZE, 1 + dy : 1 + dy + SIZE]  # noqa: E731
-    return sum(look(*way).astype(np.int32) << k for k, way in enumerate((*BITS, (0, 0)))).reshape(-1)
+    bits = [look(*way).astype(np.int32) << k for k, way in enumerate((*BITS, (0, 0)))]
+    return np.sum(bits, 0, np.int32).reshape(-1)
 
 
 def neighbours(walkable: np.ndarray) -> list[tuple[int, int, float, np.ndarray]]:

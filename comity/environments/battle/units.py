@@ -5,8 +5,9 @@ Two balances: "base", the data module that SMAC's maps name, and "ladder410", th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,16 +91,20 @@ class Table(NamedTuple):
 class Weapons(NamedTuple):
     """What the balances differ in: arrays [2, N, 1], a row per balance; of the one that is played [N, 1 or B]."""
 
-    damage: np.ndarray  # of one hit
-    on_armoured: np.ndarray  # bonus
-    on_light: np.ndarray
-    period: np.ndarray  # loops, int32
-    reach: np.ndarray
+    damage: Any  # of one hit
+    on_armoured: Any  # bonus
+    on_light: Any
+    period: Any  # loops, int32
+    reach: Any
+
+
+def column(values: Iterable[Any], dtype: Any = np.float32) -> np.ndarray:
+    """[N, 1]."""
+    return np.array(list(values), dtype)[:, None]
 
 
 def table_of(names: tuple[str, ...]) -> Table:
     kinds = [BASE[name] for name in names]
-    column = lambda values, dtype=np.float32: np.array(list(values), dtype)[:, None]  # noqa: E731
     has = lambda word: column((word in kind.attributes for kind in kinds), bool)  # noqa: E731
     return Table(
         hp=column(kind.hp for kind in kinds),
@@ -127,7 +132,10 @@ def table_of(names: tuple[str, ...]) -> Table:
 def weapons_of(names: tuple[str, ...]) -> Weapons:
     """Of both balances, in the order of BALANCES."""
     both = [[balance[name] for name in names] for balance in (BASE, LADDER410)]
-    rows = lambda value, dtype=np.float32: np.array([[value(k) for k in row] for row in both], dtype)[..., None]  # noqa: E731
+
+    def rows(value: Callable[[Kind], float], dtype: Any = np.float32) -> np.ndarray:
+        return np.array([[value(kind) for kind in row] for row in both], dtype)[..., None]
+
     return Weapons(
         damage=rows(lambda kind: kind.damage),
         on_armoured=rows(lambda kind: kind.bonus * (kind.bonus_on == "armoured")),

@@ -1,0 +1,128 @@
+"""SMAC with the game itself, where both are installed: its public Python class as a game that Python steps.
+
+What it shows goes through as it is. `dump_calibration` writes what of the real game our approximation could be held
+against: docs/tasks/smac.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from comity.extras import needed
+from comity.interop.hosted import Hosted, from_pettingzoo
+
+STOP, ATTACK = 1, 6  # actions
+
+
+class Parallel:
+    """A StarCraft2Env with the methods of a PettingZoo ParallelEnv. All agents stay until the end; the dead have one
+    action. SMAC ends a battle at its limit as if it were over: here that is a cut."""
+
+    def __init__(self, env: Any):
+        spaces = needed("gymnasium").spaces
+        info = env.get_env_info()
+        self.env, self.limit = env, int(info["episode_limit"])
+        self.possible_agents = [f"agent {k}" for k in range(info["n_agents"])]
+        self.agents: list[str] = []
+        self.view = spaces.Box(-np.inf, np.inf, (int(info["obs_shape"]),), np.float32)
+        self.actions = spaces.Discrete(int(info["n_actions"]))
+        self.time = 0
+
+    def observation_space(self, agent: str) -> Any:
+        return self.view
+
+    def action_space(self, agent: str) -> Any:
+        return self.actions
+
+    def state(self) -> np.ndarray:
+        return np.asarray(self.env.get_state(), np.float32)
+
+    def _seen(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        views, masks = self.env.get_obs(), self.env.get_avail_actions()
+        named = lambda rows: dict(zip(self.possible_agents, rows, strict=True))  # noqa: E731
+        infos = {name: {"action_mask": np.asarray(mask, np.int8)} for name, mask in named(masks).items()}
+        return {name: np.asarray(view, np.float32) for name, view in named(views).items()}, infos
+
+    def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """seed: not used; SMAC takes one only when it is made."""
+        self.env.reset()
+        self.agents, self.time = list(self.possible_agents), 0
+        return self._seen()
+
+    def step(self, actions: dict[str, int]) -> tuple[dict, dict, dict, dict, dict]:
+        reward, over, info = self.env.step([int(actions[name]) for name in self.possible_agents])
+        self.time += 1
+        dead = info.get("dead_allies", 0) >= len(self.possible_agents)
+        cut = bool(over) and self.time >= self.limit and not info.get("battle_won", False) and not dead
+        views, infos = self._seen()
+        every = lambda value: dict.fromkeys(self.possible_agents, value)  # noqa: E731
+        if over:
+            self.agents = []
+        return views, every(float(reward)), every(bool(over) and not cut), every(cut), infos
+
+    def close(self) -> None:
+        self.env.close()
+
+
+def from_smac(make: Callable[..., Any] | str, length: int | None = None, **options: Any) -> Hosted:
+    """SMAC's own environment as a game, for `comity.train` and all else.
+
+    make: the name of a map, or a function that makes a new StarCraft2Env at each call; options: what it is made with.
+    Raises ImportError, one line, where SMAC is not installed.
+    """
+    return from_pettingzoo(lambda: Parallel(made(make, options)), length)
+
+
+def made(make: Callable[..., Any] | str, options: dict[str, Any]) -> Any:
+    """A new StarCraft2Env. Raises ImportError, one line."""
+    if callable(make):
+        return make(**options)
+    try:
+        from smac.env import StarCraft2Env  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise ImportError(
+            f"SMAC is not installed, nor perhaps the game: play smac/{make}, which needs neither, or install both as "
+            "github.com/oxwhirl/smac says"
+        ) from None
+    return StarCraft2Env(map_name=make, **options)
+
+
+def dump_calibration(make: Callable[..., Any] | str, path: Path | str, loops: int = 400, **options: Any) -> Path:
+    """Writes facts of the real game to `path` (.npz), and returns it: `walkable` [x, y], `size` of the map, and for
+    each loop of one battle of both teams, in which agents attack the first enemy that they may attack and else stand:
+    `ally` and `enemy` [T, K, 6]: x, y, hp, shield, cooldown, energy; `action` [T, n], `reward` [T].
+
+    make is made with step_mul=1, so that a step is a loop of the engine.
+    """
+    env = made(make, {"step_mul": 1, **options})
+    env.reset()
+    rows: dict[str, list[Any]] = {name: [] for name in ("ally", "enemy", "action", "reward")}
+    over = False
+    while not over and len(rows["reward"]) < loops:
+        for name, team in (("ally", env.agents), ("enemy", env.enemies)):
+            rows[name].append([_unit(team[k]) for k in sorted(team)])
+        masks = np.asarray(env.get_avail_actions(), bool)
+        action = [_attacks(mask) for mask in masks]
+        reward, over, _ = env.step(action)
+        rows["action"].append(action)
+        rows["reward"].append(reward)
+    size = np.array([env.map_x, env.map_y])
+    facts: dict[str, Any] = {name: np.asarray(x, np.float32) for name, x in rows.items()}
+    np.savez_compressed(path, walkable=np.asarray(env.pathing_grid, bool), size=size, **facts)
+    env.close()
+    return Path(path)
+
+
+def _unit(unit: Any) -> list[float]:
+    return [unit.pos.x, unit.pos.y, unit.health, unit.shield, unit.weapon_cooldown, unit.energy]
+
+
+def _attacks(mask: np.ndarray) -> int:
+    """The first attack that is available, else stop; of the dead, nothing."""
+    if mask[0]:
+        return 0
+    return ATTACK + int(mask[ATTACK:].argmax()) if mask[ATTACK:].any() else STOP

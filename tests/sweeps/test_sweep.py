@@ -226,3 +226,25 @@ def test_rows_that_differ_in_floats_alone_share_programs(tmp_path):
         text = log.read_text()
         compiled.append(float(text.partition("compiled in ")[2].split()[0]))
     assert compiled[1] <= 0.5 * compiled[0] + 0.1
+
+
+def test_ctrl_c_saves_what_processes_train_and_the_same_command_goes_on(tmp_path):
+    """The launcher with its workers, as in a terminal."""
+    longer = ["--iterations", "150", "--chunk", "5", *TINY[4:]]
+    words = [sys.executable, "-m", "comity", "sweep", "matrix", "reinforce", *longer, "--seeds", "1", "--out", "sweep"]
+    words += ["--vary", "learning_rate=1e-3,5e-3", "--workers", "1"]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait(lambda: list(tmp_path.glob("sweep/rows/*/*/*/*/metrics.jsonl")))
+    child.send_signal(signal.SIGINT)
+    said, _ = child.communicate(timeout=120)
+    assert child.returncode == 130, said
+    assert "rows under way are saved" in said
+    assert "comity sweep sweep" in said
+    sweep = plan.opened(tmp_path / "sweep")
+    (run,) = (path.parent for path in tmp_path.rglob("config.yaml"))
+    assert len(worker.left(sweep)) == 2
+    saved = max(int(path.stem) for path in (run / "checkpoints").glob("0*.npz"))
+    assert 0 < saved < 150
+    assert in_this_process(sweep)[0] == 2
+    assert "resuming" in (run / "log.txt").read_text()
+    assert worker.states(sweep) == {"finished": 2}

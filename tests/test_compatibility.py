@@ -387,6 +387,11 @@ OF_BONUSES = [  # bonuses that refuse some tasks, of several that hold the first
         "`comity list algorithms` says what there is",
     ),
     Refusal(
+        ["inequity"],
+        ALONE,
+        "{algorithm} compares an agent's reward with others', and this game has one agent: leave it out",
+    ),
+    Refusal(
         ["eiti", "edti", "social-influence"],
         ALONE,
         "{algorithm} pays for influence on others, and this game has one agent: leave it out",

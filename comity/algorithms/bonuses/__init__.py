@@ -18,6 +18,10 @@ BONUSES = {  # suffix of an algorithm's name, `ippo+counts`: (module, one line)
         "comity.algorithms.bonuses.edti",
         "what changes where the others go pays what it is worth to them, beside a part of their rewards",
     ),
+    "inequity": (
+        "comity.algorithms.bonuses.inequity",
+        "to earn less than others costs, and a little to earn more: inequity aversion",
+    ),
     "social-influence": (
         "comity.algorithms.bonuses.social_influence",
         "what changes what the others do next pays, beside what else the agent might have done",

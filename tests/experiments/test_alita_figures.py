@@ -32,7 +32,7 @@ def test_play_finds_the_influence_of_a_tabular_game_and_the_estimate_is_asked_at
     config = alita.Config(**TINY, gamma=GAMMA, influence=kind, influence_of="extrinsic")
     state = alita.make(config, env).init(KEY)
     recipe = cast(Recipe, SimpleNamespace(config=config, env=env))
-    probe = jax.jit(true_influence(recipe, 1_000, 20, 12))
+    probe = jax.jit(true_influence(recipe, 10_000, 2, 12))
     found = {name: float(x.mean()) for name, x in probe(KEY, state).items()}
 
     nets, role = nets_of(config, env.spec, Member(joint_actions)), alita_estimates.Role(0, (1,))

@@ -141,6 +141,7 @@ class Spec:
     agent_colours: tuple[str, ...] = ()  # "#rrggbb"
     action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()  # of several heads, a tuple for each
     event_names: tuple[str, ...] | None = None  # of `info`; None: all
+    event_words: tuple[tuple[str, str], ...] = ()  # (one of them, what its agent does: "picks up the key")
     unread: frozenset[str] = frozenset()  # settings of the game that change nothing as the others stand
 
 

@@ -117,6 +117,7 @@ FULL = Spec(
     agent_colours=("#000000", "#ffffff"),
     action_names=(("x", "y"), ("z",)),
     event_names=(),
+    event_words=(("a", "does a thing"),),
     unread=frozenset({"size"}),
 )
 

@@ -1,10 +1,12 @@
 """`comity play`: cross-play of trained teams and scripted partners."""
 
+from pathlib import Path
 from typing import Any
 
 from comity.cli.main import Usage
 from comity.cli.runs import flags, on_task, one_run, task_flags, to_write
 from comity.runs.commands import command
+from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
 
 HELP = """  --episodes N     per pairing (320)
@@ -14,6 +16,7 @@ HELP = """  --episodes N     per pairing (320)
   --task.NAME V    another setting of the game than in training
   --trust          run code that came with a run (docs/trust.md)
   --out FILE       also write every pairing's numbers as CSV
+  --picture FILE   where the heatmap goes (RUN/figures/cross_play_METRIC.png)
 TASK --schelling   instead of RUNs: what the game's scripted cooperators and
                    defectors earn, by how many cooperate; --out FILE.csv
                    also writes FILE.md and the picture FILE.png
@@ -24,12 +27,15 @@ team all others; the diagonal is a team with itself."""
 def play(arguments: list[str]) -> None:
     from rich.console import Console
 
+    from comity.report.heatmap import draw_heatmap
     from comity.training.crossplay import cross_play, crossplay_sheets, partner
     from comity.training.run import load
 
     arguments, settings = task_flags(arguments)
     words, values = flags(
-        arguments, {"episodes": int, "policy": str, "metric": str, "out": to_write}, switches=("trust", "schelling")
+        arguments,
+        {"episodes": int, "policy": str, "metric": str, "out": to_write, "picture": to_write},
+        switches=("trust", "schelling"),
     )
     if "schelling" in values:
         return schelling(words, values, settings)
@@ -49,8 +55,15 @@ def play(arguments: list[str]) -> None:
     console = Console()
     for sheet in crossplay_sheets(results, values.get("metric", results.headline)):
         sheet.show(console)
-    if "out" in values:
-        print(f"files\n  {results.to_csv(values['out'])}")
+    metric = values.get("metric", results.headline)
+    own = Path() if runs[0].is_reference else runs[0].path / "figures"  # nothing is written into the package
+    if not runs[0].is_reference:
+        runs[0].directory.refuse_links()
+    picture = values.get("picture", own / f"cross_play_{metric}.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    files = draw_heatmap(results.labels, results.matrix(metric), heatmap_title(results, metric), picture, metric)
+    files += [results.to_csv(values["out"])] if "out" in values else []
+    print(printable("\n".join(["files", *(f"  {file}" for file in files)])))
     first = runs[0].path
     print(f"next\n  {command('comity', 'watch', first)}\n  {command('comity', 'evaluate', first)}")
 
@@ -65,7 +78,7 @@ def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> 
 
     if len(words) != 1:
         raise Usage("play --schelling needs one TASK, whose scripted cooperators and defectors play")
-    if strange := {"policy", "metric", "trust"} & set(values):
+    if strange := {"policy", "metric", "picture", "trust"} & set(values):
         raise Usage(f"--{min(strange)} has no meaning with --schelling: scripts play, and returns are told")
     episodes = values.get("episodes", 32)
     if episodes < 1:
@@ -77,3 +90,7 @@ def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> 
     found.sheet().show(Console())
     if "out" in values:
         print("files\n  " + "\n  ".join(str(path) for path in found.save(values["out"])))
+
+
+def heatmap_title(results: Any, metric: str) -> str:
+    return f"{results.task}, cross-play: {metric}, {results.policy}, {results.episodes} episodes a pairing"

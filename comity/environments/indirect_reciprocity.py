@@ -86,6 +86,7 @@ class IndirectReciprocity:
             dilemma=("all-c", "all-d"),
             action_names=("cooperate", "defect"),
             event_names=("cooperated", "defected"),
+            event_words=(("cooperated", "cooperates"), ("defected", "defects")),
         )
 
     @property

@@ -97,7 +97,7 @@ def draw_study(
             seeds |= {draw_group(axes, rows, name, looks[label], level, len(groups)) for label, rows in groups.items()}
             dress(axes, name, policy, source, study.step_unit, float(table["env_steps"].max()))
         text = explanation(seeds, table, source, level) if caption is None else caption
-        entitle(figure, study.runs[0].task if title is None else title, text)
+        entitle(figure, title_of(study) if title is None else title, text)
         if len(groups) > 1:
             label_ends(figure, panels[-1], names, looks)
         return save(figure, Path(path))
@@ -142,6 +142,13 @@ def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level
         width = 1.9 if groups <= 7 else 1.4
         axes.plot(common.steps, mean, **look, label=label, linewidth=width, solid_capstyle="round", zorder=3)
     return len(curves)
+
+
+def title_of(study: Study) -> str:
+    """`pg@1 on manitokan@1`; the names of few algorithms, of more only the task."""
+    learners = list(dict.fromkeys(run.algorithm for run in study.runs))
+    told = " and ".join(filter(None, (", ".join(learners[:-1]), learners[-1])))
+    return f"{told} on {study.runs[0].task}" if len(learners) <= 3 else study.runs[0].task
 
 
 def entitle(figure: Figure, title: str, caption: str) -> None:

@@ -24,7 +24,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from comity.report.recording import Head, Recording, own_colours
+from comity.report.recording import Head, Recording, own_colours, sentence
 
 INK, FAINT, PAPER, RULE = "#1b1f24", "#667080", "#ffffff", "#d8dee6"
 BLANK = "#f4f6f9"  # the ground of a panel
@@ -32,6 +32,7 @@ GOOD, BAD = "#12915a", "#cf3a3a"
 PICTURE = 288  # pixels, about the side of a picture in a GIF when no scale is given
 ROWS = 10  # agents with a row of their own in a GIF
 LAST = 1500  # ms, how long the last frame of a GIF stays
+READ = 8  # steps that the last event's sentence stays
 IMAGE_BYTES = 2_000_000  # all pictures of a replay before base64; beyond it they lose colours, then size
 VIEW_NUMBERS = 400_000  # a replay with more numbers in its views leaves them out
 
@@ -139,6 +140,18 @@ class _Column:
         self.actions_at = self.margin + 16 + max(bold.getlength(name) for name in self.names) + 14
         self.totals = np.concatenate([np.zeros((1, episode.num_agents)), np.cumsum(episode.rewards, 0)])  # [T + 1, N]
 
+        self.sentences = self._sentences()
+
+    def _sentences(self) -> list[str]:
+        """[T + 1], the last thing that happened, beside rewards, for as many steps as it takes to read it."""
+        told = [""] * (self.episode.length + 1)
+        for event in self.episode.events():
+            if event.text != "reward":
+                text = sentence(event, self.episode.agent_names)
+                last = min(event.t + 1 + READ, len(told))
+                told[event.t + 1 : last] = [text] * (last - event.t - 1)
+        return told
+
     def draw(self, t: int, heights: Sequence[int]) -> np.ndarray:
         """[H, W, 3] uint8, the column after t steps; past the end, the end."""
         episode, waits, t = self.episode, t > self.episode.length, min(t, self.episode.length)
@@ -163,6 +176,10 @@ class _Column:
         episode, left, right = self.episode, self.margin, self.width - self.margin
         T = episode.length
         pen.text((left, top + 4), f"step {t}/{T}", fill=INK, font=font(12, bold=True))
+        told, begin = self.sentences[t], left + 10 + font(12, bold=True).getlength(f"step {T}/{T}")
+        given = "gift" in told
+        words = fitted(told, font(12, bold=given), right - begin - (80 if t == T else 0))
+        pen.text((begin, top + 4), words, fill=GOOD if given else INK, font=font(12, bold=given))
         if t == T:
             pen.text((right, top + 4), episode.ended.split(":")[0], fill=FAINT, font=font(11), anchor="ra")
         pen.rectangle((left, top + 22, right, top + 24), fill=RULE)

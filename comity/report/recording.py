@@ -55,7 +55,9 @@ class Head(NamedTuple):
         it had no choice."""
         if self.continuous:
             exists = self.available[t, agent]
-            return " ".join(f"{number:+.2f}" for number in self.actions[t, agent][exists]) or "-"
+            numbers = zip(self.names, self.actions[t, agent], exists, strict=True)
+            plain = all(name.startswith("number ") for name in self.names)
+            return " ".join(f"{'' if plain else f'{n} '}{x:+.2f}" for n, x, there in numbers if there) or "-"
         action = int(self.actions[t, agent])
         text = f"{self.glyph(action)} {self.names[action]}".strip()
         return f"({text})" if self.forced(t, agent) else text
@@ -91,6 +93,7 @@ class Recording:
     probabilities: Any = None  # [T, N, A]
     values: np.ndarray | None = None  # [T, N]
     info: dict[str, np.ndarray] = field(default_factory=dict)  # leaves [T] or [T, N]
+    event_words: dict[str, str] = field(default_factory=dict)  # name in `info` -> what its agent does, in words
     terminated: bool = False  # the game was over at the end
     truncated: bool = False  # only the clock had run out
 
@@ -206,8 +209,14 @@ class Recording:
         """
         events = _events("reward", self.rewards, whole=False)
         for name, entry in self.info.items():
-            events += _events(name.replace("_", " "), entry, whole=True)
+            events += _events(self.event_words.get(name, name.replace("_", " ")), entry, whole=True)
         return sorted(events, key=lambda event: (event.t, -1 if event.agent is None else event.agent))
+
+
+def sentence(event: Event, names: Sequence[str]) -> str:
+    """`yellow picks up the key`; of the whole game without a name; of a count how many."""
+    who = "" if event.agent is None else f"{names[event.agent]} "
+    return f"{who}{event.text}{'' if event.amount == 1 else f' ({event.amount:g})'}"
 
 
 def own_colours(number: int) -> tuple[str, ...]:

@@ -107,6 +107,7 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
         probabilities=notes.get("probabilities"),
         values=notes.get("value"),
         info={name: x for name, x in of(steps.info).items() if spec.event_names is None or name in spec.event_names},
+        event_words=dict(spec.event_words),
         terminated=bool(steps.terminated[:, chosen].any()),
         truncated=bool(steps.truncated[:, chosen].any()),
     )

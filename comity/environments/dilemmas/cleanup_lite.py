@@ -87,6 +87,7 @@ class CleanupLite:
             agent_colours=tuple(agent_hex(k) for k in range(n)),
             action_names=("right", "left", "up", "down", "zap", "nothing"),
             event_names=("eats", "cleans", "hits"),
+            event_words=(("eats", "eats an apple"), ("cleans", "cleans the river"), ("hits", "hits with a zap")),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:

@@ -83,6 +83,7 @@ class CoinGame:
             agent_colours=(agent_hex(0), agent_hex(1)),
             action_names=("right", "left", "down", "up", "stay")[: 4 + self.stay],
             event_names=("own_coins", "other_coins"),
+            event_words=(("own_coins", "takes a coin of its own"), ("other_coins", "takes the other's coin")),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:

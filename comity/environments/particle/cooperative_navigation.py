@@ -76,6 +76,7 @@ class CooperativeNavigation:
             agent_colours=tuple(agent_hex(k) for k in range(self.agents)),
             action_names=world.names_of(self.actions),
             event_names=("collisions_begun",),
+            event_words=(("collisions_begun", "bumps into another"),),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:

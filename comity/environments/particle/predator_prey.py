@@ -86,6 +86,7 @@ class PredatorPrey:
             agent_colours=(*colours, hexadecimal(PREY)) if learns else colours,
             action_names=world.names_of(self.actions),
             event_names=("captures",),
+            event_words=(("captures", "the prey is caught"),),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:

@@ -123,7 +123,14 @@ class Manitokan:
             agent_names=names[:n] + tuple(f"agent {k}" for k in range(len(names), n)),
             agent_colours=tuple(agent_hex(k) for k in range(n)),
             action_names=("turn left", "turn right", "forward", "pick up", "drop", "toggle"),
-            event_names=("pickups", "drops", "doors_opened", "success"),
+            event_names=("pickups", "drops", "gifts", "doors_opened", "success"),
+            event_words=(
+                ("pickups", "picks up the key"),
+                ("drops", "lays the key down"),
+                ("gifts", "leaves the key to the others: a gift"),
+                ("doors_opened", "opens its door"),
+                ("success", "every door is open"),
+            ),
             unread=frozenset(() if self.reward == "inject" else laws),
         )
 

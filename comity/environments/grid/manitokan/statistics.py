@@ -85,6 +85,7 @@ def events(game: Manitokan, before: State, after: State, action: Array) -> dict[
         "completed": completed(game, after) & ~completed(game, before),  # the episode's end, by `doors_required`
         "pickups": after.holding & ~before.holding,
         "drops": before.holding & ~after.holding,
+        "gifts": before.holding & ~after.holding & before.opened,  # by an agent whose own door is open
         "drop_choices": before.holding & (action == DROP),  # also where something is in the way: what the code counts
         "holding": after.holding,
         "moves_first": (before.time == 0) & (before.order[0] == jnp.arange(game.num_agents)),

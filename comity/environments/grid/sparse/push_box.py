@@ -78,6 +78,7 @@ class PushBox:
             agent_colours=(agent_hex(0), agent_hex(1)),
             action_names=("up", "right", "down", "left", "stay"),
             event_names=("boxes",),
+            event_words=(("boxes", "the box reaches the wall"),),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:

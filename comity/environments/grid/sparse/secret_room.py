@@ -96,6 +96,7 @@ class SecretRoom:
             agent_colours=(agent_hex(0), agent_hex(1)),
             action_names=("up", "right", "down", "left"),
             event_names=("success", "doors_opened"),
+            event_words=(("success", "everybody is in the room"), ("doors_opened", "a door opens")),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:

@@ -1,0 +1,100 @@
+"""Pictures say what happens: sentences of events, names of numbers, titles of curves, cross-play as a heatmap."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from comity.environments import TASKS
+from comity.recipes import find_task, settings_of
+from comity.report import film
+from comity.report.curves import title_of
+from comity.report.heatmap import draw_heatmap
+from comity.report.recording import Recording, sentence
+from comity.report.study import gather
+
+T, N = 20, 2
+
+
+def recorded(**changes) -> Recording:
+    info = {name: np.zeros((T, N)) for name in ("pickups", "gifts")} | {"success": np.zeros(T)}
+    info["pickups"][2, 0] = info["gifts"][9, 0] = info["success"][15] = 1
+    plain = {
+        "title": "t", "task": "manitokan", "algorithm": "pg", "seed": 0, "policy": "sampled", "info": info,
+        "actions": np.zeros((T, N), int), "available": np.ones((T + 1, N, 3), bool), "rewards": np.zeros((T, N)),
+        "agent_names": ("yellow", "blue"), "frames": np.zeros((T + 1, 60, 60, 3), np.uint8),
+        "event_words": {"pickups": "picks up the key", "gifts": "leaves the key: a gift", "success": "all is open"},
+    }  # fmt: skip
+    return Recording(**{**plain, **changes})
+
+
+def test_events_are_sentences():
+    one = recorded()
+    told = [(event.t, sentence(event, one.agent_names)) for event in one.events()]
+    assert told == [(2, "yellow picks up the key"), (9, "yellow leaves the key: a gift"), (15, "all is open")]
+    without = recorded(event_words={})
+    assert [sentence(event, ("a", "b")) for event in without.events()] == ["a pickups", "a gifts", "success"]
+    assert next(text for _, _, text, _ in film.replay_data(one)["events"]) == "picks up the key"
+
+
+def test_the_film_tells_what_happened_for_long_enough():
+    column = film._Column(recorded(), None)
+    assert column.sentences[2:4] == ["", "yellow picks up the key"]
+    assert column.sentences[9] == "yellow picks up the key"
+    assert column.sentences[10] == "yellow leaves the key: a gift"
+    assert column.sentences[16] == column.sentences[20] == "all is open"
+    silent = film._Column(recorded(info={}), None)
+    (before, heights), after = (column.draw(10, column.heights), column.heights), silent.draw(10, silent.heights)
+    assert heights == silent.heights
+    strip = slice(sum(heights[:2]), sum(heights[:2]) + 22)
+    assert (before[strip] != after[strip]).any()
+    assert (before[: strip.start] == after[: strip.start]).all()
+
+
+def test_numbers_of_an_action_have_their_names():
+    actions, exists = np.full((T, N, 2), 0.5), np.ones((T + 1, N, 2), bool)
+    named = recorded(actions=actions, available=exists, action_names=("push x", "push y"))
+    assert named.action_text(0, 1) == "push x +0.50 push y +0.50"
+    assert recorded(actions=actions, available=exists).action_text(0, 1) == "+0.50 +0.50"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_words_are_of_events_that_are_shown(name):
+    source = find_task(name)
+    spec = settings_of(source, next(iter(source.presets), None), "profile").spec
+    words = dict(spec.event_words)
+    assert len(words) == len(spec.event_words)
+    assert words.keys() <= set(spec.event_names or ())
+    assert all(len(text.split()) > 1 or text in ("dies", "cooperates", "defects") for text in words.values())
+
+
+def test_curves_name_task_and_algorithm(make_run):
+    runs = [str(make_run(iterations=60, algorithm=name)) for name in ("pg", "coma", "ippo", "qmix")]
+    assert title_of(gather(runs[0])) == "pg on manitokan@1"
+    assert title_of(gather(runs[:2])) == "pg and coma on manitokan@1"
+    assert title_of(gather(runs)) == "manitokan@1"
+
+
+def test_a_heatmap_is_bright_where_much_is_earned(tmp_path):
+    matrix = np.array([[1.0, 0.0], [np.nan, 0.5]])
+    (file,) = draw_heatmap(("pg:0", "pg:1"), matrix, "title", tmp_path / "x.png", "success")
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    for colour in ((253, 231, 37), (68, 1, 84)):  # viridis at 100 % and at 0
+        assert (np.abs(pixels.astype(int) - colour).sum(1) < 6).sum() > 1000
+
+
+@pytest.mark.parametrize(("opened", "gift"), [(True, 1.0), (False, 0.0)])
+def test_a_key_laid_down_is_a_gift_once_the_own_door_is_open(opened, gift):
+    import jax
+    import jax.numpy as jnp
+
+    from comity.environments.grid.manitokan import statistics
+    from comity.environments.grid.manitokan.game import Manitokan
+
+    game = Manitokan()
+    state, _ = game.reset(jax.random.key(0))
+    before = state._replace(holding=jnp.array([True, False]), opened=jnp.array([opened, not opened]))
+    after = before._replace(holding=jnp.array([False, False]))
+    info = statistics.events(game, before, after, jnp.zeros(2, jnp.int32))
+    assert info["drops"].tolist() == [1.0, 0.0]
+    assert info["gifts"].tolist() == [gift, 0.0]

@@ -38,7 +38,7 @@ def draw_heatmap(labels: Sequence[str], matrix: NDArray[np.float64], title: str,
         if size <= FEWEST_WORDS:
             for (i, j), value in np.ndenumerate(values):
                 if np.isfinite(value):
-                    ink = INK if image.norm(value) > 0.55 else "white"
+                    ink = INK if float(np.asarray(image.norm(np.array([value]))).item()) > 0.55 else "white"
                     axes.text(
                         j,
                         i,

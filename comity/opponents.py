@@ -34,14 +34,14 @@ class Learners:
     starts_seed: int = 0  # of those
     naive_network: Sequence = "gru"  # paper: hawk
     naive_width: Positive[int] = 32  # of its memory
-    naive_optimizer: Literal["adam", "sgd"] = "adam"
+    naive_optimizer: Literal["adam", "sgd"] = "adam"  # of the naive learner; sgd: plain gradient steps
     naive_learning_rate: Positive[float] = 0.005  # of one step after each inner episode
     naive_gamma: Fraction = 0.99  # per step
     naive_reward_factor: Positive[float] = 0.05  # its rewards are multiplied by it, for learning only
 
     naive_change: Literal["none", "rate", "optimizer"] = "none"  # at an inner episode that is drawn their rule changes:
     # rate: steps r^u times as long, u uniform in [-1, 1] | optimizer: the other of adam and sgd
-    naive_rate_range: OneOrMore = 10.0  # r
+    naive_rate_range: OneOrMore = 10.0  # r, by which a rate is multiplied or divided, at most
     naive_changed_rate: Positive[float] = 0.1  # learning rate of the other optimizer
     dynamic: bool = False  # in training learners begin from the players' networks, of which each copies one
     blind: Fraction = 0.0  # chance that a player sees nothing of the others in a step; learners see all

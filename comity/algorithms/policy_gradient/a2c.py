@@ -36,8 +36,8 @@ class Config(actors.Settings):
     actors: Literal["separate", "shared"] = "separate"  # networks: one set for each agent, or one for all
     core: Sequence = "gru"  # paper: hawk
     width: Positive[int] = 32  # of every layer and of the memory
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: Positive[float] = 0.005
+    optimizer: Literal["adam", "sgd"] = "adam"  # sgd: plain gradient steps
+    learning_rate: Positive[float] = 0.005  # of the optimizer
     epsilon: Positive[float] = 1e-5  # Adam's, added to the root
     gradient_clip: Positive[float] = 1.0  # norm, of each network
     gamma: Fraction = 0.99  # per step

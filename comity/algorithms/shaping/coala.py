@@ -41,8 +41,8 @@ class Config:
     epochs: Positive[int] = 4  # passes over a rollout; PPO's, as the next two
     minibatches: Positive[int] = 2  # of whole episodes, at most, see `learning.divisor`
     clip: Positive[float] = 0.2  # of the ratio, and of what a value moves
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: Positive[float] = 3e-4
+    optimizer: Literal["adam", "sgd"] = "adam"  # sgd: plain gradient steps
+    learning_rate: Positive[float] = 3e-4  # of the optimizer
     epsilon: Positive[float] = 1e-5  # Adam's, added to the root
     gradient_clip: Positive[float] = 1.0  # norm, of each player's network
     gamma: Fraction = 1.0  # per step; below 1 it fades what shaping earns, as lambda_ does

@@ -30,7 +30,7 @@ PROFILES: dict[str, dict[str, Any]] = {"paper": {}, "released": {"obs": "rgb", "
 class Harvest:
     """N agents in an orchard. view uint8 [N, S, S, 10] (or 3 colours), S = 2 radius + 1. Points."""
 
-    num_agents: Positive[int] = 5
+    num_agents: Positive[int] = 5  # how many play
     length: Positive[int] = 1000  # steps per episode
     map: str = ""  # rows of letters with "/" between them, see `maps`; empty: the release's, of 16 x 38 cells
     obs: Literal["channels", "rgb"] = "channels"  # planes of 0 and 1, or the release's colours

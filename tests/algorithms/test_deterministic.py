@@ -244,7 +244,7 @@ def critic_reads(module: Any, view, actions):
         nets = deterministic.nets_of(config, spec, member)
         spy: Any = lambda *parts: JointNet((None, None), lambda x: found.append(x) or x)(*parts)  # noqa: E731
         read = nets._replace(critics=replace(nets.critics, sharing="shared"))
-        deterministic.values(read, KEY, spy, view, actions, -actions)
+        deterministic_nets.values(read, KEY, spy, view, actions, -actions)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deterministic, "learner", remember)

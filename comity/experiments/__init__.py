@@ -60,6 +60,8 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("coala-pg", "composition", "how many naive learners a group needs"),
         ("coala-pg", "minibatch", "how many inner games, at equal play"),
         ("coala-pg", "observability", "when the other's actions are seen wrongly"),
+        ("coala-pg", "changing-rules", "naive learners whose rate or optimizer changes on the way"),
+        ("coala-pg", "dilemmas", "stag hunt, chicken, other horizons; shares of the best symmetric return"),
         ("in-context", "ipd", "prisoner's dilemma in a pool of random tables"),
         ("rusp", "fig3", "prisoner's dilemma: selfish, and with random uncertain preferences"),
         ("rusp", "fig8", "who shares levels and noises"),

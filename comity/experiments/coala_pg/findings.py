@@ -14,6 +14,8 @@ SAYS = {
     "time-scales": "Naive learners lead out of defection, other players out of extortion.",
     "composition": "Ours: how many naive learners does a group need?",
     "minibatch": "Ours: how many inner games, at equal play?",
+    "changing-rules": "Ours: what if a naive learner's rate or optimizer changes on the way?",
+    "dilemmas": "Ours: stag hunt, chicken, episodes of 5 and of 50 steps.",
     "observability": "Ours: what if the other's actions are seen wrongly?",
 }
 FINDINGS = {

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from comity.experiments.coala_pg import estimators
+from comity.experiments.coala_pg.beyond import CHANGING_RULES, DILEMMAS
 from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION, PARTS, TIME_SCALES
 from comity.experiments.coala_pg.findings import FINDINGS, SAYS
 from comity.experiments.coala_pg.sampled import BALANCE, MINIBATCH, MIXED_POOL, OBSERVABILITY, PURE_SHAPING, RETURNS
@@ -35,6 +36,8 @@ KEPT = (
     "naive_reward_last",
     "meeting_reward",
     "meeting_reward_last",
+    "shaping_share",
+    "meeting_share",
     "defection",
     "defection_first",
     "defection_last",
@@ -58,7 +61,8 @@ def cost(arm: Arm, recipe: Recipe) -> float:
     meta = recipe.env.spec.meta
     assert meta is not None  # every other figure is of a game that holds learners
     each = 0.08 if getattr(recipe.config, "core", "table") == "table" else 2.0
-    return each * meta.seats * meta.games / 16 * (1.5 if meta.players > 1 else 1.0)
+    steps = meta.length * meta.episodes / 200
+    return each * steps * meta.seats * meta.games / 16 * (1.5 if meta.players > 1 else 1.0)
 
 
 SMALL = {
@@ -71,7 +75,7 @@ SMALL = {
 def smoke(arm: Arm) -> Arm:
     """The same arm, small: it shows that the machinery works."""
     options = {**arm.options}
-    if arm.task == "ipd+learners":
+    if arm.task.endswith("+learners"):
         options |= {"inner_length": 3, "episodes": 2, "games": min(2, int(options.get("games", 2))), "naive_width": 4}
     else:
         options["length"] = 4
@@ -90,6 +94,8 @@ FIGURES = (
     COMPOSITION,
     MINIBATCH,
     OBSERVABILITY,
+    CHANGING_RULES,
+    DILEMMAS,
 )
 PAPER = Paper(
     "coala-pg",

@@ -33,7 +33,7 @@ def report(arguments: list[str]) -> None:
     studies = [gather([str(path) for path in some]) for some in tasks.values()]  # refuses before anything is played
     for study in studies:
         study.metric(values.get("metric"))
-    place = paths[0] / "figures" if len(paths) == 1 else new_folder(studies[0])
+    place = paths[0] / "figures" if len(paths) == 1 else new_folder(studies[0].runs)
     films = {}
     if "no_replay" not in values:
         trusted = in_terminal("trust" in values)

@@ -94,10 +94,10 @@ def draw(rules: Any, state: Any, ranges: bool = False, size: int = 480) -> np.nd
             continue
         radius, colour = float(table.radius[k, 0]), colour_of(int(k), n)
         if ranges:
-            field.circle(x[k], y[k], float(reach[k, 0]) + radius, None, mixed(colour, FLOOR, 0.5))
+            field.circle(float(x[k]), float(y[k]), float(reach[k, 0]) + radius, None, mixed(colour, FLOOR, 0.5))
         armour = float(shield[k] / table.shield[k, 0]) if table.shield[k, 0] else None
         letter = LETTERS.get(names[k], "")
-        field.unit_at(x[k], y[k], radius, colour, letter, float(hp[k] / table.hp[k, 0]), armour)
+        field.unit_at(float(x[k]), float(y[k]), radius, colour, letter, float(hp[k] / table.hp[k, 0]), armour)
     rows = np.flatnonzero(rules.terrain.cliffwalk.any(0))  # of cells, upwards; what nobody enters is left out
     first, last = max(int(rows[0]) - 1, 0), min(int(rows[-1]) + 2, CELLS)
     return field.pixels()[size * (CELLS - last) // CELLS : size * (CELLS - first) // CELLS]

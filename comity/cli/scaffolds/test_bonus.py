@@ -14,7 +14,8 @@ def experience(before, after) -> Experience:
     seen = [
         comity.Observation(jnp.asarray(x, jnp.float32), jnp.zeros(1), jnp.ones((2, 2), bool)) for x in (before, after)
     ]
-    return Experience(seen[0], jnp.zeros(2, jnp.int32), seen[1], jnp.bool_(True))
+    action, reward = jnp.zeros(2, jnp.int32), jnp.zeros(2)
+    return Experience(seen[0], action, seen[1], jnp.bool_(True), reward, jnp.bool_(False), {})
 
 
 def test_change_pays_and_standing_still_does_not():

@@ -42,7 +42,8 @@ class MyWrapper:
     def functions(self) -> Functions:
         """The game's own optional functions, as far as they hold for the game around it."""
         inner = functions(self.game)
-        own = {} if inner.draw is None else {"draw": lambda state: inner.draw(state.game)}
+        draw = inner.draw
+        own = {} if draw is None else {"draw": lambda state: draw(state.game)}
         return Functions()._replace(summary=inner.summary, **own)
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:

@@ -40,7 +40,7 @@ def test_apples_grow_as_often_as_they_should_and_apart_from_each_other():
     game = Harvest()
     rng = np.random.default_rng(0)
     apples = game.land.orchard & (rng.random(game.land.orchard.shape) < 0.3)
-    there = np.zeros_like(apples)
+    there = jnp.zeros_like(apples)
     free = game.land.orchard & ~apples
     chance = np.asarray(probabilities(jnp.asarray(apples), game.regrowth, "eight"))
 

@@ -31,7 +31,7 @@ PARTS = ["iteration 1,290/3,000", "12.3 updates/s", "115k steps/s"]
 METRICS = ["success 61.2% (range 55.0% to 70.1%)", "return 1.21 (range 1.1 to 1.4)"]
 
 
-@pytest.mark.parametrize(("width", "count"), [(40, 5), (80, 2), (200, 1)])
+@pytest.mark.parametrize(("width", "count"), [(40, 5), (62, 4), (80, 2), (200, 1)])
 def test_no_line_is_wider_than_the_terminal(width, count):
     lines = Bar([*PARTS, *METRICS], 60.0, 65.0).lines(width, 60.0)
     assert max(map(len, lines)) <= width

@@ -27,6 +27,15 @@ HUES = {
     "iddpg": "#289402",
     "maddpg": "#E188DD",
     "sqddpg": "#494FC1",
+    "alita": "#052E5D",
+    "ippo+counts+edti": "#5200F8",
+    "ippo+counts+eiti": "#1AEB61",
+    "ippo+social-influence": "#988A30",
+    "actor-critic": "#811CB7",
+    "dqn": "#E70EF6",
+    "reinforce": "#08B85D",
+    "trpo": "#BFCCB6",
+    "a2c": "#DB0BB1",
     "random": BASELINE,
 }
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.2, 1.2, 1.2)))

@@ -48,6 +48,8 @@ def nothing_works(monkeypatch):
 
     for place in ("training.loop.run", "training.run.Run.play", "training.films.filmed", "cli.bench._run"):
         monkeypatch.setattr(f"comity.{place}", accepted)
+    for place in ("sweeps.launch.processes", "cli.new.renamed", "report.page.write_report", "cli.verify._again"):
+        monkeypatch.setattr(f"comity.{place}", accepted)
     for place in ("training.crossplay.cross_play", "report.compare.draw_study", "cli.demo._train"):
         monkeypatch.setattr(f"comity.{place}", accepted)
     monkeypatch.setattr("comity.experiments.reproduce.train_missing", accepted)

@@ -28,6 +28,11 @@ FLAGS: dict[str, dict[str, Any]] = {  # of the commands that have their own: {fl
         "arms": Literal["?"]},
     "bench": {"iterations": Count, "repeats": Count, "only": Literal["start"], "before": File},
     "demo": {"minutes": Positive[float], "seeds": Count},
+    "report": {"out": File, "metric": Literal["return"]},
+    "sweep": {"workers": Count, "seeds": Count, "iterations": Count},
+    "grid": {"cpu-seconds": Positive[float], "seeds": Count, "workers": Count},
+    "verify": {"seeds": Count, "episodes": Count},
+    "new": {},
     "list": {},
 }  # fmt: skip
 STRAYS = [
@@ -88,6 +93,8 @@ def _names(command: str, rng: Random, run: Path) -> list[str]:
         return list(rng.choice(PAIRS))
     if command in ("demo", "bench", "list"):
         return []
+    if command in ("sweep", "grid", "verify", "new"):
+        return {"verify": ["two-step"], "new": ["task", "thing"]}.get(command, ["matrix", "random"])
     return [rng.choice([*FIGURES]) if command == "reproduce" else str(run)]
 
 
@@ -155,6 +162,12 @@ def _other(command: str, rng: Random, run: Path) -> list[str]:
     kinds: list[Callable[[], list[str]]] = [lambda: [*names, *_stray(command, rng)]]
     if command == "list":
         return rng.choice([lambda: [typo(rng.choice([*TABLES]), TABLES, rng)], kinds[0]])()
+    if command == "new":
+        kinds += [
+            lambda: [typo("task", ["task"], rng), "thing"],
+            lambda: ["task", rng.choice(["", "1", "a b"])],
+        ]
+        return rng.choice(kinds)()
     flag = rng.choice([*flags])
     kinds += [
         lambda: [*names, *said(flag, _value(flags[flag], rng))],
@@ -164,7 +177,7 @@ def _other(command: str, rng: Random, run: Path) -> list[str]:
         lambda: [*names, f"--{flag}="],
         lambda: [*names, *said(flag, _value(flags[flag], rng)), *said(flag, _value(flags[flag], rng))],
     ]
-    if command in ("resume", "evaluate", "watch", "play", "compare"):
+    if command in ("resume", "evaluate", "watch", "play", "compare", "report"):
         kinds += [lambda: [], lambda: [rng.choice(NOWHERE), *rng.choice([[], ["--trust"]])]]
     if command == "reproduce":
         kinds += [lambda: [typo(rng.choice([*FIGURES]), FIGURES, rng)], lambda: [], lambda: ["rusp/fig3", "lica"]]
@@ -179,4 +192,5 @@ def _value(hint: Any, rng: Random) -> str:
 
 
 def _stray(command: str, rng: Random) -> list[str]:
-    return [rng.choice(STRAYS)]
+    several = command in ("watch", "report")  # a folder of runs is one more
+    return [rng.choice([stray for stray in STRAYS if not (several and stray in ("..", "*"))])]

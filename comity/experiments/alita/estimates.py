@@ -15,7 +15,7 @@ def watched(estimator: str, agents: int) -> Arm:
     """ALITA whose influence is of the game's rewards, for what is expected of them can be played."""
     settings: dict[str, Any] = {**CURIOUS, "influence": estimator, "influence_of": "extrinsic"}
     profile, name = "classic" if agents == 3 else f"classic-{agents}", f"alita-{estimator}-{agents}"
-    task, style = "cooperative-navigation", ("clones", "single").index(estimator)
+    task, style = "cooperative-navigation", ("clones", "single").index(estimator) + 2 * (agents == 6)
     return Arm(name, "alita", "sound", settings, {}, task, profile, "estimates", TRUTH, condition=style)
 
 

@@ -37,7 +37,11 @@ LAUNCHERS = ("processes", "slurm", "print", "ray")
 
 def sweep(arguments: list[str]) -> int:
     words, own, vary, settings = _split(arguments)
-    trust = in_terminal("trust" in own)
+    trust, how, count = in_terminal("trust" in own), own.get("launch", "processes"), own.get("workers")
+    if how not in LAUNCHERS:
+        raise Usage(f"--launch {how!r} is not one of {', '.join(LAUNCHERS)}{did_you_mean(how, LAUNCHERS)}")
+    if count is not None and not (count.isdecimal() and int(count) >= 1):
+        raise Usage(f"--workers {count!r} is not a whole number of 1 or more: give one")
     one = _sweep_of(words, own, vary, settings)
     say = lambda text: print(printable(text) if "\n" not in text else text, flush=True)  # noqa: E731
     if "dry-run" in own and own.get("launch") not in ("slurm", "print"):
@@ -78,10 +82,6 @@ def _as_worker(one: plan.Sweep, text: str, say: Any, trust: Any) -> int:
 def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: tuple[str, ...]) -> tuple[int, bool]:
     """(exit status, whether the work goes on elsewhere)."""
     how, count = own.get("launch", "processes"), own.get("workers")
-    if how not in LAUNCHERS:
-        raise Usage(f"--launch {how!r} is not one of {', '.join(LAUNCHERS)}{did_you_mean(how, LAUNCHERS)}")
-    if count is not None and not (count.isdecimal() and int(count) >= 1):
-        raise Usage(f"--workers {count!r} is not a whole number of 1 or more: give one")
     number = None if count is None else int(count)
     if how == "processes":
         return launch.processes(one, number, say, more), False

@@ -55,6 +55,8 @@ def planned(path: Path, study: Mapping[str, Any]) -> Grid:
 
     study: as of a sweep, with `cpu_seconds` of a seed. Raises ValueError, OSError.
     """
+    from comity.training.settings import training_of
+
     study = dict(study)
     plan.check(study)
     names = [[x if isinstance(x, str) else x["name"] for x in study[key]] for key in ("tasks", "algorithms")]
@@ -66,6 +68,7 @@ def planned(path: Path, study: Mapping[str, Any]) -> Grid:
     seeds = int(study.get("seeds", SEEDS))
     training = {"iterations": FOREVER, "evaluations": 4, "final_episodes": 64, **study, "seeds": seeds}
     training["cpu_seconds"] = float(study.get("cpu_seconds", BUDGET)) * seeds
+    training_of({"training": {str(k).replace("-", "_"): v for k, v in training.items() if k not in plan.OWN}})
     rows, refused, metrics = [], {}, {}
     for task, task_name in zip(study["tasks"], names[0], strict=True):
         metrics[task_name] = _metric(task)

@@ -19,8 +19,8 @@ from comity.environments.matrix.repeated_matrix import RepeatedMatrix
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.learners import LearningOpponents, Side, shaping_statistics
 from comity.opponents import Learners
-from comity.spec import functions
-from comity.types import Observation, Transition
+from comity.spec import Discrete, Spec, Vector, functions
+from comity.types import Observation, Timestep, Transition
 
 KEY = jax.random.key(0)
 GAME = IPD(length=3)
@@ -251,6 +251,33 @@ def test_each_side_sees_and_earns_its_own(three):
     earned = steps.reward.sum(0).reshape(12, 3, 2).mean(-1)
     np.testing.assert_allclose(eaten, earned, atol=1e-6)
     assert earned.sum() > 1
+
+
+class Pays:
+    """Side k is paid (k + 1) times its own action."""
+
+    spec = Spec(agents=3, view=Vector(1), action=Discrete(3), length=2, state=Vector(1))
+
+    def reset(self, key):
+        return (), Observation(jnp.zeros((3, 1)), jnp.zeros(1), jnp.ones((3, 3), bool))
+
+    def step(self, key, state, action):
+        never = jnp.bool_(False)
+        return (), Timestep(self.reset(key)[1], jnp.arange(1.0, 4.0) * action, never, never, {})
+
+
+def test_each_player_moves_its_own_side():
+    """Agent k b + i moves side k of game i where all are players."""
+    env = Learners(Pays(), episodes=2, games=2, naive_width=4, starts=0, naive_share=0.0, players=4).made
+
+    @jax.jit
+    def run(key):
+        play = rollout.start(key, env, (), 5)
+        return rollout.collect_episodes(key, env, acting(env), play)
+
+    steps = run(KEY)
+    assert len(np.unique(steps.action)) == 3
+    np.testing.assert_array_equal(steps.reward, np.repeat([1.0, 2.0, 3.0], 2) * np.asarray(steps.action))
 
 
 def test_what_happened_in_the_inner_game_is_told(three):

@@ -18,11 +18,13 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
 
-from comity.recipes import Recipe
+from comity.recipes import Recipe, from_config
+from comity.runs.directory import RunDirectory
 from comity.runs.reading import read_json
 from comity.runs.saved import REFERENCE, records
 from comity.runs.writing import write_text
 from comity.training import checkpoint
+from comity.training.settings import Training, training_of
 from comity.types import Algorithm, Environment, PyTree, begin
 
 SHARE = 0.1  # of the way from an untrained team to the reference: how much less always passes
@@ -96,8 +98,9 @@ def filled(path: Path, shape: PyTree) -> tuple[PyTree, dict[str, Any]]:
             raise checkpoint.CorruptCheckpoint(f"{path}: array {name} has another shape: it is of another version")
         return jnp.asarray(saved[name], leaf.dtype)
 
-    leaves = [value(name, leaf) for name, leaf in checkpoint.named(shape)]
-    if unknown := saved.keys() - {name for name, _ in checkpoint.named(shape)}:
+    named = checkpoint.named(shape)
+    leaves = [value(name, leaf) for name, leaf in named]
+    if unknown := saved.keys() - {name for name, _ in named}:
         raise checkpoint.CorruptCheckpoint(f"{path} has an unknown array {min(unknown)}: it is of another version")
     return jax.tree.unflatten(jax.tree.structure(shape), leaves), about
 
@@ -126,8 +129,6 @@ def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> 
     (to / "checkpoints").mkdir(parents=True)
     about: dict[str, Any] = {"iteration": run.iteration, "env_steps": {str(seed): run.env_steps[seed]}, "seeds": [seed]}
     checkpoint.save(to / "checkpoints" / f"{run.iteration:08d}.npz", arrays, about | {"run": run.identity})
-    from comity.runs.directory import RunDirectory
-
     RunDirectory(to).write_config(config)
     names = "run", "command", "versions", "step_unit", "task", "headline", "aim"
     said = {name: manifest[name] for name in names if name in manifest}
@@ -146,11 +147,7 @@ def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> 
 LINE = ("seed", "iteration", "env_steps", "policy", "which", "policy_iteration", "episodes", "mean")  # of eval.jsonl
 
 
-def again(path: Path, seeds: int, first: int) -> tuple[Recipe, Any]:
+def again(path: Path, seeds: int, first: int) -> tuple[Recipe, Training]:
     """(recipe, training) that train the reference at `path` again, on so many seeds from `first` on."""
-    from comity.recipes import from_config
-    from comity.runs.directory import RunDirectory
-    from comity.training.settings import training_of
-
     config = RunDirectory(path).config()
     return from_config(config, path), training_of(config, seeds=seeds, first_seed=first, minutes=None)

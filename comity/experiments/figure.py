@@ -23,6 +23,7 @@ class Trial(NamedTuple):
     partner: str = ""  # plays the last agent: a script of the game's own, or random; empty: nobody, all are the arm's
     probe: Callable[[Recipe, int], Callable[..., dict[str, Any]]] | None = None  # instead of play: (recipe, how many)
     # -> (key, the algorithm's state) -> {metric: [how many]}
+    once: int = 0  # so many, in one call, of the last policy alone: of a probe that is dear; 0: at every point, too
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,16 @@ class Trials:
             return
         of_point = lambda line: line["iteration"] == iteration and line["which"] == which  # noqa: E731
         there = {(x["trial"], x["seed"]) for x in directory.lines("trials.jsonl") if of_point(x)}
-        if there >= {(trial, seed) for trial in self.trials for seed in names}:
+        asked = {name: trial for name, trial in self.trials.items() if which == "last" or not trial.once}
+        if there >= {(trial, seed) for trial in asked for seed in names}:
             return
         directory.keep("trials.jsonl", lambda line: not of_point(line))  # a kill may have left some of them
         seeds = Seeds(len(names), training.mode, games=training.envs)
         states = seeds.join([found[0][str(seed)]["state"] for seed in names])
-        batch, episodes = (4, 4) if self.small else (BATCH, EPISODES[which])
         lines = []
-        for name, trial in self.trials.items():
+        for name, trial in asked.items():
+            batch, episodes = (trial.once, trial.once) if trial.once else (BATCH, EPISODES[which])
+            batch, episodes = (min(4, batch), min(4, episodes)) if self.small else (batch, episodes)
             parts = []
             for part in range(-(-episodes // batch)):
                 keys = seeds.join([key_of(seed, which, iteration, part) for seed in names])
@@ -82,7 +84,7 @@ class Trials:
                 parts.append(seeds.each(seeds.call(self.compiled[name], (keys, states), (True, True))))
             for index, seed in enumerate(names):
                 each = [jax.tree.map(np.asarray, part[index]) for part in parts]
-                values = jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *each)
+                values = jax.tree.map(lambda *xs, count=episodes: np.concatenate(xs)[:count], *each)
                 about = {"seed": seed, "iteration": iteration, "which": which, "trial": name, "episodes": episodes}
                 lines.append({**about, "mean": evaluation.means(values)})
         seeds.close()

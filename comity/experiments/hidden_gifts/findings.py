@@ -28,6 +28,7 @@ SAYS = {
     "tables": "Ours: do the numbers and layers of the tables matter, in which arms depart?",
     "beyond": "Open questions of the paper, PG: more agents, long memory, messages, prediction.",
     "beyond-ppo": "The same, IPPO.",
+    "gift-games": "Ours: where do exact gradients lead in gift games with a closed form?",
 }
 FINDINGS = {
     "fig1": Finding("The scripted gift pays both agents 1.5, all that can be earned", {}),

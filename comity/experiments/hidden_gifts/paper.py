@@ -9,6 +9,8 @@ from comity.experiments.hidden_gifts.beyond import BEYOND, BEYOND_PPO
 from comity.experiments.hidden_gifts.corrections import FIG6, FIG15
 from comity.experiments.hidden_gifts.factorial import FACTORIAL
 from comity.experiments.hidden_gifts.findings import FINDINGS, SAYS
+from comity.experiments.hidden_gifts.gift_games import GIFT_GAMES
+from comity.experiments.hidden_gifts.gift_games import METRICS as OF_GAMES
 from comity.experiments.hidden_gifts.learners import FIG2, FIG3, FIG4, FIG5, FIG7, FIG8, FIG10
 from comity.experiments.hidden_gifts.order import FIG9
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY
@@ -36,6 +38,7 @@ KEPT = (
     "entropy",
     "policy_loss",
     "baseline",
+    *OF_GAMES,
 )
 
 COST = {  # CPU seconds of one update, 32 games of 150 steps, settings as in the figures
@@ -126,6 +129,7 @@ FIGURES = (
     TABLES,
     BEYOND,
     BEYOND_PPO,
+    GIFT_GAMES,
 )
 PAPER = Paper(
     "hidden-gifts",

@@ -165,7 +165,7 @@ def test_gradients_are_clipped_as_asked():
     grads = {"a": jnp.array([3.0, 4.0]), "b": jnp.array([0.3])}
 
     def clipped(clip_by):
-        clip = deterministic_nets.clipped_adam(deterministic.Config(clip=1.0, clip_by=clip_by), 1.0)
+        clip = deterministic_nets.clipped_descent(deterministic.Config(clip=1.0, clip_by=clip_by), 1.0)
         # Adam's first step is the sign of what it gets; its average of gradients shows the size.
         state: Any = clip.update(grads, clip.init(grads))[1]
         return jax.tree.map(lambda x: x / 0.1, state[1][0].mu)

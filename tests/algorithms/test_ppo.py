@@ -440,8 +440,8 @@ def test_presets_construct(name, preset):
     critics = 2 if name == "ippo" else 1
     width = 128 if name == "ippo" and "released" in preset else 64
     assert state.critic.head.weight.shape[:2] == (critics, width)
-    assert len(state.actor.layers) == (1 if preset == "sound" else 3)
-    shared = name == "mappo" and preset in ("paper", "randomised")
+    assert len(state.actor.layers) == (1 if preset in ("sound", "smac") else 3)
+    shared = preset == "smac" or (name == "mappo" and preset in ("paper", "randomised"))
     assert state.actor.head.weight.shape == ((64, 3) if shared else (2, width, 3))
 
 

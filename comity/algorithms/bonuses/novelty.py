@@ -30,7 +30,8 @@ class Config:
     kind: Literal["autoencoder", "rnd"] = "autoencoder"  # what is predicted: the input itself, or a random network
     hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths, ReLU, LayerNorm before each
     features: Positive[int] = 32  # of the random network and its prediction
-    learning_rate: Positive[float] = 1e-3  # Adam
+    optimizer: Literal["adam", "rmsprop"] = "adam"  # of the network; ALITA on SMAC: RMSprop, alpha 0.99
+    learning_rate: Positive[float] = 1e-3
     capacity: Positive[int] = 10_000  # transitions of the own past that it learns from
     batch: Positive[int] = 256  # transitions per step; ALITA 1,024
     every: Positive[int] = 100  # transitions of all games for one step of the network; ALITA 100
@@ -64,7 +65,8 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
     acts, agents = actions(spec.action), tuple(range(spec.agents)) if who is None else who
     chosen, size = jnp.array(agents), spec.view.size + spec.action.n
     outputs = size if config.kind == "autoencoder" else config.features
-    adam = optax.adam(config.learning_rate)
+    adam, rate = config.optimizer == "adam", config.learning_rate
+    descent = optax.adam(rate) if adam else optax.rmsprop(rate, decay=0.99, eps=1e-5, eps_in_sqrt=False)
 
     def fresh(key: Key) -> NormedMLP:
         return NormedMLP(key, size, config.hidden, outputs, start="he")
@@ -95,7 +97,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
         view = jnp.zeros((1, len(agents), *spec.view.shape), observation.view.dtype)
         row = Row(view, jnp.zeros((1, len(agents), spec.action.n)), jnp.zeros(1, bool))
         recent = replay.empty(row, config.capacity)
-        return State(net, target, adam.init(net), recent, fresh_sample(len(agents), size))
+        return State(net, target, descent.init(net), recent, fresh_sample(len(agents), size))
 
     def reward(state: State, experience: Experience) -> Array:
         """psi(o_i, a_i), [..., K]."""
@@ -117,7 +119,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
                 return (jnp.where(row.valid[:, None], errors, 0.0).sum(0) / jnp.maximum(row.valid.sum(), 1)).sum()
 
             error, grads = jax.value_and_grad(loss)(net)
-            after = take_step(adam, net, opt_state, grads)
+            after = take_step(descent, net, opt_state, grads)
             keep = lambda new, old: jnp.where(row.valid.any(), new, old)  # noqa: E731
             return jax.tree.map(keep, after, carry), error / len(agents)
 

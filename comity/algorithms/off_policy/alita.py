@@ -182,6 +182,7 @@ def addition(config: Config, env: Environment, nets: Nets) -> Addition:
     """What ALITA adds to MADDPG."""
     roles = roles_of(config, env)
     settings = novelty.Config(
+        optimizer=config.optimizer,
         kind="rnd" if config.novelty_by == "rnd" else "autoencoder",
         hidden=config.novelty_hidden,
         capacity=config.novelty_capacity,

@@ -16,7 +16,7 @@ from comity.algorithms.off_policy import deterministic as family
 from comity.algorithms.off_policy.alita_settings import Settings
 from comity.algorithms.off_policy.deterministic_nets import (
     Nets,
-    clipped_adam,
+    clipped_descent,
     of_agents,
     policies,
     values,
@@ -51,8 +51,8 @@ def reading(config: Settings, env: Environment) -> str:
 
 def optimizer(config: Settings, nets: Nets):
     """That of the critics, for clones; for a single network that of one agent's."""
-    adam = clipped_adam(config, config.critic_learning_rate)
-    return nets.critic_optimizer if config.influence == "clones" else adam
+    of_one = clipped_descent(config, config.critic_learning_rate)
+    return nets.critic_optimizer if config.influence == "clones" else of_one
 
 
 def init(config: Settings, spec: Spec, nets: Nets, role: Role, key: Key, critics: JointNet) -> Estimate:
@@ -67,7 +67,7 @@ def init(config: Settings, spec: Spec, nets: Nets, role: Role, key: Key, critics
 
 
 def copied(nets: Nets, role: Role, estimate: Estimate, critics: JointNet, when: Array) -> Estimate:
-    """Clones copied from the critics, where `when`. What Adam knows of them stays."""
+    """Clones copied from the critics, where `when`. What the optimizer knows of them stays."""
     now = of_agents(nets, critics, jnp.array(role.others))
     return estimate._replace(net=jax.tree.map(lambda new, old: jnp.where(when, new, old), now, estimate.net))
 

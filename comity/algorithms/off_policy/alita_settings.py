@@ -28,7 +28,7 @@ class Settings(Family):
     novelty_by: Literal["autoencoder", "rnd", "none"] = "autoencoder"  # none: ablation "No IM", no penalty either
     novelty_weight: NotNegative[float] = 0.1  # lambda_pi of the influencer's reward; paper 0.01 on particles
     novelty_hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths (paper)
-    novelty_learning_rate: Positive[float] = 1e-3  # Adam
+    novelty_learning_rate: Positive[float] = 1e-3
     novelty_capacity: Positive[int] = 10_000  # transitions of the influencer that it learns from (paper)
     novelty_batch: Positive[int] = 128  # transitions per step; paper 1,024
     penalty_weight: NotNegative[float] = 0.1  # beta of the others' penalty; paper 0.15 in Push-Box
@@ -50,11 +50,26 @@ PAPER: dict[str, Any] = {
     "influence_updates": 400,
     "novelty_batch": 1_024,
 }
+SMAC: dict[str, Any] = {  # rates and weights of 2s3z and 3s_vs_5z; other maps have other weights
+    "hidden": 128,
+    "optimizer": "rmsprop",
+    "learning_rate": 5e-4,
+    "critic_learning_rate": 5e-4,
+    "novelty_learning_rate": 5e-4,
+    "epsilon": 1e-5,
+    "batch": 1_024,
+    "logit_penalty": 0.0,
+    "influence_batch": 1_024,
+    "novelty_batch": 1_024,
+    "novelty_weight": 0.01,
+    "penalty_decay": 0.01,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "sound": {},
     "paper": PAPER,
     "paper-push-box": {**PAPER, "penalty_weight": 0.15},
     "paper-particles": {**PAPER, "novelty_weight": 0.01, "penalty_decay": 0.01},
+    "smac": SMAC,
     "no-f": {"influence": "none"},
     "no-im": {"novelty_by": "none"},
     "symmetric": {"influencers": ()},

@@ -47,13 +47,15 @@ class Nets(NamedTuple):
     critic_optimizer: optax.GradientTransformation
 
 
-def clipped_adam(config: Config, rate: Any) -> optax.GradientTransformation:
-    """Adam after clipping, for the network of one agent."""
-    adam = optax.adam(rate, eps=config.epsilon)
+def clipped_descent(config: Config, rate: Any) -> optax.GradientTransformation:
+    """The optimizer after clipping, for the network of one agent."""
+    step = optax.adam(rate, eps=config.epsilon)
+    if config.optimizer == "rmsprop":
+        step = optax.rmsprop(rate, decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
     if config.clip_by == "none":
-        return adam
+        return step
     kinds = {"norm": optax.clip_by_global_norm, "array": clip_by_array, "entry": optax.clip}
-    return optax.chain(kinds[config.clip_by](config.clip), adam)
+    return optax.chain(kinds[config.clip_by](config.clip), step)
 
 
 def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
@@ -76,8 +78,9 @@ def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
     sees = {"reads_id": config.agent_id, "convolutions": config.convolutions, "width": config.hidden}
     actors = team(new_actor, view=spec.view, actions=acts, **sees)
     critics = team(new_critic, view=Vector(count * spec.action.n))  # of a critic's own making are its eyes
-    adam = partial(clipped_adam, config)
-    optimizers = actors.optimizer(adam(config.learning_rate)), critics.optimizer(adam(config.critic_learning_rate))
+    rates = config.learning_rate, config.critic_learning_rate
+    of_actor, of_critic = (clipped_descent(config, rate) for rate in rates)
+    optimizers = actors.optimizer(of_actor), critics.optimizer(of_critic)
     return Nets(acts, actors, critics, member, *optimizers)
 
 

@@ -25,9 +25,11 @@ class Config:
     critic_updates: Positive[int] = 1  # steps of the critics for one of the actors; LICA 10
     gamma: Fraction = 0.95  # per step
     credit: Reward = "own"  # whose reward a critic predicts
-    learning_rate: Positive[float] = 1e-3  # of actors, Adam; paper 1e-2
-    critic_learning_rate: Positive[float] = 1e-3  # Adam; paper 1e-2
-    epsilon: Positive[float] = 1e-8  # Adam's, added to the root
+    learning_rate: Positive[float] = 1e-3  # of actors; paper 1e-2
+    critic_learning_rate: Positive[float] = 1e-3  # paper 1e-2
+    optimizer: Literal["adam", "rmsprop"] = "adam"  # of all networks; ALITA on SMAC: RMSprop
+    decay: Fraction = 0.99  # RMSprop's alpha, per step
+    epsilon: Positive[float] = 1e-8  # added to the optimizer's root
     clip: Positive[float] = 0.5  # of gradients, by what `clip_by` says
     clip_by: Literal["norm", "array", "entry", "none"] = "norm"
     # of an agent's network, each weight array (paper), each entry; none: nothing is clipped

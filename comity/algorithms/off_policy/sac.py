@@ -22,7 +22,7 @@ from comity.algorithms.normalised_views import Settings as Views
 from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import deterministic as family
 from comity.algorithms.off_policy.ddpg import own_action
-from comity.algorithms.off_policy.deterministic_nets import Nets, clipped_adam, each_value, policies
+from comity.algorithms.off_policy.deterministic_nets import Nets, clipped_descent, each_value, policies
 from comity.learning import take_step, towards
 from comity.networks import MLP, Team
 from comity.settings import Fraction, NotNegative, Positive, check
@@ -142,7 +142,7 @@ def wanted(config: Config, nets: Nets, seen: Observation) -> Array:
 def addition(config: Config, env: Environment, nets: Nets) -> Addition:
     """alpha and, in the form of January 2018, value networks."""
     values, network = values_of(config, nets), config.values == "network"
-    fit = values.optimizer(clipped_adam(config, config.critic_learning_rate))
+    fit = values.optimizer(clipped_descent(config, config.critic_learning_rate))
     adam = optax.adam(config.alpha_learning_rate)
 
     def init(key: Key, state: family.State) -> Added:

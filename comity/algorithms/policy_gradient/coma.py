@@ -18,7 +18,7 @@ import optax
 from jax import Array
 
 from comity.algorithms import actors
-from comity.algorithms.policy_gradient.coma_settings import PAPER, RELEASED, Settings
+from comity.algorithms.policy_gradient.coma_settings import PAPER, PYMARL, RELEASED, Settings
 from comity.algorithms.released import critics
 from comity.compatibility import require_discrete
 from comity.learning import (
@@ -54,6 +54,7 @@ PRESETS = {
     "paper": PAPER,
     "released": RELEASED,
     "released-max-entropy": {**RELEASED, "entropy_bonus": -1e-4},
+    "pymarl": PYMARL,
 }
 
 

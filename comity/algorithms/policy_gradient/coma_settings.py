@@ -54,6 +54,14 @@ PAPER = {
     "target_period": 1,
     "learns_from": "replay",
 }
+PYMARL = {
+    "actors": "shared",
+    "agent_id": True,
+    "last_action": True,
+    "exploration": "floor",
+    "floor_start": 0.5,
+    "floor_steps": 100_000 / 32,  # of the 32 games together 100,000
+}
 RELEASED = {
     **PAPER,
     "learning_rate": 5e-4,

@@ -84,6 +84,7 @@ PRESETS = {
     "sound": {},
     "paper": {**RELEASED, "entropy": "per_agent"},
     "released": RELEASED,
+    "pymarl": {**RELEASED, "entropy_weight": 0.06},  # of most maps
     "particle": {"core": "none", "critic_reads": "views"},  # unpublished: a reading
     "mlp-critic": {"critic": "mlp"},
     "gumbel": {"climbs": "gumbel"},

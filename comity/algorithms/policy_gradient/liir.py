@@ -78,7 +78,7 @@ class Config(actors.Reads):
         check(self)
 
 
-PRESETS = {"sound": {}, "paper": {}, "released": {}}
+PRESETS = {"sound": {}, "paper": {}, "released": {}, "pymarl": {"agent_id": True, "last_action": True}}
 
 
 class Critic(eqx.Module):

@@ -37,6 +37,7 @@ PRESETS = {
     "released": RELEASED,
     "released-last-action": {**RELEASED, "actor_reads": "views"},
     "randomised": {**ppo.PAPER, **ppo.RANDOMISED},
+    "smac": ppo.SMAC,
 }
 
 

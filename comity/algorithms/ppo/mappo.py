@@ -44,6 +44,7 @@ PRESETS = {
     "released": RELEASED,
     "released-last-action": {**RELEASED, "actor_reads": "views"},
     "randomised": {**PAPER, **ppo.RANDOMISED},
+    "smac": ppo.SMAC,
 }
 
 

@@ -33,7 +33,7 @@ from comity.algorithms.ppo.ppo_batches import (
     targets,
     views_of_all,
 )
-from comity.algorithms.ppo.ppo_settings import PAPER, RANDOMISED, RELEASED, Config
+from comity.algorithms.ppo.ppo_settings import PAPER, RANDOMISED, RELEASED, SMAC, Config
 from comity.algorithms.released import ppo as released
 from comity.compatibility import require_discrete
 from comity.learning import (
@@ -55,6 +55,7 @@ __all__ = [
     "PAPER",
     "RANDOMISED",
     "RELEASED",
+    "SMAC",
     "Config",
     "Critics",
     "State",

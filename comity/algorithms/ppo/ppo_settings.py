@@ -57,6 +57,11 @@ PAPER = {  # what IPPO and MAPPO share in its tables
     "encoder": (32, 64, 64),  # a 3 x 3 kernel on the 3 x 3 window is a dense layer of 32 on its 27 numbers
     "view_scale": 1 / 255,
 }
+SMAC = {  # what both have on battles (Yu et al. 2022): one network for all, which reads who it is
+    "actors": "shared",
+    "agent_id": True,
+    "epochs": 15,  # as on easy maps; 10 on hard ones, 5 on those beyond
+}
 RELEASED = {  # what both do in the code
     "rollouts": "episodes",
     "padding_counts": True,

@@ -18,7 +18,12 @@ class Config(value_settings.Config):
     credit: Reward = "own"
 
 
-PRESETS = {"sound": {}, "paper": {**value_settings.PAPER, "credit": "own"}, "released": value_settings.RELEASED}
+PRESETS = {
+    "sound": {},
+    "paper": {**value_settings.PAPER, "credit": "own"},
+    "released": value_settings.RELEASED,
+    "pymarl": value_settings.PYMARL,
+}
 
 
 def make(config: Config, env: Environment) -> Algorithm:

@@ -21,6 +21,7 @@ from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values import value_networks as networks
 from comity.algorithms.values.value_learning import State as LearnedState
 from comity.algorithms.values.value_learning import learning
+from comity.algorithms.values.value_settings import PYMARL
 from comity.learning import chosen, credited, entropy, log_prob, masked, sample, take_step
 from comity.learning.replay import Episodes
 from comity.networks import MLP, JointNet, LatentNet, MonotoneMixer, Part, joint_net
@@ -46,7 +47,8 @@ class Config(qmix.Config):
     head: Literal["table", "hypernetwork"] = "table"  # how last layers are drawn: as layers on the memory, or (code) as
     # a linear hypernetwork with a bias, +-1/sqrt(numbers that it reads)
     information_weight: NotNegative[float] = 1.0  # of the discriminator's cross-entropy in the loss; MAVEN 0.001 to 1
-    discriminator_hidden: Positive[int] = 32  # width of its one hidden layer
+    discriminator_hidden: Positive[int] = 32  # width of its hidden layers
+    discriminator_layers: Positive[int] = 1  # how many there are; code of MAVEN on SMAC: 3 of 64
 
 
 TABLE = {
@@ -81,6 +83,14 @@ PRESETS = {
         "replacement": False,
         "head": "hypernetwork",
         "chooser": "released",
+    },
+    "pymarl": {
+        **PYMARL,
+        "mixer_input": "raw",
+        "chooser": "policy",
+        "head": "hypernetwork",
+        "discriminator_hidden": 64,
+        "discriminator_layers": 3,
     },
 }
 
@@ -210,7 +220,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         params = Params(
             team.init(key_agents),
             qmix.new_mixer(key_mixer, config, agents, central + latents),
-            MLP(key_discriminator, reads, (config.discriminator_hidden,), latents),
+            MLP(key_discriminator, reads, (config.discriminator_hidden,) * config.discriminator_layers, latents),
             networks.central_reader(config, spec, key_mixer),
         )
         net = new_chooser(config, spec, key_chooser)

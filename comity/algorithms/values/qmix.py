@@ -12,7 +12,7 @@ from typing import Literal
 from comity.algorithms.released import mixers as released
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values.value_networks import central_size
-from comity.algorithms.values.value_settings import CENTRAL, PAPER, RANDOMISED, RELEASED, CentralConfig
+from comity.algorithms.values.value_settings import CENTRAL, PAPER, PYMARL, RANDOMISED, RELEASED, CentralConfig
 from comity.networks import Activation, MonotoneMixer
 from comity.settings import Positive
 from comity.types import Algorithm, Environment, Key
@@ -36,6 +36,7 @@ PRESETS = {
     "paper": {**PAPER, **TABLE},
     "released": {**RELEASED, **TABLE, "mixer_layers": "one", "mixer_initial": "orthogonal"},
     "randomised": {**RANDOMISED, **TABLE},
+    "pymarl": {**PYMARL, "mixer_input": "raw"},
 }
 
 

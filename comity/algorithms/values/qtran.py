@@ -20,7 +20,7 @@ from jax import Array, lax
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values.value_decomposition import Member, greedy, over_agents_loss, td_targets
 from comity.algorithms.values.value_networks import Seen, central_size
-from comity.algorithms.values.value_settings import CENTRAL, PAPER, RELEASED, CentralConfig
+from comity.algorithms.values.value_settings import CENTRAL, PAPER, PYMARL, RELEASED, CentralConfig
 from comity.learning import chosen, masked
 from comity.learning.replay import Episodes
 from comity.networks import MLP, Activation
@@ -53,6 +53,7 @@ PRESETS = {
         "optimum_weight": 0.0,
         "rest_weight": 0.0,
     },
+    "pymarl": {**PYMARL, "mixer_input": "raw", "rest_weight": 0.1},
 }
 
 

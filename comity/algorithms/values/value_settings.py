@@ -116,6 +116,18 @@ RELEASED = {
     "replay_restarts": True,
     "views_mixed": True,
 }
+PYMARL = {  # of the framework in which papers on battles compare learners: with 32 games one update per episode
+    "agent_id": True,
+    "last_action": True,
+    "optimizer": "rmsprop",
+    "learning_rate": 5e-4,
+    "last_learning_rate": 5e-4,
+    "epsilon": 1e-5,
+    "target_period": 200,
+    "tau": 1.0,
+    "updates": 32,
+    "explore_steps": 50_000 / 32,  # of the games together 50,000
+}
 CENTRAL = {"mixer_reads": "views", "mixer_input": "raw"}  # of paper and code
 RANDOMISED = {**PAPER, "explore_steps": 3e7}  # figure 10: so much exploration that little is learned
-PRESETS = {"sound": {}, "paper": PAPER, "released": RELEASED, "randomised": RANDOMISED}
+PRESETS = {"sound": {}, "paper": PAPER, "released": RELEASED, "randomised": RANDOMISED, "pymarl": PYMARL}

@@ -25,6 +25,14 @@ HELP = """  ALGORITHM ...      which ones (all), or TASK:ALGORITHM for another t
       --baselines D  the folder `baselines` of a checkout of JaxMARL; without it only play is measured
       --only play,vdn,qmix,ippo   --seeds 3   --steps 500000   --keep FILE of all measurements, JSON lines
       --table FILE   measures nothing: the tables of what --keep wrote
+  --to-score         instead: seconds of training until a score is held, compiling and evaluations apart
+      TASK:ALGORITHM ...   --score 0.95   --preset fast   --profile NAME   --algorithm.NAME V   --task.NAME V
+      --metric NAME  of the episodes (the task's headline), by the policy --policy sampled (or greedy)
+      --every 10     iterations between two evaluations, each of --episodes 128 new ones
+      --in-a-row 2   evaluations at or above the score: then it is held, from the first of them on
+      --limit 120    seconds of training after which a seed gives up: then no number is told
+      --seeds 5   --first-seed 0   --envs 32 games   --out FILE, written after every seed
+      --beside FILE  instead of --score: JaxMARL's, and its seconds, from what --against jaxmarl --keep wrote
 Preset sound, 32 games. A CPU's times are process CPU time on one pinned core, so other work disturbs them little;
 an accelerator's are wall time. Floor: 2 per multiply-add of all matrix products of one rollout and update, at the
 rate of a large product of the same rounds. Play: whole episodes of all games, nothing learned. Peak: a CPU's is the
@@ -48,6 +56,10 @@ PARTS = ("start", "algorithms", "cores")
 
 
 def bench(arguments: list[str]) -> None:
+    if "--to-score" in arguments:
+        from comity.cli.to_score import bench_to_score
+
+        return bench_to_score(arguments)
     if any(word.partition("=")[0] == "--against" for word in arguments):
         return _against(arguments)
     known = {"only": str, "iterations": int, "repeats": int, "out": to_write, "before": Path}

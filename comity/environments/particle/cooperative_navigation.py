@@ -29,6 +29,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "classic": CLASSIC,  # OpenAI's environment in MADDPG's training; ALITA, N = 3
     "classic-6": {**CLASSIC, "agents": 6},  # ALITA, N = 6
     "farama": {"physics": "farama", "reward": "farama", "length": 25},  # mpe2's defaults
+    "jaxmarl": {"physics": "farama", "reward": "farama", "length": 26},  # its 25 steps end with the 26th
 }
 
 SIZE = 0.15  # radius of an agent

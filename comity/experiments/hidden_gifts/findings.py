@@ -31,6 +31,14 @@ SAYS = {
     "gift-games": "Ours: where do exact gradients lead in gift games with a closed form?",
 }
 FINDINGS = {
+    "gift-games": Finding(
+        "Exact gradients end in giving; the correction is a faster gradient, or leads astray",
+        {
+            "gradient-sees-the-gift": REPRODUCED,
+            "correction-is-a-faster-gradient": REPRODUCED,
+            "elsewhere-it-leads-astray": REPRODUCED,
+        },
+    ),
     "fig1": Finding("The scripted gift pays both agents 1.5, all that can be earned", {}),
     "fig2": Finding(
         "PG learns the gift from its window alone; COMA and the mixers end below random play",

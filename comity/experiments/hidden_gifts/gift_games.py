@@ -5,6 +5,7 @@ a rule is a function of both players' expected values, and a flow is many small 
 giving says which rule sees the gift when no noise is in the way. Games G1 and G3: specification 3.6.
 """
 
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -47,8 +48,14 @@ def two_chances(theta: Array, phi: Array) -> Array:
 
 
 class Game(NamedTuple):
-    collective: Callable[[Array, Array], Array]  # J(theta, phi), the same for both
-    price: float = 0.0  # what the giver pays for giving, in expectation p times so much
+    """Of numbers, so that one program plays all games."""
+
+    again: Array | float = 0.0  # 1: G3, else G1
+    price: Array | float = 0.0  # what the giver pays for giving, in expectation p times so much
+
+    def collective(self, theta: Array, phi: Array) -> Array:
+        """J, the same for both."""
+        return jnp.where(self.again, two_chances(theta, phi), one_gift(theta, phi))
 
     def values(self, theta: Array, phi: Array) -> tuple[Array, Array]:
         """What giver and user expect."""
@@ -56,7 +63,7 @@ class Game(NamedTuple):
         return shared - self.price * jax.nn.sigmoid(theta), shared
 
 
-GAMES = {"g1": Game(one_gift), "g3": Game(two_chances), "priced": Game(one_gift, PRICE)}
+GAMES = {"g1": Game(), "g3": Game(again=1.0), "priced": Game(price=PRICE)}
 GAME_WORDS = {
     "g1": "G1: one gift, one use",
     "g3": "G3: two chances to give, two to use",
@@ -71,7 +78,12 @@ Rule = Callable[[Game, Array, Array], tuple[Array, Array]]
 
 def other_way(values: Values) -> Values:
     """The same game seen by the second player."""
-    return lambda mine, theirs: values(theirs, mine)[::-1]
+
+    def seen(mine: Array, theirs: Array) -> tuple[Array, Array]:
+        first, second = values(theirs, mine)
+        return second, first
+
+    return seen
 
 
 def both(climb: Callable[[Values, Array, Array], Array], game: Game, theta: Array, phi: Array) -> tuple[Array, Array]:
@@ -137,7 +149,16 @@ def flow(game: Game, rule: Rule, p: Array, q: Array, steps: int = STEPS) -> Flow
     return jax.vmap(go)(jax.scipy.special.logit(p), jax.scipy.special.logit(q))
 
 
-def measured(recipe: Recipe, count: int, starts: int = STARTS, steps: int = STEPS) -> Callable[..., dict[str, Array]]:
+def flows(p: Array, q: Array, steps: int = STEPS) -> dict[str, dict[str, Flow]]:
+    """game -> rule -> `Flow` of the starts."""
+    games = jax.tree.map(lambda *xs: jnp.stack([jnp.float32(x) for x in xs]), *GAMES.values())
+    every = {
+        name: jax.vmap(lambda g, rule=rule: flow(g, rule, p, q, steps))(games) for name, (*_, rule) in RULES.items()
+    }
+    return {game: jax.tree.map(lambda x, k=k: x[k], every) for k, game in enumerate(GAMES)}
+
+
+def measured(recipe: Recipe, count: int, starts: int = STARTS) -> Callable[..., dict[str, Array]]:
     """A probe that reads nothing of what was trained: `count` sets of random starts, for every game and rule.
 
     GAME_RULE_share: of starts that end in giving and using; _gives, _moved: mean of p at the end, and of that less p at
@@ -147,15 +168,18 @@ def measured(recipe: Recipe, count: int, starts: int = STARTS, steps: int = STEP
     def probe(key: Array, state: Any) -> dict[str, Array]:
         p, q = jax.random.uniform(key, (2, count * starts), minval=LOW, maxval=HIGH)
         told = {}
-        for game in GAMES:
-            for name, (_, _, rule) in RULES.items():
-                found = flow(GAMES[game], rule, p, q, steps)
-                ended = (found.gives >= GIVES) & (found.uses >= GIVES)
-                each = {"share": ended, "gives": found.gives, "moved": found.gives - p, "steps": found.steps}
+        for game, of_rules in flows(p, q).items():
+            for name, found in of_rules.items():
+                each = {"share": giving(found), "gives": found.gives, "moved": found.gives - p, "steps": found.steps}
                 told |= {f"{game}_{name}_{x}": y.reshape(count, starts).mean(-1) for x, y in each.items()}
         return told
 
     return probe
+
+
+def giving(found: Flow) -> Array:
+    """[S] bool, whether a start ended in giving and using."""
+    return (found.gives >= GIVES) & (found.uses >= GIVES)
 
 
 METRICS = tuple(f"{g}_{r}_{x}" for g in GAMES for r in RULES for x in ("share", "gives", "moved", "steps"))
@@ -186,8 +210,7 @@ def draw(out: Path) -> list[Path]:
     from comity.report.panels import DPI, LETTERS, WIDTH
 
     p, q = (jnp.asarray(x.ravel()) for x in np.meshgrid(*[np.linspace(0.1, 0.9, 7)] * 2))
-    every = lambda p, q: {g: {n: flow(GAMES[g], RULES[n][2], p, q) for n in RULES} for g in GAMES}  # noqa: E731
-    ends = jax.jit(every)(p, q)
+    ends = jax.jit(flows)(p, q)
     with matplotlib.rc_context(LETTERS):
         figure = Canvas(figsize=(WIDTH, 4.2), dpi=DPI, layout="constrained")
         grid = figure.subplots(len(GAMES), len(RULES), sharex=True, sharey=True)
@@ -198,14 +221,14 @@ def draw(out: Path) -> list[Path]:
                 axes.quiver(x, y, dx, dy, angles="xy", scale_units="xy", scale=1, width=0.008, headwidth=4.5,
                             color=HUES[hue], alpha=0.55)  # fmt: skip
                 axes.plot(x + dx, y + dy, "o", color=HUES[hue], markersize=2.5)
-                share = float(((end.gives >= GIVES) & (end.uses >= GIVES)).mean())
+                share = float(giving(end).mean())
                 axes.text(0.03, 0.03, f"{share:.0%}", fontsize=7.5, color=BASELINE)
                 frame(axes)
                 axes.grid(visible=True, color=FAINT, linewidth=0.4)
                 axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04), xticks=(0, 1), yticks=(0, 1))
                 if game == "g1":
                     axes.set_title(words.replace("with the ", "with the\n"), fontsize=8)
-            row[0].set_ylabel("\n".join(GAME_WORDS[game].split(": ")) + "\nq", fontsize=7.5)
+            row[0].set_ylabel("\n".join([*textwrap.wrap(GAME_WORDS[game], 16), "q"]), fontsize=7.5)
         for axes in grid[-1]:
             axes.set_xlabel("p", fontsize=7.5)
         entitle(

@@ -85,14 +85,14 @@ class Refusal(NamedTuple):
 
 SEVERAL_HEADED = (
     *("pg", "ippo", "mappo", "saf", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg", "alita"),
-    *("trpo", "reinforce", "actor-critic", "td3", "sac"),
+    *("trpo", "acktr", "reinforce", "actor-critic", "td3", "sac"),
 )
 CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
 PICTURES = [task for task in ALL if task.split("+")[0] in IMAGES]
 READS = "reads vectors, {game} shows images {shape}: take another; `comity list algorithms` says what there is"
 REFUSED = [  # of several that hold the first is said
-    Refusal(["lica-exact"], PICTURES, "{algorithm} " + READS),
+    Refusal(["lica-exact", "acktr"], PICTURES, "{algorithm} " + READS),
     Refusal(["trpo"], PICTURES, "normalise_views " + READS, ("paper",)),
     Refusal(["ippo", "mappo"], PICTURES, "{algorithm} as released " + READS, ("released", "released-last-action")),
     Refusal(

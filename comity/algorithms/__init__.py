@@ -19,6 +19,10 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.policy_gradient.trpo",
         "natural steps inside a bound on the policy's change, of each agent by itself",
     ),
+    "acktr": (
+        "comity.algorithms.policy_gradient.acktr",
+        "natural gradients by Kronecker factors inside a trust region, of each agent by itself",
+    ),
     "reinforce": (
         "comity.algorithms.policy_gradient.reinforce",
         "Monte-Carlo policy gradient with a mean as baseline, of each agent by itself",

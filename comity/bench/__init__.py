@@ -15,6 +15,7 @@ PAIRS = {  # algorithm: the task it is measured on
     "saf": "manitokan",
     "a2c": "manitokan",
     "trpo": "cooperative-navigation",
+    "acktr": "cooperative-navigation",
     "reinforce": "cooperative-navigation",
     "actor-critic": "cooperative-navigation",
     "dqn": "cooperative-navigation",

@@ -11,7 +11,7 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms.policy_gradient import actor_critic, reinforce, trpo
+from comity.algorithms.policy_gradient import acktr, actor_critic, reinforce, trpo
 from comity.algorithms.values import dqn
 from comity.learning import policy_loss
 from comity.spec import Discrete, Spec, Vector
@@ -95,6 +95,7 @@ BANDITS = [
     (reinforce, QUICK),
     (actor_critic, {**QUICK, "steps": 1}),
     (trpo, {"hidden": 8}),
+    (acktr, {"hidden": 8, "critic_steps": 2}),
     (dqn, {**QUICK, "capacity": 256, "target_period": 5, "explore_steps": 50.0}),
 ]
 

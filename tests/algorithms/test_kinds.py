@@ -27,6 +27,7 @@ LEARNERS: dict[str, dict[str, Any]] = {  # small settings of those that play all
     "reinforce": {"hidden": 6},
     "actor-critic": {"hidden": 6, "steps": 4},
 }
+ACKTR = {"hidden": 6, "steps": 4, "critic_steps": 2}
 EVERYTHING = {"last_action": True, "agent_id": True, "actors": "shared"}
 LONG = {"core": "attention", "context_heads": 2, "steps": 0}
 ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): each setting once in a family
@@ -48,6 +49,9 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): ea
     ("mappo", "numbers", {"core": "none", "numbers": "normal-by-view", "actor_reads": "views"}),
     ("trpo", "image-heads", {**EVERYTHING, "core": "gru"}),
     ("trpo", "numbers", {"core": "lstm", "numbers": "tanh-normal", "last_action": True, "normalise_views": True}),
+    *(("acktr", kind, ACKTR) for kind in ("vector", "heads", "numbers")),
+    ("acktr", "heads", {**ACKTR, **EVERYTHING}),
+    ("acktr", "numbers", {**ACKTR, "numbers": "tanh-normal", "last_action": True, "normalise_views": True}),
     ("reinforce", "image-numbers", {**EVERYTHING, "core": "lstm", "baseline": "mean"}),
     ("actor-critic", "image", {**EVERYTHING, "core": "gru"}),
 ]
@@ -105,6 +109,7 @@ def test_it_acts_and_learns(name, kind, settings):
         ("mappo", "image-state", {**EVERYTHING, "core": "none"}),
         ("mappo", "numbers", {**EVERYTHING, "numbers": "tanh-normal"}),
         ("trpo", "image-heads", {"core": "gru", "last_action": True}),
+        ("acktr", "numbers", {**ACKTR, **EVERYTHING}),
         ("actor-critic", "image-numbers", {"core": "lstm"}),
     ],
 )
@@ -145,6 +150,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("ippo", "numbers", {"rows": "transposed"}, f"ippo as released {CHOICES}"),
     ("mappo", "heads", {"misread_actions": True}, "mappo as released has one head, Named asks for 2: take another"),
     ("mappo", "image", {"misread_actions": True}, "mappo as released reads vectors, Named shows images (3, 4, 2)"),
+    ("acktr", "image", {}, "acktr reads vectors, Named shows images (3, 4, 2)"),
     ("trpo", "image", {"normalise_views": True}, "normalise_views reads vectors, Named shows images (3, 4, 2)"),
 ]
 

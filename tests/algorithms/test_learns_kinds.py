@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ippo": PPO,
     "mappo": PPO,
     "trpo": {"hidden": 32},
+    "acktr": {"hidden": 32, "critic_steps": 5},
     "reinforce": {"hidden": 32, "learning_rate": 0.01},
     "actor-critic": {"hidden": 32, "learning_rate": 0.01, "steps": 4},
 }
@@ -74,6 +75,7 @@ def ends(curves: list[tuple[np.ndarray, Any]]) -> list[float]:
         ("mappo", "numbers", 80, 0.8),
         ("trpo", "heads", 60, 0.95),
         ("trpo", "numbers", 80, 0.8),
+        ("acktr", "numbers", 80, 0.8),
         ("reinforce", "heads", 200, 0.95),
         ("actor-critic", "numbers", 300, 0.8),
     ],

@@ -25,6 +25,7 @@ ROWS: list[tuple[str, str, str, dict[str, Any], int, int]] = [  # (name, algorit
     ("ddpg", "td3", "ddpg", OFF_POLICY, 1, 1_200),
     ("ppo", "ippo", "sound", PPO, 8, 200),
     ("trpo", "trpo", "sound", {"gamma": 0.9, "lambda_": 0.95, "normalise_views": True}, 16, 200),
+    ("acktr", "acktr", "sound", {"gamma": 0.9, "lambda_": 0.95, "normalise_views": True}, 16, 200),
 ]
 FEW = ("td3",)
 

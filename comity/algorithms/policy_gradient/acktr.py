@@ -1,0 +1,181 @@
+"""ACKTR: actor-critic by natural gradients with Kronecker factors, inside a trust region (Wu et al. 2017, arXiv
+1708.05144), each agent for itself.
+
+    actor: F = E[grad log pi grad log pi^T],  critic: Gauss-Newton, F of values with normal noise
+    step: -min(eta_max, sqrt(2 delta / v^T F v)) v,  v = F^-1 grad,  F ~ A (x) G of each layer
+
+The factors, their averages and the step stand in learning/kronecker.py. docs/algorithms/acktr.md.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from comity.algorithms import actors
+from comity.algorithms.normalised_views import Settings as Views
+from comity.algorithms.normalised_views import normalised
+from comity.compatibility import require_vectors
+from comity.learning import critic_loss, lambda_returns, mean_valid, policy_loss, standardised
+from comity.learning.kronecker import Curvature, Rules, fresh_curvature, observed, trusted_step
+from comity.networks import MLP, Activation, RecurrentNet, Team, fresh_core
+from comity.networks.watched import factors_of, matrices, with_matrices
+from comity.rollout import starts
+from comity.settings import BelowOne, Fraction, NotNegative, Positive, check
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
+
+
+@dataclass(frozen=True)
+class Config(actors.Settings, Views):
+    """Settings of ACKTR. Paper: Wu et al. 2017 and its authors' code."""
+
+    actors: Literal["separate", "shared"] = "separate"  # separate: each agent with factors and a bound of its own
+    hidden: Positive[int] = 64  # width of two layers of actors and critics
+    activation: Activation = "tanh"  # behind every hidden layer
+    steps: NotNegative[int] = 0  # T of a rollout; 0: the game's length. Paper 2,500 transitions
+    gamma: Fraction = 0.99  # per step
+    lambda_: Fraction = 0.97  # of the advantages
+    learning_rate: Positive[float] = 0.25  # eta_max, in natural gradients
+    rate_falls: bool = False  # to 0 over rate_steps, in a line; paper True
+    rate_steps: Positive[float] = 1e6  # transitions
+    limit: Positive[float] = 0.01  # delta, nats: KL of a step of actors; paper 0.001
+    momentum: BelowOne = 0.9  # of the average of natural gradients
+    factor_decay: BelowOne = 0.95  # of the averages of factors; paper 0.99
+    damping: Positive[float] = 0.01  # added to F
+    inverse_every: Positive[int] = 1  # rollouts from one inversion of the factors to the next
+    entropy_coefficient: NotNegative[float] = 0.0  # of H in the loss; paper 0.01
+    clip: Positive[float] = 1e6  # gradient norm of each network, before F^-1; paper 0.5
+    critic_steps: Positive[int] = 20  # of a critic, on the whole rollout; paper 1
+    critic_limit: Positive[float] = 0.03  # delta of one step of a critic; paper 0.001
+    critic_deviation: Literal["error", "one"] = "error"  # of noise around values: a critic's error; paper 1
+    value_coefficient: Positive[float] = 0.5  # of the squared error
+
+    def __post_init__(self):
+        check(self)
+
+
+PAPER: dict[str, Any] = {"steps": 2_500, "rate_falls": True, "limit": 1e-3, "factor_decay": 0.99, "clip": 0.5}
+PAPER |= {"entropy_coefficient": 0.01, "critic_steps": 1, "critic_limit": 1e-3, "critic_deviation": "one"}
+PRESETS = {"sound": {}, "paper": {**PAPER, "normalise_views": True}}
+
+
+class State(NamedTuple):
+    actor: PyTree  # leaves [N, ...] if separate
+    critic: MLP  # leaves [N, ...]
+    actor_curvature: Curvature  # leaves [N, ...] if separate
+    critic_curvature: Curvature  # leaves [N, ...]
+    updates: Array  # [] int32
+
+
+def rules(config: Config, rate: Any) -> Rules:
+    return Rules(rate, config.momentum, config.factor_decay, config.damping, config.clip)
+
+
+def learned(
+    rules: Rules, team: Team, curvature: Curvature, net: PyTree, grads: PyTree, limit: Array
+) -> tuple[PyTree, Curvature, Array]:
+    """(networks after a step, curvature, its size [N] or []). grads: as the networks; limit [N] or [], delta."""
+    step = partial(trusted_step, rules)
+    steps, curvature, size = (jax.vmap(step) if team.separate else step)(curvature, matrices(grads), limit)
+    return with_matrices(net, tuple(map(jnp.add, matrices(net), steps))), curvature, size
+
+
+def seen(rules: Rules, team: Team, curvature: Curvature, log_probs: Any, net: PyTree, renew: Array) -> Curvature:
+    """Curvature with one more rollout in it. log_probs(net): see `factors_of`."""
+    add = partial(observed, rules)
+    add = jax.vmap(add, (0, 0, None)) if team.separate else add
+    return add(curvature, factors_of(log_probs, net), renew)
+
+
+def learner(config: Config, env: Environment) -> Algorithm:
+    spec, acts = env.spec, actors.actions_of(config, env)
+    new_actor = lambda key, inputs: RecurrentNet(  # noqa: E731
+        key, inputs, config.hidden, acts.size, config.activation, core="none"
+    )
+    fresh = fresh_core("none", config.hidden, spec.agents)
+    team = actors.team(config, env, acts, config.actors, new_actor, fresh, config.hidden)
+    new_critic = partial(MLP, hidden=(config.hidden,) * 2, outputs=1, activation=config.activation)
+    sees = actors.present(spec)
+    values = Team(new_critic, spec.agents, sees)
+
+    def evaluate(critic: PyTree, view: Array) -> Array:
+        """V of every agent: views [..., N, V] -> [..., N]."""
+        return values.call(critic, actors.seen(sees, view))[..., 0]
+
+    def init(key: Key) -> State:
+        key_actor, key_critic = jax.random.split(key)
+        actor, critic = team.init(key_actor), values.init(key_critic)
+        begin = lambda team, net: (jax.vmap(fresh_curvature) if team.separate else fresh_curvature)(matrices(net))  # noqa: E731
+        return State(actor, critic, begin(team, actor), begin(values, critic), jnp.int32(0))
+
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
+        outputs, memory = team.step(state.actor, observation.view, memory)
+        policy = acts(outputs, observation.available)
+        action = policy.sample(key) if explore else policy.mode()
+        return action, team.acted(memory, action), policy.notes()
+
+    def improve(state: State, steps: Transition, advantage: Array) -> tuple[PyTree, Curvature, dict[str, Array]]:
+        """(actors, their curvature, metrics) after a step up the advantage."""
+        before, valid = jax.tree.map(lambda x: x[0], steps.memory), steps.valid
+
+        def policy_of(net: PyTree) -> Any:
+            outputs = team.unroll(net, steps.observation.view, before, starts(steps), steps.action)
+            return acts(outputs, steps.observation.available)
+
+        def loss(net: PyTree) -> tuple[Array, tuple[Any, Array, Array]]:
+            policy = policy_of(net)
+            climbed = policy_loss(policy.log_prob(steps.action), advantage, valid)
+            entropy = mean_valid(policy.entropy(steps.action), valid)
+            return team.total(climbed - config.entropy_coefficient * entropy), (policy, climbed, entropy)
+
+        left = 1 - state.updates * valid.size / config.rate_steps
+        rate = config.learning_rate * (jnp.maximum(left, 0.0) if config.rate_falls else 1.0)
+        how, renew = rules(config, rate), state.updates % config.inverse_every == 0
+        # The rollout's own actions are draws from the policy at its views, as F wants them.
+        log_probs = lambda net: policy_of(net).log_prob(steps.action)  # noqa: E731
+        curvature = seen(how, team, state.actor_curvature, log_probs, state.actor, renew)
+        grads, (old, climbed, entropy) = jax.grad(loss, has_aux=True)(state.actor)
+        limit = jnp.full(spec.agents if team.separate else (), config.limit)
+        actor, curvature, size = learned(how, team, curvature, state.actor, grads, limit)
+        kl = mean_valid(lax.stop_gradient(old).kl(policy_of(actor)), valid)
+        metrics = {"policy_loss": climbed.mean(), "entropy": entropy.mean(), "kl": kl.mean(), "kl_most": kl.max()}
+        metrics |= {"kl_model": size.mean() / 2, "gradient_norm": optax.tree.norm(grads)}
+        return actor, curvature, metrics
+
+    def fit(state: State, steps: Transition, targets: Array) -> tuple[PyTree, Curvature, Array]:
+        """(critics, their curvature, their loss before) after all of their steps on the rollout."""
+        view, how = steps.observation.view, rules(config, config.learning_rate)
+        renew = state.updates % config.inverse_every == 0
+        # Noise of deviation 1 around values: the mean over it of g g^T is that of the values' own derivatives.
+        curvature = seen(how, values, state.critic_curvature, lambda net: evaluate(net, view), state.critic, renew)
+        errors = lambda critic: critic_loss(evaluate(critic, view), targets, steps.valid)  # noqa: E731
+        first = errors(state.critic)
+        limit = config.critic_limit * (first if config.critic_deviation == "error" else jnp.ones_like(first))
+
+        def step(carry: tuple[PyTree, Curvature], _: None):
+            grads = jax.grad(lambda critic: config.value_coefficient * errors(critic).sum())(carry[0])
+            return learned(how, values, carry[1], carry[0], grads, limit)[:2], None
+
+        (critic, curvature), _ = lax.scan(step, (state.critic, curvature), None, config.critic_steps)
+        return critic, curvature, first.mean()
+
+    def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
+        value = evaluate(state.critic, steps.observation.view)
+        following = evaluate(state.critic, steps.next_observation.view)
+        targets = lambda_returns(steps.reward, following, steps.terminated, steps.ended, config.gamma, config.lambda_)
+        advantage = standardised(targets - value, steps.valid, together=not team.separate)
+        actor, actor_curvature, metrics = improve(state, steps, advantage)
+        critic, critic_curvature, loss = fit(state, steps, targets)
+        after = State(actor, critic, actor_curvature, critic_curvature, state.updates + 1)
+        return after, {**metrics, "critic_loss": loss}
+
+    return Algorithm(init, act, update, team.memory, steps=config.steps or None)
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    require_vectors(env, "acktr")
+    return normalised(config, env, partial(learner, config))

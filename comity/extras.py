@@ -16,6 +16,7 @@ EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: n
     "pandas": ("pandas", "analysis"),
     "safetensors": ("safetensors", "export"),
     "ray": ("ray", "ray"),
+    "optuna": ("optuna", "optuna"),
     "tensorboardX": ("tensorboardX", "tensorboard"),
     "wandb": ("wandb", "wandb"),
     "trackio": ("trackio", "trackio"),

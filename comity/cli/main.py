@@ -136,7 +136,8 @@ def overview() -> str:
     )
 
 
-LISTS = ("--options", "--task.options", "--vary", "--slurm")  # flags whose values are words like max_cycles=25
+# Flags whose values are words like max_cycles=25.
+LISTS = ("--options", "--task.options", "--vary", "--search", "--slurm")
 
 
 def spelled(arguments: list[str]) -> list[str]:

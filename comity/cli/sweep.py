@@ -8,6 +8,7 @@ from typing import Any
 
 from comity.cli.main import Usage
 from comity.cli.runs import value_of
+from comity.extras import needed
 from comity.runs.commands import command
 from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
@@ -17,6 +18,8 @@ from comity.sweeps import launch, plan, worker
 HELP = """FILE: a study in YAML (docs/sweeps.md); or TASKS and ALGORITHMS, names with commas between them; or a sweep's
 folder, to go on with it. What is finished is skipped, what was stopped goes on.
   --vary NAME=V,V ...    settings, every combination; task.NAME, algorithm.NAME where both have it; preset=A,B
+  --search NAME=LOW:HIGH:log ...   trials instead of rows, drawn by Optuna; LOW:HIGH, LOW:HIGH:STEP, or choices V,V
+  --trials 20            of each combination; --objective METRIC; --prune median (default) | halving | none
   --seeds 5, --iterations N, --envs N, ...   as of comity train
   --apart                a run for each seed, so that many machines share them
   --dry-run              lists the rows, trains nothing
@@ -53,6 +56,8 @@ def sweep(arguments: list[str]) -> int:
     if "retry" in own and (again := worker.retry(one)):
         say(f"{_rows(again)} that failed will be trained again")
     more = ("--trust",) if "trust" in own else ()
+    if any(row.search for row in one.rows) and "table" not in own and worker.left(one):
+        needed("optuna", "give the settings to --vary")
     if "worker" in own:
         return _as_worker(one, own["worker"], say, trust)
     status = 0
@@ -97,7 +102,7 @@ def _told(one: plan.Sweep, status: int) -> int:
     from rich.console import Console
 
     from comity.runs.writing import write_text
-    from comity.sweeps.table import sheet
+    from comity.sweeps.table import sheet, winner
 
     table, counts = sheet(one), worker.states(one)
     table.show(Console())
@@ -105,12 +110,24 @@ def _told(one: plan.Sweep, status: int) -> int:
     print(printable(f"files\n  {table.to_csv(one.path / 'table.csv')}\n  {one.path / 'table.md'}"))
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
     print("next")
-    if len(one.rows) - counts.get("finished", 0):
+    over = sum(counts.get(state, 0) for state in _good(one))
+    if len(one.rows) - over:
         failed = any(counts.get(state) for state in worker.FAILED)
         print(f"  {command('comity', 'sweep', one.path, *(['--retry'] if failed else []))}")
-    if counts.get("finished"):
+    if best := winner(one):
+        row, about = best
+        more = {name: row.config["training"][name] for name in ("seeds", "first_seed")}
+        words = ["--seeds", more["seeds"], "--first-seed", more["first_seed"] + more["seeds"]]
+        config = one.of(row) / about["run"] / "config.yaml"
+        print(f"  {command('comity', 'train', '--config', config, *words)}  # the best, with other seeds")
+    elif counts.get("finished"):
         print(f"  {command('comity', 'compare', one.path)}")
-    return status or int(counts.get("finished", 0) < len(one.rows))
+    return status or int(over < len(one.rows))
+
+
+def _good(one: plan.Sweep) -> tuple[str, ...]:
+    """How a row may end so that nothing went wrong: a search tries what may not learn."""
+    return ("finished", "pruned", "not finite") if any(row.search for row in one.rows) else ("finished",)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], dict[str, list[Any]], dict[str, Any]]:
@@ -129,15 +146,23 @@ def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], dict[str, l
             if name == "slurm" and given is None and rest:  # its value begins with --
                 given = rest.pop(0)
             own[name] = value_of(flag, given, rest)
-        elif name == "vary":
+        elif name in ("vary", "search"):
             taken = [value] if equals else []
             while not equals and rest and not rest[0].startswith("--"):
                 taken.append(rest.pop(0))
             for one in taken or [""]:
                 setting, has, values = one.partition("=")
                 if not (has and setting and values):
-                    raise Usage(f"--vary {one!r} is not NAME=VALUE,VALUE: such as --vary learning_rate=1e-4,5e-4")
-                vary[setting.replace("-", "_")] = plan.several(values)
+                    raise Usage(
+                        f"--vary {one!r} is not NAME=VALUE,VALUE: such as --vary learning_rate=1e-4,5e-4"
+                        if name == "vary"
+                        else f"--search {one!r} is not NAME=LOW:HIGH: such as --search learning_rate=1e-5:1e-2:log"
+                    )
+                setting = setting.replace("-", "_")
+                if name == "vary":
+                    vary[setting] = plan.several(values)
+                else:
+                    settings.setdefault("search", {})[setting] = values if ":" in values else plan.several(values)
         else:
             text = value_of(flag, given, rest)
             settings[name.replace("-", "_")] = plan.scalar(text)
@@ -162,6 +187,8 @@ def _sweep_of(words: list[str], own: dict[str, str], vary: dict[str, Any], setti
             "comity sweep manitokan ippo,qmix --vary learning_rate=1e-4,5e-4"
         )
     sections = {key: value for key, value in settings.items() if "." in key or key in ("preset", "profile")}
+    if "search" in settings:  # beside what the file searches
+        settings["search"] = {**(study.get("search") or {}), **settings["search"]}
     study |= {key: value for key, value in settings.items() if key not in sections}
     if vary or sections:
         study["vary"] = {**(study.get("vary") or {}), **{k: [v] for k, v in sections.items()}, **vary}

@@ -59,6 +59,8 @@ def planned(path: Path, study: Mapping[str, Any]) -> Grid:
 
     study = dict(study)
     plan.check(study)
+    if study.get("search"):
+        raise ValueError("a grid has no search: take it out, or give the study to comity sweep")
     names = [[x if isinstance(x, str) else x["name"] for x in study[key]] for key in ("tasks", "algorithms")]
     if RANDOM not in names[1]:
         study["algorithms"], names[1] = [*study["algorithms"], RANDOM], [*names[1], RANDOM]

@@ -3,6 +3,7 @@
 Only `rows_of` looks at games and algorithms, so a sweep that is there already is read without jax.
 """
 
+import copy
 import dataclasses
 import hashlib
 import itertools
@@ -17,10 +18,12 @@ from comity.names import members, parsed, unknown
 from comity.runs.reading import Unreadable, read_json, read_yaml
 from comity.runs.writing import write_text
 from comity.settings import did_you_mean
+from comity.sweeps import ranges
 
 FILE = "sweep.json"
 FORMAT = 1
-OWN = ("tasks", "algorithms", "vary", "apart")  # keys of a study beside the settings of training
+SEARCH = ("search", "trials", "objective", "prune")  # keys of a study that searches, see `sweeps.ranges`
+OWN = ("tasks", "algorithms", "vary", "apart", *SEARCH)  # keys of a study beside the settings of training
 MOST_ROWS = 100_000
 
 
@@ -32,7 +35,8 @@ class Row:
     task: str
     algorithm: str
     settings: dict[str, Any]  # what was varied
-    config: dict[str, Any]  # as in a config.yaml
+    config: dict[str, Any]  # as in a config.yaml; of a trial with the first values of its ranges
+    search: dict[str, Any] | None = None  # of a trial: see `ranges.trials`
 
     @property
     def label(self) -> str:
@@ -115,6 +119,7 @@ def check(study: Mapping[str, Any]) -> None:
     _axes(study.get("vary"), "vary")
     if not isinstance(study.get("apart", False), bool):
         raise ValueError(f"apart {study['apart']!r}: give true, a run for each seed, or false, all seeds in one run")
+    ranges.check(study)
 
 
 def _example(key: str) -> str:
@@ -137,6 +142,8 @@ def rows_of(study: Mapping[str, Any]) -> list[Row]:
     from comity.training.settings import Training
 
     check(study)
+    if study.get("search"):
+        return _trials(study)
     fields = {field.name for field in dataclasses.fields(Training)}
     fixed = {str(key).replace("-", "_"): value for key, value in study.items() if key not in OWN}
     for key in fixed.keys() - fields:
@@ -150,6 +157,64 @@ def rows_of(study: Mapping[str, Any]) -> list[Row]:
             raise ValueError(f"two rows are the same: {seen[row.name].label} and {row.label}; keep one of them")
         seen[row.name] = row
     return made
+
+
+def _trials(study: Mapping[str, Any]) -> list[Row]:
+    """Trials instead of rows: so many of each combination that is not searched."""
+    from comity.recipes import find_algorithm, find_task, from_config
+    from comity.training.best import aim
+    from comity.training.settings import Training
+
+    asked = ranges.asked(study)
+    plain = {key: value for key, value in study.items() if key not in SEARCH}
+    varied = {str(name).replace("-", "_"): values for name, values in (study.get("vary") or {}).items()}
+    tried = [  # the ends of all ranges, so that what is out of a setting's range is refused now
+        rows_of({**plain, "vary": {**varied, **{name: [one.tried(i)] for name, one in asked.items()}}})
+        for i in range(max(len(one.ends) for one in asked.values()))
+    ]
+    fields = [field.name for field in dataclasses.fields(Training)]
+    found = []
+    for base in tried[0]:
+        source, learner = find_task(base.task), find_algorithm(base.algorithm)
+        settled = []
+        for name, one in asked.items():
+            section, setting = _place(name, source, learner, fields)
+            low = _get(base.config[section], setting)
+            settled.append(one.settled(section, setting, low, _whole(base, section, setting, one)))
+        objective = study.get("objective") or aim(from_config(base.config).env)
+        about = {"ranges": settled, "objective": objective, "prune": ranges.pruner(study)}
+        about = {"study": digest([base.config, about])[:10], **about}
+        for number in range(1, int(study.get("trials", ranges.TRIALS)) + 1):
+            name = digest([about["study"], number])[:10]
+            settings = {**base.settings, "trial": number}
+            found.append(Row(name, base.task, base.algorithm, settings, base.config, about))
+    if len(found) > MOST_ROWS:
+        raise ValueError(f"the study has {len(found):,} trials, more than {MOST_ROWS:,}: give fewer trials")
+    return found
+
+
+def _whole(base: Row, section: str, setting: str, one: ranges.Range) -> bool:
+    """Whether a setting takes whole numbers only: it refuses one between the ends of its range."""
+    from comity.recipes import from_config
+    from comity.training.settings import training_of
+
+    if one.choices:
+        return False
+    config = copy.deepcopy(base.config)
+    _put(config[section], setting, one.ends[0] + 0.382 * (one.ends[1] - one.ends[0]))
+    try:
+        training_of(config) if section == "training" else from_config(config)
+    except (ValueError, TypeError):
+        return True
+    return False
+
+
+def with_values(row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's config, with the values that were drawn."""
+    config = copy.deepcopy(row.config)
+    for one in (row.search or {})["ranges"]:
+        _put(config[one["section"]], one["setting"], values[one["name"]])
+    return config
 
 
 def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Row]:

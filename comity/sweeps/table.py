@@ -12,7 +12,10 @@ from comity.sweeps.worker import done
 
 
 def sheet(sweep: Sweep) -> Sheet:
-    """One row for each combination, its seeds pooled; of each its headline and its return at the end."""
+    """One row for each combination, its seeds pooled; of each its headline and its return at the end. Of a search its
+    best trials."""
+    if any(row.search for row in sweep.rows):
+        return _best(sweep)
     groups: dict[tuple[str, ...], list[tuple[Row, dict[str, Any]]]] = {}
     for row in sweep.rows:
         settings = {name: value for name, value in row.settings.items() if name != "seed"}
@@ -46,3 +49,53 @@ def sheet(sweep: Sweep) -> Sheet:
     columns = ("task", "algorithm", "seeds", *(heading(metric) for metric in metrics), "finished")
     title = f"{sweep.path}: interquartile mean over seeds, last policy, sampled actions"
     return Sheet(title, columns, tuple(rows), tuple(notes), tuple(numbers))
+
+
+BEST = 5  # trials of a search that are shown
+
+
+def _best(sweep: Sweep) -> Sheet:
+    """Of each search its best trials; `numbers` has all that are over."""
+    searches: dict[str, list[tuple[Row, dict[str, Any]]]] = {}
+    for row in sweep.rows:
+        searches.setdefault((row.search or {})["study"], []).append((row, done(sweep.of(row)) or {}))
+    rows, numbers, notes = [], [], []
+    for trials in searches.values():
+        first = trials[0][0]
+        objective = (first.search or {})["objective"]
+        fixed = described({name: value for name, value in first.settings.items() if name != "trial"})
+        name = " · ".join([first.algorithm, *fixed])
+        over = [(row, about) for row, about in trials if about]
+        for row, about in ranked(over):
+            kept = {name: about.get(name) for name in ("trial", "status", "value", "run", "seconds")}
+            numbers.append({"task": row.task, "label": name, "objective": objective, **kept, **about["settings"]})
+        for place, (row, about) in enumerate(ranked(over)[:BEST], 1):
+            if about["value"] is None:
+                continue
+            scored = [x for x in about["scores"][objective].values() if x is not None]
+            spread = f" ({min(scored):.3g} to {max(scored):.3g})" if len(scored) > 1 else ""
+            settings = " · ".join(described(about["settings"]))
+            rows.append((row.task, name, str(place), settings, objective, f"{about['value']:.3g}{spread}"))
+        counts: dict[str, int] = {}
+        for _, about in over:
+            counts[about["status"]] = counts.get(about["status"], 0) + 1
+        told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none is over"
+        notes.append(f"{name} on {first.task}: of {len(trials)} trials {told}")
+        notes += [f"trial {about['trial']}: {about['line']}" for _, about in over if about["status"] == "failed"][:BEST]
+    notes.append("mean over a trial's seeds, last policy, sampled actions; ( ): smallest to largest seed")
+    notes.append("the best of many trials looks better than it is: train it again with seeds of its own")
+    columns = ("task", "algorithm", "place", "settings", "objective", "value")
+    return Sheet(f"{sweep.path}: best trials", columns, tuple(rows), tuple(notes), tuple(numbers), grouped=2)
+
+
+def ranked(trials: list[tuple[Row, dict[str, Any]]]) -> list[tuple[Row, dict[str, Any]]]:
+    """The best first; those without a value last."""
+    return sorted(trials, key=lambda one: (one[1].get("value") is None, -(one[1].get("value") or 0.0)))
+
+
+def winner(sweep: Sweep) -> tuple[Row, dict[str, Any]] | None:
+    """The best trial of all; None if none has finished, or several searches would be compared."""
+    over = [(row, about) for row in sweep.rows if (about := done(sweep.of(row)))]
+    best = next(iter(ranked(over)), None)
+    alone = len({(row.search or {}).get("study") for row in sweep.rows}) == 1
+    return best if alone and best and best[1].get("value") is not None else None

@@ -15,7 +15,9 @@ from comity.runs.saved import underneath
 from comity.runs.trust import NOTHING, Trust
 from comity.runs.writing import write_text
 from comity.sweeps.claims import LEASE, Claim, Lost, newest, take
-from comity.sweeps.plan import Row, Sweep
+from comity.sweeps.plan import Row, Sweep, described
+from comity.sweeps.ranges import TRIAL
+from comity.sweeps.search import Pruned, Trial, mean
 
 DONE = "done.json"
 FAILED = ("failed", "not finite")
@@ -39,6 +41,7 @@ def retry(sweep: Sweep) -> int:
     """Makes rows that failed be trained again; how many."""
     again = [sweep.of(row) for row in sweep.rows if (done(sweep.of(row)) or {}).get("status") in FAILED]
     for folder in again:
+        (folder / TRIAL).unlink(missing_ok=True)  # what failed with these values is drawn anew
         (folder / DONE).unlink(missing_ok=True)
     return len(again)
 
@@ -83,37 +86,51 @@ def _row(
     from comity.training.stopping import Interrupted
 
     folder, began, number = sweep.of(row), time.monotonic(), sweep.rows.index(row) + 1
-    say(f"row {number}/{len(sweep.rows)}: {row.label}")
+    trial = Trial(sweep, row) if row.search else None
+    say(f"row {number}/{len(sweep.rows)}: {' · '.join([row.label, *described(trial.values if trial else {})])}")
     status, line = "finished", ""
+    root, config = (folder / f"draw-{trial.number}", trial.config) if trial else (folder, row.config)
     try:
+        if trial and trial.pruned:
+            raise Pruned("by a worker that was killed then")
         with contextlib.ExitStack() as stack:
-            listen = [_guard(claim), _Log()]
+            listen = [_guard(claim), _Log(), *([trial] if trial else [])]
             if listeners:
                 listen.append(stack.enter_context(listeners(row)))
-            run = _trained(folder, row, listen, trust, programs)
+            run = _trained(root, config, listen, trust, programs)
     except (InUse, Lost) as error:
         say(f"  left alone: {error}")
         return False
+    except Pruned as error:
+        status, line, run = "pruned", str(error), next(iter(underneath(root)), None)
+        if run:
+            directory = RunDirectory(run)
+            directory.write_manifest({**directory.manifest(), "status": status})
     except NotFinite as error:
         status, line, run = "not finite", str(error), error.directory.path
     except (Interrupted, OSError):
         raise
     except Exception as error:
         status, line = "failed", printable(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
-        run = next(iter(underneath(folder)), None)
+        run = next(iter(underneath(root)), None)
     try:
         claim.check()
     except Lost as error:
         say(f"  left alone: {error}")
         return False
     about: dict[str, Any] = {"status": status, "line": line, "seconds": round(time.monotonic() - began, 3)}
-    about |= {"run": run and str(run.relative_to(folder)), "claim": claim.number, **(scores(run) if run else {})}
+    about |= {"run": run and str(run.relative_to(folder)), "claim": claim.number}
+    about |= scores(run, trial.about["objective"] if trial else None) if run else {}
+    if trial:  # told before the row is over: a kill in between only repeats it
+        value = mean([*about.get("scores", {}).get(trial.about["objective"], {}).values()])
+        trial.tell(status, value)
+        about |= {"trial": trial.number, "settings": trial.values, "value": value}
     write_text(folder / DONE, json.dumps(about, indent=1) + "\n")
     say(f"  {status} after {about['seconds']:.1f} s{f': {line}' if line else ''}")
     return True
 
 
-def _trained(folder: Path, row: Row, listeners: list[Any], trust: Trust, programs: Any) -> Path:
+def _trained(folder: Path, config: dict[str, Any], listeners: list[Any], trust: Trust, programs: Any) -> Path:
     """The row's run, trained to its end: the one that is there goes on."""
     from comity.recipes import from_config
     from comity.training.loop import resume, train
@@ -126,11 +143,11 @@ def _trained(folder: Path, row: Row, listeners: list[Any], trust: Trust, program
     for path in underneath(folder):
         directory = RunDirectory(path)
         if directory.saved():
-            training = training_of(row.config)
+            training = training_of(config)
             return resume(directory, None, training.minutes, listen, None, trust, programs).path
         with directory.lock():  # it was stopped before there was anything to save
             shutil.rmtree(path)
-    recipe, training = from_config(row.config, None, trust), training_of(row.config)
+    recipe, training = from_config(config, None, trust), training_of(config)
     return train(recipe, training, folder, None, listen, "comity sweep", programs).path
 
 
@@ -160,9 +177,9 @@ class _Log:
         self.narrator(event, facts)
 
 
-def scores(run: Path) -> dict[str, Any]:
-    """The run's headline and return at the end, of its last policy: {metric: {seed: mean}}, `scores` with sampled
-    actions, `greedy` with greedy ones."""
+def scores(run: Path, objective: str | None = None) -> dict[str, Any]:
+    """The run's headline, return and objective at the end, of its last policy: {metric: {seed: mean}}, `scores` with
+    sampled actions, `greedy` with greedy ones."""
     from comity.report.study import split
     from comity.runs.saved import open_run, records
 
@@ -171,7 +188,7 @@ def scores(run: Path) -> dict[str, Any]:
     for record in records(run / "eval.jsonl"):
         keys, mean = split(record, "eval")
         if keys["which"] == "last":
-            for metric in dict.fromkeys((headline, "return")):
+            for metric in dict.fromkeys((headline, "return", objective or "return")):
                 if metric in mean:
                     found[keys["policy"]].setdefault(metric, {})[str(keys["seed"])] = mean[metric]
     return {"headline": headline, "scores": found["sampled"], "greedy": found["greedy"]}

@@ -1,0 +1,131 @@
+"""What a study searches: ranges of settings, as text or as a mapping, and how many trials. No jax, no Optuna."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+TRIALS = 20
+TRIAL = "trial.json"  # in a row's folder: what was drawn for it
+PRUNE = "median"
+PRUNERS = ("median", "halving", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Values that a setting may have: from the first of `ends` to the last, or one of them."""
+
+    name: str
+    ends: tuple[Any, ...]  # (low, high), or all choices
+    log: bool = False
+    step: float | int | None = None
+    choices: bool = False
+
+    def tried(self, index: int) -> Any:
+        return self.ends[min(index, len(self.ends) - 1)]
+
+    def settled(self, section: str, setting: str, value: Any, whole: bool) -> dict[str, Any]:
+        """As a trial keeps it. value: what the setting's low end became; whole: it takes whole numbers only. Raises
+        ValueError."""
+        place = {"name": self.name, "section": section, "setting": setting}
+        if setting in ("preset", "profile", "seeds", "first_seed"):
+            raise ValueError(
+                f"search: {self.name} is nothing to search: give its values to vary, each is searched then"
+            )
+        if self.choices:
+            return {**place, "choices": list(self.ends)}
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"search: {self.name} is no number: give its values, such as {self.name}=a,b")
+        kind = int if whole else float
+        low, high = (kind(float(end)) for end in self.ends)
+        step = None if self.step is None else kind(self.step)
+        return {**place, "kind": kind.__name__, "low": low, "high": high, "log": self.log, "step": step}
+
+
+def check(study: Mapping[str, Any]) -> None:
+    """Raises ValueError, one line, for what is no search."""
+    if not study.get("search"):
+        if given := next((key for key in ("trials", "objective", "prune") if key in study), None):
+            raise ValueError(
+                f"{given} is of a search, and nothing is searched: such as --search learning_rate=1e-5:1e-2:log"
+            )
+        return
+    found = asked(study)
+    if study.get("apart"):
+        raise ValueError("apart and search do not go together: what a trial is worth is the mean over its seeds")
+    trials, prune = study.get("trials", TRIALS), pruner(study)
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
+        raise ValueError(f"trials {trials!r} is not a whole number of 1 or more: give one")
+    if prune not in PRUNERS:
+        raise ValueError(f"prune {prune!r} is not one of {', '.join(PRUNERS)}")
+    if not isinstance(study.get("objective", ""), str):
+        raise ValueError(f"objective {study['objective']!r} is no metric: give a name, such as return")
+    entries = [entry for key in ("tasks", "algorithms") for entry in study[key] if isinstance(entry, dict)]
+    for of in (study, *entries):
+        for name in of.get("vary") or {}:
+            if str(name).replace("-", "_") in found:
+                raise ValueError(f"{name} is varied and searched: keep one of the two")
+
+
+def pruner(study: Mapping[str, Any]) -> Any:
+    """Its name; `none` is nothing in YAML."""
+    given = study.get("prune", PRUNE)
+    return "none" if given is None else given
+
+
+def asked(study: Mapping[str, Any]) -> dict[str, Range]:
+    """{setting: its range}. Raises ValueError, one line."""
+    search = study["search"]
+    if not isinstance(search, dict):
+        raise ValueError(f"search {search!r}: give settings with ranges, such as learning_rate: '1e-5:1e-2:log'")
+    named = {str(name).replace("-", "_"): value for name, value in search.items()}
+    return {name: parsed(name, value) for name, value in named.items()}
+
+
+def parsed(name: str, value: Any) -> Range:
+    """The range that `LOW:HIGH`, `LOW:HIGH:log` or `LOW:HIGH:STEP` means, or a mapping with low, high, log, step; a
+    list is of choices. Raises ValueError, one line."""
+    if isinstance(value, list):
+        if len(value) < 2:
+            raise ValueError(f"search: {name} {value!r}: give two values or more")
+        return Range(name, tuple(value), choices=True)
+    how = f"search: {name} {value!r} is no range: give LOW:HIGH, LOW:HIGH:log or LOW:HIGH:STEP (in YAML in quotes)"
+    if isinstance(value, str):
+        low, _, rest = value.partition(":")
+        high, _, more = rest.partition(":")
+        value = {"low": low, "high": high, **({"log": True} if more == "log" else {"step": more} if more else {})}
+    if not isinstance(value, dict) or not {"low", "high"} <= value.keys() <= {"low", "high", "log", "step"}:
+        raise ValueError(how)
+    log = value.get("log", False)
+    try:
+        low, high = _number(value["low"]), _number(value["high"])
+        step = None if value.get("step") is None else _number(value["step"])
+    except (TypeError, ValueError):
+        raise ValueError(how) from None
+    if not isinstance(log, bool):
+        raise ValueError(f"search: {name}: log {log!r} is neither true nor false")
+    if not low < high:
+        raise ValueError(f"search: {name}: {low:g} is not below {high:g}: give LOW:HIGH")
+    if log and (low <= 0 or step is not None):
+        raise ValueError(f"search: {name}: a log range has numbers above 0 and no step, got {low:g}:{high:g}")
+    if step is not None and not 0 < step <= high - low:
+        raise ValueError(f"search: {name}: step {step:g} does not fit between {low:g} and {high:g}")
+    return Range(name, (low, high), log, step)
+
+
+def _number(value: Any) -> int | float:
+    """Of a text, which YAML takes 1e-5 for, or a number. Raises ValueError, TypeError."""
+    if isinstance(value, bool):
+        raise TypeError(value)
+    if isinstance(value, int):
+        return value
+    try:
+        return int(value) if isinstance(value, str) else _finite(float(value))
+    except ValueError:
+        return _finite(float(value))
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(value)
+    return value

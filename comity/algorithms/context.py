@@ -16,8 +16,9 @@ from comity.types import Key, PyTree
 class Settings:
     """Settings of the actor's memory; the learner has those of its own, `hidden` among them."""
 
-    core: Literal["gru", "lstm", "none", "attention"] = "gru"
-    # the actor's memory: gates, a long short-term memory, none, or all earlier steps of the episode
+    core: Literal["gru", "lstm", "rg-lru", "none", "attention"] = "gru"
+    # the actor's memory: gates, a long short-term memory, a linear recurrence (its steps are learned all at once),
+    # none, or all earlier steps of the episode
     context_layers: Positive[int] = 1  # of attention
     context_heads: Positive[int] = 4  # of each of them; they divide `hidden`
 

@@ -1,4 +1,5 @@
-"""What a recurrent network carries from step to step, by name: gates, a long short-term memory, or nothing."""
+"""What a recurrent network carries from step to step, by name: gates, a long short-term memory, a linear recurrence, or
+nothing."""
 
 from typing import Literal
 
@@ -9,9 +10,10 @@ from jax import Array
 from comity.networks.dense import ACTIVATIONS, Activation, Linear
 from comity.networks.gru import GRU
 from comity.networks.lstm import LSTM, fresh_lstm
+from comity.networks.rglru import LinearRecurrence, fresh_linear
 from comity.types import Key, PyTree
 
-Core = Literal["gru", "lstm", "none"]
+Core = Literal["gru", "lstm", "rg-lru", "none"]
 
 
 class Feedforward(eqx.Module):
@@ -30,13 +32,15 @@ class Feedforward(eqx.Module):
         return ACTIVATIONS[self.activation](self.layer(x))
 
 
-Cell = GRU | LSTM | Feedforward
+Cell = GRU | LSTM | LinearRecurrence | Feedforward
 
 
 def new_cell(core: Core, key: Key, inputs: int, size: int, activation: Activation, gain: float | None = None) -> Cell:
     """gain: of orthogonal weights; None: uniform ones (an LSTM's always are)."""
     if core == "gru":
         return GRU(key, inputs, size, gain)
+    if core == "rg-lru":
+        return LinearRecurrence(key, inputs, size, gain)
     return LSTM(key, inputs, size) if core == "lstm" else Feedforward(Linear(key, inputs, size, gain), activation)
 
 
@@ -44,4 +48,6 @@ def fresh_core(core: Core, size: int, agents: int) -> PyTree:
     """One game's memory at the start of an episode: zeros, leaves [N, ...]."""
     if core == "lstm":
         return fresh_lstm(size, agents)
+    if core == "rg-lru":
+        return fresh_linear(size, agents)
     return jnp.zeros((agents, size if core == "gru" else 0))

@@ -13,7 +13,7 @@ from comity.networks.hawk import HEADS, HawkNet, fresh_trace
 from comity.networks.recurrent import RecurrentNet
 from comity.types import Key, PyTree
 
-Sequence = Literal["gru", "lstm", "none", "hawk", "table"]
+Sequence = Literal["gru", "lstm", "rg-lru", "none", "hawk", "table"]
 
 
 class Table(eqx.Module):
@@ -35,13 +35,13 @@ class Table(eqx.Module):
         return product(x, self.rows)
 
 
-PLAIN: dict[str, Core] = {"gru": "gru", "lstm": "lstm", "none": "none"}
+PLAIN: dict[str, Core] = {"gru": "gru", "lstm": "lstm", "rg-lru": "rg-lru", "none": "none"}
 NETS = {name: partial(RecurrentNet, core=core) for name, core in PLAIN.items()} | {"hawk": HawkNet, "table": Table}
 
 
 def sequence_net(kind: Sequence, key: Key, inputs: int, width: int, outputs: int) -> PyTree:
-    """gru, lstm: a dense layer, a memory, a dense layer | none: two hidden layers | hawk: one residual block around a
-    gated linear recurrence | table: a row for each place of a one-hot view."""
+    """gru, lstm, rg-lru: a dense layer, a memory, a dense layer | none: two hidden layers | hawk: one residual
+    block around a gated linear recurrence | table: a row for each place of a one-hot view."""
     return NETS[kind](key, inputs, width, outputs)
 
 

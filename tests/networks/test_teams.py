@@ -39,7 +39,7 @@ def spread(memory):
 
 
 @pytest.mark.parametrize("sharing", ["separate", "shared"])
-@pytest.mark.parametrize("core", ["gru", "lstm", "none"])
+@pytest.mark.parametrize("core", ["gru", "lstm", "rg-lru", "none"])
 @pytest.mark.parametrize(
     ("view", "options"),
     [(Vector(5), {}), (Image(4, 5, 3), {}), (Vector(5), {"reads_id": True, "reads_last": True}),

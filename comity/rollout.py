@@ -15,7 +15,7 @@ from jax import Array, lax
 from comity.axes import aligned
 from comity.loops import over_time
 from comity.spec import Box, functions
-from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition, begin
+from comity.types import Algorithm, Environment, EpisodeNumber, Key, Observation, PyTree, Transition, begin
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
 Spread = Callable[[PyTree], PyTree]  # a tree with leaves [B, ...], the same with its games laid over devices
@@ -41,7 +41,14 @@ def start(key: Key, env: Environment, memory: PyTree, games: int, episode: Array
     keys = jax.random.split(key, games)
     game, observation = jax.vmap(lambda key, number: begin(env, key, number))(keys, episode)
     memory = jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (games, *jnp.shape(x))), memory)
-    return Play(game, observation, memory, episode)
+    return Play(game, observation, numbered(memory, episode), episode)
+
+
+def numbered(memory: PyTree, episode: Array) -> PyTree:
+    """Memories of B games in which every `EpisodeNumber` is episode [B]."""
+    is_number = lambda x: isinstance(x, EpisodeNumber)  # noqa: E731
+    of = lambda x: EpisodeNumber(jnp.broadcast_to(aligned(episode, x.number), x.number.shape)) if is_number(x) else x  # noqa: E731
+    return jax.tree.map(of, memory, is_leaf=is_number)
 
 
 def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transition:

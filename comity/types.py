@@ -80,6 +80,12 @@ class Experience(NamedTuple):
     notes: dict[str, Array]  # what `act` wrote; {} from a replay, which keeps none
 
 
+class EpisodeNumber(NamedTuple):
+    """In a memory: how many episodes were played before in this place. `rollout.start` sets it, nobody else."""
+
+    number: Array  # [N] int32
+
+
 class Collective(NamedTuple):
     """What of a rollout of whole episodes is everybody's, and who had its own part first: the giver."""
 
@@ -107,6 +113,7 @@ class Algorithm(NamedTuple):
     #   to the rewards that it draws, because a bonus that was kept would be out of date
     own_play: bool = False  # `update` learns from values or play of its own and reads nothing of the rollout
     rewarded: bool = False  # it has a bonus; then `update` takes reward_of, too: each bonus sees the game's own reward
+    policies: int = 1  # how many take turns at whole episodes, by their `EpisodeNumber`; evaluations tell them apart
     lends: Callable[[PyTree], PyTree] | None = None
     #   (state) -> networks of players, leaves [players, ...], from which opponents inside a game begin every training
     #   rollout of whole episodes (`Functions.adopt`)

@@ -26,6 +26,7 @@ PAIRS = {  # algorithm: the task it is measured on
     "ddpg": "cooperative-navigation",
     "iddpg": "cooperative-navigation",
     "td3": "pendulum",
+    "alita-td3": "pendulum",
     "sac": "pendulum",
     "sqddpg": "cooperative-navigation",
     "rusp": "ipd+rusp",

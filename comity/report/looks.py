@@ -28,6 +28,7 @@ HUES = {
     "maddpg": "#E188DD",
     "sqddpg": "#494FC1",
     "alita": "#052E5D",
+    "alita-td3": "#0B5FA5",
     "ippo+counts+edti": "#5200F8",
     "ippo+counts+eiti": "#1AEB61",
     "ippo+social-influence": "#988A30",

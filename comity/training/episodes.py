@@ -44,6 +44,15 @@ def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Ar
     }
 
 
+def of_each_policy(statistics: dict[str, Array], number: Array, policies: int) -> dict[str, Array]:
+    """The statistics, and `alone` [B, policies]: the return of who played an episode, NaN of all others. number [B]: of
+    episodes, by which policies take turns."""
+    if policies == 1:
+        return statistics
+    mine = number[:, None] % policies == jnp.arange(policies)
+    return {**statistics, "alone": jnp.where(mine, statistics["return"].mean(-1)[:, None], jnp.nan)}
+
+
 def own_returns(statistics: dict[str, Any]) -> Any:
     """Returns in the game's own rewards, [..., N], where a wrapper may have shared them out anew."""
     return statistics[next(name for name in ("raw_return", "raw_reward", "return") if name in statistics)]

@@ -18,7 +18,14 @@ from comity import rollout
 from comity.runs.keys import together
 from comity.settings import floats, with_floats
 from comity.spec import functions
-from comity.training.episodes import episode_statistics, finished_episodes, fresh_totals, means, with_welfare
+from comity.training.episodes import (
+    episode_statistics,
+    finished_episodes,
+    fresh_totals,
+    means,
+    of_each_policy,
+    with_welfare,
+)
 from comity.training.notices import faults
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree, Transition
 
@@ -151,7 +158,8 @@ def programs(
             return jax.tree.map(lambda *xs: jnp.concatenate(xs), sampled, greedy)
 
         steps = rollout.collect_episodes(key, env, act, play)
-        sampled, greedy = _halves(episode_statistics(env, steps), episodes)
+        statistics = of_each_policy(episode_statistics(env, steps), number, algorithm.policies)
+        sampled, greedy = _halves(statistics, episodes)
         return {"sampled": sampled, "greedy": greedy, "faults": faults(steps, episodes)}
 
     numbers, i = floats(config), np.int32(0)

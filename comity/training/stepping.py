@@ -15,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity.axes import aligned
+from comity.rollout import numbered
 from comity.settings import floats, with_floats
 from comity.spec import functions
-from comity.training.episodes import episode_statistics, fresh_totals
+from comity.training.episodes import episode_statistics, fresh_totals, of_each_policy
 from comity.training.hosted_play import Under, judged, numbers_of, played
 from comity.training.notices import faults
 from comity.training.programs import INIT, TRAIN, Carry, Program, Programs, finite, learned, one_key
-from comity.types import Algorithm, Environment, Observation, PyTree, Transition
+from comity.types import Algorithm, Environment, EpisodeNumber, Observation, PyTree, Transition
 
 Parts = Mapping[str, Callable[..., Any]]
 
@@ -88,7 +89,7 @@ class Stepping:
         """(memory before, action, memory after, notes) of B games in training. fresh [B]: where an episode begins;
         over [B]: where it has ended, and memory stays as it was."""
         algorithm = self.build(values)
-        memory = _where(fresh, _repeated(algorithm.memory, self.games), memory)
+        memory = _where(fresh, _anew(_repeated(algorithm.memory, self.games), memory), memory)
         practise = algorithm.practise or algorithm.act
         action, after, notes = practise(jax.random.fold_in(key, step), state, memory, observation)
         return memory, action, _where(over, memory, after), notes
@@ -141,7 +142,8 @@ class Stepping:
     def chunk(self, compiled: Parts, values, seed_key, iteration, count, carry):
         name, state, under, rows, sound = numbers_of(seed_key), carry.state, carry.play, [], True
         if under == ():
-            under = Under(self._host(name, self.games), self.games, _repeated(self.algorithm.memory, self.games), None)
+            before_first = numbered(_repeated(self.algorithm.memory, self.games), jnp.full(self.games, -1))
+            under = Under(self._host(name, self.games), self.games, before_first, None)
         key = jax.random.fold_in(seed_key, TRAIN)
         for now in range(int(iteration), int(iteration) + int(count)):
             key_play, _, key_update = jax.random.split(jax.random.fold_in(key, now), 3)
@@ -160,16 +162,20 @@ class Stepping:
         return Carry(state, under, ()), history, sound
 
     def evaluate(self, compiled: Parts, values, begun, key, state):
-        host, memory, found = self._host((), 2 * self.slots), _repeated(self.algorithm.memory, 2 * self.slots), []
+        host, fresh, found = self._host((), 2 * self.slots), _repeated(self.algorithm.memory, 2 * self.slots), []
+        place = jnp.arange(2 * self.slots) % self.slots
         for part in range(-(-self.episodes // self.slots)):
             decide = partial(_decided, compiled["judge"], values, jax.random.fold_in(key, part), state)
+            memory = numbered(fresh, part * self.slots + place)
             found.append(judged(host, decide, memory, self.env.spec, 2 * self.slots, (*numbers_of(key), part)))
         steps = jax.tree.map(lambda *xs: np.concatenate(xs, 1), *found)  # [T, parts * 2 slots, ...]
         greedy = np.arange(steps.valid.shape[1]) // self.slots % 2 == 1
         of = lambda which: jax.tree.map(lambda x: jnp.asarray(x[:, which][:, : self.episodes]), steps)  # noqa: E731
         policies = [of(~greedy), of(greedy)]
         both = jax.tree.map(lambda *xs: jnp.concatenate(xs, 1), *policies)
-        sampled, best = (jax.tree.map(np.asarray, episode_statistics(self.env, one)) for one in policies)
+        number, count = jnp.arange(self.episodes), self.algorithm.policies
+        told = [of_each_policy(episode_statistics(self.env, one), number, count) for one in policies]
+        sampled, best = jax.tree.map(np.asarray, told)
         return {"sampled": sampled, "greedy": best, "faults": jax.tree.map(np.asarray, faults(both, self.episodes))}
 
     def _host(self, name: tuple[int, ...], count: int) -> Any:
@@ -189,6 +195,13 @@ def _decided(program: Callable[..., Any], values: Any, key: Any, state: PyTree, 
 
 def _repeated(memory: PyTree, count: int) -> PyTree:
     return jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (count, *jnp.shape(x))), memory)
+
+
+def _anew(first: PyTree, memory: PyTree) -> PyTree:
+    """What memories begin with in the next episode: `first`, with the episode's number."""
+    is_number = lambda x: isinstance(x, EpisodeNumber)  # noqa: E731
+    of = lambda new, old: EpisodeNumber(old.number + 1) if is_number(new) else new  # noqa: E731
+    return jax.tree.map(of, first, memory, is_leaf=is_number)
 
 
 def _where(condition: Any, yes: PyTree, no: PyTree) -> PyTree:

@@ -64,6 +64,7 @@ OWN: dict[str, dict[str, Any]] = {name: settings for name, (_, settings) in VARI
 STEPWISE = {"steps": LENGTH, "every": 8, "capacity": 48, "batch": 16, "warmup": 16, "relaxed": "softmax"}
 OWN |= {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg", "td3", "sac")} | {"sqddpg": {**STEPWISE, "orders": 0}}
 OWN["alita"] = {**STEPWISE, "influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8}
+OWN["alita-td3"] = OWN["alita"]
 
 
 def blocks(axis: int, first: int = 0) -> Callable[[Array], Array]:
@@ -94,7 +95,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
         r"critic.*values\.bias": lambda x: x,  # of two values, not of two agents
     },
     "qmix": MIXER,
-    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "alita", "td3", "sac"), SINGLE_STEPS),
+    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "alita", "alita-td3", "td3", "sac"), SINGLE_STEPS),
     "mappo": {r"critic.*head\.(weight|bias)": blocks(-1)},  # a value for each agent
     "mappo-long": {r"critic.*head\.(weight|bias)": blocks(-1)},
     "maven": {
@@ -103,7 +104,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
         r"chooser.*layers\.0\.weight": blocks(0),  # reads everyone's view
     },
 }
-ROLES = {"alita"}  # the first agent's part is another than the others'
+ROLES = {"alita", "alita-td3"}  # the first agent's part is another than the others'
 DRAWS = {"coma", "lica"}  # draw in `update` what agents would do after a truncated end, with one number for each place
 NOT_LEARNED = r"opt_state|target|replay|first_critic"  # what of a state is no parameter that every update moves
 

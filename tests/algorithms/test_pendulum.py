@@ -20,6 +20,7 @@ PPO = {
 }
 ROWS: list[tuple[str, str, str, dict[str, Any], int, int]] = [  # (name, algorithm, preset, settings, games, rollouts)
     ("td3", "td3", "sound", OFF_POLICY, 1, 1_400),
+    ("alita on td3", "alita-td3", "sound", OFF_POLICY, 1, 1_400),
     ("sac", "sac", "sound", OFF_POLICY, 1, 1_200),
     ("sac of January 2018", "sac", "2018", OFF_POLICY, 1, 1_200),
     ("ddpg", "td3", "ddpg", OFF_POLICY, 1, 1_200),

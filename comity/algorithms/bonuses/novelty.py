@@ -31,7 +31,7 @@ class Config:
     hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths, ReLU, LayerNorm before each
     features: Positive[int] = 32  # of the random network and its prediction
     optimizer: Literal["adam", "rmsprop"] = "adam"  # of the network; ALITA on SMAC: RMSprop, alpha 0.99
-    learning_rate: Positive[float] = 1e-3
+    learning_rate: Positive[float] = 1e-3  # of the network that predicts
     capacity: Positive[int] = 10_000  # transitions of the own past that it learns from
     batch: Positive[int] = 256  # transitions per step; ALITA 1,024
     every: Positive[int] = 100  # transitions of all games for one step of the network; ALITA 100

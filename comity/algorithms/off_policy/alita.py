@@ -19,9 +19,10 @@ from comity.algorithms.additions import Addition
 from comity.algorithms.bonuses import novelty
 from comity.algorithms.off_policy import alita_estimates as estimates
 from comity.algorithms.off_policy import deterministic as family
-from comity.algorithms.off_policy.alita_settings import PRESETS, Settings
+from comity.algorithms.off_policy.alita_settings import PRESETS, Built, Settings
 from comity.algorithms.off_policy.deterministic_nets import Nets, policies
 from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.algorithms.taking_turns import driver
 from comity.learning import towards
 from comity.networks import JointNet
 from comity.settings import with_floats
@@ -55,14 +56,14 @@ class Added(NamedTuple):
 class Parts(NamedTuple):
     """Who does what, and with which networks."""
 
-    config: Config
+    config: Built
     env: Environment
     nets: Nets
     roles: tuple[estimates.Role, ...]
     bonus: Bonus | None
 
 
-def roles_of(config: Config, env: Environment) -> tuple[estimates.Role, ...]:
+def roles_of(config: Built, env: Environment) -> tuple[estimates.Role, ...]:
     """Influencers, and whom each influences: who is no influencer; if everyone is one, all others."""
     agents = env.spec.agents
     chosen = config.influencers or tuple(range(agents))
@@ -106,8 +107,7 @@ def influence(
     now, after, taken, mine = jax.tree.map(few, (now, after, taken, mine))
     total, gaps, critics = jnp.zeros(mine.shape[1]), [], judged(state).critics
     for at, role in enumerate(parts.roles):
-        own = (jnp.arange(mine.shape[1]) == role.influencer)[:, None]
-        joint = jnp.where(own, mine, jax.lax.stop_gradient(mine))
+        joint = caused(parts.nets, role, mine)
         q = estimates.call(config, parts.nets, role, state.added.estimates[at].net, now.view, joint)
         first = jnp.stack([jax.lax.stop_gradient(mine), taken])
         where = now if config.best_at == "now" else after
@@ -116,6 +116,15 @@ def influence(
         total = total.at[role.influencer].add(config.influence_weight * gap)
         gaps.append(gap)
     return total, {"influence": jnp.stack(gaps).mean()}
+
+
+def caused(nets: Nets, role: estimates.Role, mine: Array) -> Array:
+    """[batch, N, A]: what is done if the influencer acts as it means to, of the actors' actions `mine`. The gradient is
+    its own; of one body it is what the body does."""
+    own = (jnp.arange(mine.shape[1]) == role.influencer)[:, None]
+    if estimates.one_body(nets):
+        return jnp.broadcast_to(mine[:, role.influencer, None], mine.shape)
+    return jnp.where(own, mine, jax.lax.stop_gradient(mine))
 
 
 def added_of(parts: Parts, key: Key, state: family.State) -> Added:
@@ -140,7 +149,7 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
         part = jax.tree.map(lambda x: x.reshape(count, *x.shape[2:])[some], steps.experience)
         earned = jnp.where(part.valid[..., None], rewards(parts, state, part), 0.0)
         told = {"intrinsic_reward": earned.sum() / jnp.maximum(part.valid.sum(), 1)}
-        known, error = parts.bonus.update(key, added.novelty, steps)
+        known, error = parts.bonus.update(key, added.novelty, own_steps(parts, steps))
         added = added._replace(novelty=known)
         told |= {"novelty_error": error["error"]}
     if parts.config.influence == "clones":
@@ -149,6 +158,14 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
         made = tuple(copy(role, e) for role, e in zip(parts.roles, added.estimates, strict=True))
         added = added._replace(estimates=made)
     return added, told
+
+
+def own_steps(parts: Parts, steps: Transition) -> Transition:
+    """The rollout, of which those steps are valid that an influencer took: of one body, when it was its turn."""
+    if not estimates.one_body(parts.nets):
+        return steps
+    turns = jnp.isin(driver(steps), jnp.array([role.influencer for role in parts.roles]))
+    return steps._replace(valid=steps.valid & turns)
 
 
 def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any, fresh: int) -> tuple[Added, dict]:
@@ -178,8 +195,15 @@ def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> 
     return Judges(after.critics, target, after.critic_opt_state)
 
 
-def addition(config: Config, env: Environment, nets: Nets) -> Addition:
-    """What ALITA adds to MADDPG."""
+def beside(parts: Parts, added: Added, steps: Transition) -> Any:
+    """What the replay keeps beside each step: hashes, by which equal ones are found; of one body, who moved it."""
+    if parts.config.influence != "none" and estimates.reading(parts.config, parts.env) == "exact":
+        return estimates.hashes(parts.nets, parts.roles, added, steps)
+    return driver(steps) if estimates.one_body(parts.nets) else ()
+
+
+def addition(config: Built, env: Environment, nets: Nets) -> Addition:
+    """What ALITA adds to MADDPG, and to its like."""
     roles = roles_of(config, env)
     settings = novelty.Config(
         optimizer=config.optimizer,
@@ -193,16 +217,20 @@ def addition(config: Config, env: Environment, nets: Nets) -> Addition:
     who = tuple(role.influencer for role in roles)
     bonus = None if config.novelty_by == "none" else novelty.make(settings, env, who)
     parts = Parts(config, env, nets, roles, bonus)
-    none, exact = config.influence == "none", estimates.reading(config, env) == "exact"
     return Addition(
         init=partial(added_of, parts),
-        beside=partial(estimates.hashes, nets, roles) if exact and not none else (lambda added, steps: ()),
+        beside=partial(beside, parts),
         begin=partial(begin, parts),
         learn=partial(learn, parts),
         reward=None if bonus is None else partial(rewards, parts),
-        **({} if none else {"term": partial(influence, parts)}),
+        **({} if config.influence == "none" else {"term": partial(influence, parts)}),
     )
 
 
+def learner(config: Built, env: Environment, member: family.Member) -> Algorithm:
+    """ALITA on a member of the family."""
+    return family.learner(config, env, member, partial(addition, config, env))
+
+
 def make(config: Config, env: Environment) -> Algorithm:
-    return family.learner(config, env, family.Member(joint_actions), partial(addition, config, env))
+    return learner(config, env, family.Member(joint_actions))

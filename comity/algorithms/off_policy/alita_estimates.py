@@ -13,18 +13,18 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.algorithms.off_policy import deterministic as family
-from comity.algorithms.off_policy.alita_settings import Settings
+from comity.algorithms.off_policy.alita_settings import Built
 from comity.algorithms.off_policy.deterministic_nets import (
     Nets,
     clipped_descent,
+    each_value_of,
     of_agents,
     policies,
     values,
-    values_of,
 )
 from comity.learning import alike, credited, divisor, replay, side_by_side, take_step
 from comity.learning import joint_actions as search
-from comity.networks import MLP, JointNet, NormedMLP, Part, joint_net, numbers
+from comity.networks import MLP, JointNet, NormedMLP, Part, Twins, joint_net, numbers
 from comity.spec import Spec
 from comity.types import Environment, Key, Observation, PyTree, Transition
 
@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
     opt_state: PyTree
 
 
-def reading(config: Settings, env: Environment) -> str:
+def reading(config: Built, env: Environment) -> str:
     """What belongs to D_t: exact, nearest or substitute."""
     if config.alike != "by-view":
         return config.alike
@@ -49,15 +49,20 @@ def reading(config: Settings, env: Environment) -> str:
     return "nearest" if jnp.issubdtype(observation.view.dtype, jnp.floating) else "exact"
 
 
-def optimizer(config: Settings, nets: Nets):
+def one_body(nets: Nets) -> bool:
+    """Whether agents are policies of one body, whose action all critics judge; or critics read everyone's."""
+    return not nets.member.everyone
+
+
+def optimizer(config: Built, nets: Nets):
     """That of the critics, for clones; for a single network that of one agent's."""
     of_one = clipped_descent(config, config.critic_learning_rate)
     return nets.critic_optimizer if config.influence == "clones" else of_one
 
 
-def init(config: Settings, spec: Spec, nets: Nets, role: Role, key: Key, critics: JointNet) -> Estimate:
+def init(config: Built, spec: Spec, nets: Nets, role: Role, key: Key, critics: JointNet) -> Estimate:
     if config.influence == "clones":
-        net = jax.tree.map(jnp.copy, of_agents(nets, critics, jnp.array(role.others)))
+        net = jax.tree.map(jnp.copy, fresh_clones(nets, role, critics))
     else:
         kind, widths = NormedMLP if config.layer_norm else MLP, (config.hidden,) * 2
         behind = partial(kind, hidden=widths, outputs=len(role.others), activation=config.activation)
@@ -66,13 +71,19 @@ def init(config: Settings, spec: Spec, nets: Nets, role: Role, key: Key, critics
     return Estimate(net, optimizer(config, nets).init(net))  # pyright: ignore[reportArgumentType]
 
 
+def fresh_clones(nets: Nets, role: Role, critics: JointNet) -> JointNet:
+    """The critics of those whom it influences, of twins the first."""
+    net = of_agents(nets, critics, jnp.array(role.others))
+    return JointNet(net.eyes, Twins(net.net.nets[:1])) if isinstance(net.net, Twins) else net
+
+
 def copied(nets: Nets, role: Role, estimate: Estimate, critics: JointNet, when: Array) -> Estimate:
     """Clones copied from the critics, where `when`. What the optimizer knows of them stays."""
-    now = of_agents(nets, critics, jnp.array(role.others))
+    now = fresh_clones(nets, role, critics)
     return estimate._replace(net=jax.tree.map(lambda new, old: jnp.where(when, new, old), now, estimate.net))
 
 
-def call(config: Settings, nets: Nets, role: Role, net: JointNet, view: Array, joint: Array) -> Array:
+def call(config: Built, nets: Nets, role: Role, net: JointNet, view: Array, joint: Array) -> Array:
     """[batch, J]: the estimate for joint actions [batch, N, A]. view [batch, N, ...]."""
     if config.influence == "clones":
         others = jnp.array(role.others)
@@ -81,19 +92,25 @@ def call(config: Settings, nets: Nets, role: Role, net: JointNet, view: Array, j
     return net(turned[0], side_by_side(turned[1])[:, None])
 
 
-def best(
-    config: Settings, nets: Nets, role: Role, key: Key, critics: JointNet, seen: Observation, first: Array
-) -> Array:
-    """[batch, J]: max_u Q_i(x, u) of those whom it influences. first: see `learning/joint_actions.py`."""
+def best(config: Built, nets: Nets, role: Role, key: Key, critics: JointNet, seen: Observation, first: Array) -> Array:
+    """[batch, J]: max_u Q_i(x, u) of those whom it influences, Q_i the smallest of i's critics. first [K, batch, N, A]:
+    see `learning/joint_actions.py`; of one body each row of them is an action of its own."""
     others = jnp.array(role.others)
     theirs = lax.stop_gradient(of_agents(nets, critics, others))
 
     def value(joint: Array) -> Array:
         """[U, batch, J] of joint actions [U, batch, J or 1, N, A], critic i's in row i."""
         each = jnp.broadcast_to(joint, (*joint.shape[:2], len(role.others), *joint.shape[3:]))
-        read = [side_by_side(jnp.roll(each[:, :, j], -i, -2)) for j, i in enumerate(role.others)]
-        return values_of(nets, theirs, seen.view, jnp.stack(read, -2), others)
+        read = [
+            nets.member.reads(key, e, e)[..., i, :] for i, e in zip(role.others, jnp.moveaxis(each, 2, 0), strict=True)
+        ]
+        return each_value_of(nets, theirs, seen.view, jnp.stack(read, -2), others).min(-1)
 
+    if one_body(nets):
+        some = search.uniform(nets.acts, key, seen.available, config.searched)[:, :, :1]
+        own = jnp.moveaxis(first, 2, 1).reshape(-1, first.shape[1], 1, first.shape[3])
+        joint = jnp.broadcast_to(jnp.concatenate([own, some]), (len(own) + len(some), *first.shape[1:]))
+        return value(joint[:, :, None]).max(0)
     return search.best_value(value, nets.acts, key, first, seen.available, config.enumerated, config.searched)
 
 
@@ -106,7 +123,7 @@ def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -
     return both[..., jnp.array([role.influencer for role in roles])]
 
 
-def drawn(config: Settings, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
+def drawn(config: Built, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
           place: int):  # fmt: skip
     """(a batch of D_t, as `family.seen` has it, and weights [batch]) of one transition of the last rollout.
 
@@ -151,7 +168,7 @@ class Asked(NamedTuple):
     weights: Array  # [batch]
 
 
-def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
+def fitted(config: Built, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
            role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
     """(estimate, metrics) after the steps of one update, each on a set D_t of its own.
 
@@ -164,11 +181,11 @@ def fitted(config: Settings, env: Environment, nets: Nets, state: family.State, 
         key_draw, *keys = jax.random.split(key, 3)
         data, weights = drawn(config, env, nets, key_draw, memories, paid, fresh, role, place)
         now, after, taken, reward, terminated = data
-        follows = family.targets(config, nets, state, (keys[0], keys[1]), after, others)
+        follows = (nets.member.target or family.targets)(config, nets, state, (keys[0], keys[1]), after, others)
         earned = credited(reward, config.credit)[:, others]
         target = earned + config.gamma * jnp.where(terminated[:, None], 0.0, follows)
         today = policies(nets, state.actors, now)[0].relaxed(jax.random.fold_in(key, 1), "straight-through")
-        today = today.at[:, role.influencer].set(taken[:, role.influencer])
+        today = taken if one_body(nets) else today.at[:, role.influencer].set(taken[:, role.influencer])
         return Asked(now.view, *lax.stop_gradient((taken, today, target)), weights)
 
     def mean(set_: Asked, x: Array) -> Array:

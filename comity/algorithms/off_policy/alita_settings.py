@@ -8,10 +8,9 @@ from comity.settings import NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Settings(Family):
-    """Settings of ALITA: those of the family, of the influence, and of the rewards of its own."""
+class Influence:
+    """What ALITA adds to the settings of whatever it is built on: those of the influence, and of rewards of its own."""
 
-    layer_norm: bool = True  # before each activation (paper)
     influencers: tuple[NotNegative[int], ...] = (0,)  # numbers of agents; two: on some battle maps (paper); (): all
     influence: Literal["clones", "single", "none"] = "clones"  # what estimates it; none: ablation "No F"
     influence_of: Literal["all", "extrinsic"] = "all"  # rewards that Q_i, q_i and z_i are of: those that actors climb,
@@ -28,16 +27,25 @@ class Settings(Family):
     novelty_by: Literal["autoencoder", "rnd", "none"] = "autoencoder"  # none: ablation "No IM", no penalty either
     novelty_weight: NotNegative[float] = 0.1  # lambda_pi of the influencer's reward; paper 0.01 on particles
     novelty_hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths (paper)
-    novelty_learning_rate: Positive[float] = 1e-3
+    novelty_learning_rate: Positive[float] = 1e-3  # of its network
     novelty_capacity: Positive[int] = 10_000  # transitions of the influencer that it learns from (paper)
     novelty_batch: Positive[int] = 128  # transitions per step; paper 1,024
     penalty_weight: NotNegative[float] = 0.1  # beta of the others' penalty; paper 0.15 in Push-Box
     penalty_decay: NotNegative[float] = 0.1  # omega, how soon novelty forgives; paper 0.01 on particles
 
+
+@dataclass(frozen=True)
+class Settings(Influence, Family):
+    """Settings of ALITA on MADDPG."""
+
+    layer_norm: bool = True  # before each activation (paper)
+
     def __post_init__(self):
         super().__post_init__()
         check(self)
 
+
+Built = Any  # settings with those of `Influence` and those of the family of deterministic gradients
 
 PAPER: dict[str, Any] = {
     "hidden": 128,

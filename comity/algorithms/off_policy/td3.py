@@ -13,6 +13,7 @@ from comity.algorithms.normalised_views import Settings as Views
 from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import deterministic as family
 from comity.algorithms.off_policy.ddpg import own_action
+from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key
 
@@ -70,7 +71,11 @@ def smoothed(config: Any, key: Key, policy: Any) -> Array:
     return policy.near(key_noise, meant, config.smoothing, config.smoothing_limit)
 
 
-def make(config: Config, env: Environment) -> Algorithm:
+def member(config: Config, everyone: bool = False) -> family.Member:
+    """everyone: critics read all agents' views and actions."""
     target = partial(family.targets, follows=smoothed)
-    member = family.Member(own_action, everyone=False, critics=config.critics, target=target)
-    return normalised(config, env, lambda env: family.learner(config, env, member))
+    return family.Member(joint_actions if everyone else own_action, everyone, critics=config.critics, target=target)
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    return normalised(config, env, lambda env: family.learner(config, env, member(config)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 
@@ -23,10 +23,14 @@ class Entities:
 
 @dataclass(frozen=True)
 class Vector:
-    """`size` numbers. entities: how they fall into parts; None: all of them are an agent's own."""
+    """`size` numbers. entities: how they fall into parts; None: all of them are an agent's own.
+
+    names: what each number is, for films only; where agents see other things, a tuple for each agent.
+    """
 
     size: int
     entities: Entities | None = None
+    names: tuple[str, ...] | tuple[tuple[str, ...], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -142,6 +146,7 @@ class Spec:
     action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()  # of several heads, a tuple for each
     event_names: tuple[str, ...] | None = None  # of `info`; None: all
     event_words: tuple[tuple[str, str], ...] = ()  # (one of them, what its agent does: "picks up the key")
+    event_marks: tuple[tuple[str, str], ...] = ()  # (one of them, a word): films mark it in the picture: "gift"
     unread: frozenset[str] = frozenset()  # settings of the game that change nothing as the others stand
 
 
@@ -170,6 +175,8 @@ class Functions(NamedTuple):
 
     draw: Callable[..., Any] | None = None  # (state) -> uint8 [H, W, 3] of one game; outside jit, for films
     draw_view: Callable[..., Any] | None = None  # (view) -> uint8 [H, W, 3], what one agent sees
+    sharing: Callable[..., Any] | None = None
+    # (state) -> [N, N], how much of the reward of each column's agent the row's agent gets; films show it as a matrix
     places: Callable[..., Any] | None = None
     # (state) -> int32 [N, N, 2], the row and column of agent i's picture in which agent j is; outside: not in sight
     summary: Callable[..., Any] | None = None

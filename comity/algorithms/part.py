@@ -73,6 +73,8 @@ class Part:
 
 
 def _unnumbered(view: View) -> View:
+    if isinstance(view, Vector) and view.names:
+        view = dataclasses.replace(view, names=())  # which may be of each of the whole game's agents
     if view.entities is None:
         return view
     return dataclasses.replace(view, entities=dataclasses.replace(view.entities, offsets=()))  # pyright: ignore

@@ -31,12 +31,21 @@ def _number(name: str, value: Any, least: int, meaning: str) -> list[str]:
 
 def _array(name: str, value: Any, meaning: str, images: bool = True) -> list[str]:
     if isinstance(value, Vector):
-        return _number(f"{name}.size", value.size, 0, meaning) or _entities(name, value)
+        return _number(f"{name}.size", value.size, 0, meaning) or _entities(name, value) or _names(name, value)
     if isinstance(value, Image) and images:
         sides = ("height", "width", "channels", "high")
         return [line for side in sides for line in _number(f"{name}.{side}", vars(value)[side], 1, meaning)]
     other = " or Image(height, width, channels)" if images else ""
     return [f"`spec.{name}` is {value!r}: it must be Vector(size){other}, {meaning}"]
+
+
+def _names(name: str, vector: Vector) -> list[str]:
+    """Of its numbers, alike for all agents or of each."""
+    names = vector.names
+    each = names if isinstance(names, tuple) and all(isinstance(one, tuple) for one in names) else (names,)
+    if any(not isinstance(one, tuple) or not all(isinstance(x, str) for x in one) for one in each):
+        return [f"`spec.{name}.names` is {names!r}: it must be a tuple of names, or one for each agent"]
+    return [line for one in each if (line := _counted(f"{name}.names", one, vector.size, f"spec.{name}.size is"))]
 
 
 def _entities(name: str, vector: Vector) -> list[str]:
@@ -78,6 +87,7 @@ def _kinds(spec: Spec) -> list[str]:
     """What is of another kind than the field says."""
     texts = lambda x: isinstance(x, tuple) and all(isinstance(one, str) for one in x)  # noqa: E731
     several = lambda x: isinstance(x, tuple) and all(texts(one) for one in x)  # noqa: E731
+    pairs = lambda x: several(x) and all(len(one) == 2 for one in x)  # noqa: E731
     rules = {
         "history": (_is_number(spec.history), "a whole number of 0 or more"),
         "mixed_motive": (isinstance(spec.mixed_motive, bool), "True or False"),
@@ -95,6 +105,8 @@ def _kinds(spec: Spec) -> list[str]:
             several(spec.action_names) if isinstance(spec.action, MultiDiscrete) else texts(spec.action_names),
             "a tuple of names, of several heads a tuple for each",
         ),
+        "event_words": (pairs(spec.event_words), "a tuple of pairs: a name in info, what its agent does"),
+        "event_marks": (pairs(spec.event_marks), "a tuple of pairs: a name in info, a word"),
         "event_names": (spec.event_names is None or texts(spec.event_names), "None or a tuple of names"),
         "unread": (isinstance(spec.unread, frozenset), "a frozenset of names of settings"),
     }

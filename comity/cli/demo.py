@@ -75,7 +75,7 @@ def _pictures(console: Any, out: Path, runs: dict[str, Any], seconds: float) -> 
     groups = {label: run.path for label, run in runs.items()}
     files = draw_curves(groups, path=out / "curves.png", title="Manitokan: leaving the key behind", caption=caption)
     trained = max((runs["PG"], runs["PG with action history"]), key=lambda run: run.curve()[1][:, -1].mean())
-    films = [trained.film(), runs["random"].film(episode=0)]
+    films = [trained.films(), runs["random"].film(episode=0)]
     files += [write_gif(films, out / "film.gif"), write_html(films, out / "film.html")]
     sheet = compare_table(groups)
     sheet.show(console)

@@ -11,6 +11,7 @@ from comity.runs.trust import in_terminal
 
 HELP = """  --seed S         which seed's team (the first)
   --episode K      episode K of 32 fresh ones; without it the best of them, labelled as chosen
+  --in-turn N      up to N equally good episodes, one after the other (3)
   --policy P       sampled (default) or greedy
   --best           the best checkpoint instead of the last policy
   --both           the last policy and the best checkpoint, side by side
@@ -24,7 +25,7 @@ def watch(arguments: list[str]) -> None:
     from comity.report.film import write_gif, write_html
     from comity.training.run import load
 
-    known = {"seed": int, "episode": int, "policy": str, "gif": to_write, "html": to_write}
+    known = {"seed": int, "episode": int, "in-turn": int, "policy": str, "gif": to_write, "html": to_write}
     words, values = flags(arguments, known, switches=("best", "both", "open", "trust"))
     if not words:
         raise Usage("watch needs one RUN or more: run directories, globs with one match, or latest")
@@ -40,16 +41,21 @@ def watch(arguments: list[str]) -> None:
     for run in runs:
         if not run.is_reference:
             run.directory.refuse_links()
-    films = [run.film(values.get("seed"), policy, values.get("episode")) for run in runs]
+    if (most := values.get("in-turn", 3)) < 1:
+        raise Usage(f"--in-turn {most} must be 1 or more")
+    films = [run.films(values.get("seed"), policy, values.get("episode"), most) for run in runs]
     if len(films) > 1:  # told apart by what they are of
-        whose = [f"{run.which} of iteration {run.iterations[film.seed]}" for run, film in zip(runs, films, strict=True)]
-        films = [replace(film, title=f"{film.title}, {which}") for film, which in zip(films, whose, strict=True)]
-    run, film, path = runs[0], films[0], paths[0]
+        whose = [f"{run.which} of iteration {run.iterations[x[0].seed]}" for run, x in zip(runs, films, strict=True)]
+        films = [
+            [replace(film, title=f"{film.title}, {which}") for film in some]
+            for some, which in zip(films, whose, strict=True)
+        ]
+    run, film, path = runs[0], films[0][0], paths[0]
     beside = f"_{len(films)}_films" if len(films) > 1 else ""
     own = path / "figures" / f"seed{film.seed}_{policy}{beside}"
     name = f"reference-{path.name.replace('/', '-')}-{policy}{beside}"
     stem = Path(name) if run.is_reference else own  # not in the package
-    for film in films:
+    for film in (film for some in films for film in some):
         title = f"{film.title}: " if beside else ""
         print(printable(f"{title}{film.caption}; {film.length} steps, {film.ended}"))
     gif, html = values.get("gif", stem.with_suffix(".gif")), values.get("html", stem.with_suffix(".html"))

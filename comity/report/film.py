@@ -1,7 +1,8 @@
 """The film of an episode: a GIF to show, and one HTML file to scrub through. Reads recordings, plays nothing.
 
-A frame t shows the game after t steps; below it stands what was done in step t and what it brought. Both films take
-one recording, or several to be seen beside one another (a trained team beside a random one).
+A frame t shows the game after t steps; below it stands what was done in step t and what it brought. Films take one
+recording, or several to be seen beside one another (a trained team beside a random one); of each of these one, or
+several to be seen in turn.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,15 +25,18 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from comity.report.recording import Head, Recording, own_colours, sentence
+from comity.report.recording import READ, Head, Recording, own_colours, sentence
+
+Films = Recording | Sequence[Recording | Sequence[Recording]]  # beside one another; of each some in turn
 
 INK, FAINT, PAPER, RULE = "#1b1f24", "#667080", "#ffffff", "#d8dee6"
 BLANK = "#f4f6f9"  # the ground of a panel
 GOOD, BAD = "#12915a", "#cf3a3a"
+MARK = "#f0b400"  # of a gift
 PICTURE = 288  # pixels, about the side of a picture in a GIF when no scale is given
 ROWS = 10  # agents with a row of their own in a GIF
 LAST = 1500  # ms, how long the last frame of a GIF stays
-READ = 8  # steps that the last event's sentence stays
+PAUSE = 1.0  # s, from one episode to the next
 IMAGE_BYTES = 2_000_000  # all pictures of a replay before base64; beyond it they lose colours, then size
 VIEW_NUMBERS = 400_000  # a replay with more numbers in its views leaves them out
 
@@ -40,28 +44,44 @@ VIEW_NUMBERS = 400_000  # a replay with more numbers in its views leaves them ou
 # The GIF
 
 
-def write_gif(
-    recordings: Recording | Sequence[Recording], path: str | Path, fps: float = 8, scale: float | None = None
-) -> Path:
-    """Writes the recordings side by side as one GIF, T + 1 pictures of the longest; a shorter one waits at its end.
+def write_gif(recordings: Films, path: str | Path, fps: float = 8, scale: float | None = None) -> Path:
+    """Writes the recordings side by side as one GIF; a column that ends before the others waits at its end.
 
     fps: steps per second, up to 50. scale: pixels of film per pixel of a frame; None: a picture of about 288.
     """
-    episodes = as_list(recordings)
-    if not 0 < fps <= 50:
-        raise ValueError(f"fps is {fps}: GIFs show more than 0 and at most 50 frames per second")
-    if scale is not None and not scale > 0:
-        raise ValueError(f"scale is {scale}: pixels of film per pixel of a frame, so more than 0")
-    columns = [_Column(episode, scale) for episode in episodes]
-    heights = [max(column.heights[part] for column in columns) for part in range(3)]
-    length = max(episode.length for episode in episodes)
-    step = round(1000 / fps)
-
-    def picture(t: int) -> np.ndarray:
-        return np.concatenate([column.draw(t, heights) for column in columns], axis=1)
-
-    save_gif(path, picture, [step] * length + [max(LAST, step)])
+    reel, step = Reel(recordings, fps, scale), round(1000 / fps)
+    save_gif(path, reel.picture, [step] * (reel.length - 1) + [max(LAST, step)])
     return Path(path)
+
+
+class Reel:
+    """The pictures of a film, 0 to length - 1: of each column its episodes in turn, with a pause between them."""
+
+    def __init__(self, recordings: Films, fps: float, scale: float | None = None):
+        if not 0 < fps <= 50:
+            raise ValueError(f"fps is {fps}: films show more than 0 and at most 50 frames per second")
+        if scale is not None and not scale > 0:
+            raise ValueError(f"scale is {scale}: pixels of film per pixel of a frame, so more than 0")
+        columns = [[_Column(episode, scale) for episode in some] for some in as_columns(recordings)]
+        every = [column for some in columns for column in some]
+        self.heights = [max(column.heights[part] for column in every) for part in range(3)]
+        self.widths = [max(column.width for column in some) for some in columns]
+        still = round(PAUSE * fps)
+        self.shown: list[list[tuple[_Column, int]]] = []  # of each column what is seen when
+        for some in columns:
+            turns = [[(column, t) for t in range(column.episode.length + 1)] for column in some]
+            self.shown.append([place for turn in turns[:-1] for place in (*turn, *turn[-1:] * still)] + turns[-1])
+        self.length = max(map(len, self.shown))
+
+    def picture(self, t: int) -> np.ndarray:
+        """[H, W, 3] uint8."""
+        drawn = []
+        for places, width in zip(self.shown, self.widths, strict=True):
+            column, step = places[min(t, len(places) - 1)]
+            image = column.draw(step if t < len(places) else step + 1, self.heights)
+            room = width - image.shape[1]
+            drawn.append(np.pad(image, ((0, 0), (room // 2, room - room // 2), (0, 0)), constant_values=255))
+        return np.concatenate(drawn, axis=1)
 
 
 def save_gif(path: str | Path, picture: Callable[[int], np.ndarray], durations: Sequence[int]) -> None:
@@ -125,7 +145,9 @@ class _Column:
             wanted = PICTURE / max(size)
             scale = max(1, round(wanted)) if wanted > 0.75 else wanted
         self.size = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
-        self.width = max(self.size[0], 300) + 2 * self.margin
+        self.beside = None if episode.sharing is None else draw_sharing(episode)
+        self.wide = self.size[0] + (0 if self.beside is None else self.beside.width + self.margin)
+        self.width = max(self.wide, 300) + 2 * self.margin
         inner = self.width - 2 * self.margin
         about = f"{episode.task} · {episode.algorithm} · seed {episode.seed} · {episode.policy}"
         self.heading = [
@@ -134,13 +156,22 @@ class _Column:
             (fitted(about, font(11), inner), font(11), FAINT),
         ]
         rows = min(episode.num_agents, ROWS) + (episode.num_agents > ROWS)
-        self.heights = (14 + 19 * len(self.heading), self.size[1] + 8, 30 + self.row * rows + 10)
+        tall = max(self.size[1], 0 if self.beside is None else self.beside.height)
+        self.heights = (14 + 19 * len(self.heading), tall + 8, 30 + self.row * rows + 10)
         bold = font(12, bold=True)
         self.names = [fitted(name, bold, 84) for name in episode.agent_names[:ROWS]]
         self.actions_at = self.margin + 16 + max(bold.getlength(name) for name in self.names) + 14
         self.totals = np.concatenate([np.zeros((1, episode.num_agents)), np.cumsum(episode.rewards, 0)])  # [T + 1, N]
 
-        self.sentences = self._sentences()
+        self.sentences, self.marks = self._sentences(), self._marks()
+
+    def _marks(self) -> list[str]:
+        """[T + 1], the word of the last mark, and whose it is."""
+        told = [""] * (self.episode.length + 1)
+        for mark in self.episode.marks():
+            whose = "" if mark.agent is None else f" of {self.episode.agent_names[mark.agent]}"
+            told[mark.t + 1 : mark.last + 1] = [f"{mark.text}{whose}"] * (mark.last - mark.t)
+        return told
 
     def _sentences(self) -> list[str]:
         """[T + 1], the last thing that happened, beside rewards, for as many steps as it takes to read it."""
@@ -163,12 +194,20 @@ class _Column:
         if picture.size != self.size:
             enlarged = self.size[0] >= picture.width
             picture = picture.resize(self.size, Image.Resampling.NEAREST if enlarged else Image.Resampling.BOX)
-        left, top = (self.width - self.size[0]) // 2, heights[0] + 4 + (heights[1] - self.heights[1]) // 2
+        left, top = (self.width - self.wide) // 2, heights[0] + 4 + (heights[1] - 8 - self.size[1]) // 2
         image.paste(picture, (left, top))
+        if self.beside is not None:
+            middle = heights[0] + 4 + (heights[1] - 8 - self.beside.height) // 2
+            image.paste(self.beside, (left + self.size[0] + self.margin, middle))
         received = episode.rewards[t - 1] if t and not waits else np.zeros(episode.num_agents)
         if rare(episode.rewards) and received.any():
             box = (left - 4, top - 4, left + self.size[0] + 3, top + self.size[1] + 3)
             pen.rectangle(box, outline=GOOD if received.sum() > 0 else BAD, width=4)
+        if self.marks[t]:
+            pen.rectangle((left, top, left + self.size[0] - 1, top + self.size[1] - 1), outline=MARK, width=4)
+            wide = font(12, bold=True).getlength(self.marks[t]) + 12
+            pen.rectangle((left, top, left + wide, top + 20), fill=MARK)
+            pen.text((left + 6, top + 3), self.marks[t], fill=INK, font=font(12, bold=True))
         self._strip(pen, t, sum(heights[:2]), received)
         return np.asarray(image)
 
@@ -177,9 +216,9 @@ class _Column:
         T = episode.length
         pen.text((left, top + 4), f"step {t}/{T}", fill=INK, font=font(12, bold=True))
         told, begin = self.sentences[t], left + 10 + font(12, bold=True).getlength(f"step {T}/{T}")
-        given = "gift" in told
-        words = fitted(told, font(12, bold=given), right - begin - (80 if t == T else 0))
-        pen.text((begin, top + 4), words, fill=GOOD if given else INK, font=font(12, bold=given))
+        marked = bool(self.marks[t])
+        words = fitted(told, font(12, bold=marked), right - begin - (80 if t == T else 0))
+        pen.text((begin, top + 4), words, fill=INK, font=font(12, bold=marked))
         if t == T:
             pen.text((right, top + 4), episode.ended.split(":")[0], fill=FAINT, font=font(11), anchor="ra")
         pen.rectangle((left, top + 22, right, top + 24), fill=RULE)
@@ -188,6 +227,9 @@ class _Column:
             for step in np.flatnonzero(episode.rewards.any(1)):
                 x = left + (right - left) * (step + 1) / T
                 pen.rectangle((x - 1, top + 20, x + 1, top + 26), fill=GOOD if episode.rewards[step].sum() > 0 else BAD)
+        for event in episode.marks():
+            x = left + (right - left) * (event.t + 1) / T
+            pen.polygon([(x, top + 17), (x + 5, top + 23), (x, top + 29), (x - 5, top + 23)], fill=MARK, outline=INK)
         for n in range(min(episode.num_agents, ROWS)):
             y = top + 32 + self.row * n
             pen.ellipse((left, y + 3, left + 10, y + 13), fill=episode.agent_colours[n], outline=FAINT)
@@ -207,6 +249,29 @@ class _Column:
             rest = self.totals[t, ROWS:]
             pen.text((left + 16, y + 1), f"and {len(rest)} more agents", fill=FAINT, font=font(12))
             pen.text((right, y + 1), total_text(rest.sum()), fill=FAINT, font=font(12), anchor="ra")
+
+
+def draw_sharing(episode: Recording) -> Image.Image:
+    """Whose rewards each agent gets, as a matrix: rows get, columns earn; the darker, the more."""
+    assert episode.sharing is not None
+    number, at = episode.num_agents, (20, 52)
+    cell = max(10, min(34, 170 // number))
+    image = Image.new("RGB", (max(at[0] + cell * number + 1, 116), at[1] + cell * number + 1), PAPER)
+    pen = ImageDraw.Draw(image)
+    pen.text((0, 0), "preferences", INK, font(12, bold=True))
+    pen.text((0, 16), "row gets of column", FAINT, font(10))
+    for n, colour in enumerate(episode.agent_colours):
+        middle = cell * n + cell // 2
+        pen.ellipse((at[0] + middle - 5, at[1] - 15, at[0] + middle + 5, at[1] - 5), fill=colour, outline=FAINT)
+        pen.ellipse((4, at[1] + middle - 5, 14, at[1] + middle + 5), fill=colour, outline=FAINT)
+    for (row, column), share in np.ndenumerate(np.nan_to_num(episode.sharing)):
+        x, y = at[0] + cell * column, at[1] + cell * row
+        pen.rectangle((x, y, x + cell, y + cell), fill=_diverging(float(np.clip(share, -1, 1))), outline=RULE)
+        if cell >= 24:
+            words = f"{share:.1f}" if cell < 30 else f"{share:.2f}"
+            ink = PAPER if abs(share) > 0.55 else INK
+            pen.text((x + cell / 2, y + cell / 2), words, ink, font(10), anchor="mm")
+    return image
 
 
 def panel_height(episode: Recording) -> int:
@@ -331,7 +396,7 @@ def wrapped(text: str, face: ImageFont.FreeTypeFont, width: float, lines: int) -
 # The replay
 
 
-def write_html(recordings: Recording | Sequence[Recording], path: str | Path) -> Path:
+def write_html(recordings: Films, path: str | Path) -> Path:
     """Writes one HTML file that needs nothing else: see `replay_html`."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
@@ -340,15 +405,21 @@ def write_html(recordings: Recording | Sequence[Recording], path: str | Path) ->
     return path
 
 
-def replay_html(recordings: Recording | Sequence[Recording]) -> str:
+def replay_html(recordings: Films) -> str:
     """The replay as text: a page with pictures, data, style and script inside; `#t=30` opens it at step 30.
 
-    Of several recordings the first has the focus (`#episode=1` for the second, `#agent=0` for one agent's view).
+    Of several recordings the first has the focus (`#episode=1` for the second, `#agent=0` for one agent's view,
+    `#turn=1` for the second of those in turn).
     """
-    episodes = as_list(recordings)
-    data = json.dumps([replay_data(episode) for episode in episodes], allow_nan=False, separators=(",", ":"))
+    columns = as_columns(recordings)
+    told = [
+        {**replay_data(episode), "column": column, "turn": turn}
+        for column, some in enumerate(columns)
+        for turn, episode in enumerate(some)
+    ]
+    data = json.dumps(told, allow_nan=False, separators=(",", ":"))
     parts = {
-        "title": html.escape(" | ".join(episode.title for episode in episodes)),
+        "title": html.escape(" | ".join(some[0].title for some in columns)),
         "data": data.replace("<", "\\u003c"),  # so that no name can end the script element
     }
     template = files("comity.report").joinpath("replay.html").read_text(encoding="utf-8")
@@ -380,10 +451,14 @@ def replay_data(episode: Recording) -> dict[str, Any]:
         "values": None if episode.values is None else numbers(episode.values),
         "views": None if views is None or omitted else numbers(views.reshape(*views.shape[:2], -1)),
         "view_shape": None if views is None else list(views.shape[2:]),
+        "view_names": [list(episode.names_of_view(n)) for n in range(episode.num_agents)],
+        "sharing": None if episode.sharing is None else numbers(episode.sharing),
         "frames": frames,
         "frame_size": None if episode.frames is None else [episode.frames.shape[2], episode.frames.shape[1]],
         "view_frames": view_frames,
         "images": images,
+        "marked": [episode.event_words.get(name, name) for name in episode.event_marks],
+        "marks": [list(mark) for mark in episode.marks()],
         "events": [[event.t, event.agent, event.text, _number(event.amount, 4)] for event in episode.events()],
     }
 
@@ -480,9 +555,10 @@ def _channels(packed: np.ndarray) -> np.ndarray:
     return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], -1)
 
 
-def as_list(recordings: Recording | Iterable[Recording]) -> list[Recording]:
-    """One recording or several, as a list; at least one."""
-    episodes = [recordings] if isinstance(recordings, Recording) else list(recordings)
-    if not episodes:
+def as_columns(recordings: Films) -> list[list[Recording]]:
+    """What stands beside one another, and of each what is shown in turn; at least one of both."""
+    beside = [recordings] if isinstance(recordings, Recording) else list(recordings)
+    columns = [[some] if isinstance(some, Recording) else list(some) for some in beside]
+    if not columns or not all(columns):
         raise ValueError("no recordings: a film needs at least one")
-    return episodes
+    return columns

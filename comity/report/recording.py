@@ -15,8 +15,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 DENSE = 0.5  # what happens at more than this share of the steps is no event
+READ = 8  # steps that the last event's sentence stays, and a mark
 SHORT = 8  # steps; in episodes shorter than this, every non-zero entry is an event
 
+ARRAYS = ("frames", "view_frames", "views", "rewards", "values", "sharing")
 GLYPHS = {
     "left": "←", "west": "←", "right": "→", "east": "→", "up": "↑", "north": "↑", "down": "↓", "south": "↓",
     "turn left": "↺", "rotate left": "↺", "turn right": "↻", "rotate right": "↻", "forward": "⇡",
@@ -31,6 +33,15 @@ class Event(NamedTuple):
     agent: int | None  # None: it concerns the game, or all agents alike
     text: str
     amount: float
+
+
+class Mark(NamedTuple):
+    """A word in the picture, from frame t + 1 to `last`."""
+
+    t: int
+    agent: int | None
+    text: str
+    last: int
 
 
 class Head(NamedTuple):
@@ -57,7 +68,9 @@ class Head(NamedTuple):
             exists = self.available[t, agent]
             numbers = zip(self.names, self.actions[t, agent], exists, strict=True)
             plain = all(name.startswith("number ") for name in self.names)
-            return " ".join(f"{'' if plain else f'{n} '}{x:+.2f}" for n, x, there in numbers if there) or "-"
+            return (" " if plain else ", ").join(
+                f"{'' if plain else f'{n} '}{x:+.2f}" for n, x, there in numbers if there
+            ) or "-"
         action = int(self.actions[t, agent])
         text = f"{self.glyph(action)} {self.names[action]}".strip()
         return f"({text})" if self.forced(t, agent) else text
@@ -94,13 +107,18 @@ class Recording:
     values: np.ndarray | None = None  # [T, N]
     info: dict[str, np.ndarray] = field(default_factory=dict)  # leaves [T] or [T, N]
     event_words: dict[str, str] = field(default_factory=dict)  # name in `info` -> what its agent does, in words
+    event_marks: dict[str, str] = field(default_factory=dict)  # name in `info` -> a word: marked in the picture
+    view_names: tuple[
+        Any, ...
+    ] = ()  # [V] what each number of a view is, or [N] of these, where agents see other things
+    sharing: np.ndarray | None = None  # [N, N] how much of each column's reward the row's agent gets
     terminated: bool = False  # the game was over at the end
     truncated: bool = False  # only the clock had run out
 
     def __post_init__(self) -> None:
         for entry in fields(self):  # frozen, yet lists and device arrays are welcome
             value = getattr(self, entry.name)
-            if entry.name in ("frames", "view_frames", "views", "rewards", "values") and value is not None:
+            if entry.name in ARRAYS and value is not None:
                 object.__setattr__(self, entry.name, np.asarray(value))
             elif entry.name in ("actions", "available", "probabilities") and value is not None:
                 several = isinstance(self.actions, tuple)
@@ -151,6 +169,21 @@ class Recording:
         """What the agent does in step t, all heads, in words."""
         return ", ".join(head.text(t, agent) for head in self.heads)
 
+    def names_of_view(self, agent: int) -> tuple[str, ...]:
+        """What each number of the agent's view is; () where that is not told."""
+        each = bool(self.view_names) and isinstance(self.view_names[0], tuple)
+        return self.view_names[agent] if each else self.view_names
+
+    def marks(self) -> list[Mark]:
+        """What the picture is marked for: for `READ` steps, or until the same agent does what is an event again (a gift
+        that is taken back is none any more)."""
+        found, every = [], self.events()
+        for name, word in self.event_marks.items():
+            for t, agent, _, _ in self._events_of(name, word):
+                later = [event.t for event in every if event.t > t and event.agent == agent]
+                found.append(Mark(t, agent, word, min([t + READ, self.length, *later])))
+        return sorted(found, key=lambda mark: mark.t)
+
     def check(self) -> None:
         """Raises ValueError, with what came and what was expected, if the parts do not fit one another."""
         T, N = self.rewards.shape
@@ -165,6 +198,7 @@ class Recording:
         _fits("frames", self.frames, (T + 1, None, None, 3), "[T + 1, H, W, 3]", np.uint8)
         _fits("view_frames", self.view_frames, (T + 1, N, None, None, 3), "[T + 1, N, h, w, 3]", np.uint8)
         _fits("values", self.values, (T, N), "[T, N]")
+        _fits("sharing", self.sharing, (N, N), "[N, N]")
         if self.views is not None and self.views.shape[:2] != (T + 1, N):
             raise ValueError(f"views has shape {self.views.shape}: expected [T + 1, N, ...], here ({T + 1}, {N}, ...)")
         for name, entry in self.info.items():
@@ -172,6 +206,10 @@ class Recording:
                 raise ValueError(
                     f'info["{name}"] has shape {entry.shape}: expected [T] or [T, N], here ({T},), ({T}, {N})'
                 )
+        for agent in range(N if self.view_names and self.views is not None else 0):
+            names, numbers = self.names_of_view(agent), self.views[0, agent].size  # pyright: ignore
+            if len(names) != numbers:
+                raise ValueError(f"view_names has {len(names)} entries, but agent {agent} sees {numbers} numbers")
         self._check_heads(T, N)
 
     def _check_heads(self, T: int, N: int) -> None:
@@ -208,9 +246,12 @@ class Recording:
         What all agents receive alike is one event of agent None.
         """
         events = _events("reward", self.rewards, whole=False)
-        for name, entry in self.info.items():
-            events += _events(self.event_words.get(name, name.replace("_", " ")), entry, whole=True)
+        for name in self.info:
+            events += self._events_of(name, self.event_words.get(name, name.replace("_", " ")))
         return sorted(events, key=lambda event: (event.t, -1 if event.agent is None else event.agent))
+
+    def _events_of(self, name: str, text: str) -> list[Event]:
+        return _events(text, self.info[name], whole=True) if name in self.info else []
 
 
 def sentence(event: Event, names: Sequence[str]) -> str:

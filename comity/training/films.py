@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity import rollout
-from comity.spec import MultiDiscrete, functions
+from comity.spec import MultiDiscrete, Vector, functions
 from comity.training import evaluation, hosted_play
 from comity.training.episodes import episode_statistics
 from comity.types import Environment, Key, PyTree, Timestep, Transition
@@ -17,12 +17,12 @@ STEPPED = 8  # most episodes of a game that Python steps and draws
 
 
 def record(
-    key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int, episode: int | None, title: str,
-    task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
-):  # fmt: skip
-    """Plays `games` episodes, fewer where Python steps the game, and returns one as a Recording. It reads only what
-    `act`, the observations, `info` and a game's `draw` and `draw_view` give, if it has them. Raises ValueError for an
-    episode that is not there."""
+    key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int, episode: int | None, most: int,
+    title: str, task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
+) -> list[Any]:  # fmt: skip
+    """Plays `games` episodes, fewer where Python steps the game, and returns one as a Recording, or up to `most` that
+    succeed alike. It reads only what `act`, the observations, `info` and a game's `draw`, `draw_view` and `sharing`
+    give, if it has them. Raises ValueError for an episode that is not there."""
     host = functions(env).host
     games = min(games, STEPPED) if host else games
     if episode is not None and not 0 <= episode < games:
@@ -31,9 +31,10 @@ def record(
         played = stepped(host(1, pictures=True), key, env, act, memory, games)
     else:
         played = jax.tree.map(plain, jax.jit(lambda: filmed(key, env, act, memory, games))())
-    chosen, caption = _choose(env, played.steps, episode)
+    chosen, caption = _choose(env, played.steps, episode, most)
     words = {"title": title, "task": task, "algorithm": algorithm, "seed": seed, "policy": policy}
-    return recording(env, played, chosen, caption=caption, **words)
+    turns = [f"; {k + 1} of {len(chosen)} in turn" if len(chosen) > 1 else "" for k in range(len(chosen))]
+    return [recording(env, played, k, caption=caption + turn, **words) for k, turn in zip(chosen, turns, strict=True)]
 
 
 class Filmed(NamedTuple):
@@ -47,7 +48,7 @@ class Filmed(NamedTuple):
 
 def filmed(key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
     """Plays `games` fresh episodes to their end."""
-    watched: Any = _Watched(env) if functions(env).draw else env
+    watched: Any = _Watched(env) if functions(env).draw or functions(env).sharing else env
     key_start, key = jax.random.split(key)
     start = rollout.start(key_start, watched, memory, games, jnp.arange(games))
     steps = rollout.collect_episodes(key, watched, act, start)
@@ -86,6 +87,7 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
     of = lambda tree: jax.tree.map(lambda x: x[:length, chosen], tree)  # noqa: E731
     before = jax.tree.map(lambda x: x[chosen], played.first)
     games_seen = [before, *(jax.tree.map(lambda x, t=t: x[t], of(played.after)) for t in range(length))]
+    sharing = functions(env).sharing
     pictures = played.pictures[chosen] if played.pictures else None
     seen = jax.tree.map(
         lambda x, y: np.concatenate([x, y[-1:]]), of(steps.observation), of(steps.next_observation)
@@ -108,6 +110,9 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
         values=notes.get("value"),
         info={name: x for name, x in of(steps.info).items() if spec.event_names is None or name in spec.event_names},
         event_words=dict(spec.event_words),
+        event_marks=dict(spec.event_marks),
+        view_names=spec.view.names if isinstance(spec.view, Vector) else (),
+        sharing=np.asarray(sharing(before)) if sharing else None,
         terminated=bool(steps.terminated[:, chosen].any()),
         truncated=bool(steps.truncated[:, chosen].any()),
     )
@@ -153,15 +158,20 @@ def plain(x: Any) -> np.ndarray:
     return np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
 
 
-def _choose(env: Environment, steps: Any, episode: int | None) -> tuple[int, str]:
-    """(index of a game, how it was picked in words)."""
+SHOWN = 240  # steps; of films in turn, which say less each
+
+
+def _choose(env: Environment, steps: Any, episode: int | None, most: int) -> tuple[list[int], str]:
+    """(indices of games, how they were picked in words): of the best, where they are above 0, up to `most` that have
+    no more than `SHOWN` steps together."""
     games, name = steps.valid.shape[1], env.spec.headline
     values = np.asarray(episode_statistics(env, steps)[name], float)
     values = np.array([evaluation.known_mean(x) for x in values])  # over agents; NaN: undefined for all of them
     if episode is not None:
-        return episode, f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
+        return [episode], f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
     if np.isnan(values).all():
-        return 0, f"episode 0 of {games}; {name} is defined in none"
-    best = int(np.nanargmax(values))
-    share = int((values == values[best]).sum())
-    return best, f"chosen: {name} {values[best]:g}, as {share} of {games} fresh episodes"
+        return [0], f"episode 0 of {games}; {name} is defined in none"
+    alike = np.flatnonzero(values == np.nanmax(values)).tolist()
+    best, lengths = values[alike[0]], steps.valid.sum(0)[alike].cumsum()
+    fit = int((lengths <= SHOWN).sum()) if best > 0 else 1
+    return alike[: max(1, min(most, fit))], f"chosen: {name} {best:g}, as {len(alike)} of {games} fresh episodes"

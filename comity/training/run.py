@@ -206,6 +206,14 @@ class Run:
         """One recorded episode, for `comity.report.film`. episode: its number among `games` fresh ones; None chooses
         the first with the best headline, and the caption says so. Raises ValueError for a seed or an episode that is
         not there."""
+        return self.films(seed, policy, episode, 1, games)[0]
+
+    def films(
+        self, seed: int | None = None, policy: Literal["sampled", "greedy"] = "sampled", episode: int | None = None,
+        most: int = 3, games: int = 32,
+    ):  # fmt: skip
+        """As `film`, up to `most` episodes that are equally good, to be shown in turn: several successes, where the
+        headline is above 0. One where `episode` names it, or where together they would be long."""
         seed = self.seeds[0] if seed is None else seed
         state = self.state(seed)
 
@@ -215,7 +223,9 @@ class Run:
         key = jax.random.fold_in(jax.random.key(seed), FILM)
         title = f"{self.recipe.algorithm.stem} on {self.recipe.task.stem}"
         names = {"task": self.recipe.task.name, "algorithm": self.recipe.algorithm.name}
-        return record(key, self.env, act, self.memory, games, episode, title=title, seed=seed, policy=policy, **names)
+        return record(
+            key, self.env, act, self.memory, games, episode, most, title=title, seed=seed, policy=policy, **names
+        )
 
     def curve(self, metric: str | None = None, policy: str = "sampled") -> tuple[np.ndarray, np.ndarray]:
         """(env steps [P], metric [seeds, P]) at the evaluations of training, as far as all seeds have them.

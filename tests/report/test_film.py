@@ -404,6 +404,22 @@ def test_browser_draws_every_kind_of_game(tmp_path, make):
 
 
 @needs_browser
+def test_browser_shows_the_turn_of_the_address(tmp_path):
+    second = recorded(caption="the second", view_names=tuple(f"number {k}" for k in range(27)), sharing=np.eye(2))
+    marked = dataclasses.replace(second, event_marks={"pickups": "hooray"})
+    dom = dom_of(film.replay_html([[recorded(), marked], recorded(title="Random")]), tmp_path, "#turn=1&t=5")
+    assert 'data-ready="yes"' in dom
+    assert "the second" in dom
+    assert len(re.findall(r'aria-pressed="(true|false)"[^>]*>[12]<', dom)) == 2
+    assert ">hooray of Bo</span>" in dom
+    assert ">number 26</span>" in dom
+    assert "how much of a column's reward the row gets" in dom
+    assert "the second" not in re.sub(
+        "<script.*?</script>", "", dom_of(film.replay_html([[recorded(), marked]]), tmp_path)
+    )
+
+
+@needs_browser
 def test_a_broken_script_would_be_noticed(tmp_path):
     page = film.replay_html(recorded()).replace("function buildPanels", "function builtPanels")
     dom = dom_of(page, tmp_path)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from comity.environments import TASKS
 from comity.recipes import find_task, settings_of
@@ -50,10 +51,66 @@ def test_the_film_tells_what_happened_for_long_enough():
     assert (before[: strip.start] == after[: strip.start]).all()
 
 
+def test_a_gift_is_marked_until_it_is_taken_back():
+    marked = recorded(event_marks={"gifts": "gift"})
+    assert marked.marks() == [(9, 0, "gift", 17)]
+    seen = [film._Column(marked, None).marks[t] for t in (9, 10, 17, 18)]
+    assert seen == ["", "gift of yellow", "gift of yellow", ""]
+    gold = np.array([0xF0, 0xB4, 0x00])
+    column = film._Column(marked, None)
+    shown = [(column.draw(t, column.heights)[: sum(column.heights[:2])] == gold).all(-1).sum() for t in (9, 10, 17, 18)]
+    assert shown[0] == shown[3] == 0 < 1000 < shown[1] == shown[2]
+    marked.info["pickups"][12, 0] = 1
+    assert marked.marks() == [(9, 0, "gift", 12)]
+    assert film.replay_data(marked)["marks"] == [[9, 0, "gift", 12]]
+    assert film.replay_data(marked)["marked"] == ["leaves the key: a gift"]
+
+
+def test_preferences_stand_beside_the_picture():
+    shares = np.array([[0.75, 0.25], [0.0, 1.0]])
+    plain, with_matrix = (film._Column(recorded(sharing=x), None) for x in (None, shares))
+    image = film.draw_sharing(with_matrix.episode)
+    assert with_matrix.wide == plain.wide + image.width + 12
+    pixels = np.asarray(image)
+    (right, low), cell = (20, 52), 34
+    mean = [[pixels[low + 2 + cell * i, right + 2 + cell * j] for j in range(2)] for i in range(2)]
+    assert [tuple(x) for x in mean[0]] == [(69, 154, 205), (187, 215, 232)]  # the darker, the more
+    assert film.replay_data(with_matrix.episode)["sharing"] == [[0.75, 0.25], [0, 1]]
+    with pytest.raises(ValueError, match="sharing has shape"):
+        recorded(sharing=np.eye(3))
+
+
+def test_films_in_turn_follow_one_another(tmp_path):
+    one, two = recorded(), recorded(title="u")
+    reel = film.Reel([[one, two], two], fps=8)
+    assert reel.length == 2 * (T + 1) + 8
+    left = film._Column(one, None).draw(3, reel.heights)
+    np.testing.assert_array_equal(reel.picture(3)[:, : left.shape[1]], left)
+    np.testing.assert_array_equal(
+        reel.picture(T + 1 + 8 + 3)[:, left.shape[1] :], reel.picture(T + 1)[:, left.shape[1] :]
+    )
+    with GifImageFile(film.write_gif([[one, two], two], tmp_path / "x.gif")) as image:
+        assert 2 * (T + 1) <= image.n_frames <= reel.length
+    page = film.replay_html([[one, two], two])
+    assert [page.count(f'"column":{k},"turn":{n}') for k, n in ((0, 0), (0, 1), (1, 0))] == [1, 1, 1]
+    with pytest.raises(ValueError, match="no recordings"):
+        film.write_gif([[]], tmp_path / "x.gif")
+
+
+def test_names_of_views_fit_the_views():
+    views = np.zeros((T + 1, N, 2))
+    assert recorded(views=views, view_names=("x", "y")).names_of_view(1) == ("x", "y")
+    each = recorded(views=views, view_names=(("x", "y"), ("u", "v")))
+    assert each.names_of_view(1) == ("u", "v")
+    assert film.replay_data(each)["view_names"] == [["x", "y"], ["u", "v"]]
+    with pytest.raises(ValueError, match="view_names has 1 entries, but agent 0 sees 2 numbers"):
+        recorded(views=views, view_names=("x",))
+
+
 def test_numbers_of_an_action_have_their_names():
     actions, exists = np.full((T, N, 2), 0.5), np.ones((T + 1, N, 2), bool)
     named = recorded(actions=actions, available=exists, action_names=("push x", "push y"))
-    assert named.action_text(0, 1) == "push x +0.50 push y +0.50"
+    assert named.action_text(0, 1) == "push x +0.50, push y +0.50"
     assert recorded(actions=actions, available=exists).action_text(0, 1) == "+0.50 +0.50"
 
 
@@ -61,10 +118,15 @@ def test_numbers_of_an_action_have_their_names():
 def test_words_are_of_events_that_are_shown(name):
     source = find_task(name)
     spec = settings_of(source, next(iter(source.presets), None), "profile").spec
-    words = dict(spec.event_words)
+    words, view = dict(spec.event_words), spec.view
+    assert dict(spec.event_marks).keys() <= words.keys()
+    names = getattr(view, "names", ())
+    each = names if names and isinstance(names[0], tuple) else (names,) * bool(names)
+    assert all(len(one) == view.size for one in each)
+    assert name not in ("pendulum", "reacher", "predator-prey", "physical-deception") or each
     assert len(words) == len(spec.event_words)
     assert words.keys() <= set(spec.event_names or ())
-    assert all(len(text.split()) > 1 or text in ("dies", "cooperates", "defects") for text in words.values())
+    assert all(len(text.split()) > 1 or text in ("dies", "falls", "cooperates", "defects") for text in words.values())
 
 
 def test_curves_name_task_and_algorithm(make_run):

@@ -22,9 +22,13 @@ WORDS = {"title": "", "task": "", "algorithm": "random", "seed": 0, "policy": "s
 
 
 def recorded(env, episode=None):
+    return in_turn(env, episode, 1)[0]
+
+
+def in_turn(env, episode=None, most=3):
     algorithm = random.make(random.Config(), env)
     act = lambda key, memory, seen: algorithm.act(key, (), memory, seen)  # noqa: E731
-    return record(jax.random.key(0), env, act, (), 4, episode, **WORDS)  # pyright: ignore[reportArgumentType]
+    return record(jax.random.key(0), env, act, (), 4, episode, most, **WORDS)  # pyright: ignore[reportArgumentType]
 
 
 def small(name: str):
@@ -46,6 +50,7 @@ def test_every_game_can_be_filmed(tmp_path, name):
     played: Filmed = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
     played = played._replace(steps=played.steps._replace(valid=np.ones(played.steps.valid.shape, bool)))
     film = recording(env, played, 1, caption="", **WORDS)
+    assert (film.sharing is None) == (functions(env).sharing is None)
     assert (film.length, film.num_agents) == (env.spec.length, env.spec.agents)
     assert (film.frames is None) == (functions(env).draw is None)
     assert write_gif(film, tmp_path / "film.gif").stat().st_size > 0
@@ -96,6 +101,42 @@ def test_a_film_shows_the_states_that_were_played():
         assert (functions(Counting(together)).step_games is not None) == together
         frames = np.asarray(recorded(Counting(together)).frames)
         assert frames[:, 0, 0, 0].tolist() == [0, 10, 20, 30]
+
+
+@dataclasses.dataclass(frozen=True)
+class Lucky:
+    """Every episode succeeds or none does; two agents, of whom each gets half of the other's reward."""
+
+    success: float = 1.0
+    length: int = 3
+    sharing = staticmethod(lambda state: np.full((2, 2), 0.5))
+
+    @property
+    def spec(self):
+        marks = (("success", "done"),)
+        return Spec(2, Vector(1, names=("time",)), Discrete(2), self.length, headline="success", event_marks=marks)
+
+    def reset(self, key):
+        return np.int32(0), self.seen(np.float32(0))
+
+    def seen(self, now):
+        return Observation(jax.numpy.full((2, 1), now), jax.numpy.zeros(0), jax.numpy.ones((2, 2), bool))
+
+    def step(self, key, state, action):
+        now = state + 1
+        over = now >= self.length
+        info = {"success": over * jax.numpy.float32(self.success)}
+        return now, Timestep(self.seen(now), jax.numpy.ones(2), over, over & False, info)
+
+
+def test_several_successes_are_shown_in_turn():
+    films = in_turn(Lucky())
+    assert [film.caption for film in films] == [
+        f"chosen: success 1, as 4 of 4 fresh episodes; {k} of 3 in turn" for k in (1, 2, 3)
+    ]
+    assert [(film.marks()[0].t, film.view_names) for film in films] == [(2, ("time",))] * 3
+    np.testing.assert_array_equal(films[0].sharing, np.full((2, 2), 0.5))
+    assert len(in_turn(Lucky(success=0.0))) == len(in_turn(Lucky(), episode=2)) == len(in_turn(Lucky(length=200))) == 1
 
 
 def test_no_episode_has_a_headline():

@@ -113,7 +113,13 @@ class SMAC:
             agent_names=tuple(f"{'enemy ' * (k >= n)}{name}" for k, name in enumerate(names)),
             agent_colours=tuple(agent_hex(k) if k < n else hexadecimal(HOSTILE) for k in range(agents)),
             action_names=("dead", "stop", *DIRECTIONS, *targets),
-            event_names=("won", "dead_allies", "dead_enemies"),
+            event_names=("won", "lost", "falls") if self.both else ("won", "lost", "falls", "dead_enemies"),
+            event_words=(
+                ("won", "the allies win the battle"),
+                ("lost", "the allies lose the battle"),
+                ("falls", "falls"),
+                *(() if self.both else (("dead_enemies", "an enemy falls"),)),
+            ),
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:
@@ -187,6 +193,7 @@ class SMAC:
         number = lambda x: x.astype(jnp.float32)  # noqa: E731
         info = {"won": number(won), "lost": number(lost)}
         info |= {"dead_allies": number(dead[0].sum(0)), "dead_enemies": number(dead[1].sum(0))}
+        info["falls"] = number(jnp.moveaxis(jnp.concatenate(dead) if self.both else dead[0], 0, -1))
         return reward, over, info
 
     def reward(self, before: Units, after: Units, side: int, won: Array, lost: Array) -> Array:

@@ -17,11 +17,13 @@ from comity.types import Observation, Timestep
 SPLIT: dict[str, dict[str, Any]] = {"one": {}, "split": {"split": True}}  # profiles of a body with several numbers
 
 
-def spec_of(numbers: int, seen: int, length: int, split: bool = False, **more: Any) -> Spec:
-    """Of a body that so many numbers move, of which so many are seen."""
-    agents = numbers if split else 1
+def spec_of(gives: tuple[str, ...], seen: tuple[str, ...], length: int, split: bool = False, **more: Any) -> Spec:
+    """Of a body, by the names of the numbers that move it and of those that are seen. split: an agent for each."""
+    agents, numbers = len(gives) if split else 1, Vector(len(seen), names=seen)
     colours = tuple(agent_hex(k) for k in range(agents))
-    return Spec(agents, Vector(seen), Box(numbers // agents), length, Vector(seen), agent_colours=colours, **more)
+    names: dict[str, Any] = {"agent_names": gives} if split else {"action_names": gives}
+    action = Box(len(gives) // agents)
+    return Spec(agents, numbers, action, length, Vector(len(seen)), agent_colours=colours, **names, **more)
 
 
 def shown(spec: Spec, seen: Array) -> Observation:

@@ -28,6 +28,7 @@ CART, POLE = 1.0, 0.1  # kg
 HALF = 0.5  # m, half of the pole
 FORCE = 10.0  # N, of an action of 1
 TRACK = 2.4  # m, where walls stop the cart
+SEEN = ("place of the cart", "its speed", "cos of the angle", "sin of the angle", "turning speed")
 INTERVAL, PARTS = 0.04, 2  # s, and steps of the equations in it
 
 
@@ -51,7 +52,10 @@ class CartpoleSwingUp:
 
     @property
     def spec(self) -> Spec:
-        return bodies.spec_of(1, 5, self.length)
+        return bodies.spec_of(
+            ("push",), SEEN, self.length,
+            event_names=("upright",), event_words=(("upright", "the pole stands upright"),),
+        )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         moving = jnp.array([0.0, 0.0, jnp.pi, 0.0]) + jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)

@@ -25,6 +25,7 @@ PROFILES: dict[str, dict[str, Any]] = {"gymnasium": {}}
 MASS, LONG = 1.0, 1.0  # kg, m: of a rod that turns about its end
 INTERVAL = 0.05  # s
 FASTEST = 8.0  # rad/s
+SEEN = ("cos of the angle", "sin of the angle", "turning speed")
 TORQUE = 2.0  # N m, of an action of 1
 
 
@@ -49,7 +50,10 @@ class Pendulum:
 
     @property
     def spec(self) -> Spec:
-        return bodies.spec_of(1, 3, self.length)
+        return bodies.spec_of(
+            ("torque",), SEEN, self.length,
+            event_names=("upright",), event_words=(("upright", "the rod stands upright"),),
+        )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         angle, speed = jax.random.uniform(key, (2,), minval=-1.0) * jnp.array([jnp.pi, 1.0])

@@ -25,6 +25,7 @@ PROFILES = bodies.SPLIT
 INTERVAL = 0.1  # s
 PUSH = 2.0  # m/s^2, of an action of 1
 DRAG = 0.5  # 1/s
+SEEN = tuple(f"{what}, {axis}" for what in ("place", "speed", "way to the target") for axis in "xy")
 NEAR = 0.1  # m: so near counts as there
 
 
@@ -50,7 +51,10 @@ class PointMass:
 
     @property
     def spec(self) -> Spec:
-        return bodies.spec_of(2, 6, self.length, self.split)
+        return bodies.spec_of(
+            ("push along x", "push along y"), SEEN, self.length, self.split,
+            event_names=("there",), event_words=(("there", "the body is at the target"),),
+        )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         position, target = jax.random.uniform(key, (2, 2), minval=-1.0)

@@ -26,6 +26,11 @@ LONG, MASS = 0.5, 1.0  # m, kg: of each link, a rod
 HALF, INERTIA = LONG / 2, MASS * LONG**2 / 12  # to its middle, and about it
 INTERVAL, PARTS = 0.05, 2  # s, and Runge-Kutta steps in it
 TORQUE = 3.0  # N m, of an action of 1
+SEEN = (
+    *(f"{f} of the {joint} angle" for f in ("cos", "sin") for joint in ("shoulder", "elbow")),
+    *(f"turning speed of the {joint}" for joint in ("shoulder", "elbow")),
+    *(f"{what}, {axis}" for what in ("target", "way from the tip to the target") for axis in "xy"),
+)
 NEAR = 0.05  # m: so near counts as there
 PRICE = 0.01  # of the mean square of the actions
 
@@ -54,7 +59,10 @@ class Reacher:
 
     @property
     def spec(self) -> Spec:
-        return bodies.spec_of(2, 10, self.length, self.split)
+        return bodies.spec_of(
+            ("shoulder torque", "elbow torque"), SEEN, self.length, self.split,
+            event_names=("there",), event_words=(("there", "the tip is at the target"),),
+        )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_angles, key_target = jax.random.split(key)

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 LEFT, RIGHT, FORWARD, BACK, STAY, CLOCKWISE, COUNTER, FIRE, CLEAN = range(9)
 ACTIONS = ("left", "right", "forward", "back", "stay", "turn clockwise", "turn counter-clockwise", "fire", "clean")
+WORDS = (  # of events, in films
+    ("apples", "eats an apple"),
+    ("cleaned", "cleans the river"),
+    ("penalties", "fires the penalty beam"),
+    ("hits", "is hit by the penalty beam"),
+)
 ASIDE = np.array([3, 1, 0, 2, 0], np.int32)  # quarter turns from the facing to where an action of moving goes
 
 
@@ -151,6 +157,7 @@ def spec(game: Harvest | Cleanup, actions: int) -> Spec:
         agent_colours=tuple("#{:02x}{:02x}{:02x}".format(*player(k)) for k in range(n)),
         action_names=ACTIONS[:actions],
         event_names=("apples", "cleaned", "penalties", "hits") if cleans else ("apples", "penalties", "hits"),
+        event_words=WORDS if cleans else tuple(entry for entry in WORDS if entry[0] != "cleaned"),
     )
 
 

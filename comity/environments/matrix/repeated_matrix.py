@@ -87,6 +87,7 @@ class RepeatedMatrix:
             best_symmetric=self._best_symmetric(),
             scripts=("all-c", "all-d", "tit-for-tat"),
             dilemma=("all-c", "all-d"),
+            event_names=(),
             action_names=("cooperate", "defect") if n == 2 else tuple(f"action {k}" for k in range(n)),
         )
 

@@ -28,6 +28,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 SPEAKER, LISTENER = 0, 1
 WORDS = 3  # and landmarks
+COLOURS = ("red", "green", "blue")  # of landmarks
 SIZE, PLACE_SIZE = 0.075, 0.04  # radii of agents and landmarks; nothing collides
 SHADE, TINT = 0.15, 0.5  # the colour of landmark k: 0.15 in every channel, and 0.5 more in channel k
 
@@ -62,10 +63,13 @@ class CooperativeCommunication:
 
     @property
     def spec(self) -> Spec:
-        both = zip(world.names_of(self.actions), ("red", "green", "blue", None, None), strict=False)
+        both = zip(world.names_of(self.actions, self.physics), (*COLOURS, None, None), strict=False)
+        shown = (*(f"{colour} of the goal" for colour in COLOURS), *("nothing",) * 8)
+        landmarks = world.pairs_of("own speed", *(f"to the {colour} landmark" for colour in COLOURS))
+        heard = (*landmarks, *(f"heard: {colour}" for colour in COLOURS))
         return Spec(
             2,
-            Vector(11),
+            Vector(11, names=(shown, heard)),
             world.action_of(self.actions),
             self.length,
             state=Vector(16),

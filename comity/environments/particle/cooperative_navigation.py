@@ -69,16 +69,23 @@ class CooperativeNavigation:
     def spec(self) -> Spec:
         return Spec(
             self.agents,
-            Vector(6 * self.agents),
+            Vector(6 * self.agents, names=self.seen),
             world.action_of(self.actions),
             self.length,
             state=Vector(6 * self.agents),
             mixed_motive=self.reward == "farama" and self.local_share > 0,  # one's own collisions
             agent_colours=tuple(agent_hex(k) for k in range(self.agents)),
-            action_names=world.names_of(self.actions),
+            action_names=world.names_of(self.actions, self.physics),
             event_names=("collisions_begun",),
             event_words=(("collisions_begun", "bumps into another"),),
         )
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What the numbers of a view are."""
+        landmarks = (f"to landmark {k}" for k in range(self.agents))
+        others = [f"{what} other {k}" for what in ("to", "said by") for k in range(1, self.agents)]
+        return world.pairs_of("own speed", "own place", *landmarks, *others)
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         n = self.agents

@@ -62,9 +62,11 @@ class PhysicalDeception:
     @property
     def spec(self) -> Spec:
         n = 1 + self.good
+        places = *(f"to landmark {k}" for k in range(self.good)), *(f"to other {k}" for k in range(1, n))
+        hidden, told = world.pairs_of(*places, "nothing"), world.pairs_of("to the goal", *places)
         return Spec(
             n,
-            Vector(2 + 4 * self.good),
+            Vector(2 + 4 * self.good, names=(hidden, *(told,) * self.good)),
             world.action_of(self.actions),
             self.length,
             state=Vector(4 * n + 3 * self.good),
@@ -73,7 +75,7 @@ class PhysicalDeception:
             roles=("adversary", *("good",) * self.good),
             agent_names=("adversary", *(f"good {k}" for k in range(1, n))),
             agent_colours=(hexadecimal(HOSTILE), *(agent_hex(k) for k in range(self.good))),
-            action_names=world.names_of(self.actions),
+            action_names=world.names_of(self.actions, self.physics),
             event_names=(),
         )
 

@@ -75,7 +75,7 @@ class PredatorPrey:
         names, colours = tuple(f"predator {k}" for k in range(p)), tuple(agent_hex(k) for k in range(p))
         return Spec(
             p + learns,
-            Vector(4 + 2 * self.obstacles + 2 * p + 2),
+            Vector(4 + 2 * self.obstacles + 2 * p + 2, names=self.seen),
             world.action_of(self.actions),
             self.length,
             state=Vector(4 * (p + 1) + 2 * self.obstacles),
@@ -84,10 +84,17 @@ class PredatorPrey:
             roles=(*("predator",) * p, "prey") if learns else (),
             agent_names=(*names, "prey") if learns else names,
             agent_colours=(*colours, hexadecimal(PREY)) if learns else colours,
-            action_names=world.names_of(self.actions),
+            action_names=world.names_of(self.actions, self.physics),
             event_names=("captures",),
             event_words=(("captures", "the prey is caught"),),
         )
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What the numbers of a view are: the prey comes last of a predator's others."""
+        obstacles = (f"to obstacle {k}" for k in range(self.obstacles))
+        others = (f"to other {k}" for k in range(1, self.predators + 1))
+        return world.pairs_of("own speed", "own place", *obstacles, *others, "speed of the prey")
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_agents, key_obstacles = jax.random.split(key)

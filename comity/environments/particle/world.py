@@ -34,9 +34,15 @@ def action_of(actions: Actions) -> Discrete | Box:
     return Box(MOVES) if actions == "continuous" else Discrete(MOVES)
 
 
-def names_of(actions: Actions) -> tuple[str, ...]:
-    """What its actions are called; numbers have no names."""
-    return () if actions == "continuous" else ACTION_NAMES
+def names_of(actions: Actions, physics: Physics) -> tuple[str, ...]:
+    """What its actions are called, or the numbers of a continuous one: where each pulls, see `pushes`."""
+    opposite = actions == "continuous" and physics == "classic"
+    return ("stay", "right", "left", "up", "down") if opposite else ACTION_NAMES
+
+
+def pairs_of(*what: str) -> tuple[str, ...]:
+    """Names of two numbers for each thing, along x and along y."""
+    return tuple(f"{name}, {axis}" for name in what for axis in "xy")
 
 
 def pushes(action: Array, physics: Physics, actions: Actions) -> Array:

@@ -80,6 +80,7 @@ class Messages:
         return Functions(
             draw=for_messages(own.draw, _draw),
             draw_view=for_messages(own.draw_view, _draw_view),
+            sharing=for_messages(own.sharing, _draw),
             summary=self.summary,
             pack=for_messages(own.pack, _pack),
             unpack=for_messages(own.unpack, _unpack),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -95,7 +95,14 @@ class Preferences:
             others=tuple((*shifted(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
             offsets=theirs.offsets,
         )
-        return replace(shared, view=Vector(game.view.size + 2 + 4 * others, entities))
+        told = ("own weight", "its level")
+        for k in self.offsets:
+            told += tuple(f"{what}, agent i{k:+d}" for what in ("weight on it", "its level", "its own weight", "level"))
+        insert = lambda names: (*names[:at], *told, *names[at:])  # noqa: E731
+        names: Any = game.view.names
+        if names:
+            names = tuple(map(insert, names)) if isinstance(names[0], tuple) else insert(names)
+        return replace(shared, view=Vector(game.view.size + 2 + 4 * others, entities, names))
 
     @property
     def private(self) -> Vector:
@@ -117,8 +124,13 @@ class Preferences:
         draw = own.draw and (lambda state: own.draw(state.game))  # pyright: ignore[reportOptionalCall]
         sees = own.draw_view and (lambda view: own.draw_view(self.of_game(view)))  # pyright: ignore[reportOptionalCall]
         return Functions(
-            draw=draw, draw_view=sees, summary=self.summary, script=own.script and self.script, counts=own.counts
-        )
+            draw=draw, draw_view=sees, sharing=self.sharing_of, summary=self.summary,
+            script=own.script and self.script, counts=own.counts,
+        )  # fmt: skip
+
+    def sharing_of(self, state: State) -> Array:
+        """[N, N] T of an episode: how much of each column's reward the row's agent gets."""
+        return shares(state.weight)
 
     def of_game(self, view: Array) -> Array:
         """What the game alone shows, of a view [..., V] or [..., h, w, c]."""

@@ -45,9 +45,13 @@ class Scripted:
     def spec(self) -> Spec:
         """The view's entities stay those of the whole game: their offsets count the scripted agent, too."""
         game = self.game.spec
+        names, view = game.view.names if isinstance(game.view, Vector) else (), game.view
+        if names and isinstance(names[0], tuple):
+            view = replace(game.view, names=names[:-1])
         return replace(
             game,
             agents=game.agents - 1,
+            view=view,
             private=Vector(0),  # where the scripted agent's part would stand last
             scripts=(),
             roles=game.roles[:-1],

@@ -131,6 +131,7 @@ class Manitokan:
                 ("doors_opened", "opens its door"),
                 ("success", "every door is open"),
             ),
+            event_marks=(("gifts", "gift"),),
             unread=frozenset(() if self.reward == "inject" else laws),
         )
 

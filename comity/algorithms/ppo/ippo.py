@@ -33,6 +33,7 @@ RELEASED = {
 }
 PRESETS = {
     "sound": {},
+    "images": ppo.IMAGES,
     "paper": ppo.PAPER,
     "released": RELEASED,
     "released-last-action": {**RELEASED, "actor_reads": "views"},

@@ -40,6 +40,7 @@ RELEASED = {
 }
 PRESETS = {
     "sound": {},
+    "images": ppo.IMAGES,
     "paper": PAPER,
     "released": RELEASED,
     "released-last-action": {**RELEASED, "actor_reads": "views"},

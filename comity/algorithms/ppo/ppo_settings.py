@@ -71,4 +71,13 @@ RELEASED = {  # what both do in the code
     "least_log_prob": "-10",
     "critic_head": "uniform",
 }
+IMAGES = {  # social dilemmas seen as images, on a laptop: docs/tasks/harvest.md
+    "actors": "shared",
+    "agent_id": True,
+    "steps": 50,
+    "epochs": 3,
+    "minibatches": 4,
+    "learning_rate": 1e-3,
+    "critic_learning_rate": 1e-3,
+}
 RANDOMISED = {"learning_rate": 1e-6, "critic_learning_rate": 1e-3}  # figure 10: a policy that stays near its first

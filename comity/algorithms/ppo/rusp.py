@@ -86,6 +86,12 @@ PRESETS = {
         "steps": 100,
     },
     "no-past-play": {"versions": 0},  # figure 9
+    "images": {  # Harvest and Cleanup: 6 convolutions of 3 x 3, a dense layer, the LSTM (paper: of 128)
+        "convolutions": "dilemma",
+        "width": 64,
+        "hidden": 64,
+        "epochs": 3,
+    },
 }
 
 

@@ -37,6 +37,13 @@ PRESETS = {
     "released": {**RELEASED, **TABLE, "mixer_layers": "one", "mixer_initial": "orthogonal"},
     "randomised": {**RANDOMISED, **TABLE},
     "pymarl": {**PYMARL, "mixer_input": "raw"},
+    "images": {  # social dilemmas seen as images, on a laptop: an episode of theirs fills 2 to 11 MB
+        "agent_id": True,
+        "capacity": 64,
+        "batch": 8,
+        "warmup": 8,
+        "explore_steps": 10_000.0,
+    },
 }
 
 

@@ -38,7 +38,7 @@ types: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 pytest: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --durations=20
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations=40
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

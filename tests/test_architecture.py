@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import comity
+from tests.mutations import MUTATIONS
 
 ROOT = Path(comity.__file__).parent
 BASE = {"types", "spec", "settings", "names", "runs"}
@@ -75,3 +76,10 @@ def test_the_page_is_short_and_names_files_that_exist():
     named = re.findall(r"^\d\. `([\w/]+\.py)`", walk, re.MULTILINE)
     assert len(named) == 8
     assert all((ROOT / name).exists() for name in named), named
+
+
+@pytest.mark.parametrize("one", MUTATIONS, ids=lambda one: one.file)
+def test_lines_that_mutations_change_still_exist(one):
+    code = (ROOT / one.file).read_text(encoding="utf-8")
+    assert code.count(one.code) == 1, one.what
+    assert (ROOT.parent / one.tests).exists()

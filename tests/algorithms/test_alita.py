@@ -103,6 +103,7 @@ PENALTIES = {"penalty_weight": 3.0, "penalty_decay": 0.0, "novelty_hidden": (4,)
 PAID = {"influence_of": "extrinsic", **PENALTIES}
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize(("kind", "bonuses"), [("clones", {"novelty_by": "none"}), ("single", PAID)])
 def test_estimates_become_the_expected_values_of_a_tabular_game(kind, bonuses):
     """The mean over the other's actions of what they say is q_1(s, a_0), of which the linear system is the judge.
@@ -152,6 +153,7 @@ def test_the_gap_of_an_old_buffer_is_what_the_others_have_changed():
     assert gap["another's"] > 2 * float(told["old_buffer_gap"][-20:].mean())
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("best", [0, 1, 2])
 def test_the_influence_alone_finds_the_best_row_of_the_other(best):
     """The influencer itself earns nothing."""

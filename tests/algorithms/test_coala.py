@@ -209,6 +209,7 @@ def shaped():
     return {estimator: trained(estimator) for estimator in ("coala", "m-fos")}
 
 
+@pytest.mark.learn
 def test_coala_shapes_naive_learners(shaped):
     """The paper's figure 5A, as tables do it: defection would earn 0.16."""
     reward, defection = shaped["coala"]
@@ -216,6 +217,7 @@ def test_coala_shapes_naive_learners(shaped):
     assert defection < 0.8
 
 
+@pytest.mark.learn
 def test_m_fos_defects(shaped):
     """It weighs the own episode b times too much, so that it ends where a selfish learner does."""
     reward, defection = shaped["m-fos"]

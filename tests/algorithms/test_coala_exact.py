@@ -113,6 +113,7 @@ def ends():
     }
 
 
+@pytest.mark.learn
 def test_naive_learners_are_extorted(ends):
     found = ends["naive learners"]
     assert (found["shaping_value_last"] > found["naive_value_last"] + 0.4).all(), found
@@ -124,6 +125,7 @@ def test_two_that_only_meet_each_other_defect(ends):
     assert (ends["each other"]["meeting_value"] < 0.2).all(), ends["each other"]["meeting_value"]
 
 
+@pytest.mark.learn
 def test_two_extortioners_turn_to_cooperation(ends):
     assert (ends["extortioners"]["meeting_value"] > 0.6).all(), ends["extortioners"]["meeting_value"]
 

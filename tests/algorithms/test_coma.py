@@ -19,6 +19,7 @@ from comity.networks import JointNet
 from comity.settings import floats, with_floats
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation
+from tests.tiny.learning import training
 from tiny.signals import Signals
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
@@ -280,6 +281,7 @@ def test_the_released_critic_sees_only_the_present_view():
 SEEDS = 200
 
 
+@pytest.mark.learn
 def test_two_cars_part_ways():
     """One-step traffic junction: of 200 seeds, after 60 updates of 32 games, in 98 of 100 exactly one car passes."""
     env = OneStepTrafficJunction()
@@ -287,15 +289,7 @@ def test_two_cars_part_ways():
     algorithm = coma.make(config, env)
 
     def train(key):
-        key_state, key_play, key_steps = jax.random.split(key, 3)
-        play = rollout.start(key_play, env, algorithm.memory, 32)
-
-        def step(state, key):
-            key_collect, key_update = jax.random.split(key)
-            _, steps = rollout.collect(key_collect, env, algorithm, state, play)
-            return algorithm.update(key_update, state, steps)[0], steps.reward.mean()
-
-        state, reward = lax.scan(step, algorithm.init(key_state), jax.random.split(key_steps, 60))
+        state, reward = training(algorithm, env, 60, 32)(key)
         action, _, _ = algorithm.act(key, state, algorithm.memory, env.observation(), explore=False)
         return reward, action
 

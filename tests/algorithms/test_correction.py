@@ -20,7 +20,7 @@ from comity.settings import floats, with_floats
 from comity.spec import Vector
 from comity.types import Collective, Transition
 from tests.tiny.gift import Gift
-from tiny.seeds import trained_seeds, training
+from tiny.learning import played, trained_seeds, training
 
 KEY = jax.random.key(0)
 SMALL: dict[str, Any] = {"hidden": 8, "critic_schedule": "batch", "learning_rate": 5e-3, "critic_learning_rate": 5e-3}
@@ -202,16 +202,15 @@ def test_minus_the_mixed_term_a_gift_is_no_longer_learned():
     assert np.abs(anti - anti[0]).max() < 0.1
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("actors", ["separate", "shared"])
 def test_pg_with_the_mixed_term_learns_the_gift(actors):
     env = Gift()
     algorithm = pg.make(pg.Config(**SMALL, correction="mixed", actors=actors), env)
-    states = trained_seeds(KEY, algorithm, env, 3, 300, 64)
+    states, _ = trained_seeds(KEY, algorithm, env, 300, 64, 3)
 
     def given(state):
-        begin = rollout.start(KEY, env, algorithm.memory, 256)
-        act = lambda key, memory, view: algorithm.act(key, state, memory, view)  # noqa: E731
-        return rollout.collect_episodes(KEY, env, act, begin).info["given"].sum(0).mean()
+        return played(KEY, algorithm, state, env, 256).info["given"].sum(0).mean()
 
     assert jax.jit(jax.vmap(given))(states).min() > 0.9
 
@@ -222,7 +221,7 @@ def test_coefficient_0_is_plain_pg():
     config = pg.Config(**SMALL, correction="self_pure", actors="shared")
 
     def trained(config):
-        return jax.vmap(training(pg.make(config, env), env, 5, 8))(jax.random.split(KEY, 2)).actor
+        return jax.vmap(training(pg.make(config, env), env, 5, 8))(jax.random.split(KEY, 2))[0].actor
 
     run = jax.jit(lambda c: trained(with_floats(config, {**floats(config), "correction_coefficient": c})))
     plain = jax.jit(lambda: trained(pg.Config(**SMALL, actors="shared")))()

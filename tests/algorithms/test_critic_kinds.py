@@ -27,9 +27,11 @@ CHOOSERS: dict[str, dict[str, Any]] = {  # of those that choose one action
     "lica": {"hidden": 6, "critic_width": 4},
     "liir": CENTRAL,
 }
+BOTH = ("image-heads", "numbers")  # a view and an action of each sort: families play all, their members these
 EVERYTHING = {"last_action": True, "agent_id": True, "actors": "shared"}
 ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): each setting once in a family
-    *((name, kind, {}) for name in ALL for kind in KINDS),
+    *((name, kind, {}) for name in ("a2c", "maddpg") for kind in KINDS),
+    *((name, kind, {}) for name in ALL if name not in ("a2c", "maddpg") for kind in BOTH),
     *((name, kind, {}) for name in CHOOSERS for kind in ("vector", "image", "image-state", "unequal")),
     ("a2c", "image-heads", {**EVERYTHING, "core": "lstm"}),
     ("a2c", "image-numbers", {"core": "hawk", "numbers": "tanh-normal"}),

@@ -9,9 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
-from comity import rollout
 from comity.algorithms.off_policy import ddpg, deterministic, deterministic_nets, iddpg, maddpg, sqddpg
 from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJunction
 from comity.learning import in_a_circle, masked
@@ -20,6 +18,7 @@ from comity.learning.relaxed import Relaxed, relaxed, replaced
 from comity.networks import JointNet
 from comity.spec import Box, Spec, Vector
 from comity.types import Observation, Timestep
+from tests.tiny import learning
 
 KEY = jax.random.key(0)
 TINY: dict[str, Any] = {"hidden": 16, "steps": 4, "every": 16, "batch": 32, "warmup": 64, "capacity": 2_048}
@@ -57,28 +56,15 @@ class Bandit:
 def trained(module: Any, env: Any, iterations: int, games: int = 16, key=KEY, **settings):
     """(algorithm, state, last steps) after so many iterations."""
     algorithm = module.make(module.Config(**{**TINY, **settings}), env)
-
-    def iteration(carry, key):
-        state, play = carry
-        key_play, key_update = jax.random.split(key)
-        play, steps = rollout.collect(key_play, env, algorithm, state, play)
-        state, metrics = algorithm.update(key_update, state, steps)
-        return (state, play), (steps.reward.mean(), metrics, steps.info)
-
-    @jax.jit
-    def run(key):
-        key_init, key_start, key = jax.random.split(key, 3)
-        carry = algorithm.init(key_init), rollout.start(key_start, env, algorithm.memory, games)
-        (state, _), told = lax.scan(iteration, carry, jax.random.split(key, iterations))
-        return state, told
-
-    return algorithm, *run(key)
+    watch = lambda steps, metrics: (steps.reward.mean(), metrics, steps.info)  # noqa: E731
+    return algorithm, *learning.trained(key, algorithm, env, iterations, games, watch)
 
 
 def greedy(algorithm, state, env):
     return algorithm.act(KEY, state, (), env.observation(), False)[0]
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("module", [iddpg])
 def test_every_agent_finds_its_own_best_action(module: ModuleType):
     env = Bandit("target")
@@ -87,6 +73,7 @@ def test_every_agent_finds_its_own_best_action(module: ModuleType):
     assert float(told[2]["unseen"].sum()) == 0  # numbers that do not exist stay 0
 
 
+@pytest.mark.learn
 def test_ddpg_shares_one_network_among_agents():
     env = Bandit("target")
     algorithm, state, _ = trained(ddpg, env, 400)
@@ -94,6 +81,7 @@ def test_ddpg_shares_one_network_among_agents():
     np.testing.assert_allclose(greedy(algorithm, state, env)[:, 0], [0.6, -0.4], atol=0.1)
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("module", [maddpg, sqddpg])
 def test_two_agents_make_up_a_sum(module: ModuleType):
     """r = -(a_1 + a_2 - 1)^2."""

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 from comity import rollout
 from comity.algorithms.policy_gradient import acktr, actor_critic, reinforce, trpo
@@ -16,6 +15,7 @@ from comity.algorithms.values import dqn
 from comity.learning import policy_loss
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
+from tests.tiny import learning
 from tests.tiny.noise import Noise
 
 KEY = jax.random.key(0)
@@ -72,22 +72,7 @@ class Chain:
 def trained(module: Any, env: Any, updates: int, games: int = 16, **settings):
     """(algorithm, state, metrics of every update)."""
     algorithm = module.make(module.Config(**settings), env)
-
-    @jax.jit
-    def run(key):
-        key_init, key_start, key = jax.random.split(key, 3)
-
-        def iterate(carry, key):
-            key_play, key_update = jax.random.split(key)
-            play, steps = rollout.collect(key_play, env, algorithm, *carry)
-            state, metrics = algorithm.update(key_update, carry[0], steps)
-            return (state, play), metrics
-
-        carry = algorithm.init(key_init), rollout.start(key_start, env, algorithm.memory, games)
-        (state, _), told = lax.scan(iterate, carry, jax.random.split(key, updates))
-        return state, told
-
-    return algorithm, *run(key=KEY)
+    return algorithm, *learning.trained(KEY, algorithm, env, updates, games, lambda _, metrics: metrics)
 
 
 QUICK: dict[str, Any] = {"learning_rate": 0.01, "hidden": 8}
@@ -100,6 +85,7 @@ BANDITS = [
 ]
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize(("module", "settings"), BANDITS, ids=lambda x: getattr(x, "__name__", "")[-12:])
 def test_each_agent_finds_its_better_arm(module, settings):
     algorithm, state, _ = trained(module, Arms(), 150, **settings)

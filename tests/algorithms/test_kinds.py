@@ -28,10 +28,12 @@ LEARNERS: dict[str, dict[str, Any]] = {  # small settings of those that play all
     "actor-critic": {"hidden": 6, "steps": 4},
 }
 ACKTR = {"hidden": 6, "steps": 4, "critic_steps": 2}
+BOTH = ("image-heads", "numbers")  # a view and an action of each sort: families play all, their members these
 EVERYTHING = {"last_action": True, "agent_id": True, "actors": "shared"}
 LONG = {"core": "attention", "context_heads": 2, "steps": 0}
 ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): each setting once in a family
-    *((name, kind, {}) for name in LEARNERS for kind in KINDS),
+    *((name, kind, {}) for name in ("pg", "mappo") for kind in KINDS),
+    *((name, kind, {}) for name in LEARNERS if name not in ("pg", "mappo") for kind in BOTH),
     ("pg", "image", {**EVERYTHING, "core": "lstm", "convolutions": "dilemma"}),
     ("pg", "heads", {"core": "none", "last_action": True, "exploration": "floor"}),
     (

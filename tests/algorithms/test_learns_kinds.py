@@ -8,18 +8,19 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from jax import lax
 
-from comity import rollout
 from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.recipes import find_algorithm
 from tests.algorithms.test_long_memory import Cue
 from tests.tiny.kinds import KINDS, Alternate, PixelWalk
-from tests.tiny.seeds import WELL
+from tests.tiny.learning import WELL, training
 
 COMMON = {"hidden": 32, "core": "none", "learning_rate": 0.003, "critic_learning_rate": 0.003}
 PPO = {**COMMON, "encoder": (32,), "epochs": 4, "chunk": 25, "steps": None}  # None: the length of the game
+
+pytestmark = pytest.mark.learn
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "pg": {**COMMON, "critic_schedule": "batch"},
     "ippo": PPO,
@@ -40,21 +41,9 @@ def learned(name: str, env: Any, updates: int, games: int = 32, **settings: Any)
     values = {k: env.spec.length if v is None else v for k, v in values.items()}
     algorithm = thing.make(thing.Config(**values), env)
 
-    def run(key):
-        key_init, key_play, key_steps = jax.random.split(key, 3)
-        play = rollout.start(key_play, env, algorithm.memory, games)
-
-        def step(carry, key):
-            state, play = carry
-            key_collect, key_update = jax.random.split(key)
-            play, steps = rollout.collect(key_collect, env, algorithm, state, play)
-            state, _ = algorithm.update(key_update, state, steps)
-            return (state, play), (steps.reward.mean(), {name: x.mean() for name, x in steps.info.items()})
-
-        return lax.scan(step, (algorithm.init(key_init), play), jax.random.split(key_steps, updates))[1]
-
-    program = jax.jit(run, compiler_options=WELL)
-    return [jax.device_get(program(jax.random.key(seed))) for seed in range(SEEDS)]
+    watch = lambda steps, _: (steps.reward.mean(), {name: x.mean() for name, x in steps.info.items()})  # noqa: E731
+    program = jax.jit(training(algorithm, env, updates, games, watch), compiler_options=WELL)
+    return [jax.device_get(program(jax.random.key(seed))[1]) for seed in range(SEEDS)]
 
 
 def ends(curves: list[tuple[np.ndarray, Any]]) -> list[float]:

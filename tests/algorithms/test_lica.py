@@ -16,6 +16,7 @@ from comity.environments.matrix.one_step_traffic_junction import OneStepTrafficJ
 from comity.learning import entropy, lambda_returns, masked
 from comity.networks import MLP, FlatCritic, MixingCritic, matched_width
 from comity.settings import floats, with_floats
+from tests.tiny.learning import training
 from tiny.signals import Signals
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
@@ -310,6 +311,7 @@ def test_bad_settings_are_refused_in_one_line(settings, message):
     assert message in str(error.value)
 
 
+@pytest.mark.learn
 def test_two_cars_part_ways():
     """One-step traffic junction, from play: in nearly all of 50 seeds exactly one car passes, and both answers come."""
     env = OneStepTrafficJunction()
@@ -317,15 +319,7 @@ def test_two_cars_part_ways():
     algorithm = lica.make(config, env)
 
     def train(key):
-        key_state, key_play, key_steps = jax.random.split(key, 3)
-        play = rollout.start(key_play, env, algorithm.memory, 32)
-
-        def step(state, key):
-            key_collect, key_update = jax.random.split(key)
-            _, steps = rollout.collect(key_collect, env, algorithm, state, play)
-            return algorithm.update(key_update, state, steps)[0], steps.reward.mean()
-
-        state, reward = lax.scan(step, algorithm.init(key_state), jax.random.split(key_steps, 150))
+        state, reward = training(algorithm, env, 150, 32)(key)
         action, _, _ = algorithm.act(key, state, algorithm.memory, env.observation(), explore=False)
         return reward, action
 

@@ -99,6 +99,7 @@ def of(settings):
     return trained(settings, updates=200 if settings == COMA else 60)
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("settings", TABLE)
 def test_outcomes_and_curves_are_those_of_the_specification(settings):
     """Within four standard errors of both computations, and of rounding."""
@@ -118,6 +119,7 @@ def test_outcomes_and_curves_are_those_of_the_specification(settings):
                 assert (np.abs(values.mean(0) - wanted) < 4 * errors + 6e-3).all(), (label, iteration)
 
 
+@pytest.mark.learn
 def test_lica_and_counterfactuals_solve_it_and_the_reference_does_not():
     lica, coma, reference = (of(settings)[1]["optimum"][59] for settings in ((), COMA, REFERENCE))
     assert lica >= 0.94

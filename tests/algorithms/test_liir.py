@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 from comity import rollout
 from comity.algorithms.policy_gradient import liir
 from comity.environments.matrix.matrix import Matrix
 from comity.environments.matrix.two_step import TwoStep
 from comity.learning import chosen, lambda_returns, log_prob, replay
+from tests.tiny.learning import trained
 
 KEY = jax.random.key(0)
 TINY: dict[str, Any] = {"hidden": 5, "critic_hidden": 6, "activation": "tanh"}
@@ -113,6 +113,7 @@ def test_a_gradient_of_zero_has_a_finite_derivative():
     assert all(bool(jnp.isfinite(x).all()) for x in jax.tree.leaves((after, metrics)))
 
 
+@pytest.mark.learn
 def test_intrinsic_rewards_single_out_who_earned():
     """r = a_0 - a_1 for the team: agent 0 comes to be paid for action 1, agent 1 for action 0, and both play so."""
     env = Matrix(payoff=(0.0, -1.0, 1.0, 0.0))
@@ -126,19 +127,9 @@ def test_intrinsic_rewards_single_out_who_earned():
     )
     algorithm = liir.make(config, env)
 
-    def iteration(carry, key):
-        key_play, key_update = jax.random.split(key)
-        play, steps = rollout.collect(key_play, env, algorithm, carry[0], carry[1])
-        return (algorithm.update(key_update, carry[0], steps)[0], play), steps.reward.mean()
-
-    @jax.jit
-    def run(key):
-        carry = algorithm.init(key), rollout.start(key, env, algorithm.memory, 32)
-        (state, _), reward = lax.scan(iteration, carry, jax.random.split(key, 300))
-        _, observation = env.reset(key)
-        return reward, state.critic(*liir.critic_reads(env.spec, observation))[0]
-
-    reward, paid = run(KEY)
+    state, reward = trained(KEY, algorithm, env, 300, 32)
+    _, observation = env.reset(KEY)
+    paid = state.critic(*liir.critic_reads(env.spec, observation))[0]
     assert float(reward[:10].mean()) < 0.3
     assert float(reward[-20:].mean()) > 0.9
     assert float(paid[0, 1] - paid[0, 0]) > 0.1

@@ -64,11 +64,13 @@ def ends():
     return {name: trained(lola.PRESETS[name]) for name in ("sound", "naive", "dice")}
 
 
+@pytest.mark.learn
 def test_naive_players_defect(ends):
     values, _ = ends["naive"]
     assert np.median(values) < -1.9, values
 
 
+@pytest.mark.learn
 def test_lola_finds_tit_for_tat(ends):
     """Foerster et al., table 2: most pairs cooperate, by answering defection."""
     values, logits = ends["sound"]

@@ -1,7 +1,6 @@
 """MAVEN: the latent is drawn once and shapes play, the discriminator and the chooser learn what they should."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +12,8 @@ from comity import rollout
 from comity.algorithms.values import maven, qmix
 from comity.environments.matrix.n_step import NStep
 from comity.learning import take_step
-from tiny.seeds import trained_seeds
+from tiny.learning import played as played_by
+from tiny.learning import trained_seeds
 
 KEY = jax.random.key(1)
 ENV = NStep(n=4)
@@ -91,6 +91,7 @@ def test_the_information_term_reaches_the_agents():
     assert jnp.abs(moved(0.0) - moved(5.0)).max() > 1e-5
 
 
+@pytest.mark.learn
 def test_commitment_finds_what_step_by_step_exploration_misses():
     """n-step game, n = 4: QMIX stays with n in 8 of 8 seeds, MAVEN gets n + 3 in most of them."""
     family: dict[str, Any] = {
@@ -111,13 +112,10 @@ def test_commitment_finds_what_step_by_step_exploration_misses():
     best = {}
     for module, config in configs.items():
         algorithm = module.make(config, ENV)
-        states = trained_seeds(KEY, algorithm, ENV, 8, 1_000, 32)
-        act = partial(algorithm.act, explore=False)
+        states, _ = trained_seeds(KEY, algorithm, ENV, 1_000, 32, 8)
 
-        def earns(state, algorithm=algorithm, act=act):
-            play = rollout.start(KEY, ENV, algorithm.memory, 1)
-            steps = rollout.collect_episodes(KEY, ENV, lambda key, *seen: act(key, state, *seen), play)
-            return steps.reward[..., 0].sum()
+        def earns(state, algorithm=algorithm):
+            return played_by(KEY, algorithm, state, ENV, 1, explore=False).reward[..., 0].sum()
 
         best[module] = np.asarray(jax.jit(jax.vmap(earns))(states))
     assert (best[qmix] == 4).sum() >= 7

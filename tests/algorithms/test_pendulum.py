@@ -4,12 +4,10 @@ from typing import Any
 
 import jax
 import pytest
-from jax import lax
 
-from comity import rollout
 from comity.environments.control.pendulum import Pendulum
 from comity.recipes import find_algorithm
-from tests.tiny.seeds import WELL
+from tests.tiny.learning import WELL, played, training
 
 ENV = Pendulum()
 OFF_POLICY = {"hidden": 64, "batch": 128, "capacity": 20_000, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
@@ -40,17 +38,9 @@ def test_the_pendulum_is_held_up(name, algorithm, preset, settings, games, rollo
     thing = find_algorithm(algorithm).thing
     learner = thing.make(thing.Config(**{**thing.PRESETS[preset], **settings}), ENV)
 
-    def iterate(carry, key):
-        key_play, key_update = jax.random.split(key)
-        play, steps = rollout.collect(key_play, ENV, learner, *carry)
-        return (learner.update(key_update, carry[0], steps)[0], play), None
-
     def run(key):
-        key_init, key_start, key, key_last = jax.random.split(key, 4)
-        carry = learner.init(key_init), rollout.start(key_start, ENV, learner.memory, games)
-        (state, _), _ = lax.scan(iterate, carry, jax.random.split(key, rollouts))
-        greedy = lambda key, memory, observation: learner.act(key, state, memory, observation, False)  # noqa: E731
-        last = rollout.start(key_last, ENV, learner.memory, 50)
-        return rollout.collect_episodes(key_last, ENV, greedy, last).reward.sum(0).mean()
+        key_train, key_last = jax.random.split(key)
+        state, _ = training(learner, ENV, rollouts, games)(key_train)
+        return played(key_last, learner, state, ENV, 50, explore=False).reward.sum(0).mean()
 
     assert jax.jit(run, compiler_options=WELL)(jax.random.key(0)) > -200, name

@@ -10,13 +10,13 @@ import optax
 import pytest
 from jax import Array, lax
 
-from comity import rollout
 from comity.algorithms.policy_gradient import pg
 from comity.learning import discounted_returns, entropy, log_prob, masked, policy_logits
 from comity.networks import per_agent, teams
 from comity.settings import floats, with_floats
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep, Transition
+from tests.tiny.learning import training
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
 
@@ -371,19 +371,10 @@ def learn(first, second):
     algorithm = pg.make(
         replace(SMALL, hidden=8, exploration="none", learning_rate=0.02, critic_learning_rate=0.02), env
     )
-    key_state, key_play, key_steps = jax.random.split(KEY, 3)
-    play = rollout.start(key_play, env, algorithm.memory, 32)
-
-    def step(carry, key):
-        state, play = carry
-        key_collect, key_update = jax.random.split(key)
-        play, steps = rollout.collect(key_collect, env, algorithm, state, play)
-        state, _ = algorithm.update(key_update, state, steps)
-        return (state, play), (steps.action, steps.reward)
-
-    return lax.scan(step, (algorithm.init(key_state), play), jax.random.split(key_steps, 80))[1]
+    return training(algorithm, env, 80, 32, lambda steps, _: (steps.action, steps.reward))(KEY)[1]
 
 
+@pytest.mark.learn
 def test_learns_to_defect_and_to_give_credit_over_time():
     action, _ = jax.device_get(learn(*prisoners_dilemma()))
     assert (action[-20:] == 1).mean() > 0.95

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax import Array, lax
+from jax import Array
 
 from comity import rollout
 from comity.algorithms.ppo import ippo, mappo, ppo
@@ -21,6 +21,7 @@ from comity.networks import per_agent, teams
 from comity.settings import floats, with_floats
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep, Transition
+from tests.tiny.learning import trained
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
 FAMILY = {"ippo": ippo, "mappo": mappo}
@@ -482,6 +483,7 @@ def test_settings_that_contradict_each_other_are_refused(name, settings, message
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("name", FAMILY)
 def test_learns_to_recall(name):
     """Rollouts of 4 steps hold two episodes each, and a piece crosses their border."""
@@ -491,21 +493,8 @@ def test_learns_to_recall(name):
     )
     algorithm = FAMILY[name].make(chosen, env)
 
-    @jax.jit
-    def learn(key):
-        key_state, key_play, key_steps = jax.random.split(key, 3)
-
-        def step(carry, key):
-            state, play = carry
-            key_collect, key_update = jax.random.split(key)
-            play, steps = rollout.collect(key_collect, env, algorithm, state, play)
-            state, _ = algorithm.update(key_update, state, steps)
-            return (state, play), (steps.action, steps.reward)
-
-        carry = algorithm.init(key_state), rollout.start(key_play, env, algorithm.memory, 32)
-        return lax.scan(step, carry, jax.random.split(key_steps, 60))[1]
-
-    action, reward = jax.device_get(learn(KEY))
+    watch = lambda steps, _: (steps.action, steps.reward)  # noqa: E731
+    action, reward = jax.device_get(trained(KEY, algorithm, env, 60, 32, watch)[1])
     assert (action < 2).all()
     assert reward[0].sum(0).mean() / 2 < 0.45  # two episodes in a rollout; at random a quarter is paid
     assert reward[-5:].sum(1).mean() / 2 > 0.95

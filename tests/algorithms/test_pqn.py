@@ -16,9 +16,9 @@ from comity.environments.matrix.two_step import TwoStep
 from comity.learning import chosen, cut, masked
 from comity.networks import DeepRecurrentNet, fresh_core
 from comity.rollout import starts
+from tests.tiny.learning import trained_seeds
 from tests.tiny.noise import Noise
 from tests.tiny.pictures import Pictures
-from tests.tiny.seeds import trained_seeds
 
 KEY, GAMES = jax.random.key(0, impl="unsafe_rbg"), 4
 MODULES: dict[str, Any] = {"pqn": pqn, "pqn-vdn": pqn_vdn}
@@ -159,7 +159,7 @@ def two_step(name: str):
     """(algorithm, states of so many seeds) of a member trained on the two-step game."""
     module, env = MODULES[name], TwoStep()
     algorithm = module.make(module.Config(**KNOWN), env)
-    return algorithm, trained_seeds(KEY, algorithm, env, SEEDS, 2_000, 64)
+    return algorithm, trained_seeds(KEY, algorithm, env, 2_000, 64, SEEDS)[0]
 
 
 def table(name: str, first: tuple[int, int] | None):

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from jax import lax
 
-from comity import rollout
 from comity.algorithms.bonuses import edti, eiti, social_influence, transitions
 from comity.algorithms.combinators import with_bonus
 from comity.environments.grid.sparse.push_box import PushBox
@@ -23,6 +22,7 @@ from comity.recipes import find_algorithm, settings_of
 from comity.spec import Box, Discrete, Entities, Spec, Vector
 from comity.training import checkpoint
 from comity.types import Algorithm, Bonus, Observation, Timestep, Transition
+from tests.tiny.learning import training
 
 KEY = jax.random.key(0)
 T, GAMES = 4, 64
@@ -380,20 +380,13 @@ def trained(name, iterations, **settings):
     @jax.jit
     def run(weight):
         algorithm = with_bonus(learner.make(config, env), bonus, weight, "bonus")
-        state = algorithm.init(KEY)
-        start = rollout.start(KEY, env, algorithm.memory, GAMES)
-
-        def iteration(carry, key):
-            state, play = carry
-            play, steps = rollout.collect(key, env, algorithm, state, play)
-            state, metrics = algorithm.update(jax.random.fold_in(key, 1), state, steps)
-            return (state, play), (steps.notes["probabilities"][0, 0, 0], metrics["bonus/mean"])
-
-        return lax.scan(iteration, (state, start), jax.random.split(KEY, iterations))[1]
+        watch = lambda steps, metrics: (steps.notes["probabilities"][0, 0, 0], metrics["bonus/mean"])  # noqa: E731
+        return training(algorithm, env, iterations, GAMES, watch)(KEY)[1]
 
     return jax.tree.map(np.asarray, (run(1.0), run(0.0)))
 
 
+@pytest.mark.learn
 def test_a_learner_of_eiti_shoves_and_one_without_it_has_no_reason_to():
     """Which way tells nothing more: only staggering ends. What is paid comes near log 2 for one of two agents."""
     (chances, paid), (plain, nothing) = trained("eiti", 100)
@@ -403,6 +396,7 @@ def test_a_learner_of_eiti_shoves_and_one_without_it_has_no_reason_to():
     assert (nothing == 0).all()
 
 
+@pytest.mark.learn
 def test_a_learner_of_edti_shoves_the_other_to_where_it_is_well_off():
     """It has no reward of its own, and is paid for no reward of the other's: only for values that it leads to."""
     only = {"others_reward": 0.0, "others_novelty": 0.0, "novelty_value": 0.0, "value": 1.0}

@@ -19,6 +19,7 @@ from comity.networks import Seen
 from comity.settings import floats, with_floats
 from comity.spec import Entities, MultiDiscrete, Spec, Vector
 from comity.types import Observation, Timestep
+from tests.tiny.learning import training
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
 N, T, B = 3, 6, 4
@@ -373,19 +374,10 @@ def defection(share):
     env = Sharing(payoffs=(2.0, -2.0, 4.0, 0.0), length=4, sees="actions", share=share)
     config = replace(SMALL, steps=8, chunk=4, epochs=4, width=8, hidden=8, learning_rate=0.01, past_play=0.1)
     algorithm = rusp.make(config, env)
-    key_state, key_play, key_steps = jax.random.split(KEY, 3)
-    play = rollout.start(key_play, env, algorithm.memory, 32)
-
-    def step(carry, key):
-        state, play = carry
-        key_collect, key_update = jax.random.split(key)
-        play, steps = rollout.collect(key_collect, env, algorithm, state, play)
-        state, _ = algorithm.update(key_update, state, steps)
-        return (state, play), (steps.action == 1).mean()
-
-    return lax.scan(step, (algorithm.init(key_state), play), jax.random.split(key_steps, 60))[1]
+    return training(algorithm, env, 60, 32, lambda steps, _: (steps.action == 1).mean())(KEY)[1]
 
 
+@pytest.mark.learn
 def test_learns_to_defect_for_itself_and_to_cooperate_for_the_team():
     selfish, team = defection(0.0), defection(0.5)
     assert 0.2 < selfish[0] < 0.8

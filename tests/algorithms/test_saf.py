@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import Array, lax
+from jax import Array
 
 from comity import rollout
 from comity.algorithms.ppo import saf
@@ -17,6 +17,7 @@ from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.learning import gaussian_kl, log_prob, masked
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Observation, Timestep
+from tests.tiny.learning import trained
 from tests.tiny.noise import Noise
 from tests.tiny.pictures import Pictures
 
@@ -206,22 +207,11 @@ def test_bad_settings_are_refused_in_one_line(settings, message):
     assert message in str(error.value)
 
 
+@pytest.mark.learn
 def test_agents_learn_to_tell():
     """Without messages half of the names are right."""
 
-    @jax.jit
-    def learn(key):
-        play = rollout.start(key, ENV, ALGORITHM.memory, 32)
-
-        def step(carry, key):
-            state, play = carry
-            key_collect, key_update = jax.random.split(key)
-            play, steps = rollout.collect(key_collect, ENV, ALGORITHM, state, play)
-            return (ALGORITHM.update(key_update, state, steps)[0], play), steps.reward.mean()
-
-        return lax.scan(step, (ALGORITHM.init(key), play), jax.random.split(key, 100))[1]
-
-    reward = learn(KEY)
+    _, reward = trained(KEY, ALGORITHM, ENV, 100, 32)
     assert 0.4 < reward[:3].mean() < 0.6
     assert reward[-10:].mean() > 0.9
 

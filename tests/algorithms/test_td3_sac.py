@@ -50,6 +50,7 @@ def drawn(algorithm, state, env, count: int = 20_000):
     return np.asarray(jax.vmap(one)(jax.random.split(jax.random.key(1), count)))
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("preset", ["sound", "ddpg"])
 def test_every_agent_finds_its_own_best_action(preset):
     env = Bandit("target")

@@ -22,7 +22,7 @@ from comity.environments.matrix.two_step import TwoStep
 from comity.learning import replay
 from comity.networks import MonotoneMixer
 from comity.types import Observation
-from tiny.seeds import trained_seeds
+from tiny.learning import trained_seeds
 
 KEY = jax.random.key(0, impl="unsafe_rbg")
 SEEDS = 8
@@ -45,7 +45,7 @@ KNOWN: dict[str, Any] = {
 def trained(module, config, env, iterations: int, games: int = 64, seeds: int = SEEDS):
     """(algorithm, states of so many seeds after training)."""
     algorithm = module.make(config, env)
-    return algorithm, trained_seeds(KEY, algorithm, env, seeds, iterations, games)
+    return algorithm, trained_seeds(KEY, algorithm, env, iterations, games, seeds)[0]
 
 
 def after(algorithm, state, env, path=()):
@@ -120,6 +120,7 @@ def first_action(algorithm, states, env):
     return jax.vmap(lambda state: values(algorithm, state, env)[0])(states)[:, 0].argmax(-1)
 
 
+@pytest.mark.learn
 def test_vdn_fits_the_additive_least_squares_and_stays_safe():
     algorithm, states, env = two_step("vdn")
     fit = jax.jit(jax.vmap(lambda state: table(algorithm, state, env, total)))(states)
@@ -129,6 +130,7 @@ def test_vdn_fits_the_additive_least_squares_and_stays_safe():
     assert (first_action(algorithm, states, env) == 0).all()
 
 
+@pytest.mark.learn
 def test_iql_knows_its_own_averages_and_stays_safe():
     algorithm, states, env = two_step("iql")
     risky = jax.jit(jax.vmap(lambda state: values(algorithm, state, env, [(1, 0)])[0]))(states)
@@ -138,6 +140,7 @@ def test_iql_knows_its_own_averages_and_stays_safe():
     assert (first_action(algorithm, states, env) == 0).all()
 
 
+@pytest.mark.learn
 def test_qmix_represents_the_game_and_takes_the_risk():
     algorithm, states, env = two_step("qmix")
     mix = monotone(qmix.Config(**KNOWN, mixer_width=8), env)
@@ -156,6 +159,7 @@ def payoffs(algorithm, states, env):
     return np.array([env.table[row, column] for row, column in np.asarray(actions)])
 
 
+@pytest.mark.learn
 def test_vdn_misses_the_optimum_of_the_matrix_game():
     env = Matrix()
     algorithm, states = trained(vdn, vdn.Config(**KNOWN), env, 1_000)
@@ -165,6 +169,7 @@ def test_vdn_misses_the_optimum_of_the_matrix_game():
     assert (payoffs(algorithm, states, env) == 0).all()
 
 
+@pytest.mark.learn
 def test_qmix_misses_the_optimum_of_the_matrix_game():
     """A seed may land in the other local optimum of the monotone fit, which is in fact the global one: at most two."""
     env = Matrix()
@@ -183,6 +188,7 @@ def test_qmix_misses_the_optimum_of_the_matrix_game():
     np.testing.assert_allclose(fit[missed].mean(0), [[-8, -8, -8], [-8, 0, 0], [-8, 0, 0]], atol=0.4)
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("variant", ["base", "alt"])
 def test_qtran_finds_the_optimum_of_the_matrix_game(variant):
     env = Matrix()
@@ -198,6 +204,7 @@ def test_qtran_finds_the_optimum_of_the_matrix_game(variant):
         assert (distance.min(2) < 0.05).all()
 
 
+@pytest.mark.learn
 @pytest.mark.parametrize("variant", ["base", "alt"])
 def test_qtran_represents_the_two_step_game_and_takes_the_risk(variant):
     """Rashid et al.'s game: the exact values, and B, then (B, B), in every seed."""

@@ -174,6 +174,7 @@ def test_sizes_of_agents_that_differ():
     np.testing.assert_array_equal(seen.view.sum(-1), 1)
 
 
+@pytest.mark.learn
 def test_a_learner_learns_somebody_elses_game(tmp_path):
     """PPO names the lights. Of 8 points per episode chance gives about 3.2; the mask costs a few."""
     config = comity.algorithm(

@@ -104,7 +104,7 @@ BEYOND = Figure(
     BUDGETS,
     PANELS,
     claims(WRITTEN),
-    smoke=("2 agents", "4 agents", "window only", "window, long memory", "messages", "prediction"),
+    smoke=("2 agents", "4 agents", "window, long memory", "prediction"),
 )
 BEYOND_PPO = Figure(
     "beyond-ppo",

@@ -66,6 +66,7 @@ FIG6 = Figure(
             Comparison("vanilla", "wider", "max-entropy", Measure("success", window=(0.1, 0.5)), 1.0),
         ),
     ),
+    smoke=("vanilla", "correction", "self-correction, swapped"),
 )
 
 ANTI = {
@@ -106,4 +107,5 @@ FIG15 = Figure(
             *all_of(tuple(ANTI), "above", 0.0, Measure("success_deviation", "surge", (0.8, 1.0)), 0.1),
         ),
     ),
+    smoke=("anti-collective, self", "vanilla"),
 )

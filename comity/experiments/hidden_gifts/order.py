@@ -64,4 +64,5 @@ FIG9 = Figure(
             Comparison("random order", "above", 0.0, Measure("first_mover_gap"), 0.02),
         ),
     ),
+    smoke=("leader", "random order"),
 )

@@ -227,7 +227,8 @@ REPAIR_STUDY = Figure(
         *PREDICTIONS,
     ),
     smoke=(
-        *(f"{name}, released" for name in STUDIES if name != "PG with history"),
+        "PG, released",
+        "QMIX, released",
         STUDIES["PG"][1][-1],
         "random",
         SHORT_RANDOM,

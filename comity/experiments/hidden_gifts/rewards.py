@@ -81,6 +81,7 @@ FIG13 = Figure(
         ),
         by_rewards("oracle", "punish", OLD_LAW),
     ),
+    smoke=("normal", "punish", "inject"),
     note=(
         "By the text's law injected rewards have the mean of the reward they surround; `inject, mean 0` was trained "
         "while that was read as noise of mean 0. They fade over 10,000 batches, as in the paper: at the laptop's 3,000 "
@@ -118,4 +119,5 @@ FIG14 = Figure(
         ),
         by_rewards("individual only", "collective only"),
     ),
+    smoke=("both", "collective only"),
 )

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import Array, lax
+from jax import Array
 
 import comity
 from comity import rollout
@@ -18,6 +18,7 @@ from comity.environments.wrappers.messages import Messages, without_messages
 from comity.learning import replay
 from comity.spec import Discrete, Spec, Vector, functions
 from comity.types import Observation, Timestep
+from tests.tiny.learning import played, training
 
 KEY = jax.random.key(0)
 
@@ -109,6 +110,7 @@ def test_statistics_of_symbols_by_hand():
     np.testing.assert_allclose(found["named"], [[1, 3]])
 
 
+@pytest.mark.learn
 def test_only_talk_wins():
     """PG agrees on what the symbols mean (in some seeds: before anyone means anything nobody listens); with the channel
     closed the same agents are at chance."""
@@ -118,19 +120,8 @@ def test_only_talk_wins():
 
     @jax.jit
     def learn(key):
-        key_state, key_play, key_steps = jax.random.split(key, 3)
-        play = rollout.start(key_play, env, algorithm.memory, 128)
-
-        def step(carry, key):
-            state, play = carry
-            play, steps = rollout.collect(key, env, algorithm, state, play)
-            return (algorithm.update(key, state, steps)[0], play), steps.reward.sum(0).mean()
-
-        (state, _), paid = lax.scan(step, (algorithm.init(key_state), play), jax.random.split(key_steps, 120))
-        shut = replace(env, closed=True)
-        act = lambda key, memory, seen: algorithm.act(key, state, memory, seen)  # noqa: E731
-        closed = rollout.collect_episodes(key, shut, act, rollout.start(key, shut, algorithm.memory, 512))
-        return paid, closed.reward.sum(0).mean()
+        state, paid = training(algorithm, env, 120, 128, lambda steps, _: steps.reward.sum(0).mean())(key)
+        return paid, played(key, algorithm, state, replace(env, closed=True), 512).reward.sum(0).mean()
 
     runs = [jax.device_get(learn(jax.random.key(seed))) for seed in (1, 3, 4)]
     paid, closed = max(runs, key=lambda run: run[0][-10:].mean())

@@ -17,6 +17,7 @@ EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: n
     "safetensors": ("safetensors", "export"),
     "ray": ("ray", "ray"),
     "optuna": ("optuna", "optuna"),
+    "submitit": ("submitit", "slurm"),
     "tensorboardX": ("tensorboardX", "tensorboard"),
     "wandb": ("wandb", "wandb"),
     "trackio": ("trackio", "trackio"),

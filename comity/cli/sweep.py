@@ -13,7 +13,7 @@ from comity.runs.commands import command
 from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
 from comity.settings import did_you_mean
-from comity.sweeps import launch, plan, worker
+from comity.sweeps import launch, plan, submit, worker
 
 HELP = """FILE: a study in YAML (docs/sweeps.md); or TASKS and ALGORITHMS, names with commas between them; or a sweep's
 folder, to go on with it. What is finished is skipped, what was stopped goes on.
@@ -26,6 +26,7 @@ folder, to go on with it. What is finished is skipped, what was stopped goes on.
   --table                the table of what there is, trains nothing
   --workers N            processes here, or jobs of the array (one for each core)
   --launch HOW           processes (default) | slurm: submits an array | print: prints its script | ray
+  --submit               an array by submitit, which puts jobs back that were stopped; --slurm "--time=1:00:00"
   --slurm "--time=1:00:00 --mem=4G"   options of sbatch
   --address HOST:PORT    of a Ray cluster
   --worker I/N           this process is one of N workers, and trains what no other trains
@@ -34,7 +35,7 @@ folder, to go on with it. What is finished is skipped, what was stopped goes on.
   --trust                run code that the study names and that is not yours (docs/trust.md)"""
 
 VALUES = ("out", "workers", "worker", "launch", "slurm", "address")
-SWITCHES = ("dry-run", "table", "apart", "retry", "trust")
+SWITCHES = ("dry-run", "table", "apart", "retry", "submit", "trust")
 LAUNCHERS = ("processes", "slurm", "print", "ray")
 
 
@@ -43,6 +44,8 @@ def sweep(arguments: list[str]) -> int:
     trust, how, count = in_terminal("trust" in own), own.get("launch", "processes"), own.get("workers")
     if how not in LAUNCHERS:
         raise Usage(f"--launch {how!r} is not one of {', '.join(LAUNCHERS)}{did_you_mean(how, LAUNCHERS)}")
+    if "submit" in own and "launch" in own:
+        raise Usage("--submit and --launch are two ways to start workers: give one of them")
     if count is not None and not (count.isdecimal() and int(count) >= 1):
         raise Usage(f"--workers {count!r} is not a whole number of 1 or more: give one")
     one = _sweep_of(words, own, vary, settings)
@@ -88,13 +91,15 @@ def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: t
     """(exit status, whether the work goes on elsewhere)."""
     how, count = own.get("launch", "processes"), own.get("workers")
     number = None if count is None else int(count)
-    if how == "processes":
+    if how == "processes" and "submit" not in own:
         return launch.processes(one, number, say, more), False
     number = min(number or left, left)
+    if "submit" in own:
+        return submit.submit(one, number, own.get("slurm", ""), say, more), True
     if how == "ray":
         return launch.ray(one, number, own.get("address"), say, more), False
-    submit = how == "slurm" and "dry-run" not in own
-    return launch.slurm(one, number, own.get("slurm", ""), say, submit, more), True
+    submitted = how == "slurm" and "dry-run" not in own
+    return launch.slurm(one, number, own.get("slurm", ""), say, submitted, more), True
 
 
 def _told(one: plan.Sweep, status: int) -> int:

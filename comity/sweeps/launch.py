@@ -1,4 +1,5 @@
-"""What starts workers: processes here, a Slurm array, Ray tasks. Each only calls `comity sweep DIR --worker i/n`."""
+"""What starts workers: processes here, a Slurm array, Ray tasks; jobs of submitit do it in `submit`. Each only calls
+`comity sweep DIR --worker i/n`."""
 
 import contextlib
 import os
@@ -73,8 +74,11 @@ def processes(sweep: Sweep, count: int | None, say: Say, more: tuple[str, ...] =
 
 
 def last_line(logs: Path, index: int) -> str:
-    lines = (logs / f"worker-{index}.log").read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return last_line_of((logs / f"worker-{index}.log").read_text(encoding="utf-8", errors="replace"))
+
+
+def last_line_of(text: str) -> str:
+    return next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "it said nothing")
 
 
 def _watch(sweep: Sweep, children: list[Any], say: Say) -> int:
@@ -131,7 +135,7 @@ def slurm_script(sweep: Sweep, count: int, options: str = "", more: tuple[str, .
     directives += ["--signal=USR1@120", f"--output={(sweep.path / LOGS).resolve()}/slurm-%A_%a.log"]
     given = shlex.split(options)
     names = {word.partition("=")[0] for word in given}
-    directives = [word for word in directives if word.partition("=")[0] not in names] + _joined(given)
+    directives = [word for word in directives if word.partition("=")[0] not in names] + joined(given)
     index = "${SLURM_ARRAY_TASK_ID}"
     command = shlex.join(worker(sweep, "INDEX", count, more)).replace("INDEX", f'"{index}"')
     lines = ["#!/bin/bash", *(f"#SBATCH {word}" for word in directives), f"cd {shlex.quote(str(sweep.folder))}"]
@@ -142,7 +146,7 @@ def _job(sweep: Sweep) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", sweep.path.name) or "sweep"
 
 
-def _joined(words: list[str]) -> list[str]:
+def joined(words: list[str]) -> list[str]:
     """Flags with the value that follows them, one a line."""
     found: list[str] = []
     for word in words:

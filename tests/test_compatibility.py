@@ -85,7 +85,7 @@ class Refusal(NamedTuple):
 
 SEVERAL_HEADED = (
     *("pg", "ippo", "mappo", "saf", "rusp", "random", "a2c", "maddpg", "ddpg", "iddpg", "sqddpg", "alita"),
-    *("trpo", "acktr", "reinforce", "actor-critic", "td3", "sac", "alita-td3"),
+    *("trpo", "acktr", "reinforce", "actor-critic", "td3", "sac", "tac", "alita-td3"),
 )
 CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]

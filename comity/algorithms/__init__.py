@@ -62,6 +62,10 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.off_policy.sac",
         "soft actor-critic, which climbs entropy too, of each agent by itself",
     ),
+    "tac": (
+        "comity.algorithms.off_policy.tac",
+        "SAC with Tsallis' entropy, which has an index, of each agent by itself",
+    ),
     "sqddpg": (
         "comity.algorithms.off_policy.sqddpg",
         "critics that share the team's value among agents as Shapley values",

@@ -28,6 +28,7 @@ PAIRS = {  # algorithm: the task it is measured on
     "td3": "pendulum",
     "alita-td3": "pendulum",
     "sac": "pendulum",
+    "tac": "pendulum",
     "sqddpg": "cooperative-navigation",
     "rusp": "ipd+rusp",
     "coala": "ipd+learners",

@@ -32,7 +32,13 @@ LIMITS = (-20.0, 2.0)  # of the log of a deviation that a network gives
 EDGE = 1e-6  # how near to -1 and 1 an action may be when its tanh is undone
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)  # of a mean over a standard normal number
 
+Bent = Callable[[Array], Array]  # of a log-probability, for entropies other than Shannon's
 register = jax.tree_util.register_dataclass
+
+
+def unbent(log_prob: Array) -> Array:
+    """As it is."""
+    return log_prob
 
 
 @partial(register, data_fields=["logits"], meta_fields=[])
@@ -76,9 +82,18 @@ class Categorical:
         """The vector itself: noise is for numbers."""
         return vector
 
-    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
-        """(a vector [..., A] that carries gradient, the mean of log pi [...]: minus the entropy)."""
-        return self.relaxed(key, how, temperature), -self.entropy()
+    def relaxed_and_log_prob(
+        self, key: Key, how: Relaxed, temperature: float | Array = 1.0, bent: Bent = unbent
+    ) -> tuple[Array, Array]:
+        """(a vector [..., A] that carries gradient, the mean of bent(log pi) [...]: unbent, minus the entropy)."""
+        return self.relaxed(key, how, temperature), self.mean_of(bent)
+
+    def mean_of(self, bent: Bent) -> Array:
+        """[...], the mean of bent(log pi) over actions."""
+        log_probs = jax.nn.log_softmax(self.logits)
+        probs = jnp.exp(log_probs)
+        some = probs > 0
+        return jnp.where(some, probs * bent(jnp.where(some, log_probs, 0.0)), 0.0).sum(-1)
 
     def notes(self) -> dict[str, Array]:
         """What films show."""
@@ -124,9 +139,11 @@ class Several:
         """The vector itself: noise is for numbers."""
         return vector
 
-    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
-        """(vectors [..., A] that carry gradient, the mean of log pi [...]: minus the entropy, of all heads)."""
-        return self.relaxed(key, how, temperature), -self.entropy()
+    def relaxed_and_log_prob(
+        self, key: Key, how: Relaxed, temperature: float | Array = 1.0, bent: Bent = unbent
+    ) -> tuple[Array, Array]:
+        """(vectors [..., A] that carry gradient, means of bent(log pi) [...], summed over heads)."""
+        return self.relaxed(key, how, temperature), jnp.stack([head.mean_of(bent) for head in self.heads]).sum(0)
 
     def notes(self) -> dict[str, Array]:
         """Nothing: films show one head only."""
@@ -175,10 +192,12 @@ class Normal:
         """[..., A], a sample that carries the gradient of mean and deviation."""
         return self.sample(key)
 
-    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
-        """(a sample [..., A], its log-density [...]), both with the gradient of mean and deviation."""
+    def relaxed_and_log_prob(
+        self, key: Key, how: Relaxed, temperature: float | Array = 1.0, bent: Bent = unbent
+    ) -> tuple[Array, Array]:
+        """(a sample [..., A], bent(its log-density) [...]), both with the gradient of mean and deviation."""
         drawn = self.sample(key)
-        return drawn, self.log_prob(drawn)
+        return drawn, bent(self.log_prob(drawn))
 
     def notes(self) -> dict[str, Array]:
         """Mean and deviation."""
@@ -202,9 +221,12 @@ class TanhNormal(Normal):
         drawn = self.mean + jnp.exp(self.log_deviation) * jax.random.normal(key, self.mean.shape)
         return self._only(jnp.tanh(drawn)), self._density(drawn)
 
-    def relaxed_and_log_prob(self, key: Key, how: Relaxed, temperature: float | Array = 1.0) -> tuple[Array, Array]:
-        """As `sample_and_log_prob`."""
-        return self.sample_and_log_prob(key)
+    def relaxed_and_log_prob(
+        self, key: Key, how: Relaxed, temperature: float | Array = 1.0, bent: Bent = unbent
+    ) -> tuple[Array, Array]:
+        """As `sample_and_log_prob`, bent."""
+        action, log_prob = self.sample_and_log_prob(key)
+        return action, bent(log_prob)
 
     def mode(self) -> Array:
         """[..., A], tanh of the mean."""

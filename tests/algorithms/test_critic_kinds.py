@@ -20,7 +20,7 @@ STEPWISE = {"hidden": 6, "steps": 4, "every": 6, "capacity": 24, "batch": 8, "wa
 CENTRAL = {"hidden": 6, "critic_hidden": 5}
 ALL: dict[str, dict[str, Any]] = {  # small settings of those that play all of KINDS
     "a2c": {"width": 6},
-    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "td3", "sac"), STEPWISE),
+    **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "td3", "sac", "tac"), STEPWISE),
 }
 CHOOSERS: dict[str, dict[str, Any]] = {  # of those that choose one action
     "coma": {**CENTRAL, "capacity": 6, "batch": 3},
@@ -42,6 +42,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): ea
     ("sqddpg", "image", {"agents": "shared", "orders": 0}),
     ("td3", "image-numbers", {"agents": "shared", "agent_id": True, "critics": 1}),
     ("sac", "image-heads", {"agents": "shared", "values": "network", "alpha_moves": False}),
+    ("tac", "numbers", {"values": "network", "gradient": "likelihood"}),
     ("sac", "numbers", {"normalise_views": True, "layer_norm": True}),
     ("coma", "image-state", {**EVERYTHING, "core": "lstm", "learns_from": "replay", "last_value": "marked"}),
     ("coma", "image", {"critic_reads": "present", "core": "none", "exploration": "floor"}),

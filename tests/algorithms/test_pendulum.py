@@ -21,6 +21,7 @@ ROWS: list[tuple[str, str, str, dict[str, Any], int, int]] = [  # (name, algorit
     ("alita on td3", "alita-td3", "sound", OFF_POLICY, 1, 1_400),
     ("sac", "sac", "sound", OFF_POLICY, 1, 1_200),
     ("sac of January 2018", "sac", "2018", OFF_POLICY, 1, 1_200),
+    ("tac", "tac", "sound", OFF_POLICY, 1, 1_200),
     ("ddpg", "td3", "ddpg", OFF_POLICY, 1, 1_200),
     ("ppo", "ippo", "sound", PPO, 8, 200),
     ("trpo", "trpo", "sound", {"gamma": 0.9, "lambda_": 0.95, "normalise_views": True}, 16, 200),

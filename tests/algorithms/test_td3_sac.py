@@ -73,15 +73,6 @@ def test_the_policy_has_the_variance_of_the_best_one():
     assert float(value[0, 0]) == pytest.approx(alpha * 0.5 * np.log(np.pi * alpha / COST), abs=0.06)
 
 
-def test_tsallis_entropy_has_its_own_variance():
-    """Of normal policies the best one has sigma^3 = alpha / (4 c sqrt(pi)) at q = 2: twice Shannon's variance here."""
-    env, alpha = Gaussian(), 0.2
-    settings = {**QUICK, **sac.PRESETS["tac-2"], "hidden": 64, "alpha": alpha, "tau": 0.05, "logit_penalty": 0.0}
-    algorithm, state, _ = trained(sac, env, 800, **settings)
-    wanted = (alpha / (4 * COST * np.sqrt(np.pi))) ** (1 / 3)
-    assert drawn(algorithm, state, env).std() == pytest.approx(wanted, rel=0.12)
-
-
 def test_the_limit_of_index_one_is_the_logarithm():
     log_prob = jnp.linspace(-6.0, 3.0, 50)
     assert (sac.q_log(log_prob, 1.0) == log_prob).all()

@@ -171,6 +171,8 @@ def actor_step(
         each = each_value(nets, key_values, lax.stop_gradient(state.critics), now.view, others, mine)
         q = each.min(-1) if nets.member.climbs_least else each[..., 0]  # [batch, N]
         size = (exist * jnp.square(outputs[..., : exist.shape[-1]])).sum(-1) / jnp.maximum(exist.sum(-1), 1.0)
+        if nets.member.weighs is not None:
+            q, worth = nets.member.weighs(config, nets, state, now, q, worth)
         climbed = q - config.logit_penalty * size + worth
         term, told = addition.term(key_term, state, now, after, taken, mine)
         return -nets.actors.total(climbed.mean(0) - term), {"q": q.mean(), "entropy": policy.entropy().mean(), **told}

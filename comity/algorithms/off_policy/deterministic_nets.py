@@ -22,7 +22,8 @@ class Member(NamedTuple):
     `reads(key, actions, mine)` is what critic i reads of actions, [..., N, K], or in several readings [M, ..., N, K],
     whose values are averaged: actions [..., N, A] of all, mine [..., N, A] in the place of i's own.
     `means(config, state, key, policy)` is what an actor climbs: (its action with gradient [batch, N, A], what is added
-    to the action's value [batch, N]); `target(config, nets, state, keys, after)` [batch, N] what follows is worth.
+    to the action's value [batch, N]); `weighs(config, nets, state, now, q, added)` gives both anew, once Q is known;
+    `target(config, nets, state, keys, after)` [batch, N] what follows is worth.
     """
 
     reads: Callable[[Key, Array, Array], Array]
@@ -34,6 +35,7 @@ class Member(NamedTuple):
     means: Callable[..., tuple[Array, Array]] | None = None  # None: the action that the policy is relaxed to, plus its
     # entropy by `entropy_coefficient`
     target: Callable[..., Array] | None = None  # None: the value of what target actors mean
+    weighs: Callable[..., tuple[Array, Array]] | None = None  # None: an actor climbs the sum of what `means` adds and Q
 
 
 class Nets(NamedTuple):

@@ -5,7 +5,7 @@ and 1812.05905), each agent for itself. docs/algorithms/sac.md.
     climbed: min_k Q_k(o, a) - alpha log pi(a | o),  a drawn with the gradient of mean and deviation
 
 alpha is moved so that the entropy is near a target, or stands. The form of January 2018 has a value network of its own.
-With an entropic index the entropy is Tsallis' (TAC: Chen & Peng 2019, arXiv 1902.00137).
+With an entropic index the entropy is Tsallis' (tac.py).
 """
 
 from dataclasses import dataclass
@@ -63,13 +63,10 @@ class Config(family.Config, Views):
 
 JANUARY: dict[str, Any] = {"values": "network", "alpha_moves": False, "alpha": 0.2, "hidden": 128, "tau": 0.01}
 # rewards times 5 with alpha 1 are alpha 0.2 with values in other units
-TSALLIS: dict[str, Any] = {**JANUARY, "alpha": 1 / 3, "logit_penalty": 1e-3}  # rewards times 3 are alpha 1 / 3
 PRESETS = {
     "sound": {},
     "paper": {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "every": 100, "tau": 0.01},
     "2018": JANUARY,
-    "tac-1.5": {**TSALLIS, "entropic_index": 1.5},
-    "tac-2": {**TSALLIS, "entropic_index": 2.0},
 }
 
 
@@ -96,9 +93,9 @@ def q_log(log_prob: Array, index: float | Array) -> Array:
 
 
 def drawn(config: Config, key: Key, policy: Any) -> tuple[Array, Array]:
-    """(an action [batch, N, A], ln_q of its pi [batch, N]), both with gradient."""
-    action, log_prob = policy.relaxed_and_log_prob(key, config.relaxed, config.temperature)
-    return action, q_log(log_prob, config.entropic_index)
+    """(an action [batch, N, A], ln_q of its pi [batch, N]), both with gradient; of choices the mean of ln_q."""
+    bent = partial(q_log, index=config.entropic_index)
+    return policy.relaxed_and_log_prob(key, config.relaxed, config.temperature, bent)
 
 
 def means(config: Config, state: family.State, key: Key, policy: Any) -> tuple[Array, Array]:
@@ -180,7 +177,9 @@ def addition(config: Config, env: Environment, nets: Nets) -> Addition:
     return Addition(init=init, begin=lambda key, state, steps: (state.added, {}), learn=learn)
 
 
-def make(config: Config, env: Environment) -> Algorithm:
-    member = family.Member(own_action, everyone=False, critics=2, climbs_least=True, numbers="tanh-normal",
-                           means=means, target=target)  # fmt: skip
+MEMBER = family.Member(own_action, everyone=False, critics=2, climbs_least=True, numbers="tanh-normal",
+                       means=means, target=target)  # fmt: skip
+
+
+def make(config: Config, env: Environment, member: family.Member = MEMBER) -> Algorithm:
     return normalised(config, env, lambda env: family.learner(config, env, member, partial(addition, config, env)))

@@ -42,6 +42,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): ea
     ("sqddpg", "image", {"agents": "shared", "orders": 0}),
     ("td3", "image-numbers", {"agents": "shared", "agent_id": True, "critics": 1}),
     ("sac", "image-heads", {"agents": "shared", "values": "network", "alpha_moves": False}),
+    ("sqddpg", "numbers", {"normalise_views": True}),
     ("tac", "numbers", {"values": "network", "gradient": "likelihood"}),
     ("sac", "numbers", {"normalise_views": True, "layer_norm": True}),
     ("coma", "image-state", {**EVERYTHING, "core": "lstm", "learns_from": "replay", "last_value": "marked"}),

@@ -54,6 +54,8 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [  # (learner, kind, settings): ea
     *(("acktr", kind, ACKTR) for kind in ("vector", "heads", "numbers")),
     ("acktr", "heads", {**ACKTR, **EVERYTHING}),
     ("acktr", "numbers", {**ACKTR, "numbers": "tanh-normal", "last_action": True, "normalise_views": True}),
+    ("ippo", "heads", {"normalise_views": True}),
+    ("reinforce", "numbers", {"normalise_views": True}),
     ("reinforce", "image-numbers", {**EVERYTHING, "core": "lstm", "baseline": "mean"}),
     ("actor-critic", "image", {**EVERYTHING, "core": "gru"}),
 ]

@@ -10,9 +10,9 @@ import pytest
 
 from comity import rollout
 from comity.algorithms import normalised_views as views
-from comity.algorithms.policy_gradient import trpo
 from comity.algorithms.values import dqn
 from comity.environments.matrix.two_step import TwoStep
+from comity.recipes import find_algorithm
 from tests.tiny.noise import N, Noise, V
 
 KEY = jax.random.key(0)
@@ -39,17 +39,26 @@ def test_moments_are_those_of_all_views_so_far():
     np.testing.assert_array_equal(views.normalised_view(same, jnp.ones((N, V))), 0)  # what never changes is 0
 
 
-def test_a_rollout_is_learned_from_as_it_was_played():
+LEARNERS: list[tuple[str, dict[str, Any]]] = [  # an own critic, a central one of all views, a central one off-policy
+    ("trpo", {"value_minibatches": 1}),
+    ("mappo", {"critic_reads": "views", "encoder": (5,), "epochs": 1}),
+    ("maddpg", {"steps": 4, "every": 16, "warmup": 1, "batch": 4, "capacity": 16, "relaxed": "softmax"}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), LEARNERS)
+def test_a_rollout_is_learned_from_as_it_was_played(name, settings):
     """By the moments before it, which move afterwards; an evaluation moves nothing."""
-    env, small = Noise(), dict[str, Any](hidden=6, value_minibatches=1)
-    plain, shown = (trpo.make(trpo.Config(normalise_views=n, **small), env) for n in (False, True))
+    env, thing = Noise(), find_algorithm(name).thing
+    small = {"hidden": 6, **settings}
+    plain, shown = (thing.make(thing.Config(normalise_views=n, **small), env) for n in (False, True))
     state = shown.init(KEY)
     state = state._replace(seen=views.Seen(jnp.float32(9.0), jnp.full((N, V), 0.5), jnp.full((N, V), 36.0)))
     play = rollout.start(KEY, env, shown.memory, 4)
     steps = jax.jit(partial(rollout.collect, KEY, env, shown))(state, play)[1]
     bent = lambda o: o._replace(view=(o.view - 0.5) / 2)  # noqa: E731
-    action = plain.act(KEY, state.learner, (), bent(steps.observation), False)[0]
-    np.testing.assert_array_equal(shown.act(KEY, state, (), steps.observation, False)[0], action)
+    action = plain.act(KEY, state.learner, steps.memory, bent(steps.observation), False)[0]
+    np.testing.assert_array_equal(shown.act(KEY, state, steps.memory, steps.observation, False)[0], action)
     given = steps._replace(observation=bent(steps.observation), next_observation=bent(steps.next_observation))
     wanted, found = jax.jit(plain.update)(KEY, state.learner, given)[0], jax.jit(shown.update)(KEY, state, steps)[0]
     for x, y in zip(jax.tree.leaves(found.learner), jax.tree.leaves(wanted), strict=True):

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jax import Array
 
+from comity.algorithms.normalised_views import Settings as Views
+from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import deterministic as family
 from comity.learning import in_a_circle, side_by_side
 from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
-class Config(family.Config):
+class Config(family.Config, Views):
     """Settings of MADDPG: those of the family."""
 
 
@@ -32,4 +34,4 @@ def joint_actions(key: Key, actions: Array, mine: Array) -> Array:
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    return family.learner(config, env, family.Member(joint_actions))
+    return normalised(config, env, lambda env: family.learner(config, env, family.Member(joint_actions)))

@@ -11,6 +11,8 @@ from math import factorial
 import jax.numpy as jnp
 from jax import Array
 
+from comity.algorithms.normalised_views import Settings as Views
+from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import deterministic as family
 from comity.learning import side_by_side
 from comity.learning.coalitions import all_orders, drawn_orders, present
@@ -20,7 +22,7 @@ from comity.types import Algorithm, Environment, Key
 
 
 @dataclass(frozen=True)
-class Config(family.Config):
+class Config(family.Config, Views):
     """Settings of SQDDPG: those of the family, and how many orders of arrival are drawn for each transition."""
 
     orders: NotNegative[int] = 1  # M; 0: every order, N! of them. Paper's figures 1, its stored run of navigation 5
@@ -55,4 +57,5 @@ def coalition_actions(key: Key, actions: Array, mine: Array, orders: int) -> Arr
 
 
 def make(config: Config, env: Environment) -> Algorithm:
-    return family.learner(config, env, family.Member(partial(coalition_actions, orders=config.orders), adds_up=True))
+    member = family.Member(partial(coalition_actions, orders=config.orders), adds_up=True)
+    return normalised(config, env, lambda env: family.learner(config, env, member))

@@ -15,6 +15,8 @@ import optax
 from jax import Array
 
 from comity.algorithms import actors
+from comity.algorithms.normalised_views import Settings as Views
+from comity.algorithms.normalised_views import normalised
 from comity.learning import critic_loss, mean_valid, optimizer, policy_loss, take_step
 from comity.networks import MLP, Activation, Core, RecurrentNet, Team, fresh_core
 from comity.rollout import starts
@@ -23,7 +25,7 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 
 @dataclass(frozen=True)
-class Config(actors.Settings):
+class Config(actors.Settings, Views):
     """Settings of both. Paper: what is known of ALITA's table 3, widths and rate, beside its common ones."""
 
     actors: Literal["separate", "shared"] = "separate"  # networks: one set for each agent, or one for all
@@ -62,7 +64,7 @@ class Member(NamedTuple):
     steps: int | None = None  # T of a rollout
 
 
-def learner(config: Config, env: Environment, member: Member) -> Algorithm:
+def plain(config: Config, env: Environment, member: Member) -> Algorithm:
     spec, acts = env.spec, actors.actions_of(config, env)
     sizes = {"hidden": config.hidden, "activation": config.activation}
     new_actor = lambda key, inputs: RecurrentNet(key, inputs, outputs=acts.size, core=config.core, **sizes)  # noqa: E731
@@ -118,3 +120,7 @@ def learner(config: Config, env: Environment, member: Member) -> Algorithm:
         return State(actor, critic, opt_state, critic_opt_state), metrics
 
     return Algorithm(init, act, update, team.memory, whole_episodes=member.whole_episodes, steps=member.steps)
+
+
+def learner(config: Config, env: Environment, member: Member) -> Algorithm:
+    return normalised(config, env, lambda env: plain(config, env, member))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from comity.algorithms.normalised_views import normalised
 from comity.algorithms.ppo import ppo
 from comity.types import Algorithm, Environment
 
@@ -42,7 +43,11 @@ PRESETS = {
 }
 
 
-def make(config: Config, env: Environment) -> Algorithm:
+def learner(config: Config, env: Environment) -> Algorithm:
     spec, own = env.spec, config.critic_reads == "view"
     reads, view = (ppo.own_views, spec.view) if own else (partial(ppo.all_views, env), ppo.views_of_all(spec))
     return ppo.learner(config, env, "ippo", ppo.Critics(spec.agents, 1, reads, view))
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    return normalised(config, env, partial(learner, config))

@@ -9,6 +9,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 
+from comity.algorithms.normalised_views import normalised
 from comity.algorithms.ppo import ppo
 from comity.types import Algorithm, Environment
 
@@ -49,10 +50,14 @@ PRESETS = {
 }
 
 
-def make(config: Config, env: Environment) -> Algorithm:
+def learner(config: Config, env: Environment) -> Algorithm:
     spec, state = env.spec, config.critic_reads == "state"
     axis = -1 - len(spec.state.shape)  # of the one critic
     true_state = lambda observation: jnp.expand_dims(observation.state, axis)  # noqa: E731
     reads, view = (true_state, spec.state) if state else (partial(ppo.all_views, env), ppo.views_of_all(spec))
     values = spec.agents if config.critic_gives == "each" else 1
     return ppo.learner(config, env, "mappo", ppo.Critics(1, values, reads, view), config.misread_actions)
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    return normalised(config, env, partial(learner, config))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from comity.algorithms import actors, context
+from comity.algorithms.normalised_views import Settings as Views
 from comity.algorithms.policy_gradient import prediction
 from comity.algorithms.released import ppo as released
 from comity.learning import Reward
@@ -12,7 +13,7 @@ from comity.settings import Fraction, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Config(released.Settings, prediction.Settings, context.Settings, actors.Settings):
+class Config(released.Settings, prediction.Settings, context.Settings, actors.Settings, Views):
     """Settings of the family. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper: shared in MAPPO, separate in IPPO; code: separate

@@ -15,6 +15,7 @@ EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: n
     "pyarrow": ("pyarrow", "analysis"),
     "pandas": ("pandas", "analysis"),
     "safetensors": ("safetensors", "export"),
+    "imageio_ffmpeg": ("imageio-ffmpeg", "video"),
     "ray": ("ray", "ray"),
     "optuna": ("optuna", "optuna"),
     "submitit": ("submitit", "slurm"),

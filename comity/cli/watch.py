@@ -3,9 +3,11 @@
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from comity.cli.main import Usage
 from comity.cli.runs import flags, one_run, to_write
+from comity.extras import needed
 from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
 
@@ -13,39 +15,42 @@ HELP = """  --seed S         which seed's team (the first)
   --episode K      episode K of 32 fresh ones; without it the best of them, labelled as chosen
   --in-turn N      up to N equally good episodes, one after the other (3)
   --policy P       sampled (default) or greedy
-  --best           the best checkpoint instead of the last policy
-  --both           the last policy and the best checkpoint, side by side
+  --checkpoint C   last (default), best or an iteration that was kept (train
+                   --keep-every); several side by side: 500,1000,last
+  --best, --both   short for --checkpoint best and --checkpoint last,best
   --open           shows the replay in the browser
+  --mp4 FILE       also a video (extra `video`)
   --gif FILE       where the GIF goes (RUN/figures/; of a reference, here)
   --html FILE      where the replay goes (RUN/figures/)
   --trust          run code that came with the run (docs/trust.md)"""
 
 
 def watch(arguments: list[str]) -> None:
-    from comity.report.film import write_gif, write_html
+    from comity.report.film import write_gif, write_html, write_mp4
     from comity.training.run import load
 
-    known = {"seed": int, "episode": int, "in-turn": int, "policy": str, "gif": to_write, "html": to_write}
+    known = {"seed": int, "episode": int, "in-turn": int, "policy": str, "checkpoint": str}
+    known |= dict.fromkeys(("gif", "mp4", "html"), to_write)
     words, values = flags(arguments, known, switches=("best", "both", "open", "trust"))
     if not words:
         raise Usage("watch needs one RUN or more: run directories, globs with one match, or latest")
     policy = values.get("policy", "sampled")
     if policy not in ("sampled", "greedy"):
         raise Usage(f"--policy {policy!r} is not one of sampled, greedy")
-    if {"best", "both"} <= values.keys():
-        raise Usage("--best and --both: give one of them")
+    wanted = checkpoints(values)
+    if (most := values.get("in_turn", 3)) < 1:
+        raise Usage(f"--in-turn {most} must be 1 or more")
+    if "mp4" in values or values.get("gif", Path()).suffix == ".mp4":
+        needed("imageio_ffmpeg", "leave --mp4 out: a GIF needs nothing")  # known before anything is played
     paths = [one_run(word) for word in words]
-    wanted = ("last", "best") if "both" in values else ("best",) if "best" in values else ("last",)
     trust = in_terminal("trust" in values)
     runs = [load(path, which=which, trust=trust) for path in paths for which in wanted]
     for run in runs:
         if not run.is_reference:
             run.directory.refuse_links()
-    if (most := values.get("in-turn", 3)) < 1:
-        raise Usage(f"--in-turn {most} must be 1 or more")
     films = [run.films(values.get("seed"), policy, values.get("episode"), most) for run in runs]
     if len(films) > 1:  # told apart by what they are of
-        whose = [f"{run.which} of iteration {run.iterations[x[0].seed]}" for run, x in zip(runs, films, strict=True)]
+        whose = [f"{named(run.which)}iteration {run.iterations[x[0].seed]}" for run, x in zip(runs, films, strict=True)]
         films = [
             [replace(film, title=f"{film.title}, {which}") for film in some]
             for some, which in zip(films, whose, strict=True)
@@ -59,9 +64,30 @@ def watch(arguments: list[str]) -> None:
         title = f"{film.title}: " if beside else ""
         print(printable(f"{title}{film.caption}; {film.length} steps, {film.ended}"))
     gif, html = values.get("gif", stem.with_suffix(".gif")), values.get("html", stem.with_suffix(".html"))
-    for file in (gif, html):
+    moving = [gif, *([values["mp4"]] if "mp4" in values else [])]
+    for file in (*moving, html):
         file.parent.mkdir(parents=True, exist_ok=True)
-    files = f"files\n  {write_gif(films, gif)}\n  {write_html(films, html)}  (open in a browser: scrub, arrows, space)"
-    print(printable(files))
+    written = [(write_mp4 if file.suffix == ".mp4" else write_gif)(films, file) for file in moving]
+    page = f"{write_html(films, html)}  (open in a browser: scrub, arrows, space)"
+    print(printable("\n  ".join(["files", *map(str, written), page])))
     if "open" in values:
         webbrowser.open(html.resolve().as_uri())
+
+
+def checkpoints(values: dict[str, Any]) -> list[Any]:
+    """Which of each run: "last", "best" or an iteration. Raises Usage."""
+    given = [flag for flag in ("best", "both", "checkpoint") if flag in values]
+    if len(given) > 1:
+        raise Usage(f"{' and '.join(f'--{flag}' for flag in given)}: give one of them")
+    words = "last,best" if "both" in values else "best" if "best" in values else values.get("checkpoint", "last")
+    found: list[Any] = []
+    for word in words.split(","):
+        if word not in ("last", "best") and not (word.isdecimal() and len(word) <= 8):
+            raise Usage(f"--checkpoint {word!r} is none of last, best or an iteration such as 500")
+        found.append(int(word) if word.isdecimal() else word)
+    return found
+
+
+def named(which: Any) -> str:
+    """What a policy is, before its iteration."""
+    return f"{which} of " if isinstance(which, str) else ""

@@ -28,12 +28,17 @@ from comity.training.programs import FILM, FRESH, begun
 from comity.training.settings import training_of
 from comity.types import Environment, Key, Observation, PyTree
 
+Which = Literal["last", "best"] | int  # an iteration
+
 
 def load(
-    run: Path | str = "latest", which: Literal["last", "best"] = "last", root: Path | str = "runs",
+    run: Path | str = "latest", which: Which = "last", root: Path | str = "runs",
     recipe: Recipe | None = None, env: Any = None, algorithm: Any = None, trust: bool | Trust = False,
 ) -> "Run":  # fmt: skip
     """A run directory's trained team.
+
+    which: the last policy, the best by evaluation, or that of a checkpoint that was kept, by its iteration
+    (`comity train --keep-every`).
 
     env, algorithm, as `comity.train` takes them: of runs whose game or algorithm only this Python process knows, such
     as one typed into a notebook. trust: run code that came with the run (docs/trust.md).
@@ -62,7 +67,7 @@ class Run:
     """The policies of one run, one for each seed."""
 
     def __init__(
-        self, directory: RunDirectory, which: Literal["last", "best"] = "last", recipe: Recipe | None = None,
+        self, directory: RunDirectory, which: Which = "last", recipe: Recipe | None = None,
         trust: bool | Trust = False,
     ):  # fmt: skip
         refuse_fork()
@@ -94,7 +99,7 @@ class Run:
         like = {str(seed): {"state": shape} for seed in self.seeds}
         own, say = identity.own(self.identity, self.seeds), trusting(trust).say
         skipped = lambda error: say(f"{error}; playing the checkpoint before it")  # noqa: E731
-        newest = checkpoint.newest(directory.saved(), like, part=True, skipped=skipped, check=own)
+        newest = checkpoint.newest(self._checkpoints(), like, part=True, skipped=skipped, check=own)
         if newest is None:
             raise FileNotFoundError(f"{self.path} has no checkpoint yet: wait for its first chunk, or train again")
         tree, about = newest
@@ -106,10 +111,24 @@ class Run:
         self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
         self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
 
+    def _checkpoints(self) -> list[Path]:
+        """All of them, or the one of the iteration that was asked for; ValueError if it is not there."""
+        saved = self.directory.saved()
+        if self.which == "last":
+            return saved
+        found = [path for path in saved if int(path.stem) == self.which]
+        if not found:
+            there = ", ".join(str(int(path.stem)) for path in saved)
+            raise ValueError(
+                f"{self.path} has no checkpoint of iteration {self.which}: there are {there or 'none'}; comity train "
+                "--keep-every N keeps more"
+            )
+        return found
+
     def _as_reference(self, shape: PyTree) -> None:
         """A team that comes with the package: its one policy, without what only learning needs."""
-        if self.which == "best":
-            raise ValueError(f"{self.path.name}: a reference has one policy: leave --best out")
+        if self.which != "last":
+            raise ValueError(f"{self.path.name}: a reference has one policy: leave --best or --checkpoint out")
         (seed,) = self.seeds
         state, about = references.filled(self.directory.saved()[-1], shape)
         self.iteration, self.iterations = about["iteration"], {seed: about["iteration"]}
@@ -191,9 +210,10 @@ class Run:
         finally:
             seeds.close()
             one.close()
+        which = self.which if isinstance(self.which, str) else "kept"
         return [
             evaluation.line(
-                seed, self.iteration, self.env_steps[seed], policy, self.which, result[policy], self.iterations[seed]
+                seed, self.iteration, self.env_steps[seed], policy, which, result[policy], self.iterations[seed]
             )
             for seed, result in zip(self.seeds, results, strict=True)
             for policy in evaluation.POLICIES

@@ -44,8 +44,10 @@ def checkpoint_now(session: Session, wall: float = 0.0) -> None:
     about |= {"wall_seconds": wall, "run": session.manifest.get("run"), "seeds": session.names}
     about |= {"lines": session.lines.counts, "cpu_seconds": session.cpu_seconds}
     checkpoint.save(session.directory.checkpoints / f"{session.iteration:08d}.npz", tree, about)
+    every, chunk = session.training.keep_every, session.training.chunk
     for old in session.directory.saved()[:-2]:
-        old.unlink()
+        if not every or int(old.stem) // every == (int(old.stem) - chunk) // every:  # not the first from a multiple on
+            old.unlink()
 
 
 def manifest(session: Session, status: str, wall: float | None = None, quietly: bool = False) -> None:

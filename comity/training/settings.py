@@ -27,6 +27,8 @@ class Training:
     cpu_seconds: Positive[float] | None = None
     # the same of processor time, of all seeds together, without compiling and without the final evaluation
     chunk: Positive[int] = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
+    keep_every: NotNegative[int] = 0  # iterations from one checkpoint that stays to the next, to watch how a team
+    # learned, from 0 on; the newest two and the best stay always, and without it no others
     evaluations: NotNegative[int] = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
     evaluate_every: Positive[int] | None = None
     # iterations between evaluations, whole chunks; None: as many as `evaluations` says

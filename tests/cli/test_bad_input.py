@@ -324,7 +324,7 @@ def test_an_error_nobody_foresaw_stands_in_the_log_of_its_run(capsys, tmp_path, 
     assert f"the traceback is in {log.relative_to(tmp_path)}: " in says
     assert log.read_text().count("in broken") == 1
     run = trained(tmp_path / "other", seeds=1).path
-    monkeypatch.setattr("comity.training.run.Run.film", broken)
+    monkeypatch.setattr("comity.training.run.Run.films", broken)
     assert f"unexpected KeyError: 'game'; the traceback is in {run / 'log.txt'}" in refusal(
         capsys, "watch", run, status=1
     )

@@ -71,7 +71,7 @@ def up_to_the_work(monkeypatch, tmp_path):
         raise Worked("from the beginning")
 
     monkeypatch.setattr("comity.training.run.Run.play", of_run)
-    monkeypatch.setattr("comity.training.run.Run.film", of_run)
+    monkeypatch.setattr("comity.training.run.Run.films", of_run)
     monkeypatch.setattr("comity.training.crossplay.cross_play", lambda runs, *words: of_run(runs[0]))
     monkeypatch.setattr("comity.report.compare.draw_study", lambda *words: [])
     monkeypatch.setattr("comity.checking.refuse", lambda *words: None)

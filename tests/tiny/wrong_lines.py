@@ -21,7 +21,8 @@ Count, Policy, File = Positive[int], Literal["sampled", "greedy"], "a file"
 FLAGS: dict[str, dict[str, Any]] = {  # of the commands that have their own: {flag: type}
     "resume": {"iterations": Count, "minutes": Positive[float]},
     "evaluate": {"episodes": Count, "draw": int},
-    "watch": {"seed": int, "episode": int, "in-turn": int, "policy": Policy, "gif": File, "html": File},
+    "watch": {"seed": int, "episode": int, "in-turn": int, "policy": Policy, "gif": File, "html": File,
+        "mp4": File},
     "play": {"episodes": Count, "policy": Policy, "out": File},
     "compare": {"metric": Literal["return"]},
     "reproduce": {"scale": Literal["smoke"], "seeds": Count, "at-once": Count, "minutes": Positive[float],

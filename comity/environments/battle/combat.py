@@ -198,3 +198,8 @@ def healed(rules: Scenario, units: Units, hp: Array) -> tuple[Array, Array, Arra
         works = jnp.where(table.heals, (amount > 0).astype(own.windup.dtype), own.windup)
         parts.append((left + given, own.energy - amount / HEAL_PER_ENERGY, works))
     return tuple(jnp.concatenate(x) for x in zip(*parts, strict=True))  # pyright: ignore[reportReturnType]
+
+
+def weapons_of(rules: Scenario, balance: Array) -> Weapons:
+    """[N, B] of the balance [B] that is played."""
+    return Weapons(*(jnp.where(balance == 0, x[0], x[1]) for x in rules.weapons))

@@ -15,12 +15,13 @@ import numpy as np
 from jax import Array
 
 from comity.drawing.colours import HOSTILE, agent_hex, hexadecimal
-from comity.environments.battle import scripts, seeing
+from comity.environments.battle import packing, scripts, seeing
 from comity.environments.battle.arrays import NOBODY, Units, part
-from comity.environments.battle.combat import LONG_AGO, fought
+from comity.environments.battle.combat import LONG_AGO, fought, weapons_of
 from comity.environments.battle.maps import DEATH, SCALE, VICTORY, Scenario, scenario
 from comity.environments.battle.orders import POLICIES, STOP, orders_of
-from comity.environments.battle.units import BALANCES, ENERGY_START, Weapons
+from comity.environments.battle.outcome import ended, harm
+from comity.environments.battle.units import BALANCES, ENERGY_START
 from comity.settings import NotNegative, Positive, check
 from comity.spec import Discrete, Functions, Spec, Vector
 from comity.types import Key, Observation, PyTree, Timestep
@@ -68,9 +69,14 @@ class SMAC:
     spawn_jitter: NotNegative[float] = 0.0  # cells by which each unit's start is moved at most, along x and y
     border: NotNegative[int] = 0  # cells of the map's frame that cannot be walked on
     clock_terminates: bool = False  # True: the time limit is a true end, of value 0
+    rounded: bool = (
+        False  # True: agents see places to 1/128 of a cell and points to 1/64; then a replay keeps units alone
+    )
 
     def __post_init__(self) -> None:
         check(self)
+        if self.rounded and self.obs_timestep_number and not self.state_timestep_number:
+            raise ValueError("rounded: a replay reads the time from the state: set state_timestep_number, too")
         if self.border > 7:
             raise ValueError(f"border {self.border} is above 7: units start 8 cells from the frame; give 7 or less")
 
@@ -217,6 +223,17 @@ class SMAC:
         one = jax.tree.map(lambda x: x[..., None], state)
         return jax.tree.map(lambda x: x[0], self._observation(one))
 
+    def pack(self, observation: Observation) -> packing.Codes:
+        """What a replay keeps of one observation of a game that is `rounded`."""
+        timed = self.state_timestep_number
+        return packing.packed(self.rules, observation.state, observation.available, self.limit, timed)
+
+    def unpack(self, codes: packing.Codes) -> Observation:
+        """And back, bit for bit."""
+        units, last, can, time = packing.unpacked(self.rules, codes, seeing.actions(self.rules, self.both))
+        one = jax.tree.map(lambda x: x[..., None], (units, last, time, can))
+        return jax.tree.map(lambda x: x[0], self._shown(*one))
+
     def _available(self, units: Units) -> Array:
         """[agents, A, B] bool."""
         rules, count = self.rules, seeing.actions(self.rules, self.both)
@@ -226,11 +243,15 @@ class SMAC:
 
     def _observation(self, state: State) -> Observation:
         """Of games on the last axis, which comes first in what is returned."""
-        rules, shown, units = self.rules, self.shown, state.units
-        can = self._available(units)
+        units = packing.rounded(state.units) if self.rounded else state.units
+        return self._shown(units, state.last_action, state.time, self._available(state.units))
+
+    def _shown(self, units: Units, last_action: Array, time: Array, can: Array) -> Observation:
+        """The observation of such units; can: `available` [agents, A, B]."""
+        rules, shown = self.rules, self.shown
         numbers = jnp.arange(can.shape[1])[None, :, None]
-        last = (state.last_action[:, None] == numbers).astype(jnp.float32)
-        time = state.time.astype(jnp.float32) / self.limit
+        last = (last_action[:, None] == numbers).astype(jnp.float32)
+        time = time.astype(jnp.float32) / self.limit
         both = ((rules.allies, rules.enemies), (rules.enemies, rules.allies))
         size, views = self.spec.view.size, []
         for a, b in both if self.both else both[:1]:
@@ -260,6 +281,8 @@ class SMAC:
             summary=self.summary,
             scripted_team=self.scripted_team,
             step_games=self.step_games,
+            pack=self.pack if self.rounded else None,
+            unpack=self.unpack if self.rounded else None,
         )
 
     def draw(self, state: State, ranges: bool = False, size: int = 480) -> np.ndarray:
@@ -273,24 +296,3 @@ class SMAC:
         from comity.drawing import battle
 
         return battle.draw_view(self.rules, np.asarray(view), seeing.SIGHT)
-
-
-def weapons_of(rules: Scenario, balance: Array) -> Weapons:
-    """[N, B] of the balance [B] that is played."""
-    return Weapons(*(jnp.where(balance == 0, x[0], x[1]) for x in rules.weapons))
-
-
-def harm(before: Units, after: Units) -> Array:
-    """[B], points for what a team has lost: hp and shields, and its dead. Shields that grow count against it."""
-    lived, lives = before.hp > 0, after.hp > 0
-    had, has = before.hp + before.shield, jnp.where(lives, after.hp + after.shield, 0.0)
-    return jnp.where(lived, had - has + jnp.where(lives, 0.0, DEATH), 0.0).sum(0)
-
-
-def ended(rules: Scenario, units: Units) -> tuple[Array, Array, Array]:
-    """(allies won, allies lost, over) [B] bool. A Medivac alone has lost; if nobody is left, nobody has won."""
-    allies, enemies = part(rules.allies, units.hp) > 0, part(rules.enemies, units.hp) > 0
-    fighters = (allies & ~rules.allies.table.heals).any(0), (enemies & ~rules.enemies.table.heals).any(0)
-    lost = ~fighters[0] & (enemies.any(0) | rules.allies.heals)
-    won = ~lost & ~fighters[1] & (allies.any(0) | enemies.any(0))
-    return won, lost, lost | won | ~(allies.any(0) | enemies.any(0))

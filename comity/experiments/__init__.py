@@ -51,6 +51,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("hidden-gifts", "beyond", "more agents, long memory, messages, prediction of the other"),
         ("hidden-gifts", "beyond-ppo", "the same with PPO"),
         ("hidden-gifts", "gift-games", "gifts in closed form: PG, corrections, LOLA, DiCE, COALA, exact"),
+        ("hidden-gifts", "credit", "what rules say of a drop, and what it is worth by replays"),
         ("coala-pg", "analytic", "extortion, groups and look-ahead with exact values"),
         ("coala-pg", "pure-shaping", "COALA-PG, M-FOS, batch-unaware against naive learners"),
         ("coala-pg", "mixed-pool", "players among naive learners"),

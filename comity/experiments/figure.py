@@ -107,6 +107,7 @@ class Figure(NamedTuple):
     panels: tuple[Panel, ...]
     claims: tuple[Claim, ...] = ()
     picture: Callable[[Path], list[Path]] | None = None  # for a figure that is no set of curves
+    drawn: Callable[[Mapping[str, Any], Path], list[Path]] | None = None  # the same of its records: (label -> records)
     smoke: tuple[str, ...] | None = None  # labels that smoke scale trains, of figures with very many; None: all
     note: str = ""  # what a reader must know beside it
     ends: tuple[Ends, ...] = ()  # a second picture, NAME-ends, of arms too many for curves

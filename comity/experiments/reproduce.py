@@ -271,6 +271,8 @@ def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list
     out.mkdir(parents=True, exist_ok=True)
     verdicts = judged(figure, found)
     files = figure.picture(out) if figure.picture else []
+    if figure.drawn and any(found.values()):
+        files += figure.drawn(found, out)
     if figure.panels and any(found.values()):
         files += pictures(paper, figure, found, heading(figure, verdicts), out)
         drawn = {label: some for label, some in found.items() if some}

@@ -79,7 +79,7 @@ def test_episodes_agree_with_enumeration(kind, separate):
     @jax.jit  # of arguments: what is constant would be worked out while it compiles
     def estimate(key, theta):
         actor, steps, shared = one_decision(key, theta, games, separate)
-        return *correction.term(config, actor, steps, shared, average), shared.reward.sum()
+        return *correction.term(config, actor, shared, average), shared.reward.sum()
 
     term, after, successes = estimate(KEY, theta)
     np.testing.assert_allclose(term / games, exact(theta, kind), atol=4e-3)
@@ -106,7 +106,7 @@ def test_three_agents_and_givers_that_change():
     actor = actor_of(theta, unroll, action, True)
     config = pg.Config(correction="mixed", correction_baseline="mean", correction_damping=0.1)
     sums, success = jnp.array([[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]]), jnp.array([2.0, 1.0, 4.0])
-    term, after = correction.term(config, actor, steps, shared, Average(sums, success))
+    term, after = correction.term(config, actor, shared, Average(sums, success))
 
     s = np.asarray(sums / success[:, None])
     all_scores = jax.jacrev(lambda t: log_prob(unroll(t), action)[0])(theta)  # [games, N, N, 2]
@@ -136,7 +136,7 @@ def test_without_a_success_there_is_no_term():
     theta = jnp.array([-0.5, 0.7])
     actor, steps, shared = one_decision(KEY, theta, 64)
     config = pg.Config(correction="mixed")
-    term, after = correction.term(config, actor, steps, shared, begin(config, theta))
+    term, after = correction.term(config, actor, shared, begin(config, theta))
     assert not term.any()
     assert after.success[1] > 0  # nothing was known before this batch, now something is
 
@@ -155,7 +155,7 @@ def test_a_term_discounts_by_the_learners_gamma():
     theta = jnp.array([-0.5, 0.7])
     config = pg.Config(correction="mixed", correction_return="discounted", gamma=0.5)
     actor, steps, shared = one_decision(KEY, theta, 64)
-    _, after = correction.term(config, actor, steps, shared, begin(config, theta))
+    _, after = correction.term(config, actor, shared, begin(config, theta))
     assert shared.reward.sum() > 0
     np.testing.assert_allclose(after.success, [0.0, 0.1 * 0.5 * float(shared.reward.sum())], rtol=1e-6)
 

@@ -99,23 +99,33 @@ def rewards(parts: Parts, state: family.State, experience: Experience) -> Array:
     return paid.at[..., jnp.array([role.influencer for role in parts.roles])].add(config.novelty_weight * psi)
 
 
+def gaps(
+    parts: Parts, key: Key, state: family.State, at: int, now: Observation, where: Observation, joint: Array,
+    first: Array,
+) -> Array:  # fmt: skip
+    """(q_i(s, a_k) - max_u Q_i(s, u))^2 [batch, J] of those whom influencer number `at` influences, for joint actions
+    [batch, N, A]; where: the states of the maximum; first: see `estimates.best`. Gradient passes through q alone."""
+    role, critics = parts.roles[at], judged(state).critics
+    q = estimates.call(parts.config, parts.nets, role, state.added.estimates[at].net, now.view, joint)
+    best = estimates.best(parts.config, parts.nets, role, jax.random.fold_in(key, at), critics, where, first)
+    return jnp.square(q - jax.lax.stop_gradient(best))
+
+
 def influence(
     parts: Parts, key: Key, state: family.State, now: Observation, after: Observation, taken: Array, mine: Array
 ) -> tuple[Array, dict[str, Array]]:
     """(lambda F of each influencer, [N], metrics). mine [batch, N, A]: the actors' actions, with gradient."""
     config, few = parts.config, lambda x: x[: parts.config.influence_batch]
     now, after, taken, mine = jax.tree.map(few, (now, after, taken, mine))
-    total, gaps, critics = jnp.zeros(mine.shape[1]), [], judged(state).critics
+    total, found = jnp.zeros(mine.shape[1]), []
     for at, role in enumerate(parts.roles):
         joint = caused(parts.nets, role, mine)
-        q = estimates.call(config, parts.nets, role, state.added.estimates[at].net, now.view, joint)
         first = jnp.stack([jax.lax.stop_gradient(mine), taken])
         where = now if config.best_at == "now" else after
-        best = estimates.best(config, parts.nets, role, jax.random.fold_in(key, at), critics, where, first)
-        gap = jnp.square(q - jax.lax.stop_gradient(best)).mean()
+        gap = gaps(parts, key, state, at, now, where, joint, first).mean()
         total = total.at[role.influencer].add(config.influence_weight * gap)
-        gaps.append(gap)
-    return total, {"influence": jnp.stack(gaps).mean()}
+        found.append(gap)
+    return total, {"influence": jnp.stack(found).mean()}
 
 
 def caused(nets: Nets, role: estimates.Role, mine: Array) -> Array:
@@ -202,8 +212,7 @@ def beside(parts: Parts, added: Added, steps: Transition) -> Any:
     return driver(steps) if estimates.one_body(parts.nets) else ()
 
 
-def addition(config: Built, env: Environment, nets: Nets) -> Addition:
-    """What ALITA adds to MADDPG, and to its like."""
+def parts_of(config: Built, env: Environment, nets: Nets) -> Parts:
     roles = roles_of(config, env)
     settings = novelty.Config(
         optimizer=config.optimizer,
@@ -216,13 +225,18 @@ def addition(config: Built, env: Environment, nets: Nets) -> Addition:
     settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # in training it is traced
     who = tuple(role.influencer for role in roles)
     bonus = None if config.novelty_by == "none" else novelty.make(settings, env, who)
-    parts = Parts(config, env, nets, roles, bonus)
+    return Parts(config, env, nets, roles, bonus)
+
+
+def addition(config: Built, env: Environment, nets: Nets) -> Addition:
+    """What ALITA adds to MADDPG, and to its like."""
+    parts = parts_of(config, env, nets)
     return Addition(
         init=partial(added_of, parts),
         beside=partial(beside, parts),
         begin=partial(begin, parts),
         learn=partial(learn, parts),
-        reward=None if bonus is None else partial(rewards, parts),
+        reward=None if parts.bonus is None else partial(rewards, parts),
         **({} if config.influence == "none" else {"term": partial(influence, parts)}),
     )
 

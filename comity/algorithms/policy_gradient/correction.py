@@ -111,7 +111,7 @@ def corrected(
         gained, of_outputs = jax.value_and_grad(objective)(actor.outputs)
         climb, sizes = actor.pull_back(of_outputs), {"correction_objective": scale * gained}
     else:
-        (climb, average), sizes = term(config, actor, steps, shared, average), {}
+        (climb, average), sizes = term(config, actor, shared, average), {}
     climb = jax.tree.map(lambda x: scale * x, climb)
     sizes["correction_norm"] = optax.tree.norm(climb)
     if average is not None:
@@ -120,18 +120,22 @@ def corrected(
     return jax.tree.map(lambda g, c: g - c, grads, climb), average, sizes
 
 
-def term(config: Any, actor: Actor, steps: Transition, shared: Collective, average: Average) -> tuple[PyTree, Average]:
-    """(the term as a sum over episodes, which goes up; the next average)."""
-    separate, gamma = actor.team.separate, config.gamma
+class Weighed(NamedTuple):
+    """What a term gives an episode, and to which of its steps."""
 
-    def log_probs(params: PyTree) -> Array:
-        return actor.log_probs(actor.unroll(params))  # [T, B, N]
+    weight: Array  # [B], of the log-probabilities `onto`: as much as an advantage of so much would
+    onto: Array  # [T, B, N] bool, steps of whom it moves
+    along: Array  # [T, B, N] bool, steps of those along whose score it goes
+    whose: Array  # [B, N] bool, those
+    returns: Array  # [B], the collective return
+    ray: PyTree  # where u points
+    scaled: Array  # [B], of the curvature that "self_pure" has besides
 
-    def pull(cotangent: Array) -> PyTree:
-        (of_outputs,) = jax.vjp(actor.log_probs, actor.outputs)[1](cotangent)
-        return actor.pull_back(of_outputs)
 
-    returns = collective_returns(config, shared, gamma)  # [B]
+def weighed(config: Any, actor: Actor, shared: Collective, average: Average) -> Weighed:
+    """The term's weights, before any limit on its norm."""
+    separate = actor.team.separate
+    returns = collective_returns(config, shared, config.gamma)  # [B]
     given = shared.giver.any(-1, keepdims=True)  # [B, 1]
     roles = {"giver": shared.giver, "others": ~shared.giver & given}  # [B, N]
     whose, moved = (roles[role] for role in ROLES[config.correction])
@@ -150,17 +154,34 @@ def term(config: Any, actor: Actor, steps: Transition, shared: Collective, avera
     means = jax.vmap(lambda group: corrections.baseline(returns, group, config.correction_baseline))(groups)
     centred = jnp.where(groups, returns - means, 0.0).sum(0)  # [B]
 
-    weight = _quotient(corrections.slopes(log_probs, actor.params, ray, along), size)
+    weight = _quotient(corrections.slopes(partial(log_probs, actor), actor.params, ray, along), size)
     weight = centred * jnp.clip(weight, -config.correction_weight_clip, config.correction_weight_clip)
-    result = pull(jnp.where(onto, weight[:, None], 0.0))
+    return Weighed(weight, onto, along, whose, returns, ray, _quotient(centred, size))
+
+
+def log_probs(actor: Actor, params: PyTree) -> Array:
+    """[T, B, N] of what was done, at other parameters."""
+    return actor.log_probs(actor.unroll(params))
+
+
+def term(config: Any, actor: Actor, shared: Collective, average: Average) -> tuple[PyTree, Average]:
+    """(the term as a sum over episodes, which goes up; the next average)."""
+
+    def pull(cotangent: Array) -> PyTree:
+        (of_outputs,) = jax.vjp(actor.log_probs, actor.outputs)[1](cotangent)
+        return actor.pull_back(of_outputs)
+
+    found = weighed(config, actor, shared, average)
+    result = pull(jnp.where(found.onto, found.weight[:, None], 0.0))
     if config.correction == "self_pure":
-        scaled = jnp.where(onto, _quotient(centred, size)[:, None], 0.0)
-        bent = corrections.curvature(log_probs, actor.params, ray, scaled)
+        scaled = jnp.where(found.onto, found.scaled[:, None], 0.0)
+        bent = corrections.curvature(partial(log_probs, actor), actor.params, found.ray, scaled)
         result = jax.tree.map(jnp.add, result, bent)
 
-    earned = jnp.where(whose, returns[:, None], 0.0) if separate else jnp.where(given, returns[:, None], 0.0)
-    successes = earned.sum(0) if separate else earned.sum()
-    new = Average(pull(jnp.where(along, returns[:, None], 0.0)), successes)
+    returns, counted = found.returns[:, None], found.whose if actor.team.separate else shared.giver.any(-1)[:, None]
+    earned = jnp.where(counted, returns, 0.0)
+    successes = earned.sum(0) if actor.team.separate else earned.sum()
+    new = Average(pull(jnp.where(found.along, returns, 0.0)), successes)
     decay = config.correction_decay
     return result, jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, new)
 

@@ -125,6 +125,12 @@ def climbed(config: Config, key: Key, logits: Array) -> Array:
     return relaxed(key, logits, how, config.temperature)
 
 
+def worth_of_policies(config: Config, key: Key, critic: JointNet, sees: Array, logits: Array) -> Array:
+    """Q(s, u) [...] at what goes into the critic of policies with logits [..., N, A]: what the actors climb, all at
+    once. sees: see `central`."""
+    return critic(sees, beside=(side_by_side(climbed(config, key, logits)),))
+
+
 def policy_loss(q: Array, valid: Array, randomness: Array, weight: Array | float) -> Array:
     """-(mean_m Q(s_t, pi_1, ..., pi_N)) - weight randomness, []. q, valid [T, B]; randomness []: `entropy_term`."""
     return -mean_valid(q, valid) - weight * randomness
@@ -209,7 +215,7 @@ def make(config: Config, env: Environment) -> Algorithm:
 
         def loss(policy: Categorical) -> tuple[Array, Array]:
             logits = policy.logits[:-1]
-            q = state.critic(sees[:-1], beside=(side_by_side(climbed(config, key_noise, logits)),))
+            q = worth_of_policies(config, key_noise, state.critic, sees[:-1], logits)
             randomness = entropy_term(logits, available, valid, config.entropy)
             return policy_loss(q, valid, randomness, config.entropy_weight), q
 

@@ -136,13 +136,17 @@ def critic_reads(spec: Spec, observation: Observation) -> tuple[Array, ...]:
     return *actors.central(spec, observation), jnp.eye(spec.agents)[:, None]
 
 
+def intrinsic_rewards(config: Config, raw: Array) -> Array:
+    """r_in of every own action, bounded. raw [..., A]: as the critic gives them."""
+    return config.intrinsic_limit * jnp.tanh(raw / config.intrinsic_limit)
+
+
 def judged(config: Config, spec: Spec, critic: JointNet, target: JointNet, episodes: replay.Episodes) -> Judged:
     """Proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values."""
     now, after = (jax.tree.map(lambda x, cut=cut: x[cut], episodes.observation) for cut in (slice(-1), slice(1, None)))
     raw, proxy_value, extrinsic_value = critic(*critic_reads(spec, now))
     _, proxy_after, extrinsic_after = target(*critic_reads(spec, after))
-    limit = config.intrinsic_limit
-    intrinsic = chosen(limit * jnp.tanh(raw / limit), episodes.action)
+    intrinsic = chosen(intrinsic_rewards(config, raw), episodes.action)
     team = credited(episodes.reward, config.credit)
     returns = lambda reward, after: lambda_returns(  # noqa: E731
         reward, lax.stop_gradient(after), episodes.terminated, episodes.ended, config.gamma, config.lambda_

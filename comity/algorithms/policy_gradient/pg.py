@@ -104,12 +104,18 @@ def new_actor(config: Config, spec: Spec, acts: Actions, key: Key, inputs: int) 
     return RecurrentNet(key, inputs, config.hidden, acts.size, config.activation, core=config.core)
 
 
+def team_of(config: Config, env: Environment) -> Team:
+    """The actors."""
+    spec, acts = env.spec, actors.actions_of(config, env)
+    memory, new = context.fresh_memory(config, spec), partial(new_actor, config, spec, acts)
+    return actors.team(config, env, acts, config.actors, new, memory, config.hidden)
+
+
 def make(config: Config, env: Environment) -> Algorithm:
     spec, acts = env.spec, actors.actions_of(config, env)
     if config.exploration == "floor":
         require_choices(env, "pg's exploration 'floor'")
-    memory = context.fresh_memory(config, spec)
-    team = actors.team(config, env, acts, config.actors, partial(new_actor, config, spec, acts), memory, config.hidden)
+    team = team_of(config, env)
     sees = actors.present(spec) if config.critic_reads == "present" else spec.view
     new_critic = partial(MLP, hidden=(config.hidden,) * 2, outputs=1, activation=config.activation)
     values = Team(new_critic, spec.agents, sees, convolutions=config.convolutions, width=config.hidden)

@@ -9,6 +9,8 @@ hypernetworks of the state and are made non-negative. docs/algorithms/qmix.md.
 from dataclasses import dataclass
 from typing import Literal
 
+from jax import Array
+
 from comity.algorithms.released import mixers as released
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values.value_networks import central_size
@@ -55,9 +57,14 @@ def new_mixer(key: Key, config: Config, agents: int, size: int) -> MonotoneMixer
     return released.orthogonal(key, mixer) if config.mixer_initial == "orthogonal" else mixer
 
 
+def mixed(mixer: MonotoneMixer, q: Array, central: Array) -> Array:
+    """Q_tot [..., 1] = f_s(Q_1, ..., Q_N) of q [..., N]; central [..., S]."""
+    return mixer(q, central)
+
+
 def make(config: Config, env: Environment) -> Algorithm:
     def init(key: Key) -> MonotoneMixer:
         return new_mixer(key, config, env.spec.agents, central_size(config, env.spec))
 
-    member = family.td_member(config, init, lambda mixer, q, state: mixer(q, state))
+    member = family.td_member(config, init, mixed)
     return family.learner(config, env, "qmix", member)

@@ -7,6 +7,8 @@ One TD loss on Q_tot; each Q_i learns its share by the chain rule alone. docs/al
 
 from dataclasses import dataclass
 
+from jax import Array
+
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values import value_settings
 from comity.types import Algorithm, Environment
@@ -23,6 +25,11 @@ PRESETS = {
 }  # the paper's table of VDN says 128
 
 
+def mixed(mixer: tuple[()], q: Array, central: Array) -> Array:
+    """Q_tot [..., 1] = sum_i Q_i of q [..., N]."""
+    return q.sum(-1, keepdims=True)
+
+
 def make(config: Config, env: Environment) -> Algorithm:
-    member = family.td_member(config, lambda key: (), lambda mixer, q, state: q.sum(-1, keepdims=True))
+    member = family.td_member(config, lambda key: (), mixed)
     return family.learner(config, env, "vdn", member)

@@ -28,6 +28,7 @@ SAYS = {
     "tables": "Ours: do the numbers and layers of the tables matter, in which arms depart?",
     "beyond": "Open questions of the paper, PG: more agents, long memory, messages, prediction.",
     "beyond-ppo": "The same, IPPO.",
+    "credit": "Ours: which rule of credit sees the gift?",
     "gift-games": "Ours: where do exact gradients lead in gift games with a closed form?",
 }
 FINDINGS = {

@@ -7,6 +7,8 @@ from comity.experiments.hidden_gifts import episode
 from comity.experiments.hidden_gifts.behaviour import FIG11, FIG12
 from comity.experiments.hidden_gifts.beyond import BEYOND, BEYOND_PPO
 from comity.experiments.hidden_gifts.corrections import FIG6, FIG15
+from comity.experiments.hidden_gifts.credit import FIG_CREDIT, small
+from comity.experiments.hidden_gifts.credit import METRICS as OF_CREDIT
 from comity.experiments.hidden_gifts.factorial import FACTORIAL
 from comity.experiments.hidden_gifts.findings import FINDINGS, SAYS
 from comity.experiments.hidden_gifts.gift_games import GIFT_GAMES
@@ -39,6 +41,7 @@ KEPT = (
     "policy_loss",
     "baseline",
     *OF_GAMES,
+    *OF_CREDIT,
 )
 
 COST = {  # CPU seconds of one update, 32 games of 150 steps, settings as in the figures
@@ -99,9 +102,13 @@ def smoke(arm: Arm) -> Arm:
 
     config = getattr(find_algorithm(arm.algorithm).thing, "Config", None)
     known = {f.name for f in dataclasses.fields(config)} if config else set()
-    small = {k: v if k != "critic_hidden" or arm.algorithm != "saf" else (4,) for k, v in SMALL.items() if k in known}
+    fewer = {k: v if k != "critic_hidden" or arm.algorithm != "saf" else (4,) for k, v in SMALL.items() if k in known}
     return replace(
-        arm, name=f"{arm.name}-smoke", settings={**arm.settings, **small}, options={**arm.options, "length": 10}
+        arm,
+        name=f"{arm.name}-smoke",
+        settings={**arm.settings, **fewer},
+        options={**arm.options, "length": 10},
+        trials=small(arm.trials),
     )
 
 
@@ -130,6 +137,7 @@ FIGURES = (
     BEYOND,
     BEYOND_PPO,
     GIFT_GAMES,
+    FIG_CREDIT,
 )
 PAPER = Paper(
     "hidden-gifts",

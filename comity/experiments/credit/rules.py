@@ -1,0 +1,246 @@
+"""What rules of credit say of one action: each by its algorithm's own functions, with critics of a team that stays.
+
+A rule learns from play of a fixed team by its algorithm's own update, after which the team's actors are put back: so
+all rules judge the same policies and have seen the same games. Its signal for an action is in the units of an
+advantage: what multiplies the score of the action in the gradient of its agent, beside what multiplies the others'.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity.algorithms.off_policy import alita
+from comity.algorithms.off_policy import deterministic_nets as nets_of_actions
+from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.algorithms.policy_gradient import coma, correction, lica, liir, pg
+from comity.algorithms.terms import actor_of
+from comity.algorithms.values import qmix, value_networks, vdn
+from comity.learning import chosen, counterfactuals, discounted_returns, lambda_returns
+from comity.networks import MLP, RecurrentNet
+from comity.networks.cores import Feedforward
+from comity.types import Algorithm, Collective, Environment, Key, Observation, PyTree, Transition
+
+LAMBDAS = (0.0, 0.5, 0.95)
+
+
+class Case(NamedTuple):
+    """Replays of one situation in which the action was done."""
+
+    steps: Transition  # leaves [T, K, ...]; step 0 is the action, rewards are those that the rule learned from
+    other: Transition  # the same of replays in which another action was done
+    who: Array  # [] int32, whose action it is
+    action: int
+    policy: Array  # [N, A] of all agents in the situation
+    actors: PyTree  # the team's, leaves [N, ...]
+
+
+class Rule(NamedTuple):
+    """signals(key, state, case) -> {name: [K]}: several where they share a critic."""
+
+    begin: Callable[[Key], PyTree]
+    learn: Callable[[Key, PyTree, Transition], PyTree]
+    signals: Callable[[Key, PyTree, Case], dict[str, Array]]
+    credit: str = "own"  # whose reward the rule credits an agent with: own, the team's mean, or the others' mean
+
+
+def taught(algorithm: Algorithm, actors: Mapping[str, PyTree], passes: int = 1):
+    """(begin, learn): the algorithm's own, with the team's actors in these fields of its state, whatever it learns of
+    them; their optimizer stays as it is, too.
+
+    passes: how often the update is applied to the same rollout, for algorithms whose update is one small step.
+    """
+
+    def begin(key: Key) -> PyTree:
+        return algorithm.init(key)._replace(**actors)
+
+    def learn(key: Key, state: PyTree, steps: Transition) -> PyTree:
+        held = {**actors, "actor_opt_state": state.actor_opt_state} if actors else {}
+
+        def step(state: PyTree, key: Key) -> tuple[PyTree, None]:
+            after, _ = algorithm.update(key, state, steps)
+            return after._replace(**held), None
+
+        return jax.lax.scan(step, state, jax.random.split(key, passes))[0]
+
+    return begin, learn
+
+
+def first(x: PyTree) -> PyTree:
+    """Of leaves [T, K, ...] those of the action's step, [K, ...]."""
+    return jax.tree.map(lambda x: x[0], x)
+
+
+def above_average(each: Array, case: Case) -> Array:
+    """[K]: what `each` [K, A] gives the action beyond what it gives the policy's own choice on average."""
+    return each[:, case.action] - each @ case.policy[case.who]
+
+
+def instead(case: Case, observation: Observation, action: Array) -> Array:
+    """[A, K, N]: the joint actions with each of the agent's own in its place."""
+    count = observation.available.shape[-1]
+    mine = jnp.arange(action.shape[-1]) == case.who
+    return jnp.where(mine, jnp.arange(count)[:, None, None], action)
+
+
+# Returns beside a value -----------------------------------------------------------------------------------------------
+
+
+def of_returns(env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+    """Monte-Carlo returns minus PG's critic, generalised advantages with the same critic, and the correction's weight.
+
+    All from PG with the correction `mixed`, whose average score is learned beside.
+    """
+    config = replace(like, correction="mixed")
+    algorithm = pg.make(config, env)
+    team, acts = pg.team_of(config, env), pg.actors.actions_of(config, env)
+
+    def values(state: pg.State, observation: Observation, memory: PyTree) -> Array:
+        return algorithm.act(jax.random.key(0), state, memory, observation)[2]["value"]
+
+    def weights(state: pg.State, case: Case, steps: Transition) -> Array:
+        """[K], of the correction."""
+        log_probs = lambda outputs: acts(outputs, steps.observation.available).log_prob(steps.action)  # noqa: E731
+        actor = actor_of(team, case.actors, steps, first(steps.memory), log_probs, keep=False)
+        giver = jnp.broadcast_to(jnp.arange(steps.reward.shape[-1]) == case.who, steps.reward.shape[1:])
+        shared = Collective(steps.reward.mean(-1), giver, steps.valid)
+        return correction.weighed(config, actor, shared, state.terms[0]).weight
+
+    def signals(key: Key, state: pg.State, case: Case) -> dict[str, Array]:
+        steps = case.steps
+        here = lambda x: x[..., case.who]  # noqa: E731
+        memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (*steps.valid.shape, *x.shape)), algorithm.memory)
+        value, after = (here(values(state, x, memory)) for x in (steps.observation, steps.next_observation))
+        reward = here(steps.reward)
+        told = {"monte-carlo": discounted_returns(reward, steps.ended, config.gamma)[0] - value[0]}
+        for rate in LAMBDAS:
+            returns = lambda_returns(reward, after, steps.terminated, steps.ended, config.gamma, rate)
+            told[f"gae-{round(100 * rate)}"] = returns[0] - value[0]
+        done, other = (weights(state, case, steps) for steps in (case.steps, case.other))
+        # What it gives on average in a situation changes no expected gradient, and it has no critic to take that off.
+        chance = case.policy[case.who, case.action]
+        told["correction"] = done - chance * done.mean() - (1 - chance) * other.mean()
+        return told
+
+    return Rule(*taught(algorithm, {"actor": actors}), signals)
+
+
+# Critics of actions ---------------------------------------------------------------------------------------------------
+
+
+def of_coma(env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+    """Q(s, a) - sum_b pi(b) Q(s, (b, a_-i)) of COMA's critic."""
+    config = coma.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
+    algorithm = coma.make(config, env)
+
+    def signals(key: Key, state: coma.State, case: Case) -> dict[str, Array]:
+        seen, action = first(case.steps.observation), first(case.steps.action)
+        q = state.critic(*coma.critic_reads(config, env.spec, seen, action))  # [K, N, A]
+        return {"coma": counterfactuals.advantages(q, jnp.log(case.policy), action)[:, case.who]}
+
+    return Rule(*taught(algorithm, {"actor": actors}), signals, config.credit)
+
+
+def of_values(name: str, passes: int, env: Environment, like: pg.Config) -> Rule:
+    """Q_tot with the action, less the policy's average over the agent's own: of VDN or of QMIX."""
+    module = {"vdn": vdn, "qmix": qmix}[name]
+    config = module.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, updates=passes, capacity=1_024)
+    algorithm = module.make(config, env)
+
+    def signals(key: Key, state: Any, case: Case) -> dict[str, Array]:
+        seen, action = first(case.steps.observation), first(case.steps.action)
+        memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (len(action), *x.shape)), algorithm.memory)
+        q = algorithm.act(key, state, memory, seen)[2]["values"]  # [K, N, A]
+        central = value_networks.central_view(config, env.spec, state.params.reader, seen)
+        worth = lambda joint: module.mixed(state.params.mixer, chosen(q, joint), central)[..., 0]  # noqa: E731
+        return {name: above_average(jax.vmap(worth)(instead(case, seen, action)).T, case)}
+
+    return Rule(*taught(algorithm, {}), signals, config.credit)
+
+
+def of_lica(passes: int, env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+    """The gradient of LICA's Q(s, pi) in the agent's logit of the action, over pi(a): its inner product with the
+    direction in which the action becomes more likely."""
+    config = lica.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
+    algorithm = lica.make(config, env)
+
+    def signals(key: Key, state: lica.State, case: Case) -> dict[str, Array]:
+        seen = first(case.steps.observation)
+        sees = lica.central(config, env.spec, seen)
+        logits = jnp.broadcast_to(jnp.log(jnp.maximum(case.policy, 1e-9)), (len(sees), *case.policy.shape))
+        worth = lambda logits: lica.worth_of_policies(config, key, state.critic, sees, logits).sum()  # noqa: E731
+        slope = jax.grad(worth)(logits)[:, case.who, case.action]
+        return {"lica": slope / case.policy[case.who, case.action]}
+
+    return Rule(*taught(algorithm, {"actor": actors}, passes), signals, config.credit)
+
+
+# Learned rewards, influence -------------------------------------------------------------------------------------------
+
+
+def of_liir(passes: int, env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+    """w times the intrinsic reward of the action, less the policy's average."""
+    config = liir.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
+    algorithm = liir.make(config, env)
+
+    def signals(key: Key, state: liir.State, case: Case) -> dict[str, Array]:
+        raw, _, _ = state.critic(*liir.critic_reads(env.spec, first(case.steps.observation)))
+        each = config.intrinsic_weight * liir.intrinsic_rewards(config, raw)[:, case.who]  # [K, A]
+        return {"liir": above_average(each, case)}
+
+    return Rule(*taught(algorithm, {"actor": actors}, passes), signals, config.credit)
+
+
+def of_alita(env: Environment, actors: RecurrentNet, like: pg.Config, **settings: Any) -> Rule:
+    """How much less than on average the others fall short of their best after the action: minus ALITA's F.
+
+    All agents are influencers. Its actors are networks without memory, so the team's must be, too.
+    """
+    config = alita.Config(
+        hidden=like.hidden, gamma=like.gamma, agents=like.actors, layer_norm=False, influencers=(), novelty_by="none",
+        **settings,
+    )  # fmt: skip
+    algorithm = alita.make(config, env)
+    nets = nets_of_actions.nets_of(config, env.spec, nets_of_actions.Member(joint_actions))
+    parts = alita.parts_of(config, env, nets)
+    same = jax.vmap(without_memory)(actors) if like.actors == "separate" else without_memory(actors)
+
+    def signals(key: Key, state: Any, case: Case) -> dict[str, Array]:
+        seen, action = first(case.steps.observation), first(case.steps.action)
+        joint = nets.acts.encoded(instead(case, seen, action))  # [A, K, N, A]
+
+        def shortfall(at: int, joint: Array) -> Array:
+            return alita.gaps(parts, key, state, at, seen, seen, joint, joint[None]).mean(-1)
+
+        each = jnp.stack([jax.vmap(partial(shortfall, at))(joint) for at in range(len(parts.roles))])  # [N, A, K]
+        return {"alita": -above_average(each[case.who].T, case)}
+
+    return Rule(*taught(algorithm, {"actors": same, "target_actors": same}), signals, "others")
+
+
+def without_memory(actor: RecurrentNet) -> MLP:
+    """The same network as layers in a row. Raises ValueError, one line, if it has a memory."""
+    if not isinstance(actor.cell, Feedforward):
+        raise ValueError("the team's actors remember, alita's do not: set the team's core to 'none'")
+    layers = actor.encoder, actor.cell.layer, actor.head
+    inputs, *hidden = (layer.weight.shape[0] for layer in layers)
+    net = MLP(jax.random.key(0), inputs, tuple(hidden), actor.head.weight.shape[1], actor.activation)
+    return eqx.tree_at(lambda net: net.layers, net, layers)
+
+
+def rules(env: Environment, actors: RecurrentNet, like: pg.Config, passes: int, capacity: int) -> tuple[Rule, ...]:
+    """All of them. passes: steps of those critics that take one step an update, per rollout; capacity: transitions."""
+    return (
+        of_returns(env, actors, like),
+        of_coma(env, actors, like),
+        of_values("vdn", passes, env, like),
+        of_values("qmix", passes, env, like),
+        of_lica(passes, env, actors, like),
+        of_liir(passes, env, actors, like),
+        of_alita(env, actors, like, capacity=capacity, every=300),
+    )

@@ -1,0 +1,182 @@
+"""The measurement as a probe: situations of a fixed team, what the action is worth in each, what every rule says of it.
+
+`measured` fits `Trial.probe`: (key, state of PG) -> {metric: [situations]}. docs/credit.md reads its numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from comity import rollout
+from comity.experiments.credit import replays as played
+from comity.experiments.credit.rules import Case, Rule
+from comity.learning import credited
+from comity.types import Algorithm, Environment, Key, PyTree, Transition
+
+STATISTICS = ("bias", "noise", "right", "rank")
+GIVEN = "given"
+KNOWN = 2.0  # standard errors from 0 at least, of a state in which the sign is called known
+
+
+class Asked(NamedTuple):
+    """What the measurement is of."""
+
+    action: int
+    possible: Callable[[PyTree], Array]  # (game) -> [N] bool, who could do it so that it counts
+    parts: Callable[[Transition], Mapping[str, Array]]  # (steps) -> {part of the reward: [..., N]}
+
+
+class Sizes(Protocol):
+    """How much of it: fields of whoever asks."""
+
+    @property
+    def replays(self) -> int: ...  # K from each situation, twice
+    @property
+    def rollouts(self) -> int: ...  # of play that every rule learns from
+    @property
+    def games(self) -> int: ...  # of each
+    @property
+    def searched(self) -> int: ...  # episodes in which one situation is looked for
+
+
+def worth_of(rewards: Array, who: Array, credit: str) -> Array:
+    """[...] of rewards [..., N]: the agent's own, the team's mean, or the others' mean."""
+    if credit == "others":
+        total = rewards.sum(-1) - rewards[..., who]
+        return total / (rewards.shape[-1] - 1)
+    return credited(rewards, credit)[..., who]  # pyright: ignore[reportArgumentType]
+
+
+def learned(
+    key: Key, env: Environment, team: Algorithm, state: PyTree, rules: tuple[Rule, ...], asked: Asked, sizes: Sizes
+) -> tuple[PyTree, ...]:
+    """The rules' states after the same play of the team; leaves [P, ...], one for each part of the reward."""
+    key_begin, key_play = jax.random.split(key)
+
+    def of_part(part: Array) -> tuple[PyTree, ...]:
+        def step(states: tuple[PyTree, ...], key: Key) -> tuple[tuple[PyTree, ...], None]:
+            keys = jax.random.split(key, len(rules) + 1)
+            play = rollout.start(keys[0], env, team.memory, sizes.games)
+            _, steps = rollout.collect(keys[0], env, team, state, play)
+            steps = steps._replace(reward=jnp.stack([*asked.parts(steps).values()])[part])
+            return tuple(rule.learn(k, x, steps) for rule, k, x in zip(rules, keys[1:], states, strict=True)), None
+
+        keys = jax.random.split(key_begin, len(rules))
+        states = tuple(rule.begin(k) for rule, k in zip(rules, keys, strict=True))
+        return jax.lax.scan(step, states, jax.random.split(key_play, sizes.rollouts))[0]
+
+    count = len(jax.eval_shape(asked.parts, rollout.shapes(env, _acts(team, state), team.memory)))
+    return jax.lax.map(of_part, jnp.arange(count))
+
+
+def _acts(team: Algorithm, state: PyTree) -> Callable[..., Any]:
+    return lambda key, memory, observation: team.act(key, state, memory, observation)
+
+
+def in_situation(
+    key: Key, env: Environment, team: Algorithm, state: Any, rules: tuple[Rule, ...], states: tuple[PyTree, ...],
+    asked: Asked, sizes: Sizes, gamma: Any, situation: played.Situation,
+) -> dict[str, dict[str, dict[str, Array]]]:  # fmt: skip
+    """part -> signal -> {its mean, variance, share above 0 and at 0 over replays, what it should be}, each [].
+
+    Under GIVEN stands, instead of a signal, what the action is worth by the agent's own reward.
+    """
+    found = played.replayed(key, env, team, state, situation, asked.action, sizes.replays)
+    rewards = asked.parts(found.done)
+
+    def exactly(part: str, credit: str) -> dict[str, Array]:
+        paid = lambda steps: worth_of(asked.parts(steps)[part], situation.who, credit)  # noqa: E731
+        return {f"exact_{field}": x for field, x in played.worth(found, paid, gamma)._asdict().items()}
+
+    told = {part: {GIVEN: exactly(part, "own")} for part in rewards}
+    both = [jnp.stack([*asked.parts(steps).values()]) for steps in (found.done, found.other)]  # [P, T, K, N] each
+    for rule, states_of_parts in zip(rules, states, strict=True):
+
+        def says(state_of_rule: PyTree, done: Array, other: Array, rule: Rule = rule) -> dict[str, Array]:
+            steps = found.done._replace(reward=done), found.other._replace(reward=other)
+            case = Case(*steps, situation.who, asked.action, found.policy, state.actor)
+            return rule.signals(key, state_of_rule, case)
+
+        signals = jax.vmap(says)(states_of_parts, *both)  # name -> [P, K]
+        for number, part in enumerate(rewards):
+            exact = exactly(part, rule.credit)
+            for name, values in signals.items():
+                x = values[number]
+                told[part][name] = {
+                    "mean": x.mean(),
+                    "variance": x.var(ddof=1),
+                    "above": (x > 0).mean(),
+                    "zero": (x == 0).mean(),
+                    **exact,
+                }
+    return told
+
+
+# Agreement of signals with the truth, over situations -----------------------------------------------------------------
+
+
+def agreement(told: Mapping[str, Array], there: Array) -> dict[str, Array]:
+    """bias, noise, right, rank: [S] each, NaN where undefined. told: leaves [S] of `in_situation`.
+
+    bias: mean signal less the exact advantage. noise: standard deviation of one signal. right: the chance that one
+    signal has the sign of the advantage, where that is known; a signal of 0 counts one half. rank: Spearman's
+    correlation over situations of mean signals with advantages, the same for all.
+    """
+    exact, error = told["exact_advantage"], told["exact_error"]
+    known = there & (jnp.abs(exact) > KNOWN * error)
+    agrees = jnp.where(exact > 0, told["above"], 1 - told["above"] - told["zero"]) + 0.5 * told["zero"]
+    rank = jnp.broadcast_to(spearman(told["mean"], exact, there), exact.shape)
+    values = told["mean"] - exact, jnp.sqrt(told["variance"]), jnp.where(known, agrees, jnp.nan), rank
+    return {name: jnp.where(there, x, jnp.nan) for name, x in zip(STATISTICS, values, strict=True)}
+
+
+def spearman(x: Array, y: Array, there: Array) -> Array:
+    """[] of x, y [S], where `there`; equal values share their rank. NaN if one of them does not vary."""
+
+    def rank(x: Array) -> Array:
+        below = (x[None] < x[:, None]) + 0.5 * (x[None] == x[:, None])
+        own = jnp.where(there, below, 0.0).sum(-1)
+        return jnp.where(there, own - own.sum(where=there) / there.sum(), 0.0)
+
+    a, b = rank(x), rank(y)
+    size = jnp.sqrt((a * a).sum() * (b * b).sum())
+    return jnp.where(size > 1e-9, (a * b).sum() / jnp.maximum(size, 1e-9), jnp.nan)
+
+
+def measured(
+    key: Key, env: Environment, team: Algorithm, state: Any, rules: tuple[Rule, ...], asked: Asked, sizes: Sizes,
+    gamma: Any, count: int,
+) -> dict[str, Array]:  # fmt: skip
+    """{metric: [count]}: PART_SIGNAL_STATISTIC, and of each part what the action is worth and how well that is known.
+
+    PART_worth: the advantage by the agent's own reward. PART_error: its standard error. PART_left: the share of the
+    variance that common random numbers leave. PART_known: whether its sign is known. there: whether a situation was
+    found. chance: pi(a).
+    """
+    keys = jax.random.split(key, 3)
+    situations = played.found(keys[0], env, team, state, asked.possible, count, sizes.searched * count)
+    states = learned(keys[1], env, team, state, rules, asked, sizes)
+
+    def one(inputs: tuple[Key, played.Situation]) -> Any:
+        key, situation = inputs
+        act = team.act(key, state, situation.memory, situation.observation)
+        chance = act[2]["probabilities"][situation.who, asked.action]
+        return in_situation(key, env, team, state, rules, states, asked, sizes, gamma, situation), chance
+
+    told, chance = jax.lax.map(one, (jax.random.split(keys[2], count), situations))
+    there = situations.there
+    only = lambda x: jnp.where(there, x, jnp.nan)  # noqa: E731
+    result = {"there": there * 1.0, "chance": only(chance)}
+    for part, signals in told.items():
+        own = signals.pop(GIVEN)
+        worth, error = own["exact_advantage"], own["exact_error"]
+        left = jnp.square(error / jnp.maximum(own["exact_unpaired"], 1e-12))
+        facts = {"worth": worth, "error": error, "left": jnp.where(own["exact_unpaired"] > 0, left, jnp.nan),
+                 "known": 1.0 * (jnp.abs(worth) > KNOWN * error)}  # fmt: skip
+        result |= {f"{part}_{name}": only(x) for name, x in facts.items()}
+        for name, of_signal in signals.items():
+            result |= {f"{part}_{name}_{what}": x for what, x in agreement(of_signal, there).items()}
+    return result

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from comity import rollout
+from comity.algorithms.off_policy.deterministic_nets import without_memory
 from comity.algorithms.policy_gradient import coma, lica, liir, pg
 from comity.experiments.credit import replays, rules, study
 from comity.experiments.hidden_gifts.credit import Sizes
 from comity.learning.corrections import ray_of
+from comity.networks import RecurrentNet
 from comity.types import Algorithm
 from tiny.gift import Gift
 
@@ -294,3 +296,11 @@ def test_a_measurement_from_end_to_end():
     assert (np.abs(worth - worth.mean()) < 4 * np.asarray(told["collective_error"]) + 1e-6).all()
     np.testing.assert_allclose(told["collective_coma_noise"], 0.0, atol=0.05)
     assert (np.asarray(told["collective_monte-carlo_noise"]) > 0.2).all()
+
+
+def test_actors_without_memory_are_the_same_as_layers_in_a_row_and_others_are_refused():
+    net = RecurrentNet(KEY, 5, 4, 2, "relu", core="none")
+    views = jax.random.normal(KEY, (6, 5))
+    np.testing.assert_allclose(without_memory(net)(views), net(views, jnp.zeros((6, 0)))[0], rtol=1e-6)
+    with pytest.raises(ValueError, match="these actors remember"):
+        without_memory(RecurrentNet(KEY, 5, 4, 2, "relu"))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import optax
 from jax import Array
@@ -11,7 +12,8 @@ from jax import Array
 from comity.algorithms.off_policy.deterministic_settings import Config
 from comity.learning import clip_by_array, in_a_circle
 from comity.learning.actions import Actions, Numbers, actions
-from comity.networks import MLP, JointNet, NormedMLP, Part, Team, Twins, joint_net, numbers
+from comity.networks import MLP, JointNet, NormedMLP, Part, RecurrentNet, Team, Twins, joint_net, numbers
+from comity.networks.cores import Feedforward
 from comity.spec import Spec, Vector
 from comity.types import Key, Observation, PyTree
 
@@ -128,3 +130,13 @@ def policies(nets: Nets, actors: PyTree, observation: Observation) -> tuple[Any,
     """(the policies, outputs [..., N, A])."""
     outputs = nets.actors.call(actors, observation.view)
     return nets.acts(outputs, observation.available), outputs
+
+
+def without_memory(actor: RecurrentNet) -> MLP:
+    """An actor of other families as one of this: the same layers in a row. ValueError, one line, if it remembers."""
+    if not isinstance(actor.cell, Feedforward):
+        raise ValueError("these actors remember, those of deterministic gradients do not: set their core to 'none'")
+    layers = actor.encoder, actor.cell.layer, actor.head
+    inputs, *hidden = (layer.weight.shape[0] for layer in layers)
+    net = MLP(jax.random.key(0), inputs, tuple(hidden), actor.head.weight.shape[1], actor.activation)
+    return eqx.tree_at(lambda net: net.layers, net, layers)

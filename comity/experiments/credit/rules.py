@@ -10,20 +10,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from comity.algorithms.off_policy import alita
-from comity.algorithms.off_policy import deterministic_nets as nets_of_actions
+from comity.algorithms.off_policy import deterministic_nets as of_actions
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.algorithms.policy_gradient import coma, correction, lica, liir, pg
 from comity.algorithms.terms import actor_of
 from comity.algorithms.values import qmix, value_networks, vdn
 from comity.learning import chosen, counterfactuals, discounted_returns, lambda_returns
-from comity.networks import MLP, RecurrentNet
-from comity.networks.cores import Feedforward
 from comity.types import Algorithm, Collective, Environment, Key, Observation, PyTree, Transition
 
 LAMBDAS = (0.0, 0.5, 0.95)
@@ -91,7 +88,7 @@ def instead(case: Case, observation: Observation, action: Array) -> Array:
 # Returns beside a value -----------------------------------------------------------------------------------------------
 
 
-def of_returns(env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
     """Monte-Carlo returns minus PG's critic, generalised advantages with the same critic, and the correction's weight.
 
     All from PG with the correction `mixed`, whose average score is learned beside.
@@ -133,7 +130,7 @@ def of_returns(env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
 # Critics of actions ---------------------------------------------------------------------------------------------------
 
 
-def of_coma(env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+def of_coma(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
     """Q(s, a) - sum_b pi(b) Q(s, (b, a_-i)) of COMA's critic."""
     config = coma.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
     algorithm = coma.make(config, env)
@@ -163,7 +160,7 @@ def of_values(name: str, passes: int, env: Environment, like: pg.Config) -> Rule
     return Rule(*taught(algorithm, {}), signals, config.credit)
 
 
-def of_lica(passes: int, env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+def of_lica(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> Rule:
     """The gradient of LICA's Q(s, pi) in the agent's logit of the action, over pi(a): its inner product with the
     direction in which the action becomes more likely."""
     config = lica.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
@@ -183,7 +180,7 @@ def of_lica(passes: int, env: Environment, actors: RecurrentNet, like: pg.Config
 # Learned rewards, influence -------------------------------------------------------------------------------------------
 
 
-def of_liir(passes: int, env: Environment, actors: RecurrentNet, like: pg.Config) -> Rule:
+def of_liir(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> Rule:
     """w times the intrinsic reward of the action, less the policy's average."""
     config = liir.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
     algorithm = liir.make(config, env)
@@ -196,7 +193,7 @@ def of_liir(passes: int, env: Environment, actors: RecurrentNet, like: pg.Config
     return Rule(*taught(algorithm, {"actor": actors}, passes), signals, config.credit)
 
 
-def of_alita(env: Environment, actors: RecurrentNet, like: pg.Config, **settings: Any) -> Rule:
+def of_alita(env: Environment, actors: PyTree, like: pg.Config, **settings: Any) -> Rule:
     """How much less than on average the others fall short of their best after the action: minus ALITA's F.
 
     All agents are influencers. Its actors are networks without memory, so the team's must be, too.
@@ -206,9 +203,10 @@ def of_alita(env: Environment, actors: RecurrentNet, like: pg.Config, **settings
         **settings,
     )  # fmt: skip
     algorithm = alita.make(config, env)
-    nets = nets_of_actions.nets_of(config, env.spec, nets_of_actions.Member(joint_actions))
+    nets = of_actions.nets_of(config, env.spec, of_actions.Member(joint_actions))
     parts = alita.parts_of(config, env, nets)
-    same = jax.vmap(without_memory)(actors) if like.actors == "separate" else without_memory(actors)
+    turned = of_actions.without_memory
+    same = jax.vmap(turned)(actors) if like.actors == "separate" else turned(actors)
 
     def signals(key: Key, state: Any, case: Case) -> dict[str, Array]:
         seen, action = first(case.steps.observation), first(case.steps.action)
@@ -223,17 +221,7 @@ def of_alita(env: Environment, actors: RecurrentNet, like: pg.Config, **settings
     return Rule(*taught(algorithm, {"actors": same, "target_actors": same}), signals, "others")
 
 
-def without_memory(actor: RecurrentNet) -> MLP:
-    """The same network as layers in a row. Raises ValueError, one line, if it has a memory."""
-    if not isinstance(actor.cell, Feedforward):
-        raise ValueError("the team's actors remember, alita's do not: set the team's core to 'none'")
-    layers = actor.encoder, actor.cell.layer, actor.head
-    inputs, *hidden = (layer.weight.shape[0] for layer in layers)
-    net = MLP(jax.random.key(0), inputs, tuple(hidden), actor.head.weight.shape[1], actor.activation)
-    return eqx.tree_at(lambda net: net.layers, net, layers)
-
-
-def rules(env: Environment, actors: RecurrentNet, like: pg.Config, passes: int, capacity: int) -> tuple[Rule, ...]:
+def rules(env: Environment, actors: PyTree, like: pg.Config, passes: int, capacity: int) -> tuple[Rule, ...]:
     """All of them. passes: steps of those critics that take one step an update, per rollout; capacity: transitions."""
     return (
         of_returns(env, actors, like),

@@ -58,7 +58,8 @@ def found(
     chosen = jax.lax.top_k(jnp.where(has, jax.random.uniform(key_game, has.shape), -1.0), count)[1]  # [S]
     pick = lambda x: x[when[chosen], chosen]  # noqa: E731
     who = pick(can).argmax(-1).astype(jnp.int32)
-    return Situation(*jax.tree.map(pick, (game, observation, memory)), who, has[chosen])
+    game, observation, memory = jax.tree.map(pick, (game, observation, memory))
+    return Situation(game, observation, memory, who, has[chosen])
 
 
 class Replays(NamedTuple):

@@ -68,6 +68,11 @@ def taught(algorithm: Algorithm, actors: Mapping[str, PyTree], passes: int = 1):
     return begin, learn
 
 
+def as_the_team(like: pg.Config, *names: str) -> dict[str, Any]:
+    """Settings that all learners share with the team's."""
+    return {name: getattr(like, name) for name in names or ("core", "hidden", "gamma", "actors")}
+
+
 def first(x: PyTree) -> PyTree:
     """Of leaves [T, K, ...] those of the action's step, [K, ...]."""
     return jax.tree.map(lambda x: x[0], x)
@@ -132,7 +137,7 @@ def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
 
 def of_coma(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
     """Q(s, a) - sum_b pi(b) Q(s, (b, a_-i)) of COMA's critic."""
-    config = coma.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
+    config = coma.Config(**as_the_team(like))
     algorithm = coma.make(config, env)
 
     def signals(key: Key, state: coma.State, case: Case) -> dict[str, Array]:
@@ -146,7 +151,7 @@ def of_coma(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
 def of_values(name: str, passes: int, env: Environment, like: pg.Config) -> Rule:
     """Q_tot with the action, less the policy's average over the agent's own: of VDN or of QMIX."""
     module = {"vdn": vdn, "qmix": qmix}[name]
-    config = module.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, updates=passes, capacity=1_024)
+    config = module.Config(**as_the_team(like, "core", "hidden", "gamma"), updates=passes, capacity=1_024)
     algorithm = module.make(config, env)
 
     def signals(key: Key, state: Any, case: Case) -> dict[str, Array]:
@@ -163,7 +168,7 @@ def of_values(name: str, passes: int, env: Environment, like: pg.Config) -> Rule
 def of_lica(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> Rule:
     """The gradient of LICA's Q(s, pi) in the agent's logit of the action, over pi(a): its inner product with the
     direction in which the action becomes more likely."""
-    config = lica.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
+    config = lica.Config(**as_the_team(like))
     algorithm = lica.make(config, env)
 
     def signals(key: Key, state: lica.State, case: Case) -> dict[str, Array]:
@@ -182,7 +187,7 @@ def of_lica(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> R
 
 def of_liir(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> Rule:
     """w times the intrinsic reward of the action, less the policy's average."""
-    config = liir.Config(core=like.core, hidden=like.hidden, gamma=like.gamma, actors=like.actors)
+    config = liir.Config(**as_the_team(like))
     algorithm = liir.make(config, env)
 
     def signals(key: Key, state: liir.State, case: Case) -> dict[str, Array]:

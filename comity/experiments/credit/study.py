@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -91,16 +92,14 @@ def in_situation(
         paid = lambda steps: worth_of(asked.parts(steps)[part], situation.who, credit)  # noqa: E731
         return {f"exact_{field}": x for field, x in played.worth(found, paid, gamma)._asdict().items()}
 
+    def says(rule: Rule, state_of_rule: PyTree, done: Array, other: Array) -> dict[str, Array]:
+        steps = found.done._replace(reward=done), found.other._replace(reward=other)
+        return rule.signals(key, state_of_rule, Case(*steps, situation.who, asked.action, found.policy, state.actor))
+
     told = {part: {GIVEN: exactly(part, "own")} for part in rewards}
     both = [jnp.stack([*asked.parts(steps).values()]) for steps in (found.done, found.other)]  # [P, T, K, N] each
     for rule, states_of_parts in zip(rules, states, strict=True):
-
-        def says(state_of_rule: PyTree, done: Array, other: Array, rule: Rule = rule) -> dict[str, Array]:
-            steps = found.done._replace(reward=done), found.other._replace(reward=other)
-            case = Case(*steps, situation.who, asked.action, found.policy, state.actor)
-            return rule.signals(key, state_of_rule, case)
-
-        signals = jax.vmap(says)(states_of_parts, *both)  # name -> [P, K]
+        signals = jax.vmap(partial(says, rule))(states_of_parts, *both)  # name -> [P, K]
         for number, part in enumerate(rewards):
             exact = exactly(part, rule.credit)
             for name, values in signals.items():

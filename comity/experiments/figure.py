@@ -23,6 +23,8 @@ class Trial(NamedTuple):
     partner: str = ""  # plays the last agent: a script of the game's own, or random; empty: nobody, all are the arm's
     probe: Callable[[Recipe, int], Callable[..., dict[str, Any]]] | None = None  # instead of play: (recipe, how many)
     # -> (key, the algorithm's state) -> {metric: [how many]}
+    greedy: bool = False  # the likeliest actions, or sampled ones
+    episodes: int = 0  # of one trial; 0: as `trials.EPISODES` has it
     once: int = 0  # so many, in one call, of the last policy alone: of a probe that is dear; 0: at every point, too
 
 
@@ -68,7 +70,8 @@ class Panel(NamedTuple):
     metric: str  # of the records, see `records.curve`
     words: str  # on its axis
     arms: tuple[str, ...] | None = None  # labels; None: all
-    show: Literal["mean", "seeds", "variance"] = "mean"  # with interval | each seed | variance over seeds
+    show: Literal["mean", "median", "seeds", "variance"] = "mean"
+    # mean with interval | median with quartiles | each seed | variance over seeds
     scale: float = 1.0
     points: int | None = None  # of a line at most, means of neighbours: where one point of a record is few games
     limits: tuple[float, float] | None = None  # least and largest value there can be; None: report/ranges.py

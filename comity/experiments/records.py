@@ -208,7 +208,7 @@ def with_trials(
 
 
 def at_last(lines: Sequence[dict[str, Any]], policy: str, kept: Sequence[str]) -> dict[str, float | None]:
-    """TRIAL:METRIC of the last policy; trials are played sampled."""
+    """TRIAL:METRIC of the last policy. Trials stand beside the sampled numbers, whether or not they are greedy."""
     chosen = [x for x in lines if x["which"] == "last" and policy == "sampled"]
     return {f"{x['trial']}:{name}": value for x in chosen for name, value in rounded(x["mean"]).items() if name in kept}
 

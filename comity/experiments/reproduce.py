@@ -379,9 +379,13 @@ def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper)
     count = " to ".join(str(n) for n in (seeds if len(seeds) < 2 else (seeds[0], seeds[-1])))
     batches = sorted({trained_for(some, paper) for some in found.values() if some})
     length = f"; {batches[0]}" if len(batches) == 1 else ""
-    bands = "bands: 95 % t intervals over seeds" if seeds and seeds[-1] >= FEWEST_SEEDS else ""
+    medians = {panel.show == "median" for panel in figure.panels}
+    middle = " or ".join(word for word, is_median in (("means", False), ("medians", True)) if is_median in medians)
+    width = " or ".join(word for word, x in (("95 % t intervals", False), ("quartiles", True)) if x in medians)
+    told += ", medians where test battles are" if medians == {True, False} else ""
+    bands = f"bands: {width} over seeds" if seeds and seeds[-1] >= FEWEST_SEEDS else ""
     few = "with fewer than five seeds, thin lines: each seed" if seeds and seeds[0] < FEWEST_SEEDS else ""
-    return f"Seeds: {count}{length}. {'; '.join(filter(None, (f'Lines: means over seeds of {told}', bands, few)))}."
+    return f"Seeds: {count}{length}. {'; '.join(filter(None, (f'Lines: {middle} over seeds of {told}', bands, few)))}."
 
 
 def spoken_of(figure: Figure) -> list[str]:

@@ -73,7 +73,7 @@ class Trials:
         states = seeds.join([found[0][str(seed)]["state"] for seed in names])
         lines = []
         for name, trial in asked.items():
-            batch, episodes = (trial.once, trial.once) if trial.once else (BATCH, EPISODES[which])
+            batch, episodes = (trial.once, trial.once) if trial.once else (BATCH, trial.episodes or EPISODES[which])
             batch, episodes = (min(4, batch), min(4, episodes)) if self.small else (batch, episodes)
             parts = []
             for part in range(-(-episodes // batch)):
@@ -92,18 +92,18 @@ class Trials:
 
 
 def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[[jax.Array, Any], dict[str, jax.Array]]:
-    """(key, the algorithm's state) -> statistics of episodes, [E] or [E, N], with sampled actions."""
+    """(key, the algorithm's state) -> statistics of episodes, [E] or [E, N]."""
     env = dataclasses.replace(recipe.env, **trial.options)  # pyright: ignore[reportArgumentType]
     if trial.probe:
         return trial.probe(dataclasses.replace(recipe, env=env), episodes)
     algorithm = recipe.make(recipe.config, env)
     if trial.partner:
         other = partner(trial.partner, env)[1]
-        play = pairing(env, algorithm, other, True, first=env.spec.agents - 1, episodes=episodes)
+        play = pairing(env, algorithm, other, not trial.greedy, first=env.spec.agents - 1, episodes=episodes)
         return lambda key, state: play(key, state, ())
 
     def alone(key, state):
-        act = lambda key, memory, observation: algorithm.act(key, state, memory, observation, explore=True)  # noqa: E731
+        act = lambda key, memory, observation: algorithm.act(key, state, memory, observation, explore=not trial.greedy)  # noqa: E731
         key_start, key = jax.random.split(key)
         start = rollout.start(key_start, env, algorithm.memory, episodes, jnp.arange(episodes))
         return episode_statistics(env, rollout.collect_episodes(key, env, act, start))

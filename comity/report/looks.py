@@ -23,11 +23,11 @@ HUES = {
     "batch-unaware": "#9C52C9",
     "lola": "#AD2D01",
     "rusp": "#6B451A",
-    "lica": "#780910",
+    "lica": "#172511",
     "iddpg": "#289402",
     "maddpg": "#E188DD",
     "sqddpg": "#494FC1",
-    "alita": "#052E5D",
+    "alita": "#1B004F",
     "alita-td3": "#0B5FA5",
     "ippo+counts+edti": "#5200F8",
     "ippo+counts+eiti": "#1AEB61",
@@ -37,6 +37,8 @@ HUES = {
     "reinforce": "#08B85D",
     "trpo": "#BFCCB6",
     "a2c": "#DB0BB1",
+    "liir": "#4B94FA",
+    "iql": "#D36880",
     "random": BASELINE,
 }
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.2, 1.2, 1.2)))

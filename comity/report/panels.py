@@ -1,4 +1,5 @@
-"""A figure of several panels of curves, from numbers: mean and interval over seeds, every seed, or the variance."""
+"""A figure of several panels of curves, from numbers: mean and interval over seeds, median and quartiles, every
+seed, or the variance."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def draw_panels(
 ) -> list[Path]:
     """Draws panels side by side, at most three in a row; returns the paths.
 
-    panels: (what has `metric`, `words`, `scale`, `limits` and `show`: "mean", "seeds" or "variance"; the curves that
+    panels: (what has `metric`, `words`, `scale`, `limits` and `show`, as `experiments.figure.Panel`; the curves that
     there are of it). learners, conditions: of all labels, for `line_looks`, so that a curve keeps its look in every
     panel and when more curves come. budgets: label -> how long it was trained; said where they differ. Where all panels
     show the same labels, these stand beside the last panel of a row; else below each panel. Random play that goes on
@@ -185,12 +186,14 @@ def _draw(
         for one in values:
             axes.plot(steps, one, color=look["color"], linewidth=0.7, alpha=0.5, zorder=2)
     elif len(values) > 1:
-        _, low, high = mean_ci(values, level)
+        quartiles = show == "median"
+        low, high = np.quantile(values, (0.25, 0.75), axis=0) if quartiles else mean_ci(values, level)[1:]
         # No value lies outside of the metric's range: to cut the interval there leaves out nothing that could be true.
         low, high = np.clip(low, min(ends[0], values.min()), None), np.clip(high, None, max(ends[1], values.max()))
         alpha = 0.16 if groups <= 5 else 0.08
         axes.fill_between(steps, low, high, color=look["color"], alpha=alpha, linewidth=0, zorder=1)
-    axes.plot(steps, values.mean(0), **look, label=label, linewidth=width, solid_capstyle="round", zorder=3)
+    middle = np.median(values, 0) if show == "median" else values.mean(0)
+    axes.plot(steps, middle, **look, label=label, linewidth=width, solid_capstyle="round", zorder=3)
 
 
 def _fit(axes: Axes, low: float, high: float) -> None:

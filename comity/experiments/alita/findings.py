@@ -2,6 +2,8 @@
 
 SAYS = {
     "fig1": "Both estimates of the influence have a small bias; clones are closer after enough training.",
+    "fig3": "On most of five maps ALITA wins most battles.",
+    "fig4": "On 2s3z ALITA loses most without the influence; all as influencers is best.",
     "table1": "ALITA earns most in Push-Box and succeeds most in Secret Room.",
     "table2": "With three agents ALITA covers landmarks best; with six all are alike.",
     "table3": "ALITA reaches more goals than MADDPG, and MADDPG far more than all others.",

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from comity.experiments import battles
+from comity.experiments.alita.battles import FIG3, FIG4
 from comity.experiments.alita.estimates import FIG1
 from comity.experiments.alita.findings import SAYS
 from comity.experiments.alita.grids import TABLE1
@@ -42,6 +44,7 @@ KEPT = (
     "influence_true",
     "influence_ratio",
     "influence_off",
+    *battles.KEPT,
 )
 STEPWISE = {"hidden": 4, "steps": 4, "every": 20, "capacity": 200, "batch": 8, "warmup": 8}
 OWN = {"influence_batch": 4, "novelty_hidden": (4, 2, 4), "novelty_capacity": 50, "novelty_batch": 8, "searched": 4}
@@ -65,6 +68,8 @@ SECONDS = {
 
 def cost(arm: Arm, recipe: Recipe) -> float:
     """CPU seconds of an iteration with 32 games."""
+    if arm.task.startswith("smac/"):
+        return battles.cost(arm)
     of_task = SECONDS.get(arm.task, SECONDS["particle"])
     if arm.algorithm.startswith("ippo"):
         return of_task["rival"]
@@ -78,6 +83,8 @@ def cost(arm: Arm, recipe: Recipe) -> float:
 
 def smoke(arm: Arm) -> Arm:
     """The same arm, small: it shows that the machinery works."""
+    if arm.task.startswith("smac/"):
+        return battles.smoke(arm)
     settings = {**arm.settings, **SMALL.get(arm.algorithm, {})}
     if ":" in arm.algorithm:
         members = (one.partition(":") for one in arm.algorithm.split(","))
@@ -91,11 +98,11 @@ PAPER = Paper(
     "alita",
     "Influence-based reinforcement learning for intrinsically-motivated agents",
     {figure.name: figure._replace(says=SAYS[figure.name])
-     for figure in (FIG1, TABLE1, TABLE2, TABLE3, TABLE4, ABLATIONS)},
+     for figure in (FIG1, FIG3, FIG4, TABLE1, TABLE2, TABLE3, TABLE4, ABLATIONS)},
     KEPT,
     cost,
     smoke,
     columns=("boxes", "success", "joint_cells", "distance", "collisions", "reach_10", "reach_15", "reach_20",
-             "final_distance", "good_success", "adversary_success", "success_margin"),
+             "final_distance", "good_success", "adversary_success", "success_margin", "test:won"),
     batch="rollouts",
 )  # fmt: skip

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from comity.experiments import battles
 from comity.experiments.figure import Arm, Paper
+from comity.experiments.lica.battles import FIG4
 from comity.experiments.lica.findings import FINDINGS, SAYS
 from comity.experiments.lica.junction import JUNCTION
 from comity.experiments.lica.particle import ABLATIONS, ENTROPY, PARTICLE
@@ -26,6 +28,7 @@ KEPT = (
     "collisions",
     "captured",
     "capture_steps",
+    *battles.KEPT,
 )
 STEPWISE = {"hidden": 4, "steps": 4, "every": 20, "critic_updates": 1, "capacity": 200, "batch": 8, "warmup": 8}
 SMALL: dict[str, dict[str, Any]] = {
@@ -41,11 +44,15 @@ def cost(arm: Arm, recipe: Recipe) -> float:
     """CPU seconds of an iteration, times 32 games over those played."""
     if arm.algorithm == "lica-exact":
         return 32 * 1e-5 * getattr(recipe.config, "runs", 1)
+    if arm.task.startswith("smac/"):
+        return battles.cost(arm)
     return 3.2 * SECONDS.get(arm.algorithm, 0.02)
 
 
 def smoke(arm: Arm) -> Arm:
     """The same arm, small: it shows that the machinery works."""
+    if arm.task.startswith("smac/"):
+        return battles.smoke(arm)
     options = arm.options if arm.algorithm == "lica-exact" else {**arm.options, "length": 4}
     return replace(
         arm, name=f"{arm.name}-smoke", settings={**arm.settings, **SMALL.get(arm.algorithm, {})}, options=options
@@ -57,11 +64,11 @@ PAPER = Paper(
     "Learning implicit credit assignment for cooperative multi-agent reinforcement learning",
     {
         figure.name: figure._replace(says=SAYS[figure.name], finding=FINDINGS.get(figure.name))
-        for figure in (ENTROPY, PARTICLE, JUNCTION, ABLATIONS)
+        for figure in (ENTROPY, PARTICLE, FIG4, JUNCTION, ABLATIONS)
     },
     KEPT,
     cost,
     smoke,
-    columns=("optimal", "reward_per_step", "length"),
+    columns=("optimal", "reward_per_step", "length", "test:won"),
     batch="updates",
 )

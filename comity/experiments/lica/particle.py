@@ -10,7 +10,7 @@ from typing import Any
 
 from comity.experiments.claims import Comparison, written
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
-from comity.experiments.lica import entropy
+from comity.experiments.lica import battles, entropy
 from comity.experiments.measures import Measure
 
 WRITTEN = "2026-11-21"  # the day on which the claims below were written down, before any of their runs
@@ -19,9 +19,8 @@ claim = written(WRITTEN)
 # 5,000 episodes of 200 steps, 10 at once: learners of whole episodes 500 times, those with a replay every 50 steps. In
 # predator-prey that is not the same: the former freeze a game that has ended, the latter begin another.
 BUDGETS: dict[Scale, dict[str, Budget]] = {
-    "smoke": {},
-    "laptop": {"episodes": Budget(5, 500, 10, points=50), "steps": Budget(5, 2_000, 10, points=50)},
-    "paper": {"episodes": Budget(5, 500, 10, points=50), "steps": Budget(5, 2_000, 10, points=50)},
+    scale: {"episodes": Budget(5, 500, 10, points=50), "steps": Budget(5, 2_000, 10, points=50)} | of_battles
+    for scale, of_battles in battles.BUDGETS.items()
 }
 PLACES = {  # label: (task, profile)
     "navigation 3": ("cooperative-navigation", "paper"),
@@ -143,12 +142,13 @@ RANDOMNESS = Measure("entropy")
 ENTROPY = Figure(
     "fig2",
     "Figure 2: plain and adaptive entropy",
-    {**XI, **BETA, **FLAT},
+    {**XI, **BETA, **FLAT, **battles.ENTROPY_ARMS},
     BUDGETS,
     (
         Panel("entropy", "entropy of policies, nats", (*XI, *BETA)),
         Panel("reward_per_step", "reward per step", (*XI, *BETA), limits=COSTS),
         Panel("reward_per_step", "reward per step", ("xi 0.06", *FLAT), limits=COSTS),
+        *battles.ENTROPY_PANELS,
     ),
     (
         claim(
@@ -167,12 +167,14 @@ ENTROPY = Figure(
             "A plain network in the place of the mixing critic learns worse.",
             *(Comparison(label, "below", "xi 0.11", REWARD, 0.05) for label in FLAT),
         ),
+        *battles.ENTROPY_CLAIMS,
     ),
     picture=entropy.draw,
     smoke=("xi 0.06", "beta 0.15", "MLP critic, xi 0.05"),
-    note="Part a is exact. Parts b and c are 5m_vs_6m in the paper; here they are navigation of three.",
+    note="Part a is exact. Parts b and c: 5m_vs_6m as in the paper, in comity's own battles, and navigation of three.",
 )
 
+NAVIGATION = ("LICA", "Gumbel", "MLP critic", "MLP critic, matched")
 ABLATIONS = Figure(
     "fig6",
     "Figure 6: what of LICA matters",
@@ -181,12 +183,14 @@ ABLATIONS = Figure(
         "Gumbel": ablation("gumbel", climbs="gumbel", **LICA),
         "MLP critic": ablation("mlp", critic="mlp", **LICA),  # the paper's has xi 0.05 here, as in figure 2
         "MLP critic, matched": ablation("mlp-matched", critic="mlp-matched", **LICA),
+        **battles.ABLATION_ARMS,
     },
     BUDGETS,
     (
-        Panel("reward_per_step", "reward per step", limits=COSTS),
-        Panel("reward_per_step", "reward per step, each seed", show="seeds", limits=COSTS),
-        Panel("final_distance", "distance from the landmarks at the end"),
+        Panel("reward_per_step", "reward per step", NAVIGATION, limits=COSTS),
+        Panel("reward_per_step", "reward per step, each seed", NAVIGATION, show="seeds", limits=COSTS),
+        Panel("final_distance", "distance from the landmarks at the end", NAVIGATION),
+        *battles.ABLATION_PANELS,
     ),
     (
         claim(
@@ -200,10 +204,11 @@ ABLATIONS = Figure(
             Comparison("LICA", "above", "MLP critic", REWARD, 0.05),
             Comparison("LICA", "above", "MLP critic, matched", REWARD, 0.05),
         ),
+        *battles.ABLATION_CLAIMS,
     ),
     smoke=("LICA", "Gumbel", "MLP critic"),
     note=(
-        "5m_vs_6m in the paper; here it is navigation of three. All four arms were trained with xi 0.06; the paper's "
-        "MLP critic has xi 0.05 in this figure."
+        "5m_vs_6m as in the paper, in comity's own battles, and navigation of three, where all four arms were trained "
+        "with xi 0.06; the paper's MLP critic has xi 0.05 in this figure."
     ),
 )

@@ -1,0 +1,190 @@
+"""What figures on battles share: learners with their settings, maps, how long each is trained, what it costs.
+
+Learners have their presets `pymarl` and `smac`. At scale `paper` they learn as with 32 games at once in the framework
+of the comparisons: one update per 32 episodes. At the laptop's scale value learners make 8, from a replay of 1,024
+episodes instead of 5,000, and ALITA draws 256 transitions instead of 1,024: both are settings of the budgets.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from comity.experiments.figure import Arm, Budget, Panel, Trial
+from comity.experiments.measures import Measure
+
+GAMES, SEEDS, POINTS = 32, 3, 25  # at once; of each arm, and points of its curve, at the laptop's scale
+KEPT = ("won", "lost", "undecided", "allies_alive", "enemies_dead")  # metrics of records
+TEST = {"test": Trial(greedy=True, episodes=32)}  # as both papers test
+WON = Measure("test:won")  # over the last tenth of training
+SOONER = Measure("test:won", window=(0.1, 0.5))
+
+
+class Map(NamedTuple):
+    agents: int
+    enemies: int
+    limit: int  # steps of an episode, at most
+    speed: float  # steps of a game per second of a core, random play
+    laptop: int = 0  # steps of all games in which a learner is trained at the laptop's scale; 0: not trained there
+    hard: bool = False  # both papers' word: trained twice as long
+
+
+MAPS = {
+    "3m": Map(3, 3, 60, 60_000, 800_000),
+    "8m": Map(8, 8, 120, 25_000, 800_000),
+    "2s3z": Map(5, 5, 120, 39_000, 800_000),
+    "3s5z": Map(8, 8, 150, 18_000),
+    "1c3s5z": Map(9, 9, 180, 14_000),
+    "5m_vs_6m": Map(5, 6, 70, 35_000, 800_000, hard=True),
+    "3s_vs_5z": Map(3, 5, 250, 40_000, 1_600_000, hard=True),
+    "2c_vs_64zg": Map(2, 64, 400, 1_100, hard=True),
+    "corridor": Map(6, 24, 400, 5_000, hard=True),
+    "MMM2": Map(10, 12, 180, 11_500, hard=True),
+    "3s5z_vs_3s6z": Map(8, 9, 170, 16_000, hard=True),
+}
+
+
+class Learner(NamedTuple):
+    """What a label means."""
+
+    algorithm: str
+    preset: str = "pymarl"
+    settings: Mapping[str, Any] = {}  # at every scale
+    laptop: Mapping[str, Any] = {}
+    paper: Mapping[str, Any] = {}
+    hue: str = ""
+    rollout: int | None = None  # steps of one; None: a whole episode, which may end early; 0: the map's limit
+    seconds: float = 1.0  # CPU, of an iteration of 32 games on 3m at the laptop's scale, beside play
+
+
+FEW, ONE = {"updates": 8, "capacity": 1_024}, {"updates": 1, "target_period": 7}  # of value learners, at both scales
+SMALLER = {"batch": 256, "influence_batch": 32, "novelty_batch": 128, "capacity": 50_000}
+CURIOUS = {"actors": "shared", "agent_id": True, "novelty": {"kind": "rnd", "weight": 0.01}}  # weights are ours
+LEARNERS: dict[str, Learner] = {
+    "LICA": Learner("lica"),
+    "COMA": Learner("coma"),
+    "LIIR": Learner("liir"),
+    "IQL": Learner("iql", laptop=FEW, paper=ONE),
+    "VDN": Learner("vdn", laptop=FEW, paper=ONE),
+    "QMIX": Learner("qmix", laptop=FEW, paper=ONE),
+    "QTRAN": Learner("qtran", laptop=FEW, paper=ONE),
+    "MAVEN": Learner("maven", laptop=FEW, paper=ONE),
+    "ALITA": Learner("alita", "smac", {}, SMALLER, {"influence_updates": 400}, rollout=25),
+    "EDTI": Learner(
+        "ippo+novelty+edti",
+        "sound",
+        {**CURIOUS, "edti": {"weight": 0.1}},
+        paper={"epochs": 15},
+        hue="ippo+counts+edti",
+        rollout=0,
+    ),
+    "EITI": Learner(
+        "ippo+novelty+eiti",
+        "sound",
+        {**CURIOUS, "eiti": {"weight": 0.01}},
+        paper={"epochs": 15},
+        hue="ippo+counts+eiti",
+        rollout=0,
+    ),
+}
+OF_MAP: dict[tuple[str, str], dict[str, Any]] = {  # what papers say of a learner on a map
+    ("LICA", "5m_vs_6m"): {"entropy_weight": 0.11},
+    ("LICA", "3s5z_vs_3s6z"): {"entropy_weight": 0.03},
+    ("ALITA", "5m_vs_6m"): {"novelty_weight": 0.03, "penalty_decay": 0.03, "penalty_weight": 0.15},
+    ("ALITA", "corridor"): {"novelty_weight": 0.09, "penalty_decay": 0.03, "penalty_weight": 0.15},
+    ("ALITA", "3s5z_vs_3s6z"): {
+        "novelty_weight": 0.09,
+        "penalty_decay": 0.03,
+        "penalty_weight": 0.15,
+        "influencers": (0, 3),  # a Stalker and a Zealot
+    },
+}
+
+
+def at(label: str, place: str) -> str:
+    return f"{label}, {place}"
+
+
+def arm(label: str, place: str, name: str = "", **settings: Any) -> Arm:
+    """A learner on a map, tested by 32 greedy episodes at every point. name: instead of the learner's own."""
+    one = LEARNERS[label]
+    settings = {**one.settings, **OF_MAP.get((label, place), {}), **settings}
+    called = f"{name or label.lower()}-{place}"
+    return Arm(called, one.algorithm, one.preset, settings, {}, f"smac/{place}", "paper", at(label, place), TEST,
+               learner=one.hue, condition=None if name else 0)  # fmt: skip
+
+
+def iterations(label: str, place: str, steps: float) -> int:
+    """As many as play about so many steps of all games together: an episode is taken to last half its limit."""
+    one, battle = LEARNERS[label], MAPS[place]
+    long = battle.limit / 2 if one.rollout is None else one.rollout or battle.limit
+    return max(1, round(steps / (GAMES * long)))
+
+
+def laptop(labels: Iterable[str], places: Iterable[str]) -> dict[str, Budget]:
+    """at(learner, map) -> budget; no seeds on maps that are trained at scale `paper` alone."""
+    found = {}
+    for label in labels:
+        for place in places:
+            steps = MAPS[place].laptop
+            count = iterations(label, place, steps or 1)
+            found[at(label, place)] = Budget(SEEDS if steps else 0, count, GAMES, LEARNERS[label].laptop, POINTS)
+    return found
+
+
+def paper(labels: Iterable[str], places: Iterable[str], seeds: int, easy: float, hard: float) -> dict[str, Budget]:
+    """The same, in so many steps of all games on easy and on hard maps."""
+    found = {}
+    for label in labels:
+        for place in places:
+            count = iterations(label, place, hard if MAPS[place].hard else easy)
+            found[at(label, place)] = Budget(seeds, count, GAMES, LEARNERS[label].paper, 100)
+    return found
+
+
+def won(words: str, arms: Iterable[str]) -> Panel:
+    """A panel of test battles won, median and quartiles."""
+    return Panel("test:won", f"{words}, test battles won, %", tuple(arms), "median", 100.0)
+
+
+def cost(arm: Arm) -> float:
+    """CPU seconds of an iteration with 32 games: of play, tests not counted, and of what is learned from it."""
+    label, _, place = arm.budget.partition(", ")
+    one, battle = LEARNERS[label], MAPS[place]
+    steps = one.rollout or battle.limit
+    learned = one.seconds * (steps / (one.rollout or 60)) * battle.agents / 3
+    if "influence_updates" in arm.settings:
+        learned *= 20  # 400 steps of clones instead of 4
+    if arm.settings.get("influencers") == ():
+        learned *= battle.agents / 2
+    if label in ("IQL", "VDN", "QMIX", "QTRAN", "MAVEN"):
+        learned *= arm.settings.get("updates", 8) / 8
+    if label == "LICA" and arm.settings.get("critic", "mixing") == "mixing":
+        actions = 6 + battle.enemies
+        wide = 64 * battle.agents * actions  # units of the critic's hypernetwork, the square of them its weights
+        learned += 6 * 2.5 * wide**2 * steps * GAMES / 2e10  # operations, of which a core makes 2e10 in a second
+    return steps * GAMES / battle.speed + learned
+
+
+SMALL_VALUES = {"hidden": 4, "capacity": 8, "batch": 4, "warmup": 4, "updates": 1}
+SMALL_MIXER = {**SMALL_VALUES, "mixer_width": 4, "mixer_hidden": 4, "bias_hidden": 4}
+SMALL_PPO = {"hidden": 4, "encoder": (4,), "epochs": 1}
+SMALL: dict[str, dict[str, Any]] = {
+    "lica": {"hidden": 4, "critic_width": 2},
+    "coma": {"hidden": 4, "critic_hidden": 4, "critic_schedule": "batch"},
+    "liir": {"hidden": 4, "critic_hidden": 4},
+    "iql": SMALL_VALUES,
+    "vdn": SMALL_VALUES,
+    "qmix": SMALL_MIXER,
+    "qtran": {**SMALL_VALUES, "joint_hidden": 4},
+    "maven": {**SMALL_MIXER, "chooser_hidden": 4, "discriminator_hidden": 4, "latents": 3},
+    "alita": {"hidden": 4, "steps": 4, "every": 20, "capacity": 200, "batch": 8, "warmup": 8, "influence_batch": 4,
+              "novelty_hidden": (4, 2, 4), "novelty_capacity": 50, "novelty_batch": 8, "searched": 4},
+    "ippo+novelty+edti": SMALL_PPO,
+    "ippo+novelty+eiti": SMALL_PPO,
+}  # fmt: skip
+
+
+def smoke(arm: Arm) -> Arm:
+    """The same arm, small: it shows that the machinery works."""
+    settings = {**arm.settings, **SMALL[arm.algorithm]}
+    return replace(arm, name=f"{arm.name}-smoke", settings=settings, options={**arm.options, "length": 4})

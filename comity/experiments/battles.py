@@ -29,7 +29,7 @@ class Map(NamedTuple):
 
 
 MAPS = {
-    "3m": Map(3, 3, 60, 60_000, 800_000),
+    "3m": Map(3, 3, 60, 200_000, 800_000),
     "8m": Map(8, 8, 120, 25_000, 800_000),
     "2s3z": Map(5, 5, 120, 39_000, 800_000),
     "3s5z": Map(8, 8, 150, 18_000),
@@ -60,15 +60,15 @@ FEW, ONE = {"updates": 8, "capacity": 1_024}, {"updates": 1, "target_period": 7}
 SMALLER = {"batch": 256, "influence_batch": 32, "novelty_batch": 128, "capacity": 50_000}
 CURIOUS = {"actors": "shared", "agent_id": True, "novelty": {"kind": "rnd", "weight": 0.01}}  # weights are ours
 LEARNERS: dict[str, Learner] = {
-    "LICA": Learner("lica"),
-    "COMA": Learner("coma"),
-    "LIIR": Learner("liir"),
-    "IQL": Learner("iql", laptop=FEW, paper=ONE),
-    "VDN": Learner("vdn", laptop=FEW, paper=ONE),
-    "QMIX": Learner("qmix", laptop=FEW, paper=ONE),
+    "LICA": Learner("lica", seconds=0.02),
+    "COMA": Learner("coma", seconds=0.02),
+    "LIIR": Learner("liir", seconds=0.075),
+    "IQL": Learner("iql", laptop=FEW, paper=ONE, seconds=0.15),
+    "VDN": Learner("vdn", laptop=FEW, paper=ONE, seconds=0.16),
+    "QMIX": Learner("qmix", laptop=FEW, paper=ONE, seconds=0.17),
     "QTRAN": Learner("qtran", laptop=FEW, paper=ONE),
-    "MAVEN": Learner("maven", laptop=FEW, paper=ONE),
-    "ALITA": Learner("alita", "smac", {}, SMALLER, {"influence_updates": 400}, rollout=25),
+    "MAVEN": Learner("maven", laptop=FEW, paper=ONE, seconds=0.26),
+    "ALITA": Learner("alita", "smac", {}, SMALLER, {"influence_updates": 400}, rollout=25, seconds=0.33),
     "EDTI": Learner(
         "ippo+novelty+edti",
         "sound",
@@ -161,7 +161,7 @@ def cost(arm: Arm) -> float:
     if label == "LICA" and arm.settings.get("critic", "mixing") == "mixing":
         actions = 6 + battle.enemies
         wide = 64 * battle.agents * actions  # units of the critic's hypernetwork, the square of them its weights
-        learned += 6 * 2.5 * wide**2 * steps * GAMES / 2e10  # operations, of which a core makes 2e10 in a second
+        learned += 6 * 2.5 * wide**2 * steps * GAMES / 2.5e11  # operations, so many a second
     return steps * GAMES / battle.speed + learned
 
 

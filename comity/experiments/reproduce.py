@@ -379,10 +379,11 @@ def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper)
     count = " to ".join(str(n) for n in (seeds if len(seeds) < 2 else (seeds[0], seeds[-1])))
     batches = sorted({trained_for(some, paper) for some in found.values() if some})
     length = f"; {batches[0]}" if len(batches) == 1 else ""
-    medians = {panel.show == "median" for panel in figure.panels}
-    middle = " or ".join(word for word, is_median in (("means", False), ("medians", True)) if is_median in medians)
-    width = " or ".join(word for word, x in (("95 % t intervals", False), ("quartiles", True)) if x in medians)
-    told += ", medians where test battles are" if medians == {True, False} else ""
+    drawn = [p for p in figure.panels if any(found.get(label) for label in p.arms or found)]
+    medians = [p.words for p in drawn if p.show == "median"]
+    alone = len(medians) == len(drawn) > 0
+    middle, width = ("medians", "quartiles") if alone else ("means", "95 % t intervals")
+    told += f"; medians and quartiles: {'; '.join(medians)}" if medians and not alone else ""
     bands = f"bands: {width} over seeds" if seeds and seeds[-1] >= FEWEST_SEEDS else ""
     few = "with fewer than five seeds, thin lines: each seed" if seeds and seeds[0] < FEWEST_SEEDS else ""
     return f"Seeds: {count}{length}. {'; '.join(filter(None, (f'Lines: {middle} over seeds of {told}', bands, few)))}."

@@ -73,8 +73,7 @@ class Trials:
         states = seeds.join([found[0][str(seed)]["state"] for seed in names])
         lines = []
         for name, trial in asked.items():
-            batch, episodes = (trial.once, trial.once) if trial.once else (BATCH, trial.episodes or EPISODES[which])
-            batch, episodes = (min(4, batch), min(4, episodes)) if self.small else (batch, episodes)
+            batch, episodes = sizes(trial, which, self.small)
             parts = []
             for part in range(-(-episodes // batch)):
                 keys = seeds.join([key_of(seed, which, iteration, part) for seed in names])
@@ -89,6 +88,12 @@ class Trials:
                 lines.append({**about, "mean": evaluation.means(values)})
         seeds.close()
         directory.append("trials.jsonl", lines)
+
+
+def sizes(trial: Trial, which: str, small: bool) -> tuple[int, int]:
+    """(episodes played at once, episodes in all) of a trial at a point, or of the last policy."""
+    batch, episodes = (trial.once, trial.once) if trial.once else (BATCH, trial.episodes or EPISODES[which])
+    return (min(4, batch), min(4, episodes)) if small else (batch, episodes)
 
 
 def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[[jax.Array, Any], dict[str, jax.Array]]:

@@ -71,10 +71,14 @@ def test_every_arm_can_be_made_and_put_on_trial(name, tmp_path):
     """At the laptop's scale, with its sizes: what `make` refuses would stop a study half-way."""
     paper, tried = ALL[name], set()
     for job in machinery.plan(paper, list(paper.figures.values()), "laptop", Folders((), tmp_path, tmp_path)):
+        if (kind := job.arm.task.partition("/")[0]) != job.arm.task:  # maps of one game differ in sizes alone
+            if (one := (kind, job.arm.algorithm, *job.arm.settings)) in tried:
+                continue
+            tried.add(one)
         state = jax.eval_shape(job.recipe.make(job.recipe.config, job.recipe.env).init, jax.random.key(0))
         assert jax.tree.leaves(state) or job.arm.algorithm == "random"
         for trial in job.arm.trials.values():
-            what = job.arm.task, str(trial)
+            what = kind, str(trial)
             if what not in tried:  # arms of one task have the same
                 tried.add(what)
                 values = jax.eval_shape(played(job.recipe, trial, 2), jax.random.key(0), state)

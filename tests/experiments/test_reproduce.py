@@ -7,13 +7,17 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import pytest
 from rich.console import Console
 
-from comity.experiments import packed, records
+from comity.experiments import packed, records, trials
 from comity.experiments import reproduce as machinery
-from comity.experiments.figure import Budget, Ends, Finding, Panel, recipe_of
+from comity.experiments.figure import Budget, Ends, Finding, Panel, Trial, recipe_of
 from comity.experiments.measures import Measure
 from comity.experiments.reproduce import Folders
 from comity.experiments.tables import spoken
@@ -109,6 +113,27 @@ def test_trials_are_of_the_same_policy_in_another_game(folders):
     assert not any(name.startswith("rich") for name in record["last"]["greedy"])
     two = planned(folders)[1].found[1]
     assert not any(":" in name for name in (*two["curve"], *two["last"]["sampled"]))
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_a_trial_is_played_greedily_where_it_says_so(greedy):
+    asked = []
+
+    def act(key, state, memory, observation, explore=True):
+        asked.append(explore)
+        return jnp.zeros(2, jnp.int32) if observation.view.ndim == 2 else jnp.zeros((2, 2), jnp.int32), memory, {}
+
+    algorithm = SimpleNamespace(act=act, memory=())
+    recipe: Any = SimpleNamespace(config=None, env=recipe_of(ONE).env, make=lambda config, env: algorithm)
+    jax.eval_shape(trials.played(recipe, Trial(greedy=greedy), 2), jax.random.key(0), ())
+    assert set(asked) == {not greedy}
+
+
+def test_a_trial_has_as_many_episodes_as_it_says():
+    assert trials.sizes(Trial(), "point", False) == (32, 64)
+    assert trials.sizes(Trial(episodes=96), "last", False) == (32, 96)
+    assert trials.sizes(Trial(once=5), "last", False) == (5, 5)
+    assert trials.sizes(Trial(episodes=96), "point", True) == (4, 4)
 
 
 def test_curves_are_of_evaluations_only_where_there_is_one_at_every_point():

@@ -153,3 +153,15 @@ def test_an_arm_alone_is_named_if_others_are_missing(draw):
     shown = [(Panel("return", "x"), {"a": flat(1)}), (Panel("length", "y"), {"a": flat(1)})]
     assert [text.get_text() for text in draw(shown, {"a": "pg", "b": "pg"}).axes[-1].texts] == ["a"]
     assert not draw(shown, {"a": "pg"}).axes[-1].texts
+
+
+def test_medians_stand_in_their_quartiles_and_of_few_seeds_each_is_drawn(draw):
+    values = np.repeat([[0.0], [1.0], [2.0], [3.0], [40.0]], 20, 1)
+    shown = [(Panel("return", "all", show="median"), {"a": (STEPS, values)})]
+    axes = draw(shown, {"a": "pg"}).axes[0]
+    np.testing.assert_allclose(np.asarray(axes.get_lines()[0].get_ydata()), 2.0)
+    band = axes.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (1.0, 3.0)
+    few = draw([(shown[0][0], {"a": (STEPS, values[2:])})], {"a": "pg"}).axes[0]
+    assert not few.collections
+    assert sorted(float(np.asarray(line.get_ydata())[0]) for line in few.get_lines()) == [2.0, 3.0, 3.0, 40.0]

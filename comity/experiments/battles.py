@@ -53,7 +53,7 @@ class Learner(NamedTuple):
     paper: Mapping[str, Any] = {}
     hue: str = ""
     rollout: int | None = None  # steps of one; None: a whole episode, which may end early; 0: the map's limit
-    seconds: float = 1.0  # CPU, of an iteration of 32 games on 3m at the laptop's scale, beside play
+    seconds: float = 1.0  # CPU, of learning from 32 games on 3m at the laptop's scale; 1: not measured
 
 
 FEW, ONE = {"updates": 8, "capacity": 1_024}, {"updates": 1, "target_period": 7}  # of value learners, at both scales

@@ -28,7 +28,7 @@ HUES = {
     "maddpg": "#E188DD",
     "sqddpg": "#494FC1",
     "alita": "#160778",
-    "alita-td3": "#0B5FA5",
+    "alita-td3": "#4F0200",
     "ippo+counts+edti": "#5200F8",
     "ippo+counts+eiti": "#1AEB61",
     "ippo+social-influence": "#988A30",

@@ -96,13 +96,12 @@ class Recipe:
 HOSTED = "comity.interop.hosted"  # games that Python steps, `pettingzoo:mpe2.simple_spread_v3`
 
 
-def find_task(name: str, engine: bool = True) -> Source:
+def find_task(name: str) -> Source:
     """A shipped task, `file.py:Class` or `package.module:Class`, and wrappers around it: `ipd+rusp`.
 
-    The name is the user's word: code in a file that it names is run. engine: that of a body must be installed. Raises
-    ValueError with the nearest names.
+    The name is the user's word: code in a file that it names is run. Raises ValueError with the nearest names.
     """
-    return _task(name, lambda named: _own(named, "task"), lambda package: None, engine)
+    return _task(name, lambda named: _own(named, "task"), lambda package: None)
 
 
 def find_algorithm(name: str) -> Source:
@@ -111,9 +110,7 @@ def find_algorithm(name: str) -> Source:
     return _algorithm(name, lambda named: _own(named, "algorithm"))
 
 
-def _task(
-    name: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None], engine: bool = True
-) -> Source:
+def _task(name: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None]) -> Source:
     """allow: called with an installed package before its code is run for a game that Python steps; raises
     ValueError."""
     if complaint := unknown("task", name):
@@ -122,7 +119,7 @@ def _task(
     host = host_of(name)
     if host and named.wrappers:
         raise ValueError(f"task {name}: wrappers go around compiled games, and Python steps this one: leave them out")
-    source = _hosted(name, host, find, allow, engine) if host else _game(named, find)
+    source = _hosted(name, host, find, allow) if host else _game(named, find)
     for suffix in named.wrappers:
         source = _wrapped(source, suffix)
     return source
@@ -143,13 +140,12 @@ def _wrapped(source: Source, suffix: str) -> Source:
 
 
 def _hosted(
-    name: str, host: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None],
-    engine: bool = True,
-) -> Source:  # fmt: skip
+    name: str, host: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None]
+) -> Source:
     """A game that Python steps, HOST:WHAT: a name in gymnasium's registry, an installed module, a user's file."""
     hosted, what = importlib.import_module(HOSTED), name.partition(":")[2]
     if packages := hosted.engine_of(host):
-        game = hosted.of_body(name, host, parsed(name).attribute, engine)
+        game = hosted.of_body(name, host, parsed(name).attribute)
         return _of_hosted(game, Source(name, game, "1", {}, packages=_tops("gymnasium", *packages)))
     if hosted.in_registry(host, what):
         game, package = hosted.of_registry(name, what), hosted.package_of(what)

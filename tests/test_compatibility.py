@@ -194,7 +194,7 @@ class Unfit(NamedTuple):
 
 
 NO_PAIRS = [
-    *("indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis", "smac", *IMAGES),
+    *("n-ipd", "indirect-reciprocity", "prisoners-buddy", ONE_HEAD, "cleanup-lite", "oasis", "smac", *IMAGES),
     *("cooperative-navigation", "physical-deception", "predator-prey", NUMBERS),
     *CONTROL,
 ]
@@ -215,12 +215,13 @@ UNFIT = [
             task
             for task in PLAIN
             if task not in ("ipd", "repeated-matrix", "indirect-reciprocity", "push-box", "secret-room")
-            and task not in ("cleanup-lite", "coin-game", "oasis", "smac", *IMAGES)
+            and task not in ("n-ipd", "cleanup-lite", "coin-game", "oasis", "smac", *IMAGES)
         ],
         "{game} has no script 'tit-for-tat'; it has none",
     ),
     Unfit("rusp", CONTROL, "preferences need two agents or more, {game} has {agents}"),
     Unfit("scripted", IMAGES, "{game} has no script 'tit-for-tat'; it has cooperator, defector"),
+    Unfit("scripted", ["n-ipd"], "{game} has no script 'tit-for-tat'; it has all-c, all-d, majority"),
     Unfit("scripted", ["push-box"], "{game} has no script 'tit-for-tat'; it has pusher, left-pusher"),
     Unfit(
         "scripted",

@@ -25,6 +25,10 @@ TASKS = {  # name: (module:class, one line)
         "comity.environments.matrix.repeated_matrix:RepeatedMatrix",
         "a two-player matrix game played again and again: stag hunt, chicken, pennies, one's own",
     ),
+    "n-ipd": (
+        "comity.environments.matrix.n_player_ipd:NPlayerIPD",
+        "the prisoner's dilemma of several players, each against all others with one action",
+    ),
     "indirect-reciprocity": (
         "comity.environments.indirect_reciprocity:IndirectReciprocity",
         "of several agents two play a prisoner's dilemma at every step, the others watch (RUSP)",

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from comity.experiments.coala_pg import estimators
+from comity.experiments.coala_pg import cost, estimators
+from comity.experiments.coala_pg.agents import CLEANUP_LITE, MORE_AGENTS
 from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION
 from comity.experiments.coala_pg.paper import PAPER
 from comity.experiments.coala_pg.sampled import MINIBATCH, MIXED_POOL
@@ -18,6 +19,36 @@ def test_means_of_estimators(b, wanted):
     p = 1 / (1 + math.exp(-0.3))
     found = [estimators.expected(name, b, p) for name in ("coala", "m-fos", "batch-unaware")]
     assert found == pytest.approx(wanted, abs=1e-9)
+
+
+def test_cost_grows_in_proportion_to_history():
+    """Memory of the compiled gradient; it is no larger than what is kept of each step."""
+    short, long = (cost.measured("gru", length, 4, rows=3, width=8).megabytes for length in (64, 256))
+    assert 3.5 < long / short < 4.5
+
+
+def test_the_picture_of_costs(tmp_path, monkeypatch):
+    """One curve of each core, of as many points as were measured."""
+    monkeypatch.setattr(cost, "LENGTHS", (8, cost.LENGTH))
+    monkeypatch.setattr(cost, "SIZES", (5, cost.SIZE))
+    monkeypatch.setattr(cost, "measured", lambda core, length, size: cost.Cost(core, length, size, length / 1e3, 1.0))
+    files = cost.draw(tmp_path)
+    assert {file.name for file in files} == {"cost.png", "cost.svg", "cost.csv"}
+    assert len((tmp_path / "cost.csv").read_text().splitlines()) == 1 + 2 * 3
+
+
+def test_more_agents_and_rivers_are_what_their_labels_say():
+    for label, arm in MORE_AGENTS.arms.items():
+        estimator, *_, last = label.removesuffix(", pool").split(", ")
+        env, config = recipe_of(arm).env, recipe_of(arm).config
+        assert env.game.spec.agents == int(last)  # pyright: ignore[reportAttributeAccessIssue]
+        assert config.estimator == {"COALA-PG": "coala", "M-FOS": "m-fos"}[estimator]
+        pooled = label.endswith("pool")
+        assert (env.naive_share < 1) == pooled  # pyright: ignore[reportAttributeAccessIssue]
+        assert env.players >= int(last) or not pooled  # pyright: ignore[reportAttributeAccessIssue]
+    for label, arm in CLEANUP_LITE.arms.items():
+        assert recipe_of(arm).env.dynamic == label.endswith("pool")  # pyright: ignore[reportAttributeAccessIssue]
+        assert recipe_of(arm).config.climbs == ("a2c" if label.endswith("pool") else "ppo")
 
 
 def test_the_picture_of_estimators(tmp_path):

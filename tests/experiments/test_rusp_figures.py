@@ -10,6 +10,7 @@ import numpy as np
 from comity.experiments.figure import recipe_of
 from comity.experiments.reproduce import SMOKE
 from comity.experiments.rusp.arms import BUDGETS
+from comity.experiments.rusp.dilemmas import FIG11, OASIS
 from comity.experiments.rusp.groups import BUDDY, INDIRECT
 from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9
 from comity.experiments.rusp.paper import PAPER, smoke
@@ -36,8 +37,28 @@ def test_arms_are_what_their_labels_say():
     assert {recipe_of(arm).config.chunk for arm in INDIRECT.arms.values()} == {20}
 
 
+def test_dilemmas_are_what_their_labels_say():
+    for label, arm in FIG11.arms.items():
+        env: Any = recipe_of(arm).env
+        assert (env.sharing == "selfish") == label.startswith("selfish")
+        assert (env.uncertainty == 0) == ("certain" in label)
+        assert type(env.game).__name__ == label.rpartition(", ")[2]
+        assert (env.spec.length, env.spec.view.shape[:2]) == (1000, (15, 15))
+    pairs = recipe_of(OASIS.arms["two against one"]).env
+    state = pairs.reset(jax.random.key(0))[0]
+    weight = np.asarray(state.weight)  # one team of two, who care for each other as for themselves
+    assert sorted((weight > 0.9).sum(1).tolist()) == [1, 2, 2]
+
+
 def test_an_iteration_of_the_paper_is_12_minibatches_of_8000_chunks():
-    for arm in (FIG3.arms["RUSP, 1"], FIG3.arms["selfish"], INDIRECT.arms["RUSP"], BUDDY.arms["RUSP"]):
+    for arm in (
+        FIG3.arms["RUSP, 1"],
+        FIG3.arms["selfish"],
+        INDIRECT.arms["RUSP"],
+        BUDDY.arms["RUSP"],
+        *FIG11.arms.values(),
+        *OASIS.arms.values(),
+    ):
         budget = BUDGETS["paper"][arm.budget]
         recipe = recipe_of(replace(arm, settings={**arm.settings, **budget.settings}))
         config: Any = recipe.config

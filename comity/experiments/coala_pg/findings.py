@@ -16,6 +16,9 @@ SAYS = {
     "minibatch": "Ours: how many inner games, at equal play?",
     "changing-rules": "Ours: what if a naive learner's rate or optimizer changes on the way?",
     "dilemmas": "Ours: stag hunt, chicken, episodes of 5 and of 50 steps.",
+    "cleanup-lite": "COALA-PG's players earn more, zap less and keep the river cleaner.",
+    "more-agents": "Ours: two, three and four agents.",
+    "cost": "Ours: time and memory by length of history and size of view.",
     "observability": "Ours: what if the other's actions are seen wrongly?",
 }
 FINDINGS = {
@@ -40,6 +43,7 @@ FINDINGS = {
     "minibatch": Finding(
         "With many inner games M-FOS and the batch-unaware gradient stop shaping", {"games-hurt-the-biased": OPEN}
     ),
+    "cost": Finding("Time and memory grow in proportion to history; a larger view costs little", {}),
     "observability": Finding(
         "So far the less is seen of the other's actions, the less is shaped", {"blur-costs": SHORT}
     ),

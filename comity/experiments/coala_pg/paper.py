@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from comity.experiments.coala_pg import cost as costs
 from comity.experiments.coala_pg import estimators
+from comity.experiments.coala_pg.agents import CLEANUP_LITE, MORE_AGENTS
 from comity.experiments.coala_pg.beyond import CHANGING_RULES, DILEMMAS
 from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION, PARTS, TIME_SCALES
 from comity.experiments.coala_pg.findings import FINDINGS, SAYS
@@ -13,6 +15,7 @@ from comity.recipes import Recipe
 ESTIMATORS = Figure(
     "estimators", "Each estimator's mean against the true gradient", {}, {}, (), picture=estimators.draw
 )
+COST = Figure("cost", "What a gradient costs by length of history and size of view", {}, {}, (), picture=costs.draw)
 KEPT = (
     "return",
     "length",
@@ -38,6 +41,14 @@ KEPT = (
     "meeting_reward_last",
     "shaping_share",
     "meeting_share",
+    "shaping_zaps",
+    "shaping_cleans",
+    "naive_cleans",
+    "naive_zaps",
+    "meeting_zaps",
+    "meeting_cleans",
+    "inner_dirt",
+    "inner_apples",
     "defection",
     "defection_first",
     "defection_last",
@@ -96,6 +107,9 @@ FIGURES = (
     OBSERVABILITY,
     CHANGING_RULES,
     DILEMMAS,
+    CLEANUP_LITE,
+    MORE_AGENTS,
+    COST,
 )
 PAPER = Paper(
     "coala-pg",

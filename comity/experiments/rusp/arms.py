@@ -23,6 +23,8 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "selfish": Budget(5, 50, 256, points=25),
         "indirect": Budget(5, 150, 256, points=15),
         "buddy": Budget(5, 400, 64, points=20),
+        "images": Budget(3, 1_000, 16, points=6),
+        "oasis": Budget(3, 2_500, 32, points=6),
     },
     # 12 minibatches of the paper's 8,000 chunks: of 5 steps 480,000 steps of agents an iteration, of 20 (indirect) four
     # times as many. How many iterations it trained is not known.
@@ -31,6 +33,8 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "selfish": Budget(5, 1_000, 2_400, {**PAPERS_LEARNER, "steps": 100}),
         "indirect": Budget(5, 1_000, 6_400, {**PAPERS_LEARNER, "steps": 100}),
         "buddy": Budget(5, 1_000, 960, {**PAPERS_LEARNER, "steps": 100}),
+        "images": Budget(5, 5_000, 1_920, PAPERS_LEARNER),
+        "oasis": Budget(5, 1_000, 32_000, PAPERS_LEARNER),
     },
 }
 

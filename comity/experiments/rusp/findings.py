@@ -9,6 +9,8 @@ SAYS = {
     "indirect": "Agents answer what they only watched.",
     "buddy": "Teams of two form and last.",
     "fig10": "For stable teams preferences must come in teams.",
+    "fig11": "Random preferences reach cooperative returns in Harvest and Cleanup, selfish agents do not.",
+    "oasis": "Selfish agents fight for all; random preferences make two gang up on one, explicit teams more so.",
 }
 FINDINGS = {
     "fig3": Finding(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from comity.experiments.figure import Arm, Paper
+from comity.experiments.rusp.dilemmas import FIG11, OASIS
 from comity.experiments.rusp.findings import FINDINGS, SAYS
 from comity.experiments.rusp.groups import BUDDY, FIG10, INDIRECT
 from comity.experiments.rusp.ipd import FIG3, FIG8, FIG9
@@ -28,11 +29,31 @@ KEPT = (
     "one_way_choices",
     "perfect",
     "sat_out",
+    "apples",
+    "equality",
+    "sustainability",
+    "peace",
+    "waste",
+    "cleaned",
+    "hits",
+    "deaths",
+    "deaths_of_others",
+    "only_one_died",
+    "alive",
+    "ate",
+    "attacks",
     "entropy",
     "critic_loss",
 )
 
-COST = {"ipd": 0.13, "indirect-reciprocity": 0.28, "prisoners-buddy": 0.4}  # CPU seconds, 32 games, preset sound
+COST = {  # CPU seconds, 32 games, networks of 32
+    "ipd": 0.13,
+    "indirect-reciprocity": 0.28,
+    "prisoners-buddy": 0.4,
+    "harvest": 1.2,
+    "cleanup": 1.2,
+    "oasis": 0.2,
+}
 
 
 def cost(arm: Arm, recipe: Recipe) -> float:
@@ -41,6 +62,8 @@ def cost(arm: Arm, recipe: Recipe) -> float:
 
 
 SMALL = {"ipd": {"length": 6}, "indirect-reciprocity": {"length": 8, "identity_size": 2}}
+SMALL |= {task: {"length": 6, "radius": 2} for task in ("harvest", "cleanup")}
+SMALL["oasis"] = {"length": 6, "end_chance": 0.0, "identity_size": 2}
 SMALL["prisoners-buddy"] = {"length": 8, "period": 2, "identity_size": 2}
 
 
@@ -65,7 +88,7 @@ PAPER = Paper(
     "Emergent reciprocity and team formation from randomized uncertain social preferences",
     {
         figure.name: figure._replace(says=SAYS[figure.name], finding=FINDINGS.get(figure.name))
-        for figure in (FIG3, FIG8, FIG9, FIG10, INDIRECT, BUDDY)
+        for figure in (FIG3, FIG8, FIG9, FIG10, INDIRECT, BUDDY, FIG11, OASIS)
     },
     KEPT,
     cost,
@@ -86,6 +109,8 @@ PAPER = Paper(
         "self:agents_in_pairs",
         "self:team_length",
         "self:perfect",
+        "self:welfare_sum",
+        "self:deaths",
     ),
     "iterations",
 )

@@ -1,0 +1,90 @@
+"""What a gradient through a whole history costs: CPU time and memory by its length M T and by the size of a view.
+
+One gradient of the mean output of a policy of width 32 over L steps of ROWS games, on one core: the part of an update
+that grows with history. Memory is what the compiled program asks for, so it is the same on each machine of a kind.
+"""
+
+import csv
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from comity.networks.sequence import Sequence, sequence_memory, sequence_net
+
+CORES: tuple[Sequence, ...] = ("gru", "hawk")
+LENGTHS = (50, 200, 800, 3_200)  # the paper: 200 in the prisoner's dilemma, 6,400 in CleanUp-lite
+SIZES = (5, 102, 1_210)  # the prisoner's dilemma, CleanUp-lite, Harvest's window of 11 x 11 x 10 as numbers
+LENGTH, SIZE = 200, 102  # where the other is varied
+ROWS, WIDTH, TIMES = 16, 32, 3
+
+
+class Cost(NamedTuple):
+    core: str
+    length: int  # steps, M T
+    size: int  # numbers of a view
+    seconds: float  # of CPU, one gradient
+    megabytes: float  # beside arguments and result
+
+
+def measured(core: Sequence, length: int, size: int, rows: int = ROWS, width: int = WIDTH) -> Cost:
+    """One gradient of so many rows side by side."""
+    net = sequence_net(core, jax.random.key(0), size, width, 7)
+    memory = sequence_memory(core, width, rows)
+    x = jax.random.normal(jax.random.key(1), (length, rows, size))
+    gradient = jax.jit(jax.grad(lambda net, x: jnp.square(net.unroll(x, memory)).mean()))
+    program = gradient.lower(net, x).compile()
+    jax.block_until_ready(program(net, x))
+    began = time.process_time()
+    for _ in range(TIMES):
+        jax.block_until_ready(program(net, x))
+    spent = (time.process_time() - began) / TIMES
+    return Cost(core, length, size, spent, program.memory_analysis().temp_size_in_bytes / 1e6)
+
+
+def table() -> list[Cost]:
+    """Each core by length, then by size."""
+    cells = [(core, length, SIZE) for core in CORES for length in LENGTHS]
+    cells += [(core, LENGTH, size) for core in CORES for size in SIZES if size != SIZE]
+    return [measured(*cell) for cell in cells]
+
+
+def draw(out: Path) -> list[Path]:
+    """cost.png, .svg and .csv, measured now, on this machine."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from comity.report import panels
+    from comity.report.curves import entitle, save
+    from comity.report.looks import HUES
+
+    found = table()
+    usual = SIZE, LENGTH  # of what is not varied
+    hues = dict(zip(CORES, (HUES["coala"], HUES["m-fos"]), strict=True))
+    with matplotlib.rc_context(panels.LETTERS):
+        figure = Figure(figsize=(panels.WIDTH, 5.2), dpi=panels.DPI, layout="constrained")
+        axes = figure.subplots(2, 2, sharey="row")
+        for row, (name, words) in enumerate((("seconds", "CPU s per gradient"), ("megabytes", "MB beside arguments"))):
+            for column, (by, along) in enumerate((("length", "steps of history, M T"), ("size", "numbers of a view"))):
+                panel = axes[row, column]
+                for core in CORES:
+                    one = sorted(
+                        x for x in found if x.core == core and (x.length if column else x.size) == usual[column]
+                    )
+                    values = [getattr(x, by) for x in one], [getattr(x, name) for x in one]
+                    panel.plot(*values, color=hues[core], marker="o", markersize=3, label=core)
+                panel.set(xscale="log", yscale="log", xlabel=along)
+                panel.spines[["top", "right"]].set_visible(False)
+            axes[row, 0].set_ylabel(words)
+        axes[0, 0].legend(frameon=False)
+        caption = f"{ROWS} games side by side, width {WIDTH}; left {SIZE} numbers, right {LENGTH} steps; this machine"
+        entitle(figure, "Time and memory grow in proportion to history; a larger view costs little", caption)
+        files = save(figure, out / "cost.png")
+    path = out / "cost.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(Cost._fields)
+        writer.writerows(found)
+    return [*files, path]

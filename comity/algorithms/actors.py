@@ -40,6 +40,14 @@ class Numbers(Images):
 
 
 @dataclass(frozen=True)
+class Products:
+    """In what numbers networks multiply."""
+
+    products: Literal["float32", "bfloat16"] = "float32"
+    # of matrices; bfloat16, for accelerators: factors are rounded to 8 bits, sums and parameters stay float32
+
+
+@dataclass(frozen=True)
 class Settings(Reads, Numbers):
     """Settings of an actor: what it reads, and how it gives numbers."""
 
@@ -83,7 +91,13 @@ def team(
         config.last_action,
         config.convolutions,
         width,
+        products=products_of(config),
     )
+
+
+def products_of(config: object) -> Literal["float32", "bfloat16"]:
+    """Of settings, whether they have a choice or not."""
+    return config.products if isinstance(config, Products) else "float32"
 
 
 def floor(config: Exploration, time: Array) -> Array | None:

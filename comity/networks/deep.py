@@ -31,7 +31,7 @@ class DeepRecurrentNet(eqx.Module):
         outputs: int,
         activation: Activation = "relu",
         norm: bool = True,
-        head_gain: float | None = 1.0,
+        head_gain: float | Array | None = 1.0,
         gain: float | Array = 2**0.5,  # of `layers`: a rectifier halves the square
         core: Core = "gru",
         normed_layers: bool = False,

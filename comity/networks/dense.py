@@ -41,8 +41,15 @@ def product(x: Array, weight: Array) -> Array:
     them by games (`training/seeds.py`).
     """
     if jax.default_backend() != "cpu" and jax.device_count() > 1:
+        return multiplied(x, weight)
+    return multiplied(x.reshape(-1, x.shape[-1]), weight).reshape(*x.shape[:-1], -1)
+
+
+def multiplied(x: Array, weight: Array) -> Array:
+    """x [..., in] @ weight [in, out]; of weights in bfloat16 both factors are rounded, and the sums are float32."""
+    if weight.dtype != jnp.bfloat16:
         return x @ weight
-    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], -1)
+    return jnp.matmul(x.astype(jnp.bfloat16), weight, preferred_element_type=jnp.float32)
 
 
 class Linear(eqx.Module):

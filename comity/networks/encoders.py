@@ -45,7 +45,8 @@ class Convolution(eqx.Module):
 
 
 def _convolved(x: Array, weight: Array, stride: int) -> Array:
-    return lax.conv_general_dilated(x, weight, (stride,) * 2, "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    layout, x = ("NHWC", "HWIO", "NHWC"), x.astype(weight.dtype)  # what is rounded on accelerators is both
+    return lax.conv_general_dilated(x, weight, (stride,) * 2, "SAME", dimension_numbers=layout)
 
 
 def _sums(x: Array, weight: Array, stride: int) -> Array:

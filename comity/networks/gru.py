@@ -7,7 +7,7 @@ from jax import Array
 
 from comity.axes import aligned
 from comity.loops import over_time
-from comity.networks.dense import Linear
+from comity.networks.dense import Linear, multiplied
 from comity.types import Key
 
 
@@ -27,7 +27,7 @@ class GRU(eqx.Module):
     def step(self, gates: Array, memory: Array) -> Array:
         """One step. gates [..., 3H]: `self.inputs(x)`; memory [..., H]. Returns the next memory."""
         size = memory.shape[-1]
-        recurrent = memory.reshape(-1, size) @ self.weight + self.bias
+        recurrent = multiplied(memory.reshape(-1, size), self.weight) + self.bias
         recurrent = recurrent.reshape(*memory.shape[:-1], 3 * size)
         (given, fresh), (held, old) = (jnp.split(x, (2 * size,), axis=-1) for x in (gates, recurrent))
         reset, update = jnp.split(jax.nn.sigmoid(given + held), 2, axis=-1)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.axes import aligned
-from comity.networks.dense import Linear
+from comity.networks.dense import Linear, multiplied
 from comity.types import Key
 
 SHORT = 5  # steps up to which the loop is written out: a fifth faster on a CPU, and compiled no slower
@@ -45,7 +45,7 @@ class LSTM(eqx.Module):
     def step(self, gates: Array, memory: LSTMState) -> LSTMState:
         """One step. gates [..., 4H]: `self.inputs(x)`."""
         size = memory.cell.shape[-1]
-        recurrent = memory.output.reshape(-1, size) @ self.weight
+        recurrent = multiplied(memory.output.reshape(-1, size), self.weight)
         gates = gates + recurrent.reshape(gates.shape)
         three, new = jnp.split(gates, (3 * size,), axis=-1)
         let_in, keep, show = jnp.split(jax.nn.sigmoid(three), 3, axis=-1)

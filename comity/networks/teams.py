@@ -90,6 +90,7 @@ class Team:
     convolutions: Convolutions = "small"
     width: int = 64  # of what convolutions give
     activation: Activation = "relu"  # of convolutions
+    products: Literal["float32", "bfloat16"] = "float32"  # in what numbers matrices are multiplied
 
     @property
     def separate(self) -> bool:
@@ -156,7 +157,14 @@ class Team:
 
     def over(self, f: Callable, in_axes: tuple, out_axes: int | tuple[int, ...]) -> Callable:
         """`f(net, ...)` for every agent; in_axes, out_axes: where the agent axis of each argument stands."""
-        return (per_agent if self.separate else shared)(f, in_axes, out_axes)
+        return (per_agent if self.separate else shared)(self.rounded(f), in_axes, out_axes)
+
+    def rounded(self, f: Callable) -> Callable:
+        """`f(net, ...)` of one network, whose matrices are rounded to what `products` says."""
+        if self.products == "float32":
+            return f
+        less = lambda x: x.astype(jnp.bfloat16) if x.ndim > 1 else x  # noqa: E731
+        return lambda net, *rest: f(jax.tree.map(less, net), *rest)
 
     def reads(self, view: Array, last: Array | None = None) -> Any:
         """What networks read: [..., N, I], or a `Sight`."""

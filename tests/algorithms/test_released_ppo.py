@@ -161,7 +161,7 @@ def cut_up(name: str, kind: str) -> tuple[ppo_batches.Batch, jax.Array]:
     reads = partial(ppo.all_views, GAME)
     critics = ppo.Critics(1 if name == "mappo" else 2, 1, reads, Vector(54))
     teams = ppo.teams_of(chosen, GAME, critics)
-    found = ppo_batches.targets(chosen, teams, state, steps)
+    found = ppo_batches.targets(chosen, GAME, teams, state, steps)
     return ppo_batches.rows_of(chosen, GAME, teams, state, steps, found, state.returns, 10), found[0]
 
 

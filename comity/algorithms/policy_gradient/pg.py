@@ -38,7 +38,14 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 
 @dataclass(frozen=True)
-class Config(correction.Settings, prediction.Settings, context.Settings, actors.Settings, actors.Exploration):
+class Config(
+    correction.Settings,
+    prediction.Settings,
+    context.Settings,
+    actors.Products,
+    actors.Settings,
+    actors.Exploration,
+):
     """Settings of PG. Paper: the text and tables; code: the authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents; critics are separate
@@ -118,7 +125,8 @@ def make(config: Config, env: Environment) -> Algorithm:
     team = team_of(config, env)
     sees = actors.present(spec) if config.critic_reads == "present" else spec.view
     new_critic = partial(MLP, hidden=(config.hidden,) * 2, outputs=1, activation=config.activation)
-    values = Team(new_critic, spec.agents, sees, convolutions=config.convolutions, width=config.hidden)
+    sizes = {"convolutions": config.convolutions, "width": config.hidden, "products": config.products}
+    values = Team(new_critic, spec.agents, sees, **sizes)
     rmsprop = partial(optax.rmsprop, decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
     actor_optimizer = rmsprop(config.learning_rate)
     over_critics = critics.joint_optimizer if config.critic_optimizer == "joint" else per_agent_optimizer

@@ -16,6 +16,7 @@ from jax import Array
 
 from comity.algorithms import actors, context
 from comity.algorithms.policy_gradient import prediction
+from comity.algorithms.ppo import trunk
 from comity.algorithms.ppo.ppo_batches import (
     Batch,
     Critics,
@@ -27,6 +28,7 @@ from comity.algorithms.ppo.ppo_batches import (
     all_views,
     each_value,
     evaluate,
+    in_reward_units,
     minibatch,
     own_views,
     rows_of,
@@ -84,20 +86,25 @@ def objective(config: Config, teams: Teams, networks: PyTree, batch: Batch) -> t
     (actor, critic, head), separate, critics = networks, teams.actors.separate, teams.kinds
     remember = lambda net, x, memory, restart: prediction.unrolled(config, net, x, memory, restart)  # noqa: E731
     axes = (0 if separate else None, 0, 0, 2 if batch.starts.ndim == 3 else None)
-    outputs, memories = per_agent(remember, axes, (2, 2))(actor, batch.actor_input, batch.actor_memory, batch.starts)
+    unrolled = per_agent(teams.actors.rounded(remember), axes, (2, 2))
+    outputs, memories = unrolled(actor, batch.actor_input, batch.actor_memory, batch.starts)
+    outputs, values = trunk.parted(outputs) if teams.together else (outputs, None)
     policy_now = teams.actions(outputs, batch.available)
     log_probs = policy_now.log_prob(batch.action)
     if config.least_log_prob == "-10":
         log_probs = jnp.maximum(log_probs, released.LEAST_LOG_PROB)
     policy = surrogate_loss(log_probs, batch.log_prob, batch.advantage, batch.valid, config.clip)
     entropy = mean_valid(policy_now.entropy(batch.action), batch.valid)
-    values = estimates(teams, critic, batch, config.rows == "alternating")
+    values = estimates(teams, critic, batch, config.rows == "alternating") if values is None else values
     errors = value_loss(values, batch.value, batch.target, batch.valid, config.clip, config.huber)
     actors_loss = policy - config.entropy_coefficient * entropy  # [N]
     # A sum only collects what separate networks climb each for itself; a mean of N of them climbs an N-th of it.
     total = actors_loss.sum() if separate and config.actors_loss == "sum" else actors_loss.mean()
-    apart = critics.count == errors.shape[0] and config.critics_loss == "sum"
-    total += errors.sum() if apart else errors.mean()
+    if teams.together:
+        total += config.value_coefficient * teams.actors.total(errors)
+    else:
+        apart = critics.count == errors.shape[0] and config.critics_loss == "sum"
+        total += errors.sum() if apart else errors.mean()
     log_ratio = log_probs - batch.log_prob
     clipped = jnp.abs(jnp.exp(log_ratio) - 1) > config.clip
     metrics = {
@@ -123,7 +130,9 @@ def teams_of(config: Config, env: Environment, critics: Critics) -> Teams:
         if config.core == "attention":
             sizes = spec.length, inputs, acts.size, config.encoder
             return context.new_actor(config, key, *sizes, config.activation)
-        return net(key, inputs, outputs=acts.size, head_gain=0.01, core=config.core)
+        if config.trunk == "shared":
+            return net(key, inputs, outputs=1 + acts.size, head_gain=trunk.gains(acts.size), core=config.core)
+        return net(key, inputs, outputs=acts.size, head_gain=trunk.POLICY_GAIN, core=config.core)
 
     def new_critic(key: Key, inputs: int) -> DeepRecurrentNet:
         head_gain = 1.0 if config.critic_head == "orthogonal" else None
@@ -132,8 +141,11 @@ def teams_of(config: Config, env: Environment, critics: Critics) -> Teams:
     fresh = context.fresh_memory(config, spec)
     team = actors.team(config, env, acts, config.actors, new_actor, fresh, config.hidden)
     team = replace(team, view=actor_view(config, spec))
-    central = Team(new_critic, critics.count, critics.view, convolutions=config.convolutions, width=config.hidden)
-    return Teams(team, central, acts, critics)
+    sizes = {"convolutions": config.convolutions, "width": config.hidden, "products": config.products}
+    central = Team(new_critic, critics.count, critics.view, **sizes)
+    if config.trunk == "shared":
+        trunk.check(config, critics.count == spec.agents, team.view, critics.view)
+    return Teams(team, central, acts, critics, config.trunk == "shared")
 
 
 def critic_core(config: Config) -> Core:
@@ -151,12 +163,12 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
     adam = partial(optimizer, "adam", epsilon=config.epsilon)
     actor_optimizer = team.optimizer(adam(config.learning_rate, config.actor_clip))
     critic_optimizer = teams.critics.optimizer(adam(config.critic_learning_rate, config.critic_clip))
-    memory = team.memory, fresh_core(critic_core(config), config.hidden, agents)
+    memory = team.memory, () if teams.together else fresh_core(critic_core(config), config.hidden, agents)
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
-        actor, critic = team.init(key_actor), teams.critics.init(key_critic)
-        opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)
+        actor, critic = team.init(key_actor), None if teams.together else teams.critics.init(key_critic)
+        opt_states = actor_optimizer.init(actor), None if critic is None else critic_optimizer.init(critic)
         head = jax.random.fold_in(key, 1), env, config.hidden, team.separate, actor_optimizer
         return State(actor, critic, fresh_moments(agents), *opt_states, prediction.begin(config, *head))
 
@@ -164,10 +176,14 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
         available = observation.available
         slip = misread_actions and available.ndim > 2  # among several games
         outputs, actor_memory = team.step(state.actor, actor_sees(config, env, observation), memory[0])
+        outputs, value = trunk.parted(outputs) if teams.together else (outputs, None)
         # What the game takes for an agent's action is legal: masks are taken for others in the same way.
         policy = acts(outputs, released.unread(available) if slip else available)
         action = policy.sample(key) if explore else policy.mode()
-        value, critic_memory = evaluate(config, teams, state, observation, memory[1])
+        if value is None:
+            value, critic_memory = evaluate(config, env, teams, state, observation, memory[1])
+        else:
+            value, critic_memory = in_reward_units(config, state, value), ()
         notes = {"log_prob": policy.log_prob(action), "value": value, "entropy": policy.entropy(action)}
         if slip:
             action, notes["log_prob"] = released.misread(action), released.misread(notes["log_prob"])
@@ -187,7 +203,7 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
         chunk = len(steps.valid) if config.core == "attention" else divisor(len(steps.valid), config.chunk)
         count = steps.valid.size // chunk
         minibatches = divisor(count, config.minibatches)
-        returns, advantage = targets(config, teams, state, steps)
+        returns, advantage = targets(config, env, teams, state, steps)
         moments = after_rollout(config, critics, state, returns, steps.valid, config.epochs * minibatches)
         rows = rows_of(config, env, teams, state, steps, (returns, advantage), moments, chunk)
         optimizers = actor_optimizer, critic_optimizer, actor_optimizer  # the last one of the predictor

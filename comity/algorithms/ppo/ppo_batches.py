@@ -11,6 +11,7 @@ from jax import Array
 
 from comity.algorithms.actors import present, seen
 from comity.algorithms.policy_gradient import prediction
+from comity.algorithms.ppo import trunk
 from comity.algorithms.ppo.ppo_settings import Config
 from comity.algorithms.released import ppo as released
 from comity.learning import (
@@ -51,11 +52,12 @@ class Teams(NamedTuple):
     critics: Team  # of C = N or 1 networks
     actions: Actions
     kinds: Critics
+    together: bool = False  # values are further outputs of the actors' networks, see `trunk`
 
 
 class State(NamedTuple):
     actor: PyTree  # leaves [N, ...] if separate
-    critic: PyTree  # leaves [C, ...], C = N or 1
+    critic: PyTree  # leaves [C, ...], C = N or 1; None: it is in the actor's network
     returns: Moments  # mean and variance of returns so far, per agent
     actor_opt_state: PyTree
     critic_opt_state: PyTree
@@ -145,24 +147,34 @@ def each_value(outputs: Array, agents: int) -> Array:
 
 
 def evaluate(
-    config: Config, teams: Teams, state: State, observation: Observation, memory: PyTree
+    config: Config, env: Environment, teams: Teams, state: State, observation: Observation, memory: PyTree
 ) -> tuple[Array, PyTree]:
-    """(V in reward units [..., N], next memory [..., N, H]). One critic's memory is repeated for all agents."""
+    """(V in reward units [..., N], next memory [..., N, H]). One critic's memory is repeated for all agents.
+
+    memory: the critics'; of those in the actors' networks, the actors'.
+    """
+    if teams.together:
+        outputs, after = teams.actors.step(state.actor, actor_sees(config, env, observation), memory)
+        return in_reward_units(config, state, trunk.parted(outputs)[1]), after
     axis = jax.tree.leaves(observation.available)[0].ndim - 2  # where agents stand
     held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], memory)
     outputs, after = teams.critics.step(state.critic, critic_sees(config, teams.kinds, observation), held)
     agents = teams.actors.agents
-    value = each_value(outputs, agents)
-    if config.value_normalisation:
-        value = restored(value, state.returns, config.first_deviation)
+    value = in_reward_units(config, state, each_value(outputs, agents))
     return value, jax.tree.map(lambda x: jnp.broadcast_to(x, (*x.shape[:axis], agents, *x.shape[axis + 1 :])), after)
 
 
-def targets(config: Config, teams: Teams, state: State, steps: Transition) -> tuple[Array, Array]:
+def in_reward_units(config: Config, state: State, value: Array) -> Array:
+    """Values as critics give them, in reward units."""
+    return restored(value, state.returns, config.first_deviation) if config.value_normalisation else value
+
+
+def targets(config: Config, env: Environment, teams: Teams, state: State, steps: Transition) -> tuple[Array, Array]:
     """(returns, advantages) [T, B, N]: lambda-returns in reward units, and what they are above the critic."""
     bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * steps.notes["entropy"], 0.0)
     reward = credited(steps.reward, config.credit) + bonus
-    next_value, _ = evaluate(config, teams, state, steps.next_observation, steps.next_memory[1])
+    next_memory = steps.next_memory[0 if teams.together else 1]
+    next_value, _ = evaluate(config, env, teams, state, steps.next_observation, next_memory)
     terminated, ended = steps.terminated, steps.ended
     if config.padding_counts:
         terminated, ended = (released.cut_at_marks(flags, steps.valid) for flags in (terminated, ended))
@@ -201,7 +213,9 @@ def rows_of(
         restart, valid = restart | ~valid, jnp.ones_like(valid)
     together = config.actors == "shared" or config.normalised_over == "team"
     advantage = standardised(advantage, steps.valid, together, config.padding_counts)
-    read_by_critic = teams.critics.reads(critic_sees(config, teams.kinds, steps.observation))
+    read_by_critic: PyTree = ()
+    if not teams.together:
+        read_by_critic = teams.critics.reads(critic_sees(config, teams.kinds, steps.observation))
     core, last = teams.actors.parts(steps.memory[0])
     read_by_actor = teams.actors.reads(actor_sees(config, env, steps.observation), last)
     if config.rows == "alternating" or config.order == "own":

@@ -13,7 +13,7 @@ from comity.settings import Fraction, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Config(released.Settings, prediction.Settings, context.Settings, actors.Settings, Views):
+class Config(released.Settings, prediction.Settings, context.Settings, actors.Products, actors.Settings, Views):
     """Settings of the family. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper: shared in MAPPO, separate in IPPO; code: separate
@@ -39,6 +39,10 @@ class Config(released.Settings, prediction.Settings, context.Settings, actors.Se
     encoder: tuple[Positive[int], ...] = (64,)  # dense layers before the GRU; paper 32, 64, 64; code see presets
     hidden: Positive[int] = 64  # width of the GRU; paper 64, code 64 (MAPPO), 128 (IPPO)
     layer_norm: bool = True  # after the GRU
+    trunk: Literal["apart", "shared"] = "apart"
+    # shared: a value is one more output of its actor's network, whose rate and clip count then; of critics that read
+    # what actors read
+    value_coefficient: Positive[float] = 1.0  # of the critic's loss, where it shares a trunk
     activation: Activation = "relu"  # paper ReLU, code ReLU (IPPO), GELU (MAPPO)
     view_scale: Positive[float] = 1.0  # inputs are multiplied by it; paper and code 1/255
 

@@ -42,7 +42,7 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 
 @dataclass(frozen=True)
-class Settings(actors.Reads):
+class Settings(actors.Products, actors.Reads):
     """Settings of both members. Paper: the authors' file of PQN-VDN for StarCraft-like battles, see `PAPER`."""
 
     agents: Literal["shared", "separate"] = "shared"  # one network for all agents, or one for each

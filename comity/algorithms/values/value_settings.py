@@ -13,7 +13,7 @@ from comity.settings import Fraction, NotNegative, Positive, check
 
 
 @dataclass(frozen=True)
-class Config(actors.Reads):
+class Config(actors.Products, actors.Reads):
     """Settings of every member. Paper: its tables 6-8; code: the authors' implementation."""
 
     agents: Literal["shared", "separate"] = "shared"  # one network for all agents, or one for each

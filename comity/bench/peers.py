@@ -385,18 +385,22 @@ def tables(rows: list[dict[str, Any]]) -> str:
 def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, steps: int, keep: Path | None) -> None:
     """Measures and prints the tables; keep: a file that gets each measurement as a line of JSON."""
     from comity.bench import measure
+    from comity.training.progress import Steps
 
     rows = []
     whats = [w for kind in kinds for w in (("play32", "play1024") if kind == "play" else (kind,))]
+    told = Steps(2 * seeds * len(whats), "measuring")
     for what in whats:
         for seed in range(seeds):
             for side in ("jaxmarl", "comity"):
+                told.next(f"{what} of {side}, seed {seed}")
                 arguments = [__file__, "--part", side, what, "--seed", seed, "--steps", steps]
                 arguments += ["--baselines", baselines] if baselines else []
                 rows.append(measure.in_process(arguments, python if side == "jaxmarl" else sys.executable))
                 if keep:
                     with keep.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(rows[-1]) + "\n")
+    told.close()
     for side in ("comity", "jaxmarl"):
         print(side, next(row["versions"] for row in rows if row["side"] == side))
     print(tables(rows))

@@ -29,25 +29,28 @@ folder, to go on with it. What is finished is skipped, what was stopped goes on.
   --submit               an array by submitit, which puts jobs back that were stopped; --slurm "--time=1:00:00"
   --slurm "--time=1:00:00 --mem=4G"   options of sbatch
   --address HOST:PORT    of a Ray cluster
+  --batch N              up to N rows side by side in a worker, where they differ in floats and seeds alone
   --worker I/N           this process is one of N workers, and trains what no other trains
   --retry                also trains rows again that failed
   --out DIR              the sweep's folder (sweeps/NAME)
   --trust                run code that the study names and that is not yours (docs/trust.md)"""
 
-VALUES = ("out", "workers", "worker", "launch", "slurm", "address")
+VALUES = ("out", "workers", "worker", "launch", "slurm", "address", "batch")
 SWITCHES = ("dry-run", "table", "apart", "retry", "submit", "trust")
 LAUNCHERS = ("processes", "slurm", "print", "ray")
 
 
 def sweep(arguments: list[str]) -> int:
     words, own, vary, settings = _split(arguments)
-    trust, how, count = in_terminal("trust" in own), own.get("launch", "processes"), own.get("workers")
+    trust, how = in_terminal("trust" in own), own.get("launch", "processes")
     if how not in LAUNCHERS:
         raise Usage(f"--launch {how!r} is not one of {', '.join(LAUNCHERS)}{did_you_mean(how, LAUNCHERS)}")
     if "submit" in own and "launch" in own:
         raise Usage("--submit and --launch are two ways to start workers: give one of them")
-    if count is not None and not (count.isdecimal() and int(count) >= 1):
-        raise Usage(f"--workers {count!r} is not a whole number of 1 or more: give one")
+    for name in ("workers", "batch"):
+        number = own.get(name, "1")
+        if not (number.isdecimal() and int(number) >= 1):
+            raise Usage(f"--{name} {number!r} is not a whole number of 1 or more: give one")
     one = _sweep_of(words, own, vary, settings)
     say = lambda text: print(printable(text) if "\n" not in text else text, flush=True)  # noqa: E731
     if "dry-run" in own and own.get("launch") not in ("slurm", "print"):
@@ -58,11 +61,11 @@ def sweep(arguments: list[str]) -> int:
         return 0
     if "retry" in own and (again := worker.retry(one)):
         say(f"{_rows(again)} that failed will be trained again")
-    more = ("--trust",) if "trust" in own else ()
+    more = (*(("--trust",) if "trust" in own else ()), *(("--batch", own["batch"]) if "batch" in own else ()))
     if any(row.search for row in one.rows) and "table" not in own and worker.left(one):
         needed("optuna", "give the settings to --vary")
     if "worker" in own:
-        return _as_worker(one, own["worker"], say, trust)
+        return _as_worker(one, own["worker"], say, trust, int(own.get("batch", "1")))
     status = 0
     if "table" not in own and (left := worker.left(one)):
         status, submitted = _launched(one, own, len(left), say, more)
@@ -75,14 +78,14 @@ def _rows(count: int) -> str:
     return f"{count} row{'s' * (count != 1)}"
 
 
-def _as_worker(one: plan.Sweep, text: str, say: Any, trust: Any) -> int:
+def _as_worker(one: plan.Sweep, text: str, say: Any, trust: Any, batch: int) -> int:
     found = re.fullmatch(r"(\d+)/(\d+)", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise Usage(f"--worker {text!r} is not I/N, such as 1/3: which of how many")
     one = dataclasses.replace(one, path=one.path.resolve())
     if worker.left(one):
         worker.as_worker(one)
-        trained = worker.work(one, int(found[1]), int(found[2]), say, trust)
+        trained = worker.work(one, int(found[1]), int(found[2]), say, trust, batch=batch)
         say(f"worker {text}: {_rows(trained)} trained, none is left for it")
     return 0
 

@@ -4,8 +4,9 @@ import contextlib
 import json
 import os
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,40 +49,117 @@ def retry(sweep: Sweep) -> int:
 
 def work(
     sweep: Sweep, index: int = 1, count: int = 1, say: Say = print, trust: Trust = NOTHING, lease: float = LEASE,
-    listeners: Callable[[Row], Any] | None = None,
+    listeners: Callable[[Row], Any] | None = None, batch: int = 1, programs: Any = None,
 ) -> int:  # fmt: skip
     """Trains rows until none is left for this worker, the index-th of `count`; returns how many it trained.
 
     Workers begin at different rows, so that they seldom want the same. A row that fails is told of in one line, and the
-    others go on. listeners: of a row, makes what also listens to its run. Raises Interrupted when a signal stops it,
-    OSError where nothing can be written.
+    others go on. listeners: of a row, makes what also listens to its run. batch: most rows that are trained side by
+    side, if they differ in floats and seeds alone. programs: what this process has compiled already. Raises Interrupted
+    when a signal stops it, OSError where nothing can be written.
     """
     first = (index - 1) * len(sweep.rows) // count
-    order, trained, programs = [*sweep.rows[first:], *sweep.rows[:first]], 0, None
+    order, trained = [*sweep.rows[first:], *sweep.rows[:first]], 0
     while True:
         before = trained
         for row in order:
-            folder = sweep.of(row)
-            if (folder / DONE).is_file() or not (claim := take(folder, lease)):
+            if not (claim := _taken(sweep, row, lease)):
                 continue
+            claims = {row.name: claim}
             try:
-                if (folder / DONE).is_file():  # it was finished between the look and the claim
-                    continue
                 if programs is None:
                     from comity.training.remembered import Programs
 
                     programs = Programs()  # rows that differ in floats alone share them
-                trained += _row(sweep, row, claim, say, trust, programs, listeners)
+                side_by_side = [row]
+                for other in _alike(row, order, trust) if batch > 1 else ():
+                    if len(claims) < batch and (claim := _taken(sweep, other, lease)):
+                        claims[other.name] = claim
+                        side_by_side.append(other)
+                with_what = say, trust, programs, listeners
+                if len(claims) == 1:
+                    trained += _row(sweep, row, claims[row.name], *with_what)
+                else:
+                    trained += _together(sweep, side_by_side, claims, *with_what)
             finally:
-                claim.release()
+                for claim in claims.values():
+                    claim.release()
         if trained == before:
             return trained
 
 
+def _taken(sweep: Sweep, row: Row, lease: float) -> Claim | None:
+    """The claim on a row that is not over; None if it is, or is somebody's."""
+    folder = sweep.of(row)
+    if (folder / DONE).is_file() or not (claim := take(folder, lease)):
+        return None
+    if not (folder / DONE).is_file():
+        return claim
+    claim.release()  # it was finished between the look and the claim
+    return None
+
+
+def _alike(row: Row, order: list[Row], trust: Trust) -> Iterator[Row]:
+    """Those of the others that can be trained side by side with a row."""
+    wanted = _kind(row, trust)
+    for other in order:
+        if wanted is not None and other.name != row.name and _kind(other, trust) == wanted:
+            yield other
+
+
+def _kind(row: Row, trust: Trust) -> Any:
+    """Rows in which this is equal can be trained side by side; None if this one cannot be with any other."""
+    from comity.recipes import from_config
+    from comity.settings import floats
+    from comity.training.settings import training_of
+    from comity.training.together import alike
+
+    recipe = from_config(row.config, None, trust)
+    for one in (row.search or {}).get("ranges", ()):
+        if one["section"] != "algorithm" or one["setting"] not in floats(recipe.config):
+            return None
+    return alike(recipe, training_of(row.config), row.config)
+
+
+def _together(
+    sweep: Sweep, rows: list[Row], claims: dict[str, Claim], say: Say, trust: Trust, programs: Any,
+    listeners: Callable[[Row], Any] | None,
+) -> int:  # fmt: skip
+    """Trains rows side by side; how many are over. Raises what stopped the first that was stopped."""
+    from comity.training.together import Together
+
+    together = Together()
+    members = [together.join(row.config["training"]["seeds"]) for row in rows]
+    over: list[bool] = []
+    errors: list[BaseException] = []
+
+    def train(row: Row, member: Any) -> None:
+        try:
+            over.append(_row(sweep, row, claims[row.name], say, trust, programs, listeners, member))
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            member.leave()
+
+    threads = [threading.Thread(target=train, args=one, daemon=True) for one in zip(rows, members, strict=True)]
+    say(f"{len(rows)} rows side by side")
+    with together.heeding(say):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    together.close()
+    for error in errors:
+        raise error
+    return sum(over)
+
+
 def _row(
-    sweep: Sweep, row: Row, claim: Claim, say: Say, trust: Trust, programs: Any, listeners: Callable[[Row], Any] | None
-) -> bool:
-    """Trains a row to its end, or goes on with it; whether it is over. Raises Interrupted, OSError."""
+    sweep: Sweep, row: Row, claim: Claim, say: Say, trust: Trust, programs: Any,
+    listeners: Callable[[Row], Any] | None, member: Any = None,
+) -> bool:  # fmt: skip
+    """Trains a row to its end, or goes on with it; whether it is over. member: its place among several. Raises
+    Interrupted, OSError."""
     from comity.training.loop import NotFinite
     from comity.training.stopping import Interrupted
 
@@ -97,7 +175,7 @@ def _row(
             listen = [_guard(claim), _Log(), *([trial] if trial else [])]
             if listeners:
                 listen.append(stack.enter_context(listeners(row)))
-            run = _trained(root, config, listen, trust, programs)
+            run = _trained(root, config, listen, trust, programs, member)
     except (InUse, Lost) as error:
         say(f"  left alone: {error}")
         return False
@@ -130,7 +208,9 @@ def _row(
     return True
 
 
-def _trained(folder: Path, config: dict[str, Any], listeners: list[Any], trust: Trust, programs: Any) -> Path:
+def _trained(
+    folder: Path, config: dict[str, Any], listeners: list[Any], trust: Trust, programs: Any, member: Any
+) -> Path:
     """The row's run, trained to its end: the one that is there goes on."""
     from comity.recipes import from_config
     from comity.training.loop import resume, train
@@ -144,11 +224,11 @@ def _trained(folder: Path, config: dict[str, Any], listeners: list[Any], trust: 
         directory = RunDirectory(path)
         if directory.saved():
             training = training_of(config)
-            return resume(directory, None, training.minutes, listen, None, trust, programs).path
+            return resume(directory, None, training.minutes, listen, None, trust, programs, member).path
         with directory.lock():  # it was stopped before there was anything to save
             shutil.rmtree(path)
     recipe, training = from_config(config, None, trust), training_of(config)
-    return train(recipe, training, folder, None, listen, "comity sweep", programs).path
+    return train(recipe, training, folder, None, listen, "comity sweep", programs, member).path
 
 
 def _guard(claim: Claim) -> Any:

@@ -27,6 +27,7 @@ from comity.training.machine import fingerprint, versions
 from comity.training.session import Session
 from comity.training.settings import Training, training_of
 from comity.training.stopping import Interrupted
+from comity.training.together import Member
 
 
 class NotFinite(RuntimeError):
@@ -45,18 +46,19 @@ def train(
     listen: Listen = silent,
     command: str = "",
     programs: remembered.Programs | None = None,
+    member: Member | None = None,
 ) -> RunDirectory:
     """Trains a new run to its end and returns its directory.
 
     initialise: a run directory whose last checkpoint gives the first state of each seed. programs: what this process
-    has compiled already, and will remember. Raises ValueError, OSError for
-    bad input, Interrupted, NotFinite.
+    has compiled already, and will remember. member: the run's place among several that are trained side by side. Raises
+    ValueError, OSError for bad input, Interrupted, NotFinite.
     """
     refuse_while_imported()
     trackers.refuse(training.track)
     listen, recipe = listen if processes.first() else silent, settled(recipe)
     listen("preparing", {"recipe": recipe})
-    session = Session(recipe, training, programs)  # traces: refuses what does not fit before anything is written
+    session = Session(recipe, training, programs, member)  # refuses what does not fit before anything is written
     training = session.training
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
@@ -83,6 +85,7 @@ def resume(
     recipe: Recipe | None = None,
     trust: Trust = NOTHING,
     programs: remembered.Programs | None = None,
+    member: Member | None = None,
 ) -> RunDirectory:
     """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned).
 
@@ -118,7 +121,7 @@ def resume(
             listen("note", {"text": line})
         initialise = config.get("initialise")
         listen("preparing", {"recipe": recipe})
-        session = Session(recipe, training, programs)
+        session = Session(recipe, training, programs, member)
         run(session, directory, listen, initialise and Path(initialise), resuming=True, planned=planned)
     return directory
 

@@ -57,6 +57,12 @@ def size(tree: PyTree) -> float:
     return float(sum(np.prod(x.shape, dtype=float) * getattr(x.dtype, "itemsize", 8) for x in jax.tree.leaves(tree)))
 
 
+def of_programs(training: Training) -> float | None:
+    """Bytes of a device that compiled programs may take; None: nobody says."""
+    limit = training.memory and 1e9 * training.memory
+    return limit or (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
 def device_limit(training: Training) -> tuple[float | None, str]:
     """(bytes that training may take where it runs, None: unknown; who says so)."""
     if training.memory:

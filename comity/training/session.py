@@ -14,6 +14,7 @@ from comity.training import best, compile, identity, memory, processes, remember
 from comity.training.machine import refuse_fork
 from comity.training.settings import Training
 from comity.training.stopping import Stop
+from comity.training.together import Member
 
 
 class Session:
@@ -24,11 +25,16 @@ class Session:
 
     directory: RunDirectory
     manifest: dict[str, Any]
-    ready: compile.Ready  # the compiled programs
+    ready: compile.Ready | Member  # the compiled programs
     carry: Any  # PerSeed, what training goes on from
 
-    def __init__(self, recipe: Recipe, training: Training, known: remembered.Programs | None = None):
+    def __init__(
+        self, recipe: Recipe, training: Training, known: remembered.Programs | None = None,
+        member: Member | None = None,
+    ):  # fmt: skip
+        """member: the run's place among several that are trained side by side."""
         refuse_fork()
+        self.member = member
         if not (recipe.task.shipped and recipe.algorithm.shipped):
             checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
         elif functions(recipe.env).host:
@@ -49,7 +55,7 @@ class Session:
         self.iteration, self.env_steps = 0, dict.fromkeys(self.names, 0)
         self.failed: dict[int, str] = {}  # seed: what is not finite
         self.best: dict[int, best.Best] = {}
-        self.lines, self.stop = identity.Lines(), Stop()
+        self.lines, self.stop = identity.Lines(), member.stop if member else Stop()
         self.wall_before = 0.0  # seconds, of this run's earlier processes
         self.cpu_seconds = 0.0  # processor time of training so far, of earlier processes too
         self.compile_seconds: float | None = None

@@ -39,9 +39,12 @@ def compile_programs(session: Session, listen: Listen) -> None:
     """For all seeds, or for as many as fit into the memory at once."""
     began = time.monotonic()
     listen("compiling", events.compiling(session))
-    session.ready = compile.compiled(
-        session.programs, session.recipe, session.seeds, session.sizes, known=session.known, heed=session.stop.heed
-    )
+    made = session.programs, session.recipe, session.seeds
+    how = {"known": session.known, "heed": session.stop.heed}
+    if session.member:
+        session.ready = session.member.compiled(*made, session.training, session.sizes, **how)
+    else:
+        session.ready = compile.compiled(*made, session.sizes, **how)
     if _fewer_at_once(session, listen):
         return compile_programs(session, listen)
     session.compile_seconds = time.monotonic() - began
@@ -51,8 +54,7 @@ def compile_programs(session: Session, listen: Listen) -> None:
 def _fewer_at_once(session: Session, listen: Listen) -> bool:
     """Whether fewer seeds than planned fit into the memory at once, and other programs are needed for that."""
     training = session.training
-    limit = training.memory and 1e9 * training.memory
-    limit = limit or (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    limit = None if session.member else memory.of_programs(training)  # of several runs the programs see to it
     if not limit:
         return False
     fits = session.seeds.fitting(limit, session.ready.largest, memory.size(session.shape))

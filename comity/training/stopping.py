@@ -23,10 +23,16 @@ class Interrupted(RuntimeError):
 class Stop:
     """Whether a run was asked to stop, and by which signal."""
 
-    def __init__(self):
-        self.asked = threading.Event()
-        self.number = int(signal.SIGINT)
+    def __init__(self, leader: "Stop | None" = None):
+        """leader: of several runs, who takes the signals for all."""
+        self.leader = leader
+        self.asked = leader.asked if leader else threading.Event()
+        self._number = int(signal.SIGINT)
         self.begun = False  # there is something to save; before that the first signal ends the run at once
+
+    @property
+    def number(self) -> int:
+        return self.leader.number if self.leader else self._number
 
     def heed(self) -> None:
         """Before training has begun: raises KeyboardInterrupt if a signal came and Python lost the exception, as it
@@ -43,7 +49,7 @@ class Stop:
 
         def ask(number: int, frame: Any) -> None:
             again = self.asked.is_set()
-            self.number = number
+            self._number = number
             self.asked.set()
             if again or not self.begun:
                 raise KeyboardInterrupt(number)

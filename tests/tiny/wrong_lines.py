@@ -30,7 +30,7 @@ FLAGS: dict[str, dict[str, Any]] = {  # of the commands that have their own: {fl
     "bench": {"iterations": Count, "repeats": Count, "only": Literal["start"], "before": File},
     "demo": {"minutes": Positive[float], "seeds": Count},
     "report": {"out": File, "metric": Literal["return"]},
-    "sweep": {"workers": Count, "seeds": Count, "iterations": Count, "trials": Count},
+    "sweep": {"workers": Count, "seeds": Count, "iterations": Count, "trials": Count, "batch": Count},
     "grid": {"cpu-seconds": Positive[float], "seeds": Count, "workers": Count},
     "verify": {"seeds": Count, "episodes": Count},
     "new": {},

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from comity.recipes import from_objects
 from comity.training import progress
-from comity.training.progress import Bar, Narrator, Steps, packed, short
+from comity.training.progress import NARROWEST_BAR, Bar, Narrator, Steps, packed, short
 from tiny import learner, signals
 from tiny.runs import recipe, trained
 
@@ -29,6 +29,15 @@ def chunk(**facts) -> dict:
 
 PARTS = ["iteration 1,290/3,000", "12.3 updates/s", "115k steps/s"]
 METRICS = ["success 61.2% (range 55.0% to 70.1%)", "return 1.21 (range 1.1 to 1.4)"]
+
+
+def test_the_first_line_is_filled_until_the_bar_is_at_its_narrowest():
+    beside = len(" 50%  ETA 1:00 min") + 2 + NARROWEST_BAR + 1
+    for size, count in ((80 - beside, 1), (80 - beside + 1, 2)):
+        lines = Bar(["x" * size], 60.0, 60.0).lines(80, 60.0)
+        assert len(lines) == count
+        assert max(map(len, lines)) <= 80
+    assert lines[1] == f"  {'x' * (80 - beside + 1)}"
 
 
 @pytest.mark.parametrize(("width", "count"), [(40, 5), (62, 4), (80, 2), (200, 1)])

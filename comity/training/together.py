@@ -1,0 +1,277 @@
+"""Several runs as one: runs that differ in floats and seeds alone are trained side by side by the same programs.
+
+Each run keeps its own loop, in a thread of its own, and so its own files: metrics, evaluations, checkpoints, log. What
+the loops ask of the programs is gathered: when every run that is still under way has asked, all that was asked is
+computed at once, a lane for each seed of each run. A run that ends, fails or is stopped leaves, and the others go on.
+
+`loop`: the lanes are dealt out to the cores, each by the program that the run would call alone: the same bits. `vmap`:
+all lanes are one program, with the floats along the lanes too: equal to a run alone up to float rounding.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from comity.recipes import Recipe
+from comity.settings import floats
+from comity.spec import functions
+from comity.training import compile, memory
+from comity.training.programs import PER_SEED, Program, Programs
+from comity.training.seeds import Seeds, visible_cores
+from comity.training.settings import Training
+from comity.training.stopping import Stop
+
+LANES = {name: (True, *each[1:]) for name, each in PER_SEED.items()}  # of one program for all: floats differ as well
+
+
+def fits(recipe: Recipe, training: Training) -> bool:
+    """Whether such a run can be one of several: on one device, and no clock or processor time ends it."""
+    here = Seeds(1, training.mode, games=training.envs)
+    here.close()
+    by_clock = training.minutes or training.cpu_seconds
+    return here.mode in ("loop", "vmap") and not by_clock and functions(recipe.env).host is None
+
+
+class Call:
+    """What a run has asked for, and what became of it."""
+
+    def __init__(self, member: "Member", seeds: Seeds, name: str, arguments: tuple[Any, ...]):
+        self.member, self.seeds, self.name, self.arguments = member, seeds, name, arguments
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.over = False
+
+    @property
+    def alike(self) -> Any:
+        """Calls in which this is equal are computed at once: the program, and what all lanes share."""
+        shared = [x for x, each in zip(self.arguments, LANES[self.name], strict=True) if not each]
+        return self.name, tuple(int(x) for x in shared)
+
+
+class Together:
+    """Runs that are trained side by side. They must differ in floats and seeds alone."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.compiling = threading.Lock()
+        self.stop = Stop()
+        self.stop.begun = True  # the first signal asks all runs to save, a second one ends the process
+        self.under_way, self.lanes = 0, 0
+        self.asked: list[Call] = []
+        self.wide: Wide | None = None  # vmap: the programs for all lanes
+        self._pool = ThreadPoolExecutor(visible_cores(), thread_name_prefix="lane")
+
+    def join(self, seeds: int) -> "Member":
+        """A place for one more run; all are joined before the first begins."""
+        self.under_way += 1
+        self.lanes += seeds
+        return Member(self)
+
+    @contextlib.contextmanager
+    def heeding(self, say: Callable[[str], Any]) -> Iterator[None]:
+        """Signals of the main thread ask all runs to save and stop."""
+        with self.stop.listening(say):
+            yield
+
+    def call(self, call: Call) -> Any:
+        with self.changed:
+            self.asked.append(call)
+            self._compute_if_all_have_asked()
+            while not call.over:
+                self.changed.wait()
+        if call.error:
+            raise call.error
+        return call.result
+
+    def leave(self) -> None:
+        with self.changed:
+            self.under_way -= 1
+            self._compute_if_all_have_asked()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
+    def _compute_if_all_have_asked(self) -> None:
+        if not self.asked or len(self.asked) < self.under_way:
+            return
+        groups: dict[Any, list[Call]] = {}
+        for call in self.asked:
+            groups.setdefault(call.alike, []).append(call)
+        self.asked = []
+        for calls in groups.values():
+            try:
+                results = self._at_once(calls) if self.wide else self._each(calls)
+                for call, result in zip(calls, results, strict=True):
+                    call.result = result
+            except BaseException as error:
+                for call in calls:
+                    call.error = error
+            for call in calls:
+                call.over = True
+        self.changed.notify_all()
+
+    def _each(self, calls: Sequence[Call]) -> list[Any]:
+        """loop: every seed's program by itself, over all cores."""
+
+        def run(lane: tuple[Call, int]) -> Any:
+            call, index = lane
+            return jax.block_until_ready(call.member.by_name[call.name](*_of_seed(call, index)))
+
+        lanes = [(call, index) for call in calls for index in range(call.seeds.count)]
+        return _dealt(calls, list(self._pool.map(run, lanes)))
+
+    def _at_once(self, calls: Sequence[Call]) -> list[Any]:
+        """vmap: one program, in as many rounds as the memory asks for."""
+        assert self.wide
+        name, counts = calls[0].name, [call.seeds.count for call in calls]
+        given = []
+        for position, lanes in enumerate(LANES[name]):
+            own = [call.arguments[position] for call in calls]
+            if not lanes:
+                given.append(own[0])
+            elif PER_SEED[name][position]:
+                given.append(_joined([x for groups in own for x in groups]))
+            else:  # floats: each run's own, along its lanes
+                given.append({k: np.repeat(np.float32([x[k] for x in own]), counts) for k in own[0]})
+        result, ends = self.wide.call(name, given, sum(counts)), np.cumsum(counts)
+        parts = [_cut(result, end - count, end) for count, end in zip(counts, ends.tolist(), strict=True)]
+        return [tuple([x] for x in part) if type(part) is tuple else [part] for part in parts]
+
+
+def _joined(trees: Sequence[Any]) -> Any:
+    return trees[0] if len(trees) == 1 else jax.tree.map(lambda *xs: jnp.concatenate(xs), *trees)
+
+
+def _cut(tree: Any, first: int, end: int) -> Any:
+    return jax.tree.map(lambda x: x[first:end], tree)
+
+
+def _of_seed(call: Call, index: int) -> list[Any]:
+    """Arguments of a program for one seed."""
+    each = PER_SEED[call.name]
+    return [call.seeds.of(x, index) if own else x for x, own in zip(call.arguments, each, strict=True)]
+
+
+def _dealt(calls: Sequence[Call], results: list[Any]) -> list[Any]:
+    """Results of lanes, for each call as `Seeds.call` returns them in mode `loop`."""
+    found, rest = [], iter(results)
+    for call in calls:
+        mine = [next(rest) for _ in range(call.seeds.count)]
+        found.append(tuple(map(list, zip(*mine, strict=True))) if type(mine[0]) is tuple else mine)
+    return found
+
+
+class Wide:
+    """Programs over lanes, compiled for `seeds.count` of them."""
+
+    def __init__(self, seeds: Seeds, ready: compile.Ready):
+        self.seeds, self.ready = seeds, ready
+
+    def call(self, name: str, arguments: Sequence[Any], count: int) -> Any:
+        """The result for `count` lanes; where fewer are left than compiled for, the last is repeated."""
+        width, each, rounds = self.seeds.count, LANES[name], []
+        for first in range(0, count, width):
+            end = min(first + width, count)
+            own = [_filled(x, first, end, width) if lanes else x for x, lanes in zip(arguments, each, strict=True)]
+            given = [[x] if lanes else x for x, lanes in zip(own, each, strict=True)]
+            result = self.seeds.call(self.ready.by_name[name], given, each)
+            whole = tuple(x[0] for x in result) if type(result) is tuple else result[0]
+            rounds.append(_cut(whole, 0, end - first))
+        return _joined(rounds)
+
+
+def _filled(tree: Any, first: int, end: int, width: int) -> Any:
+    """Lanes from `first` to `end`, and the last of them again up to `width`."""
+    at = np.minimum(np.arange(first, first + width), end - 1)
+    whole = first == 0 and all(x.shape[0] == width for x in jax.tree.leaves(tree))
+    return tree if whole else jax.tree.map(lambda x: x[at], tree)
+
+
+class Member:
+    """One run's place: what its loop calls instead of programs of its own."""
+
+    by_name: Any
+    largest: Any
+
+    def __init__(self, together: Together):
+        self.together = together
+        self.left = False
+
+    @property
+    def stop(self) -> Stop:
+        """The run's own, which heeds the signals that all are asked by."""
+        return Stop(self.together.stop)
+
+    def compiled(
+        self, one: Programs, recipe: Recipe, seeds: Seeds, training: Training, sizes: dict[str, int], **known: Any
+    ) -> "Member":
+        """The programs, compiled by the first of the runs that asks."""
+        with self.together.compiling:
+            if seeds.mode == "loop":
+                ready = compile.compiled(one, recipe, seeds, sizes, **known)
+                self.by_name, self.largest = ready.by_name, ready.largest
+            elif self.together.wide is None:
+                self.together.wide = _wide(one, recipe, training, sizes, self.together.lanes, known)
+        return self
+
+    def call(self, seeds: Seeds, name: str, *arguments: Any) -> Any:
+        """As of `compile.Ready`."""
+        return self.together.call(Call(self, seeds, name, arguments))
+
+    def leave(self) -> None:
+        """The others wait no longer for this run."""
+        if not self.left:
+            self.left = True
+            self.together.leave()
+
+
+def _wide(
+    one: Programs, recipe: Recipe, training: Training, sizes: dict[str, int], lanes: int, known: dict[str, Any]
+) -> Wide:
+    """The programs for all lanes, or for as many as the memory holds."""
+    numbers = {name: jax.ShapeDtypeStruct((), np.float32) for name in floats(recipe.config)}
+
+    def parts_of(shape: Any) -> dict[str, Program]:
+        parts = one.parts_of(shape)
+        return {
+            name: part._replace(arguments=(numbers, *part.arguments[1:]), per_seed=LANES[name])
+            for name, part in parts.items()
+        }
+
+    programs = Programs(one.init, one.chunk, one.evaluate, one.made, one.floats, parts_of, one.join)
+    limit = memory.of_programs(training)
+    while True:
+        seeds = Seeds(lanes, "vmap", games=training.envs)
+        ready = compile.compiled(programs, recipe, seeds, sizes, **known)
+        fitting = seeds.fitting(limit, ready.largest, memory.size(programs.shape)) if limit else lanes
+        if fitting >= lanes:
+            return Wide(seeds, ready)
+        seeds.close()
+        lanes = fitting
+
+
+def alike(recipe: Recipe, training: Training, config: dict[str, Any]) -> Any:
+    """Runs in which this is equal can be trained together; None if this one cannot be with any other.
+
+    config: the run's own.
+    """
+    if not fits(recipe, training):
+        return None
+    traced = floats(recipe.config)
+    settings = {name: x for name, x in _flat(config["algorithm"]) if name not in traced}
+    own = {name: x for name, x in config["training"].items() if name not in ("first_seed", "seeds", "track")}
+    return repr((config["task"], sorted(settings.items(), key=str), sorted(own.items())))
+
+
+def _flat(section: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    """Settings by the names that `floats` gives them."""
+    found = []
+    for name, value in section.items():
+        found += _flat(value, f"{before}{name}.") if isinstance(value, dict) else [(before + name, value)]
+    return found

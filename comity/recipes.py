@@ -96,12 +96,13 @@ class Recipe:
 HOSTED = "comity.interop.hosted"  # games that Python steps, `pettingzoo:mpe2.simple_spread_v3`
 
 
-def find_task(name: str) -> Source:
+def find_task(name: str, engine: bool = True) -> Source:
     """A shipped task, `file.py:Class` or `package.module:Class`, and wrappers around it: `ipd+rusp`.
 
-    The name is the user's word: code in a file that it names is run. Raises ValueError with the nearest names.
+    The name is the user's word: code in a file that it names is run. engine: that of a body must be installed. Raises
+    ValueError with the nearest names.
     """
-    return _task(name, lambda named: _own(named, "task"), lambda package: None)
+    return _task(name, lambda named: _own(named, "task"), lambda package: None, engine)
 
 
 def find_algorithm(name: str) -> Source:
@@ -110,7 +111,9 @@ def find_algorithm(name: str) -> Source:
     return _algorithm(name, lambda named: _own(named, "algorithm"))
 
 
-def _task(name: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None]) -> Source:
+def _task(
+    name: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None], engine: bool = True
+) -> Source:
     """allow: called with an installed package before its code is run for a game that Python steps; raises
     ValueError."""
     if complaint := unknown("task", name):
@@ -119,7 +122,7 @@ def _task(name: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: C
     host = host_of(name)
     if host and named.wrappers:
         raise ValueError(f"task {name}: wrappers go around compiled games, and Python steps this one: leave them out")
-    source = _hosted(name, host, find, allow) if host else _game(named, find)
+    source = _hosted(name, host, find, allow, engine) if host else _game(named, find)
     for suffix in named.wrappers:
         source = _wrapped(source, suffix)
     return source
@@ -140,12 +143,13 @@ def _wrapped(source: Source, suffix: str) -> Source:
 
 
 def _hosted(
-    name: str, host: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None]
-) -> Source:
+    name: str, host: str, find: Callable[[Named], tuple[ModuleType, Files]], allow: Callable[[str], None],
+    engine: bool = True,
+) -> Source:  # fmt: skip
     """A game that Python steps, HOST:WHAT: a name in gymnasium's registry, an installed module, a user's file."""
     hosted, what = importlib.import_module(HOSTED), name.partition(":")[2]
     if packages := hosted.engine_of(host):
-        game = hosted.of_body(name, host, parsed(name).attribute)
+        game = hosted.of_body(name, host, parsed(name).attribute, engine)
         return _of_hosted(game, Source(name, game, "1", {}, packages=_tops("gymnasium", *packages)))
     if hosted.in_registry(host, what):
         game, package = hosted.of_registry(name, what), hosted.package_of(what)

@@ -86,6 +86,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # PAPER/FIGURE: (module, one line)
         ("alita", "table3", "communication: ALITA, MADDPG and learners that know of nobody"),
         ("alita", "table4", "deception: ALITA, MADDPG, DDPG against MADDPG, DDPG"),
         ("alita", "ablations", "ALITA without influence, without bonuses, symmetric"),
+        ("alita", "fig5", "bodies with an auxiliary agent: ALITA on TD3, two learners without influence, eight others"),
         ("lica", "fig2", "plain and adaptive entropy, exact, on 5m_vs_6m and on navigation"),
         ("lica", "fig3", "LICA, COMA, IDDPG, MADDPG, SQDDPG on navigation and predator-prey"),
         ("lica", "fig4", "battles: LICA, COMA, LIIR, VDN, QMIX, QTRAN on nine maps"),

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from comity.experiments.claims import Claim
 from comity.experiments.measures import Measure
+from comity.names import host_of
 from comity.recipes import Recipe, find_algorithm, find_task, settings_of
 
 Scale = Literal["smoke", "laptop", "paper"]
@@ -38,7 +39,7 @@ class Arm:
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the algorithm, over the preset
     options: Mapping[str, Any] = field(default_factory=dict)  # of the game, over the profile
     task: str = "manitokan"
-    profile: str = "paper"
+    profile: str = "paper"  # empty: none
     budget: str = "pg"  # which of the figure's budgets
     trials: Mapping[str, Trial] = field(default_factory=dict)  # at every point of its curves, and at the end
     learner: str = field(
@@ -62,6 +63,8 @@ class Budget(NamedTuple):
     envs: int = 32
     settings: Mapping[str, Any] = {}  # of the algorithm, for schedules that span the whole of a training
     points: int = 100  # most points of a curve; trials and the evaluations of continuing play cost time at each
+    episodes: int = 32  # of an evaluation at a point
+    final: int = 320  # of that of the last policy
 
 
 class Panel(NamedTuple):
@@ -132,9 +135,20 @@ class Paper(NamedTuple):
     batch: str = "batches of games"  # what an iteration is called
 
 
+def lacking(arm: Arm) -> str:
+    """What an arm needs that is not installed, in a line; empty if it can be trained here."""
+    if host_of(arm.task):
+        try:
+            find_task(arm.task)
+        except ValueError as error:
+            return str(error)
+    return ""
+
+
 def recipe_of(arm: Arm) -> Recipe:
-    """Everything that an arm names. Raises ValueError, one line, for what does not exist."""
-    task, algorithm = find_task(arm.task), find_algorithm(arm.algorithm)
-    env = settings_of(task, arm.profile, "profile", dict(arm.options))
+    """Everything that an arm names, whether or not the engine of its body is installed. Raises ValueError, one line,
+    for what does not exist."""
+    task, algorithm = find_task(arm.task, engine=False), find_algorithm(arm.algorithm)
+    env = settings_of(task, arm.profile or None, "profile", dict(arm.options))
     config = settings_of(algorithm, arm.preset, "preset", dict(arm.settings))
-    return Recipe(task, env, algorithm, config, arm.profile, arm.preset)
+    return Recipe(task, env, algorithm, config, arm.profile or None, arm.preset)

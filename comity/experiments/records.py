@@ -18,11 +18,15 @@ import numpy as np
 
 from comity.experiments import packed
 from comity.experiments.figure import Arm, Budget, recipe_of
+from comity.names import host_of
 from comity.recipes import Recipe
 from comity.runs.lines import read_lines
 from comity.runs.renamed import as_now
 
 Record = packed.Record
+GREEDY = "greedy:"  # before a metric of an evaluation without noise
+BEST_ALONE = f"{GREEDY}best_alone"
+UNREAD_OF_HOSTED = frozenset({"processes"})  # said here, since an engine need not be installed to read records
 POINTS = 100  # most points of a curve
 
 
@@ -55,7 +59,7 @@ def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 def unread(recipe: Recipe) -> frozenset[str]:
     """Settings of the game that change nothing of it as it is, and so of no experiment on it."""
-    return recipe.env.spec.unread
+    return UNREAD_OF_HOSTED if host_of(recipe.task.name) else recipe.env.spec.unread
 
 
 def same(
@@ -133,7 +137,8 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
     manifest, metrics = directory.manifest(), directory.lines("metrics.jsonl")
     played, tried = directory.lines("eval.jsonl"), directory.lines("trials.jsonl")
     last = [line for line in played if line["which"] == "last" and line["iteration"] == budget.iterations]
-    sampled = [line for line in played if line["which"] == "periodic" and line["policy"] == "sampled"]
+    periodic = [line for line in played if line["which"] == "periodic"]
+    sampled, greedy = ([x for x in periodic if x["policy"] == which] for which in ("sampled", "greedy"))
     seeds = sorted({line["seed"] for line in last})
     wall = manifest.get("wall_seconds", math.nan) / max(len(seeds), 1)
     if on_cpu(manifest):
@@ -150,7 +155,9 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
             "bits": manifest["bits"],
             "core_seconds": round(wall, 1),  # on an accelerator: its own seconds, shared by the seeds of a batch
             "curve": with_trials(
-                thinned(of_seed(metrics, seed), of_seed(sampled, seed), kept), of_seed(tried, seed), kept
+                thinned(of_seed(metrics, seed), of_seed(sampled, seed), kept, of_seed(greedy, seed)),
+                of_seed(tried, seed),
+                kept,
             ),
             "last": {
                 line["policy"]: rounded(line["mean"]) | at_last(of_seed(tried, seed), line["policy"], kept)
@@ -173,17 +180,23 @@ def of_seed(lines: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
 
 
 def thinned(
-    lines: Sequence[dict[str, Any]], evaluations: Sequence[dict[str, Any]], kept: Sequence[str]
+    lines: Sequence[dict[str, Any]],
+    evaluations: Sequence[dict[str, Any]],
+    kept: Sequence[str],
+    greedy: Sequence[dict[str, Any]] = (),
 ) -> dict[str, list[float | None]]:
     """At most `POINTS` points: means over equally many chunks each, at the iteration where they end.
 
     Evaluations, if there is one at every point, come first: continuing play knows sums over its episodes only, and a
-    distance is no sum.
+    distance is no sum. greedy: those without noise, which are kept under greedy:NAME.
     """
     groups = np.array_split(np.arange(len(lines)), min(POINTS, len(lines)))
     ends = [int(group[-1]) for group in groups]
     curve: dict[str, list[Any]] = {name: [lines[i][name] for i in ends] for name in ("iteration", "env_steps")}
-    played = {line["iteration"]: line["mean"] for line in evaluations}
+    played: dict[int, dict[str, Any]] = {line["iteration"]: dict(line["mean"]) for line in evaluations}
+    for line in greedy:
+        told = {f"{GREEDY}{name}": value for name, value in line["mean"].items()}
+        played.setdefault(line["iteration"], {}).update(told)
     for name in kept:
         if all(name in played.get(i, ()) for i in curve["iteration"]):
             curve[name] = [None if played[i][name] is None else short(played[i][name]) for i in curve["iteration"]]
@@ -218,11 +231,14 @@ def curve(record: Record, name: str) -> np.ndarray:
 
     Beside what was recorded: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K (figure 9);
     `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`, |NAME|;
-    `success_error`, how far success measured by agent 0's rewards is from success by the doors; `A - B`, of two.
+    `greedy:best_alone`, of policies that take turns the largest return, of one policy its own; `success_error`, how far
+    success measured by agent 0's rewards is from success by the doors; `A - B`, of two.
     """
     if " - " in name:
         first, _, second = name.rpartition(" - ")
         return curve(record, first) - curve(record, second)
+    if name == BEST_ALONE:
+        return np.fmax.reduce([curve(record, x) for x in alone(record["curve"], GREEDY)])
     if name == "success_error":
         return np.abs(curve(record, "released_success") - curve(record, "success"))
     if name.startswith("absolute_"):
@@ -240,12 +256,22 @@ def curve(record: Record, name: str) -> np.ndarray:
 
 
 def at_end(record: Record, name: str) -> float:
-    """A metric of the last policy, sampled, or the difference `A - B` of two; NaN where undefined."""
+    """A metric of the last policy, sampled, or greedy:METRIC without noise, or the difference `A - B` of two; NaN where
+    undefined."""
     if " - " in name:
         first, _, second = name.rpartition(" - ")
         return at_end(record, first) - at_end(record, second)
-    value = record["last"]["sampled"].get(name)
+    policy = "greedy" if name.startswith(GREEDY) else "sampled"
+    told = record["last"].get(policy, {})
+    if name == BEST_ALONE:
+        return float(np.fmax.reduce([math.nan if told[x] is None else told[x] for x in alone(told)]))
+    value = told.get(name.removeprefix(GREEDY))
     return math.nan if value is None else float(value)
+
+
+def alone(metrics: Iterable[str], prefix: str = "") -> list[str]:
+    """The returns of policies alone among metrics; of one policy its return."""
+    return [x for x in metrics if x.startswith(f"{prefix}alone.")] or [f"{prefix}return"]
 
 
 def rounded(means: dict[str, Any]) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from comity.experiments import records
 from comity.experiments.course import values
-from comity.experiments.figure import Arm, Budget, Ends, Figure, Paper, Scale, recipe_of
+from comity.experiments.figure import Arm, Budget, Ends, Figure, Paper, Scale, lacking, recipe_of
 from comity.experiments.judging import Judged, judge
 from comity.experiments.records import Record
 from comity.experiments.tables import about, markdown
@@ -60,6 +60,7 @@ class Job(NamedTuple):
     found: dict[int, Record]
     missing: list[int]
     seconds: float  # CPU seconds that the missing seeds will take
+    lacks: str = ""  # what must be installed before it can be trained, in a line
 
     @property
     def name(self) -> str:
@@ -101,7 +102,7 @@ def plan(
     for arm, budget in wanted.values():
         found = records.read(folders.of_records(fresh), arm, budget)
         missing = [seed for seed in range(budget.seeds) if seed not in found]
-        jobs.append(Job(arm, recipe_of(arm), budget, found, missing, 0.0))
+        jobs.append(Job(arm, recipe_of(arm), budget, found, missing, 0.0, lacking(arm) if missing else ""))
     return [job._replace(seconds=seconds) for job, seconds in zip(jobs, expected(paper, jobs), strict=True)]
 
 
@@ -145,6 +146,8 @@ def described(jobs: Sequence[Job], cores: int, folders: Folders) -> list[str]:
         told = "; ".join(f"{spans(seeds)} {words}" for seeds, words in parts if seeds)
         told = f"seeds {told}" if told else "not at this scale"
         lines.append(f"  {job.arm.name:<{width}}  {job.budget.iterations:>6,} iterations, {told}")
+        if job.lacks:
+            lines.append(f"  {'':<{width}}  {job.lacks}")
     return lines
 
 
@@ -162,6 +165,10 @@ def train_missing(
     began, left, jobs = time.monotonic(), [], [job for job in jobs if job.missing]
     for number, job in enumerate(jobs):
         spent = (time.monotonic() - began) / 60
+        if job.lacks:
+            say(f"{job.arm.name}: {job.lacks}")
+            left.append(job.arm.name)
+            continue
         if minutes is not None and spent >= minutes:
             left.append(job.arm.name)
             continue
@@ -227,8 +234,8 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
         chunk=chunk,
         evaluations=0 if whole else records.POINTS,
         evaluate_every=None if whole else chunk,
-        evaluation_episodes=4 if small else 32,
-        final_episodes=4 if small else 320,
+        evaluation_episodes=4 if small else job.budget.episodes,
+        final_episodes=4 if small else job.budget.final,
     )
     directory = train(job.recipe, training, root, None, listen, "comity reproduce")
     return directory.path if _whole(directory) else None
@@ -375,7 +382,8 @@ def ends_caption(ends: Sequence[Ends]) -> str:
 
 def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper) -> str:
     seeds = sorted({len(some) for some in found.values() if some})
-    told = "what training saw, and of trials" if any(":" in p.metric for p in figure.panels) else "what training saw"
+    tried = any(":" in p.metric.removeprefix(records.GREEDY) for p in figure.panels)
+    told = "what training saw, and of trials" if tried else "what training saw"
     count = " to ".join(str(n) for n in (seeds if len(seeds) < 2 else (seeds[0], seeds[-1])))
     batches = sorted({trained_for(some, paper) for some in found.values() if some})
     length = f"; {batches[0]}" if len(batches) == 1 else ""

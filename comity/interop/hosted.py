@@ -212,9 +212,10 @@ def engine_of(host: str) -> tuple[str, ...]:
     return bodies.PACKAGES.get(host, ())
 
 
-def of_body(title: str, host: str, body: str) -> type[Hosted]:
-    """A body of a physics engine. Raises ValueError, one line, if the engine is not installed."""
-    bodies.require(host, title)
+def of_body(title: str, host: str, body: str, engine: bool = True) -> type[Hosted]:
+    """A body of a physics engine. Raises ValueError, one line, if `engine` is wanted and not installed."""
+    if engine:
+        bodies.require(host, title)
     return _known(title, bodies.Split(body) if host == "mamujoco" else bodies.Body(host, body))
 
 

@@ -71,6 +71,7 @@ def draw_study(
     caption: str | None = None,
     source: str = "eval",
     level: float = 0.95,
+    dpi: int = 200,
 ) -> list[Path]:
     """`draw_curves` of runs already gathered."""
     import matplotlib
@@ -89,7 +90,7 @@ def draw_study(
     with matplotlib.rc_context(STYLE):
         longest = max(len(line) for name in names.values() for line in name.split("\n")) if len(groups) > 1 else 0
         width = (3.4 if len(metrics) > 1 else 4.4) * len(metrics) + 0.085 * longest
-        figure = Figure(figsize=(width, max(3.2, 1.2 + 0.17 * lines)), dpi=200, layout="constrained")
+        figure = Figure(figsize=(width, max(3.2, 1.2 + 0.17 * lines)), dpi=dpi, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, wspace=0.06)  # type: ignore[union-attr]
         panels = figure.subplots(1, len(metrics), squeeze=False)[0]
         seeds: set[int] = set()

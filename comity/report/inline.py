@@ -17,6 +17,8 @@ from comity.report.study import GroupsLike, Study, gather
 from comity.report.table import Table
 from comity.report.tables import Sheet, compare_study
 
+DPI = 120  # of curves: a notebook is saved with its pictures
+
 
 class Comparison:
     """Runs held against each other: a table and a picture in a notebook, the table as text elsewhere."""
@@ -62,7 +64,7 @@ def curve_html(study: Study, metric: Sequence[str] | None, policy: str) -> str:
     """The learning curves as a picture; a line where there are none yet."""
     with tempfile.TemporaryDirectory(prefix="comity-") as folder:
         try:
-            draw_study(study, metric, policy, path := Path(folder) / "curve.png")
+            draw_study(study, metric, policy, path := Path(folder) / "curve.png", dpi=DPI)
         except ValueError as error:
             return f"<p>{html.escape(str(error))}</p>"
         return picture(path.read_bytes(), "png", "learning curves")

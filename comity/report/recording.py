@@ -169,6 +169,15 @@ class Recording:
         """What the agent does in step t, all heads, in words."""
         return ", ".join(head.text(t, agent) for head in self.heads)
 
+    def __repr__(self) -> str:
+        return f"Recording({self.title}, seed {self.seed}, {self.policy}, {self.length} steps, {self.caption})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the film."""
+        from comity.report.inline import film_html
+
+        return film_html(self)
+
     def names_of_view(self, agent: int) -> tuple[str, ...]:
         """What each number of the agent's view is; () where that is not told."""
         each = bool(self.view_names) and isinstance(self.view_names[0], tuple)

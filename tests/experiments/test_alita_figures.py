@@ -1,5 +1,8 @@
 """The figures of ALITA: the trial that holds estimates against play, by a game with known values; all made small."""
 
+import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,9 +15,12 @@ from comity.algorithms.off_policy import alita, alita_estimates
 from comity.algorithms.off_policy.deterministic import Member
 from comity.algorithms.off_policy.deterministic_nets import nets_of, policies
 from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.experiments import records
+from comity.experiments import reproduce as machinery
+from comity.experiments.alita.bodies import FIG5
 from comity.experiments.alita.paper import PAPER
 from comity.experiments.alita.truth import true_influence
-from comity.experiments.figure import recipe_of
+from comity.experiments.figure import lacking, recipe_of
 from comity.experiments.tables import beside_published
 from comity.learning import influence
 from comity.recipes import Recipe
@@ -96,6 +102,48 @@ def test_printed_numbers_stand_beside_ours():
     assert "| ALITA, N = 3 | distance | 1.559 | 1.5 (0.707; 2) |" in lines
     assert "| MADDPG, N = 3 | collisions | 0.209 |  |" in lines
     assert len(lines) == 2 + 12
+
+
+def test_of_two_policies_the_better_one_counts_at_each_point_and_at_the_end():
+    played = [{"iteration": i, "mean": {"return": 0.0, "alone.0": a, "alone.1": b}}
+              for i, a, b in ((10, 1.0, 2.0), (20, 5.0, None))]  # fmt: skip
+    lines = [{"iteration": i, "env_steps": i} for i in (10, 20)]
+    curve = records.thinned(lines, [], PAPER.kept, played)
+    assert curve["greedy:alone.1"] == [2.0, None]
+    last = {"sampled": {"return": 9.0}, "greedy": {"return": 3.0, "alone.0": 4.0, "alone.1": 2.0}}
+    record = {"curve": curve, "last": last}
+    np.testing.assert_array_equal(records.curve(record, records.BEST_ALONE), [2.0, 5.0])
+    assert records.at_end(record, records.BEST_ALONE) == 4.0
+    assert records.at_end(record, "greedy:return") == 3.0
+    single = {"curve": {"iteration": [1], "greedy:return": [7.0]}, "last": {"greedy": {"return": 3.0}}}
+    np.testing.assert_array_equal(records.curve(single, records.BEST_ALONE), [7.0])
+    assert records.at_end(single, records.BEST_ALONE) == 3.0
+
+
+def test_all_methods_move_a_body_equally_often():
+    for scale, steps in (("laptop", 200_000), ("paper", 1_000_000)):
+        for arm in FIG5.arms.values():
+            budget = FIG5.budgets[scale][arm.budget]
+            config = recipe_of(replace(arm, settings={**arm.settings, **budget.settings})).config
+            played = budget.iterations * budget.envs * config.steps
+            assert 0.98 * steps < played <= steps, (scale, arm.name)
+    assert FIG5.budgets["laptop"]["mujoco-alita"].episodes == 2 * 15
+
+
+def test_without_the_engine_of_a_body_its_arms_say_so_and_the_others_are_trained(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    arms = FIG5.arms
+    assert lacking(arms["ALITA, hopper"]).startswith("task mujoco:hopper: mujoco is not installed: pip install mujoco")
+    assert lacking(arms["ALITA, pendulum"]) == ""
+    paper = PAPER._replace(figures={"fig5": FIG5._replace(smoke=("ALITA, hopper",))})
+    jobs = machinery.plan(paper, [paper.figures["fig5"]], "smoke", machinery.Folders((), Path(), Path()))
+    told: list[str] = []
+    assert machinery.train_missing(jobs, paper, machinery.Folders((), Path(), Path()), None, told.append, None, "smoke")
+    assert len(told) == 1
+    assert "pip install mujoco" in told[0]
+    assert any(
+        "pip install mujoco" in line for line in machinery.described(jobs, 1, machinery.Folders((), Path(), Path()))
+    )
 
 
 def test_a_figure_runs_at_smoke_scale(tmp_path):

@@ -5,6 +5,7 @@ from typing import Any
 
 from comity.experiments import battles
 from comity.experiments.alita.battles import FIG3, FIG4
+from comity.experiments.alita.bodies import FIG5, METHODS
 from comity.experiments.alita.estimates import FIG1
 from comity.experiments.alita.findings import SAYS
 from comity.experiments.alita.grids import TABLE1
@@ -45,12 +46,18 @@ KEPT = (
     "influence_ratio",
     "influence_off",
     *battles.KEPT,
+    "greedy:return",
+    "greedy:alone.0",
+    "greedy:alone.1",
 )
 STEPWISE = {"hidden": 4, "steps": 4, "every": 20, "capacity": 200, "batch": 8, "warmup": 8}
 OWN = {"influence_batch": 4, "novelty_hidden": (4, 2, 4), "novelty_capacity": 50, "novelty_batch": 8, "searched": 4}
 SMALL: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("maddpg", "ddpg", "iddpg"), STEPWISE),
     "alita": {**STEPWISE, **OWN},
+    "alita-td3": {**STEPWISE, **OWN},
+    **dict.fromkeys(("td3", "sac"), STEPWISE),
+    "acktr": {"hidden": 4, "steps": 4},
     "dqn": {"hidden": 4, "capacity": 8, "batch": 2, "warmup": 2},
     "actor-critic": {"hidden": 4, "steps": 4},
     "trpo": {"hidden": 4},
@@ -66,10 +73,17 @@ SECONDS = {
 }
 
 
+MUJOCO_STEP = 1.5e-4  # of a step of a body, with what passes between it and the learner
+
+
 def cost(arm: Arm, recipe: Recipe) -> float:
     """CPU seconds of an iteration with 32 games."""
     if arm.task.startswith("smac/"):
         return battles.cost(arm)
+    if arm.budget.startswith(("jax-", "mujoco-")):
+        one = next(x for x in METHODS.values() if arm.budget.endswith(f"-{x.short}"))
+        body = MUJOCO_STEP * one.steps * one.games if arm.task.startswith("mujoco:") else 0.0
+        return (one.seconds + body) * 32 / one.games
     of_task = SECONDS.get(arm.task, SECONDS["particle"])
     if arm.algorithm.startswith("ippo"):
         return of_task["rival"]
@@ -98,7 +112,7 @@ PAPER = Paper(
     "alita",
     "Influence-based reinforcement learning for intrinsically-motivated agents",
     {figure.name: figure._replace(says=SAYS[figure.name])
-     for figure in (FIG1, FIG3, FIG4, TABLE1, TABLE2, TABLE3, TABLE4, ABLATIONS)},
+     for figure in (FIG1, FIG3, FIG4, TABLE1, TABLE2, TABLE3, TABLE4, ABLATIONS, FIG5)},
     KEPT,
     cost,
     smoke,

@@ -9,7 +9,9 @@ BIN = $(VENV)/bin
 CORE = $(VENV)/.comity-core
 READY = $(VENV)/.comity-ready
 
-.PHONY: help demo test lint style types pytest format queue lock clean
+SITE = .venv-site
+
+.PHONY: help demo test lint style types pytest format queue site lock clean
 
 help:
 	@echo "make demo    trains on Manitokan for about 4 minutes; curves, film and table go to comity-demo/"
@@ -17,6 +19,7 @@ help:
 	@echo "make lint    ruff and pyright only"
 	@echo "make format  lets ruff rewrite the files"
 	@echo "make queue   trains what figures still wait for (studies/queue.md), at lowest priority on one core"
+	@echo "make site    builds the docs as a site in build/site; broken links are errors"
 	@echo "make lock    resolves requirements.lock anew (needs uv)"
 	@echo "make clean   removes $(VENV) and caches"
 
@@ -47,12 +50,22 @@ format: $(READY)
 queue: $(READY)
 	$(BIN)/python -m studies.train_queue $(QUEUE)
 
+# With an environment of its own, so that nobody else has to install what builds it.
+site: $(SITE)/.ready
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html: serve it by $(SITE)/bin/mkdocs serve"
+
+$(SITE)/.ready: docs/site/requirements.txt
+	test -x $(SITE)/bin/python || $(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt
+	@touch $@
+
 lock:
 	uv pip compile --universal --python-version 3.11 --extra dev --no-emit-index-url --no-header --no-annotate \
 		--upgrade --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(SITE) .pytest_cache .ruff_cache .hypothesis build dist
 
 # Both are made anew only when one of these two files has changed.
 $(CORE): pyproject.toml requirements.lock

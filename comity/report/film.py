@@ -362,7 +362,7 @@ def _legend(pen: ImageDraw.ImageDraw, episode: Recording, x: float, y: int, righ
 
 
 def colours_of(episode: Recording) -> list[tuple[str, ...]]:
-    """A colour for each action, [heads][A]; heads go on where the one before ended, so that neighbours differ."""
+    """A colour for each action of each head; heads go on where the one before ended, so that neighbours differ."""
     ends = np.cumsum([len(head.names) for head in episode.heads]).tolist()
     colours = own_colours(ends[-1])
     return [colours[end - len(head.names) : end] for head, end in zip(episode.heads, ends, strict=True)]

@@ -20,6 +20,8 @@ HELP = """  --episodes N     per pairing (320)
 TASK --schelling   instead of RUNs: what the game's scripted cooperators and
                    defectors earn, by how many cooperate; --out FILE.csv
                    also writes FILE.md and the picture FILE.png
+RUN RUN --schelling  the same of trained teams: who cooperates, who defects;
+                   one of them may be scripted:NAME
 Every seed of every RUN is a team. Row team gives agent 0, column
 team all others; the diagonal is a team with itself."""
 
@@ -69,27 +71,66 @@ def play(arguments: list[str]) -> None:
 
 
 def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> None:
-    """`comity play TASK --schelling`."""
+    """`comity play TASK --schelling`, or of two RUNs."""
     from rich.console import Console
 
+    from comity.environments import TASKS
+
+    trained = len(words) == 2 and not set(words) & set(TASKS)
+    if len(words) != 1 and not trained:
+        raise Usage(
+            "play --schelling needs one TASK, whose scripted cooperators and defectors play, or two RUNs: "
+            "who cooperates, who defects; one of them may be scripted:NAME"
+        )
+    told = {"metric", "picture"} if trained else {"policy", "metric", "picture", "trust"}
+    if strange := told & set(values):
+        why = "returns are told, and --out names the picture" if trained else "scripts play, and returns are told"
+        raise Usage(f"--{min(strange)} has no meaning with --schelling: {why}")
+    if values.get("policy", "sampled") not in ("sampled", "greedy"):
+        raise Usage(f"--policy {values['policy']!r} is not one of sampled, greedy")
+    if values.get("episodes", 32) < 1:
+        raise Usage(f"--episodes {values['episodes']} must be 1 or more")
+    found = of_runs(words, values, settings) if trained else of_scripts(words[0], values, settings)
+    found.sheet().show(Console())
+    if "out" in values:
+        print("files\n  " + "\n  ".join(str(path) for path in found.save(values["out"])))
+
+
+def of_scripts(word: str, values: dict[str, Any], settings: list[str]) -> Any:
+    """The diagram of a task's scripted cooperators and defectors."""
     from comity.cli.train import parse
     from comity.recipes import find_task, settings_of
     from comity.training.schelling import diagram
 
-    if len(words) != 1:
-        raise Usage("play --schelling needs one TASK, whose scripted cooperators and defectors play")
-    if strange := {"policy", "metric", "picture", "trust"} & set(values):
-        raise Usage(f"--{min(strange)} has no meaning with --schelling: scripts play, and returns are told")
-    episodes = values.get("episodes", 32)
-    if episodes < 1:
-        raise Usage(f"--episodes {episodes} must be 1 or more")
-    source = find_task(words[0])
+    source = find_task(word)
     env = settings_of(source, None, "profile")
-    env = parse(settings, command("comity", "play", words[0]), task=env)["task"] if settings else env
-    found = diagram(source.name, env, episodes)
-    found.sheet().show(Console())
-    if "out" in values:
-        print("files\n  " + "\n  ".join(str(path) for path in found.save(values["out"])))
+    env = parse(settings, command("comity", "play", word), task=env)["task"] if settings else env
+    return diagram(source.name, env, values.get("episodes", 32))
+
+
+def of_runs(words: list[str], values: dict[str, Any], settings: list[str]) -> Any:
+    """The diagram of two kinds, of whom one at least was trained."""
+    from comity.training.run import load
+    from comity.training.schelling import between, scripted, trained
+
+    if all(word.startswith("scripted:") for word in words):
+        raise Usage("play --schelling of two needs a trained RUN: it says which game is played")
+    trust = in_terminal("trust" in values)
+    kinds = [
+        word if word.startswith("scripted:") else on_task(load(one_run(word), trust=trust), settings) for word in words
+    ]
+    runs = [kind for kind in kinds if not isinstance(kind, str)]
+    env = runs[0].env
+    if any(run.env != env for run in runs):
+        raise Usage("these runs play other games: give runs of one task with equal settings, or --task.NAME for both")
+    teams = [
+        [scripted(kind.removeprefix("scripted:"), env)] if isinstance(kind, str) else trained(kind) for kind in kinds
+    ]
+    names = tuple(
+        kind if isinstance(kind, str) else f"{kind.recipe.algorithm.stem}/{kind.path.name[-6:]}" for kind in kinds
+    )
+    episodes, policy = values.get("episodes", 32), values.get("policy", "sampled")
+    return between(runs[0].recipe.task.name, env, *teams, names, episodes, policy)
 
 
 def heatmap_title(results: Any, metric: str) -> str:

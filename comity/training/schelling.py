@@ -12,9 +12,10 @@ import numpy as np
 
 from comity.report.schelling import Diagram
 from comity.spec import functions
-from comity.training.crossplay import pairing, partner
+from comity.training.crossplay import Team, pairing, partner
 from comity.training.episodes import own_returns
 from comity.training.programs import FRESH
+from comity.training.run import Run
 from comity.types import Environment
 
 TOGETHER = 32  # most episodes of one call
@@ -26,18 +27,53 @@ def diagram(task: str, env: Environment, episodes: int = 32, draw: int = 0) -> D
     spec = env.spec
     if functions(env).host or not spec.dilemma or not set(spec.dilemma) <= set(spec.scripts):
         raise ValueError(f"{task} has no scripted cooperator and defector, from whom a Schelling diagram is drawn")
-    (_, cooperate), (_, defect) = (partner(name, env) for name in spec.dilemma)
+    cooperate, defect = ([scripted(name, env)] for name in spec.dilemma)
+    return between(task, env, cooperate, defect, spec.dilemma, episodes, draw=draw)
+
+
+def scripted(name: str, env: Environment) -> Team:
+    """One of the game's scripts as a team."""
+    label, algorithm = partner(name, env)
+    return Team(label, algorithm, (), label)
+
+
+def trained(run: Run) -> list[Team]:
+    """The teams of a run, one of each seed."""
+    name = run.recipe.algorithm.stem
+    return [Team(f"{name}:{seed}", run.algorithm, run.state(seed), str(run.path)) for seed in run.seeds]
+
+
+def between(
+    task: str,
+    env: Environment,
+    cooperators: list[Team],
+    defectors: list[Team],
+    names: tuple[str, ...],
+    episodes: int = 32,
+    policy: str = "sampled",
+    draw: int = 0,
+) -> Diagram:
+    """Returns of teams of two kinds, each of the one with each of the other: `episodes` of every pair, which are the
+    same for every number of cooperators. names: of the two kinds. Raises ValueError if Python steps the game."""
+    if functions(env).host:
+        raise ValueError(f"{task} is stepped by Python, and a Schelling diagram wants a compiled game")
     at_once = min(episodes, TOGETHER)
+    first, second = cooperators[0].algorithm, defectors[0].algorithm  # of one run: seeds differ in their states
 
     @jax.jit
-    def play(key: Any, cooperators: Any) -> Any:
-        return pairing(env, cooperate, defect, True, first=cooperators, episodes=at_once)(key, (), ())
+    def play(key: Any, count: Any, *states: Any) -> Any:
+        return pairing(env, first, second, policy == "sampled", first=count, episodes=at_once)(key, *states)
 
     returns = []
-    for cooperators in range(spec.agents + 1):
+    for count in range(env.spec.agents + 1):
         parts = []
-        for part in range(-(-episodes // at_once)):
-            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(draw), FRESH), part)
-            parts.append(np.asarray(own_returns(jax.tree.map(np.asarray, play(key, cooperators)))))
-        returns.append(np.concatenate(parts)[:episodes])
-    return Diagram(task, spec.dilemma, np.stack(returns))
+        for one in cooperators:
+            for other in defectors:
+                told = []
+                for part in range(-(-episodes // at_once)):
+                    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(draw), FRESH), part)
+                    statistics = play(key, count, one.state, other.state)
+                    told.append(np.asarray(own_returns(jax.tree.map(np.asarray, statistics))))
+                parts.append(np.concatenate(told)[:episodes])
+        returns.append(np.concatenate(parts))
+    return Diagram(task, names, np.stack(returns))

@@ -2,20 +2,25 @@
 
 import csv
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from comity.api import train
 from comity.cli.main import Usage
 from comity.cli.play import play
 from comity.environments import TASKS
 from comity.environments.dilemmas.cleanup import Cleanup
 from comity.environments.indirect_reciprocity import IndirectReciprocity
 from comity.environments.matrix.ipd import IPD
+from comity.environments.matrix.n_player_ipd import NPlayerIPD
 from comity.environments.matrix.repeated_matrix import RepeatedMatrix
 from comity.recipes import find_task
 from comity.report.schelling import Diagram
-from comity.training.schelling import diagram
+from comity.training.crossplay import Team
+from comity.training.schelling import between, diagram
+from comity.types import Algorithm
 
 
 def test_points_by_hand():
@@ -65,7 +70,17 @@ def test_every_task_says_which_scripts_make_its_dilemma():
         assert set(spec.dilemma) <= set(spec.scripts), name
         assert not (spec.mixed_motive and spec.scripts) or spec.dilemma, name
     assert {name for name, pair in dilemmas.items() if pair} == {
-        *("ipd", "repeated-matrix", "indirect-reciprocity", "harvest", "cleanup", "cleanup-lite", "coin-game", "oasis")
+        *(
+            "n-ipd",
+            "ipd",
+            "repeated-matrix",
+            "indirect-reciprocity",
+            "harvest",
+            "cleanup",
+            "cleanup-lite",
+            "coin-game",
+            "oasis",
+        )
     }
 
 
@@ -87,6 +102,41 @@ def test_from_the_command_line(tmp_path, capsys):
         assert picture.size == (552, 384)
 
 
+def always(action: int, state: int) -> Team:
+    """Plays `action` if its state is 1, else 1 - action: what it does hangs on its state."""
+
+    def act(key, state, memory, observation, explore=True):
+        done = jnp.where(state == 1, action, 1 - action)
+        return jnp.full(observation.available.shape[:-1], done, jnp.int32), memory, {}
+
+    learner = Algorithm(lambda key: state, act, lambda key, state, steps: (state, {}), ())
+    return Team("always", learner, jnp.int32(state), "always")
+
+
+def test_trained_teams_play_by_their_own_states():
+    """Two seeds of cooperators, of whom one defects, against one defector: episodes of both pairs, in that order."""
+    env = NPlayerIPD(agents=3, length=4)
+    cooperators, defectors = [always(0, 1), always(0, 0)], [always(1, 1)]
+    found = between("n-ipd", env, cooperators, defectors, ("a", "b"), episodes=2)
+    assert found.returns.shape == (4, 4, 3)
+    np.testing.assert_allclose(found.returns[:, :2, 0].mean(1), [0, -4, 0, 4])  # one defects, two, three cooperate
+    np.testing.assert_array_equal(found.returns[:, 2:], 0)  # all defect
+
+
+def test_a_run_beside_a_script(tmp_path, capsys, monkeypatch):
+    """Random play in the first seats, and who always defects in the others."""
+    monkeypatch.chdir(tmp_path)
+    run = train("ipd", "random", out=tmp_path, iterations=1, seeds=1, envs=1, progress=False)
+    out = tmp_path / "pair.csv"
+    play([str(run.path), "scripted:all-d", "--schelling", "--episodes", "64", "--out", str(out)])
+    assert "scripted:all-d earns" in capsys.readouterr().out
+    with open(out, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["sum"]) == 0
+    assert 8 < float(rows[1]["defector"]) < 12  # ten steps, half of them beside cooperation
+    assert -6 < float(rows[1]["cooperator"]) < -4
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -94,6 +144,9 @@ def test_from_the_command_line(tmp_path, capsys):
         (["ipd", "harvest", "--schelling"], "needs one TASK"),
         (["ipd", "--schelling", "--episodes", "0"], "must be 1 or more"),
         (["ipd", "--schelling", "--metric", "return"], "--metric has no meaning"),
+        (["ipd", "--schelling", "--policy", "greedy"], "--policy has no meaning"),
+        (["scripted:all-c", "scripted:all-d", "--schelling"], "needs a trained RUN"),
+        (["a", "b", "--schelling", "--policy", "best"], "is not one of sampled, greedy"),
     ],
 )
 def test_bad_words(words, said):

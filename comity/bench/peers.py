@@ -3,8 +3,9 @@ jaxmarl` prints the tables.
 
 JaxMARL's baselines run as they are, from a checkout of its repository: IPPO/ippo_rnn_mpe.py and
 QLearning/{vdn,qmix}_rnn.py with their own configurations, in which the total of steps is changed, tests during training
-and logging are off, and a learning rate that shrinks is held where comity has none that does. Where intervals of what
-was learned do not overlap, the ratio of speeds is left out.
+and logging are off, and a learning rate that shrinks is held where comity has none that does. comity's settings are
+made of that configuration, as it was read for the same seed: numbers of games and steps, sizes, rates. Where intervals
+of what was learned do not overlap, the ratio of speeds is left out.
 
 Every measurement is a fresh process pinned to one core, the two libraries in turn, without a compilation cache. Times
 are process CPU time; medians over seeds. A training process compiles the whole training program, runs it once, and then
@@ -25,12 +26,35 @@ AGENTS, ACTIONS = 3, 5
 PLAY_STEPS, PLAY_REPEATS = 20 * LENGTH, 5
 EPISODES = 1_024
 POLICY = {"ippo": "sampled", "vdn": "greedy", "qmix": "greedy"}  # which policy is judged: the one that was trained
-GAMES = {"ippo": 24, "vdn": 8, "qmix": 8}  # JaxMARL's configurations
-ROLLOUT = {"ippo": 128, "vdn": LENGTH, "qmix": LENGTH}
+SHARED = ("NUM_ENVS", "NUM_STEPS", "LR", "GAMMA", "MAX_GRAD_NORM")  # what comity's settings are made of
+NEEDED = {
+    "ippo": (*SHARED, "FC_DIM_SIZE", "GRU_HIDDEN_DIM", "UPDATE_EPOCHS", "NUM_MINIBATCHES", "GAE_LAMBDA", "CLIP_EPS",
+        "SCALE_CLIP_EPS", "ENT_COEF", "VF_COEF"),
+    "vdn": (*SHARED, "BUFFER_SIZE", "BUFFER_BATCH_SIZE", "HIDDEN_SIZE", "EPS_START", "EPS_FINISH", "EPS_DECAY",
+        "TARGET_UPDATE_INTERVAL", "TAU", "NUM_EPOCHS", "LEARNING_STARTS", "LR_LINEAR_DECAY"),
+}  # fmt: skip
+NEEDED["qmix"] = (*NEEDED["vdn"], "MIXER_EMBEDDING_DIM", "MIXER_HYPERNET_HIDDEN_DIM")
 
 
-def updates(name: str, steps: int) -> int:
-    return steps // ROLLOUT[name] // GAMES[name]
+def needed(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Of a baseline's configuration what comity's learner is set by. SystemExit, one line, for what cannot be
+    matched: a number that is missing, or episodes that a Q-learner's rollout does not hold whole."""
+    missing = [entry for entry in NEEDED[name] if entry not in config]
+    if missing:
+        raise SystemExit(f"JaxMARL's configuration of {name} has no {', '.join(missing)} any more: mend NEEDED")
+    if name != "ippo" and config["NUM_STEPS"] != LENGTH:
+        raise SystemExit(f"JaxMARL's {name} plays {config['NUM_STEPS']} steps a rollout, comity's episodes of {LENGTH}")
+    return {entry: config[entry] for entry in NEEDED[name]}
+
+
+def updates(config: dict[str, Any], steps: int) -> int:
+    """Rollouts in so many env steps."""
+    return steps // int(config["NUM_STEPS"]) // int(config["NUM_ENVS"])
+
+
+def played_steps(config: dict[str, Any], steps: int) -> int:
+    """Env steps of whole rollouts."""
+    return updates(config, steps) * int(config["NUM_STEPS"]) * int(config["NUM_ENVS"])
 
 
 # ---------------------------------------------------------------------------------------------------------- comity
@@ -44,23 +68,35 @@ def game(name: str = "") -> Any:
     return CooperativeNavigation(agents=AGENTS, clock_terminates=name == "ippo", **rules)
 
 
-def settings(name: str, steps: int) -> dict[str, Any]:
+def settings(name: str, steps: int, config: dict[str, Any]) -> dict[str, Any]:
     """What makes comity's learner as JaxMARL's configuration has it, beside the defaults."""
+    rate, clip, gamma = (float(config[entry]) for entry in ("LR", "MAX_GRAD_NORM", "GAMMA"))
     if name == "ippo":
-        sizes = {"actors": "shared", "encoder": (128,), "hidden": 128, "layer_norm": False}
-        rates = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4, "actor_clip": 0.5, "critic_clip": 0.5}
-        loss = {"clip": 0.3, "entropy_coefficient": 0.01, "gamma": 0.99, "lambda_": 0.95}
-        return {**sizes, **rates, **loss, "steps": 128, "chunk": 128, "epochs": 4, "minibatches": 2}
-    count = updates(name, steps)
-    sizes = {"hidden": 64, "capacity": 5_000, "batch": 32, "updates": 1, "gamma": 0.9, "credit": "sum", "clip": 25.0}
-    rates = {"learning_rate": 5e-3, "last_learning_rate": 1e-10, "learning_rate_steps": float(count)}
-    target = {"target_period": 200, "tau": 1.0, "warmup": -(-10_000 // LENGTH // GAMES[name]) * GAMES[name]}
-    explore = {"explore_start": 1.0, "explore_end": 0.05, "explore_steps": 0.1 * count * LENGTH}
-    mixer = {"mixer_hidden": 128, "mixer_reads": "views"} if name == "qmix" else {}
+        ratio = float(config["CLIP_EPS"]) / (AGENTS if config["SCALE_CLIP_EPS"] else 1)
+        length, count = int(config["NUM_STEPS"]), int(config["NUM_MINIBATCHES"])
+        sizes = {"encoder": (int(config["FC_DIM_SIZE"]),), "hidden": int(config["GRU_HIDDEN_DIM"])}
+        sizes |= {"actors": "shared", "trunk": "shared", "layer_norm": False}
+        rates = {"learning_rate": rate, "critic_learning_rate": rate, "actor_clip": clip, "critic_clip": clip}
+        loss = {"clip": ratio, "entropy_coefficient": float(config["ENT_COEF"]), "gamma": gamma}
+        loss |= {"lambda_": float(config["GAE_LAMBDA"]), "value_coefficient": float(config["VF_COEF"])}
+        epochs = int(config["UPDATE_EPOCHS"])
+        return {**sizes, **rates, **loss, "steps": length, "chunk": length, "epochs": epochs, "minibatches": count}
+    count, games = updates(config, steps), int(config["NUM_ENVS"])
+    sizes = {"hidden": int(config["HIDDEN_SIZE"]), "capacity": int(config["BUFFER_SIZE"])}
+    sizes |= {"batch": int(config["BUFFER_BATCH_SIZE"]), "updates": int(config["NUM_EPOCHS"])}
+    sizes |= {"gamma": gamma, "credit": "sum", "clip": clip}
+    last = 1e-10 if config["LR_LINEAR_DECAY"] else rate
+    rates = {"learning_rate": rate, "last_learning_rate": last, "learning_rate_steps": float(count)}
+    warmup = -(-int(config["LEARNING_STARTS"]) // LENGTH // games) * games
+    target = {"target_period": int(config["TARGET_UPDATE_INTERVAL"]), "tau": float(config["TAU"]), "warmup": warmup}
+    explore = {"explore_start": float(config["EPS_START"]), "explore_end": float(config["EPS_FINISH"])}
+    explore |= {"explore_steps": float(config["EPS_DECAY"]) * count * LENGTH}
+    mixer = {"mixer_hidden": int(config["MIXER_HYPERNET_HIDDEN_DIM"])} if name == "qmix" else {}
+    mixer |= {"mixer_width": int(config["MIXER_EMBEDDING_DIM"]), "mixer_reads": "views"} if name == "qmix" else {}
     return {**sizes, **rates, **target, **explore, **mixer}
 
 
-def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
+def comity_train(name: str, steps: int, seed: int, config: dict[str, Any]) -> dict[str, Any]:
     """What `comity.train` compiles for one seed, start and chunk; the chunk is the whole training."""
     import jax
     import numpy as np
@@ -73,11 +109,11 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
     from comity.training.seeds import Seeds, executable
 
     make = find_algorithm(name).thing.make
-    config = comity.algorithm(name, "sound", **settings(name, steps))
-    count = updates(name, steps)
+    learner = comity.algorithm(name, "sound", **settings(name, steps, config))
+    count, games = updates(config, steps), int(config["NUM_ENVS"])
     env = game(name)
-    one = programs(make, config, env, GAMES[name], count, EPISODES)
-    numbers, key, seeds = floats(config), jax.random.key(seed), Seeds(1, "loop", 1)
+    one = programs(make, learner, env, games, count, EPISODES)
+    numbers, key, seeds = floats(learner), jax.random.key(seed), Seeds(1, "loop", 1)
     clock = Clock()
     init = executable(jax.jit(one.init).lower(numbers, key), often=False)
     carry = jax.eval_shape(one.init, numbers, key)
@@ -96,7 +132,7 @@ def comity_train(name: str, steps: int, seed: int) -> dict[str, Any]:
         **trained.named("train"),
         "env_steps": int(np.asarray(history["env_steps"]).sum()),
         "parameters": sum(x.size for part in trainable for x in jax.tree.leaves(getattr(carry.state, part))),
-        "mflop": measure.flop_per_update(env, one.algorithm, key, carry) / 1e6 / (ROLLOUT[name] * GAMES[name]),
+        "mflop": measure.flop_per_update(env, one.algorithm, key, carry) / 1e6 / played_steps(config, steps) * count,
         **{policy: float(np.mean(played[policy]["return"])) for policy in ("sampled", "greedy")},
     }
 
@@ -132,6 +168,7 @@ def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str
     module = loaded(folder / ("ippo_rnn_mpe.py" if name == "ippo" else f"{name}_rnn.py"))
     file = "ippo_rnn_mpe.yaml" if name == "ippo" else "alg/ql_rnn_mpe.yaml"
     config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config" / file))
+    given = needed(name, config)
     config["TOTAL_TIMESTEPS"] = steps
     if name == "ippo":
         wandb.init(mode="disabled")
@@ -140,10 +177,6 @@ def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str
     else:
         config |= {"TEST_DURING_TRAINING": False, "WANDB_MODE": "disabled"}
         train = module.make_train(config, module.env_from_config(config)[0])
-    if (config["NUM_ENVS"], config["NUM_STEPS"]) != (GAMES[name], ROLLOUT[name]):
-        raise SystemExit(
-            f"{file} has other numbers of environments or steps than this benchmark: change GAMES, ROLLOUT"
-        )
     key = jax.random.PRNGKey(seed)
     clock = Clock()
     program = jax.jit(train).lower(key).compile()
@@ -154,11 +187,10 @@ def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str
     return {
         **compiled.named("compile"),
         **trained.named("train"),
-        "env_steps": updates(name, steps) * ROLLOUT[name] * GAMES[name],
+        "config": given,
+        "env_steps": played_steps(given, steps),
         "parameters": sum(x.size for x in jax.tree.leaves(params)),
-        "mflop": beside("flop").of_program(jax.make_jaxpr(train)(key))
-        / 1e6
-        / (updates(name, steps) * ROLLOUT[name] * GAMES[name]),
+        "mflop": beside("flop").of_program(jax.make_jaxpr(train)(key)) / 1e6 / played_steps(given, steps),
         **{policy: jaxmarl_return(name, module, config, params, seed, policy) for policy in ("sampled", "greedy")},
     }
 
@@ -307,8 +339,10 @@ def part(given: argparse.Namespace) -> dict[str, Any]:
     if what.startswith("play"):
         games = int(what.removeprefix("play"))
         result = comity_play(games) if side == "comity" else jaxmarl_play(games)
+    elif side == "comity" and given.config is None:
+        raise SystemExit("comity's training is set by JaxMARL's configuration: give --config")
     elif side == "comity":
-        result = comity_train(what, given.steps, given.seed)
+        result = comity_train(what, given.steps, given.seed, json.loads(given.config))
     else:
         result = jaxmarl_train(what, given.steps, given.seed, given.baselines)
     return {"side": side, "what": what, "seed": given.seed, **result, "versions": versions()}
@@ -387,7 +421,7 @@ def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, s
     from comity.bench import measure
     from comity.training.progress import Steps
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     whats = [w for kind in kinds for w in (("play32", "play1024") if kind == "play" else (kind,))]
     told = Steps(2 * seeds * len(whats), "measuring")
     for what in whats:
@@ -396,6 +430,8 @@ def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, s
                 told.next(f"{what} of {side}, seed {seed}")
                 arguments = [__file__, "--part", side, what, "--seed", seed, "--steps", steps]
                 arguments += ["--baselines", baselines] if baselines else []
+                if side == "comity" and "config" in rows[-1]:  # of JaxMARL's training just before
+                    arguments += ["--config", json.dumps(rows[-1]["config"])]
                 rows.append(measure.in_process(arguments, python if side == "jaxmarl" else sys.executable))
                 if keep:
                     with keep.open("a", encoding="utf-8") as file:
@@ -411,6 +447,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs=2, required=True)
     parser.add_argument("--baselines", type=Path)
+    parser.add_argument("--config", help="JSON: what `needed` gave of JaxMARL's configuration")
     parser.add_argument("--steps", type=int, default=500_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cores", type=int, default=1)

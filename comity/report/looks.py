@@ -23,6 +23,7 @@ HUES = {
     "batch-unaware": "#9C52C9",
     "lola": "#AD2D01",
     "rusp": "#6B451A",
+    "rusp-ppo": "#58077C",  # without preferences; beside QMIX, from which rusp is not told without red cones
     "lica": "#3F0439",
     "iddpg": "#289402",
     "maddpg": "#E188DD",

@@ -25,7 +25,9 @@ def arm(label: str, task: str) -> Arm:
     algorithm, preset, settings = LEARNERS[label]
     budget = {"qmix": "episodes", "random": "random"}.get(algorithm, "steps")
     name = f"{task}-{algorithm.replace('+', '-')}"
-    return Arm(name, algorithm, preset, settings, {}, task, "laptop", budget)
+    condition = {"ippo+social-influence": 1, "ippo+inequity": 2}.get(algorithm, 0)  # with IPPO's hue
+    hue = "rusp-ppo" if algorithm == "rusp" else algorithm.partition("+")[0]
+    return Arm(name, algorithm, preset, settings, {}, task, "laptop", budget, learner=hue, condition=condition)
 
 
 BUDGETS: dict[Scale, dict[str, Budget]] = {

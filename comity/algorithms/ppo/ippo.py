@@ -34,6 +34,7 @@ RELEASED = {
 }
 PRESETS = {
     "sound": {},
+    "fast": {**ppo.FAST, "trunk": "shared"},  # critics read what actors read, so one network serves both
     "images": ppo.IMAGES,
     "paper": ppo.PAPER,
     "released": RELEASED,

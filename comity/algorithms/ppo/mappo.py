@@ -41,6 +41,7 @@ RELEASED = {
 }
 PRESETS = {
     "sound": {},
+    "fast": ppo.FAST,
     "images": ppo.IMAGES,
     "paper": PAPER,
     "released": RELEASED,

@@ -35,7 +35,7 @@ from comity.algorithms.ppo.ppo_batches import (
     targets,
     views_of_all,
 )
-from comity.algorithms.ppo.ppo_settings import IMAGES, PAPER, RANDOMISED, RELEASED, SMAC, Config
+from comity.algorithms.ppo.ppo_settings import FAST, IMAGES, PAPER, RANDOMISED, RELEASED, SMAC, Config
 from comity.algorithms.released import ppo as released
 from comity.compatibility import require_discrete
 from comity.learning import (
@@ -54,6 +54,7 @@ from comity.networks import ContextNet, Core, DeepRecurrentNet, Team, fresh_core
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 __all__ = [
+    "FAST",
     "IMAGES",
     "PAPER",
     "RANDOMISED",

@@ -85,4 +85,15 @@ IMAGES = {  # social dilemmas seen as images, on a laptop: docs/tasks/harvest.md
     "learning_rate": 1e-3,
     "critic_learning_rate": 1e-3,
 }
+FAST = {  # most score for a CPU second where views tell what matters; docs/performance.md, "Seconds to a score"
+    "core": "none",  # nothing is hidden for long: no loop over time in learning
+    "actors": "shared",  # all agents' steps train one network
+    "agent_id": True,  # which can still tell who it is
+    "steps": 32,  # short rollouts: 32 games give a thousand steps of each agent, enough for an update
+    "chunk": 8,  # pieces that minibatches are drawn of; without a memory their length costs nothing
+    "epochs": 4,  # with four minibatches 16 steps of the optimizer for one rollout
+    "minibatches": 4,
+    "learning_rate": 1e-3,  # twice `sound`: rates of recurrent networks are bounded by time, these are not
+    "critic_learning_rate": 1e-3,  # the same
+}
 RANDOMISED = {"learning_rate": 1e-6, "critic_learning_rate": 1e-3}  # figure 10: a policy that stays near its first

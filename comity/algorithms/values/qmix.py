@@ -14,7 +14,7 @@ from jax import Array
 from comity.algorithms.released import mixers as released
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values.value_networks import central_size
-from comity.algorithms.values.value_settings import CENTRAL, PAPER, PYMARL, RANDOMISED, RELEASED, CentralConfig
+from comity.algorithms.values.value_settings import CENTRAL, FAST, PAPER, PYMARL, RANDOMISED, RELEASED, CentralConfig
 from comity.networks import Activation, MonotoneMixer
 from comity.settings import Positive
 from comity.types import Algorithm, Environment, Key
@@ -35,6 +35,7 @@ class Config(CentralConfig):
 TABLE = {**CENTRAL, "bias_hidden": 64}  # of the mixer, in paper and code
 PRESETS = {
     "sound": {},
+    "fast": FAST,
     "paper": {**PAPER, **TABLE},
     "released": {**RELEASED, **TABLE, "mixer_layers": "one", "mixer_initial": "orthogonal"},
     "randomised": {**RANDOMISED, **TABLE},

@@ -21,6 +21,7 @@ class Config(value_settings.Config):
 
 PRESETS = {
     **value_settings.PRESETS,
+    "fast": value_settings.FAST,
     "paper": {**value_settings.PAPER, "hidden": 128},
 }  # the paper's table of VDN says 128
 

@@ -51,7 +51,8 @@ def new(arguments: list[str]) -> None:
         "bonus": command("comity", "train", "two-step", file, *few),
     }[kind]
     print("files", *(f"  {path}" for path in files), "next", f"  {first}", sep="\n")
-    print(f"  {command('python', '-m', 'pytest', str(out / f'test_{name}.py'))}")
+    how = "" if importlib.util.find_spec("pytest") else "  (first: pip install pytest)"
+    print(f"  {command('python', '-m', 'pytest', str(out / f'test_{name}.py'))}{how}")
 
 
 def module_name(text: str) -> str:

@@ -1,5 +1,6 @@
 """`comity watch`: an episode as a GIF and as a page that can be scrubbed."""
 
+import sys
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ def watch(arguments: list[str]) -> None:
     for run in runs:
         if not run.is_reference:
             run.directory.refuse_links()
+    print("playing up to 32 episodes; compiling them takes up to a minute the first time", file=sys.stderr)
     films = [run.films(values.get("seed"), policy, values.get("episode"), most) for run in runs]
     if len(films) > 1:  # told apart by what they are of
         whose = [f"{named(run.which)}iteration {run.iterations[x[0].seed]}" for run, x in zip(runs, films, strict=True)]

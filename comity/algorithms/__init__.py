@@ -74,6 +74,10 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.off_policy.alita",
         "MADDPG whose first agent raises the others' values and seeks what is new",
     ),
+    "alita-recurrent": (
+        "comity.algorithms.off_policy.alita_recurrent",
+        "ALITA whose actors remember, from whole episodes: for battles",
+    ),
     "alita-td3": (
         "comity.algorithms.off_policy.alita_td3",
         "TD3 with an auxiliary agent: two policies of one body, of which one influences the other (ALITA)",

@@ -57,7 +57,7 @@ class Learner(NamedTuple):
 
 
 FEW, ONE = {"updates": 8, "capacity": 1_024}, {"updates": 1, "target_period": 7}  # of value learners, at both scales
-SMALLER = {"batch": 256, "influence_batch": 32, "novelty_batch": 128, "capacity": 50_000}
+SMALLER = {"influence_batch": 32, "novelty_batch": 128, "capacity": 1_024, "every": 480}
 CURIOUS = {"actors": "shared", "agent_id": True, "novelty": {"kind": "rnd", "weight": 0.01}}  # weights are ours
 LEARNERS: dict[str, Learner] = {
     "LICA": Learner("lica", seconds=0.02),
@@ -68,7 +68,7 @@ LEARNERS: dict[str, Learner] = {
     "QMIX": Learner("qmix", laptop=FEW, paper=ONE, seconds=0.17),
     "QTRAN": Learner("qtran", laptop=FEW, paper=ONE),
     "MAVEN": Learner("maven", laptop=FEW, paper=ONE, seconds=0.26),
-    "ALITA": Learner("alita", "smac", {}, SMALLER, {"influence_updates": 400}, rollout=25, seconds=0.33),
+    "ALITA": Learner("alita-recurrent", "smac", {}, SMALLER, {"influence_updates": 400}, hue="alita"),
     "EDTI": Learner(
         "ippo+novelty+edti",
         "sound",
@@ -177,8 +177,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "qmix": SMALL_MIXER,
     "qtran": {**SMALL_VALUES, "joint_hidden": 4},
     "maven": {**SMALL_MIXER, "chooser_hidden": 4, "discriminator_hidden": 4, "latents": 3},
-    "alita": {"hidden": 4, "steps": 4, "every": 20, "capacity": 200, "batch": 8, "warmup": 8, "influence_batch": 4,
-              "novelty_hidden": (4, 2, 4), "novelty_capacity": 50, "novelty_batch": 8, "searched": 4},
+    "alita-recurrent": {"hidden": 4, "memory": 4, "every": 20, "capacity": 8, "batch": 4, "warmup": 4,
+                        "influence_batch": 4, "novelty_hidden": (4, 2, 4), "novelty_capacity": 50, "novelty_batch": 8,
+                        "searched": 4},
     "ippo+novelty+edti": SMALL_PPO,
     "ippo+novelty+eiti": SMALL_PPO,
 }  # fmt: skip

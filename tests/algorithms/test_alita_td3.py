@@ -88,7 +88,7 @@ def played():
 def split_of(config):
     """(networks, parts) of the two policies as the learner inside has them."""
     env = Copies(Push(), 2)
-    nets = nets_of(config, env.spec, td3.member(config))
+    nets = nets_of(config, env.spec, alita_td3.member(config, True))
     return nets, alita.Parts(config, env, nets, alita.roles_of(config, env), None)
 
 
@@ -230,7 +230,7 @@ def test_split_joints_have_critics_of_everyone():
     env = PointMass(split=True)
     config = alita_td3.Config(**TINY)
     assert not alita_td3.shared(config, env)
-    nets = nets_of(config, env.spec, td3.member(config, everyone=True))
+    nets = nets_of(config, env.spec, alita_td3.member(config, False))
     critics = nets.critics.init(KEY)
     view, a = jnp.ones((1, 2, 6)), jnp.full((1, 2, 1), 0.3)
     slope = jax.grad(lambda a: each_value(nets, KEY, critics, view, a, a)[0, 0, 0])(a)

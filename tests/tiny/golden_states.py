@@ -93,6 +93,7 @@ SMALL_OF: dict[str, dict[str, Any]] = {name: STEPWISE for name in ("maddpg", "dd
 SMALL_OF["alita"] = {**STEPWISE, "influence_batch": 6, "novelty_hidden": 5, "novelty_batch": 8, "novelty_capacity": 40,
                      "influence_updates": 2, "searched": 4, "candidates": 3, "novelty_learning_rate": 0.01}  # fmt: skip
 SMALL_OF["alita-td3"] = SMALL_OF["alita"]
+SMALL_OF["alita-recurrent"] = {**SMALL_OF["alita"], "capacity": 8, "batch": 4, "warmup": 4, "memory": 6}
 
 LONG = {"core": "attention"}
 PREDICT = {"predict": "others"}

@@ -26,6 +26,7 @@ from comity.algorithms.taking_turns import driver
 from comity.learning import towards
 from comity.networks import JointNet
 from comity.settings import with_floats
+from comity.spec import Spec
 from comity.types import Algorithm, Bonus, Environment, Experience, Key, Observation, PyTree, Transition
 
 __all__ = ["PRESETS", "Config", "make"]
@@ -89,14 +90,19 @@ def rewards(parts: Parts, state: family.State, experience: Experience) -> Array:
     policy, _ = policies(nets, state.actors, experience.observation)
     meant = policy.relaxed(jax.random.key(0), "softmax")  # draws nothing
     away = jnp.square(meant - nets.acts.encoded(experience.action)).sum(-1)  # [..., N]
+    return shared_out(config, parts.roles, psi, away)
+
+
+def shared_out(config: Built, roles: tuple[estimates.Role, ...], psi: Array, away: Array) -> Array:
+    """[..., N]: rewards for psi [..., influencers] and away [..., N], how far what was done is from what is meant."""
     paid, payers = jnp.zeros_like(away), jnp.zeros(away.shape[-1])
-    for at, role in enumerate(parts.roles):
+    for at, role in enumerate(roles):
         others = jnp.array(role.others)
         known = jnp.exp(-config.penalty_decay * psi[..., at, None])
         paid = paid.at[..., others].add(-config.penalty_weight * known * away[..., others])
         payers = payers.at[others].add(1.0)
     paid = paid / jnp.maximum(payers, 1.0)  # the mean over those who influence an agent
-    return paid.at[..., jnp.array([role.influencer for role in parts.roles])].add(config.novelty_weight * psi)
+    return paid.at[..., jnp.array([role.influencer for role in roles])].add(config.novelty_weight * psi)
 
 
 def gaps(
@@ -132,14 +138,14 @@ def caused(nets: Nets, role: estimates.Role, mine: Array) -> Array:
     """[batch, N, A]: what is done if the influencer acts as it means to, of the actors' actions `mine`. The gradient is
     its own; of one body it is what the body does."""
     own = (jnp.arange(mine.shape[1]) == role.influencer)[:, None]
-    if estimates.one_body(nets):
+    if nets.member.one_body:
         return jnp.broadcast_to(mine[:, role.influencer, None], mine.shape)
     return jnp.where(own, mine, jax.lax.stop_gradient(mine))
 
 
-def added_of(parts: Parts, key: Key, state: family.State) -> Added:
-    """What is learned beside MADDPG, at the start."""
-    config, spec = parts.config, parts.env.spec
+def added_of(parts: Parts, key: Key, state: family.State, read: Spec | None = None) -> Added:
+    """What is learned beside MADDPG, at the start. read: whose views critics read, None: the game's."""
+    config, spec = parts.config, read or parts.env.spec
     key_novelty, key_factors, key = jax.random.split(key, 3)
     new = () if parts.bonus is None else parts.bonus.init(key_novelty)
     each = [(r, jax.random.fold_in(key, r.influencer)) for r in parts.roles] if config.influence != "none" else []
@@ -172,7 +178,7 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
 
 def own_steps(parts: Parts, steps: Transition) -> Transition:
     """The rollout, of which those steps are valid that an influencer took: of one body, when it was its turn."""
-    if not estimates.one_body(parts.nets):
+    if not parts.nets.member.one_body:
         return steps
     turns = jnp.isin(driver(steps), jnp.array([role.influencer for role in parts.roles]))
     return steps._replace(valid=steps.valid & turns)
@@ -205,15 +211,8 @@ def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> 
     return Judges(after.critics, target, after.critic_opt_state)
 
 
-def beside(parts: Parts, added: Added, steps: Transition) -> Any:
-    """What the replay keeps beside each step: hashes, by which equal ones are found; of one body, who moved it."""
-    if parts.config.influence != "none" and estimates.reading(parts.config, parts.env) == "exact":
-        return estimates.hashes(parts.nets, parts.roles, added, steps)
-    return driver(steps) if estimates.one_body(parts.nets) else ()
-
-
-def parts_of(config: Built, env: Environment, nets: Nets) -> Parts:
-    roles = roles_of(config, env)
+def novelty_of(config: Built, env: Environment, who: tuple[int, ...]) -> Bonus:
+    """What is new to these agents, as the settings have it."""
     settings = novelty.Config(
         optimizer=config.optimizer,
         kind="rnd" if config.novelty_by == "rnd" else "autoencoder",
@@ -223,8 +222,20 @@ def parts_of(config: Built, env: Environment, nets: Nets) -> Parts:
         every=config.every,
     )
     settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # in training it is traced
+    return novelty.make(settings, env, who)
+
+
+def beside(parts: Parts, added: Added, steps: Transition) -> Any:
+    """What the replay keeps beside each step: hashes, by which equal ones are found; of one body, who moved it."""
+    if parts.config.influence != "none" and estimates.reading(parts.config, parts.env) == "exact":
+        return estimates.hashes(parts.nets, parts.roles, added, steps)
+    return driver(steps) if parts.nets.member.one_body else ()
+
+
+def parts_of(config: Built, env: Environment, nets: Nets) -> Parts:
+    roles = roles_of(config, env)
     who = tuple(role.influencer for role in roles)
-    bonus = None if config.novelty_by == "none" else novelty.make(settings, env, who)
+    bonus = None if config.novelty_by == "none" else novelty_of(config, env, who)
     return Parts(config, env, nets, roles, bonus)
 
 

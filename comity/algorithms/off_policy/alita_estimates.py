@@ -49,11 +49,6 @@ def reading(config: Built, env: Environment) -> str:
     return "nearest" if jnp.issubdtype(observation.view.dtype, jnp.floating) else "exact"
 
 
-def one_body(nets: Nets) -> bool:
-    """Whether agents are policies of one body, whose action all critics judge; or critics read everyone's."""
-    return not nets.member.everyone
-
-
 def optimizer(config: Built, nets: Nets):
     """That of the critics, for clones; for a single network that of one agent's."""
     of_one = clipped_descent(config, config.critic_learning_rate)
@@ -106,7 +101,7 @@ def best(config: Built, nets: Nets, role: Role, key: Key, critics: JointNet, see
         ]
         return each_value_of(nets, theirs, seen.view, jnp.stack(read, -2), others).min(-1)
 
-    if one_body(nets):
+    if nets.member.one_body:
         some = search.uniform(nets.acts, key, seen.available, config.searched)[:, :, :1]
         own = jnp.moveaxis(first, 2, 1).reshape(-1, first.shape[1], 1, first.shape[3])
         joint = jnp.broadcast_to(jnp.concatenate([own, some]), (len(own) + len(some), *first.shape[1:]))
@@ -185,8 +180,21 @@ def fitted(config: Built, env: Environment, nets: Nets, state: family.State, mem
         earned = credited(reward, config.credit)[:, others]
         target = earned + config.gamma * jnp.where(terminated[:, None], 0.0, follows)
         today = policies(nets, state.actors, now)[0].relaxed(jax.random.fold_in(key, 1), "straight-through")
-        today = taken if one_body(nets) else today.at[:, role.influencer].set(taken[:, role.influencer])
+        today = taken if nets.member.one_body else today.at[:, role.influencer].set(taken[:, role.influencer])
         return Asked(now.view, *lax.stop_gradient((taken, today, target)), weights)
+
+    def several(estimate: Estimate, keys: Key) -> tuple[Estimate, dict[str, Array]]:
+        """After some steps, whose sets are drawn together: targets do not change meanwhile."""
+        return regressed(config, nets, role, estimate, jax.vmap(asked)(keys))
+
+    together = divisor(config.influence_updates, AT_ONCE)
+    keys = jax.random.split(key, config.influence_updates).reshape(-1, together)
+    estimate, told = lax.scan(several, estimate, keys)
+    return estimate, jax.tree.map(jnp.mean, told)
+
+
+def regressed(config: Built, nets: Nets, role: Role, estimate: Estimate, sets: Asked):
+    """(estimate, metrics) after one step on each of the sets, leaves [steps, ...]."""
 
     def mean(set_: Asked, x: Array) -> Array:
         """[J] of x [batch, J]."""
@@ -201,16 +209,8 @@ def fitted(config: Built, env: Environment, nets: Nets, state: family.State, mem
         grads, error = jax.grad(loss, has_aux=True)(estimate.net)
         return Estimate(*take_step(optimizer(config, nets), *estimate, grads)), error
 
-    def several(estimate: Estimate, keys: Key) -> tuple[Estimate, dict[str, Array]]:
-        """After some steps, whose sets are drawn together: targets do not change meanwhile."""
-        sets = jax.vmap(asked)(keys)
-        estimate, errors = lax.scan(step, estimate, sets)
-        last = jax.tree.map(lambda x: x[-1], sets)
-        said = partial(call, config, nets, role, estimate.net, last.view)
-        gap = mean(last, said(last.taken) - said(last.today))
-        return estimate, {"influence_error": errors.mean(), "old_buffer_gap": jnp.sqrt(jnp.square(gap).mean())}
-
-    together = divisor(config.influence_updates, AT_ONCE)
-    keys = jax.random.split(key, config.influence_updates).reshape(-1, together)
-    estimate, told = lax.scan(several, estimate, keys)
-    return estimate, jax.tree.map(jnp.mean, told)
+    estimate, errors = lax.scan(step, estimate, sets)
+    last = jax.tree.map(lambda x: x[-1], sets)
+    said = partial(call, config, nets, role, estimate.net, last.view)
+    gap = mean(last, said(last.taken) - said(last.today))
+    return estimate, {"influence_error": errors.mean(), "old_buffer_gap": jnp.sqrt(jnp.square(gap).mean())}

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import alita, td3
 from comity.algorithms.off_policy.alita_settings import Influence
+from comity.algorithms.off_policy.deterministic_nets import Member
 from comity.algorithms.taking_turns import taking_turns
 from comity.settings import Positive, check
 from comity.types import Algorithm, Environment
@@ -47,10 +48,15 @@ def shared(config: Config, env: Environment) -> bool:
     return config.aux == "shared" or (config.aux == "by-game" and env.spec.agents == 1)
 
 
+def member(config: Config, one_body: bool) -> Member:
+    """TD3's critics, of the body's action or of everyone's."""
+    return td3.member(config, everyone=not one_body)._replace(one_body=one_body)
+
+
 def make(config: Config, env: Environment) -> Algorithm:
     one_body = shared(config, env)
 
     def learner(env: Environment) -> Algorithm:
-        return alita.learner(config, env, td3.member(config, everyone=not one_body))
+        return alita.learner(config, env, member(config, one_body))
 
     return normalised(config, env, lambda env: taking_turns(learner, env) if one_body else learner(env))

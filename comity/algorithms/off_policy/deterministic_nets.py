@@ -30,6 +30,8 @@ class Member(NamedTuple):
 
     reads: Callable[[Key, Array, Array], Array]
     everyone: bool = True  # a critic reads all agents' views and actions, its own first, then in a circle; or its own
+    of_state: bool = False  # it reads everyone's actions and one view, which holds the state
+    one_body: bool = False  # agents are policies of one body, whose action every critic judges
     adds_up: bool = False  # the sum of all critics is one value, of the mean reward, and learns as one
     critics: int = 1  # of each agent, side by side; targets take the smallest value
     climbs_least: bool = False  # actors climb the smallest value, too, or that of the first critic
@@ -81,7 +83,8 @@ def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
     team = partial(Team, agents=spec.agents, sharing=config.agents, activation=config.activation)
     sees = {"reads_id": config.agent_id, "convolutions": config.convolutions, "width": config.hidden}
     actors = team(new_actor, view=spec.view, actions=acts, **sees)
-    critics = team(new_critic, view=Vector(count * spec.action.n))  # of a critic's own making are its eyes
+    acting = spec.agents if member.everyone or member.of_state else 1
+    critics = team(new_critic, view=Vector(acting * spec.action.n))  # of a critic's own making are its eyes
     rates = config.learning_rate, config.critic_learning_rate
     of_actor, of_critic = (clipped_descent(config, rate) for rate in rates)
     optimizers = actors.optimizer(of_actor), critics.optimizer(of_critic)

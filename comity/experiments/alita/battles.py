@@ -38,10 +38,10 @@ FIG3 = Figure(
         *(at("ALITA", place) for place in PLACES if not battles.MAPS[place].laptop),
     ),
     note=(
-        "Battles are comity's own, close to SMAC's rules, not the game. ALITA's actors have no memory here, the "
-        "paper's are DRQN. EDTI and EITI are PPO with learned predictors and a prediction error in the place of "
-        "counts; their weights are ours. At the laptop's scale a learner plays 800,000 steps of all games, twice as "
-        "many on 3s_vs_5z; corridor and 3s5z_vs_3s6z are trained at smoke and paper scale."
+        "Battles are comity's own, close to SMAC's rules, not the game. ALITA is built on MADDPG with memory. EDTI and "
+        "EITI are PPO with learned predictors and a prediction error in the place of counts; their weights are ours. "
+        "At the laptop's scale a learner plays 800,000 steps of all games, twice as many on 3s_vs_5z; corridor and "
+        "3s5z_vs_3s6z are trained at smoke and paper scale."
     ),
 )
 PARTS = {

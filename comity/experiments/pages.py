@@ -85,17 +85,29 @@ def verdicts(about: Mapping[str, Any]) -> str:
     return f"{counts}; {spans} % of the paper's training" if min(shares) < 1 else counts
 
 
-def repairs(folder: Path) -> list[str]:
-    """The repair study of hidden gifts, from the packed records, as the verdicts beside it."""
+def packed_results(figure: str, folder: Path) -> dict[str, list[Any]]:
+    """label -> packed records of a figure of hidden gifts, at laptop scale."""
     from comity.experiments import reproduce
-    from comity.experiments.hidden_gifts import matrix
 
     module, _ = PAPERS["hidden-gifts"]
     where = reproduce.Folders((packed.packed_file(module),), folder, folder)
     paper = papers()["hidden-gifts"]
-    figure = paper.figures["repairs"]
-    jobs = reproduce.plan(paper, [figure], "laptop", where)
-    return matrix.table(reproduce.results(paper, figure, "laptop", jobs))
+    jobs = reproduce.plan(paper, [paper.figures[figure]], "laptop", where)
+    return reproduce.results(paper, paper.figures[figure], "laptop", jobs)
+
+
+def repairs(folder: Path) -> list[str]:
+    """The repair study of hidden gifts, from the packed records, as the verdicts beside it."""
+    from comity.experiments.hidden_gifts import matrix
+
+    return matrix.table(packed_results("repairs", folder))
+
+
+def credit(folder: Path) -> list[str]:
+    """What rules say of a gift, from the packed records."""
+    from comity.experiments.hidden_gifts.credit import table
+
+    return table(packed_results("credit", folder))
 
 
 def tables(folder: Path) -> dict[Path, dict[str, list[str]]]:
@@ -104,6 +116,7 @@ def tables(folder: Path) -> dict[Path, dict[str, list[str]]]:
     for name, paper in papers().items():
         pages[folder / name / "README.md"] = {"figures": figures_of(paper, folder / name)}
     pages[folder / "hidden-gifts" / "README.md"]["repairs"] = repairs(folder)
+    pages[folder.parent / "credit.md"] = {"credit": credit(folder)}
     return pages
 
 

@@ -78,7 +78,7 @@ def test_episodes_agree_with_enumeration(kind, separate):
 
     @jax.jit  # of arguments: what is constant would be worked out while it compiles
     def estimate(key, theta):
-        actor, steps, shared = one_decision(key, theta, games, separate)
+        actor, _, shared = one_decision(key, theta, games, separate)
         return *correction.term(config, actor, shared, average), shared.reward.sum()
 
     term, after, successes = estimate(KEY, theta)
@@ -100,7 +100,6 @@ def test_three_agents_and_givers_that_change():
         return jnp.broadcast_to(logits, (1, games, 3, 2))
 
     action = jax.random.randint(key_action, (1, games, 3), 0, 2)
-    steps = made_up(action, jnp.zeros((1, games, 3)))
     returns = jax.random.uniform(key_score, (games,))
     shared = Collective(returns[None], giver, giver.any(-1)[None])
     actor = actor_of(theta, unroll, action, True)
@@ -134,7 +133,7 @@ def begin(config: pg.Config, theta) -> Average:
 
 def test_without_a_success_there_is_no_term():
     theta = jnp.array([-0.5, 0.7])
-    actor, steps, shared = one_decision(KEY, theta, 64)
+    actor, _, shared = one_decision(KEY, theta, 64)
     config = pg.Config(correction="mixed")
     term, after = correction.term(config, actor, shared, begin(config, theta))
     assert not term.any()
@@ -154,7 +153,7 @@ def test_a_term_discounts_by_the_learners_gamma():
     """The average counts what episodes returned: gamma of each success, one step after the gift."""
     theta = jnp.array([-0.5, 0.7])
     config = pg.Config(correction="mixed", correction_return="discounted", gamma=0.5)
-    actor, steps, shared = one_decision(KEY, theta, 64)
+    actor, _, shared = one_decision(KEY, theta, 64)
     _, after = correction.term(config, actor, shared, begin(config, theta))
     assert shared.reward.sum() > 0
     np.testing.assert_allclose(after.success, [0.0, 0.1 * 0.5 * float(shared.reward.sum())], rtol=1e-6)

@@ -276,7 +276,7 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     lines = ["| team | signal | right sign | rank | bias | noise | bias, own part | noise, own part |"]
     lines += ["| --- " * 8 + "|"]
     for label, some in found.items():
-        for name, (words, _) in SIGNALS.items():
+        for name, (words, _) in SIGNALS.items() if some else ():
             cells = [cell(some, column.format(name)) for column in columns]
             lines.append(f"| {label} | {words} | {' | '.join(cells)} |")
     return lines

@@ -85,6 +85,9 @@ def holds(play: Played) -> None:
     assert (units.shot[dead] < 0).all()
     for axis in ("x", "y"):
         assert (getattr(units, axis) == getattr(play.before.units, axis))[dead].all()
+    # Who fell in a step is told.
+    allies = rules.allies.size
+    np.testing.assert_array_equal(play.timestep.info["falls"], (~dead & ~alive)[..., :allies])
     # Nobody stands in a wall of its layer, or outside.
     layer = np.broadcast_to(table.layer, units.x.shape)
     cell = layer * 1024 + units.x.astype(int) * 32 + units.y.astype(int)

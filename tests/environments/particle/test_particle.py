@@ -36,6 +36,50 @@ def points(*places: tuple[float, float]) -> jax.Array:
 # Physics --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("physics", ["classic", "farama"])
+def test_names_say_where_numbers_pull(physics):
+    way = {"stay": (0, 0), "left": (-1, 0), "right": (1, 0), "down": (0, -1), "up": (0, 1)}
+    for k, name in enumerate(world.names_of("continuous", physics)):
+        pull = world.pushes(jnp.where(jnp.arange(5) == k, 1.0, -1.0)[None], physics, "continuous")
+        np.testing.assert_array_equal(pull[0], way[name])
+    for k, name in enumerate(world.names_of("discrete", physics)):
+        np.testing.assert_array_equal(world.pushes(jnp.array([k]), physics, "discrete")[0], way[name])
+
+
+def seen_as(env: Any, agent: int, state: Any, observation: Any) -> dict[str, float]:
+    """What an agent sees, by the names of the numbers."""
+    names = env.spec.view.names
+    names = names[agent] if isinstance(names[0], tuple) else names
+    return dict(zip(names, observation.view[agent].tolist(), strict=True))
+
+
+def test_names_of_what_is_seen():
+    env = CooperativeNavigation()
+    state, observation = env.reset(KEY)
+    seen = seen_as(env, 1, state, observation)
+    away = state.landmarks[2] - state.position[1]
+    assert seen["to landmark 2, y"] == pytest.approx(float(away[1]))
+    assert seen["to other 2, x"] == pytest.approx(float(state.position[2, 0] - state.position[1, 0]))
+    hunt = PredatorPrey()
+    state, observation = hunt.reset(KEY)
+    state = state._replace(velocity=state.velocity.at[-1].set(jnp.array([0.25, -0.5])))
+    seen = seen_as(hunt, 0, state, hunt.observation(state))
+    assert (seen["speed of the prey, x"], seen["speed of the prey, y"]) == (0.25, -0.5)
+    assert seen["to other 3, x"] == pytest.approx(float(state.position[3, 0] - state.position[0, 0]))
+    hide = PhysicalDeception()
+    state, observation = hide.reset(KEY)
+    good, adversary = (seen_as(hide, agent, state, observation) for agent in (1, 0))
+    goal = int(state.goal)
+    assert good["to the goal, x"] == good[f"to landmark {goal}, x"] != good[f"to landmark {1 - goal}, x"]
+    assert "to the goal, x" not in adversary
+    assert adversary["to landmark 1, y"] == pytest.approx(float(state.landmarks[1, 1] - state.position[0, 1]))
+    talk = CooperativeCommunication()
+    state, observation = talk.reset(KEY)
+    speaker = seen_as(talk, 0, state, observation)
+    colours = [speaker[f"{colour} of the goal"] for colour in ("red", "green", "blue")]
+    assert int(np.argmax(colours)) == int(state.goal)
+
+
 def test_a_push_from_rest():
     """Gain 5, 0.1 of time: velocity 0.5; classic moves by it at once, farama one step later."""
     here, still, force = points((0, 0)), points((0, 0)), points((5, 0))
@@ -320,7 +364,7 @@ def test_profiles_and_names(name):
         assert len(game.spec.agent_names) in (0, game.spec.agents)
         assert len(game.spec.action_names) == game.spec.action.n
         numbers = source.thing(**values, actions="continuous").spec
-        assert (numbers.action, numbers.action_names) == (Box(5), ())
+        assert (numbers.action, len(numbers.action_names)) == (Box(5), 5)
 
 
 def test_bad_settings_are_refused():

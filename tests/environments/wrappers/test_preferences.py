@@ -12,6 +12,7 @@ from comity import checking, rollout
 from comity.environments.dilemmas.cleanup import Cleanup
 from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.matrix.ipd import IPD, PROFILES
+from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers import preferences
 from comity.environments.wrappers.preferences import Preferences, beliefs, of_others, partitions, shares, team_masks
@@ -118,10 +119,23 @@ def test_rewards_are_shared_and_statistics_are_of_the_raw_ones():
     _, timestep = env.step(KEY, state, jnp.array([0, 1]))
     np.testing.assert_allclose(timestep.reward, shares(state.weight) @ jnp.array([-2.0, 4.0]), rtol=1e-6)
     assert timestep.info["raw_reward"].tolist() == [-2, 4]
+    told = functions(env).sharing
+    assert told is not None
+    np.testing.assert_allclose(told(state) @ jnp.array([-2.0, 4.0]), timestep.reward, rtol=1e-6)
     info = {name: x[None, None] for name, x in timestep.info.items()}
     told = env.summary(timestep.reward[None, None], info, jnp.ones((1, 1), bool))
     assert told["raw_return"].tolist() == [[-2, 4]]
     assert told["cooperation"].tolist() == [[1, 0]]
+
+
+def test_names_of_what_is_seen():
+    env = Preferences(CooperativeNavigation(agents=2))
+    names = env.spec.view.names
+    assert len(names) == env.spec.view.size
+    assert names[:4] == ("own speed, x", "own speed, y", "own place, x", "own place, y")
+    more = ("own weight", "its level", "weight on it, agent i+1", "its level, agent i+1")
+    assert names[-6:] == (*more, "its own weight, agent i+1", "level, agent i+1")
+    assert Preferences(GAME).spec.view.names == ()
 
 
 def test_selfish_evaluation():

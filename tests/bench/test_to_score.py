@@ -218,6 +218,13 @@ def test_a_real_learner_reaches_the_safe_square_of_the_climbing_game():
     assert 0 < found["seconds"] < found["compile"]
 
 
+def test_no_seed_finds_a_program_that_an_earlier_one_has_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("COMITY_PROGRAMS", str(tmp_path))  # as the command line sets it
+    told = "import json, os; print(json.dumps({name: os.environ.get(name) for name in ('COMITY_PROGRAMS', 'JAX_ENABLE_'"
+    found = measure.in_process(["-c", told + " 'COMPILATION_CACHE')}))"])
+    assert found == {"COMITY_PROGRAMS": "", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -7,14 +7,13 @@ that grows with history. Memory is what the compiled program asks for, so it is 
 import csv
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from comity.networks.sequence import Sequence, sequence_memory, sequence_net
+from comity.algorithms.shaping.coala_cost import through_history
 
-CORES: tuple[Sequence, ...] = ("gru", "hawk")
+CORES = ("gru", "hawk")
 LENGTHS = (50, 200, 800, 3_200)  # the paper: 200 in the prisoner's dilemma, 6,400 in CleanUp-lite
 SIZES = (5, 102, 1_210)  # the prisoner's dilemma, CleanUp-lite, Harvest's window of 11 x 11 x 10 as numbers
 LENGTH, SIZE = 200, 102  # where the other is varied
@@ -29,13 +28,10 @@ class Cost(NamedTuple):
     megabytes: float  # beside arguments and result
 
 
-def measured(core: Sequence, length: int, size: int, rows: int = ROWS, width: int = WIDTH) -> Cost:
+def measured(core: Any, length: int, size: int, rows: int = ROWS, width: int = WIDTH) -> Cost:
     """One gradient of so many rows side by side."""
-    net = sequence_net(core, jax.random.key(0), size, width, 7)
-    memory = sequence_memory(core, width, rows)
-    x = jax.random.normal(jax.random.key(1), (length, rows, size))
-    gradient = jax.jit(jax.grad(lambda net, x: jnp.square(net.unroll(x, memory)).mean()))
-    program = gradient.lower(net, x).compile()
+    gradient, net, x = through_history(jax.random.key(0), core, length, size, rows, width)
+    program = jax.jit(gradient).lower(net, x).compile()
     jax.block_until_ready(program(net, x))
     began = time.process_time()
     for _ in range(TIMES):

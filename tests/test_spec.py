@@ -118,6 +118,7 @@ FULL = Spec(
     action_names=(("x", "y"), ("z",)),
     event_names=(),
     event_words=(("a", "does a thing"),),
+    event_marks=(("a", "thing"),),
     unread=frozenset({"size"}),
 )
 
@@ -158,8 +159,8 @@ def test_what_wrappers_do_with_functions(name):
     has = {
         Messages(Manitokan()): {"draw", "draw_view", "summary", "pack", "unpack", "training_reward", "collective"},
         Messages(IPD()): {"summary"},
-        Preferences(IPD()): {"summary", "script"},
-        Preferences(PrisonersBuddy()): {"summary", "counts"},
+        Preferences(IPD()): {"summary", "script", "sharing"},
+        Preferences(PrisonersBuddy()): {"summary", "counts", "sharing"},
         Scripted(IPD()): {"summary"},
         find_task("ipd+learners").thing(): {"summary", "step_games"},
     }

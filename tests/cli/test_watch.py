@@ -29,6 +29,12 @@ def said(capsys, *arguments, status=0) -> str:
     return told.err if status else told.out
 
 
+def data_of(page: str) -> list:
+    found = re.search(r'id="data">(.*?)</script>', Path(page).read_text(), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
 def test_checkpoints_that_were_asked_for_stay(kept):
     assert [int(path.stem) for path in kept.saved()] == [0, 3, 6, 7, 8]
     early, late = load(kept.path, 3), load(kept.path)
@@ -47,9 +53,7 @@ def test_films_of_several_checkpoints_stand_side_by_side(capsys, kept):
     one, two, best, last = dict.fromkeys(titles)
     assert (one, two, last) == ("iteration 3", "iteration 6", "last of iteration 8")
     assert best.startswith("best of iteration")
-    found = re.search(r'id="data">(.*?)</script>', Path("a.html").read_text(), re.DOTALL)
-    assert found
-    told = json.loads(found[1])
+    told = data_of("a.html")
     assert {entry["column"] for entry in told} == {0, 1, 2, 3}
     assert sum(entry["turn"] for entry in told) > 0  # some succeed several times
     said(capsys, "watch", kept.path, "--in-turn", "1", "--html", "b.html", "--gif", "b.gif")
@@ -78,7 +82,8 @@ def test_a_video_shows_what_the_gif_shows(capsys, kept):
     with GifImageFile("a.gif") as gif:
         wide, high = gif.width + gif.width % 2, gif.height + gif.height % 2
         shown = video.reshape(-1, high, wide, 3)[:, : gif.height, : gif.width].astype(int)
-        assert len(shown) >= gif.n_frames + 12  # the last picture stays for 1.5 s
+        steps = [entry["steps"] for entry in data_of("a.html")]
+        assert len(shown) == sum(steps) + len(steps) + 8 * (len(steps) - 1) + 12  # pauses; the last picture stays
         assert np.abs(np.asarray(gif.convert("RGB")) - shown[0]).mean() < 4
         gif.seek(gif.n_frames - 1)
         assert np.abs(np.asarray(gif.convert("RGB")) - shown[-1]).mean() < 4

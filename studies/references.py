@@ -30,6 +30,8 @@ class Team:
 
 
 SMALL = {"hidden": 32, "encoder": (32,)}
+TINY = {"hidden": 16, "encoder": (16,)}  # all of them have to fit into the wheel
+FEW = {"evaluations": 8}
 TEAMS = {
     "two-step": Team("qmix", 400, {"hidden": 16, "explore_steps": 400.0}),
     "matrix": Team("qtran", 600, {"hidden": 16, "explore_steps": 300.0}),
@@ -39,6 +41,10 @@ TEAMS = {
     "manitokan": Team("ippo", 700, SMALL),
     "cooperative-navigation": Team("ippo", 400, {**SMALL, "actors": "shared"}, "farama"),
     "physical-deception": Team("ippo", 200, SMALL, "farama"),
+    "n-step": Team("ippo", 40, TINY, training=FEW, metric="return"),  # the rule; that it breaks at the end is rare
+    "point-mass": Team("ippo", 120, TINY, training=FEW),
+    "pendulum": Team("ippo", 90, TINY, training=FEW),
+    "predator-prey": Team("ippo", 100, {**TINY, "actors": "shared"}, "farama", training=FEW),
 }
 
 

@@ -37,7 +37,7 @@ def test_they_are_small():
     }
     assert sizes
     assert max(sizes.values()) < 150_000
-    assert sum(sizes.values()) < 600_000
+    assert sum(sizes.values()) < 500_000
 
 
 def test_a_shipped_team_plays_as_well_as_it_says():

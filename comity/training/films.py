@@ -174,4 +174,4 @@ def _choose(env: Environment, steps: Any, episode: int | None, most: int) -> tup
     alike = np.flatnonzero(values == np.nanmax(values)).tolist()
     best, lengths = values[alike[0]], steps.valid.sum(0)[alike].cumsum()
     fit = int((lengths <= SHOWN).sum()) if best > 0 else 1
-    return alike[: max(1, min(most, fit))], f"chosen: {name} {best:g}, as {len(alike)} of {games} fresh episodes"
+    return alike[: max(1, min(most, fit))], f"chosen: {name} {best:.4g}, as {len(alike)} of {games} fresh episodes"

@@ -440,10 +440,14 @@ def test_presets_construct(name, preset):
     state = jax.eval_shape(FAMILY[name].make(chosen, ENV).init, KEY)
     critics = 2 if name == "ippo" else 1
     width = 128 if name == "ippo" and "released" in preset else 64
-    assert state.critic.head.weight.shape[:2] == (critics, width)
-    assert len(state.actor.layers) == (1 if preset in ("sound", "smac") else 3)
-    shared = preset == "smac" or (name == "mappo" and preset in ("paper", "randomised"))
-    assert state.actor.head.weight.shape == ((64, 3) if shared else (2, width, 3))
+    shared = preset in ("fast", "images", "smac") or (name == "mappo" and preset in ("paper", "randomised"))
+    together = name == "ippo" and preset == "fast"  # the value is one more output of the actor
+    if together:
+        assert state.critic is None
+    else:
+        assert state.critic.head.weight.shape[:2] == (critics, width)
+    assert len(state.actor.layers) == (1 if preset in ("sound", "fast", "images", "smac") else 3)
+    assert state.actor.head.weight.shape == ((64, 3 + together) if shared else (2, width, 3))
 
 
 def test_layers_can_be_given_on_the_command_line():

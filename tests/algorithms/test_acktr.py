@@ -44,7 +44,11 @@ def walked(config, before, after, curvature) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [("heads", {}), ("numbers", {"inverse_every": 3}), ("vector", {"actors": "shared", "momentum": 0.0})],
+    [
+        ("heads", {"momentum": 0.9}),
+        ("numbers", {"momentum": 0.9, "inverse_every": 3}),
+        ("vector", {"actors": "shared"}),
+    ],
 )
 def test_every_step_obeys_the_clip(kind, settings):
     """60 updates in a row with a rate that is never what ends a step: v^T F v is 2 delta, by numpy, of each network.

@@ -16,6 +16,7 @@ PPO = {
     **{"chunk": 1, "minibatches": 8, "epochs": 10, "learning_rate": 1e-3, "critic_learning_rate": 1e-3},
     **{"gamma": 0.9, "entropy_coefficient": 0.0},
 }
+ACKTR = {"gamma": 0.9, "lambda_": 0.95, "normalise_views": True, "rate_falls": True, "rate_steps": 640_000.0}
 ROWS: list[tuple[str, str, str, dict[str, Any], int, int]] = [  # (name, algorithm, preset, settings, games, rollouts)
     ("td3", "td3", "sound", OFF_POLICY, 1, 1_400),
     ("alita on td3", "alita-td3", "sound", OFF_POLICY, 1, 1_400),
@@ -25,7 +26,7 @@ ROWS: list[tuple[str, str, str, dict[str, Any], int, int]] = [  # (name, algorit
     ("ddpg", "td3", "ddpg", OFF_POLICY, 1, 1_200),
     ("ppo", "ippo", "sound", PPO, 8, 200),
     ("trpo", "trpo", "sound", {"gamma": 0.9, "lambda_": 0.95, "normalise_views": True}, 16, 200),
-    ("acktr", "acktr", "sound", {"gamma": 0.9, "lambda_": 0.95, "normalise_views": True}, 16, 200),
+    ("acktr", "acktr", "sound", ACKTR, 16, 200),
 ]
 FEW = ("td3",)
 

@@ -42,8 +42,8 @@ class Config(actors.Settings, Views):
     learning_rate: Positive[float] = 0.25  # eta_max, in natural gradients
     rate_falls: bool = False  # to 0 over rate_steps, in a line; paper True
     rate_steps: Positive[float] = 1e6  # transitions
-    limit: Positive[float] = 0.01  # delta, nats: KL of a step of actors; paper 0.001
-    momentum: BelowOne = 0.9  # of the average of natural gradients
+    limit: Positive[float] = 2e-3  # delta, nats: KL of a step of actors; paper 0.001
+    momentum: BelowOne = 0.0  # of the average of natural gradients; paper 0.9
     factor_decay: BelowOne = 0.95  # of the averages of factors; paper 0.99
     damping: Positive[float] = 0.01  # added to F
     inverse_every: Positive[int] = 1  # rollouts from one inversion of the factors to the next
@@ -58,9 +58,20 @@ class Config(actors.Settings, Views):
         check(self)
 
 
-PAPER: dict[str, Any] = {"steps": 2_500, "rate_falls": True, "limit": 1e-3, "factor_decay": 0.99, "clip": 0.5}
-PAPER |= {"entropy_coefficient": 0.01, "critic_steps": 1, "critic_limit": 1e-3, "critic_deviation": "one"}
-PRESETS = {"sound": {}, "paper": {**PAPER, "normalise_views": True}}
+PAPER: dict[str, Any] = {
+    "steps": 2_500,
+    "rate_falls": True,
+    "limit": 1e-3,
+    "momentum": 0.9,
+    "factor_decay": 0.99,
+    "clip": 0.5,
+    "entropy_coefficient": 0.01,
+    "critic_steps": 1,
+    "critic_limit": 1e-3,
+    "critic_deviation": "one",
+    "normalise_views": True,
+}
+PRESETS = {"sound": {}, "paper": PAPER}
 
 
 class State(NamedTuple):

@@ -92,7 +92,7 @@ SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and 
 PICTURES = [task for task in ALL if task.split("+")[0] in IMAGES]
 READS = "reads vectors, {game} shows images {shape}: take another; `comity list algorithms` says what there is"
 REFUSED = [  # of several that hold the first is said
-    Refusal(["lica-exact", "acktr", "alita-recurrent"], PICTURES, "{algorithm} " + READS),
+    Refusal(["lica-exact", "acktr", "alita-recurrent", "alita-qmix"], PICTURES, "{algorithm} " + READS),
     Refusal(["trpo"], PICTURES, "normalise_views " + READS, ("paper",)),
     Refusal(["ippo", "mappo"], PICTURES, "{algorithm} as released " + READS, ("released", "released-last-action")),
     Refusal(
@@ -399,7 +399,11 @@ OF_BONUSES = [  # bonuses that refuse some tasks, of several that hold the first
     ),
 ]
 REFUSED += [
-    Refusal(["alita", "alita-recurrent"], ALONE, "alita needs an influencer and others, this game has one agent: take maddpg"),
+    Refusal(
+        ["alita", "alita-recurrent", "alita-qmix"],
+        ALONE,
+        "alita needs an influencer and others, this game has one agent: take maddpg",
+    ),
 ]
 
 # Algorithms and games -------------------------------------------------------------------------------------------------

@@ -78,6 +78,10 @@ ALGORITHMS = {  # name: (module, one line)
         "comity.algorithms.off_policy.alita_recurrent",
         "ALITA whose actors remember, from whole episodes: for battles",
     ),
+    "alita-qmix": (
+        "comity.algorithms.off_policy.alita_qmix",
+        "QMIX whose first agent also raises what critics expect of the others (ALITA)",
+    ),
     "alita-td3": (
         "comity.algorithms.off_policy.alita_td3",
         "TD3 with an auxiliary agent: two policies of one body, of which one influences the other (ALITA)",

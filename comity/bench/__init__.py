@@ -27,6 +27,7 @@ PAIRS = {  # algorithm: the task it is measured on
     "iddpg": "cooperative-navigation",
     "td3": "pendulum",
     "alita-td3": "pendulum",
+    "alita-qmix": "manitokan",
     "alita-recurrent": "cooperative-navigation",
     "sac": "pendulum",
     "tac": "pendulum",

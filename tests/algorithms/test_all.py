@@ -67,6 +67,7 @@ OWN |= {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg", "td3", "sac", "ta
 }
 OWN["alita"] = {**STEPWISE, "influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8}
 OWN["alita-td3"] = OWN["alita"]
+OWN["alita-qmix"] = {"influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8, "critic_hidden": 5}
 OWN["alita-recurrent"] = {"influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8, "every": 8,
                           "relaxed": "softmax", "memory": 5, "agent_id": False}  # fmt: skip
 
@@ -99,6 +100,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
         r"critic.*values\.bias": lambda x: x,  # of two values, not of two agents
     },
     "qmix": MIXER,
+    "alita-qmix": MIXER,
     **dict.fromkeys(("maddpg", "ddpg", "iddpg", "sqddpg", "alita", "alita-td3", "td3", "sac", "tac"), SINGLE_STEPS),
     "mappo": {r"critic.*head\.(weight|bias)": blocks(-1)},  # a value for each agent
     "mappo-long": {r"critic.*head\.(weight|bias)": blocks(-1)},
@@ -108,7 +110,7 @@ ORDERED: dict[str, dict[str, Callable[[Array], Array]]] = {
         r"chooser.*layers\.0\.weight": blocks(0),  # reads everyone's view
     },
 }
-ROLES = {"alita", "alita-td3", "alita-recurrent"}  # the first agent's part is another than the others'
+ROLES = {"alita", "alita-td3", "alita-recurrent", "alita-qmix"}  # the first agent's part is another than the others'
 DRAWS = {"coma", "lica"}  # draw in `update` what agents would do after a truncated end, with one number for each place
 NOT_LEARNED = r"opt_state|target|replay|first_critic"  # what of a state is no parameter that every update moves
 STANDS = {"tac": "log_alpha"}  # what of a state no update of this learner moves

@@ -92,6 +92,8 @@ STEPWISE = {"every": 8, "capacity": 48, "batch": 16, "warmup": 16}  # replays of
 SMALL_OF: dict[str, dict[str, Any]] = {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg", "sqddpg")}
 SMALL_OF["alita"] = {**STEPWISE, "influence_batch": 6, "novelty_hidden": 5, "novelty_batch": 8, "novelty_capacity": 40,
                      "influence_updates": 2, "searched": 4, "candidates": 3, "novelty_learning_rate": 0.01}  # fmt: skip
+SMALL_OF["alita-qmix"] = {"influence_batch": 6, "novelty_hidden": 5, "novelty_batch": 8, "novelty_capacity": 40,
+                          "influence_updates": 2, "searched": 4, "novelty_learning_rate": 0.01}  # fmt: skip
 SMALL_OF["alita-td3"] = SMALL_OF["alita"]
 SMALL_OF["alita-recurrent"] = {**SMALL_OF["alita"], "capacity": 8, "batch": 4, "warmup": 4, "memory": 6}
 

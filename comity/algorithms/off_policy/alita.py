@@ -211,15 +211,15 @@ def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> 
     return Judges(after.critics, target, after.critic_opt_state)
 
 
-def novelty_of(config: Built, env: Environment, who: tuple[int, ...]) -> Bonus:
-    """What is new to these agents, as the settings have it."""
+def novelty_of(config: Built, env: Environment, who: tuple[int, ...], every: int) -> Bonus:
+    """What is new to these agents, as the settings have it. every: transitions for one step of what learns it."""
     settings = novelty.Config(
-        optimizer=config.optimizer,
+        optimizer="rmsprop" if config.optimizer == "rmsprop" else "adam",
         kind="rnd" if config.novelty_by == "rnd" else "autoencoder",
         hidden=config.novelty_hidden,
         capacity=config.novelty_capacity,
         batch=config.novelty_batch,
-        every=config.every,
+        every=every,
     )
     settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # in training it is traced
     return novelty.make(settings, env, who)
@@ -235,7 +235,7 @@ def beside(parts: Parts, added: Added, steps: Transition) -> Any:
 def parts_of(config: Built, env: Environment, nets: Nets) -> Parts:
     roles = roles_of(config, env)
     who = tuple(role.influencer for role in roles)
-    bonus = None if config.novelty_by == "none" else novelty_of(config, env, who)
+    bonus = None if config.novelty_by == "none" else novelty_of(config, env, who, config.every)
     return Parts(config, env, nets, roles, bonus)
 
 

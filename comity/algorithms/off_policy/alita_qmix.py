@@ -1,0 +1,194 @@
+"""ALITA on QMIX: the team learns by QMIX from the game's rewards, and the influencer's Q-values also descend F
+(Fayad & Ibrahim 2021, arXiv 2108.12581, section 4.3, as the specification reads it). docs/algorithms/alita.md.
+
+Critics Q_i of the state and everyone's actions stand beside the mixer, for F and the bonuses alone: they learn from
+rewards with bonuses. pi_k is the softmax of the influencer's Q-values. Critics and clones learn in QMIX's own optimizer
+step, since all of it is one loss; clones are copied anew with every rollout.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from comity.algorithms.off_policy import alita
+from comity.algorithms.off_policy import alita_estimates as estimates
+from comity.algorithms.off_policy import deterministic as family
+from comity.algorithms.off_policy.alita_recurrent import alike_steps, centrally, flat, mean_over, read_by
+from comity.algorithms.off_policy.alita_settings import Influence
+from comity.algorithms.off_policy.deterministic_nets import Member, Nets, each_value, nets_of
+from comity.algorithms.off_policy.maddpg import joint_actions
+from comity.algorithms.values import qmix
+from comity.algorithms.values import value_decomposition as values
+from comity.algorithms.values.value_learning import State as ValueState
+from comity.algorithms.values.value_learning import learning
+from comity.algorithms.values.value_networks import Seen, central_reader, central_size, seen, team_of
+from comity.compatibility import require_vectors
+from comity.learning import credited, masked, replay
+from comity.networks import JointNet
+from comity.settings import Positive, check
+from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
+
+
+@dataclass(frozen=True)
+class Config(Influence, qmix.Config):
+    """Settings of ALITA on QMIX: those of QMIX, and of the influence."""
+
+    critic_hidden: Positive[int] = 128  # width of both hidden layers of the critics Q_i (SPEC 128)
+    novelty_every: Positive[int] = 100  # transitions for one step of the novelty's network (paper)
+    softmax: Positive[float] = 1.0  # temperature of pi_k (SPEC 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        check(self)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "sound": {},
+    "pymarl": qmix.PRESETS["pymarl"],
+    "no-f": {"influence": "none"},
+    "no-im": {"novelty_by": "none"},
+}
+
+
+class Params(NamedTuple):
+    """Those of QMIX, and critics."""
+
+    agents: PyTree
+    mixer: PyTree
+    reader: JointNet | None
+    critics: JointNet
+    clones: tuple[JointNet, ...]  # of each influencer
+
+
+class State(NamedTuple):
+    qmix: ValueState
+    novelty: PyTree
+
+
+def nets_beside(config: Config, env: Environment) -> Nets:
+    """The critics' networks."""
+    own = family.Config(hidden=config.critic_hidden, layer_norm=True)
+    return nets_of(own, read_by(env), Member(joint_actions, everyone=False, of_state=True))
+
+
+def greedy_vectors(q: Array, available: Array) -> Array:
+    """[..., N, A] one-hot."""
+    return jax.nn.one_hot(values.greedy(q, available), q.shape[-1])
+
+
+def added_loss(
+    parts: alita.Parts, key: Key, known: PyTree, params: Params, target: Params, found: tuple[Seen, Seen],
+    episodes: replay.Episodes,
+) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+    """(loss of critics and clones, and lambda F, [], metrics). known: of novelty; found: of present and target
+    networks."""
+    config, nets, env = parts.config, parts.nets, parts.env
+    before = jax.tree.map(lambda x: x[:-1], episodes.observation)
+    after = jax.tree.map(lambda x: x[1:], episodes.observation)
+    taken, counts = flat((nets.acts.encoded(episodes.action), episodes.valid.astype(jnp.float32)))
+    now, then = flat((centrally(env, before), centrally(env, after)))
+    q, following = found[0].before.q, flat(greedy_vectors(found[1].after.q, after.available))
+    meant = greedy_vectors(lax.stop_gradient(q), before.available)
+    reward = credited(episodes.reward, config.credit)
+    if parts.bonus is not None:
+        judged = before, episodes.action, after, episodes.valid, episodes.reward, episodes.terminated, {}
+        psi = parts.bonus.reward(known, Experience(*judged))
+        away = jnp.square(meant - nets.acts.encoded(episodes.action)).sum(-1)
+        reward = reward + alita.shared_out(config, parts.roles, psi, away)
+    value = partial(each_value, nets, key)
+    follows = value(target.critics, then.view, following, following)[..., 0]
+    ends = flat(episodes.terminated)[:, None]
+    wanted = lax.stop_gradient(flat(reward) + config.gamma * jnp.where(ends, 0.0, follows))  # [M, N]
+    said = value(params.critics, now.view, taken, taken)[..., 0]
+    loss = mean_over(counts, jnp.square(wanted - said)).sum()
+    told = {"critic_loss": loss / said.shape[-1]}
+    if config.influence == "none":
+        return loss, told
+    seen_and_done = jnp.concatenate([flat(before.view).astype(jnp.float32), taken], -1)
+    exact = estimates.reading(config, env) == "exact"
+    errors = []
+    for at, role in enumerate(parts.roles):
+        others, own = jnp.array(role.others), jax.random.fold_in(key, at)
+        rows, weights = alike_steps(config, exact, own, seen_and_done[:, role.influencer], counts)
+
+        def error(rows: Array, weights: Array, role=role, others=others, clone=params.clones[at]) -> Array:
+            expected = estimates.call(config, nets, role, clone, now.view[rows], taken[rows])
+            away = jnp.square(expected - wanted[rows][:, others])
+            return (weights[:, None] * away).sum() / weights.sum()
+
+        errors.append(jax.vmap(error)(rows, weights).mean())
+    some = jax.random.categorical(key, jnp.log(counts), shape=(config.influence_batch,))
+    soft = jax.nn.softmax(masked(q, before.available) / config.softmax)
+    influencing = jnp.array([role.influencer for role in parts.roles])
+    mine = flat(meant.at[..., influencing, :].set(soft[..., influencing, :]))
+    shown = jax.tree.map(lambda x: x[some], (now, then, taken, mine))
+    fixed = lax.stop_gradient((params.critics, params.clones))
+    made = tuple(estimates.Estimate(net, ()) for net in fixed[1])  # pyright: ignore[reportArgumentType]
+    added: Any = alita.Added((), made, jnp.zeros(0))
+    nobody: Any = ()
+    judge = family.State(nobody, fixed[0], nobody, nobody, (), (), nobody, jnp.zeros((), jnp.int32), added)
+    term, of_influence = alita.influence(parts, key, judge, *shown)
+    error = jnp.stack(errors).sum()
+    return loss + error + term.sum(), {**told, **of_influence, "influence_error": error / len(errors)}
+
+
+def make(config: Config, env: Environment) -> Algorithm:
+    if config.influence == "single" or config.influence_of != "all" or config.alike == "substitute":
+        raise ValueError(
+            "alita-qmix estimates by clones, of all rewards, in sets D_t of what happened: leave influence at clones "
+            "or none, influence_of at all, and alike at by-view, exact or nearest"
+        )
+    require_vectors(env, "alita-qmix")
+    team = team_of(config, env, "alita-qmix", partial(values.new_agent, config, env.spec.action.n))
+    nets = nets_beside(config, env)
+    roles = alita.roles_of(config, env)
+    who = tuple(role.influencer for role in roles)
+    bonus = None if config.novelty_by == "none" else alita.novelty_of(config, env, who, config.novelty_every)
+    parts = alita.Parts(config, env, nets, roles, bonus)
+    new_mixer = lambda key: qmix.new_mixer(key, config, env.spec.agents, central_size(config, env.spec))  # noqa: E731
+    member = values.td_member(config, new_mixer, qmix.mixed)
+
+    def loss(key: Key, known: PyTree, params: Params, target: Params, episodes: replay.Episodes, games: int):
+        now, then = (seen(config, env, team, x, episodes, games) for x in (params, target))
+        reward = values.learned_reward(config, episodes, now.before.q)
+        each, metrics = member.loss(params.mixer, target.mixer, now, then, episodes, reward)
+        added, told = added_loss(parts, key, known, params, target, (now, then), episodes)
+        everywhere = lambda x: jnp.broadcast_to(x, each.shape)  # noqa: E731
+        return each + added, metrics | jax.tree.map(everywhere, told)
+
+    def clones_of(critics: JointNet) -> tuple[JointNet, ...]:
+        if config.influence == "none":
+            return ()
+        return tuple(jax.tree.map(jnp.copy, estimates.fresh_clones(nets, role, critics)) for role in roles)
+
+    def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
+        action, memory, q = values.play(config, team, key, state.qmix, memory, observation, explore)
+        return action, memory, {"values": q}
+
+    def init(key: Key) -> State:
+        key_agents, key_mixer = jax.random.split(key)
+        critics, known = nets.critics.init(jax.random.fold_in(key, 1)), ()
+        if bonus is not None:
+            known = bonus.init(jax.random.fold_in(key, 2))
+        reader = central_reader(config, env.spec, key_mixer)
+        params = Params(team.init(key_agents), member.init(key_mixer), reader, critics, clones_of(critics))
+        begin, _ = learning(config, env, partial(loss, key, known))
+        plain = lambda key, state, memory, seen: act(key, State(state, known), memory, seen)  # noqa: E731
+        return State(begin(params, plain, team.memory), known)
+
+    def update(key: Key, state: State, steps: Transition, reward_of: Any = None):
+        known, told = state.novelty, {}
+        if bonus is not None:
+            known, error = bonus.update(jax.random.fold_in(key, 1), known, steps)
+            told = {"novelty_error": error["error"]}
+        params = state.qmix.params
+        anew = state.qmix._replace(params=params._replace(clones=clones_of(params.critics)))
+        _, learn = learning(config, env, partial(loss, jax.random.fold_in(key, 2), known))
+        learned, metrics = learn(key, anew, steps, reward_of)
+        return State(learned, known), {**metrics, **told}
+
+    return Algorithm(init, act, update, memory=team.memory, whole_episodes=True, replays=True)

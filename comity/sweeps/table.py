@@ -75,16 +75,17 @@ def _best(sweep: Sweep) -> Sheet:
             scored = [x for x in about["scores"][objective].values() if x is not None]
             spread = f" ({min(scored):.3g} to {max(scored):.3g})" if len(scored) > 1 else ""
             settings = " · ".join(described(about["settings"]))
-            rows.append((row.task, name, str(place), settings, objective, f"{about['value']:.3g}{spread}"))
+            first_columns = (row.task, name) if place == 1 else ("", "")
+            rows.append((*first_columns, str(place), settings, f"{about['value']:.3g}{spread}"))
         counts: dict[str, int] = {}
         for _, about in over:
             counts[about["status"]] = counts.get(about["status"], 0) + 1
         told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none is over"
-        notes.append(f"{name} on {first.task}: of {len(trials)} trials {told}")
+        notes.append(f"{name} on {first.task}: of {len(trials)} trials {told}; value: {objective}")
         notes += [f"trial {about['trial']}: {about['line']}" for _, about in over if about["status"] == "failed"][:BEST]
-    notes.append("mean over a trial's seeds, last policy, sampled actions; ( ): smallest to largest seed")
-    notes.append("the best of many trials looks better than it is: train it again with seeds of its own")
-    columns = ("task", "algorithm", "place", "settings", "objective", "value")
+    notes.append("mean over seeds, last policy, sampled actions; ( ): smallest to largest seed")
+    notes.append("the best of many looks better than it is: train it again with other seeds")
+    columns = ("task", "algorithm", "place", "settings", "value")
     return Sheet(f"{sweep.path}: best trials", columns, tuple(rows), tuple(notes), tuple(numbers), grouped=2)
 
 

@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from comity.cli.main import main
 from comity.sweeps import launch, plan, ranges, worker
 from comity.sweeps.search import JOURNAL, Trial
+from comity.sweeps.table import sheet
 
 from .conftest import TINY
 from .killing import started
@@ -155,6 +156,7 @@ def assert_table(sweep, capsys):
     assert re.search(rf"\b1 +learning-rate={rate:g} ", said), said
     assert "of 4 trials 4 finished" in said
     assert re.search(rf"comity train --config {best and 'sweep'}/rows/{best.name}/.*--first-seed 1 ", said)
+    assert max(map(len, sheet(sweep).text(80).split("\n")[1:])) <= 80
     values = [float(line.split(",")[5]) for line in (sweep.path / "table.csv").read_text().split("\n")[1:5]]
     assert values == sorted(values, reverse=True)
 

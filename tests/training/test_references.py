@@ -130,7 +130,7 @@ def test_names(tmp_path, monkeypatch, capsys):
     assert main(["resume", "reference:two-step"]) == 1
     assert "a reference has only its policy" in capsys.readouterr().err
     assert main(["evaluate", "reference:two-step", "--best"]) == 1
-    assert "leave --best out" in capsys.readouterr().err
+    assert "leave --best or --checkpoint out" in capsys.readouterr().err
     assert main(["evaluate", "reference:two-stp"]) == 1
     assert "there are references of" in capsys.readouterr().err
     assert main(["verify", "two-stp"]) == 2

@@ -203,10 +203,11 @@ CLAIMS = (
 )  # fmt: skip
 
 PANELS = (  # part, statistic, words
-    ("collective", "right", "right sign, share of signals"),
-    ("collective", "rank", "rank correlation with the worth"),
-    ("collective", "bias", "bias, collective reward"),
-    ("own", "bias", "bias, individual reward"),
+    ("collective", "right", "right sign"),
+    ("collective", "rank", "rank correlation"),
+    ("collective", "noise", "noise"),
+    ("collective", "bias", "bias"),
+    ("own", "bias", "bias, individual part"),
 )
 
 
@@ -229,6 +230,7 @@ def draw(found: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> list[Pa
     from comity.report.statistics import FEWEST_SEEDS, mean_ci
 
     teams = {label: some for label, some in found.items() if some}
+    last = [*teams][-1]
     with matplotlib.rc_context(LETTERS):
         figure = Canvas(figsize=(WIDTH, 2.5 * len(teams) + 0.7), dpi=DPI, layout="constrained")
         grid = figure.subplots(len(teams), len(PANELS), squeeze=False, sharex="col", sharey=True)
@@ -246,16 +248,20 @@ def draw(found: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> list[Pa
                 axes.grid(axis="y", color=FAINT, linewidth=0.6)
                 axes.set_yticks(range(len(SIGNALS)), [words for words, _ in SIGNALS.values()], fontsize=7.5)
                 axes.set_ylim(len(SIGNALS) - 0.5, -0.5)
-                if row is grid[-1]:
-                    axes.set_xlabel(words, fontsize=7.5)
+                axes.set_xlabel(words if label == last else "", fontsize=7.5)
+                if what in ("bias", "noise"):
+                    axes.set_xscale("symlog", linthresh=0.1)
+                    ticks = (0, 0.1, 1) if what == "noise" else (-1, -0.1, 0, 0.1, 1)
+                    axes.set_xticks(ticks, [f"{x:g}" for x in ticks], fontsize=7)
+                    axes.minorticks_off()
             worth = seeds_of(some, "collective_worth")
             worth = f"{worth.mean():.3f}" if len(worth) else "unknown"
             row[0].set_title(f"{label}: a gift is worth {worth}", fontsize=8.5, loc="left", color=INK)
         entitle(
             figure,
             "Who sees the gift: rules' signals for a drop against what it is worth, by replays",
-            "Dots: seeds, each a team of its own; bars: 95 % t intervals over seeds. Grey: a coin, no correlation, no "
-            "bias. The worth: counterfactual advantage of the drop, points.",
+            "Dots: seeds, each a team of its own; bars: 95 % t intervals over seeds. Grey: a coin, no correlation, 0. "
+            "Worth, noise, bias: points; the worth: the drop's counterfactual advantage by the collective reward.",
         )
         return save(figure, out / "credit.png")
 

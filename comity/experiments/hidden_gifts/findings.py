@@ -32,6 +32,10 @@ SAYS = {
     "gift-games": "Ours: where do exact gradients lead in gift games with a closed form?",
 }
 FINDINGS = {
+    "credit": Finding(
+        "By its own reward the gift is worth nothing; the correction's weight has its sign as often as a coin",
+        {"it-is-hidden": REPRODUCED, "the-correction-is-noise": REPRODUCED},
+    ),
     "gift-games": Finding(
         "Exact gradients end in giving; the correction is a faster gradient, or leads astray",
         {

@@ -123,14 +123,14 @@ def of_runs(words: list[str], values: dict[str, Any], settings: list[str]) -> An
     env = runs[0].env
     if any(run.env != env for run in runs):
         raise Usage("these runs play other games: give runs of one task with equal settings, or --task.NAME for both")
-    teams = [
+    cooperators, defectors = [
         [scripted(kind.removeprefix("scripted:"), env)] if isinstance(kind, str) else trained(kind) for kind in kinds
     ]
     names = tuple(
         kind if isinstance(kind, str) else f"{kind.recipe.algorithm.stem}/{kind.path.name[-6:]}" for kind in kinds
     )
     episodes, policy = values.get("episodes", 32), values.get("policy", "sampled")
-    return between(runs[0].recipe.task.name, env, *teams, names, episodes, policy)
+    return between(runs[0].recipe.task.name, env, cooperators, defectors, names, episodes, policy)
 
 
 def heatmap_title(results: Any, metric: str) -> str:

@@ -37,7 +37,8 @@ def measured(core: Any, length: int, size: int, rows: int = ROWS, width: int = W
     for _ in range(TIMES):
         jax.block_until_ready(program(net, x))
     spent = (time.process_time() - began) / TIMES
-    return Cost(core, length, size, spent, program.memory_analysis().temp_size_in_bytes / 1e6)
+    memory = program.memory_analysis()
+    return Cost(core, length, size, spent, memory.temp_size_in_bytes / 1e6 if memory else float("nan"))
 
 
 def table() -> list[Cost]:

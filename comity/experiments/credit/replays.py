@@ -88,10 +88,9 @@ def replayed(
 
     def played(allowed: Array) -> Transition:
         """allowed [N, A]: what may be done in the first step."""
-        memory = situation.memory, allowed
-        start = rollout.Play(
-            *jax.tree.map(repeat, (situation.game, situation.observation, memory)), jnp.zeros(count, int)
-        )
+        begin = situation.game, situation.observation, (situation.memory, allowed)
+        game, observation, memory = jax.tree.map(repeat, begin)
+        start = rollout.Play(game, observation, memory, jnp.zeros(count, jnp.int32))
         steps = rollout.collect_episodes(key, env, act, start)
         return steps._replace(memory=steps.memory[0], next_memory=steps.next_memory[0])
 
@@ -114,4 +113,4 @@ def worth(replays: Replays, reward: Callable[[Transition], Array], gamma: Any) -
     factor, count = 1 - replays.chance, len(done)
     spread = lambda x: jnp.sqrt(x.var(ddof=1) / count)  # noqa: E731
     unpaired = jnp.sqrt((done.var(ddof=1) + other.var(ddof=1)) / count)
-    return Worth(*(factor * x for x in ((done - other).mean(), spread(done - other), unpaired)))
+    return Worth(factor * (done - other).mean(), factor * spread(done - other), factor * unpaired)

@@ -66,13 +66,13 @@ def comity_run(name: str, steps: int, seed: int) -> tuple[Policy, float, float]:
 
 def sb3_run(name: str, steps: int, seed: int) -> tuple[Policy, float, float]:
     """As `comity_run`."""
-    import torch
-    from stable_baselines3 import SAC, TD3
-    from stable_baselines3.common.noise import NormalActionNoise
+    import torch  # pyright: ignore[reportMissingImports]
+    from stable_baselines3 import SAC, TD3  # pyright: ignore[reportMissingImports]
+    from stable_baselines3.common.noise import NormalActionNoise  # pyright: ignore[reportMissingImports]
 
     torch.set_num_threads(1)
     env = gymnasium.make(BODY)
-    size = env.action_space.shape[0]
+    size = int(np.prod(env.action_space.shape or ()))
     same = {
         "learning_rate": 3e-4, "buffer_size": 1_000_000, "learning_starts": WARMUP, "batch_size": 256, "tau": 0.005,
         "gamma": 0.99, "train_freq": 1, "gradient_steps": 1, "policy_kwargs": {"net_arch": [256, 256]}, "seed": seed,

@@ -78,7 +78,13 @@ def trpo_step(seed: int, numbers: int) -> list[float]:
     there = with_arrays(state.actor, theirs)
     a, b, first = measure(ours), measure(there), measure(state.actor)
     gains = [float((x.surrogate - first.surrogate)[0]) for x in (a, b)]
-    return [cosine(mine, its), np.linalg.norm(mine) / np.linalg.norm(its), float(a.kl[0]), float(b.kl[0]), *gains]
+    return [
+        cosine(mine, its),
+        float(np.linalg.norm(mine) / np.linalg.norm(its)),
+        float(a.kl[0]),
+        float(b.kl[0]),
+        *gains,
+    ]
 
 
 def with_arrays(actor, arrays: list[np.ndarray]):
@@ -100,9 +106,9 @@ def with_arrays(actor, arrays: list[np.ndarray]):
 def sb3_step(arrays: list[np.ndarray], view: np.ndarray, action: np.ndarray, advantage: np.ndarray):
     """The policy's arrays after one update of sb3-contrib's TRPO from these, on this batch [M, ...]."""
     import gymnasium
-    import torch
-    from sb3_contrib import TRPO
-    from stable_baselines3.common.logger import configure
+    import torch  # pyright: ignore[reportMissingImports]
+    from sb3_contrib import TRPO  # pyright: ignore[reportMissingImports]
+    from stable_baselines3.common.logger import configure  # pyright: ignore[reportMissingImports]
 
     class Shapes(gymnasium.Env):
         """Never played: it says what is seen and done."""
@@ -166,7 +172,7 @@ def kronecker(python: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         given, left = Path(folder) / "given.npz", Path(folder) / "left.npz"
         arrays = {f"{name}{k}": w for name, ws in (("w", matrices(net)), ("g", gradient)) for k, w in enumerate(ws)}
-        np.savez(given, x=x, action=action, **arrays)
+        np.savez(given, x=x, action=action, **arrays)  # pyright: ignore[reportArgumentType]
         subprocess.run([python, __file__, "--kfac", str(given), str(left)], check=True)
         theirs = np.load(left)
         print("kfac-jax", theirs["versions"])
@@ -187,7 +193,7 @@ def kfac(given: str, left: str) -> None:
     losses for an M-th), and its preconditioned gradient, with damping an M-th for the same reason."""
     import jax
     import jax.numpy as jnp
-    import kfac_jax
+    import kfac_jax  # pyright: ignore[reportMissingImports]
 
     data = np.load(given)
     count = sum(name.startswith("w") for name in data.files)
@@ -216,7 +222,7 @@ def kfac(given: str, left: str) -> None:
         inputs, outputs = (factor.value for factor in block.factors)
         arrays |= {f"inputs{k}": inputs, f"outputs{k}": size * outputs}
         arrays |= {f"{name}{k}": jnp.concatenate([w[k][0], w[k][1][None]]) / size for name, w in steps.items()}
-    np.savez(left, **arrays)
+    np.savez(left, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 if __name__ == "__main__":
@@ -225,8 +231,8 @@ if __name__ == "__main__":
     elif sys.argv[1] == "kronecker":
         kronecker(sys.argv[2])
     else:
-        import sb3_contrib
-        import torch
+        import sb3_contrib  # pyright: ignore[reportMissingImports]
+        import torch  # pyright: ignore[reportMissingImports]
 
         print(f"sb3-contrib {sb3_contrib.__version__}, torch {torch.__version__}, {TRANSITIONS} transitions")
         print("numbers  seed  cosine  length  KL ours  KL theirs  gain ours  gain theirs")

@@ -1,14 +1,19 @@
 """Evaluation: fresh episodes of a fixed policy, greedy and sampled, kept per episode and per agent."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from comity.training.compile import Ready
 from comity.training.seeds import PerSeed, Seeds
+
+if TYPE_CHECKING:
+    from comity.training.together import Member
 
 POLICIES = ("sampled", "greedy")
 
@@ -18,8 +23,8 @@ class Stopped(RuntimeError):
 
 
 def evaluate(
-    seeds: Seeds, ready: Ready, floats: dict[str, float], names: list[int], states: PerSeed, stream: int, at: int,
-    begun: np.int32, episodes: int, batch: int, stopped: Callable[[], bool] = lambda: False,
+    seeds: Seeds, ready: Ready | Member, floats: dict[str, float], names: list[int], states: PerSeed, stream: int,
+    at: int, begun: np.int32, episodes: int, batch: int, stopped: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, dict[str, np.ndarray]]]:  # fmt: skip
     """Plays `episodes` per seed and policy with the program `evaluate`, which plays `batch` of each.
 

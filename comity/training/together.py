@@ -138,7 +138,7 @@ class Together:
             elif PER_SEED[name][position]:
                 given.append(_joined([x for groups in own for x in groups]))
             else:  # floats: each run's own, along its lanes
-                given.append({k: np.repeat(np.float32([x[k] for x in own]), counts) for k in own[0]})
+                given.append({k: np.repeat(np.asarray([x[k] for x in own], np.float32), counts) for k in own[0]})
         result, ends = self.wide.call(name, given, sum(counts)), np.cumsum(counts)
         parts = [_cut(result, end - count, end) for count, end in zip(counts, ends.tolist(), strict=True)]
         return [tuple([x] for x in part) if type(part) is tuple else [part] for part in parts]

@@ -97,6 +97,7 @@ def test_steps_hold_state_next_step_rewards_and_bonuses(learned):
     before = jax.tree.map(lambda x: x[:-1], episodes.observation)
     outputs = alita_recurrent.outputs_of(team, state.actors, episodes)[:-1]
     meant = parts.nets.acts(outputs, before.available).probabilities
+    assert parts.bonus is not None
     psi = parts.bonus.reward(state.added.novelty, alita_experience(episodes))
     away = jnp.square(meant - jax.nn.one_hot(episodes.action, 3)).sum(-1)
     expected = episodes.reward.at[..., 0].add(0.1 * psi[..., 0])

@@ -152,7 +152,7 @@ def test_the_influence_is_what_the_others_critic_expects_of_the_first_policy(pla
     expected = jnp.square(clone(seen.view[:, 1:], mine[:, :1])[:, 0] - z).mean()
     assert float(told["influence"]) == pytest.approx(float(expected), rel=1e-4)
     assert float(expected) > 1e-6
-    np.testing.assert_allclose(found, [0.1 * expected, 0.0], rtol=1e-4)
+    np.testing.assert_allclose(found, np.array([0.1 * float(expected), 0.0]), rtol=1e-4)
     pull = jax.grad(lambda a: alita.influence(parts, KEY, state, seen, seen, taken, a)[0].sum())(mine)
     assert float(jnp.abs(pull[:, 0]).max()) > 0
     assert float(jnp.abs(pull[:, 1]).max()) == 0

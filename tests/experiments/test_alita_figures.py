@@ -20,7 +20,7 @@ from comity.experiments import reproduce as machinery
 from comity.experiments.alita.bodies import FIG5
 from comity.experiments.alita.paper import PAPER
 from comity.experiments.alita.truth import true_influence
-from comity.experiments.figure import lacking, recipe_of
+from comity.experiments.figure import Scale, lacking, recipe_of
 from comity.experiments.tables import beside_published
 from comity.learning import influence
 from comity.recipes import Recipe
@@ -121,7 +121,8 @@ def test_of_two_policies_the_better_one_counts_at_each_point_and_at_the_end():
 
 
 def test_all_methods_move_a_body_equally_often():
-    for scale, steps in (("laptop", 200_000), ("paper", 1_000_000)):
+    budgets: dict[Scale, int] = {"laptop": 200_000, "paper": 1_000_000}
+    for scale, steps in budgets.items():
         for arm in FIG5.arms.values():
             budget = FIG5.budgets[scale][arm.budget]
             config = recipe_of(replace(arm, settings={**arm.settings, **budget.settings})).config

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from comity.experiments import reproduce as machinery
-from comity.experiments.figure import recipe_of
+from comity.experiments.figure import Scale, recipe_of
 from comity.experiments.lica import battles as lica_battles
 from comity.experiments.lica import entropy, junction
 from comity.experiments.lica.paper import PAPER
@@ -54,7 +54,8 @@ def test_arms_in_battle_have_the_settings_of_the_published_configuration():
     assert fig2.arms["xi 0.11, 5m_vs_6m"] == fig4.arms["LICA, 5m_vs_6m"]
     flat = recipe_of(fig2.arms["MLP critic, xi 0.05, 5m_vs_6m"]).config
     assert (flat.critic, flat.entropy_weight, flat.last_action, flat.actors) == ("mlp", 0.05, True, "shared")
-    for scale, updates, target in (("laptop", 8, 200), ("paper", 1, 7)):
+    rhythms: tuple[tuple[Scale, int, int], ...] = (("laptop", 8, 200), ("paper", 1, 7))
+    for scale, updates, target in rhythms:
         arm, budget = machinery.arms_at(PAPER, fig4, scale)["QMIX, 2s3z"]
         config = recipe_of(arm).config
         assert (config.updates, config.target_period, budget.envs, config.batch) == (updates, target, 32, 32)

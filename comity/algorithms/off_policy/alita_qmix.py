@@ -115,12 +115,12 @@ def added_loss(
         others, own = jnp.array(role.others), jax.random.fold_in(key, at)
         rows, weights = alike_steps(config, exact, own, seen_and_done[:, role.influencer], counts)
 
-        def error(rows: Array, weights: Array, role=role, others=others, clone=params.clones[at]) -> Array:
+        def squared(rows: Array, weights: Array, role=role, others=others, clone=params.clones[at]) -> Array:
             expected = estimates.call(config, nets, role, clone, now.view[rows], taken[rows])
             away = jnp.square(expected - wanted[rows][:, others])
             return (weights[:, None] * away).sum() / weights.sum()
 
-        errors.append(jax.vmap(error)(rows, weights).mean())
+        errors.append(jax.vmap(squared)(rows, weights).mean())
     some = jax.random.categorical(key, jnp.log(counts), shape=(config.influence_batch,))
     soft = jax.nn.softmax(masked(q, before.available) / config.softmax)
     influencing = jnp.array([role.influencer for role in parts.roles])

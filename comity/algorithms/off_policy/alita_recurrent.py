@@ -227,7 +227,8 @@ def estimated(parts: alita.Parts, key: Key, state: family.State, episodes: repla
         rows, weights = alike_steps(config, exact, jax.random.fold_in(key, at), steps.known[:, role.influencer],
                                     steps.counts)  # fmt: skip
         each = jax.tree.map(lambda x, rows=rows: x[rows], (steps.now.view, steps.taken, today, target))
-        sets = estimates.Asked(*lax.stop_gradient(each), weights)
+        view, taken, meant_today, towards = lax.stop_gradient(each)
+        sets = estimates.Asked(view, taken, meant_today, towards, weights)
         found.append(estimates.regressed(config, nets, role, state.added.estimates[at], sets))
     told = jax.tree.map(lambda *xs: jnp.stack(xs).mean(), *(told for _, told in found))
     return state.added._replace(estimates=tuple(x for x, _ in found)), told

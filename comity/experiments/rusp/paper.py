@@ -1,6 +1,7 @@
 """The figures of RUSP together: what records keep, what an arm costs, how it is made small."""
 
 from dataclasses import replace
+from typing import Any
 
 from comity.experiments.figure import Arm, Paper
 from comity.experiments.rusp.dilemmas import FIG11, OASIS
@@ -61,7 +62,7 @@ def cost(arm: Arm, recipe: Recipe) -> float:
     return COST[arm.task.partition("+")[0]] * recipe.config.steps / usual * (recipe.config.width / 32) ** 1.5
 
 
-SMALL = {"ipd": {"length": 6}, "indirect-reciprocity": {"length": 8, "identity_size": 2}}
+SMALL: dict[str, dict[str, Any]] = {"ipd": {"length": 6}, "indirect-reciprocity": {"length": 8, "identity_size": 2}}
 SMALL |= {task: {"length": 6, "radius": 2} for task in ("harvest", "cleanup")}
 SMALL["oasis"] = {"length": 6, "end_chance": 0.0, "identity_size": 2}
 SMALL["prisoners-buddy"] = {"length": 8, "period": 2, "identity_size": 2}

@@ -130,12 +130,15 @@ def test_rewards_are_shared_and_statistics_are_of_the_raw_ones():
 
 def test_names_of_what_is_seen():
     env = Preferences(CooperativeNavigation(agents=2))
-    names = env.spec.view.names
-    assert len(names) == env.spec.view.size
+    view, plain = env.spec.view, Preferences(GAME).spec.view
+    assert isinstance(view, Vector)
+    assert isinstance(plain, Vector)
+    names = view.names
+    assert len(names) == view.size
     assert names[:4] == ("own speed, x", "own speed, y", "own place, x", "own place, y")
     more = ("own weight", "its level", "weight on it, agent i+1", "its level, agent i+1")
     assert names[-6:] == (*more, "its own weight, agent i+1", "level, agent i+1")
-    assert Preferences(GAME).spec.view.names == ()
+    assert plain.names == ()
 
 
 def test_selfish_evaluation():

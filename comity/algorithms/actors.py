@@ -119,6 +119,6 @@ def central(spec: Spec, observation: Observation) -> tuple[Array, Array]:
     return observation.state.reshape(*lead[:-1], 1, 1, *spec.state.shape), jnp.expand_dims(observation.view, len(lead))
 
 
-def seen(sees: View, view: Array) -> Array:
+def present_view(sees: View, view: Array) -> Array:
     """Of views [..., V] as much as `sees` holds; images are whole."""
     return view[..., : sees.size] if isinstance(sees, Vector) else view

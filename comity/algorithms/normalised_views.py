@@ -30,7 +30,7 @@ class Settings:
     normalise_views: bool = False  # in deviations from their running mean, of each agent; vectors alone
 
 
-class Seen(NamedTuple):
+class ViewMoments(NamedTuple):
     """Of all views so far."""
 
     count: Array  # [] float32, steps of all games
@@ -40,16 +40,16 @@ class Seen(NamedTuple):
 
 class State(NamedTuple):
     learner: PyTree
-    seen: Seen
+    seen: ViewMoments
 
 
-def fresh(spec: Spec) -> Seen:
+def fresh(spec: Spec) -> ViewMoments:
     """Before anything was seen."""
     zeros = jnp.zeros((spec.agents, spec.view.size))
-    return Seen(jnp.zeros(()), zeros, zeros)
+    return ViewMoments(jnp.zeros(()), zeros, zeros)
 
 
-def after(seen: Seen, view: Array, valid: Array) -> Seen:
+def after(seen: ViewMoments, view: Array, valid: Array) -> ViewMoments:
     """With views [T, B, N, V] of valid steps [T, B] (Chan, Golub & LeVeque 1983)."""
     view, counts = view.astype(jnp.float32), aligned(valid, view)
     new = valid.sum().astype(jnp.float32)
@@ -58,10 +58,10 @@ def after(seen: Seen, view: Array, valid: Array) -> Seen:
     total = jnp.maximum(seen.count + new, 1.0)
     away = mean - seen.mean
     square = seen.square + square + jnp.square(away) * seen.count * new / total
-    return Seen(seen.count + new, seen.mean + away * new / total, square)
+    return ViewMoments(seen.count + new, seen.mean + away * new / total, square)
 
 
-def normalised_view(seen: Seen, view: Array) -> Array:
+def normalised_view(seen: ViewMoments, view: Array) -> Array:
     """[..., N, V]; as they are before anything was seen."""
     variance = jnp.where(seen.count > 1, seen.square / jnp.maximum(seen.count, 1.0), 1.0)
     return jnp.clip((view - seen.mean) * jax.lax.rsqrt(variance + LEAST), -LIMIT, LIMIT)
@@ -108,7 +108,7 @@ def normalised(config: Settings, env: Environment, make: Callable[[Environment],
     require_vectors(env, "normalise_views")
     learner = make(Floats(env))
 
-    def shown(seen: Seen, observation: Observation) -> Observation:
+    def shown(seen: ViewMoments, observation: Observation) -> Observation:
         return observation._replace(view=normalised_view(seen, observation.view))
 
     def init(key: Key) -> State:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.learning import Moments, normalised, updated_moments
-from comity.networks import Seen
+from comity.networks import EntityView
 from comity.spec import Entities, Image, Vector, View
 from comity.types import Environment, Observation
 
@@ -30,21 +30,21 @@ def taken(x: Array, columns: Sequence[int]) -> Array:
     return jnp.concatenate([x[..., run[0] : run[-1] + 1] for run in runs], -1) if columns else x[..., :0]
 
 
-def parts(view: View, x: Array) -> Seen:
+def parts(view: View, x: Array) -> EntityView:
     """A vector x [..., V] as own [..., O] and others [..., K, F]; an image as it is."""
     if isinstance(view, Image):
-        return Seen(jnp.zeros((*x.shape[:-3], 0)), None, x)
+        return EntityView(jnp.zeros((*x.shape[:-3], 0)), None, x)
     x, entities = x.astype(jnp.float32), entities_of(view)
     others = [taken(x, columns) for columns in entities.others if columns]
-    return Seen(taken(x, entities.own), jnp.stack(others, -2) if others else None)
+    return EntityView(taken(x, entities.own), jnp.stack(others, -2) if others else None)
 
 
-def seen_by_policy(env: Environment, observation: Observation) -> Seen:
+def seen_by_policy(env: Environment, observation: Observation) -> EntityView:
     """What an agent sees, leaves [..., N, ...]."""
     return parts(env.spec.view, observation.view)
 
 
-def seen_by_critic(env: Environment, observation: Observation) -> Seen:
+def seen_by_critic(env: Environment, observation: Observation) -> EntityView:
     """What an agent sees, the game's own state, and of the private numbers that agent's: leaves [..., N, ...]."""
     seen, spec = seen_by_policy(env, observation), env.spec
     lead = observation.state.shape[: observation.state.ndim - len(spec.state.shape)]
@@ -55,7 +55,7 @@ def seen_by_critic(env: Environment, observation: Observation) -> Seen:
     everywhere = jnp.broadcast_to(game[..., None, :], (*seen.own.shape[:-1], game.shape[-1]))
     others = [x for x in (seen.others, known.others) if x is not None]
     own = jnp.concatenate([seen.own, everywhere, known.own], -1)
-    return Seen(own, jnp.concatenate(others, -1) if others else None, seen.picture)
+    return EntityView(own, jnp.concatenate(others, -1) if others else None, seen.picture)
 
 
 def entities_of(seen: View) -> Entities:
@@ -64,17 +64,17 @@ def entities_of(seen: View) -> Entities:
     return own or Entities(tuple(range(seen.size)), (), ())
 
 
-def to_scale(seen: Seen, scale: Scale, clip) -> Seen:
+def to_scale(seen: EntityView, scale: Scale, clip) -> EntityView:
     """Every input in deviations from its mean, at most `clip` of them (RUSP's appendix)."""
 
     def bounded(x: Array, moments: Moments) -> Array:
         return jnp.clip(normalised(x, moments), -clip, clip)
 
     others = seen.others if scale.others is None or seen.others is None else bounded(seen.others, scale.others)
-    return Seen(bounded(seen.own, scale.own), others, seen.picture)
+    return EntityView(bounded(seen.own, scale.own), others, seen.picture)
 
 
-def updated_scale(scale: Scale, seen: Seen, valid: Array, decay) -> Scale:
+def updated_scale(scale: Scale, seen: EntityView, valid: Array, decay) -> Scale:
     """`scale` after what was seen, leaves [T, B, N, ...], in the steps of agents that are valid [T, B, N]."""
 
     def updated(moments: Moments, x: Array, valid: Array) -> Moments:

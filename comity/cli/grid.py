@@ -43,7 +43,7 @@ def grid(arguments: list[str]) -> int:
         hours = len(waiting) * seconds / 3600
         say(f"{len(waiting)} cells of {seconds:g} CPU s: about {hours:.1f} core-hours, and compiling")
         status = launch.processes(one.sweep, values.get("workers"), say)
-    return _told(one, status)
+    return _report(one, status)
 
 
 def _grid_of(words: list[str], values: dict[str, Any]) -> grids.Grid:
@@ -75,7 +75,7 @@ def _names(text: str, kind: str) -> list[str]:
     return list(TASKS if kind == "task" else ALGORITHMS)
 
 
-def _told(one: grids.Grid, status: int) -> int:
+def _report(one: grids.Grid, status: int) -> int:
     """Table, picture, what to do next; status 1 where a cell failed or is left."""
     from rich.console import Console
 

@@ -80,9 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         expected = isinstance(error, (ValueError, OSError)) or type(error).__name__ in ("NotFinite", "InUse")
         if not expected:
-            from comity.cli.unexpected import told
+            from comity.cli.unexpected import message
 
-            complain(f"error: {told(error, arguments)}")
+            complain(f"error: {message(error, arguments)}")
             return 1
         complain(f"error: {one_line(error)}")
         return 2 if isinstance(error, Usage) else 1

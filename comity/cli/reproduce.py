@@ -83,9 +83,9 @@ def reproduce(arguments: list[str]) -> None:
     files = []
     for figure in figures:
         found = machinery.results(paper, figure, scale, jobs)
-        files += machinery.written(paper, figure, scale, found, out)
+        files += machinery.write_figure(paper, figure, scale, found, out)
         print(f"\n{figure.title}")
-        print("\n".join(spoken(machinery.judged(figure, found))))
+        print("\n".join(spoken(machinery.verdicts_of(figure, found))))
     print("files")
     for file in files:
         print(f"  {file}")

@@ -71,7 +71,7 @@ def sweep(arguments: list[str]) -> int:
         status, submitted = _launched(one, own, len(left), say, more)
         if submitted:
             return status
-    return _told(one, status)
+    return _report(one, status)
 
 
 def _rows(count: int) -> str:
@@ -105,7 +105,7 @@ def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: t
     return launch.slurm(one, number, own.get("slurm", ""), say, submitted, more), True
 
 
-def _told(one: plan.Sweep, status: int) -> int:
+def _report(one: plan.Sweep, status: int) -> int:
     """The table, its files, what to do next. Status 1 where a row failed or is left, unless a signal says more."""
     from rich.console import Console
 

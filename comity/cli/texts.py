@@ -76,7 +76,7 @@ def _setting(flag: str, hint: Any, value: Any, told: dict[str, str], field: Any,
     choices = _choices(hint)
     switch = f" (or {_no(flag)})" if hint is bool else ""
     text = " ".join(filter(None, (f"[{'|'.join(choices)}]" if choices else "", told.get(field.name, ""))))
-    head = f"  {flag} {written(value)}{switch}"
+    head = f"  {flag} {text_of(value)}{switch}"
     right = textwrap.wrap(printable(text), width - LEFT - 1, break_long_words=False) or [""]
     if len(head) > LEFT - 1:
         return [head, *(f"{'':{LEFT}} {line}" for line in right if line)]
@@ -96,10 +96,10 @@ def _choices(hint: Any) -> list[str]:
     return found
 
 
-def written(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A value as one writes it on the command line."""
     if isinstance(value, tuple):
-        return " ".join(map(written, value)) or "()"
+        return " ".join(map(text_of, value)) or "()"
     return str(value)
 
 
@@ -108,7 +108,7 @@ def presets(table: Mapping[str, Mapping[str, Any]], width: int | None = None) ->
     width = width or max(60, min(shutil.get_terminal_size().columns, 120))
     lines, left = [], max(map(len, table), default=0)
     for number, (name, values) in enumerate(table.items()):
-        sets = ", ".join(f"{x.replace('_', '-')}={written(value)}" for x, value in values.items())
+        sets = ", ".join(f"{x.replace('_', '-')}={text_of(value)}" for x, value in values.items())
         known = PRESETS.get(name, "")
         text = "; ".join(filter(None, (known, "the default" if not number else "", sets and f"sets {sets}")))
         line = printable(f"  {name:<{left}}  {text or 'the defaults of all settings'}")

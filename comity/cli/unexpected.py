@@ -8,14 +8,14 @@ import traceback
 from pathlib import Path
 
 
-def told(error: BaseException, arguments: list[str]) -> str:
+def message(error: BaseException, arguments: list[str]) -> str:
     """One line about an error that is no refusal; the traceback is appended to the log of the run that it happened in,
     or written to a file of its own in the temporary folder. arguments: of the command."""
     text = " ".join(str(error).split())
     kind = type(error).__name__ + (f": {text if len(text) <= 200 else text[:197] + '...'}" if text else "")
     when = datetime.datetime.now().isoformat(timespec="seconds")
     lines = "".join(traceback.format_exception(error))
-    where = _kept(f"{when} comity {shlex.join(arguments)}\n{lines}", _run_of(error, arguments))
+    where = _log_file(f"{when} comity {shlex.join(arguments)}\n{lines}", _run_of(error, arguments))
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         least = "lower --envs, --seeds, --evaluation-episodes, or what has a size in the algorithm"
         return f"not enough memory ({kind}): {least}; the traceback is in {where or 'no file, for want of room'}"
@@ -42,7 +42,7 @@ def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
     return None
 
 
-def _kept(text: str, run: Path | None) -> Path | None:
+def _log_file(text: str, run: Path | None) -> Path | None:
     """The file that has the text now; None if there is no place for it."""
     log = run / "log.txt" if run else None
     if log and run and run.is_dir() and not log.is_symlink():

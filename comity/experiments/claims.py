@@ -71,7 +71,7 @@ class Claim:
     replaced_by: str = ""  # name of the claim that came in its place; the old one stays, with its verdict
 
 
-def written(since: str) -> Callable[..., Claim]:
+def dated(since: str) -> Callable[..., Claim]:
     """claim(name, text, *tests) of that day."""
 
     def claim(name: str, text: str, *tests: Comparison) -> Claim:

@@ -263,7 +263,7 @@ def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> 
     return found
 
 
-def judged(figure: Figure, found: Mapping[str, Sequence[Record]]) -> list[Judged]:
+def verdicts_of(figure: Figure, found: Mapping[str, Sequence[Record]]) -> list[Judged]:
     """Claims with verdicts. A claim about an arm without a record is open."""
     return judge(figure.claims, found, paper_lengths(figure))
 
@@ -273,10 +273,12 @@ def paper_lengths(figure: Figure) -> dict[str, int]:
     return {label: figure.budgets["paper"][arm.budget].iterations for label, arm in figure.arms.items()}
 
 
-def written(paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path) -> list[Path]:
+def write_figure(
+    paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path
+) -> list[Path]:
     """Writes picture, CSV, claims.json and table of a figure; returns their paths."""
     out.mkdir(parents=True, exist_ok=True)
-    verdicts = judged(figure, found)
+    verdicts = verdicts_of(figure, found)
     files = figure.picture(out) if figure.picture else []
     if figure.drawn and any(found.values()):
         files += figure.drawn(found, out)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from comity.interop.spaces import Seen, Spaces
+from comity.interop.spaces import HostObservation, Spaces
 
 FACTORY = "give a function or class that makes a new one at each call"
 
@@ -14,7 +14,7 @@ FACTORY = "give a function or class that makes a new one at each call"
 class Stepped(NamedTuple):
     """What a step of B games brought."""
 
-    seen: Seen  # [B, ...] after it, before any new episode
+    seen: HostObservation  # [B, ...] after it, before any new episode
     reward: np.ndarray  # [B, N] float32
     terminated: np.ndarray  # [B] bool
     truncated: np.ndarray  # [B] bool
@@ -68,7 +68,7 @@ class Game:
     def __init__(self, env: Any, spaces: Spaces, length: int):
         self.env, self.spaces, self.length = env, spaces, length
 
-    def begin(self, seed: int) -> Seen:
+    def begin(self, seed: int) -> HostObservation:
         found = self.env.reset(seed=seed)
         if not (isinstance(found, tuple) and len(found) == 2):
             raise ValueError("reset gives no (observations, infos): give both, as PettingZoo asks")
@@ -76,7 +76,7 @@ class Game:
         self.running = self._running()
         return self._seen(*found, self.running, self.running)
 
-    def step(self, action: np.ndarray) -> tuple[Seen, np.ndarray, bool, bool]:
+    def step(self, action: np.ndarray) -> tuple[HostObservation, np.ndarray, bool, bool]:
         """(observation, reward [N], terminated, truncated) of the game, which is cut when its time is up."""
         spaces, before = self.spaces, self.running
         chosen = {name: spaces.action_of(k, action[k]) for k, name in enumerate(spaces.names) if name in before}
@@ -101,7 +101,9 @@ class Game:
         here = getattr(self.env, "agents", self.spaces.names)
         return [name for name in self.spaces.names if name in here and name not in self.left]
 
-    def _seen(self, observations: dict, infos: dict, reads: list, must: list, terminated: bool = False) -> Seen:
+    def _seen(
+        self, observations: dict, infos: dict, reads: list, must: list, terminated: bool = False
+    ) -> HostObservation:
         return self.spaces.seen(self.env, observations, infos or {}, reads, must, self.time, terminated)
 
 
@@ -119,9 +121,9 @@ class Batch:
         shapes = (spaces.agents, spaces.view), (spaces.state,), (spaces.agents, spaces.action)
         kinds = np.float32, np.float32, bool
         nothing = (np.zeros((count, *shape), kind) for shape, kind in zip(shapes, kinds, strict=True))
-        self.seen = Seen(*nothing)
+        self.seen = HostObservation(*nothing)
 
-    def begin(self, which: np.ndarray, seeds: np.ndarray) -> Seen:
+    def begin(self, which: np.ndarray, seeds: np.ndarray) -> HostObservation:
         """Begins new episodes where `which` [B]; what is seen then, of all games. seeds: [B], for `reset`."""
         return self._with({k: self.games[k].begin(int(seeds[k])) for k in map(int, np.flatnonzero(which))})
 
@@ -130,7 +132,7 @@ class Batch:
         count, agents = len(self.games), self.games[0].spaces.agents
         reward = np.zeros((count, agents), np.float32)
         terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
-        found: dict[int, Seen] = {}
+        found: dict[int, HostObservation] = {}
         for k in map(int, np.flatnonzero(which)):
             found[k], reward[k], terminated[k], truncated[k] = self.games[k].step(action[k])
         return Stepped(self._with(found), reward, terminated, truncated)
@@ -147,9 +149,9 @@ class Batch:
         for game in self.games:
             game.env.close()
 
-    def _with(self, found: dict[int, Seen]) -> Seen:
+    def _with(self, found: dict[int, HostObservation]) -> HostObservation:
         """What all games show, with the new of some of them: arrays of their own, since a learner may hold the old."""
-        self.seen = Seen(*(x.copy() for x in self.seen))
+        self.seen = HostObservation(*(x.copy() for x in self.seen))
         for k, seen in found.items():
             for whole, part in zip(self.seen, seen, strict=True):
                 whole[k] = part

@@ -10,7 +10,7 @@ NAMED = ("observation", "observations", "obs")  # what stands beside an `action_
 MASK = "action_mask"
 
 
-class Seen(NamedTuple):
+class HostObservation(NamedTuple):
     """An observation of one game, or with a leading axis of B games."""
 
     view: np.ndarray  # [N, V] float32, flattened and padded with zeros
@@ -67,7 +67,7 @@ class Spaces:
 
     def seen(
         self, env: Any, observations: dict, infos: dict, reads: list, must: list, step: int, terminated: bool = False
-    ) -> Seen:
+    ) -> HostObservation:
         """One game's observation after `step` steps.
 
         reads: agents whose observation counts, the others have left: they see zeros and have action 0 alone. must:
@@ -94,7 +94,7 @@ class Spaces:
                     )
                 available[k, :size] = True  # of a game that was cut: nothing is known of what it might have done
         state = np.zeros(self.state, np.float32) if terminated else self._state(env, view, step)
-        return Seen(view, state, available)
+        return HostObservation(view, state, available)
 
     def _parts(self, k: int, found: Any, info: dict, step: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(what agent k sees, flat; its mask)."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from comity.extras import needed
 from comity.interop.games import Batch, Stepped
-from comity.interop.spaces import Seen, Spaces
+from comity.interop.spaces import HostObservation, Spaces
 
 gymnasium = needed("gymnasium")
 spaces = gymnasium.spaces
@@ -100,7 +100,7 @@ class Workers:
         acts = (total, shape.agents, shape.action) if shape.continuous else (total, shape.agents)
         self.acts = np.zeros(acts, np.float32 if shape.continuous else np.int32)
 
-    def begin(self, which: np.ndarray, seeds: np.ndarray) -> Seen:
+    def begin(self, which: np.ndarray, seeds: np.ndarray) -> HostObservation:
         return self._ask(1, which, seeds, self.acts).seen
 
     def step(self, which: np.ndarray, action: np.ndarray) -> Stepped:
@@ -137,7 +137,7 @@ class Workers:
                 "somebody's kill): the simulator may have crashed; fewer envs or --task.processes 1 may help"
             ) from error
         of = lambda name, kind: np.array(found[name], kind).reshape(-1, *found[name].shape[2:])[: self.count]  # noqa: E731
-        seen = Seen(of("view", np.float32), of("state", np.float32), of("available", bool))
+        seen = HostObservation(of("view", np.float32), of("state", np.float32), of("available", bool))
         return Stepped(seen, of("reward", np.float32), of("terminated", bool), of("truncated", bool))
 
     def _dealt(self, x: np.ndarray) -> np.ndarray:

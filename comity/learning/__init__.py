@@ -7,14 +7,14 @@ from comity.learning.losses import critic_loss, fit_critic, policy_loss, surroga
 from comity.learning.normalisation import (
     Moments,
     Sample,
+    denormalised,
     fresh_moments,
     fresh_sample,
     in_deviations,
-    joined,
     normalised,
-    restored,
     standardised,
     updated_moments,
+    with_sample,
 )
 from comity.learning.optimizers import (
     Optimizer,
@@ -40,6 +40,7 @@ __all__ = [
     "credited",
     "critic_loss",
     "cut",
+    "denormalised",
     "differentiable_rmsprop",
     "discounted_returns",
     "divisor",
@@ -53,7 +54,6 @@ __all__ = [
     "if_ready",
     "in_a_circle",
     "in_deviations",
-    "joined",
     "lambda_returns",
     "linear",
     "log_prob",
@@ -67,7 +67,6 @@ __all__ = [
     "picked",
     "policy_logits",
     "policy_loss",
-    "restored",
     "sample",
     "side_by_side",
     "standardised",
@@ -77,4 +76,5 @@ __all__ = [
     "towards",
     "updated_moments",
     "value_loss",
+    "with_sample",
 ]

@@ -23,7 +23,7 @@ def fresh_sample(*shape: int) -> Sample:
     return Sample(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
 
 
-def joined(sample: Sample, x: Float[Array, "R *rest"], valid: Bool[Array, "R"]) -> Sample:
+def with_sample(sample: Sample, x: Float[Array, "R *rest"], valid: Bool[Array, "R"]) -> Sample:
     """The sample and the valid ones of x as one (Chan et al. 1979)."""
     new = valid.sum().astype(jnp.float32)
     over = lambda x: jnp.where(aligned(valid, x), x, 0.0).sum(0) / jnp.maximum(new, 1.0)  # noqa: E731
@@ -92,7 +92,7 @@ def normalised(x: Float[Array, "*axes N"], moments: Moments, first: float | Arra
     return (x - mean) / deviation
 
 
-def restored(x: Float[Array, "*axes N"], moments: Moments, first: float | Array = 1.0) -> Float[Array, "*axes N"]:
+def denormalised(x: Float[Array, "*axes N"], moments: Moments, first: float | Array = 1.0) -> Float[Array, "*axes N"]:
     """What `normalised` was given."""
     mean, deviation = mean_and_deviation(moments, first=first)
     return x * deviation + mean

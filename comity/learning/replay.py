@@ -69,7 +69,7 @@ def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
     return rows._replace(length=last, terminated=(steps.terminated & steps.valid).any(0), extra=extra)
 
 
-def restored(env: Environment, rows: Row) -> Episodes:
+def episodes_of(env: Environment, rows: Row) -> Episodes:
     """The episodes in rows with leaves [B, ...]."""
     observation, action, reward = jax.tree.map(lambda x: x.swapaxes(0, 1), (rows.observation, rows.action, rows.reward))
     time = jnp.arange(action.shape[0])[:, None]

@@ -7,7 +7,7 @@ from comity.networks.cores import Core, fresh_core
 from comity.networks.deep import DeepRecurrentNet
 from comity.networks.dense import ACTIVATIONS, MLP, Activation, LayerNorm, Linear, NormedMLP, Start, Twins
 from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
-from comity.networks.entities import EntityNet, Seen
+from comity.networks.entities import EntityNet, EntityView
 from comity.networks.gru import GRU
 from comity.networks.hawk import HawkNet, fresh_trace
 from comity.networks.joint import JointNet, Part, joint_net, numbers
@@ -31,6 +31,7 @@ __all__ = [
     "Core",
     "DeepRecurrentNet",
     "EntityNet",
+    "EntityView",
     "Eyes",
     "FlatCritic",
     "HawkNet",
@@ -45,7 +46,6 @@ __all__ = [
     "Part",
     "RecurrentNet",
     "Remembered",
-    "Seen",
     "Sharing",
     "Sight",
     "Slots",

@@ -17,7 +17,7 @@ from comity.networks.encoders import Eyes
 from comity.types import Key, PyTree
 
 
-class Seen(NamedTuple):
+class EntityView(NamedTuple):
     """What an agent sees, in parts."""
 
     own: Array  # [..., O]
@@ -67,7 +67,7 @@ class EntityNet(eqx.Module):
         self.before = 0 if pointer is None else sum(heads[:pointer])
         self.eyes = eyes
 
-    def encode(self, seen: Seen) -> tuple[Array, Array | None]:
+    def encode(self, seen: EntityView) -> tuple[Array, Array | None]:
         """(x [..., W] for the LSTM, embeddings [..., K, W])."""
         first, second = self.embed
         mine, own = seen.own, seen.own.shape[-1]
@@ -92,13 +92,13 @@ class EntityNet(eqx.Module):
         choice = self.pointer(jnp.concatenate([beside, embedded], -1))[..., 0]
         return jnp.concatenate([outputs[..., : self.before], choice, outputs[..., self.before :]], -1)
 
-    def __call__(self, seen: Seen, memory: PyTree) -> tuple[Array, PyTree]:
+    def __call__(self, seen: EntityView, memory: PyTree) -> tuple[Array, PyTree]:
         """One step: (outputs [..., A], next memory)."""
         x, embedded = self.encode(seen)
         read, memory = self.cell.advance(x, memory)
         return self.output(read, embedded), memory
 
-    def unroll(self, seen: Seen, memory: PyTree, starts: Array | None = None) -> Array:
+    def unroll(self, seen: EntityView, memory: PyTree, starts: Array | None = None) -> Array:
         """Outputs [T, ..., A] for leaves [T, ...], from the memory before the first step; starts [T, B]."""
         x, embedded = self.encode(seen)
         return self.output(self.cell.unroll(x, memory, starts), embedded)

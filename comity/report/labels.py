@@ -74,7 +74,7 @@ def distinguish(kinds: Sequence[str], configs: Sequence[dict[str, Any]], preset:
         if preset in shown:
             within = {str(c.get(preset)): [d for d in same_kind if d.get(preset) == c.get(preset)] for c in same_kind}
             shown = [preset, *dict.fromkeys(f for some in within.values() for f in varying(some))]
-        found.append([f"{field.replace('_', '-')}={written(config.get(field))}" for field in shown])
+        found.append([f"{field.replace('_', '-')}={text_of(config.get(field))}" for field in shown])
     return found
 
 
@@ -84,12 +84,12 @@ def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [f for f in fields if any(repr(c.get(f)) != repr(configs[0].get(f)) for c in configs)]
 
 
-def written(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A config value as one writes it on the command line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
-        return "(" + ",".join(written(x) for x in value) + ")"
+        return "(" + ",".join(text_of(x) for x in value) + ")"
     return "none" if value is None else str(value)

@@ -15,7 +15,7 @@ import numpy as np
 
 from comity.report.curves import points
 from comity.report.film import numbers
-from comity.report.labels import labels, varying, written
+from comity.report.labels import labels, text_of, varying
 from comity.report.looks import line_looks
 from comity.report.statistics import FEWEST_SEEDS, common_curve, mean_ci
 from comity.report.study import Study, gather
@@ -155,7 +155,7 @@ def _differences(runs: Sequence[SavedRun]) -> dict[str, Any]:
         configs = [{"": str(run.config[part].get("name", ""))} | section(run, part) for run in runs]
         for field in varying(configs):
             name = f"{part}.{field}".rstrip(".").replace("_", "-")
-            rows.append([name, *(written(c[field]) if field in c else "" for c in configs)])
+            rows.append([name, *(text_of(c[field]) if field in c else "" for c in configs)])
     return {"columns": ["setting", *labels(runs)], "rows": rows}
 
 
@@ -170,7 +170,7 @@ def _run(run: SavedRun) -> dict[str, Any]:
     if isinstance(hardware, dict):
         made.append(["machine", ", ".join(_told(x) for x in hardware.values())])
     settings = [
-        [f"{part}.{name}".replace("_", "-"), written(value)]
+        [f"{part}.{name}".replace("_", "-"), text_of(value)]
         for part in ("task", "algorithm", "training")
         for name, value in section(run, part).items()
     ]

@@ -75,7 +75,7 @@ def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str
         raise CorruptCheckpoint(f"{path} {what} array {name}: it was saved by other settings or another version")
     leaves = []
     for name, leaf in wanted:
-        value = _restored(arrays[saved[name]], manifest["leaves"][saved[name]]["kind"])
+        value = _array_of(arrays[saved[name]], manifest["leaves"][saved[name]]["kind"])
         if value.shape != leaf.shape or value.dtype != leaf.dtype:
             raise CorruptCheckpoint(
                 f"{path} holds {name} as {value.dtype}{list(value.shape)}, not {leaf.dtype}{list(leaf.shape)}: "
@@ -180,7 +180,7 @@ def _plain(leaf: Any) -> tuple[np.ndarray, str]:
     return array, "array"
 
 
-def _restored(array: np.ndarray, kind: str) -> jax.Array:
+def _array_of(array: np.ndarray, kind: str) -> jax.Array:
     if kind.startswith("key:"):
         return jax.random.wrap_key_data(jnp.asarray(array), impl=kind.removeprefix("key:"))
     return jnp.asarray(array.view(jnp.bfloat16) if kind == "bfloat16" else array)

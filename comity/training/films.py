@@ -71,7 +71,7 @@ def stepped(host: Any, key: Key, env: Environment, act: rollout.Act, memory: PyT
             key_game, watched = jax.random.fold_in(key, game), hosted_play.Watched(host)
             under = hosted_play.Under(watched, 1, jax.tree.map(lambda x: jnp.asarray(x)[None], memory), ())
             play, name = partial(decide, key_game), hosted_play.numbers_of(key_game)
-            steps.append(hosted_play.played(under, play, env.spec.length, True, name))
+            steps.append(hosted_play.rollout_of(under, play, env.spec.length, True, name))
             pictures.append(watched.pictures())
     finally:
         host.close()

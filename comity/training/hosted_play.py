@@ -54,7 +54,7 @@ class Watched:
         return None if any(x is None for x in self.seen) else np.stack(self.seen)
 
 
-def played(under: Under, decide: Callable[..., Any], length: int, whole: bool, name: tuple[int, ...]) -> Transition:
+def rollout_of(under: Under, decide: Callable[..., Any], length: int, whole: bool, name: tuple[int, ...]) -> Transition:
     """A rollout, leaves [length, B, ...], as `comity.rollout.collect` makes it, of numpy.
 
     decide: (step, memory, observation, fresh, over) -> (memory before, action, memory after, notes). whole: of whole
@@ -80,7 +80,9 @@ def played(under: Under, decide: Callable[..., Any], length: int, whole: bool, n
     return jax.tree.map(lambda *xs: np.stack(xs), *jax.device_get(rows))
 
 
-def judged(host: Any, decide: Callable[..., Any], memory: PyTree, spec: Any, count: int, name: tuple[int, ...]):
+def evaluation_episodes(
+    host: Any, decide: Callable[..., Any], memory: PyTree, spec: Any, count: int, name: tuple[int, ...]
+):
     """Whole episodes of `count` games, [T, count, ...]: what statistics read of them."""
     observation = Observation(*host.begin(np.ones(count, bool), _seeds(name, count)))
     reward, over = np.zeros((spec.length, count, spec.agents), np.float32), np.zeros(count, bool)

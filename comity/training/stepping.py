@@ -19,7 +19,7 @@ from comity.rollout import numbered
 from comity.settings import floats, with_floats
 from comity.spec import functions
 from comity.training.episodes import episode_statistics, fresh_totals, of_each_policy
-from comity.training.hosted_play import Under, judged, numbers_of, played
+from comity.training.hosted_play import Under, evaluation_episodes, numbers_of, rollout_of
 from comity.training.notices import faults
 from comity.training.programs import INIT, TRAIN, Carry, Program, Programs, finite, learned, one_key
 from comity.types import Algorithm, Environment, EpisodeNumber, Observation, PyTree, Transition
@@ -148,7 +148,7 @@ class Stepping:
         for now in range(int(iteration), int(iteration) + int(count)):
             key_play, _, key_update = jax.random.split(jax.random.fold_in(key, now), 3)
             decide = partial(_decided, compiled["act"], values, key_play, state)
-            steps = played(under, decide, self.length, self.algorithm.whole_episodes, (*name, TRAIN, now))
+            steps = rollout_of(under, decide, self.length, self.algorithm.whole_episodes, (*name, TRAIN, now))
             if under.totals is None:
                 whole = self.algorithm.whole_episodes
                 under.totals = () if whole else jax.tree.map(jnp.asarray, fresh_totals(steps))
@@ -167,7 +167,9 @@ class Stepping:
         for part in range(-(-self.episodes // self.slots)):
             decide = partial(_decided, compiled["judge"], values, jax.random.fold_in(key, part), state)
             memory = numbered(fresh, part * self.slots + place)
-            found.append(judged(host, decide, memory, self.env.spec, 2 * self.slots, (*numbers_of(key), part)))
+            found.append(
+                evaluation_episodes(host, decide, memory, self.env.spec, 2 * self.slots, (*numbers_of(key), part))
+            )
         steps = jax.tree.map(lambda *xs: np.concatenate(xs, 1), *found)  # [T, parts * 2 slots, ...]
         greedy = np.arange(steps.valid.shape[1]) // self.slots % 2 == 1
         of = lambda which: jax.tree.map(lambda x: jnp.asarray(x[:, which][:, : self.episodes]), steps)  # noqa: E731

@@ -62,7 +62,7 @@ def learned():
     (state, _), steps = run(KEY)
     assert int(state.updates) == 4
     rows = jax.tree.map(lambda x: x[:16], state.replay.rows)
-    return config, env, learner, state, replay.restored(env, rows), jax.tree.map(lambda x: x[-1], steps)
+    return config, env, learner, state, replay.episodes_of(env, rows), jax.tree.map(lambda x: x[-1], steps)
 
 
 def parts_of(config, env):

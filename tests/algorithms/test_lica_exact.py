@@ -31,7 +31,7 @@ def test_the_counterfactual_loss_climbs_the_expected_value():
     """Its gradient is that of -sum_a pi(a) Q(a): the baseline adds nothing."""
 
     def expected(logits):
-        return (JOINT * jax.nn.softmax(logits)).sum(-1).prod(-1) @ lica_exact.judged(CRITIC, JOINT)
+        return (JOINT * jax.nn.softmax(logits)).sum(-1).prod(-1) @ lica_exact.critic_values(CRITIC, JOINT)
 
     found = jax.grad(lica_exact.coma_loss)(LOGITS, CRITIC, JOINT)
     np.testing.assert_allclose(found, -jax.grad(expected)(LOGITS), rtol=1e-4, atol=1e-6)
@@ -46,7 +46,7 @@ def test_lica_climbs_the_critic_at_the_probabilities():
 
 def test_of_the_reference_only_the_row_left_out_remains():
     """All rows cancel, so the loss is that of the missing row, with the other sign, over the number of the others."""
-    q = np.asarray(lica_exact.judged(CRITIC, JOINT)).reshape(3, 3)
+    q = np.asarray(lica_exact.critic_values(CRITIC, JOINT)).reshape(3, 3)
     log_last = np.asarray(jax.nn.log_softmax(LOGITS))[:, -1]
     rows = [
         (q[a, b] - (q[other, b] if agent == 0 else q[a, other])) * log_last[agent]

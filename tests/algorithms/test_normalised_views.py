@@ -53,7 +53,7 @@ def test_a_rollout_is_learned_from_as_it_was_played(name, settings):
     small = {"hidden": 6, **settings}
     plain, shown = (thing.make(thing.Config(normalise_views=n, **small), env) for n in (False, True))
     state = shown.init(KEY)
-    state = state._replace(seen=views.Seen(jnp.float32(9.0), jnp.full((N, V), 0.5), jnp.full((N, V), 36.0)))
+    state = state._replace(seen=views.ViewMoments(jnp.float32(9.0), jnp.full((N, V), 0.5), jnp.full((N, V), 36.0)))
     play = rollout.start(KEY, env, shown.memory, 4)
     steps = jax.jit(partial(rollout.collect, KEY, env, shown))(state, play)[1]
     bent = lambda o: o._replace(view=(o.view - 0.5) / 2)  # noqa: E731

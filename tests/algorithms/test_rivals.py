@@ -17,7 +17,7 @@ from comity.algorithms.combinators import with_bonus
 from comity.environments.grid.sparse.push_box import PushBox
 from comity.environments.grid.sparse.secret_room import SecretRoom
 from comity.environments.grid.sparse.steps import one_hot
-from comity.learning import restored
+from comity.learning import denormalised
 from comity.recipes import find_algorithm, settings_of
 from comity.spec import Box, Discrete, Entities, Spec, Vector
 from comity.training import checkpoint
@@ -265,7 +265,7 @@ def test_the_interaction_is_the_bracket_times_the_others_values():
 
 def of_team(state, view):
     outputs = jnp.stack([jax.tree.map(lambda x, i=i: x[i], state.values)(view[..., i, :]) for i in range(2)], -2)
-    return restored(outputs.reshape(*outputs.shape[:-2], 4), state.moments, first=0.0).reshape(outputs.shape)
+    return denormalised(outputs.reshape(*outputs.shape[:-2], 4), state.moments, first=0.0).reshape(outputs.shape)
 
 
 def test_values_are_those_of_random_play():

@@ -15,7 +15,7 @@ from comity.algorithms import sights
 from comity.algorithms.ppo import rusp
 from comity.environments.matrix.ipd import IPD
 from comity.learning import Moments, log_prob, masked, versions
-from comity.networks import Seen
+from comity.networks import EntityView
 from comity.settings import floats, with_floats
 from comity.spec import Entities, MultiDiscrete, Spec, Vector
 from comity.types import Observation, Timestep
@@ -314,13 +314,13 @@ def test_no_value_reads_what_is_private_to_another():
 def test_inputs_to_scale():
     """Entity features share their mean over all others; within five deviations, and no deviation is below 0.1."""
     own, others = jnp.array([[[[1.0, 7.0]], [[3.0, 7.0]]]]), jnp.array([[[[[2.0], [6.0]]], [[[4.0], [8.0]]]]])
-    seen = Seen(own, others)  # [T 1, B 2, N 1, ...]
+    seen = EntityView(own, others)  # [T 1, B 2, N 1, ...]
     zero = lambda size: Moments(jnp.zeros(size), jnp.zeros(size), jnp.zeros(()))  # noqa: E731
     scale = sights.updated_scale(sights.Scale(zero(2), zero(1)), seen, jnp.ones((1, 2, 1), bool), 0.9)
     scaled: Any = sights.to_scale(seen, scale, 5.0)
     np.testing.assert_allclose(scaled.own[0, :, 0], [[-1, 0], [1, 0]], atol=1e-3)
     np.testing.assert_allclose(scaled.others[0, :, 0, :, 0], np.array([[-3, 1], [-1, 3]]) / np.sqrt(5), rtol=1e-4)
-    far = sights.to_scale(Seen(own + 100, others - 100), scale, 5.0)
+    far = sights.to_scale(EntityView(own + 100, others - 100), scale, 5.0)
     assert (far.own == 5).all()
     assert (far.others == -5).all()
     only: Any = sights.updated_scale(sights.Scale(zero(2), zero(1)), seen, jnp.array([[[True], [False]]]), 0.9)

@@ -90,9 +90,9 @@ def test_every_convolution_learns():
 
 
 def seen_again(config, env, team, params, steps, q_of=networks.as_given):
-    """`Seen` of a rollout that was kept and drawn."""
-    episodes = replay.restored(env, replay.stored(env, steps))
-    return networks.seen(config, env, team, params, episodes, 1, q_of)
+    """`StepValues` of a rollout that was kept and drawn."""
+    episodes = replay.episodes_of(env, replay.stored(env, steps))
+    return networks.episode_values(config, env, team, params, episodes, 1, q_of)
 
 
 def check(steps, seen, end):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from comity.cli.main import main
-from comity.cli.unexpected import told
+from comity.cli.unexpected import message
 from tiny.runs import NAMES, SMALL, flags, run_in, trained
 
 PG = ["train", "manitokan", "pg", "--iterations", "1", "--seeds", "1"]
@@ -331,5 +331,5 @@ def test_an_error_nobody_foresaw_stands_in_the_log_of_its_run(capsys, tmp_path, 
     (run / "log.txt").unlink()
     (run / "log.txt").symlink_to(tmp_path / "elsewhere")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert f"the traceback is in {tmp_path / 'comity-'}" in told(KeyError("game"), ["watch", str(run)])
+    assert f"the traceback is in {tmp_path / 'comity-'}" in message(KeyError("game"), ["watch", str(run)])
     assert not (tmp_path / "elsewhere").exists()

@@ -265,7 +265,7 @@ def test_a_last_line_that_was_cut_off_does_no_harm(folders, tmp_path, cut, seeds
 def test_a_figure_none_of_whose_panels_shows_what_there_is(folders, tmp_path):
     hidden = FIGURE._replace(panels=(Panel("return", "return", ("two",)),))
     found = {"one": list(planned(folders)[0].found.values()), "two": []}
-    files = machinery.written(PAPER, hidden, "laptop", found, tmp_path)
+    files = machinery.write_figure(PAPER, hidden, "laptop", found, tmp_path)
     assert {f.name for f in files} == {"fig1.csv", "fig1.claims.json", "fig1.md"}
 
 
@@ -314,11 +314,11 @@ def test_a_damaged_line_is_named(folders, tmp_path):
 def test_what_is_written(folders, tmp_path):
     jobs = planned(folders)
     found = machinery.results(PAPER, FIGURE, "laptop", jobs)
-    files = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path)
+    files = machinery.write_figure(PAPER, FIGURE, "laptop", found, tmp_path)
     assert {f.name for f in files} == {"fig1.png", "fig1.svg", "fig1.csv", "fig1.claims.json", "fig1.md"}
     about = json.loads((tmp_path / "fig1.claims.json").read_text())
     (claim,) = about["claims"]
-    assert claim["verdict"] == machinery.judged(FIGURE, found)[0][1]
+    assert claim["verdict"] == machinery.verdicts_of(FIGURE, found)[0][1]
     (test,) = claim["tests"]
     assert len(test["values"]["first"]) == 3
     assert about["arms"]["one"]["seeds"] == [0, 1, 2]
@@ -341,12 +341,12 @@ def test_what_is_written(folders, tmp_path):
     assert verdict.startswith(test["verdict"])
     assert test["p_exact"] >= 1 / 20
     assert claim["counts"] == {claim["verdict"]: 1}
-    first, *beside = spoken(machinery.judged(FIGURE, found))
+    first, *beside = spoken(machinery.verdicts_of(FIGURE, found))
     assert first == f"  {claim['verdict']:<19} more: Two earns more."
     assert [line.strip() for line in beside] == [claim["details"]] * bool(claim["details"])
     assert "| arm | seeds | rounds | hours | right | rich:return |" in table
     assert re.search(r"^\| two \| 3 \| [\d,]+ \| [^|]+ \| [^|]+ \|  \|$", table, re.M)  # of two there was no such trial
-    again = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path / "again")
+    again = machinery.write_figure(PAPER, FIGURE, "laptop", found, tmp_path / "again")
     assert [f.read_bytes() for f in again] == [f.read_bytes() for f in files]  # the same records, the same files
 
 
@@ -374,7 +374,7 @@ def test_ends_are_drawn_of_arms_beside_what_they_are_held_against(folders, tmp_p
     figure = FIGURE._replace(panels=(Panel("right", "right"),), claims=(), ends=(ends,))
     jobs = planned(folders)
     found = machinery.results(PAPER, figure, "laptop", jobs)
-    assert tmp_path / "fig1-ends.png" in machinery.written(PAPER, figure, "laptop", found, tmp_path)
+    assert tmp_path / "fig1-ends.png" in machinery.write_figure(PAPER, figure, "laptop", found, tmp_path)
     ((_, title, [(words, rows, rounding)], caption),) = drawn
     assert (title, words, rounding) == ("A figure", "return (%)", 0)
     assert rows["first"].learner == ONE.algorithm
@@ -392,7 +392,7 @@ def test_ends_are_drawn_of_arms_beside_what_they_are_held_against(folders, tmp_p
 
 def test_the_title_is_the_finding_as_long_as_its_verdicts_stand(folders, tmp_path, monkeypatch):
     found = machinery.results(PAPER, FIGURE, "laptop", planned(folders))
-    ((_, verdict, _),) = verdicts = machinery.judged(FIGURE, found)
+    ((_, verdict, _),) = verdicts = machinery.verdicts_of(FIGURE, found)
     finding = FIGURE._replace(finding=Finding("Two earns more", {"more": verdict}))
     drawn: list = []
     monkeypatch.setattr("comity.report.panels.draw_panels", lambda *what, **more: drawn.append((what, more)) or [])
@@ -406,7 +406,7 @@ def test_the_title_is_the_finding_as_long_as_its_verdicts_stand(folders, tmp_pat
 def test_figures_without_records_are_written_too(tmp_path):
     here = Folders((), tmp_path, tmp_path / "runs")
     found = machinery.results(PAPER, FIGURE, "laptop", planned(here))
-    files = machinery.written(PAPER, FIGURE, "laptop", found, tmp_path)
+    files = machinery.write_figure(PAPER, FIGURE, "laptop", found, tmp_path)
     assert {f.name for f in files} == {"fig1.claims.json", "fig1.md"}
     assert json.loads((tmp_path / "fig1.claims.json").read_text())["claims"][0]["verdict"] == "open"
     assert "| two (0) | one (0) | - | open (fewer than three seeds) |" in (tmp_path / "fig1.md").read_text()

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from comity.learning import fresh_moments, normalised, restored, standardised, updated_moments
+from comity.learning import denormalised, fresh_moments, normalised, standardised, updated_moments
 from comity.learning.normalisation import mean_and_deviation
 
 RANDOM = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def test_first_values_pull_nothing_to_zero():
             mean, deviation = by_hand(decay, together)
             moments = moments_after(decay, together)
             np.testing.assert_allclose(normalised(x, moments), (BATCHES[0] - mean) / deviation, tolerance, tolerance)
-            np.testing.assert_allclose(restored(normalised(x, moments), moments), x, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(denormalised(normalised(x, moments), moments), x, rtol=1e-4, atol=1e-4)
 
 
 def test_nothing_seen_changes_nothing():

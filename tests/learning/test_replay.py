@@ -34,7 +34,7 @@ def played(env, games: int = 16, length: int | None = None):
         play = rollout.start(KEY, env, algorithm.memory, games)
         steps = rollout.collect_episodes(KEY, env, lambda key, memory, o: algorithm.act(key, (), memory, o), play)
         rows = replay.stored(env, steps, jnp.arange(games))
-        return steps, rows, replay.restored(env, rows)
+        return steps, rows, replay.episodes_of(env, rows)
 
     return run()
 

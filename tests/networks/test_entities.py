@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from comity.networks import EntityNet, LSTMState, Seen
+from comity.networks import EntityNet, EntityView, LSTMState
 
 KEY = jax.random.key(0)
 OTHERS, H = 3, 5
@@ -18,7 +18,7 @@ NET = EntityNet(KEY, own=2, other=4, width=6, hidden=H, heads=(2, OTHERS, 4), po
 def seen(times=4, games=3, others=OTHERS) -> Any:
     key_own, key_others = jax.random.split(KEY)
     normal = jax.random.normal
-    return Seen(normal(key_own, (times, games, 2)), normal(key_others, (times, games, others, 4)))
+    return EntityView(normal(key_own, (times, games, 2)), normal(key_others, (times, games, others, 4)))
 
 
 def memory(games=3):
@@ -54,7 +54,7 @@ def test_unrolled_is_step_by_step():
     whole = unroll(NET, x, kept, starts)
     for t in range(4):
         kept = jax.tree.map(lambda m, t=t: jnp.where(starts[t][:, None], 0, m), kept)
-        outputs, kept = step(NET, Seen(x.own[t], x.others[t]), kept)
+        outputs, kept = step(NET, EntityView(x.own[t], x.others[t]), kept)
         np.testing.assert_allclose(outputs, whole[t], rtol=1e-5, atol=1e-6)
 
 
@@ -62,7 +62,7 @@ def test_without_others():
     """Only the agent's own numbers, through the same layers."""
     net: Any = EntityNet(KEY, own=2, other=0, width=6, hidden=H, heads=(3,))
     own = seen(1).own[0]
-    outputs, _ = step(net, Seen(own, None), memory())
+    outputs, _ = step(net, EntityView(own, None), memory())
     x = own
     for layer in (*net.embed, net.dense):
         x = jax.nn.relu(layer(x))

@@ -20,12 +20,12 @@ from comity.algorithms.bonuses import counts, novelty, transitions
 from comity.axes import aligned
 from comity.learning import (
     Moments,
+    denormalised,
     fresh_moments,
     lambda_returns,
     mean_valid,
     normalised,
     optimizer,
-    restored,
     take_step,
     updated_moments,
 )
@@ -88,7 +88,7 @@ def make(config: Config, env: Environment) -> Bonus:
 
     def values(state: State, view: Array) -> Array:
         """(V, V^cnt) of each agent, [..., N, 2] in reward units; 0 before anything was learned."""
-        return pair(restored(flat(team.call(state.values, view)), state.moments, first=0.0))
+        return pair(denormalised(flat(team.call(state.values, view)), state.moments, first=0.0))
 
     def rewards(state: State, experience: Any) -> Array:
         """(r, r^cnt) of each agent, [..., N, 2]."""

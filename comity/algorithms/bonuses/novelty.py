@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.learning import Sample, fresh_sample, in_deviations, joined, replay, take_step
+from comity.learning import Sample, fresh_sample, in_deviations, replay, take_step, with_sample
 from comity.learning.actions import actions
 from comity.networks import NormedMLP, stacked
 from comity.settings import NotNegative, Positive, check
@@ -105,7 +105,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
         rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[-config.capacity :], row_of(steps))
-        state = state._replace(seen=joined(state.seen, vector(rows), rows.valid))
+        state = state._replace(seen=with_sample(state.seen, vector(rows), rows.valid))
         pushed = replay.push(state.recent, rows)
         recent = jax.tree.map(lambda new, old: jnp.where(rows.valid.any(), new, old), pushed, state.recent)
         state = state._replace(recent=recent)

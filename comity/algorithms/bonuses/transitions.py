@@ -16,7 +16,7 @@ from jax import Array, lax
 
 from comity.algorithms.bonuses.counts import own_cells, place
 from comity.algorithms.sights import taken
-from comity.learning import Sample, fresh_sample, in_deviations, joined, take_step
+from comity.learning import Sample, fresh_sample, in_deviations, take_step, with_sample
 from comity.learning.actions import actions
 from comity.networks import NormedMLP, per_agent, stacked
 from comity.settings import Positive, Range
@@ -224,7 +224,9 @@ def networks(settings: Settings, env: Environment) -> Moves:
     def update(key: Key, state: Networks, steps: Transition) -> tuple[Networks, Metrics]:
         flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
         seen, change, valid = map(flat, (*numbers(steps), steps.valid))
-        state = state._replace(seen=joined(state.seen, seen, valid), changes=joined(state.changes, change, valid))
+        state = state._replace(
+            seen=with_sample(state.seen, seen, valid), changes=with_sample(state.changes, change, valid)
+        )
 
         def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
             drawn = jax.random.randint(key, (settings.batch,), 0, len(valid))

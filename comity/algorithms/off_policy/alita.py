@@ -76,7 +76,7 @@ def roles_of(config: Built, env: Environment) -> tuple[estimates.Role, ...]:
     return tuple(estimates.Role(k, plain or tuple(i for i in range(agents) if i != k)) for k in chosen)
 
 
-def judged(state: family.State) -> family.State:
+def with_judges(state: family.State) -> family.State:
     """The state with those critics by which influence is judged."""
     judges = state.added.judges
     return state._replace(**judges._asdict()) if judges else state
@@ -111,7 +111,7 @@ def gaps(
 ) -> Array:  # fmt: skip
     """(q_i(s, a_k) - max_u Q_i(s, u))^2 [batch, J] of those whom influencer number `at` influences, for joint actions
     [batch, N, A]; where: the states of the maximum; first: see `estimates.best`. Gradient passes through q alone."""
-    role, critics = parts.roles[at], judged(state).critics
+    role, critics = parts.roles[at], with_judges(state).critics
     q = estimates.call(parts.config, parts.nets, role, state.added.estimates[at].net, now.view, joint)
     best = estimates.best(parts.config, parts.nets, role, jax.random.fold_in(key, at), critics, where, first)
     return jnp.square(q - jax.lax.stop_gradient(best))
@@ -170,7 +170,7 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
         told |= {"novelty_error": error["error"]}
     if parts.config.influence == "clones":
         anew = steps.ended.any()
-        copy = partial(estimates.copied, parts.nets, critics=judged(state).critics, when=anew)
+        copy = partial(estimates.copied, parts.nets, critics=with_judges(state).critics, when=anew)
         made = tuple(copy(role, e) for role, e in zip(parts.roles, added.estimates, strict=True))
         added = added._replace(estimates=made)
     return added, told
@@ -191,7 +191,7 @@ def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any,
         return added, {}
     if added.judges:
         added, paid = added._replace(judges=judges_after(parts, key, state, memories)), None
-    state = judged(state._replace(added=added))
+    state = with_judges(state._replace(added=added))
     step = partial(estimates.fitted, parts.config, parts.env, parts.nets, state, memories, paid, fresh)
     found = []
     for at, role in enumerate(parts.roles):
@@ -205,7 +205,7 @@ def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> 
     config = parts.config
     step = partial(family.critic_step, config, parts.env, parts.nets, memories, None)
     keys = jax.random.split(jax.random.fold_in(key, len(parts.roles)), config.critic_updates)
-    after, _ = lax.scan(step, judged(state), keys)
+    after, _ = lax.scan(step, with_judges(state), keys)
     due = (state.updates + 1) % config.target_period == 0
     target = towards(after.target_critics, after.critics, config.tau, due)
     return Judges(after.critics, target, after.critic_opt_state)

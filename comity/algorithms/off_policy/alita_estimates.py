@@ -137,7 +137,7 @@ def drawn(config: Built, env: Environment, nets: Nets, key: Key, memories: Any, 
     if how == "nearest":
         chosen = alike.nearest(known(env, nets, role, rows), count)
         rows = jax.tree.map(lambda x: x[chosen], rows)
-    now, after, taken, reward, terminated = family.seen(env, nets, rows, paid)
+    now, after, taken, reward, terminated = family.training_rows(env, nets, rows, paid)
     weights = alike.equal(known(env, nets, role, rows)) if how == "exact" else jnp.ones(count)
     if how == "substitute":
         k = role.influencer

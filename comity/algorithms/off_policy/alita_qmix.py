@@ -25,7 +25,7 @@ from comity.algorithms.values import qmix
 from comity.algorithms.values import value_decomposition as values
 from comity.algorithms.values.value_learning import State as ValueState
 from comity.algorithms.values.value_learning import learning
-from comity.algorithms.values.value_networks import Seen, central_reader, central_size, seen, team_of
+from comity.algorithms.values.value_networks import StepValues, central_reader, central_size, episode_values, team_of
 from comity.compatibility import require_vectors
 from comity.learning import credited, masked, replay
 from comity.networks import JointNet
@@ -81,7 +81,7 @@ def greedy_vectors(q: Array, available: Array) -> Array:
 
 
 def added_loss(
-    parts: alita.Parts, key: Key, known: PyTree, params: Params, target: Params, found: tuple[Seen, Seen],
+    parts: alita.Parts, key: Key, known: PyTree, params: Params, target: Params, found: tuple[StepValues, StepValues],
     episodes: replay.Episodes,
 ) -> tuple[Array, dict[str, Array]]:  # fmt: skip
     """(loss of critics and clones, and lambda F, [], metrics). known: of novelty; found: of present and target
@@ -153,7 +153,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     member = values.td_member(config, new_mixer, qmix.mixed)
 
     def loss(key: Key, known: PyTree, params: Params, target: Params, episodes: replay.Episodes, games: int):
-        now, then = (seen(config, env, team, x, episodes, games) for x in (params, target))
+        now, then = (episode_values(config, env, team, x, episodes, games) for x in (params, target))
         reward = values.learned_reward(config, episodes, now.before.q)
         each, metrics = member.loss(params.mixer, target.mixer, now, then, episodes, reward)
         added, told = added_loss(parts, key, known, params, target, (now, then), episodes)
@@ -177,7 +177,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         reader = central_reader(config, env.spec, key_mixer)
         params = Params(team.init(key_agents), member.init(key_mixer), reader, critics, clones_of(critics))
         begin, _ = learning(config, env, partial(loss, key, known))
-        plain = lambda key, state, memory, seen: act(key, State(state, known), memory, seen)  # noqa: E731
+        plain = lambda key, state, memory, episode_values: act(key, State(state, known), memory, episode_values)  # noqa: E731
         return State(begin(params, plain, team.memory), known)
 
     def update(key: Key, state: State, steps: Transition, reward_of: Any = None):

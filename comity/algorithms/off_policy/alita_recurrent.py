@@ -278,7 +278,7 @@ def make(config: Config, env: Environment) -> Algorithm:
 
         def step(state: family.State, key: Key) -> tuple[family.State, dict[str, Array]]:
             key_draw, key_steps, key_learn, key_actor, *keys = jax.random.split(key, 4 + config.critic_updates)
-            episodes = replay.restored(env, replay.draw(key_draw, memories, config.batch))
+            episodes = replay.episodes_of(env, replay.draw(key_draw, memories, config.batch))
             seen = steps_of(parts, team, key_steps, state, episodes, reward_of)
             policy = nets.acts(flat(outputs_of(team, state.actors, episodes)[:-1]), seen.now.available)
             meant = policy.relaxed(key_learn, "straight-through")

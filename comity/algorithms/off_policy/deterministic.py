@@ -87,11 +87,11 @@ def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
 
 
 def drawn(config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay, reward_of: RewardOf = None):
-    """A batch of the replay, as `seen` has it."""
-    return seen(env, nets, replay.draw(key, memories, config.batch), reward_of)
+    """A batch of the replay, as `training_rows` has it."""
+    return training_rows(env, nets, replay.draw(key, memories, config.batch), reward_of)
 
 
-def seen(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf = None):
+def training_rows(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf = None):
     """(what was seen before steps, what after, actions as numbers [batch, N, A], reward [batch, N], terminated).
 
     reward_of: what a bonus pays today beside the game's rewards.

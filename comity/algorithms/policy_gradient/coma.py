@@ -94,7 +94,7 @@ def critic_reads(config: Settings, spec: Spec, observation: Observation, action:
     one-hot in a circle, with its id; or the own view alone. action [..., N]."""
     lead = action.shape  # [..., N]
     if config.critic_reads == "present":
-        return (jnp.expand_dims(actors.seen(actors.present(spec), observation.view), len(lead)),)
+        return (jnp.expand_dims(actors.present_view(actors.present(spec), observation.view), len(lead)),)
     taken = jax.nn.one_hot(action, spec.action.n)  # [..., N, A]
     name = jnp.broadcast_to(jnp.eye(spec.agents), (*lead, spec.agents))
     beside = jnp.concatenate([side_by_side(in_a_circle(taken, -2, own=False)), name], -1)
@@ -115,7 +115,7 @@ def learn_from(
         return memories, replay.of_rollout(steps)._replace(extra=ending)
     memories = replay.push(memories, replay.stored(env, steps, ending))
     rows = replay.draw(key, memories, config.batch, replacement=config.replacement)
-    return memories, replay.paid(replay.restored(env, rows), reward_of)
+    return memories, replay.paid(replay.episodes_of(env, rows), reward_of)
 
 
 def earned(config: Settings, episodes: replay.Episodes, logits: Array) -> Array:

@@ -69,19 +69,19 @@ def policy_logits(policy: MLP, agents: int) -> Array:
     return jnp.concatenate([jnp.zeros((agents, 1)), free], -1)
 
 
-def judged(critic: MLP, chances: Array) -> Array:
+def critic_values(critic: MLP, chances: Array) -> Array:
     """Q [...] of actions [..., N, A], one-hot or mixed."""
     return critic(chances[..., 1:].reshape(*chances.shape[:-2], -1))[..., 0]
 
 
 def critic_loss(critic: MLP, joint: Array, payoff: Array) -> Array:
     """Mean squared error over all joint actions. joint [J, N, A] one-hot, payoff [J]."""
-    return jnp.square(judged(critic, joint) - payoff).mean()
+    return jnp.square(critic_values(critic, joint) - payoff).mean()
 
 
 def lica_loss(logits: Array, critic: MLP) -> Array:
     """-Q(pi_1, ..., pi_N). logits [N, A]."""
-    return -judged(critic, jax.nn.softmax(logits))
+    return -critic_values(critic, jax.nn.softmax(logits))
 
 
 def replaced(joint: Array) -> Array:
@@ -96,7 +96,7 @@ def coma_loss(logits: Array, critic: MLP, joint: Array) -> Array:
     gradient. logits [N, A], joint [J, N, A] one-hot."""
     chances = lax.stop_gradient(jax.nn.softmax(logits))
     weight = (joint * chances).sum(-1).prod(-1)  # pi(a), [J]
-    q = lax.stop_gradient(judged(critic, replaced(joint)))  # [J, N, A]
+    q = lax.stop_gradient(critic_values(critic, replaced(joint)))  # [J, N, A]
     advantage = ((joint - chances) * q).sum(-1)  # [J, N]
     log_probs = (joint * jax.nn.log_softmax(logits)).sum(-1)  # [J, N]
     return -(weight[:, None] * advantage * log_probs).sum()
@@ -108,7 +108,7 @@ def coma_reference_loss(key: Key, logits: Array, critic: MLP, joint: Array) -> A
 
     Over all rows the differences cancel, so that the policy follows the row left out.
     """
-    q = lax.stop_gradient(judged(critic, replaced(joint)))  # [J, N, A]
+    q = lax.stop_gradient(critic_values(critic, replaced(joint)))  # [J, N, A]
     rows = ((joint * q).sum(-1, keepdims=True) - q) * jax.nn.log_softmax(logits)[:, -1:]
     kept = jnp.arange(rows.size) != jax.random.randint(key, (), 0, rows.size)
     return -(rows.reshape(-1) * kept).sum() / (rows.size - 1)

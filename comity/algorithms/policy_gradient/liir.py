@@ -113,7 +113,7 @@ class State(NamedTuple):
     updates: Array  # [] int32
 
 
-class Judged(NamedTuple):
+class Credit(NamedTuple):
     """What the critic says of a rollout, leaves [T, B, N]. Only `proxy_advantage` carries gradient, to the critic."""
 
     intrinsic: Array  # r_in
@@ -141,7 +141,7 @@ def intrinsic_rewards(config: Config, raw: Array) -> Array:
     return config.intrinsic_limit * jnp.tanh(raw / config.intrinsic_limit)
 
 
-def judged(config: Config, spec: Spec, critic: JointNet, target: JointNet, episodes: replay.Episodes) -> Judged:
+def credit(config: Config, spec: Spec, critic: JointNet, target: JointNet, episodes: replay.Episodes) -> Credit:
     """Proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values."""
     now, after = (jax.tree.map(lambda x, cut=cut: x[cut], episodes.observation) for cut in (slice(-1), slice(1, None)))
     raw, proxy_value, extrinsic_value = critic(*critic_reads(spec, now))
@@ -156,7 +156,7 @@ def judged(config: Config, spec: Spec, critic: JointNet, target: JointNet, episo
     advantage = proxy - lax.stop_gradient(proxy_value)
     if config.standardise:
         advantage = smoothly_standardised(advantage, episodes.valid)
-    return Judged(
+    return Credit(
         intrinsic, proxy, advantage, lax.stop_gradient(extrinsic), lax.stop_gradient(extrinsic - extrinsic_value)
     )
 
@@ -173,7 +173,7 @@ def extrinsic_objective(logits: Array, before: Array, action: Array, advantage: 
     return mean_valid(ratio * advantage, valid).mean()
 
 
-def value_errors(values: tuple[Array, Array], found: Judged, valid: Array) -> Array:
+def value_errors(values: tuple[Array, Array], found: Credit, valid: Array) -> Array:
     """Squared errors of the proxy value and of the extrinsic one, the mean over agents, []."""
     pairs = zip(values, (found.proxy_return, found.extrinsic_return), strict=True)
     return jnp.stack([critic_loss(value, lax.stop_gradient(target), valid).mean() for value, target in pairs]).sum()
@@ -227,7 +227,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         before = logits_of(state.actor, steps)
 
         def loss(critic: JointNet):
-            found = judged(config, spec, critic, state.target_critic, episodes)
+            found = credit(config, spec, critic, state.target_critic, episodes)
             actor, opt_state, policy = stepped(state, steps, found.proxy_advantage)
             now, advantage = logits_of(actor, steps), found.extrinsic_advantage
             earned = extrinsic_objective(now, before, steps.action, advantage, valid)

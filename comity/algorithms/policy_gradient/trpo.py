@@ -129,7 +129,7 @@ def learner(config: Config, env: Environment) -> Algorithm:
 
     def evaluate(critic: PyTree, view: Array) -> Array:
         """V of every agent: views [..., N, V] -> [..., N]."""
-        return values.call(critic, actors.seen(sees, view))[..., 0]
+        return values.call(critic, actors.present_view(sees, view))[..., 0]
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.algorithms.actors import present, seen
+from comity.algorithms.actors import present, present_view
 from comity.algorithms.policy_gradient import prediction
 from comity.algorithms.ppo import trunk
 from comity.algorithms.ppo.ppo_settings import Config
@@ -18,10 +18,10 @@ from comity.learning import (
     Moments,
     credited,
     cut,
+    denormalised,
     lambda_returns,
     normalised,
     picked,
-    restored,
     standardised,
     updated_moments,
 )
@@ -93,7 +93,7 @@ def own_views(observation: Observation) -> Array:
 def all_views(env: Environment, observation: Observation) -> Array:
     """What all agents see, without their own pasts (`spec.history`): [..., 1, N V'] one after the other, or
     [..., 1, h, w, N c] one behind the other."""
-    view = seen(present(env.spec), observation.view)
+    view = present_view(present(env.spec), observation.view)
     if isinstance(env.spec.view, Image):
         behind = jnp.moveaxis(view, -4, -2)  # [..., h, w, N, c]
         return behind.reshape(*behind.shape[:-2], -1)[..., None, :, :, :]
@@ -166,7 +166,7 @@ def evaluate(
 
 def in_reward_units(config: Config, state: State, value: Array) -> Array:
     """Values as critics give them, in reward units."""
-    return restored(value, state.returns, config.first_deviation) if config.value_normalisation else value
+    return denormalised(value, state.returns, config.first_deviation) if config.value_normalisation else value
 
 
 def targets(config: Config, env: Environment, teams: Teams, state: State, steps: Transition) -> tuple[Array, Array]:

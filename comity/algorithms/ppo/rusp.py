@@ -20,6 +20,7 @@ from comity.learning import (
     Moments,
     critic_loss,
     cut,
+    denormalised,
     divisor,
     fresh_moments,
     lambda_returns,
@@ -28,7 +29,6 @@ from comity.learning import (
     optimizer,
     over_minibatches,
     picked,
-    restored,
     standardised,
     surrogate_loss,
     take_step,
@@ -36,7 +36,7 @@ from comity.learning import (
 )
 from comity.learning.actions import Actions
 from comity.learning.versions import recalled, remembered
-from comity.networks import Core, EntityNet, Seen, encoder, fresh_core
+from comity.networks import Core, EntityNet, EntityView, encoder, fresh_core
 from comity.networks.deviations import with_deviations
 from comity.rollout import starts
 from comity.settings import Fraction, NotNegative, Positive, check
@@ -123,8 +123,8 @@ class Memory(NamedTuple):
 class Batch(NamedTuple):
     """A rollout cut into R = B N T / c pieces of c steps of one agent."""
 
-    policy_seen: Seen  # [c, R, ...]
-    critic_seen: Seen  # [c, R, ...]
+    policy_seen: EntityView  # [c, R, ...]
+    critic_seen: EntityView  # [c, R, ...]
     policy_memory: PyTree  # [R, H] before the first step
     critic_memory: PyTree  # [R, H]
     starts: Array  # [c, R] bool, memory restarts before this step
@@ -231,7 +231,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     def evaluate(state: State, observation: Observation, memory: PyTree) -> tuple[Array, PyTree]:
         """(V in reward units [..., N], next memory)."""
         outputs, memory = state.critic.net(scaled(seen_by_critic(env, observation), state.critic.scale), memory)
-        return restored(outputs, state.returns)[..., 0], memory
+        return denormalised(outputs, state.returns)[..., 0], memory
 
     def decided(key: Key, state: State, memory: Memory, observation: Observation, explore: bool, rivals: bool):
         key_driver, key_action = jax.random.split(key)

@@ -19,8 +19,8 @@ from jax import Array
 
 from comity.algorithms import actors
 from comity.algorithms.ppo.saf_networks import (
+    Encodings,
     Params,
-    Seen,
     choose,
     encoded,
     gaussian,
@@ -85,7 +85,7 @@ AXES = Batch(*(1,) * 11)  # pyright: ignore[reportArgumentType]  # which axis of
 
 
 def policy_of(
-    config: Config, acts: Actions, params: Params, seen: Seen, available: PyTree, gumbel: Array
+    config: Config, acts: Actions, params: Params, seen: Encodings, available: PyTree, gumbel: Array
 ) -> tuple[Any, Array]:
     """(what agents play by, chosen policies [..., N, P])."""
     x = seen.exchanged if config.policies_read == "exchanged" else seen.own
@@ -93,7 +93,7 @@ def policy_of(
     return acts(policy_outputs(params, x, chosen), available), chosen
 
 
-def critic_of(config: Config, params: Params, seen: Seen, noise: Array) -> tuple[Array, tuple[Array, Array]]:
+def critic_of(config: Config, params: Params, seen: Encodings, noise: Array) -> tuple[Array, tuple[Array, Array]]:
     """`values`, as the settings ask for them."""
     return values(params, seen, noise, config.latent_scale == "raw", config.critic_encoding == "first")
 

@@ -33,7 +33,7 @@ class Params(NamedTuple):
     question: Linear | MLP | None = None  # own encoding -> what is asked of the slots; None: the encoding itself
 
 
-class Seen(NamedTuple):
+class Encodings(NamedTuple):
     """What agents make of what they see."""
 
     own: Array  # [..., N, W] encoding of the own view
@@ -57,13 +57,13 @@ def encoded(params: Params, read: PyTree, linear: bool = False) -> Array:
     return own if linear else jnp.tanh(own)
 
 
-def look(params: Params, read: PyTree, linear: bool = False) -> Seen:
+def look(params: Params, read: PyTree, linear: bool = False) -> Encodings:
     """Encodes what agents read, exchanges messages among the N of them, and reads these. linear: see `encoded`."""
     own = encoded(params, read, linear)
     slots = params.slots(params.message(own))  # [..., K, W]
     question = own if params.question is None else params.question(own)
     joined = params.join(jnp.concatenate([own, params.read(question, slots)], -1))
-    return Seen(own, joined if linear else jnp.tanh(joined))
+    return Encodings(own, joined if linear else jnp.tanh(joined))
 
 
 def scores_of(params: Params, x: Array) -> Array:
@@ -91,7 +91,7 @@ def policy_outputs(params: Params, x: Array, chosen: Array) -> Array:
 
 
 def values(
-    params: Params, seen: Seen, noise: Array, raw: bool = False, first: bool = False
+    params: Params, seen: Encodings, noise: Array, raw: bool = False, first: bool = False
 ) -> tuple[Array, tuple[Array, Array]]:
     """(V [..., N], (mean, scale) of the latents [..., N, Z]): each agent's own encoding and all agents' latents,
     its own first, those of the others in a circle. noise [..., N, Z], standard normal.
@@ -105,7 +105,7 @@ def values(
     return jnp.broadcast_to(value, noise.shape[:-1]), (mean, scale)
 
 
-def latents(params: Params, seen: Seen) -> Array:
+def latents(params: Params, seen: Encodings) -> Array:
     """[..., N, 2 Z], of what was exchanged, or with hidden layers of that behind the own encoding."""
     read = seen.exchanged if isinstance(params.latent, Linear) else jnp.concatenate([seen.own, seen.exchanged], -1)
     return params.latent(read)

@@ -84,7 +84,7 @@ def points_per_step(env: Environment, gamma, logits: Array) -> Array:
     return (1 - gamma) * functions(env).exact_values(logits, gamma)  # pyright: ignore[reportOptionalCall]
 
 
-def told(env: Environment, logits: Array, meeting: Array, path: Path) -> dict[str, Array]:
+def metrics_of(env: Environment, logits: Array, meeting: Array, path: Path) -> dict[str, Array]:
     """What is reported of K tabular players: logits [K, 5], what each earns against another [K], leaves of path [K]."""
     policy = jax.nn.sigmoid(logits)
     chi, residual = extortion_fit(jnp.asarray(env.payoffs), policy[:, 1:])  # pyright: ignore[reportAttributeAccessIssue]
@@ -102,7 +102,8 @@ def told(env: Environment, logits: Array, meeting: Array, path: Path) -> dict[st
 
 
 def exact_worth(env: Environment, logits: Array, config: Config = Config()) -> dict[str, Array]:
-    """`told` of K players [K, 5] as they are: each against the next (alone: itself), and along naive learners' paths.
+    """`metrics_of` of K players [K, 5] as they are: each against the next (alone: itself), and along the paths
+    of naive learners.
 
     The learners begin from the same logits every time.
     """
@@ -110,7 +111,7 @@ def exact_worth(env: Environment, logits: Array, config: Config = Config()) -> d
     starts = jax.random.normal(jax.random.key(0), (config.naive_starts, 5))
     path = jax.vmap(lambda mine: paths(values, mine, starts, config.naive_rate, config.naive_steps))(logits)
     meeting = jax.vmap(lambda mine, theirs: values(mine, theirs)[0])(logits, jnp.roll(logits, 1, axis=0))
-    return told(env, logits, meeting, path)
+    return metrics_of(env, logits, meeting, path)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
@@ -142,7 +143,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         grads = weight * from_naive + (1 - weight) * from_player
         logits, opt_state = take_step(adam, state.logits, state.opt_state, -grads)
         metrics = {
-            **told(env, state.logits, both(state.logits), path),
+            **metrics_of(env, state.logits, both(state.logits), path),
             **{f"naive_gradient_{name}": from_naive[:, k].mean() for k, name in enumerate(OUTCOMES)},
             **{f"player_gradient_{name}": from_player[:, k].mean() for k, name in enumerate(OUTCOMES)},
             "naive_gradient_norm": jnp.linalg.norm(from_naive, axis=-1).mean(),

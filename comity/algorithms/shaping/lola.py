@@ -96,7 +96,7 @@ def estimates(config: Config) -> int:
     return 2 * {"naive": 1, "lola": 3, "dice": config.look_aheads + 2}[config.rule]
 
 
-def played(config: Config, env: Environment, key: Key, logits: Array) -> Array:
+def sampled_play(config: Config, env: Environment, key: Key, logits: Array) -> Array:
     """[2], both players' discounted returns from play at `logits` [2, 5], to be differentiated by them."""
     fixed = lax.stop_gradient(logits)
     act = lambda key, memory, observation: act_by_table(key, fixed, memory, observation)  # noqa: E731
@@ -119,7 +119,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         if config.play == "exact":
             return seen_by(player, lambda logits: unit * exact(logits))
         key = jax.random.fold_in(key, number)
-        return seen_by(player, lambda logits: unit * played(config, env, key, logits))
+        return seen_by(player, lambda logits: unit * sampled_play(config, env, key, logits))
 
     def init(key: Key) -> State:
         logits = config.deviation * jax.random.normal(key, (2, 5))

@@ -203,7 +203,7 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def loss(params: Params, target_params: Params, episodes: Episodes, games: int):
         z = jax.nn.one_hot(episodes.extra, latents)  # [B, Z]
-        see = partial(networks.seen, config, env, team, episodes=episodes, games=games)
+        see = partial(networks.episode_values, config, env, team, episodes=episodes, games=games)
         now, target = (see(x, q_of=partial(of_latent, z=z[:, None])) for x in (params, target_params))
         reward = family.learned_reward(config, episodes, now.before.q)
         losses, metrics = member.loss((params.mixer, z), (target_params.mixer, z), now, target, episodes, reward)

@@ -19,7 +19,7 @@ from jax import Array, lax
 
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values.value_decomposition import Member, greedy, over_agents_loss, td_targets
-from comity.algorithms.values.value_networks import Seen, central_size
+from comity.algorithms.values.value_networks import StepValues, central_size
 from comity.algorithms.values.value_settings import CENTRAL, PAPER, PYMARL, RELEASED, CentralConfig
 from comity.learning import chosen, masked
 from comity.learning.replay import Episodes
@@ -118,7 +118,9 @@ def member(config: Config, env: Environment) -> Member:
             MLP(keys[2], central, width, 1, activation),
         )
 
-    def loss(mixer: Mixer, target_mixer: Mixer, seen: Seen, target: Seen, episodes: Episodes, reward: Array):
+    def loss(
+        mixer: Mixer, target_mixer: Mixer, seen: StepValues, target: StepValues, episodes: Episodes, reward: Array
+    ):
         available, action, before = episodes.observation.available, episodes.action, seen.before
         best, then = greedy(before.q, available[:-1]), greedy(seen.after.q, available[1:])  # [T, B, N]
         if config.next_actions == "taken":

@@ -17,7 +17,14 @@ from jax import Array, lax
 
 from comity.algorithms.released import mixers as released
 from comity.algorithms.values.value_learning import State, explore_rate, learning
-from comity.algorithms.values.value_networks import Params, Seen, as_given, central_reader, seen, team_of
+from comity.algorithms.values.value_networks import (
+    Params,
+    StepValues,
+    as_given,
+    central_reader,
+    episode_values,
+    team_of,
+)
 from comity.algorithms.values.value_settings import Config
 from comity.learning import chosen, credited, entropy, epsilon_greedy, lambda_returns, masked, replay
 from comity.networks import RecurrentNet, Team
@@ -28,8 +35,8 @@ class Member(NamedTuple):
     """What makes an algorithm of the family.
 
     `loss(mixer, target_mixer, seen, target, episodes, reward)` gives (loss of each step [T, B], metrics of each step:
-    leaves [T, B]); seen and target are `Seen` by the present and the target networks, reward [T, B, N] is what agents
-    learn from. Only `seen` and mixer carry gradient.
+    leaves [T, B]); seen and target are `StepValues` by the present and the target networks, reward [T, B, N] is what
+    agents learn from. Only `seen` and mixer carry gradient.
     """
 
     init: Callable[[Key], PyTree]  # (key) -> mixer
@@ -89,7 +96,7 @@ def td_member(config: Config, init: Callable[[Key], PyTree], mix: Callable[[PyTr
     mix(mixer, q [..., N], central [..., S]) -> [..., 1], the team's value, or [..., N], everyone's own.
     """
 
-    def loss(mixer, target_mixer, seen: Seen, target: Seen, episodes: replay.Episodes, reward: Array):
+    def loss(mixer, target_mixer, seen: StepValues, target: StepValues, episodes: replay.Episodes, reward: Array):
         best = greedy((seen if config.double else target).after.q, episodes.observation.available[1:])
         following = mix(target_mixer, chosen(target.after.q, best), target.after.central)
         q_tot = mix(mixer, chosen(seen.before.q, episodes.action), seen.before.central)  # [T, B, 1 or N]
@@ -114,7 +121,7 @@ def learner(config: Config, env: Environment, name: str, member: Member, apart: 
         return action, memory, {"values": q}
 
     def loss(params: Params, target_params: Params, episodes: replay.Episodes, games: int):
-        now, target = (seen(config, env, team, x, episodes, games) for x in (params, target_params))
+        now, target = (episode_values(config, env, team, x, episodes, games) for x in (params, target_params))
         reward = learned_reward(config, episodes, now.before.q)
         return member.loss(params.mixer, target_params.mixer, now, target, episodes, reward)
 

@@ -75,7 +75,7 @@ def learning(
 
     def total(params: PyTree, target_params: PyTree, rows: replay.Row, games: int, reward_of: Callable | None):
         """Sums over the steps that count, of the loss and of all metrics, and how many they are."""
-        episodes = replay.paid(replay.restored(env, rows), reward_of)
+        episodes = replay.paid(replay.episodes_of(env, rows), reward_of)
         counts = episodes.valid & (config.ends_teach | ~episodes.ended)
         if config.padding == "released":
             episodes, behind = released.padded(episodes, games)

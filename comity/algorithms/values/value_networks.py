@@ -32,7 +32,7 @@ class Values(NamedTuple):
     central: Array  # [T, B, S], what mixers read
 
 
-class Seen(NamedTuple):
+class StepValues(NamedTuple):
     """The same of what stands before a step, and of what follows it."""
 
     before: Values
@@ -91,7 +91,7 @@ def central_view(config: Config, spec: Spec, reader: JointNet | None, observatio
     return (central - central.mean(-1, keepdims=True)) / spread
 
 
-def seen(
+def episode_values(
     config: Config,
     env: Environment,
     team: Team,
@@ -99,8 +99,8 @@ def seen(
     episodes: Episodes,
     games: int,
     q_of: Callable[[Array], Array] = as_given,
-) -> Seen:
-    """`Seen` of episodes that are rollouts of `games`. params: agents and reader are read; q_of(outputs) -> q."""
+) -> StepValues:
+    """`StepValues` of episodes that are rollouts of `games`. params: agents and reader are read; q_of(outputs) -> q."""
     observation, batch = episodes.observation, episodes.valid.shape[1]
     fresh = jax.tree.map(lambda x: jnp.broadcast_to(x, (batch, *x.shape)), team.memory)
     done = jnp.concatenate([episodes.action, episodes.action[-1:]])  # at the end nothing is done: nobody reads it
@@ -110,12 +110,12 @@ def seen(
     return split(config, Values(q, memory, central), observation.available, games)
 
 
-def split(config: Config, values: Values, available: Array, games: int) -> Seen:
-    """`Seen` of values and available [T + 1, B, ...], where the B episodes are rollouts of `games`."""
+def split(config: Config, values: Values, available: Array, games: int) -> StepValues:
+    """`StepValues` of values and available [T + 1, B, ...], where the B episodes are rollouts of `games`."""
     before, after = Values(*(x[:-1] for x in values)), Values(*(x[1:] for x in values))
     if config.misread:
         (q, memory), (next_q, next_memory) = released.before_and_after(values.q, values.memory, games)
         before, after = Values(q, memory, before.central), Values(next_q, next_memory, after.central)
     if config.padding == "released":
         after = after._replace(q=released.worthless(after.q, available[1:]))
-    return Seen(before, after)
+    return StepValues(before, after)

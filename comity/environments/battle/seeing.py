@@ -84,9 +84,9 @@ def view(
     alive = own.hp > 0
     pad = jnp.zeros((team.size, max(0, foe.size - (can.shape[1] - ATTACK)), can.shape[2]))
     may = jnp.concatenate([can[:, ATTACK : ATTACK + foe.size].astype(jnp.float32), pad], 1)
-    seen_foes = seen(team, foe, own, foes, may, [])
+    seen_foes = team_views(team, foe, own, foes, may, [])
     more = [jnp.broadcast_to(last[None, :, k], (team.size, *last[:, k].shape)) for k in range(last.shape[1])]
-    seen_mates = seen(team, team, own, own, jnp.ones(()), more if shown.last_action else [])
+    seen_mates = team_views(team, team, own, own, jnp.ones(()), more if shown.last_action else [])
     width = seen_mates.shape[2]
     # All others in order: of agent i those before it, and those after it moved up by one.
     others = range(team.size - 1)
@@ -106,7 +106,7 @@ def view(
     return jnp.where(alive[:, None], jnp.concatenate(parts, 1), 0.0)
 
 
-def seen(team: Team, other: Team, own: Units, them: Units, first: Array, more: list[Array]) -> Array:
+def team_views(team: Team, other: Team, own: Units, them: Units, first: Array, more: list[Array]) -> Array:
     """[K, L, F, B], what each of `own` sees of each of `them`; zeros of who is dead or too far away."""
     dx, dy, distance = apart(own, them)
     shape = distance.shape

@@ -60,7 +60,7 @@ class CartpoleSwingUp:
     def reset(self, key: Key) -> tuple[State, Observation]:
         moving = jnp.array([0.0, 0.0, jnp.pi, 0.0]) + jax.random.uniform(key, (4,), minval=-0.05, maxval=0.05)
         state = State(moving, jnp.zeros((), jnp.int32))
-        return state, bodies.shown(self.spec, seen(state))
+        return state, bodies.shown(self.spec, view_of(state))
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         del key
@@ -73,7 +73,7 @@ class CartpoleSwingUp:
         upright = jnp.cos(moving[2])
         reward = (1 + upright) / 2 * (1 - jnp.square(place / TRACK) / 2)
         info = {"upright": (upright > 0.95).astype(jnp.float32)}  # steps within 18 degrees
-        return after, bodies.answered(self.spec, seen(after), reward, after.time, info)
+        return after, bodies.answered(self.spec, view_of(after), reward, after.time, info)
 
     def draw(self, state: State, size: int = 240) -> np.ndarray:
         """uint8 [size, size, 3]."""
@@ -97,7 +97,7 @@ def pushed(moving: Array, force: Array, interval: float) -> Array:
     return jnp.stack([place + interval * speed, speed, angle + interval * turning, turning])
 
 
-def seen(state: State) -> Array:
+def view_of(state: State) -> Array:
     """[5]."""
     place, speed, angle, turning = state.moving
     return jnp.stack([place, speed, jnp.cos(angle), jnp.sin(angle), turning])

@@ -58,7 +58,7 @@ class Pendulum:
     def reset(self, key: Key) -> tuple[State, Observation]:
         angle, speed = jax.random.uniform(key, (2,), minval=-1.0) * jnp.array([jnp.pi, 1.0])
         state = State(angle, speed, jnp.zeros((), jnp.int32))
-        return state, bodies.shown(self.spec, seen(state))
+        return state, bodies.shown(self.spec, view_of(state))
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         del key
@@ -69,7 +69,7 @@ class Pendulum:
         speed = jnp.clip(state.speed + INTERVAL * pull, -FASTEST, FASTEST)
         after = State(state.angle + INTERVAL * speed, speed, state.time + 1)
         info = {"upright": (jnp.cos(after.angle) > 0.95).astype(jnp.float32)}  # steps within 18 degrees
-        return after, bodies.answered(self.spec, seen(after), -cost, after.time, info)
+        return after, bodies.answered(self.spec, view_of(after), -cost, after.time, info)
 
     def draw(self, state: State, size: int = 240) -> np.ndarray:
         """uint8 [size, size, 3]."""
@@ -79,6 +79,6 @@ class Pendulum:
         return drawing.draw([((0, 0), (np.sin(angle), np.cos(angle)))], [(0, 0)], size, 1.3)
 
 
-def seen(state: State) -> Array:
+def view_of(state: State) -> Array:
     """[3]."""
     return jnp.stack([jnp.cos(state.angle), jnp.sin(state.angle), state.speed])

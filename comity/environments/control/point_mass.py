@@ -59,7 +59,7 @@ class PointMass:
     def reset(self, key: Key) -> tuple[State, Observation]:
         position, target = jax.random.uniform(key, (2, 2), minval=-1.0)
         state = State(position, jnp.zeros(2), target, jnp.zeros((), jnp.int32))
-        return state, bodies.shown(self.spec, seen(state))
+        return state, bodies.shown(self.spec, view_of(state))
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         del key
@@ -70,7 +70,7 @@ class PointMass:
         after = State(position, velocity, state.target, state.time + 1)
         distance = jnp.sqrt(jnp.square(position - state.target).sum())
         info = {"there": (distance < NEAR).astype(jnp.float32)}
-        return after, bodies.answered(self.spec, seen(after), -distance, after.time, info)
+        return after, bodies.answered(self.spec, view_of(after), -distance, after.time, info)
 
     def draw(self, state: State, size: int = 240) -> np.ndarray:
         """uint8 [size, size, 3]."""
@@ -83,6 +83,6 @@ class PointMass:
         return drawing.draw(discs, size)
 
 
-def seen(state: State) -> Array:
+def view_of(state: State) -> Array:
     """[6]."""
     return jnp.concatenate([state.position, state.velocity, state.target - state.position])

@@ -71,7 +71,7 @@ class Reacher:
         far = 2 * LONG * jnp.sqrt(0.04 + 0.92 * share)  # even over a ring that the tip can reach
         target = far * jnp.stack([jnp.cos(2 * jnp.pi * way), jnp.sin(2 * jnp.pi * way)])
         state = State(angles, jnp.zeros(2), target, jnp.zeros((), jnp.int32))
-        return state, bodies.shown(self.spec, seen(state))
+        return state, bodies.shown(self.spec, view_of(state))
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         del key
@@ -86,7 +86,7 @@ class Reacher:
         distance = jnp.sqrt(jnp.square(tip(angles) - state.target).sum())
         info = {"there": (distance < NEAR).astype(jnp.float32)}
         reward = -distance - PRICE * jnp.square(given).mean()
-        return after, bodies.answered(self.spec, seen(after), reward, after.time, info)
+        return after, bodies.answered(self.spec, view_of(after), reward, after.time, info)
 
     def draw(self, state: State, size: int = 240) -> np.ndarray:
         """uint8 [size, size, 3]."""
@@ -123,7 +123,7 @@ def tip(angles: Array) -> Array:
     return joint(angles) + LONG * jnp.stack([jnp.cos(whole), jnp.sin(whole)])
 
 
-def seen(state: State) -> Array:
+def view_of(state: State) -> Array:
     """[10]."""
     turns = jnp.cos(state.angles), jnp.sin(state.angles)
     return jnp.concatenate([*turns, state.speeds, state.target, state.target - tip(state.angles)])

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 FAR = 10_000
 KEPT_NEIGHBOURS = 3  # a cooperator takes an apple only if so many others are around it
 
-Decide = Callable[["Seen", Array], Array]
+Decide = Callable[["Window", Array], Array]
 Script = tuple[Array, Callable[[Array, Array], tuple[Array, Array]]]
 
 
-class Seen(NamedTuple):
+class Window(NamedTuple):
     """A window as planes [S, S] bool, and the rows and columns that each cell is away from its middle."""
 
     walls: Array
@@ -41,21 +41,21 @@ class Seen(NamedTuple):
     right: np.ndarray
 
 
-def seen(view: Array) -> Seen:
+def window(view: Array) -> Window:
     """Of a window [S, S, channels], of planes or of colours."""
     radius = view.shape[0] // 2
     away = np.arange(-radius, radius + 1)
     down, right = np.meshgrid(away, away, indexing="ij")
     if view.shape[-1] == len(CHANNELS):
         plane = lambda name: view[..., CHANNELS.index(name)] > 0  # noqa: E731
-        return Seen(plane("wall"), plane("apple"), plane("waste"), plane("river"), plane("others"), down, right)
+        return Window(plane("wall"), plane("apple"), plane("waste"), plane("river"), plane("others"), down, right)
     like = lambda colour: (view == jnp.array(colour, view.dtype)).all(-1)  # noqa: E731
     ground = [like(colour) for colour in (FLOOR, WALL, APPLE, WASTE, WATER)]
     others = ~jnp.stack(ground).any(0) & ((down != 0) | (right != 0))
-    return Seen(ground[1], ground[2], ground[3], ground[4], others, down, right)
+    return Window(ground[1], ground[2], ground[3], ground[4], others, down, right)
 
 
-def nearest(wanted: Array, look: Seen) -> tuple[Array, Array, Array]:
+def nearest(wanted: Array, look: Window) -> tuple[Array, Array, Array]:
     """(whether there is one, rows down, columns right) of the nearest cell in `wanted` [S, S], counted in steps."""
     steps = jnp.where(wanted, np.abs(look.down) + np.abs(look.right), FAR).reshape(-1)
     place = steps.argmin()
@@ -98,14 +98,14 @@ def hashed(time: Array, view: Array) -> Array:
     return x >> 13
 
 
-def eater(look: Seen, chance: Array) -> Array:
+def eater(look: Window, chance: Array) -> Array:
     """To the nearest apple, whatever that does to the orchard. Nobody is shot at: it costs a point and wins none."""
     found, down, right = nearest(look.apples, look)
     shut = look.walls | look.others
     return jnp.where(found, walk(down, right, shut, chance), stroll(shut, chance))
 
 
-def keeper(look: Seen, chance: Array) -> Array:
+def keeper(look: Window, chance: Array) -> Array:
     """Eats only apples among `KEPT_NEIGHBOURS` others, so that they grow again, and does not step on the rest."""
     edge = jnp.pad(look.apples, 1).astype(jnp.int32)
     size = len(look.apples)
@@ -121,7 +121,7 @@ def keeper(look: Seen, chance: Array) -> Array:
     return jnp.where(found, walk(down, right, shut, chance), stroll(shut, chance))
 
 
-def cleaner(length: int, look: Seen, chance: Array) -> Array:
+def cleaner(length: int, look: Window, chance: Array) -> Array:
     """Cleans what waste it sees, turned to it; without any it eats, or walks along the river."""
     found, down, right = nearest(look.waste, look)
     shut = look.walls | look.others
@@ -135,7 +135,7 @@ def cleaner(length: int, look: Seen, chance: Array) -> Array:
     return jnp.where(found, jnp.where(aims, CLEAN, go), resting(look, chance))
 
 
-def resting(look: Seen, chance: Array) -> Array:
+def resting(look: Window, chance: Array) -> Array:
     """Of a cleaner without work: to the water, or an apple, or on."""
     shut = look.walls | look.others
     apple, down, right = nearest(look.apples, look)
@@ -146,7 +146,7 @@ def resting(look: Seen, chance: Array) -> Array:
     return jnp.where(apple, walk(down, right, shut, chance), otherwise)
 
 
-def waiter(look: Seen, chance: Array) -> Array:
+def waiter(look: Window, chance: Array) -> Array:
     """Eats, and waits for apples as far from the river as it may still be seen."""
     apple, down, right = nearest(look.apples, look)
     shut = look.walls | look.others
@@ -161,7 +161,7 @@ def script(decide: Decide) -> Script:
     """(memory: the clock, act) of who decides by what is seen and a random number."""
 
     def act(time: Array, view: Array) -> tuple[Array, Array]:
-        return decide(seen(view), hashed(time, view)).astype(jnp.int32), time + 1
+        return decide(window(view), hashed(time, view)).astype(jnp.int32), time + 1
 
     many = jnp.vectorize(act, signature="(),(s,t,c)->(),()")
     return jnp.zeros((), jnp.int32), lambda memory, view: many(memory, view)

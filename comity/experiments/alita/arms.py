@@ -7,11 +7,11 @@ scale `paper`; weights of bonus and penalty are ALITA's for each task at both. d
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from comity.experiments.claims import written
+from comity.experiments.claims import dated
 from comity.experiments.figure import Arm, Budget, Scale
 
 WRITTEN = "2026-11-30"  # the day on which the claims were written down, before any of their runs
-claim = written(WRITTEN)
+claim = dated(WRITTEN)
 
 GAMES, EPISODES = 20, 25_000  # on particles: games at once, episodes of 25 steps
 BOTH, BATCH, UPDATES = 32, 65_536, 100  # on grids: games at once; steps of an update of EITI's code, how many of them

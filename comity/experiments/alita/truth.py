@@ -77,7 +77,7 @@ def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIO
 
         estimate = jax.vmap(said)(jax.random.split(keys[5], SAMPLES)).mean(0)  # [states, J]
         own = nets.acts.encoded(choose(keys[3], seen))[None]
-        best = alita_estimates.best(config, nets, role, keys[5], alita.judged(state).critics, seen, own)
+        best = alita_estimates.best(config, nets, role, keys[5], alita.with_judges(state).critics, seen, own)
         by_estimate = jnp.square(estimate - best).mean(-1)
         by_play = (jnp.square(true - best) - noise).mean(-1)
         ratio = by_estimate.mean() / by_play.mean()

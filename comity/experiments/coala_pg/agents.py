@@ -7,12 +7,12 @@ a sixth of a million.
 from dataclasses import replace
 from typing import Any
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.coala_pg.sampled import BUDGETS, ESTIMATORS, MEETING, NAIVE, SHAPING, tabular
 from comity.experiments.figure import Arm, Figure, Panel
 from comity.experiments.measures import Measure
 
-claim = written("2026-11-30")  # before any of their runs
+claim = dated("2026-11-30")  # before any of their runs
 
 # CleanUp-lite --------------------------------------------------------------------------------------------------------
 

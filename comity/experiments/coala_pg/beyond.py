@@ -5,12 +5,12 @@ Tables of five rows on both sides, as in `sampled`: they shape within a minute.
 
 from typing import Any
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.coala_pg.sampled import BUDGETS, SHAPING, tabular
 from comity.experiments.figure import Arm, Figure, Panel
 from comity.experiments.measures import Measure
 
-claim = written("2026-11-30")  # before any of their runs
+claim = dated("2026-11-30")  # before any of their runs
 
 RULES: dict[str, dict[str, Any]] = {
     "stays": {},

@@ -7,7 +7,7 @@ learners is a weight of the gradient. docs/papers/coala-pg/README.md says what c
 from typing import Any
 
 from comity.algorithms.shaping.coala_exact import DEFECTOR, EXTORTIONER
-from comity.experiments.claims import Claim, Comparison, written
+from comity.experiments.claims import Claim, Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
@@ -16,7 +16,7 @@ SEEN = "2026-11-29"  # of those that came in the place of others, after what the
 TIT_FOR_TAT = (0.99, 0.99, 0.01, 0.99, 0.01)
 
 
-claim, afterwards = written(WRITTEN), written(SEEN)
+claim, afterwards = dated(WRITTEN), dated(SEEN)
 
 
 def shaper(name: str, **settings: Any) -> Arm:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Ends, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
-claim = written("2026-11-30")  # before any of their runs but one: 150 iterations of IPPO on Harvest, seed 0
+claim = dated("2026-11-30")  # before any of their runs but one: 150 iterations of IPPO on Harvest, seed 0
 
 STEPS = 240_000  # env steps of five agents, in each arm: 300 x 16 x 50, or 75 x 16 episodes of 200
 LEARNERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (algorithm, preset, settings)

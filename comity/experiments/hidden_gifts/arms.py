@@ -8,7 +8,7 @@ replay draws 32 episodes. docs/papers/hidden-gifts/README.md says what came of i
 from dataclasses import replace
 from typing import Any
 
-from comity.experiments.claims import Comparison, Relation, written
+from comity.experiments.claims import Comparison, Relation, dated
 from comity.experiments.figure import Arm, Budget, Panel, Scale
 from comity.experiments.measures import Measure
 
@@ -94,12 +94,12 @@ def all_of(labels: tuple[str, ...], relation: Relation, second: str | float, mea
     return tuple(Comparison(label, relation, second, measure, margin) for label in labels)
 
 
-claim = written(WRITTEN)
+claim = dated(WRITTEN)
 # Of claims that replace others after their runs, because those did not say what was meant, or that were forgotten.
 LATER = "2026-11-29"
-later = written(LATER)
+later = dated(LATER)
 # Of claims that replace one-sided ones: "sometimes" means more than never and less than random play.
-both_sides = written("2026-11-30")
+both_sides = dated("2026-11-30")
 
 
 TEAMS = ("COMA", "VDN", "QMIX", "QTRAN", "MAVEN", "MAPPO", "IPPO", "SAF")

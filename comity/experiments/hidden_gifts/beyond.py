@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from comity.experiments.claims import Claim, Comparison, written
+from comity.experiments.claims import Claim, Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale, Trial
 from comity.experiments.hidden_gifts.arms import BUDGETS, HISTORY, SUCCESS, WRITTEN, pg
 from comity.experiments.measures import Measure
@@ -55,7 +55,7 @@ PANELS = (
 
 def claims(since: str) -> tuple[Claim, ...]:
     """The same of both learners."""
-    claim = written(since)
+    claim = dated(since)
     return (
         claim(
             "more-agents",
@@ -79,7 +79,7 @@ def claims(since: str) -> tuple[Claim, ...]:
             "Ours: agents that hear each other learn the gift sooner.",
             Comparison("messages", "above", "messages nobody hears", MIDDLE, 0.05),
         ),
-        written(LEARNERS_WRITTEN)(
+        dated(LEARNERS_WRITTEN)(
             "gifts-stay",
             "Ours: gifts stay when nobody hears the messages any more.",
             Comparison("messages", "equal", 0.0, Measure(SILENCE, "last"), 0.05),

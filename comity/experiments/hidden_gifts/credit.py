@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from comity.experiments.claims import Comparison, Relation, written
+from comity.experiments.claims import Comparison, Relation, dated
 from comity.experiments.figure import Arm, Budget, Figure, Scale, Trial
 from comity.experiments.measures import Measure
 from comity.recipes import Recipe
@@ -122,7 +122,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
     "laptop": {"start": Budget(5, 1, points=1), "partly": Budget(5, 300, points=3), "long": Budget(0, 600)},
     "paper": {"start": Budget(10, 1, points=1), "partly": Budget(10, 300, points=3), "long": Budget(5, 600, points=6)},
 }
-claim = written("2026-11-30")
+claim = dated("2026-11-30")
 
 
 def of(what: str, part: str = "collective") -> Measure:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Trial
 from comity.experiments.measures import Measure
 from comity.learning.corrections import mixed, self_pure
@@ -187,7 +187,7 @@ METRICS = tuple(f"{g}_{r}_{x}" for g in GAMES for r in RULES for x in ("share", 
 
 # The figure -----------------------------------------------------------------------------------------------------------
 
-claim = written("2026-11-30")  # before their run; a first look at one seed had another price, 0.3
+claim = dated("2026-11-30")  # before their run; a first look at one seed had another price, 0.3
 
 
 def of(game: str, rule: str, what: str, beside: str = "") -> Measure:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Ends, Figure, Panel
 from comity.experiments.hidden_gifts.arms import HISTORY, RANDOM, SUCCESS, all_of, claim
 from comity.experiments.measures import Measure
@@ -143,7 +143,7 @@ def trained(name: str) -> tuple[str, ...]:
 END_VALUE = ("PG, repaired up to: blind views", "PG with history, repaired up to: blind views")
 NO_END_VALUE = ("PG, repaired up to: end value", "PG with history, repaired up to: end value")
 WHOLE = Measure("success", window=(0.0, 1.0))
-predicted = written("2026-11-30")
+predicted = dated("2026-11-30")
 PREDICTIONS = (
     predicted(
         "no-seed-is-left-behind",

@@ -1,6 +1,6 @@
 """Figures 13 and 14: other rewards, and one of the two rewards alone."""
 
-from comity.experiments.claims import Claim, Comparison, written
+from comity.experiments.claims import Claim, Comparison, dated
 from comity.experiments.figure import Figure, Panel
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
@@ -29,7 +29,7 @@ def by_rewards(*labels: str) -> Claim:
 
 OLD_LAW = "inject, mean 0"  # trained while the text's law was read as noise of mean 0
 MENDED = "2026-11-30"  # of the claims about the text's law, before its runs
-mended = written(MENDED)
+mended = dated(MENDED)
 REWARD_SPREAD = Measure("reward_share", window=(0.5, 1.0))
 
 FIG13 = Figure(

@@ -7,7 +7,7 @@ steps instead of one update, and SAF one linear layer where table 5 has hidden o
 
 from dataclasses import replace
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Figure
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
@@ -20,7 +20,7 @@ from comity.experiments.hidden_gifts.arms import (
     WINDOW_ARMS,
 )
 
-claim = written("2026-11-30")  # before any of the runs below
+claim = dated("2026-11-30")  # before any of the runs below
 MIXERS = ("VDN", "QMIX", "QTRAN")
 NAMES = (*MIXERS, "COMA", "SAF")
 

@@ -7,7 +7,7 @@ show neither keys nor doors (blind). Here both are crossed with action history, 
 from dataclasses import replace
 from math import log
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
@@ -23,7 +23,7 @@ from comity.experiments.hidden_gifts.arms import (
 from comity.experiments.hidden_gifts.repairs import RELEASED_RANDOM, repaired
 from comity.experiments.measures import Measure
 
-claim = written("2026-11-30")  # before any of the runs below
+claim = dated("2026-11-30")  # before any of the runs below
 ODDS = Measure("success", "log-odds")
 TWICE = log(2)  # the margin of claims about odds
 FROZEN = {"frozen_observation": True}

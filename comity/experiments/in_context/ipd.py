@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale, Trial
 from comity.experiments.measures import Measure
 
-claim = written("2026-11-30")
+claim = dated("2026-11-30")
 LEARNERS = Trial({"tables": 0.0})  # both learners, in every episode
 TABLES = Trial({"tables": 1.0})
 

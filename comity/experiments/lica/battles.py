@@ -8,12 +8,12 @@ from typing import Any
 
 from comity.experiments import battles
 from comity.experiments.battles import SOONER, WON, at
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
 WRITTEN = "2026-11-30"  # the day on which the claims were written down, before any of their runs
-claim = written(WRITTEN)
+claim = dated(WRITTEN)
 
 LEARNERS = ("LICA", "COMA", "LIIR", "VDN", "QMIX", "QTRAN")
 OURS = ("3m", "8m", "3s5z")  # maps that the paper has not

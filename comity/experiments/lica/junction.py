@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
 WRITTEN = "2026-11-21"  # the day on which the claims below were written down; README.md says what had been seen
-claim = written(WRITTEN)
+claim = dated(WRITTEN)
 UPDATES, RUNS = 60, 2_000
 DRAWN = 1_000  # learners of each rule whose curves are averaged
 TASK = "one-step-traffic-junction"

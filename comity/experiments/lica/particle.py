@@ -8,13 +8,13 @@ rest. LICA's own on these tasks were not published. docs/papers/lica/README.md l
 import math
 from typing import Any
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.lica import battles, entropy
 from comity.experiments.measures import Measure
 
 WRITTEN = "2026-11-21"  # the day on which the claims below were written down, before any of their runs
-claim = written(WRITTEN)
+claim = dated(WRITTEN)
 
 # 5,000 episodes of 200 steps, 10 at once: learners of whole episodes 500 times, those with a replay every 50 steps. In
 # predator-prey that is not the same: the former freeze a game that has ended, the latter begin another.

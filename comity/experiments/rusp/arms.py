@@ -6,7 +6,7 @@ scale. docs/papers/rusp/README.md says what came of it.
 
 from typing import Any
 
-from comity.experiments.claims import written
+from comity.experiments.claims import dated
 from comity.experiments.figure import Arm, Budget, Scale, Trial
 from comity.experiments.measures import Measure
 
@@ -46,7 +46,7 @@ def late(metric: str) -> Measure:
     return Measure(metric, window=LATE)
 
 
-claim = written(WRITTEN)
+claim = dated(WRITTEN)
 
 
 def trained(name: str, task: str, profile: str, budget: str, trials: dict[str, Trial], options: dict[str, Any],

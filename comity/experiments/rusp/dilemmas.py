@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Figure, Panel, Trial
 from comity.experiments.measures import Measure
 from comity.experiments.rusp.arms import BUDGETS, SURE, UNSURE, late
 
-claim = written("2026-11-30")  # before any of their runs
+claim = dated("2026-11-30")  # before any of their runs
 
 # Harvest and Cleanup -------------------------------------------------------------------------------------------------
 

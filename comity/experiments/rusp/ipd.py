@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from comity.experiments.claims import Claim, Comparison, written
+from comity.experiments.claims import Claim, Comparison, dated
 from comity.experiments.figure import Arm, Figure, Panel, Trial
 from comity.experiments.measures import Measure
 from comity.experiments.rusp.arms import BUDGETS, LATE, SURE, UNSURE, WRITTEN, claim, late, trained
@@ -152,7 +152,7 @@ FIG9 = Figure(
             WRITTEN,
             replaced_by="stays-to-the-end",  # a level is not what stays or goes
         ),
-        written("2026-11-30")(
+        dated("2026-11-30")(
             "stays-to-the-end",
             "With past play the answer in kind does not fall over the last fifth of training; without, it does.",
             Comparison("past play, 10 %", "above", -0.05, DRIFT, 0.0),

@@ -1,10 +1,10 @@
 """Toy: what the toy learns on the toy task, an example of how a figure is added (docs/adding.md)."""
 
-from comity.experiments.claims import Comparison, written
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
-claim = written("2026-11-30")  # the day on which the claims below were written down
+claim = dated("2026-11-30")  # the day on which the claims below were dated down
 BUDGETS: dict[Scale, dict[str, Budget]] = {
     "smoke": {"toy": Budget(2, 2, 4)},
     "laptop": {"toy": Budget(3, 200, 64)},

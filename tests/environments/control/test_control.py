@@ -180,7 +180,7 @@ def test_an_arm_obeys_lagrange():
 def test_what_an_arm_sees_and_pays():
     env = arms.Reacher()
     state = arms.State(jnp.array([0.0, jnp.pi / 2]), jnp.zeros(2), jnp.array([0.5, 0.1]), jnp.int32(0))
-    view = arms.seen(state)
+    view = arms.view_of(state)
     np.testing.assert_allclose(view, [1, 0, 0, 1, 0, 0, 0.5, 0.1, 0, -0.4], atol=1e-6)  # the tip is at (0.5, 0.5)
     _, timestep = env.step(KEY, state, jnp.zeros((1, 2)))
     np.testing.assert_allclose(timestep.reward, [-0.4], atol=1e-6)

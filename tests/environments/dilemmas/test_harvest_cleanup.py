@@ -246,7 +246,7 @@ def test_planes_and_colours_show_the_same(kind):
     planes = np.asarray(timestep.observation.view)
     colours = np.asarray(windows.colours(game.land, state.position, state.heading, state.apples, state.waste, 7, False))
     for one, two in zip(planes, colours, strict=True):
-        for a, b in zip(scripts.seen(jnp.asarray(one))[:5], scripts.seen(jnp.asarray(two))[:5], strict=True):
+        for a, b in zip(scripts.window(jnp.asarray(one))[:5], scripts.window(jnp.asarray(two))[:5], strict=True):
             free = ~(one[..., 4] + one[..., 5] > 0)  # under an agent a colour shows the agent alone
             np.testing.assert_array_equal(np.asarray(a)[free], np.asarray(b)[free])
         np.testing.assert_array_equal(

@@ -99,7 +99,7 @@ def test_wrong_usage(capsys, tmp_path, arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([*PG, "--preset", "papr"], "preset 'papr' of pg is not one of sound, paper, released, max-entropy, "),
+        ([*PG, "--preset", "papr"], "preset 'papr' of pg is not one of sound, fast, paper, released, max-entropy, "),
         ([*PG, "--profile", "nothing"], "profile 'nothing' of manitokan is not one of"),
         ([*PG, "--config", "nowhere.yaml"], "--config nowhere.yaml: there is no such file; give a run's config.yaml"),
         ([*PG, "--initialise", "nowhere"], "no run 'nowhere'"),

@@ -82,7 +82,7 @@ def test_presets_and_profiles_that_it_names():
         (PG % ("", ", learning_rate: .inf", ""), "learning_rate inf is not a finite number: give one"),
         (PG % ("", ", learning_rate: -1e-3", ""), "learning_rate -0.001 is not above 0: give a number above 0"),
         (PG % ("", ", actors: both", ""), "actors 'both' is not one of "),
-        (PG % ("", ", preset: papr", ""), "preset 'papr' of pg is not one of sound, paper"),
+        (PG % ("", ", preset: papr", ""), "preset 'papr' of pg is not one of sound, fast, paper"),
         (PG % (", length: 5.5", "", ""), "length 5.5 is not a whole number: give one"),
         (PG % (", length: '5'", "", ""), "length '5' is not a whole number: give one"),
         (PG % (", length: {a: 1}", "", ""), "length {'a': 1} is not a whole number: give one"),

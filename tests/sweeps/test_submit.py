@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -51,10 +52,16 @@ def jobs(tmp_path, monkeypatch):
     return tmp_path / "jobs"
 
 
-def test_a_job_that_is_warned_saves_and_goes_on_when_it_is_back(tmp_path, jobs, capsys):
+def comity(*words):
+    """A process of its own: submitit sets up logging anew where it is imported, and closes handlers of others."""
+    return subprocess.run([sys.executable, "-m", "comity", *words], capture_output=True, text=True, check=False)
+
+
+def test_a_job_that_is_warned_saves_and_goes_on_when_it_is_back(tmp_path, jobs):
     words = ["sweep", *LONG, "--apart", "--seeds", "2", "--out", "sweep", "--submit", "--slurm"]
-    assert main([*words, "--time=2:00:00 --mem=4G --exclusive"]) == 0
-    assert "2 workers submitted to Slurm: 7_0 to 7_1" in capsys.readouterr().out
+    done = comity(*words, "--time=2:00:00 --mem=4G --exclusive")
+    assert done.returncode == 0, done.stderr
+    assert "2 workers submitted to Slurm: 7_0 to 7_1" in done.stdout
     script = (jobs / "script").read_text()
     for line in ("--array=0-1%2", "--time=120", "--mem=4G", "--exclusive", "--job-name=sweep"):
         assert f"#SBATCH {line}\n" in script
@@ -87,19 +94,19 @@ def parent(pid):
         return 0
 
 
-def test_submitit_needs_a_time_on_slurm(tmp_path, jobs, capsys):
-    assert main(["sweep", *LONG, "--out", "sweep", "--submit"]) == 1
-    assert "five minutes unless it is told" in capsys.readouterr().err
-    assert main(["sweep", *LONG, "--out", "sweep", "--submit", "--slurm", "-t 5"]) == 1
-    assert "by their long names" in capsys.readouterr().err
+def test_submitit_needs_a_time_on_slurm(tmp_path, jobs):
+    for more, line in (([], "five minutes unless it is told"), (["--slurm", "-t 5"], "by their long names")):
+        done = comity("sweep", *LONG, "--out", "sweep", "--submit", *more)
+        assert done.returncode == 1
+        assert line in done.stderr
     assert not list(jobs.iterdir())
 
 
-def test_a_queue_that_refuses(tmp_path, jobs, capsys):
+def test_a_queue_that_refuses(tmp_path, jobs):
     (tmp_path / "bin" / "sbatch").write_text("#!/bin/sh\necho 'invalid partition' >&2\nexit 1\n")
-    assert main(["sweep", *LONG, "--out", "sweep", "--submit", "--slurm", "--time=5"]) == 1
-    said = capsys.readouterr().err
-    assert said.endswith("comity: error: sbatch refused the jobs: invalid partition\n")
+    done = comity("sweep", *LONG, "--out", "sweep", "--submit", "--slurm", "--time=5")
+    assert done.returncode == 1
+    assert done.stderr.endswith("comity: error: sbatch refused the jobs: invalid partition\n")
 
 
 def test_without_submitit_one_line_says_so(monkeypatch, capsys):

@@ -26,7 +26,7 @@ from comity.compatibility import require_discrete
 from comity.learning import Reward, alike, credited, if_ready, replay, take_step, towards
 from comity.networks import Core, RecurrentNet, Team, fresh_core
 from comity.rollout import shapes
-from comity.settings import Positive, check
+from comity.settings import Fraction, NotNegative, Positive, check
 from comity.spec import Spec, Vector
 from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
 
@@ -44,12 +44,12 @@ class Config(Influence, family.Config):
     hidden: Positive[int] = 128  # width of both hidden layers of critics (SPEC 128)
     layer_norm: bool = True  # before each activation of critics (paper)
     credit: Reward = "mean"  # whose reward a critic predicts
-    gamma: float = 0.99  # per step
+    gamma: Fraction = 0.99  # per step
     capacity: Positive[int] = 5_000  # episodes in the replay (SPEC 5,000)
     batch: Positive[int] = 32  # episodes per update (SPEC 32)
     warmup: Positive[int] = 32  # episodes in the replay before the first update
     every: Positive[int] = 100  # steps of rollouts, ends or not, for one update
-    logit_penalty: float = 0.0  # weight of the mean square of an actor's outputs
+    logit_penalty: NotNegative[float] = 0.0  # weight of the mean square of an actor's outputs
 
     def __post_init__(self):
         super().__post_init__()

@@ -53,7 +53,7 @@ def nothing_works(monkeypatch):
     for place in ("training.crossplay.cross_play", "report.compare.draw_study", "cli.demo._train"):
         monkeypatch.setattr(f"comity.{place}", accepted)
     monkeypatch.setattr("comity.experiments.reproduce.train_missing", accepted)
-    monkeypatch.setattr("comity.experiments.reproduce.written", accepted)
+    monkeypatch.setattr("comity.experiments.reproduce.write_figure", accepted)
 
 
 def files(folder: Path) -> dict[str, bytes | None]:

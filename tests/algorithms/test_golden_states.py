@@ -28,7 +28,14 @@ def forget_the_last_algorithm(request):
         KEPT[:] = [CASES[name].algorithm]
 
 
-@pytest.mark.parametrize("name", CASES)
+def usual(name: str) -> bool:
+    """What is compared without `-m slow`: of each algorithm the preset that users meet, and what was released."""
+    return name in golden_states.EXTRAS or name.partition("/")[2] in ("", "sound", "released")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if usual(name) else pytest.mark.slow, id=name) for name in CASES]
+)
 def test_states_are_the_recorded_ones(name):
     differences = golden_states.compare(golden_states.digest(CASES[name]), RECORDED()[name])
     assert not differences, "\n".join(differences)

@@ -84,5 +84,13 @@ def test_what_it_costs_is_finite_and_above_zero():
             assert 0 < PAPER.cost(arm, recipe_of(arm)) < 100
 
 
+LONG = ("cleanup-lite", "more-agents", "cost")  # networks of pictures; gradients of long histories
+
+
 def test_every_figure_runs_at_smoke_scale(tmp_path):
-    smoke(PAPER, PAPER.figures, tmp_path)
+    smoke(PAPER, [name for name in PAPER.figures if name not in LONG], tmp_path)
+
+
+@pytest.mark.slow
+def test_figures_that_take_minutes_run_at_smoke_scale(tmp_path):
+    smoke(PAPER, LONG, tmp_path)

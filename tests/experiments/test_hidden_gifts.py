@@ -70,7 +70,15 @@ def test_the_episode_of_figure_1():
 ONE_HALF = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig7", "fig8", "fig10", "fig11", "fig12")
 
 
-@pytest.mark.parametrize("half", [ONE_HALF, tuple(name for name in PAPER.figures if name not in ONE_HALF)], ids=str)
+OTHER_HALF = tuple(name for name in PAPER.figures if name not in (*ONE_HALF, "credit"))
+
+
+@pytest.mark.slow
+def test_rules_of_credit_are_compared_at_smoke_scale(tmp_path):
+    smoke(PAPER, ["credit"], tmp_path)
+
+
+@pytest.mark.parametrize("half", [ONE_HALF, OTHER_HALF], ids=("one half", "other half"))
 def test_every_figure_runs_at_smoke_scale(half, tmp_path):
     """A second call, of three, trains nothing and writes the same."""
     smoke(PAPER, half, tmp_path)

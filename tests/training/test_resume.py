@@ -56,7 +56,10 @@ def unbroken(lives, tmp_path_factory):
     return get
 
 
-@pytest.mark.parametrize("cores", [CORES, CORES[:1]], ids=lambda cores: f"{len(cores)} cores")
+@pytest.mark.parametrize(
+    "cores",
+    [pytest.param(CORES, id="all cores"), pytest.param(CORES[:1], id="one core", marks=pytest.mark.slow)],
+)
 def test_many_kills_of_one_run(lives, unbroken, tmp_path, cores):
     """Half of them at random times from outside, half at a random disk operation: inside the writing of checkpoints,
     metrics, evaluations, the manifest."""

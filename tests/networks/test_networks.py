@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from comity.networks import GRU, MLP, Linear, RecurrentNet, per_agent, shared, stacked
+from comity.networks.mixers import MonotoneMixer
 
 KEY = jax.random.key(0, impl="unsafe_rbg")  # compiles fastest
 sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
@@ -133,3 +134,11 @@ def test_sequences_by_name_play_as_they_unroll(kind):
     for t in range(4):
         output, memory = step(view[t], memory)
         np.testing.assert_allclose(output, whole[t], atol=1e-5)
+
+
+def test_a_mixer_rises_with_every_agents_value():
+    mixer = MonotoneMixer(KEY, 3, 4, 8)
+    values, states = jax.random.normal(KEY, (50, 3)), 3 * jax.random.normal(jax.random.fold_in(KEY, 1), (50, 4))
+    slopes = jax.vmap(jax.grad(lambda q, s: mixer(q, s)[0]))(values, states)
+    assert (slopes >= 0).all()
+    assert (slopes > 0).mean() > 0.9

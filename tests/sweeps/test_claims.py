@@ -112,3 +112,11 @@ def test_of_many_who_try_at_once_one_takes_a_dead_owners_claim(tmp_path):
     for one in tries:
         one.join(60)
     assert sorted(i for i, won in found if won) == list(range(30))
+
+
+def test_of_two_who_saw_the_same_number_the_first_has_it(tmp_path):
+    parts = [tmp_path / name for name in ("first", "second")]
+    for part in parts:
+        part.write_text(part.name)
+    assert [claims._create(part, tmp_path / "claim.0") for part in parts] == [True, False]
+    assert (tmp_path / "claim.0").read_text() == "first"

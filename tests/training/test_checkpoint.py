@@ -218,3 +218,14 @@ def test_a_full_disk_in_earnest(saved, monkeypatch):
     with pytest.raises(OSError, match=r"cannot write .* \(No space left on device\)"):
         checkpoint.save(saved, state(1), {})
     assert_same(checkpoint.load(saved, shapes(state()))[0], state())
+
+
+def test_a_whole_file_of_other_numbers_is_refused(saved):
+    """Written anew by numpy, so that nothing but the checksum tells."""
+    with np.load(saved) as file:
+        arrays = {name: file[name] for name in file.files}
+    (name,) = [name for name in arrays if name.endswith("weight")]
+    arrays[name] = arrays[name] + 1
+    np.savez(saved, **arrays)
+    with pytest.raises(CorruptCheckpoint, match="its checksum does not match"):
+        checkpoint.load(saved, shapes(state()))

@@ -5,11 +5,12 @@ of the comparisons: one update per 32 episodes. At the laptop's scale value lear
 episodes instead of 5,000, and ALITA draws 256 transitions instead of 1,024: both are settings of the budgets.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any, NamedTuple
 
-from comity.experiments.figure import Arm, Budget, Panel, Trial
+from comity.experiments.figure import Arm, Budget, Panel, Scale, Trial
 from comity.experiments.measures import Measure
 
 GAMES, SEEDS, POINTS = 32, 3, 25  # at once; of each arm, and points of its curve, at the laptop's scale
@@ -113,11 +114,23 @@ def arm(label: str, place: str, name: str = "", **settings: Any) -> Arm:
                learner=one.hue, condition=None if name else 0)  # fmt: skip
 
 
+def arms(labels: Iterable[str], places: Iterable[str]) -> dict[str, Arm]:
+    """at(learner, map) -> arm: every learner on every map."""
+    return {at(label, place): arm(label, place) for place, label in product(places, labels)}
+
+
 def iterations(label: str, place: str, steps: float) -> int:
     """As many as play about so many steps of all games together: an episode is taken to last half its limit."""
     one, battle = LEARNERS[label], MAPS[place]
     long = battle.limit / 2 if one.rollout is None else one.rollout or battle.limit
     return max(1, round(steps / (GAMES * long)))
+
+
+def budgets(
+    labels: Sequence[str], places: Sequence[str], seeds: int, easy: float, hard: float
+) -> dict[Scale, dict[str, Budget]]:
+    """Of a figure; seeds, easy, hard: the paper's (see `paper`)."""
+    return {"smoke": {}, "laptop": laptop(labels, places), "paper": paper(labels, places, seeds, easy, hard)}
 
 
 def laptop(labels: Iterable[str], places: Iterable[str]) -> dict[str, Budget]:
@@ -144,6 +157,11 @@ def paper(labels: Iterable[str], places: Iterable[str], seeds: int, easy: float,
 def won(words: str, arms: Iterable[str]) -> Panel:
     """A panel of test battles won, median and quartiles."""
     return Panel("test:won", f"{words}, test battles won, %", tuple(arms), "median", 100.0)
+
+
+def panels(labels: Sequence[str], places: Iterable[str]) -> tuple[Panel, ...]:
+    """One of `won` for each map."""
+    return tuple(won(place, (at(label, place) for label in labels)) for place in places)
 
 
 def cost(arm: Arm) -> float:

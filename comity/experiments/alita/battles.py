@@ -8,23 +8,19 @@ from comity.experiments import battles
 from comity.experiments.alita.arms import claim
 from comity.experiments.battles import SOONER, WON, at
 from comity.experiments.claims import Comparison
-from comity.experiments.figure import Budget, Figure, Scale
+from comity.experiments.figure import Figure
 
 RIVALS = ("IQL", "VDN", "QMIX", "LIIR", "LICA", "MAVEN", "EDTI", "EITI")
 LEARNERS = ("ALITA", *RIVALS)
 PLACES = ("2s3z", "5m_vs_6m", "3s_vs_5z", "corridor", "3s5z_vs_3s6z")
-BUDGETS: dict[Scale, dict[str, Budget]] = {
-    "smoke": {},
-    "laptop": battles.laptop(LEARNERS, PLACES),
-    "paper": battles.paper(LEARNERS, PLACES, 12, 10e6, 10e6),
-}
+BUDGETS = battles.budgets(LEARNERS, PLACES, 12, 10e6, 10e6)
 
 FIG3 = Figure(
     "fig3",
     "Figure 3: battles",
-    {at(label, place): battles.arm(label, place) for place in PLACES for label in LEARNERS},
+    battles.arms(LEARNERS, PLACES),
     BUDGETS,
-    tuple(battles.won(place, (at(label, place) for label in LEARNERS)) for place in PLACES),
+    battles.panels(LEARNERS, PLACES),
     tuple(
         claim(
             f"best-on-{place}",

@@ -9,7 +9,7 @@ from typing import Any
 from comity.experiments import battles
 from comity.experiments.battles import SOONER, WON, at
 from comity.experiments.claims import Comparison, dated
-from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
+from comity.experiments.figure import Arm, Figure, Panel
 from comity.experiments.measures import Measure
 
 WRITTEN = "2026-11-30"  # the day on which the claims were written down, before any of their runs
@@ -20,19 +20,15 @@ OURS = ("3m", "8m", "3s5z")  # maps that the paper has not
 EASY, HARD = ("2s3z", "1c3s5z"), ("5m_vs_6m", "2c_vs_64zg", "MMM2", "3s5z_vs_3s6z")
 PLACES = (*OURS, *EASY, *HARD)
 PLACE = "5m_vs_6m"
-BUDGETS: dict[Scale, dict[str, Budget]] = {
-    "smoke": {},
-    "laptop": battles.laptop(LEARNERS, PLACES),
-    "paper": battles.paper(LEARNERS, PLACES, 5, 32e6, 64e6),
-}
+BUDGETS = battles.budgets(LEARNERS, PLACES, 5, 32e6, 64e6)
 OTHERS = LEARNERS[1:]
 
 FIG4 = Figure(
     "fig4",
     "Figure 4: battles",
-    {at(label, place): battles.arm(label, place) for place in PLACES for label in LEARNERS},
+    battles.arms(LEARNERS, PLACES),
     BUDGETS,
-    tuple(battles.won(place, (at(label, place) for label in LEARNERS)) for place in PLACES),
+    battles.panels(LEARNERS, PLACES),
     (
         claim(
             "easy-is-easy",

@@ -33,3 +33,13 @@ def forget_programs():
     if "comity.api" in sys.modules:
         sys.modules["comity.api"].COMPILED.clear()
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before():
+    """`comity resume` sets a variable of its process (NPROC), on which the float bits of later runs depend."""
+    before = dict(os.environ)
+    yield
+    if dict(os.environ) != before:
+        os.environ.clear()
+        os.environ.update(before)

@@ -14,29 +14,29 @@ from comity.cli.main import Usage
 from comity.cli.runs import flags, to_write
 from comity.settings import did_you_mean
 
-HELP = """  ALGORITHM ...      which ones (all), or TASK:ALGORITHM for another task than the table's own
+HELP = """  ALGORITHM ...      which algorithms (all), or TASK:ALGORITHM for another task than the table's own
   --only PART        start, algorithms or cores (all three)
   --iterations 5     updates per compiled call
-  --repeats 3        rounds; medians are printed
+  --repeats 3        number of rounds; medians are printed
   --out FILE         writes all numbers as JSON
-  --before FILE      what an earlier --out wrote: adds its ratio to now
-  --against jaxmarl  instead: play and training of JaxMARL beside comity's, one core, and what each learns
-      --python BIN   of the environment that has jaxmarl (this one)
+  --before FILE      compares with a file that an earlier --out wrote
+  --against jaxmarl  compares play and training with JaxMARL's on one core, and what each learns
+      --python BIN   Python of the environment that has jaxmarl (this one)
       --baselines D  the folder `baselines` of a checkout of JaxMARL; without it only play is measured
-      --only play,vdn,qmix,ippo   --seeds 3   --steps 500000   --keep FILE of all measurements, JSON lines
-      --table FILE   measures nothing: the tables of what --keep wrote
-  --to-score         instead: seconds of training until a score is held, compiling and evaluations apart
+      --only play,vdn,qmix,ippo   --seeds 3   --steps 500000   --keep FILE writes all measurements, JSON lines
+      --table FILE   measures nothing: prints the tables of what --keep wrote
+  --to-score         measures seconds of training until a score is held, without compiling and evaluations
       TASK:ALGORITHM ...   --score 0.95   --preset fast   --profile NAME   --algorithm.NAME V   --task.NAME V
-      --metric NAME  of the episodes (the task's headline), by the policy --policy sampled (or greedy)
-      --every 10     iterations between two evaluations, each of --episodes 128 new ones
-      --in-a-row 2   evaluations at or above the score: then it is held, from the first of them on
-      --limit 120    seconds of training after which a seed gives up: then no number is told
+      --metric NAME  what is measured (the task's headline), with --policy sampled (or greedy)
+      --every 10     iterations between two evaluations; each plays --episodes 128 new ones
+      --in-a-row 2   a score is held after so many evaluations in a row at or above it; the first gives the time
+      --limit 120    seconds of training after which a seed gives up; it then has no number
       --seeds 5   --first-seed 0   --envs 32 games   --out FILE, written after every seed
-      --beside FILE  instead of --score: JaxMARL's, and its seconds, from what --against jaxmarl --keep wrote
-Preset sound, 32 games. A CPU's times are process CPU time on one pinned core, so other work disturbs them little;
-an accelerator's are wall time. Floor: 2 per multiply-add of all matrix products of one rollout and update, at the
-rate of a large product of the same rounds. Play: whole episodes of all games, nothing learned. Peak: a CPU's is the
-whole process, what compiled the program included."""
+      --beside FILE  takes JaxMARL's score and seconds from the file that --against jaxmarl --keep wrote
+It uses preset sound and 32 games. A CPU's times are process CPU time on one pinned core, so other work disturbs them
+little; an accelerator's times are wall time. Floor: the time of all matrix products of one rollout and update, 2 FLOP
+per multiply-add, at the rate of a large product of the same rounds. Play: whole episodes of all games, without
+learning. Peak: on a CPU the memory of the whole process, with compiling."""
 
 COLUMNS = {  # heading: (entry, format)
     "{unit} ms per update": ("update_ms", "{:.4g}"),

@@ -5,8 +5,8 @@ from pathlib import Path
 from comity.cli.main import Usage
 from comity.cli.runs import flags
 
-HELP = """  --metric NAME    what to compare by (the task's headline)
-  --out DIR        where table and picture go (comparisons/DATE_HASH)
+HELP = """  --metric NAME    what is compared (the task's headline)
+  --out DIR        folder for table and picture (comparisons/DATE_HASH)
 Runs that differ only in their seeds are pooled."""
 
 

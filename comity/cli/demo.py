@@ -9,9 +9,9 @@ from comity.cli.main import Usage
 from comity.cli.runs import flags
 from comity.runs.commands import command
 
-HELP = """  --minutes M    the time it may take on the whole (4)
-  --seeds S      per policy (2)
-  --out DIR      where everything goes (comity-demo, or comity-demo-2, ... if that exists)"""
+HELP = """  --minutes M    time limit of the whole demo (4)
+  --seeds S      seeds of each policy (2)
+  --out DIR      folder for all files (comity-demo, or comity-demo-2, ... if that exists)"""
 
 FASTER = {
     "learning_rate": 2e-3,

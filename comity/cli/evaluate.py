@@ -5,12 +5,12 @@ from comity.cli.runs import flags, on_task, one_run, task_flags
 from comity.runs.commands import command
 from comity.runs.trust import in_terminal
 
-HELP = """  --episodes N     per seed and policy (320)
-  --best           the best checkpoint of each seed instead of the last policy
-  --draw K         another draw of episodes (0)
+HELP = """  --episodes N     episodes per seed and policy (320)
+  --best           plays the best checkpoint of each seed instead of the last policy
+  --draw K         another set of episodes (0)
   --task.NAME V    another setting of the game than in training
-  --trust          run code that came with the run (docs/trust.md)
-Both policies are played, greedy and sampled; the table is over seeds."""
+  --trust          runs code that came with the run (docs/trust.md)
+Plays each seed with greedy and with sampled actions; the table is over seeds."""
 
 
 def evaluate(arguments: list[str]) -> None:

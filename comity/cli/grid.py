@@ -10,15 +10,16 @@ from comity.runs.reading import printable
 from comity.sweeps import grid as grids
 from comity.sweeps import launch, plan, worker
 
-HELP = """TASKS and ALGORITHMS: names with commas between them; `all`: those of `comity list`. Or FILE: a study in YAML
-as of `comity sweep`, which may name your own; or a grid's folder, to go on with it. Pairs that do not fit are left out.
-  --cpu-seconds S   of training, for each seed (60); compiling and evaluation at the end do not count
-  --seeds N         (3)
+HELP = """TASKS and ALGORITHMS are names with commas between them, or `all` of `comity list`. Or give FILE, a study in
+YAML as for `comity sweep`, which may name your own files; or the folder of a grid, to continue it. Pairs that do not
+fit are left out.
+  --cpu-seconds S   processor time of training for each seed (60); compiling and the final evaluation do not count
+  --seeds N         seeds of each cell (3)
   --workers N       processes here (one for each core)
   --dry-run         lists the cells, trains nothing
-  --table           the table of what there is, trains nothing
+  --table           prints the table of the results so far, trains nothing
   --out DIR         the grid's folder (grids/NAME)
-Random play is always among the algorithms: it is the 0 of the scores."""
+Random play is always one of the algorithms, because its score is 0."""
 
 
 def grid(arguments: list[str]) -> int:

@@ -10,9 +10,9 @@ from comity.settings import did_you_mean
 HELP = """  comity list             everything
   comity list tasks       the games
   comity list algorithms  the learners
-  comity list wrappers    around a game: comity train ipd+rusp ippo
-  comity list bonuses     beside an algorithm's rewards: comity train manitokan pg+counts
-  comity list figures     of papers: comity reproduce PAPER/FIGURE"""
+  comity list wrappers    games around a game: comity train ipd+rusp ippo
+  comity list bonuses     intrinsic rewards: comity train manitokan pg+counts
+  comity list figures     figures of papers: comity reproduce PAPER/FIGURE"""
 GAMES = TASKS | {name: (task, line) for name, (task, _, line) in VARIANTS.items()}
 TABLES = {"tasks": GAMES, "wrappers": WRAPPERS, "algorithms": ALGORITHMS, "bonuses": BONUSES, "figures": FIGURES}
 

@@ -15,32 +15,32 @@ from comity.settings import did_you_mean
 
 COMMANDS = {  # name: (module, usage, one line)
     "train": ("train", "TASK ALGORITHM [FLAGS]", "train all seeds of an algorithm on a task"),
-    "resume": ("train", "RUN [--iterations N|+N] [--minutes M]", "go on from the last checkpoint"),
-    "evaluate": ("evaluate", "RUN [--episodes 320]", "play fresh episodes: a table over seeds"),
-    "watch": ("watch", "RUN ... [--seed 0] [--gif FILE] [--html FILE]", "an episode as a film that can be scrubbed"),
-    "play": ("play", "RUN [RUN ...] [scripted:random]", "cross-play: teams and partners put together"),
-    "compare": ("compare", "RUN RUN ...", "table and learning curves of several runs"),
-    "sweep": ("sweep", "FILE | TASKS ALGORITHMS [--vary NAME=V,V]", "many runs: here, by Slurm or Ray; goes on"),
-    "report": ("report", "RUN ... [--out FILE]", "one HTML file: curves, tables, settings, replay"),
+    "resume": ("train", "RUN [--iterations N|+N] [--minutes M]", "continue a run from its last checkpoint"),
+    "evaluate": ("evaluate", "RUN [--episodes 320]", "play new episodes and print a table over seeds"),
+    "watch": ("watch", "RUN ... [--seed 0] [--gif FILE] [--html FILE]", "show an episode: a GIF, a page to scrub"),
+    "play": ("play", "RUN [RUN ...] [scripted:random]", "cross-play: combine teams and partners"),
+    "compare": ("compare", "RUN RUN ...", "make a table and learning curves of several runs"),
+    "sweep": ("sweep", "FILE | TASKS ALGORITHMS [--vary NAME=V,V]", "train many runs: here, by Slurm or by Ray"),
+    "report": ("report", "RUN ... [--out FILE]", "write one HTML file: curves, tables, settings, replay"),
     "grid": (
         "grid",
         "TASKS ALGORITHMS [--cpu-seconds 60]",
-        "every algorithm on every task, at one budget",
+        "train every algorithm on every task, at one budget",
     ),
     "reproduce": (
         "reproduce",
         "PAPER[/FIGURE] ... [--scale laptop]",
-        "a paper's figures, and whether their claims hold",
+        "train and draw a paper's figures, test their claims",
     ),
     "verify": (
         "verify",
         "[TASK] [--seeds 3]",
-        "train a shipped team again: does it learn as it should?",
+        "check this installation: train a shipped team again",
     ),
-    "bench": ("bench", "[ALGORITHM ...] [--out FILE]", "what algorithms cost on this machine, beside the floor"),
-    "new": ("new", "task|algorithm|bonus|wrapper NAME", "a file of your own to begin from, and its test"),
-    "list": ("listing", "[tasks|wrappers|algorithms|bonuses|figures]", "what there is"),
-    "demo": ("demo", "[--minutes 4]", "the main job in a few minutes: gifts on Manitokan"),
+    "bench": ("bench", "[ALGORITHM ...] [--out FILE]", "measure what algorithms cost on this machine"),
+    "new": ("new", "task|algorithm|bonus|wrapper NAME", "write a file of your own to start from, and its test"),
+    "list": ("listing", "[tasks|wrappers|algorithms|bonuses|figures]", "list tasks, algorithms, figures"),
+    "demo": ("demo", "[--minutes 4]", "train a team on Manitokan and show it, in minutes"),
 }
 
 
@@ -129,9 +129,9 @@ def overview() -> str:
     width = max(len(f"{name} {usage}") for name, (_, usage, _) in COMMANDS.items())
     rows = "\n".join(f"  comity {name + ' ' + usage:<{width}}  {line}" for name, (_, usage, line) in COMMANDS.items())
     return (
-        "comity: when, and by which learning rule, do agents come to cooperate?\n\n"
+        "comity: when do learning agents cooperate, and which learning rule gets them there?\n\n"
         f"{rows}\n\n"
-        "RUN is a run directory, a glob, or latest. `comity help COMMAND` says more;\n"
+        "RUN is a run directory, a glob, or latest. `comity help COMMAND` explains a command;\n"
         "`comity help train TASK ALGORITHM` lists every setting of both."
     )
 

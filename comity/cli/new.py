@@ -12,13 +12,13 @@ from comity.runs.commands import command
 from comity.settings import did_you_mean
 
 HELP = """  comity new task NAME        a game: NAME.py with a class, and test_NAME.py
-  comity new algorithm NAME   a learner; --recurrent: with a memory
-  comity new bonus NAME       a reward of the learner's own, and a learner with it
+  comity new algorithm NAME   a learner
+  comity new bonus NAME       an intrinsic reward, and a learner that uses it
   comity new wrapper NAME     a game around a game
-  --recurrent                 of an algorithm: its policy remembers
-  --out DIR                   where the files go (.)
-Both files are whole: they train and pass before anything is changed, in any
-folder, without a checkout (docs/your_own.md)."""
+  --recurrent                 the algorithm's policy gets a memory
+  --out DIR                   folder for the files (.)
+Both files work as they are: the first trains, and its test passes, in any
+folder and without a checkout (docs/your_own.md)."""
 
 KINDS = ("task", "algorithm", "bonus", "wrapper")
 HERE = Path(__file__).parent / "scaffolds"
@@ -32,7 +32,7 @@ def new(arguments: list[str]) -> None:
     if kind not in KINDS:
         raise Usage(f"unknown kind {kind!r}{did_you_mean(kind, KINDS)}; known: {', '.join(KINDS)}")
     if "recurrent" in values and kind != "algorithm":
-        raise Usage(f"--recurrent is of an algorithm, not of a {kind}")
+        raise Usage(f"--recurrent goes with an algorithm, not with a {kind}")
     out, source = values.get("out", Path()), "recurrent" if "recurrent" in values else kind
     files = {out / f"{name}.py": f"{source}.py", out / f"test_{name}.py": f"test_{kind}.py"}
     for path in files:

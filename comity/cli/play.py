@@ -9,19 +9,19 @@ from comity.runs.commands import command
 from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
 
-HELP = """  --episodes N     per pairing (320)
+HELP = """  --episodes N     episodes per pairing (320; with --schelling 32)
   --policy P       sampled (default) or greedy
   --metric NAME    what the matrix shows (the task's headline); NAME.0: of
                    agent 0 alone
   --task.NAME V    another setting of the game than in training
-  --trust          run code that came with a run (docs/trust.md)
-  --out FILE       also write every pairing's numbers as CSV
+  --trust          runs code that came with a run (docs/trust.md)
+  --out FILE       also writes the numbers of all pairings as CSV
   --picture FILE   where the heatmap goes (RUN/figures/cross_play_METRIC.png)
-TASK --schelling   instead of RUNs: what the game's scripted cooperators and
+TASK --schelling   trains nothing: what the game's scripted cooperators and
                    defectors earn, by how many cooperate; --out FILE.csv
                    also writes FILE.md and the picture FILE.png
-RUN RUN --schelling  the same of trained teams: who cooperates, who defects;
-                   one of them may be scripted:NAME
+RUN RUN --schelling  the same with trained teams: first the cooperators, then
+                   the defectors; one of them may be scripted:NAME
 Every seed of every RUN is a team. Row team gives agent 0, column
 team all others; the diagonal is a team with itself."""
 

@@ -8,14 +8,14 @@ from comity.cli.runs import flags, to_write
 from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
 
-HELP = """  --out FILE       the page (RUN/figures/report.html; of several runs comparisons/DATE_HASH/report.html)
+HELP = """  --out FILE       the file (RUN/figures/report.html; for several runs comparisons/DATE_HASH/report.html)
   --metric NAME    what is shown first (the task's headline)
-  --no-replay      without films, which play every kind of run once
-  --open           shows it in the browser
-  --trust          run code that came with a run (docs/trust.md)
-One file with curves that answer to the mouse, tables, the settings that differ,
-a replay and what made it; it needs no network and no server. Runs of several
-tasks have a part each."""
+  --no-replay      leaves out the films, for which the policies have to play
+  --open           opens the file in the browser
+  --trust          runs code that came with a run (docs/trust.md)
+The file has interactive curves, tables, the settings that differ, a replay, and
+the origin of each run. It needs no network and no server. Runs of several tasks
+have a section each."""
 MOST_FILMS = 3  # side by side
 
 

@@ -8,19 +8,19 @@ from comity.cli.runs import flags
 from comity.experiments import PAPERS
 from comity.settings import did_you_mean
 
-HELP = """PAPER, or PAPER/FIGURE, one or several of one paper: names from `comity list figures`
-  --scale S      laptop (default) | paper: as long as the paper | smoke: tiny networks, two seeds, four updates, shows
-                 that the machinery works; a figure of many similar arms trains only some of them
-  --seeds N      of each arm, instead of the scale's
-  --arms A,B     trains only these arms, by the names that --plan lists; a word that is no arm's name stands for all
-                 arms whose names begin with it
-  --minutes M    train no longer than this; the next call goes on
-  --at-once N    arms trained side by side, each in a process of its own (1), on a CPU on cores of its own
-  --plan         say what is there and what the rest will take, train nothing
-  --no-train     draw and test what is there
-  --fresh        leave out the results that came with the code
-  --out DIR      pictures, claims and new results (reproductions/PAPER)
-  --runs DIR     run directories (OUT/runs)"""
+HELP = """PAPER means all figures of a paper; PAPER/FIGURE is one of them. Names are those of `comity list figures`.
+An arm is one learner with one set of settings; a figure compares several arms.
+  --scale S      laptop (default) | paper: as long as in the paper | smoke: two seeds, four updates, tiny networks, to
+                 see that everything runs; a figure of many similar arms then trains only some of them
+  --seeds N      seeds of each arm, instead of the scale's
+  --arms A,B     trains only these arms, by the names that --plan lists, or by the beginning of several names
+  --minutes M    time limit; the next call goes on
+  --at-once N    number of arms trained side by side (1), each in its own process, on a CPU with its own cores
+  --plan         prints what exists and how long the rest will take, trains nothing
+  --no-train     draws and tests the results that exist
+  --fresh        ignores the results that came with the code
+  --out DIR      folder for pictures, claims and new results (reproductions/PAPER)
+  --runs DIR     folder for run directories (OUT/runs)"""
 
 
 def reproduce(arguments: list[str]) -> None:

@@ -15,25 +15,27 @@ from comity.runs.trust import in_terminal
 from comity.settings import did_you_mean
 from comity.sweeps import launch, plan, submit, worker
 
-HELP = """FILE: a study in YAML (docs/sweeps.md); or TASKS and ALGORITHMS, names with commas between them; or a sweep's
-folder, to go on with it. What is finished is skipped, what was stopped goes on.
-  --vary NAME=V,V ...    settings, every combination; task.NAME, algorithm.NAME where both have it; preset=A,B
-  --search NAME=LOW:HIGH:log ...   trials instead of rows, drawn by Optuna; LOW:HIGH, LOW:HIGH:STEP, or choices V,V
-  --trials 20            of each combination; --objective METRIC; --prune median (default) | halving | none
-  --seeds 5, --iterations N, --envs N, ...   as of comity train
-  --apart                a run for each seed, so that many machines share them
+HELP = """FILE is a study in YAML (docs/sweeps.md). TASKS and ALGORITHMS are names with commas between them. Or give the
+folder of a sweep, to continue it: finished rows are skipped, and rows that were stopped go on.
+  --vary NAME=V,V ...    settings, all combinations; task.NAME or algorithm.NAME if both have it; preset=A,B
+  --search NAME=LOW:HIGH:log ...   trials drawn by Optuna: LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP, or choices V,V
+  --trials 20            trials for each combination
+  --objective METRIC     what the search maximises (success, or the return)
+  --prune HOW            ends poor trials early: median (default) | halving | none
+  --seeds 5, --iterations N, --envs N, ...   as in comity train
+  --apart                makes each seed a run of its own, so that machines can share the seeds
   --dry-run              lists the rows, trains nothing
-  --table                the table of what there is, trains nothing
+  --table                prints the table of the results so far, trains nothing
   --workers N            processes here, or jobs of the array (one for each core)
   --launch HOW           processes (default) | slurm: submits an array | print: prints its script | ray
-  --submit               an array by submitit, which puts jobs back that were stopped; --slurm "--time=1:00:00"
-  --slurm "--time=1:00:00 --mem=4G"   options of sbatch
-  --address HOST:PORT    of a Ray cluster
-  --batch N              up to N rows side by side in a worker, where they differ in floats and seeds alone
-  --worker I/N           this process is one of N workers, and trains what no other trains
-  --retry                also trains rows again that failed
+  --submit               submits an array with submitit, which requeues stopped jobs; needs --slurm "--time=1:00:00"
+  --slurm "--time=1:00:00 --mem=4G"   options for sbatch
+  --address HOST:PORT    address of a Ray cluster
+  --batch N              a worker trains up to N rows side by side, if they differ only in floats and seeds
+  --worker I/N           runs this process as one of N workers
+  --retry                trains failed rows again
   --out DIR              the sweep's folder (sweeps/NAME)
-  --trust                run code that the study names and that is not yours (docs/trust.md)"""
+  --trust                runs code that the study names and that is not yours (docs/trust.md)"""
 
 VALUES = ("out", "workers", "worker", "launch", "slurm", "address", "batch")
 SWITCHES = ("dry-run", "table", "apart", "retry", "submit", "trust")

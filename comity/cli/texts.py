@@ -17,8 +17,8 @@ from comity.settings import nested
 LEFT = 34  # characters of the column with flag and default
 PRESETS = {  # what a name stands for wherever it occurs
     "sound": "settings that work",
-    "paper": "the paper's",
-    "released": "those of the published code, its defects included",
+    "paper": "settings of the paper",
+    "released": "settings of the published code, with its defects",
 }
 
 

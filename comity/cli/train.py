@@ -21,36 +21,37 @@ from comity.runs.trust import NOTHING, Trust, in_terminal
 from comity.settings import did_you_mean, nested
 
 HELP = {
-    "train": """TASK and ALGORITHM: names from `comity list`, or your own my_game.py:MyGame, my_algorithm.py;
-others' environments are tasks, too: pettingzoo:mpe2.simple_spread_v3, gymnasium:CartPole-v1, mujoco:ant
-  --seeds 4            seeds, trained side by side
+    "train": """TASK and ALGORITHM are names from `comity list`, or your own files: my_game.py:MyGame, my_algorithm.py.
+Environments of other libraries are tasks, too: pettingzoo:mpe2.simple_spread_v3, gymnasium:CartPole-v1, mujoco:ant.
+An algorithm may be pg+counts, with a bonus (an intrinsic reward), or good:maddpg,adversary:ddpg, a learner for each
+role.
+  --seeds 4            number of seeds
   --envs 32            games played at once
-  --iterations 3000    one iteration: every game is played for one rollout, then one update
-  --minutes M          stop at the end of the chunk that fits; iterations is then the most
-  --task.NAME V, --algorithm.NAME V, also NAME=V for --NAME V: settings of both
-  --length N, --options max_cycles=25 ...    of others' environments: steps of an episode, what
-                       it is made with
-  --preset NAME, --profile NAME    algorithm, task settings to start from; without
-                       NAME, at the end: lists them
-  good:maddpg,adversary:ddpg       different learners by role or number: --algorithm.good.NAME V
-  pg+counts                        a bonus beside the rewards: --algorithm.counts.NAME V
-  --config FILE        a run's config.yaml, its directory, or one like it
-  --initialise RUN     a run whose last state is the first of this one
-  --out DIR            root of the run directories (runs)
-  --track NAME ...     also gives the numbers to tensorboard, wandb, trackio, mlflow
-  --trust              run code that came with the config's run (docs/trust.md)
-`comity train TASK ALGORITHM --help` lists every setting of both.""",
-    "resume": """  --iterations N    train to N iterations in all; +N: so many more than planned
-  --minutes M       stop at the end of the chunk that fits
-  --trust           run code that came with the run (docs/trust.md)""",
+  --iterations 3000    one iteration plays every game for one rollout, then updates once
+  --minutes M          time limit: stops after the last chunk that fits, or after --iterations
+  --task.NAME V        a setting of the task
+  --algorithm.NAME V   a setting of the algorithm; of a bonus or a role: --algorithm.counts.NAME V
+  --preset NAME        settings of the algorithm to start from; --preset without NAME, at the end, lists them
+  --profile NAME       settings of the task to start from; --profile without NAME, at the end, lists them
+  --length N           for environments of other libraries: steps of an episode
+  --options NAME=V ... for environments of other libraries: their arguments, such as max_cycles=25
+  --config FILE        starts from a config.yaml; FILE may be a run directory
+  --initialise RUN     each seed starts from its last state in RUN
+  --out DIR            folder for run directories (runs)
+  --track NAME ...     also sends the numbers to tensorboard, wandb, trackio, mlflow
+  --trust              runs code that came with the config's run (docs/trust.md)
+NAME=V means --NAME V. `comity train TASK ALGORITHM --help` lists every setting of both.""",
+    "resume": """  --iterations N    trains to N iterations in all; +N: N more than planned
+  --minutes M       time limit: stops after the last chunk that fits
+  --trust           runs code that came with the run (docs/trust.md)""",
 }
 
 OWN = {
-    "preset": "algorithm settings to start from",
-    "profile": "task settings to start from",
-    "config": "a config.yaml",
+    "preset": "settings of the algorithm to start from",
+    "profile": "settings of the task to start from",
+    "config": "a config.yaml to start from",
 }
-OWN |= {"initialise": "a run whose last state is the first of this one", "out": "root of the run directories (runs)"}
+OWN |= {"initialise": "each seed starts from its last state in this run", "out": "folder for run directories (runs)"}
 
 
 def train(arguments: list[str]) -> None:

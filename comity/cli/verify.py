@@ -10,11 +10,11 @@ from comity.runs.saved import reference, references
 from comity.settings import did_you_mean
 
 HELP = """  --seeds N        seeds to train (3)
-  --first-seed S   the first of them (1000: none that the reference was trained on)
-  --out DIR        root of the run directories (runs)
-  --original       train nothing: play the team in the environment that the task is a copy of, and compare returns
-  --episodes N     of --original (64)
-Without TASK: which teams there are. Exit status 1 if the installation does not learn as it should."""
+  --first-seed S   the first of them (1000; the reference was trained on none of these)
+  --out DIR        folder for run directories (runs)
+  --original       trains nothing: plays the team in the environment that the task copies, and compares returns
+  --episodes N     episodes of --original (64)
+Without TASK it lists the teams. The exit status is 1 if the installation does not learn as it should."""
 
 
 def verify(arguments: list[str]) -> int:

@@ -12,18 +12,18 @@ from comity.extras import needed
 from comity.runs.reading import printable
 from comity.runs.trust import in_terminal
 
-HELP = """  --seed S         which seed's team (the first)
-  --episode K      episode K of 32 fresh ones; without it the best of them, labelled as chosen
-  --in-turn N      up to N equally good episodes, one after the other (3)
+HELP = """  --seed S         the seed whose team is shown (the first)
+  --episode K      episode K of 32 new ones; without it the best of them, labelled as chosen
+  --in-turn N      shows up to N equally good episodes, one after the other (3)
   --policy P       sampled (default) or greedy
-  --checkpoint C   last (default), best or an iteration that was kept (train
+  --checkpoint C   last (default), best, or an iteration that was kept (train
                    --keep-every); several side by side: 500,1000,last
   --best, --both   short for --checkpoint best and --checkpoint last,best
-  --open           shows the replay in the browser
-  --mp4 FILE       also a video (extra `video`)
+  --open           opens the replay in the browser
+  --mp4 FILE       also writes a video (extra `video`)
   --gif FILE       where the GIF goes (RUN/figures/; of a reference, here)
   --html FILE      where the replay goes (RUN/figures/)
-  --trust          run code that came with the run (docs/trust.md)"""
+  --trust          runs code that came with the run (docs/trust.md)"""
 
 
 def watch(arguments: list[str]) -> None:
@@ -85,7 +85,7 @@ def checkpoints(values: dict[str, Any]) -> list[Any]:
     found: list[Any] = []
     for word in words.split(","):
         if word not in ("last", "best") and not (word.isdecimal() and len(word) <= 8):
-            raise Usage(f"--checkpoint {word!r} is none of last, best or an iteration such as 500")
+            raise Usage(f"--checkpoint {word!r} is not last, best or an iteration such as 500")
         found.append(int(word) if word.isdecimal() else word)
     return found
 

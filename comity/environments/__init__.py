@@ -3,19 +3,19 @@
 TASKS = {  # name: (module:class, one line)
     "manitokan": (
         "comity.environments.grid.manitokan.game:Manitokan",
-        "one key, a door each, gifts that their receiver cannot see (hidden gifts)",
+        "one key, a door for each agent, and gifts that the giver never sees used (hidden gifts)",
     ),
     "manitokan-messages": (
         "comity.environments.grid.manitokan.messages:ManitokanMessages",
-        "the same, with a symbol beside every action that the others see one step later",
+        "Manitokan with messages: a symbol with every action, which the others see one step later",
     ),
     "two-step": (
         "comity.environments.matrix.two_step:TwoStep",
-        "a first choice between a safe table and a risky one (QMIX)",
+        "one agent chooses between a safe and a risky payoff table, then both play it (QMIX)",
     ),
     "matrix": (
         "comity.environments.matrix.matrix:Matrix",
-        "one pay-off matrix, one step; by default its best entry stands among the worst (QTRAN)",
+        "one payoff matrix, one step; by default its best entry is next to the worst (QTRAN)",
     ),
     "ipd": (
         "comity.environments.matrix.ipd:IPD",
@@ -23,15 +23,15 @@ TASKS = {  # name: (module:class, one line)
     ),
     "repeated-matrix": (
         "comity.environments.matrix.repeated_matrix:RepeatedMatrix",
-        "a two-player matrix game played again and again: stag hunt, chicken, pennies, one's own",
+        "a repeated two-player matrix game: stag hunt, chicken, matching pennies, or your own",
     ),
     "n-ipd": (
         "comity.environments.matrix.n_player_ipd:NPlayerIPD",
-        "the prisoner's dilemma of several players, each against all others with one action",
+        "the prisoner's dilemma of several players; one action counts against all others",
     ),
     "indirect-reciprocity": (
         "comity.environments.indirect_reciprocity:IndirectReciprocity",
-        "of several agents two play a prisoner's dilemma at every step, the others watch (RUSP)",
+        "at every step two of several agents play a prisoner's dilemma, the others watch (RUSP)",
     ),
     "prisoners-buddy": (
         "comity.environments.prisoners_buddy:PrisonersBuddy",
@@ -39,23 +39,23 @@ TASKS = {  # name: (module:class, one line)
     ),
     "n-step": (
         "comity.environments.matrix.n_step:NStep",
-        "repeat the first joint action n times, and break the rule at the end (MAVEN)",
+        "repeat a good first joint action; the last step pays most for the opposite one (MAVEN)",
     ),
     "one-step-traffic-junction": (
         "comity.environments.matrix.one_step_traffic_junction:OneStepTrafficJunction",
-        "of two cars exactly one is to pass (LICA)",
+        "exactly one of two cars should pass (LICA)",
     ),
     "cooperative-navigation": (
         "comity.environments.particle.cooperative_navigation:CooperativeNavigation",
-        "particles: as many places as agents; cover all of them without bumping (LICA, MADDPG)",
+        "particles: agents cover as many landmarks, without collisions (LICA, MADDPG)",
     ),
     "cooperative-communication": (
         "comity.environments.particle.cooperative_communication:CooperativeCommunication",
-        "particles: one knows the goal and cannot move, one moves and does not know it (MADDPG)",
+        "particles: a speaker knows the goal, a listener moves (MADDPG)",
     ),
     "physical-deception": (
         "comity.environments.particle.physical_deception:PhysicalDeception",
-        "particles: good agents hide from an adversary which landmark is the goal (MADDPG)",
+        "particles: good agents hide the goal landmark from an adversary (MADDPG)",
     ),
     "predator-prey": (
         "comity.environments.particle.predator_prey:PredatorPrey",
@@ -63,27 +63,27 @@ TASKS = {  # name: (module:class, one line)
     ),
     "push-box": (
         "comity.environments.grid.sparse.push_box:PushBox",
-        "two agents push a box to the wall, which neither can do alone; nothing else is paid (EITI, ALITA)",
+        "two agents together push a heavy box to a wall; sparse reward (EITI, ALITA)",
     ),
     "secret-room": (
         "comity.environments.grid.sparse.secret_room:SecretRoom",
-        "doors are open only while somebody stands on a switch; both must reach the top room (EITI, ALITA)",
+        "a door is open only while an agent stands on a switch; both must reach a room (EITI, ALITA)",
     ),
     "harvest": (
         "comity.environments.dilemmas.harvest:Harvest",
-        "apples grow beside apples; what all have eaten never comes back (RUSP, sequential social dilemmas)",
+        "commons: apples grow near apples, and an empty patch stays empty (RUSP, social dilemmas)",
     ),
     "cleanup": (
         "comity.environments.dilemmas.cleanup:Cleanup",
-        "apples grow while somebody, far away, cleans the river (RUSP, sequential social dilemmas)",
+        "public good: apples grow if somebody cleans a distant river (RUSP, social dilemmas)",
     ),
     "cleanup-lite": (
         "comity.environments.dilemmas.cleanup_lite:CleanupLite",
-        "apples grow while somebody cleans the river; two to four agents, zaps (COALA-PG)",
+        "a small Cleanup: apples grow if somebody cleans; agents can zap each other (COALA-PG)",
     ),
     "coin-game": (
         "comity.environments.dilemmas.coin_game:CoinGame",
-        "any coin is a point; who takes the other's costs it two (LOLA, M-FOS)",
+        "a coin gives a point; taking the other's coin costs the other two (LOLA, M-FOS)",
     ),
     "pendulum": (
         "comity.environments.control.pendulum:Pendulum",
@@ -91,11 +91,11 @@ TASKS = {  # name: (module:class, one line)
     ),
     "point-mass": (
         "comity.environments.control.point_mass:PointMass",
-        "control: push a body to a place and stop there; by one agent, or one for each direction",
+        "control: push a body to a place and stop there; one agent, or one per direction",
     ),
     "reacher": (
         "comity.environments.control.reacher:Reacher",
-        "control: bring the tip of an arm of two links to a place; by one agent, or one for each joint",
+        "control: move the tip of a two-link arm to a place; one agent, or one per joint",
     ),
     "cartpole-swing-up": (
         "comity.environments.control.cartpole:CartpoleSwingUp",
@@ -107,7 +107,7 @@ TASKS = {  # name: (module:class, one line)
     ),
     "smac": (
         "comity.environments.battle.game:SMAC",
-        "small battles by SMAC's rules without the game (LICA, ALITA); eleven maps: smac/2s3z",
+        "small battles with SMAC's rules, without StarCraft (LICA, ALITA); eleven maps: smac/2s3z",
     ),
 }
 
@@ -128,15 +128,15 @@ VARIANTS = {  # name: (task, the settings that the name fixes, one line)
 WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)
     "rusp": (
         "comity.environments.wrappers.preferences:Preferences",
-        "whose rewards an agent cares for is drawn anew in every episode, and seen with noise",
+        "random social preferences, drawn in every episode and seen with noise (RUSP)",
     ),
     "messages": (
         "comity.environments.wrappers.messages:Messages",
-        "a symbol beside every action, which the others see one step later",
+        "each action comes with a symbol, which the others see one step later",
     ),
     "pool": (
         "comity.environments.wrappers.pool:Pool",
-        "two learners that meet each other or random tables, and are not told which",
+        "two learners meet each other or random tabular players, and are not told which",
     ),
     "scripted": (
         "comity.environments.wrappers.scripted:Scripted",
@@ -144,6 +144,6 @@ WRAPPERS = {  # suffix of a task's name, `ipd+rusp`: (module:class, one line)
     ),
     "learners": (
         "comity.opponents:Learners",
-        "many episodes in a row against a naive learner, which learns between them (COALA-PG)",
+        "many episodes in a row against a naive learner that learns between them (COALA-PG)",
     ),
 }

@@ -1,4 +1,4 @@
-"""How long a run trains, on how many games and seeds, and how often it is looked at."""
+"""How long a run trains, on how many games and seeds, and how often it is evaluated."""
 
 import math
 from dataclasses import dataclass, replace
@@ -19,28 +19,30 @@ FINAL_TABLES = 4  # last policy and best, sampled and greedy
 class Training:
     """Settings of a training run that neither the game nor the algorithm owns."""
 
-    seeds: Positive[int] = 4  # how many, from first_seed on
-    first_seed: NotNegative[int] = 0  # the seeds count on from it
-    envs: Positive[int] = 32  # games played at once; one iteration plays each for one rollout, then updates once
-    iterations: Positive[int] = 3000  # one plays every game for one rollout, then updates once
-    minutes: Positive[float] | None = None  # stop at the end of the chunk that fits; iterations is then the most
+    seeds: Positive[int] = 4  # number of seeds
+    first_seed: NotNegative[int] = 0  # the first of them; the others follow
+    envs: Positive[int] = 32  # games played at once
+    iterations: Positive[int] = 3000  # one iteration plays every game for one rollout, then updates once
+    minutes: Positive[float] | None = None  # time limit: stops after the last chunk that fits, or after iterations
     cpu_seconds: Positive[float] | None = None
-    # the same of processor time, of all seeds together, without compiling and without the final evaluation
-    chunk: Positive[int] = 10  # iterations between two wakings of the host: one line of metrics, one checkpoint
-    keep_every: NotNegative[int] = 0  # iterations from one checkpoint that stays to the next, to watch how a team
-    # learned, from 0 on; the newest two and the best stay always, and without it no others
-    evaluations: NotNegative[int] = 100  # over the run; rounded to whole chunks, iteration 0 and the last always
+    # the same limit in processor time of all seeds together, without compiling and the final evaluation
+    chunk: Positive[int] = 10  # iterations per compiled call; each chunk gives one line of metrics and one checkpoint
+    keep_every: NotNegative[int] = 0  # keeps a checkpoint every so many iterations, from 0 on, to watch how a team
+    # learned; 0: keeps only the newest two and the best
+    evaluations: NotNegative[int] = 100  # number of evaluations over the run, at ends of chunks; iteration 0 and the
+    # last are always evaluated
     evaluate_every: Positive[int] | None = None
-    # iterations between evaluations, whole chunks; None: as many as `evaluations` says
+    # iterations between two evaluations, a multiple of chunk; None: from evaluations
     evaluation_episodes: Positive[int] | None = None
-    # per seed and policy, at each evaluation; None: 32, or fewer in a short run
+    # episodes per seed and policy at each evaluation; None: 32, or fewer in a short run
     final_episodes: Positive[int] | None = None
-    # per seed and policy, of the last policy and of the best; None: 320, or fewer in a short run
+    # episodes per seed and policy at the final evaluation, for the last policy and the best; None: 320, or fewer in a
+    # short run
     mode: Literal["auto", "loop", "vmap", "shard", "games"] = "auto"  # how seeds run; auto: loop on a CPU, vmap on one
-    # accelerator, shard on several; games: each seed's games over several devices
+    # accelerator, shard on several; games: spreads the games of each seed over several devices
     memory: Positive[float] | None = None
-    # GB of a device that training may take, in groups of seeds; None: what it has
-    track: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow"], ...] = ()  # also gives the numbers to these
+    # GB of the device that training may use; seeds then run in groups; None: all of the device
+    track: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow"], ...] = ()  # also sends the numbers to these
 
     def __post_init__(self):
         check(self)

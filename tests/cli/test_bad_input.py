@@ -53,7 +53,7 @@ def refusal(capsys, *arguments: object, status: int) -> str:
             "invalid choice 'both' for argument '--algorithm.actors'. Expected one of",
         ),
         ([*PG, "--config"], "--config needs a value"),
-        ([*PG, "--out="], "--out needs a value: root of the run directories"),
+        ([*PG, "--out="], "--out needs a value: folder for run directories"),
         ([*PG, "--out", "lr=0.1"], "--out needs a value, but --lr follows: with -- before it or = in it, write --out="),
         (["watch", "x", "--gif", "a=b.gif"], "--gif needs a value, but --a follows"),
         ([*PG, "--seeds", "2147483648"], "seeds 2147483648 is beyond 2147483647, the largest whole number of 32 bits"),

@@ -63,7 +63,7 @@ def test_nothing_is_written_over(capsys):
         (["task", "class"], "is no name for a file"),
         (["algorithm", "random"], "the name of another module"),
         (["algorithm", "jax"], "the name of another module"),
-        (["task", "ring", "--recurrent"], "--recurrent is of an algorithm"),
+        (["task", "ring", "--recurrent"], "--recurrent goes with an algorithm"),
     ],
 )
 def test_refusals(words, told, capsys):

@@ -5,25 +5,28 @@ The table names modules as text, so that listing them imports nothing.
 """
 
 BONUSES = {  # suffix of an algorithm's name, `ippo+counts`: (module, one line)
-    "counts": ("comity.algorithms.bonuses.counts", "what was seldom seen pays: 1 / sqrt(N + 1) of a hashed view"),
+    "counts": (
+        "comity.algorithms.bonuses.counts",
+        "count-based exploration: pays 1 / sqrt(N + 1) for a hashed view that was seen N times",
+    ),
     "novelty": (
         "comity.algorithms.bonuses.novelty",
-        "what is new to an autoencoder, or to who imitates a random network, pays",
+        "pays for views that an autoencoder, or random network distillation, does not know",
     ),
     "eiti": (
         "comity.algorithms.bonuses.eiti",
-        "what tells where the others go pays: influence on moves, in nats",
+        "pays for influence on where the others go: mutual information, in nats",
     ),
     "edti": (
         "comity.algorithms.bonuses.edti",
-        "what changes where the others go pays what it is worth to them, beside a part of their rewards",
+        "pays for influence on the others' moves by its value to them, and a part of their rewards",
     ),
     "inequity": (
         "comity.algorithms.bonuses.inequity",
-        "to earn less than others costs, and a little to earn more: inequity aversion",
+        "inequity aversion: earning less than others costs, earning more costs a little",
     ),
     "social-influence": (
         "comity.algorithms.bonuses.social_influence",
-        "what changes what the others do next pays, beside what else the agent might have done",
+        "pays for influence on the others' next actions, compared with other actions of the agent",
     ),
 }

@@ -143,7 +143,8 @@ class Spec:
     roles: tuple[str, ...] = ()  # what each agent is, where they are not alike: by it a population gives them learners
     agent_names: tuple[str, ...] = ()  # for films, as the next three
     agent_colours: tuple[str, ...] = ()  # "#rrggbb"
-    action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()  # of several heads, a tuple for each
+    action_names: tuple[str, ...] | tuple[tuple[str, ...], ...] = ()
+    # of several heads, a tuple for each; of numbers that move other things of other agents, a tuple for each agent
     event_names: tuple[str, ...] | None = None  # of `info`; None: all
     event_words: tuple[tuple[str, str], ...] = ()  # (one of them, what its agent does: "picks up the key")
     event_marks: tuple[tuple[str, str], ...] = ()  # (one of them, a word): films mark it in the picture: "gift"

@@ -200,6 +200,18 @@ def test_names_of_the_actions_of_each_head(names, words):
     assert words in only_problem_of(saying(action=MultiDiscrete((2, 1)), action_names=names))
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((("a", "b"),), "spec.action_names has 1 entry, spec.agents is 2"),
+        ((("a", "b"), ("c",)), "spec.action_names[1] has 1 entry, spec.action.n is 2"),
+        ((("a", "b"), "c"), "it must be a tuple of names, of several heads a tuple for each, of numbers one for all"),
+    ],
+)
+def test_names_of_the_numbers_of_each_agent(names, words):
+    assert words in only_problem_of(saying(action=Box(2), action_names=names))
+
+
 def test_a_method_that_is_none():
     assert "`step` is None, not a method" in only_problem_of(type("Other", (Game,), {"step": None})())
 

@@ -102,8 +102,8 @@ def _kinds(spec: Spec) -> list[str]:
         "agent_names": (texts(spec.agent_names), "a tuple of names"),
         "agent_colours": (texts(spec.agent_colours), 'a tuple of "#rrggbb"'),
         "action_names": (
-            several(spec.action_names) if isinstance(spec.action, MultiDiscrete) else texts(spec.action_names),
-            "a tuple of names, of several heads a tuple for each",
+            several(spec.action_names) if _in_groups(spec) else texts(spec.action_names),
+            "a tuple of names, of several heads a tuple for each, of numbers one for all agents or for each",
         ),
         "event_words": (pairs(spec.event_words), "a tuple of pairs: a name in info, what its agent does"),
         "event_marks": (pairs(spec.event_marks), "a tuple of pairs: a name in info, a word"),
@@ -146,13 +146,25 @@ def _labels(spec: Spec) -> list[str]:
     """Names and colours, as many as there is to name; none at all is none to show."""
     of_agents = {"agent_names": spec.agent_names, "agent_colours": spec.agent_colours}
     found = [_counted(name, labels, spec.agents, "spec.agents is") for name, labels in of_agents.items()]
-    if not isinstance(spec.action, MultiDiscrete):
+    if isinstance(spec.action, Box) and _in_groups(spec):
+        found.append(_counted("action_names", spec.action_names, spec.agents, "spec.agents is"))
+        each = enumerate(spec.action_names)
+        found += [_counted(f"action_names[{k}]", names, spec.action.n, "spec.action.n is") for k, names in each]
+    elif not isinstance(spec.action, MultiDiscrete):
         found.append(_counted("action_names", spec.action_names, spec.action.n, "spec.action.n is"))
     elif spec.action_names:
         found.append(_counted("action_names", spec.action_names, len(spec.action.heads), "the number of heads is"))
         pairs = zip(spec.action_names, spec.action.heads, strict=False)
         found += [_counted(f"action_names[{k}]", x, n, f"spec.action.heads[{k}] is") for k, (x, n) in enumerate(pairs)]
     return [line for line in found if line]
+
+
+def _in_groups(spec: Spec) -> bool:
+    """Whether names of actions come in groups: of each head, or of each agent's numbers."""
+    if isinstance(spec.action, MultiDiscrete):
+        return True
+    names = spec.action_names
+    return isinstance(spec.action, Box) and isinstance(names, tuple) and any(isinstance(x, tuple) for x in names)
 
 
 def _counted(name: str, labels: Any, count: int, what: str) -> str:

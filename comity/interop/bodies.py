@@ -24,6 +24,7 @@ PACKAGES = {  # host: (what is imported, so that the engine is there)
 }
 SIZE = 256  # pixels of a side of a stick figure
 CAPSULE, SPHERE, PLANE = 3, 2, 0  # MuJoCo's types of geoms
+JOINT = 0  # its type of an actuator that turns a joint
 
 
 def registered(host: str, body: str) -> str:
@@ -83,6 +84,39 @@ class Split:
         except (AssertionError, KeyError, ValueError, TypeError) as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(f"mamujoco:{self.body} cannot be made with {given}: {said}") from error
+
+
+def actuators(env: Any, sizes: tuple[int, ...]) -> tuple[str, ...] | tuple[tuple[str, ...], ...]:
+    """What the numbers of an action move, in the words of MuJoCo's model; where several agents share a body, for each
+    agent, filled up to the longest. () where there is no such model, or where numbers are not its actuators'.
+
+    sizes: how many numbers each agent gives.
+    """
+    inner = getattr(env, "unwrapped", env)
+    parts = getattr(inner, "agent_action_partitions", None)
+    body = getattr(inner, "single_agent_env", inner)
+    model = getattr(getattr(body, "unwrapped", body), "model", None)
+    words = "nu", "actuator", "actuator_trntype", "actuator_trnid", "joint"
+    if model is None or not all(hasattr(model, word) for word in words):
+        return ()
+    names = tuple(_actuator(model, k) for k in range(model.nu))
+    each = (names,) if parts is None else tuple(tuple(names[node.act_ids] for node in part) for part in parts)
+    if tuple(map(len, each)) != sizes:
+        return ()
+    most = max(sizes)
+    return names if parts is None else tuple((*one, *_numbered(len(one), most)) for one in each)
+
+
+def _actuator(model: Any, k: int) -> str:
+    """Its name; of one without, the name of the joint that it turns: ants, hoppers and walkers name joints alone."""
+    name = model.actuator(k).name
+    if not name and model.actuator_trntype[k] == JOINT:
+        name = model.joint(int(model.actuator_trnid[k][0])).name
+    return name.replace("_", " ").removesuffix(" joint") or f"actuator {k}"
+
+
+def _numbered(begin: int, end: int) -> tuple[str, ...]:
+    return tuple(f"number {k}" for k in range(begin, end))
 
 
 class Drawn(Single):

@@ -84,7 +84,9 @@ class Hosted:
         action = Box(spaces.action) if spaces.continuous else Discrete(spaces.action)
         return Spec(
             spaces.agents, Vector(spaces.view), action, self.length or self._limit(), state=Vector(spaces.state),
-            mixed_motive=spaces.agents > 1, agent_names=tuple(map(str, spaces.names)), unread=frozenset({"processes"}),
+            mixed_motive=spaces.agents > 1, agent_names=tuple(map(str, spaces.names)),
+            action_names=bodies.actuators(self.sample, spaces.action_sizes) if spaces.continuous else (),
+            unread=frozenset({"processes"}),
         )  # fmt: skip
 
     def _limit(self) -> int:

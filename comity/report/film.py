@@ -499,6 +499,7 @@ def _head_data(head: Head, colours: tuple[str, ...]) -> dict[str, Any]:
     glyphs = [head.glyph(action) for action in range(len(head.names))]
     return {
         "names": list(head.names),
+        "own_names": [list(names) for names in head.own],
         "glyphs": glyphs,
         "colours": list(colours),
         "continuous": head.continuous,

@@ -51,6 +51,11 @@ class Head(NamedTuple):
     actions: np.ndarray  # [T, N] int, or [T, N, A] float
     available: np.ndarray  # [T + 1, N, A] bool
     probabilities: np.ndarray | None  # [T, N, A]
+    own: tuple[tuple[str, ...], ...] = ()  # [N][A] names, where the numbers of other agents mean other things
+
+    def names_of(self, agent: int) -> tuple[str, ...]:
+        """[A] what the agent's actions are called."""
+        return self.own[agent] if self.own else self.names
 
     @property
     def continuous(self) -> bool:
@@ -66,8 +71,9 @@ class Head(NamedTuple):
         it had no choice."""
         if self.continuous:
             exists = self.available[t, agent]
-            numbers = zip(self.names, self.actions[t, agent], exists, strict=True)
-            plain = all(name.startswith("number ") for name in self.names)
+            names = self.names_of(agent)
+            numbers = zip(names, self.actions[t, agent], exists, strict=True)
+            plain = all(name.startswith("number ") for name in names)
             return (" " if plain else ", ").join(
                 f"{'' if plain else f'{n} '}{x:+.2f}" for n, x, there in numbers if there
             ) or "-"
@@ -102,7 +108,8 @@ class Recording:
     view_frames: np.ndarray | None = None  # [T + 1, N, h, w, 3] uint8, from `draw_view`
     agent_names: tuple[str, ...] = ()  # [N]; empty: agent 0, agent 1, ...
     agent_colours: tuple[str, ...] = ()  # [N] "#rrggbb"; empty: one of our own each
-    action_names: tuple[Any, ...] | None = None  # [A]; None: "action 0", "action 1", ...
+    action_names: tuple[Any, ...] | None = None
+    # [A], or [N] of these, where numbers of other agents mean other things; None: "action 0", "action 1", ...
     probabilities: Any = None  # [T, N, A]
     values: np.ndarray | None = None  # [T, N]
     info: dict[str, np.ndarray] = field(default_factory=dict)  # leaves [T] or [T, N]
@@ -161,7 +168,7 @@ class Recording:
             names = self.action_names or (None,) * len(given)
             probabilities = self.probabilities or (None,) * len(given)
         return tuple(
-            Head(tuple(map(str, name or _numbered(action, exists))), action, exists, probability)
+            _head(name or (), action, exists, probability)
             for name, action, exists, probability in zip(names, given, available, probabilities, strict=True)
         )
 
@@ -245,8 +252,11 @@ class Recording:
                     low, high = head.actions.min(), head.actions.max()
                     raise ValueError(f"actions{which} runs from {low} to {high}, but available has {A} actions")
             _fits(f"probabilities{which}", head.probabilities, (T, N, A), "[T, N, A]")
-            if len(head.names) != A:
-                raise ValueError(f"action_names{which} has {len(head.names)} entries, but available has {A} actions")
+            if head.own and len(head.own) != N:
+                raise ValueError(f"action_names{which} names actions of {len(head.own)} agents, there are {N}")
+            for names in (head.names, *head.own):
+                if len(names) != A:
+                    raise ValueError(f"action_names{which} has {len(names)} entries, but available has {A} actions")
 
     def events(self) -> list[Event]:
         """What happened and when, in order of time: rewards, and counts in `info` that are rarely not zero.
@@ -275,8 +285,12 @@ def own_colours(number: int) -> tuple[str, ...]:
     return tuple(colours[n % len(colours)] for n in range(number))
 
 
-def _numbered(action: np.ndarray, available: np.ndarray) -> list[str]:
-    return [f"{'number' if action.ndim == 3 else 'action'} {a}" for a in range(available.shape[-1])]
+def _head(names: Sequence[Any], action: np.ndarray, available: np.ndarray, probabilities: np.ndarray | None) -> Head:
+    """A choice with names: those given, one for each action or such a tuple for each agent; else numbers."""
+    own = tuple(tuple(map(str, x)) for x in names if isinstance(x, tuple))
+    if own or not names:
+        names = [f"{'number' if action.ndim == 3 else 'action'} {a}" for a in range(available.shape[-1])]
+    return Head(tuple(map(str, names)), action, available, probabilities, own)
 
 
 def _array(value: Any) -> np.ndarray | None:

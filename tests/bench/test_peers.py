@@ -89,7 +89,12 @@ def test_comity_is_set_by_what_jaxmarl_read_for_the_same_seed(monkeypatch, tmp_p
         assert ("--config" in words) == (not theirs and "ippo" in words)
     given = [json.loads(words[words.index("--config") + 1]) for theirs, words in sides if "--config" in words]
     assert [config["NUM_ENVS"] for config in given] == [16, 17]
-    assert "IPPO: env steps per CPU s" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "IPPO: env steps per CPU s" in shown.out
+    told = [line.strip() for line in shown.err.splitlines()]
+    assert told[0] == "measuring play32 of jaxmarl, seed 0 (1 of 12)"
+    assert told[-1] == "measuring ippo of comity, seed 1 (12 of 12), ETA 0 s"
+    assert len(told) == len(asked) == 12
 
 
 def test_a_training_without_a_configuration_is_refused():

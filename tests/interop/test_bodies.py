@@ -16,6 +16,18 @@ from comity.interop.single import Single
 from comity.names import BODIES, ENGINES, PARTS, unknown
 from comity.recipes import find_task
 
+NAMED, JOINTS = ("bthigh", "", ""), ("root", "hip_4", "thigh_joint")  # actuators; the last two have none but a joint's
+
+
+def model_of(names: tuple[str, ...]) -> SimpleNamespace:
+    """What MuJoCo says of a body: its geoms; its actuators, and the joints that they turn."""
+    called = lambda words: lambda k: SimpleNamespace(name=words[k])  # noqa: E731
+    return SimpleNamespace(
+        geom_type=[0, 3, 2], geom_bodyid=[0, 1, 2], geom_size=[[9, 9, 9], [0.05, 0.3, 0], [0.1, 0, 0]],
+        nu=len(names), actuator=called(names), joint=called(JOINTS),
+        actuator_trntype=np.zeros(len(names), int), actuator_trnid=np.array([[0, -1], [2, -1], [1, -1]])[: len(names)],
+    )  # fmt: skip
+
 
 class Fake(gymnasium.Env):
     """Three joints; the reward is the first action, so what an agent does reaches the body as it should."""
@@ -39,9 +51,7 @@ class Fake(gymnasium.Env):
 
     @property
     def model(self):
-        return SimpleNamespace(
-            geom_type=[0, 3, 2], geom_bodyid=[0, 1, 2], geom_size=[[9, 9, 9], [0.05, 0.3, 0], [0.1, 0, 0]]
-        )
+        return model_of(NAMED)
 
     @property
     def data(self):
@@ -109,6 +119,26 @@ def test_a_split_body_has_parts(engines):
         find_task("mamujoco:ant").thing(length=5, options=("agent_conf='7'",)).make()
 
 
+class Shared:
+    """Three joints of a body dealt out to two agents, as Gymnasium-Robotics does: the last two to the first."""
+
+    def __init__(self):
+        part = lambda *numbers: tuple(SimpleNamespace(act_ids=k) for k in numbers)  # noqa: E731
+        self.agent_action_partitions, self.single_agent_env = [part(2, 1), part(0)], Fake()
+
+
+def test_numbers_are_called_after_what_they_move():
+    """Actuators' names, or those of the joints that they turn."""
+    assert bodies.actuators(Single(Fake()), (3,)) == ("bthigh", "thigh", "hip 4")
+    assert bodies.actuators(Shared(), (2, 1)) == (("hip 4", "thigh"), ("bthigh", "number 1"))
+    assert bodies.actuators(Single(Fake()), (2,)) == ()  # numbers of an environment that wraps it: nobody knows
+    assert bodies.actuators(Shared(), (1, 2)) == ()
+    assert bodies.actuators(SimpleNamespace(model=None), (3,)) == ()  # no MuJoCo
+    tendon = model_of(("", ""))
+    tendon.actuator_trntype[1] = 3
+    assert bodies.actuators(SimpleNamespace(model=tendon), (2,)) == ("root", "actuator 1")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_not_installed_is_said_in_a_line(engine, monkeypatch, capsys):
     for package in bodies.PACKAGES[engine]:
@@ -131,6 +161,7 @@ def test_trained_watched_and_evaluated_without_asking(engines, tmp_path, monkeyp
     film = comity.load(run).film()
     assert film.frames is not None
     assert film.frames.shape[1:] == (bodies.SIZE, bodies.SIZE, 3)  # stick figures: this body cannot draw itself
+    assert film.heads[0].names == ("bthigh", "thigh", "hip 4")
 
 
 def test_a_stick_figure_by_hand():
@@ -152,6 +183,8 @@ def test_mujoco_itself():
     pytest.importorskip("mujoco")
     game = find_task("mujoco:half-cheetah").thing(length=3)
     assert (game.spec.view.size, game.spec.action.n) == (17, 6)
+    assert game.spec.action_names == ("bthigh", "bshin", "bfoot", "fthigh", "fshin", "ffoot")
+    assert find_task("mujoco:hopper").thing(length=3).spec.action_names == ("thigh", "leg", "foot")  # joints alone
     env = game.make()
     env.reset(seed=0)
     inner = env.unwrapped

@@ -65,7 +65,7 @@ PAPER = {  # what IPPO and MAPPO share in its tables
 SMAC = {  # what both have on battles (Yu et al. 2022): one network for all, which reads who it is
     "actors": "shared",
     "agent_id": True,
-    "epochs": 15,  # as on easy maps; 10 on hard ones, 5 on those beyond
+    "epochs": 15,  # as its scripts have it for 3m, 8m, 1c3s5z, 3s_vs_5z; other maps: docs/algorithms/mappo.md
 }
 RELEASED = {  # what both do in the code
     "rollouts": "episodes",

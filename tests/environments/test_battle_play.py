@@ -94,13 +94,13 @@ def holds(play: Played) -> None:
     assert (units.x >= 0).all()
     assert (units.x < 32).all()
     assert not (rules.terrain.blocked[cell][alive] >> HERE & 1).any()
-    # Bodies overlap a little at most.
+    # Bodies overlap by 0.1 at most.
     gap = np.hypot(units.x[..., None] - units.x[..., None, :], units.y[..., None] - units.y[..., None, :])
     pairs = alive[..., None] & alive[..., None, :] & (table.layer[:, None] == table.layer)
     pairs &= ~np.eye(rules.size, dtype=bool)
     deep = np.where(pairs, table.separation[:, None] + table.separation - gap, 0)
-    assert np.quantile(deep[pairs], 0.999) < 0.1
-    assert rules.crowded or deep.max() < 0.15
+    assert (deep > 0.05).any() or not rules.crowded  # they do meet
+    assert deep.max() < 0.1 + 1e-5
 
 
 def test_points_of_an_episode_are_20_and_what_shields_regained():
@@ -305,7 +305,7 @@ def test_a_name_with_a_map_fixes_the_map():
     with pytest.raises(ValueError, match="unknown task 'smac/2s3'"):
         find_task("smac/2s3")
     recipe = from_objects(env, "random")
-    assert recipe.describe()["task"]["name"] == "smac/2s3z@1"
+    assert recipe.describe()["task"]["name"] == "smac/2s3z@2"
     assert "map" not in recipe.describe()["task"]
     assert from_objects(SMAC(map="8m"), "random").describe()["task"]["map"] == "8m"
     with pytest.raises(ValueError, match="border 8 is above 7"):

@@ -26,7 +26,7 @@ from comity.settings import NotNegative, Positive, check
 from comity.spec import Discrete, Functions, Spec, Vector
 from comity.types import Key, Observation, PyTree, Timestep
 
-VERSION = 1  # of the rules: raised whenever the same seed would give another game
+VERSION = 2  # of the rules: raised whenever the same seed would give another game
 
 PROFILES: dict[str, dict[str, Any]] = {"paper": {}}
 

@@ -14,8 +14,8 @@ from comity.environments.battle.units import AIR
 
 SAMPLE, SAMPLES = 0.5, 40  # cells between two looks along the straight way; how many: further off the table leads
 PUSH = 0.2  # cells at most, in one pass
-DEEP = 0.1  # an overlap that is left after them: who walked into it stays where it was
-PASSES, CROWDED_PASSES, ROUNDS = 4, 8, 3
+DEEP = 0.1  # the deepest overlap that may be left after them
+PASSES, CROWDED_PASSES = 4, 8
 STANDING = 0.25  # how easily friends are pushed aside: 1 who walks, 0 who fights, and strangers who stand
 CLEARANCE = 0.45  # from walls, of large bodies
 TURN = 2.4  # radians, for bodies in one place
@@ -86,18 +86,23 @@ def apart_again(rules: Scenario, units: Units, intent: Intent, walks: Array, x: 
         blocked = bits_at(rules, x, y) >> HERE & 1
         x, y = jnp.where(blocked > 0, units.x, x), jnp.where(blocked > 0, units.y, y)
 
-    def back(_: int, at: tuple[Array, Array]) -> tuple[Array, Array]:
-        stay = stuck(units, room, *at) | ~alive
-        return jnp.where(stay, units.x, at[0]), jnp.where(stay, units.y, at[1])
-
-    return lax.fori_loop(0, ROUNDS, back, (x, y))
+    return back(units, room, alive, x, y)
 
 
-def stuck(units: Units, room: Array, x: Array, y: Array) -> Array:
-    """[N, B] bool: deep in another body, and deeper than before. Who goes back may be in another's way, who then goes
-    back, too: where all were before nothing is deeper."""
-    gap = squared(x, y)
-    return ((gap < jnp.square(jnp.maximum(room - DEEP, 0.0))) & (gap < squared(units.x, units.y))).any(1)
+def back(units: Units, room: Array, alive: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """Places (x, y) in which nobody is deep in another, unless it was as deep before: who walked into it goes back to
+    where it was. So it may be in the way of another, who then goes back, too, and so on; at the latest it is over when
+    all are where they were."""
+    limit = jnp.minimum(jnp.square(jnp.maximum(room - DEEP, 0.0)), squared(units.x, units.y))
+    stuck = lambda x, y: (squared(x, y) < limit).any(1)  # noqa: E731  # [N, B]
+
+    def one_round(at: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        goes, gone, x, y = at
+        x, y, gone = jnp.where(goes, units.x, x), jnp.where(goes, units.y, y), gone | goes
+        return stuck(x, y) & ~gone, gone, x, y
+
+    goes = stuck(x, y) | ~alive
+    return lax.while_loop(lambda at: at[0].any(), one_round, (goes, jnp.zeros_like(goes), x, y))[2:]
 
 
 def squared(x: Array, y: Array) -> Array:

@@ -3,11 +3,11 @@
 SAYS = {
     "fig1": "Both estimates of the influence have a small bias; clones are closer after enough training.",
     "fig3": "On most of five maps ALITA wins most battles.",
-    "fig4": "On 2s3z ALITA loses most without the influence; all as influencers is best.",
+    "fig4": "On 2s3z ALITA loses most without the influence; it is best if all agents influence.",
     "table1": "ALITA earns most in Push-Box and succeeds most in Secret Room.",
     "table2": "With three agents ALITA covers landmarks best; with six all are alike.",
     "table3": "ALITA reaches more goals than MADDPG, and MADDPG far more than all others.",
-    "table4": "ALITA's good agents succeed most often, but so does the adversary that they face.",
-    "fig5": "With an auxiliary agent ALITA is best on all bodies, by 31 % over SAC on Humanoid-v3.",
-    "ablations": "Without the influence much is lost, without the bonuses little; all as influencers is best.",
+    "table4": "ALITA's good agents succeed most often, but so does their adversary.",
+    "fig5": "With an auxiliary agent ALITA is best on all bodies, 31 % better than SAC on Humanoid-v3.",
+    "ablations": "Without influence ALITA loses much, without bonuses little; it is best if all agents influence.",
 }

@@ -17,7 +17,7 @@ KEPT = (
     "entropy",
     "critic_loss",
 )
-SAYS = {"ipd": "Sequence agents in a pool of random co-players cooperate; without it, or told of it, they defect."}
+SAYS = {"ipd": "In a pool with random co-players sequence agents cooperate; without it, or told of it, they defect."}
 
 
 def cost(arm: Arm, recipe: Recipe) -> float:

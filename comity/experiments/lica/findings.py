@@ -5,7 +5,7 @@ from comity.experiments.figure import Finding
 REPRODUCED, OPEN = "reproduced", "open"
 
 SAYS = {
-    "fig2": "Adaptive entropy settles at a level that xi sets, plain entropy drops.",
+    "fig2": "Adaptive entropy settles at a level that xi sets; plain entropy drops.",
     "fig3": "On particle tasks LICA is better than COMA and MADDPG.",
     "fig4": "In battles LICA is ahead on hard maps, and all learners win the easy ones.",
     "fig5": "LICA finds both optima of the one-step junction; COMA stays near one half.",

@@ -5,12 +5,12 @@ from comity.experiments.figure import Finding
 SAYS = {
     "fig3": "Agents of random uncertain preferences cooperate and answer in kind; selfish ones defect.",
     "fig8": "Levels and noises must be each observer's own.",
-    "fig9": "With play against the past the answer in kind stays, without it does not.",
-    "indirect": "Agents answer what they only watched.",
+    "fig9": "With play against past policies agents keep answering in kind; without it they do not.",
+    "indirect": "Agents act on what they only watched.",
     "buddy": "Teams of two form and last.",
-    "fig10": "For stable teams preferences must come in teams.",
+    "fig10": "Teams are stable only if preferences are drawn in teams.",
     "fig11": "Random preferences reach cooperative returns in Harvest and Cleanup, selfish agents do not.",
-    "oasis": "Selfish agents fight for all; random preferences make two gang up on one, explicit teams more so.",
+    "oasis": "Selfish agents all fight; with random preferences two team up against one, most in explicit teams.",
 }
 FINDINGS = {
     "fig3": Finding(

@@ -44,6 +44,7 @@ class Learners:
     naive_rate_range: OneOrMore = 10.0  # r, by which a rate is multiplied or divided, at most
     naive_changed_rate: Positive[float] = 0.1  # learning rate of the other optimizer
     dynamic: bool = False  # in training learners begin from the players' networks, of which each copies one
+    keeps: bool = False  # in training learners go on from where they stood after the last episode that they played
     blind: Fraction = 0.0  # chance that a player sees nothing of the others in a step; learners see all
 
     RENAMED: ClassVar = {  # an episode is many of the game's, an agent one of many games

@@ -56,6 +56,11 @@ def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transi
 
     A frozen game keeps its observation and memory and earns 0, so next_observation[t] is observation[t + 1].
     """
+    return _episodes(key, env, act, play)[1]
+
+
+def _episodes(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:
+    """(where the games ended, `collect_episodes`)."""
 
     def step(carry, key):
         play, over = carry
@@ -75,7 +80,7 @@ def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transi
     (last, _), steps = over_time(step, carry, jax.random.split(key, env.spec.length))
     # Not recorded in the scan: what follows step t is what stood before step t + 1.
     shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
-    return steps._replace(
+    return last, steps._replace(
         next_observation=jax.tree.map(shift, steps.observation, last.observation),
         next_memory=jax.tree.map(shift, steps.memory, last.memory),
     )
@@ -114,21 +119,31 @@ def collect(
     def act(key, memory, observation):
         return practise(key, state, memory, observation)
 
+    adopt, carry = functions(env).adopt, functions(env).carry
     if not algorithm.whole_episodes:
+        if adopt or carry:
+            raise ValueError(
+                "opponents in this game begin episodes in training from other networks than their first, which "
+                "needs rollouts of whole episodes, and this learner plays on without a break: take coala"
+            )
         return collect_steps(key, env, act, play, algorithm.memory, algorithm.steps or env.spec.length)
     key, key_start = jax.random.split(key)
-    play = start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode)
-    adopt = functions(env).adopt
-    if adopt:
-        if not algorithm.lends:
-            raise ValueError(
-                "opponents in this game begin from players' networks, and this learner lends none: take coala"
-            )
-        lent, keys = algorithm.lends(state), jax.random.split(jax.random.fold_in(key_start, 1), len(play.episode))
-        game, observation = jax.vmap(adopt, (0, 0, None))(keys, play.game, lent)
-        play = play._replace(game=game, observation=observation)
+    before, play = play, start(key_start, env, algorithm.memory, play.episode.shape[0], play.episode)
+    if adopt and not algorithm.lends:
+        raise ValueError("opponents in this game begin from players' networks, and this learner lends none: take coala")
+    if adopt or carry:
+        keys = jax.random.split(jax.random.fold_in(key_start, 1), len(play.episode))
+        if adopt:
+            assert algorithm.lends
+            found = jax.vmap(adopt, (0, 0, None))(keys, play.game, algorithm.lends(state))
+        else:
+            assert carry
+            found = jax.vmap(carry)(keys, play.game, before.game)
+            found = _select(play.episode > 0, found, (play.game, play.observation))
+        play = play._replace(game=found[0], observation=found[1])
     play = spread(play)
-    steps = collect_episodes(key, env, act, play)
+    last, steps = _episodes(key, env, act, play)
+    play = play._replace(game=last.game) if carry else play
     return play._replace(episode=play.episode + 1), steps
 
 

@@ -205,6 +205,9 @@ class Functions(NamedTuple):
     host: Callable[..., Any] | None = None  # (games, pictures=False) -> Host: Python steps the game
     adopt: Callable[..., Any] | None = None
     # (key, state, lent) -> (state, observation) of a fresh game: opponents in it begin from what an algorithm `lends`
+    carry: Callable[..., Any] | None = None
+    # (key, state, last) -> (state, observation) of a fresh game in training: something goes on from the episode before
+    # in the same place, whose last state is `last`
     step_games: Callable[..., Any] | None = None
     # (keys, state, action) -> `step` of B games at once, for games that share a clock: there a `lax.cond` stays one
     # branch, where under `vmap` it becomes a select that computes both

@@ -47,8 +47,10 @@ def test_more_agents_and_rivers_are_what_their_labels_say():
         assert (env.naive_share < 1) == pooled  # pyright: ignore[reportAttributeAccessIssue]
         assert env.players >= int(last) or not pooled  # pyright: ignore[reportAttributeAccessIssue]
     for label, arm in CLEANUP_LITE.arms.items():
-        assert recipe_of(arm).env.dynamic == label.endswith("pool")  # pyright: ignore[reportAttributeAccessIssue]
-        assert recipe_of(arm).config.climbs == ("a2c" if label.endswith("pool") else "ppo")
+        env = recipe_of(arm).env
+        assert env.dynamic == label.endswith("pool")  # pyright: ignore[reportAttributeAccessIssue]
+        assert env.keeps == label.endswith("keep")  # pyright: ignore[reportAttributeAccessIssue]
+        assert recipe_of(arm).config.climbs == ("a2c" if "pool" in label else "ppo")
 
 
 def test_the_picture_of_estimators(tmp_path):

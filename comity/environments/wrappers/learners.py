@@ -90,6 +90,7 @@ class LearningOpponents:
     later: Algorithm | None = None  # whose rule the learners follow from an inner episode on that is drawn, 1 to M - 1
     rate_range: OneOrMore = 1.0  # r: from such an episode on their steps are multiplied by r^u, u uniform in [-1, 1]
     dynamic: bool = False  # in training learners begin from the players' networks, of which each copies one
+    keeps: bool = False  # in training learners go on from where they stood after the last episode that they played
     blind: Fraction = 0.0  # chance that a player sees nothing of the others in a step; learners see all
 
     def __post_init__(self) -> None:
@@ -100,6 +101,8 @@ class LearningOpponents:
             raise ValueError(
                 f"blind {self.blind}: {type(self.game).__name__} has no numbers about others alone to hide"
             )
+        if self.dynamic and self.keeps:
+            raise ValueError("learners begin from players' networks, or keep their own: set dynamic or keeps to False")
         if (self.later or self.rate_range > 1) and self.episodes < 2:
             raise ValueError("learners whose rule changes need two inner episodes or more")
         if not self.learner.whole_episodes:
@@ -143,7 +146,8 @@ class LearningOpponents:
 
     @property
     def functions(self) -> Functions:
-        return Functions(summary=self.summary, step_games=self.step_games, adopt=self.adopt if self.dynamic else None)
+        begins = {"adopt": self.adopt if self.dynamic else None, "carry": self.carry if self.keeps else None}
+        return Functions(summary=self.summary, step_games=self.step_games, **begins)
 
     def reset(self, key: Key) -> tuple[State, Observation]:
         key_game, key_kind, key_seat, key_learner, key_act = jax.random.split(key, 5)
@@ -176,10 +180,18 @@ class LearningOpponents:
             raise ValueError("learners that begin from players' networks need the same: give both one core and width")
         key_who, key_act = jax.random.split(key)
         who = jax.random.randint(key_who, (self.others,), 0, self.players)
-        learner = state.learner._replace(net=jax.tree.map(lambda x: x[who], lent))
+        return self._with_learners(key_act, state, state.learner._replace(net=jax.tree.map(lambda x: x[who], lent)))
+
+    def carry(self, key: Key, state: State, last: State) -> tuple[State, Observation]:
+        """A fresh game whose learners go on from where they stand in `last`, with what their optimizers know. A rule
+        that they change to begins anew in each episode."""
+        return self._with_learners(key, state, last.learner)
+
+    def _with_learners(self, key: Key, state: State, learner: PyTree) -> tuple[State, Observation]:
+        """A fresh game with other learners."""
         later = state.later._replace(net=learner.net) if self.later else ()
         seen = sides(state.observation)
-        action, memory, notes = jax.vmap(self.learner.act)(self._each(key_act), learner, self._fresh_memory(), seen)
+        action, memory, notes = jax.vmap(self.learner.act)(self._each(key), learner, self._fresh_memory(), seen)
         state = state._replace(learner=learner, later=later, memory=memory, action=action, notes=notes)
         return state, self.observation(state)
 
@@ -204,6 +216,9 @@ class LearningOpponents:
     def _learned(self, keys: Key, state: State, steps: Transition) -> tuple[PyTree, PyTree]:
         """(learners, learners of the other rule) of B games after an inner episode, leaves [B, K, ...]."""
         after, _ = jax.vmap(jax.vmap(self.learner.update))(keys, state.learner, steps)
+        if self.keeps:  # who only looks on while players meet learns nothing
+            plays = lambda new, old: jnp.where(aligned(state.naive, new), new, old)  # noqa: E731
+            after = jax.tree.map(plays, after, state.learner)
         if isinstance(state.change, tuple):
             return after, ()
         changed = state.time // self.game.spec.length >= state.change  # [B]
@@ -385,4 +400,13 @@ def shaping_statistics(
         found |= {f"shaping_{name}": absent(rate[..., 0].mean(0)), f"naive_{name}": absent(rate[..., 1:].mean((0, 2)))}
         if seats > 1:
             found[f"meeting_{name}"] = among(rate.mean((0, 2)))
+            found[f"meeting_{name}_equality"] = among(alike(rate.mean(0)))
     return found
+
+
+def alike(rates: Array) -> Array:
+    """[B]: how evenly sides share what rates [B, N] count, 1 minus their Gini index: 1 all the same, 1 / N one side
+    does all; NaN where nobody does any."""
+    apart = jnp.abs(rates[..., None] - rates[..., None, :]).sum((-2, -1))
+    total = rates.sum(-1)
+    return jnp.where(total > 0, 1 - apart / (2 * rates.shape[-1] * jnp.where(total > 0, total, 1.0)), jnp.nan)

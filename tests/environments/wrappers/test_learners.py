@@ -10,6 +10,7 @@ import pytest
 from comity import rollout
 from comity.algorithms import random
 from comity.algorithms.policy_gradient import a2c
+from comity.algorithms.ppo import ippo
 from comity.algorithms.shaping import coala
 from comity.environments.control.pendulum import Pendulum
 from comity.environments.dilemmas.cleanup_lite import CleanupLite
@@ -17,7 +18,7 @@ from comity.environments.dilemmas.coin_game import CoinGame
 from comity.environments.matrix.ipd import IPD
 from comity.environments.matrix.repeated_matrix import RepeatedMatrix
 from comity.environments.prisoners_buddy import PrisonersBuddy
-from comity.environments.wrappers.learners import LearningOpponents, Side, shaping_statistics
+from comity.environments.wrappers.learners import LearningOpponents, Side, alike, shaping_statistics
 from comity.opponents import Learners
 from comity.spec import Discrete, Spec, Vector, functions
 from comity.types import Observation, Timestep, Transition
@@ -289,6 +290,11 @@ def test_what_happened_in_the_inner_game_is_told(three):
     np.testing.assert_allclose(found["naive_cleans"][naive], cleans[naive, 1:].mean(-1), atol=1e-6)
     np.testing.assert_allclose(found["meeting_cleans"][~naive], cleans[~naive].mean(-1), atol=1e-6)
     assert np.isnan(found["meeting_cleans"][naive]).all()
+    of_all = cleans[~naive].sum(-1)  # of three: 1 minus their Gini index
+    apart = sum(np.abs(cleans[~naive, i] - cleans[~naive, j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+    alike = np.where(of_all > 0, 1 - apart / (3 * np.maximum(of_all, 1e-9)), np.nan)
+    np.testing.assert_allclose(found["meeting_cleans_equality"][~naive], alike, rtol=1e-4)
+    assert np.isnan(found["meeting_cleans_equality"][naive]).all()
     np.testing.assert_allclose(found["inner_dirt"], steps.info["dirt"].mean(0), rtol=1e-5)
     np.testing.assert_allclose(found["meeting_share"], 3 * found["meeting_reward"], rtol=1e-5)  # best: a third each
 
@@ -418,6 +424,50 @@ def test_learners_begin_from_players_networks():
         begun(env, coala.make(coala.Config(width=6), env))
     with pytest.raises(ValueError, match="lends none: take coala"):
         begun(env, random.make(random.Config(), env))
+
+
+def test_how_evenly_sides_share_what_they_do():
+    np.testing.assert_allclose(alike(jnp.array([[1.0, 1.0], [0.0, 2.0], [1.0, 3.0]])), [1, 0.5, 0.75])
+    np.testing.assert_allclose(alike(jnp.array([[0.0, 0.0, 4.0], [2.0, 2.0, 2.0]])), [1 / 3, 1], rtol=1e-6)
+    assert np.isnan(alike(jnp.zeros(2)))
+
+
+def test_learners_that_keep_what_they_learned():
+    """Three rollouts in a row: the optimizer of each game's learner has counted M steps for each episode that it
+    played, and where players met it stands still."""
+    env = Learners(GAME, episodes=2, games=2, naive_width=4, naive_share=0.5, players=2, keeps=True).made
+    algorithm = coala.make(coala.Config(width=4), env)
+
+    @jax.jit
+    def run(key):
+        state = algorithm.init(key)
+        play = rollout.start(key, env, algorithm.memory, 8)
+
+        def go_on(play, key):
+            play, _ = rollout.collect(key, env, algorithm, state, play)
+            return play, play.game
+
+        plays = jax.lax.scan(go_on, play, jax.random.split(key, 3))[1]
+        return jax.vmap(env.learner.init)(jax.random.split(jax.random.key(0), 10)).net.head.weight, plays
+
+    first, plays = jax.tree.map(np.asarray, run(KEY))
+    games = [jax.tree.map(lambda x, n=n: x[n], plays) for n in range(3)]
+    counted, before = np.zeros(8), None
+    for game in games:
+        counted += 2 * game.naive
+        [count] = {tuple(x.ravel()) for x in jax.tree.leaves(game.learner.opt_state) if x.dtype == np.int32}
+        np.testing.assert_array_equal(count, counted)
+        weight = game.learner.net.head.weight
+        moved = np.abs(weight - (weight if before is None else before)).reshape(8, -1).max(1) > 0
+        np.testing.assert_array_equal(moved, game.naive & (before is not None))
+        before = weight
+    assert 0 < games[0].naive.sum() < 8
+    untouched = games[0].learner.net.head.weight[~games[0].naive, 0]  # the first episode begins from `starts`
+    assert all((np.abs(first - one).reshape(10, -1).max(1) == 0).any() for one in untouched)
+    with pytest.raises(ValueError, match="set dynamic or keeps to False"):
+        Learners(GAME, dynamic=True, keeps=True)
+    with pytest.raises(ValueError, match="whole episodes"):
+        begun(env, ippo.make(ippo.Config(actors="shared"), env))
 
 
 def begun(env, algorithm):

@@ -9,7 +9,7 @@ from jax import Array
 
 from comity.learning import linear
 from comity.learning.actions import Actions, actions
-from comity.networks import Convolutions, Team
+from comity.networks import Activation, Convolutions, Core, RecurrentNet, Team, fresh_core
 from comity.networks.teams import Sharing
 from comity.settings import Fraction, Positive
 from comity.spec import Spec, Vector, View, functions
@@ -93,6 +93,25 @@ def team(
         width,
         products=products_of(config),
     )
+
+
+def recurrent_team(
+    config: Reads,
+    env: Environment,
+    acts: Actions,
+    sharing: Sharing,
+    core: Core,
+    hidden: int,
+    activation: Activation,
+    width: int | None = None,
+) -> Team:
+    """A `RecurrentNet` with `acts.size` outputs for all agents. hidden: width of its layers; width: of what
+    convolutions give, None: as of layers."""
+
+    def new(key: Key, inputs: int) -> RecurrentNet:
+        return RecurrentNet(key, inputs, hidden, acts.size, activation, core=core)
+
+    return team(config, env, acts, sharing, new, fresh_core(core, hidden, env.spec.agents), width or hidden)
 
 
 def products_of(config: object) -> Literal["float32", "bfloat16"]:

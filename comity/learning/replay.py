@@ -47,6 +47,22 @@ class Episodes(NamedTuple):
     valid: Array  # [T, B] bool
     extra: PyTree  # [B, ...]
 
+    @property
+    def before(self) -> Observation:
+        """What was observed before each step, leaves [T, B, ...]."""
+        return jax.tree.map(lambda x: x[:-1], self.observation)
+
+    @property
+    def after(self) -> Observation:
+        """What was observed after each step, leaves [T, B, ...]."""
+        return jax.tree.map(lambda x: x[1:], self.observation)
+
+    @property
+    def experience(self) -> Experience:
+        """What a bonus judges of them."""
+        steps = self.before, self.action, self.after, self.valid
+        return Experience(*steps, self.reward, self.terminated, {})
+
 
 def observed(steps: Transition) -> Observation:
     """All T + 1 observations of a rollout of whole episodes, leaves [T + 1, B, ...]."""
@@ -89,11 +105,7 @@ def paid(episodes: Episodes, reward_of: Callable[[Experience], Array] | None) ->
     """The episodes with what a bonus pays today beside their rewards; None: as they are."""
     if reward_of is None:
         return episodes
-    before, after = (
-        jax.tree.map(lambda x, cut=cut: x[cut], episodes.observation) for cut in (slice(-1), slice(1, None))
-    )
-    judged = before, episodes.action, after, episodes.valid, episodes.reward, episodes.terminated, {}
-    return episodes._replace(reward=episodes.reward + reward_of(Experience(*judged)))
+    return episodes._replace(reward=episodes.reward + reward_of(episodes.experience))
 
 
 def empty(row: PyTree, capacity: int) -> Replay:

@@ -12,7 +12,7 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms.bonuses import novelty
-from comity.algorithms.off_policy import alita, alita_estimates
+from comity.algorithms.off_policy import alita, alita_estimates, alita_rewards
 from comity.algorithms.off_policy.deterministic_nets import Member, nets_of, policies
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.environments.grid.sparse.push_box import PushBox
@@ -171,7 +171,7 @@ def test_nobody_is_influenced_who_does_not_listen():
         config, nets, state, _ = trained(env, 800, novelty_by="none", critic_learning_rate=1e-3, learning_rate=1e-12)
         role = alita_estimates.Role(0, (1,))
         seen = jax.tree.map(lambda x: jnp.broadcast_to(x, (3, *x.shape)), env.observe())
-        parts = alita.Parts(config, env, nets, (role,), None)
+        parts = alita_rewards.Parts(config, env, nets, (role,), None)
         found = []
         for theirs in range(3):  # whatever agent 1 does
             joint = jnp.stack([jnp.eye(3), jnp.tile(jnp.eye(3)[theirs], (3, 1))], 1)
@@ -322,8 +322,8 @@ def test_rewards_are_the_novelty_of_the_influencer_and_penalties_of_the_others()
         settings = alita.Config(**weights, influencers=influencers)
         state = alita.make(settings, env).init(KEY)
         bonus = novelty.make(novelty.Config(), env, influencers or (0, 1))
-        roles = alita.roles_of(settings, env)
-        paid = alita.rewards(alita.Parts(settings, env, nets, roles, bonus), state, experience)
+        roles = alita_rewards.roles_of(settings, env)
+        paid = alita_rewards.rewards(alita_rewards.Parts(settings, env, nets, roles, bonus), state, experience)
         psi = np.asarray(bonus.reward(state.added.novelty, experience))
         chances = np.asarray(policies(nets, state.actors, seen)[0].probabilities)
         away = ((chances - np.eye(5)[action]) ** 2).sum(-1)
@@ -339,7 +339,7 @@ def test_roles():
         class Some:
             spec = Spec(agents=agents, view=Vector(1), action=Discrete(2), length=1, state=Vector(1))
 
-        return [tuple(role) for role in alita.roles_of(alita.Config(influencers=influencers), Some())]  # pyright: ignore
+        return [tuple(role) for role in alita_rewards.roles_of(alita.Config(influencers=influencers), Some())]  # pyright: ignore
 
     assert of(3, (0,)) == [(0, (1, 2))]
     assert of(4, (1, 3)) == [(1, (0, 2)), (3, (0, 2))]

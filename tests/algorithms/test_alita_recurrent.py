@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from comity import rollout
-from comity.algorithms.off_policy import alita, alita_recurrent
+from comity.algorithms.off_policy import alita, alita_episodes, alita_recurrent, alita_rewards
 from comity.learning import replay
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Experience, Observation, Timestep
@@ -67,7 +67,7 @@ def learned():
 
 def parts_of(config, env):
     nets, team = alita_recurrent.networks(config, env)
-    return alita.parts_of(config, env, nets), team
+    return alita_rewards.parts_of(config, env, nets), team
 
 
 def test_what_was_played_is_what_is_learned_from(learned):
@@ -86,7 +86,7 @@ def test_what_was_played_is_what_is_learned_from(learned):
 def test_steps_hold_state_next_step_rewards_and_bonuses(learned):
     config, env, _, state, episodes, _ = learned
     parts, team = parts_of(config, env)
-    flat = alita_recurrent.steps_of(parts, team, KEY, state, episodes, None)
+    flat = alita_recurrent.current_steps(parts, team, KEY, state, episodes, None)
     lead = (LENGTH, 16)
     wide = lambda x: x.reshape(*lead, *x.shape[1:])  # noqa: E731
     np.testing.assert_array_equal(wide(flat.now.view)[..., 1, :], episodes.observation.state[:-1])
@@ -116,13 +116,13 @@ def test_sets_of_steps_alike_never_hold_padding():
     config = alita_recurrent.Config(**{**TINY, "influence_updates": 200})
     known = jnp.array([[0.0, 1.0], [0.0, 1.0], [5.0, 1.0], [0.0, 1.0], [5.0, 0.0], [0.0, 1.0], [9.0, 9.0]])
     counts = jnp.array([1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
-    rows, weights = alita_recurrent.alike_steps(config, True, KEY, known, counts)
+    rows, weights = alita_episodes.alike_steps(config, True, KEY, known, counts)
     assert rows.shape == weights.shape == (200, 5)
     assert not set(np.unique(rows[:, 0])) & {3, 6}  # of which the set is asked for
     for found, weight in zip(np.asarray(rows), np.asarray(weights), strict=True):
         same = {i for i in range(7) if (known[i] == known[found[0]]).all() and counts[i] > 0}
         assert set(found[weight > 0]) == same
-    nearest = alita_recurrent.alike_steps(config, False, KEY, known, counts)
+    nearest = alita_episodes.alike_steps(config, False, KEY, known, counts)
     assert float(nearest[1].min()) == 1.0  # five steps count, and five are wanted
     assert not set(np.unique(nearest[0])) & {3, 6}
 
@@ -133,7 +133,7 @@ def test_the_gradient_of_the_influence_goes_back_through_the_influencers_memory(
     alone = alita_recurrent.Config(**{**TINY, "agents": "separate", "agent_id": False, "influence_batch": 40})
     parts, team = parts_of(alone, env)
     fresh = alita_recurrent.make(alone, env).init(KEY)
-    flat = alita_recurrent.steps_of(parts, team, KEY, fresh, episodes, None)
+    flat = alita_recurrent.current_steps(parts, team, KEY, fresh, episodes, None)
 
     def term(net):
         outputs = alita_recurrent.outputs_of(team, net, episodes)[:-1].reshape(-1, 2, 3)

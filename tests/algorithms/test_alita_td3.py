@@ -15,7 +15,7 @@ pytest.importorskip("gymnasium")
 import gymnasium
 
 from comity import interop, rollout
-from comity.algorithms.off_policy import alita, alita_estimates, alita_td3, td3
+from comity.algorithms.off_policy import alita, alita_estimates, alita_rewards, alita_td3, td3
 from comity.algorithms.off_policy.deterministic_nets import each_value, nets_of, policies
 from comity.algorithms.taking_turns import Copies, driver
 from comity.environments.control.point_mass import PointMass
@@ -89,7 +89,7 @@ def split_of(config):
     """(networks, parts) of the two policies as the learner inside has them."""
     env = Copies(Push(), 2)
     nets = nets_of(config, env.spec, alita_td3.member(config, True))
-    return nets, alita.Parts(config, env, nets, alita.roles_of(config, env), None)
+    return nets, alita_rewards.Parts(config, env, nets, alita_rewards.roles_of(config, env), None)
 
 
 def test_policies_take_turns_at_episodes_and_share_one_replay(played):
@@ -123,7 +123,7 @@ def test_whose_turn_it_is_moves_the_body(played):
 def test_novelty_learns_from_the_influencers_own_episodes(played):
     config, _, state, steps = played
     _, parts = split_of(config)
-    np.testing.assert_array_equal(alita.own_steps(parts, steps).valid, driver(steps) == 0)
+    np.testing.assert_array_equal(alita_rewards.own_steps(parts, steps).valid, driver(steps) == 0)
     recent = state.added.novelty.recent
     assert int(recent.filled) == 60
     np.testing.assert_array_equal(recent.rows.valid[:60], driver(steps).reshape(-1) == 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
-from comity.algorithms.ppo import ippo, mappo, ppo_batches, trunk
+from comity.algorithms.ppo import ippo, mappo, ppo, ppo_batches, trunk
 from comity.algorithms.ppo.ppo import teams_of
 from comity.api import make
 from comity.settings import floats, with_floats
@@ -69,7 +69,7 @@ def test_the_value_begins_of_size_one_and_the_policy_near_uniform(separate):
 
 def test_values_and_policies_are_those_of_the_one_network_step_by_step(separate):
     config, (state, steps, _, _) = separate
-    teams = teams_of(config, ENV, ppo_batches.Critics(2, 1, ppo_batches.own_views, ENV.spec.view))
+    teams = teams_of(config, ENV, ppo.Critics(2, 1, ppo.own_views, ENV.spec.view))
     assert teams.together
     first = jax.tree.map(lambda x: x[0], steps.memory[0])
     outputs = teams.actors.unroll(state.actor, steps.observation.view, first, rollout.starts(steps))
@@ -85,7 +85,7 @@ def test_values_and_policies_are_those_of_the_one_network_step_by_step(separate)
 
 def test_targets_bootstrap_with_the_value_after_the_step_in_reward_units(separate):
     config, (state, steps, after, _) = separate
-    teams = teams_of(config, ENV, ppo_batches.Critics(2, 1, ppo_batches.own_views, ENV.spec.view))
+    teams = teams_of(config, ENV, ppo.Critics(2, 1, ppo.own_views, ENV.spec.view))
     one_step = replace(config, lambda_=0.0)
     returns, _ = ppo_batches.targets(one_step, ENV, teams, state, steps)
     bootstrapped = steps.reward[:-1] + config.gamma * steps.notes["value"][1:]
@@ -101,7 +101,7 @@ def test_targets_bootstrap_with_the_value_after_the_step_in_reward_units(separat
 @pytest.mark.parametrize("moved", ["value", "policy"])
 def test_both_losses_reach_the_trunk(separate, moved):
     config, (state, steps, _, _) = separate
-    teams = teams_of(config, ENV, ppo_batches.Critics(2, 1, ppo_batches.own_views, ENV.spec.view))
+    teams = teams_of(config, ENV, ppo.Critics(2, 1, ppo.own_views, ENV.spec.view))
 
     def part(net):
         first = jax.tree.map(lambda x: x[0], steps.memory[0])

@@ -16,18 +16,17 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from comity.algorithms.additions import Addition
-from comity.algorithms.bonuses import novelty
 from comity.algorithms.off_policy import alita_estimates as estimates
 from comity.algorithms.off_policy import deterministic as family
+from comity.algorithms.off_policy.alita_rewards import Parts, own_steps, parts_of, rewards
 from comity.algorithms.off_policy.alita_settings import PRESETS, Built, Settings
-from comity.algorithms.off_policy.deterministic_nets import Nets, policies
+from comity.algorithms.off_policy.deterministic_nets import Nets
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.algorithms.taking_turns import driver
 from comity.learning import towards
 from comity.networks import JointNet
-from comity.settings import with_floats
 from comity.spec import Spec
-from comity.types import Algorithm, Bonus, Environment, Experience, Key, Observation, PyTree, Transition
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 __all__ = ["PRESETS", "Config", "make"]
 
@@ -54,55 +53,10 @@ class Added(NamedTuple):
     judges: Judges | tuple[()] = ()
 
 
-class Parts(NamedTuple):
-    """Who does what, and with which networks."""
-
-    config: Built
-    env: Environment
-    nets: Nets
-    roles: tuple[estimates.Role, ...]
-    bonus: Bonus | None
-
-
-def roles_of(config: Built, env: Environment) -> tuple[estimates.Role, ...]:
-    """Influencers, and whom each influences: who is no influencer; if everyone is one, all others."""
-    agents = env.spec.agents
-    chosen = config.influencers or tuple(range(agents))
-    if agents < 2:
-        raise ValueError("alita needs an influencer and others, this game has one agent: take maddpg")
-    if max(chosen) >= agents or len({*chosen}) < len(chosen):
-        raise ValueError(f"influencers {chosen} are not different agents of this game: give numbers below {agents}")
-    plain = tuple(i for i in range(agents) if i not in chosen)
-    return tuple(estimates.Role(k, plain or tuple(i for i in range(agents) if i != k)) for k in chosen)
-
-
 def with_judges(state: family.State) -> family.State:
     """The state with those critics by which influence is judged."""
     judges = state.added.judges
     return state._replace(**judges._asdict()) if judges else state
-
-
-def rewards(parts: Parts, state: family.State, experience: Experience) -> Array:
-    """[..., N]: novelty of influencers, minus penalties of those whom they influence, as known today."""
-    assert parts.bonus is not None
-    config, nets = parts.config, parts.nets
-    psi = parts.bonus.reward(state.added.novelty, experience)  # [..., influencers]
-    policy, _ = policies(nets, state.actors, experience.observation)
-    meant = policy.relaxed(jax.random.key(0), "softmax")  # draws nothing
-    away = jnp.square(meant - nets.acts.encoded(experience.action)).sum(-1)  # [..., N]
-    return shared_out(config, parts.roles, psi, away)
-
-
-def shared_out(config: Built, roles: tuple[estimates.Role, ...], psi: Array, away: Array) -> Array:
-    """[..., N]: rewards for psi [..., influencers] and away [..., N], how far what was done is from what is meant."""
-    paid, payers = jnp.zeros_like(away), jnp.zeros(away.shape[-1])
-    for at, role in enumerate(roles):
-        others = jnp.array(role.others)
-        known = jnp.exp(-config.penalty_decay * psi[..., at, None])
-        paid = paid.at[..., others].add(-config.penalty_weight * known * away[..., others])
-        payers = payers.at[others].add(1.0)
-    paid = paid / jnp.maximum(payers, 1.0)  # the mean over those who influence an agent
-    return paid.at[..., jnp.array([role.influencer for role in roles])].add(config.novelty_weight * psi)
 
 
 def gaps(
@@ -176,14 +130,6 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
     return added, told
 
 
-def own_steps(parts: Parts, steps: Transition) -> Transition:
-    """The rollout, of which those steps are valid that an influencer took: of one body, when it was its turn."""
-    if not parts.nets.member.one_body:
-        return steps
-    turns = jnp.isin(driver(steps), jnp.array([role.influencer for role in parts.roles]))
-    return steps._replace(valid=steps.valid & turns)
-
-
 def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any, fresh: int) -> tuple[Added, dict]:
     """(what is added, metrics) after the steps of an update."""
     added = state.added
@@ -211,32 +157,11 @@ def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> 
     return Judges(after.critics, target, after.critic_opt_state)
 
 
-def novelty_of(config: Built, env: Environment, who: tuple[int, ...], every: int) -> Bonus:
-    """What is new to these agents, as the settings have it. every: transitions for one step of what learns it."""
-    settings = novelty.Config(
-        optimizer="rmsprop" if config.optimizer == "rmsprop" else "adam",
-        kind="rnd" if config.novelty_by == "rnd" else "autoencoder",
-        hidden=config.novelty_hidden,
-        capacity=config.novelty_capacity,
-        batch=config.novelty_batch,
-        every=every,
-    )
-    settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # in training it is traced
-    return novelty.make(settings, env, who)
-
-
 def beside(parts: Parts, added: Added, steps: Transition) -> Any:
     """What the replay keeps beside each step: hashes, by which equal ones are found; of one body, who moved it."""
     if parts.config.influence != "none" and estimates.reading(parts.config, parts.env) == "exact":
         return estimates.hashes(parts.nets, parts.roles, added, steps)
     return driver(steps) if parts.nets.member.one_body else ()
-
-
-def parts_of(config: Built, env: Environment, nets: Nets) -> Parts:
-    roles = roles_of(config, env)
-    who = tuple(role.influencer for role in roles)
-    bonus = None if config.novelty_by == "none" else novelty_of(config, env, who, config.every)
-    return Parts(config, env, nets, roles, bonus)
 
 
 def addition(config: Built, env: Environment, nets: Nets) -> Addition:

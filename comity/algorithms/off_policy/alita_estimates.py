@@ -153,7 +153,7 @@ def known(env: Environment, nets: Nets, role: Role, rows: family.Rows) -> Array:
     return jnp.concatenate([view.reshape(len(view), -1).astype(jnp.float32), action], -1)
 
 
-class Asked(NamedTuple):
+class AlikeSet(NamedTuple):
     """A set D_t as the regression reads it."""
 
     view: Array  # [batch, N, ...]
@@ -172,7 +172,7 @@ def fitted(config: Built, env: Environment, nets: Nets, state: family.State, mem
     """
     others = jnp.array(role.others)
 
-    def asked(key: Key) -> Asked:
+    def new_set(key: Key) -> AlikeSet:
         key_draw, *keys = jax.random.split(key, 3)
         data, weights = drawn(config, env, nets, key_draw, memories, paid, fresh, role, place)
         now, after, taken, reward, terminated = data
@@ -181,11 +181,11 @@ def fitted(config: Built, env: Environment, nets: Nets, state: family.State, mem
         target = earned + config.gamma * jnp.where(terminated[:, None], 0.0, follows)
         today = policies(nets, state.actors, now)[0].relaxed(jax.random.fold_in(key, 1), "straight-through")
         today = taken if nets.member.one_body else today.at[:, role.influencer].set(taken[:, role.influencer])
-        return Asked(now.view, *lax.stop_gradient((taken, today, target)), weights)
+        return AlikeSet(now.view, *lax.stop_gradient((taken, today, target)), weights)
 
     def several(estimate: Estimate, keys: Key) -> tuple[Estimate, dict[str, Array]]:
         """After some steps, whose sets are drawn together: targets do not change meanwhile."""
-        return regressed(config, nets, role, estimate, jax.vmap(asked)(keys))
+        return regressed(config, nets, role, estimate, jax.vmap(new_set)(keys))
 
     together = divisor(config.influence_updates, AT_ONCE)
     keys = jax.random.split(key, config.influence_updates).reshape(-1, together)
@@ -193,24 +193,29 @@ def fitted(config: Built, env: Environment, nets: Nets, state: family.State, mem
     return estimate, jax.tree.map(jnp.mean, told)
 
 
-def regressed(config: Built, nets: Nets, role: Role, estimate: Estimate, sets: Asked):
+def mean_of(data: AlikeSet, x: Array) -> Array:
+    """[J]: the weighted mean over a set of x [batch, J]."""
+    return (data.weights[:, None] * x).sum(0) / data.weights.sum()
+
+
+def errors(config: Built, nets: Nets, role: Role, net: JointNet, data: AlikeSet) -> Array:
+    """[J]: mean squares of how far the estimate is from a set's targets."""
+    return mean_of(data, jnp.square(call(config, nets, role, net, data.view, data.taken) - data.target))
+
+
+def regressed(config: Built, nets: Nets, role: Role, estimate: Estimate, sets: AlikeSet):
     """(estimate, metrics) after one step on each of the sets, leaves [steps, ...]."""
 
-    def mean(set_: Asked, x: Array) -> Array:
-        """[J] of x [batch, J]."""
-        return (set_.weights[:, None] * x).sum(0) / set_.weights.sum()
-
-    def step(estimate: Estimate, set_: Asked) -> tuple[Estimate, Array]:
+    def step(estimate: Estimate, data: AlikeSet) -> tuple[Estimate, Array]:
         def loss(net: JointNet) -> tuple[Array, Array]:
-            away = jnp.square(call(config, nets, role, net, set_.view, set_.taken) - set_.target)
-            errors = mean(set_, away)
-            return nets.critics.total(errors), errors.mean()
+            each = errors(config, nets, role, net, data)
+            return nets.critics.total(each), each.mean()
 
         grads, error = jax.grad(loss, has_aux=True)(estimate.net)
         return Estimate(*take_step(optimizer(config, nets), *estimate, grads)), error
 
-    estimate, errors = lax.scan(step, estimate, sets)
+    estimate, losses = lax.scan(step, estimate, sets)
     last = jax.tree.map(lambda x: x[-1], sets)
-    said = partial(call, config, nets, role, estimate.net, last.view)
-    gap = mean(last, said(last.taken) - said(last.today))
-    return estimate, {"influence_error": errors.mean(), "old_buffer_gap": jnp.sqrt(jnp.square(gap).mean())}
+    value = partial(call, config, nets, role, estimate.net, last.view)
+    gap = mean_of(last, value(last.taken) - value(last.today))
+    return estimate, {"influence_error": losses.mean(), "old_buffer_gap": jnp.sqrt(jnp.square(gap).mean())}

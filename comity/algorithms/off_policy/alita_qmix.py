@@ -17,9 +17,18 @@ from jax import Array, lax
 from comity.algorithms.off_policy import alita
 from comity.algorithms.off_policy import alita_estimates as estimates
 from comity.algorithms.off_policy import deterministic as family
-from comity.algorithms.off_policy.alita_recurrent import alike_steps, centrally, flat, mean_over, read_by
+from comity.algorithms.off_policy.alita_episodes import (
+    alike_sets,
+    critic_errors,
+    flat,
+    read_by,
+    some_steps,
+    steps_of,
+    targets,
+)
+from comity.algorithms.off_policy.alita_rewards import Parts, parts_of
 from comity.algorithms.off_policy.alita_settings import Influence
-from comity.algorithms.off_policy.deterministic_nets import Member, Nets, each_value, nets_of
+from comity.algorithms.off_policy.deterministic_nets import Member, Nets, nets_of
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.algorithms.values import qmix
 from comity.algorithms.values import value_decomposition as values
@@ -27,10 +36,10 @@ from comity.algorithms.values.value_learning import State as ValueState
 from comity.algorithms.values.value_learning import learning
 from comity.algorithms.values.value_networks import StepValues, central_reader, central_size, episode_values, team_of
 from comity.compatibility import require_vectors
-from comity.learning import credited, masked, replay
+from comity.learning import masked, replay
 from comity.networks import JointNet
 from comity.settings import Positive, check
-from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
@@ -81,59 +90,39 @@ def greedy_vectors(q: Array, available: Array) -> Array:
 
 
 def added_loss(
-    parts: alita.Parts, key: Key, known: PyTree, params: Params, target: Params, found: tuple[StepValues, StepValues],
+    parts: Parts, key: Key, novelty: PyTree, params: Params, target: Params, found: tuple[StepValues, StepValues],
     episodes: replay.Episodes,
 ) -> tuple[Array, dict[str, Array]]:  # fmt: skip
-    """(loss of critics and clones, and lambda F, [], metrics). known: of novelty; found: of present and target
-    networks."""
-    config, nets, env = parts.config, parts.nets, parts.env
-    before = jax.tree.map(lambda x: x[:-1], episodes.observation)
-    after = jax.tree.map(lambda x: x[1:], episodes.observation)
-    taken, counts = flat((nets.acts.encoded(episodes.action), episodes.valid.astype(jnp.float32)))
-    now, then = flat((centrally(env, before), centrally(env, after)))
-    q, following = found[0].before.q, flat(greedy_vectors(found[1].after.q, after.available))
-    meant = greedy_vectors(lax.stop_gradient(q), before.available)
-    reward = credited(episodes.reward, config.credit)
-    if parts.bonus is not None:
-        judged = before, episodes.action, after, episodes.valid, episodes.reward, episodes.terminated, {}
-        psi = parts.bonus.reward(known, Experience(*judged))
-        away = jnp.square(meant - nets.acts.encoded(episodes.action)).sum(-1)
-        reward = reward + alita.shared_out(config, parts.roles, psi, away)
-    value = partial(each_value, nets, key)
-    follows = value(target.critics, then.view, following, following)[..., 0]
-    ends = flat(episodes.terminated)[:, None]
-    wanted = lax.stop_gradient(flat(reward) + config.gamma * jnp.where(ends, 0.0, follows))  # [M, N]
-    said = value(params.critics, now.view, taken, taken)[..., 0]
-    loss = mean_over(counts, jnp.square(wanted - said)).sum()
-    told = {"critic_loss": loss / said.shape[-1]}
+    """(loss of critics and clones, and lambda F, [], metrics). found: of present and target networks."""
+    config, nets, q = parts.config, parts.nets, found[0].before.q
+    meant = greedy_vectors(lax.stop_gradient(q), episodes.before.available)
+    following = greedy_vectors(found[1].after.q, episodes.after.available)
+    steps = steps_of(parts, novelty, episodes, meant, following, episodes.reward)
+    wanted = targets(config, nets, key, target.critics, steps)
+    loss = critic_errors(nets, key, params.critics, steps, wanted).sum()
+    metrics = {"critic_loss": loss / wanted.shape[-1]}
     if config.influence == "none":
-        return loss, told
-    seen_and_done = jnp.concatenate([flat(before.view).astype(jnp.float32), taken], -1)
-    exact = estimates.reading(config, env) == "exact"
+        return loss, metrics
     errors = []
-    for at, role in enumerate(parts.roles):
-        others, own = jnp.array(role.others), jax.random.fold_in(key, at)
-        rows, weights = alike_steps(config, exact, own, seen_and_done[:, role.influencer], counts)
-
-        def squared(rows: Array, weights: Array, role=role, others=others, clone=params.clones[at]) -> Array:
-            expected = estimates.call(config, nets, role, clone, now.view[rows], taken[rows])
-            away = jnp.square(expected - wanted[rows][:, others])
-            return (weights[:, None] * away).sum() / weights.sum()
-
-        errors.append(jax.vmap(squared)(rows, weights).mean())
-    some = jax.random.categorical(key, jnp.log(counts), shape=(config.influence_batch,))
-    soft = jax.nn.softmax(masked(q, before.available) / config.softmax)
+    for at, (role, clone) in enumerate(zip(parts.roles, params.clones, strict=True)):
+        sets = alike_sets(parts, jax.random.fold_in(key, at), role, steps, flat(meant), wanted)
+        error = jax.vmap(partial(estimates.errors, config, nets, role, clone))(sets)  # [K, J]
+        errors.append(error.sum(-1).mean())
+    soft = jax.nn.softmax(masked(q, episodes.before.available) / config.softmax)
     influencing = jnp.array([role.influencer for role in parts.roles])
     mine = flat(meant.at[..., influencing, :].set(soft[..., influencing, :]))
-    shown = jax.tree.map(lambda x: x[some], (now, then, taken, mine))
-    fixed = lax.stop_gradient((params.critics, params.clones))
-    made = tuple(estimates.Estimate(net, ()) for net in fixed[1])  # pyright: ignore[reportArgumentType]
-    added: Any = alita.Added((), made, jnp.zeros(0))
-    nobody: Any = ()
-    judge = family.State(nobody, fixed[0], nobody, nobody, (), (), nobody, jnp.zeros((), jnp.int32), added)
-    term, of_influence = alita.influence(parts, key, judge, *shown)
+    critics, clones = lax.stop_gradient((params.critics, params.clones))
+    term, of_influence = alita.influence(parts, key, judge(critics, clones), *some_steps(config, key, steps, mine))
     error = jnp.stack(errors).sum()
-    return loss + error + term.sum(), {**told, **of_influence, "influence_error": error / len(errors)}
+    metrics |= {**of_influence, "influence_error": error / len(errors)}
+    return loss + error + term.sum(), metrics
+
+
+def judge(critics: JointNet, clones: tuple[JointNet, ...]) -> family.State:
+    """Critics and clones as ALITA's influence reads them."""
+    nothing: Any = ()
+    added = alita.Added((), tuple(estimates.Estimate(net, ()) for net in clones), jnp.zeros(0))
+    return family.State(nothing, critics, nothing, nothing, (), (), nothing, jnp.zeros((), jnp.int32), added)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
@@ -145,10 +134,8 @@ def make(config: Config, env: Environment) -> Algorithm:
     require_vectors(env, "alita-qmix")
     team = team_of(config, env, "alita-qmix", partial(values.new_agent, config, env.spec.action.n))
     nets = nets_beside(config, env)
-    roles = alita.roles_of(config, env)
-    who = tuple(role.influencer for role in roles)
-    bonus = None if config.novelty_by == "none" else alita.novelty_of(config, env, who, config.novelty_every)
-    parts = alita.Parts(config, env, nets, roles, bonus)
+    parts = parts_of(config, env, nets, config.novelty_every)
+    roles, bonus = parts.roles, parts.bonus
     new_mixer = lambda key: qmix.new_mixer(key, config, env.spec.agents, central_size(config, env.spec))  # noqa: E731
     member = values.td_member(config, new_mixer, qmix.mixed)
 

@@ -22,7 +22,7 @@ from comity.algorithms.normalised_views import normalised
 from comity.compatibility import require_vectors
 from comity.learning import critic_loss, lambda_returns, mean_valid, policy_loss, standardised
 from comity.learning.kronecker import Curvature, Rules, fresh_curvature, observed, trusted_step
-from comity.networks import MLP, Activation, RecurrentNet, Team, fresh_core
+from comity.networks import MLP, Activation, Team
 from comity.networks.watched import factors_of, matrices, with_matrices
 from comity.rollout import starts
 from comity.settings import BelowOne, Fraction, NotNegative, Positive, check
@@ -104,11 +104,7 @@ def seen(rules: Rules, team: Team, curvature: Curvature, log_probs: Any, net: Py
 
 def learner(config: Config, env: Environment) -> Algorithm:
     spec, acts = env.spec, actors.actions_of(config, env)
-    new_actor = lambda key, inputs: RecurrentNet(  # noqa: E731
-        key, inputs, config.hidden, acts.size, config.activation, core="none"
-    )
-    fresh = fresh_core("none", config.hidden, spec.agents)
-    team = actors.team(config, env, acts, config.actors, new_actor, fresh, config.hidden)
+    team = actors.recurrent_team(config, env, acts, config.actors, "none", config.hidden, config.activation)
     new_critic = partial(MLP, hidden=(config.hidden,) * 2, outputs=1, activation=config.activation)
     sees = actors.present(spec)
     values = Team(new_critic, spec.agents, sees)

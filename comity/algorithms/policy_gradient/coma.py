@@ -38,7 +38,7 @@ from comity.learning import (
 )
 from comity.learning.actions import Categorical, actions
 from comity.learning.counterfactuals import advantages, counterfactual_baseline
-from comity.networks import MLP, JointNet, Part, RecurrentNet, fresh_core, joint_net, numbers
+from comity.networks import MLP, JointNet, Part, RecurrentNet, joint_net, numbers
 from comity.rollout import shapes
 from comity.spec import Spec
 from comity.types import Algorithm, Environment, Experience, Key, Observation, PyTree, Transition
@@ -134,7 +134,7 @@ def targets_of(
     def worth(seen: Observation, did: Array) -> Array:
         return chosen(target(*critic_reads(config, spec, seen, did)), did)
 
-    following = worth(jax.tree.map(lambda x: x[1:], episodes.observation), action[1:])
+    following = worth(episodes.after, action[1:])
     if config.last_value == "marked":
         return critics.marked_targets(worth, reward, following, episodes, config.gamma, config.lambda_)
     return lambda_returns(reward, following, episodes.terminated, episodes.ended, config.gamma, config.lambda_)
@@ -174,11 +174,7 @@ def fitted(
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "coma", images=True)
     spec, acts, marked = env.spec, actions(env.spec.action), config.last_value == "marked"
-    new_actor = lambda key, inputs: RecurrentNet(  # noqa: E731
-        key, inputs, config.hidden, acts.size, config.activation, core=config.core
-    )
-    core = fresh_core(config.core, config.hidden, spec.agents)
-    team = actors.team(config, env, acts, config.actors, new_actor, core, config.hidden)
+    team = actors.recurrent_team(config, env, acts, config.actors, config.core, config.hidden, config.activation)
     rmsprop = lambda rate: optimizer("rmsprop", rate, config.clip, config.decay, config.epsilon)  # noqa: E731
     actor_optimizer = team.optimizer(rmsprop(config.learning_rate))
     critic_optimizer = rmsprop(config.critic_learning_rate)

@@ -37,7 +37,6 @@ from comity.networks import (
     MixingCritic,
     Part,
     RecurrentNet,
-    fresh_core,
     joint_net,
 )
 from comity.networks.mixers import matched_width
@@ -162,11 +161,7 @@ def central(config: Config, spec: Spec, observation: Observation) -> Array:
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "lica", images=True)
     spec, acts = env.spec, actions(env.spec.action)
-    new_actor = lambda key, inputs: RecurrentNet(  # noqa: E731
-        key, inputs, config.hidden, acts.size, config.activation, core=config.core
-    )
-    core = fresh_core(config.core, config.hidden, spec.agents)
-    team = actors.team(config, env, acts, config.actors, new_actor, core, config.hidden)
+    team = actors.recurrent_team(config, env, acts, config.actors, config.core, config.hidden, config.activation)
     team = replace(team, reads_id=config.agent_id and not team.separate)
     actor_optimizer = team.optimizer(optimizer("adam", config.learning_rate, config.clip, epsilon=config.epsilon))
     critic_optimizer = optimizer("adam", config.critic_learning_rate, config.clip, epsilon=config.epsilon)

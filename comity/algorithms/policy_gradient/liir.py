@@ -42,7 +42,6 @@ from comity.networks import (
     Linear,
     Part,
     RecurrentNet,
-    fresh_core,
     joint_net,
     numbers,
 )
@@ -143,9 +142,8 @@ def intrinsic_rewards(config: Config, raw: Array) -> Array:
 
 def credit(config: Config, spec: Spec, critic: JointNet, target: JointNet, episodes: replay.Episodes) -> Credit:
     """Proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values."""
-    now, after = (jax.tree.map(lambda x, cut=cut: x[cut], episodes.observation) for cut in (slice(-1), slice(1, None)))
-    raw, proxy_value, extrinsic_value = critic(*critic_reads(spec, now))
-    _, proxy_after, extrinsic_after = target(*critic_reads(spec, after))
+    raw, proxy_value, extrinsic_value = critic(*critic_reads(spec, episodes.before))
+    _, proxy_after, extrinsic_after = target(*critic_reads(spec, episodes.after))
     intrinsic = chosen(intrinsic_rewards(config, raw), episodes.action)
     team = credited(episodes.reward, config.credit)
     returns = lambda reward, after: lambda_returns(  # noqa: E731
@@ -182,11 +180,7 @@ def value_errors(values: tuple[Array, Array], found: Credit, valid: Array) -> Ar
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "liir", images=True)
     spec, acts = env.spec, actions(env.spec.action)
-    new_actor = lambda key, inputs: RecurrentNet(  # noqa: E731
-        key, inputs, config.hidden, acts.size, config.activation, core=config.core
-    )
-    core = fresh_core(config.core, config.hidden, spec.agents)
-    team = actors.team(config, env, acts, config.actors, new_actor, core, config.hidden)
+    team = actors.recurrent_team(config, env, acts, config.actors, config.core, config.hidden, config.activation)
     actor_optimizer = team.optimizer(
         differentiable_rmsprop(config.learning_rate, config.clip, config.decay, config.epsilon)
     )

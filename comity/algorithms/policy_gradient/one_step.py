@@ -18,7 +18,7 @@ from comity.algorithms import actors
 from comity.algorithms.normalised_views import Settings as Views
 from comity.algorithms.normalised_views import normalised
 from comity.learning import critic_loss, mean_valid, optimizer, policy_loss, take_step
-from comity.networks import MLP, Activation, Core, RecurrentNet, Team, fresh_core
+from comity.networks import MLP, Activation, Core, Team
 from comity.rollout import starts
 from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
@@ -66,10 +66,7 @@ class Member(NamedTuple):
 
 def plain(config: Config, env: Environment, member: Member) -> Algorithm:
     spec, acts = env.spec, actors.actions_of(config, env)
-    sizes = {"hidden": config.hidden, "activation": config.activation}
-    new_actor = lambda key, inputs: RecurrentNet(key, inputs, outputs=acts.size, core=config.core, **sizes)  # noqa: E731
-    fresh = fresh_core(config.core, config.hidden, spec.agents)
-    team = actors.team(config, env, acts, config.actors, new_actor, fresh, config.hidden)
+    team = actors.recurrent_team(config, env, acts, config.actors, config.core, config.hidden, config.activation)
     new_critic = partial(MLP, hidden=(config.hidden,) * 2, outputs=1, activation=config.activation)
     sees = actors.present(spec)
     values = Team(new_critic, spec.agents, sees, config.actors, convolutions=config.convolutions, width=config.hidden)

@@ -29,7 +29,7 @@ from comity.learning import (
     take_step,
 )
 from comity.learning.curvature import curvature_product, line_search, natural_step
-from comity.networks import MLP, Activation, Core, RecurrentNet, Team, fresh_core
+from comity.networks import MLP, Activation, Core, Team
 from comity.rollout import starts
 from comity.settings import BelowOne, Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
@@ -118,10 +118,7 @@ def trust_step(config: Config, team: Team, params: PyTree, measure: Any) -> tupl
 
 def learner(config: Config, env: Environment) -> Algorithm:
     spec, acts = env.spec, actors.actions_of(config, env)
-    sizes = {"hidden": config.hidden, "activation": config.activation}
-    new_actor = lambda key, inputs: RecurrentNet(key, inputs, outputs=acts.size, core=config.core, **sizes)  # noqa: E731
-    fresh = fresh_core(config.core, config.hidden, spec.agents)
-    team = actors.team(config, env, acts, config.actors, new_actor, fresh, config.hidden)
+    team = actors.recurrent_team(config, env, acts, config.actors, config.core, config.hidden, config.activation)
     new_critic = partial(MLP, hidden=(config.hidden,) * 2, outputs=1, activation=config.activation)
     sees = actors.present(spec)
     values = Team(new_critic, spec.agents, sees, convolutions=config.convolutions, width=config.hidden)

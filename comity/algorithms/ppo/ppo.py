@@ -19,22 +19,17 @@ from comity.algorithms.policy_gradient import prediction
 from comity.algorithms.ppo import trunk
 from comity.algorithms.ppo.ppo_batches import (
     Batch,
-    Critics,
     State,
     Teams,
-    actor_sees,
-    actor_view,
     after_rollout,
-    all_views,
     each_value,
     evaluate,
     in_reward_units,
     minibatch,
-    own_views,
     rows_of,
     targets,
-    views_of_all,
 )
+from comity.algorithms.ppo.ppo_inputs import Critics, actor_sees, actor_view, all_views, own_views, views_of_all
 from comity.algorithms.ppo.ppo_settings import FAST, IMAGES, PAPER, RANDOMISED, RELEASED, SMAC, Config
 from comity.algorithms.released import ppo as released
 from comity.compatibility import require_discrete

@@ -15,7 +15,9 @@ import optax
 from jax import Array
 
 from comity.algorithms import actors
-from comity.algorithms.sights import Scale, seen_by_critic, seen_by_policy, to_scale, updated_scale
+from comity.algorithms.ppo.rusp_networks import Player, new_players, require_columns
+from comity.algorithms.ppo.rusp_settings import PRESETS, Settings
+from comity.algorithms.sights import seen_by_critic, seen_by_policy, to_scale, updated_scale
 from comity.learning import (
     Moments,
     critic_loss,
@@ -36,70 +38,18 @@ from comity.learning import (
 )
 from comity.learning.actions import Actions
 from comity.learning.versions import recalled, remembered
-from comity.networks import Core, EntityNet, EntityView, encoder, fresh_core
-from comity.networks.deviations import with_deviations
+from comity.networks import EntityView, fresh_core
 from comity.rollout import starts
-from comity.settings import Fraction, NotNegative, Positive, check
-from comity.spec import MultiDiscrete, Vector
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
+
+__all__ = ["PRESETS", "Config", "make"]
 
 SELF, RIVAL = 1, 2  # who drives an agent; 0: not yet drawn
 
 
 @dataclass(frozen=True)
-class Config(actors.Numbers):
-    """Settings of RUSP's learner. Paper: its appendix; code: its authors' environments, no learner was released."""
-
-    steps: NotNegative[int] = 50  # T of a rollout; 0: `Spec.length`
-    chunk: Positive[int] = 5  # most steps that a gradient goes back;
-    # the largest divisor of T that is no greater (paper)
-    epochs: Positive[int] = 5  # how often each step is learned from (paper: about 5)
-    minibatches: Positive[int] = 4  # per epoch, at most;
-    # paper: 60 gradient steps an iteration, so 12, each of 8000 chunks
-    learning_rate: Positive[float] = 1e-3  # of Adam; paper 3e-4
-    epsilon: Positive[float] = 1e-8  # Adam's, added to the root
-    gradient_clip: Positive[float] = 1.0  # norm of the whole gradient, policy and critic together (not given)
-    clip: Positive[float] = 0.2  # of the ratio (paper)
-    entropy_coefficient: NotNegative[float] = 0.01  # of H in the loss (paper)
-    value_weight: NotNegative[float] = 0.5  # of the critic's squared error in the loss (not given)
-    gamma: Fraction = 0.998  # per step (paper)
-    lambda_: Fraction = 0.95  # of the advantages (paper)
-    decay: Fraction = 0.99999  # of running means of inputs and returns, per gradient step (paper)
-    input_clip: Positive[float] = 5.0  # deviations that an input may be from its mean (paper)
-    past_play: Fraction = 0.1  # chance that an agent is driven by a past policy for an episode (paper)
-    versions: NotNegative[int] = 64  # past policies that are kept; 0: no past play. Paper: all of them
-    width: Positive[int] = 32  # of the dense layers; paper 128
-    hidden: Positive[int] = 32  # of the LSTM; paper 128
-    core: Core = "lstm"  # what agents remember by (paper: an LSTM)
-
-    def __post_init__(self):
-        check(self)
-
-
-PRESETS = {
-    "sound": {},
-    "paper": {  # with so many games that one iteration is 480,000 steps of agents
-        "width": 128,
-        "hidden": 128,
-        "learning_rate": 3e-4,
-        "minibatches": 12,
-        "steps": 100,
-    },
-    "no-past-play": {"versions": 0},  # figure 9
-    "images": {  # Harvest and Cleanup: 6 convolutions of 3 x 3, a dense layer, the LSTM (paper: of 128)
-        "convolutions": "dilemma",
-        "width": 64,
-        "hidden": 64,
-        "epochs": 3,
-    },
-}
-
-
-class Player(NamedTuple):
-    """A network and the scale of what it reads: all that its outputs depend on."""
-
-    net: PyTree  # an `EntityNet`
-    scale: Scale
+class Config(Settings):
+    """Settings of RUSP's learner; they stand in `rusp_settings.py`."""
 
 
 class State(NamedTuple):
@@ -137,25 +87,6 @@ class Batch(NamedTuple):
 
 
 PIECES = Batch(1, 1, 0, 0, *(1,) * 7)  # pyright: ignore[reportArgumentType]  # which axis of each is R
-
-
-def new_players(key: Key, config: Config, env: Environment, acts: Actions) -> tuple[Player, Player]:
-    """(policy, critic) of so many numbers as they see."""
-    spec, shape = env.spec, jax.eval_shape(env.reset, key)[1]
-    action, view = spec.action, spec.view
-    several = isinstance(action, MultiDiscrete)
-    heads, pointer = (action.heads, action.pointer) if several else ((acts.size,), None)
-
-    def new(key: Key, reads, outputs: tuple[int, ...], pointer: int | None) -> tuple[EntityNet, Scale]:
-        seen = jax.eval_shape(partial(reads, env), shape)
-        own, other = seen.own.shape[-1], 0 if seen.others is None else seen.others.shape[-1]
-        eyes = encoder(jax.random.fold_in(key, 1), view, config.width, config.convolutions, "relu")
-        net = EntityNet(key, own, other, config.width, config.hidden, outputs, pointer, config.core, eyes)
-        return net, Scale(fresh_moments(own), fresh_moments(other) if other else None)
-
-    keys = jax.random.split(key)
-    policy, scale = new(keys[0], seen_by_policy, heads, pointer)
-    return Player(with_deviations(policy, acts), scale), Player(*new(keys[1], seen_by_critic, (1,), None))
 
 
 def loss(config: Config, acts: Actions, nets: tuple[PyTree, PyTree], batch: Batch) -> tuple[Array, dict[str, Array]]:
@@ -205,12 +136,17 @@ def rows_of(
     )
 
 
-def require_columns(env: Environment) -> None:
-    """Raises ValueError if agents choose one of the others and see nothing of them."""
-    action, view = env.spec.action, env.spec.view
-    others = view.entities.others if isinstance(view, Vector) and view.entities else ()
-    if isinstance(action, MultiDiscrete) and action.pointer is not None and not (others and all(others)):
-        raise ValueError(f"{type(env).__name__} chooses among others of whom nothing is seen: give their columns")
+def targets(
+    config: Config, moments: Moments, steps: Transition, learnt: Array, next_value: Array, decay: Array | float
+) -> tuple[Array, Array, Moments]:
+    """(what the critic should give, in deviations; advantages of mean 0 and variance 1; moments of returns after the
+    rollout). learnt, next_value and the first two: [T, B, N]."""
+    returns = lambda_returns(steps.reward, next_value, steps.terminated, steps.ended, config.gamma, config.lambda_)
+    side_by_side = lambda x: x.reshape(len(x), -1)  # noqa: E731  # [T, B, N] -> [T, B N]
+    flat = side_by_side(learnt)
+    advantage = standardised(side_by_side(returns - steps.notes["value"])[..., None], flat).reshape(returns.shape)
+    moments = updated_moments(moments, side_by_side(returns)[..., None], flat, decay)
+    return normalised(returns[..., None], moments)[..., 0], advantage, moments
 
 
 def make(config: Config, env: Environment) -> Algorithm:
@@ -260,16 +196,11 @@ def make(config: Config, env: Environment) -> Algorithm:
         key_order, key_keep, key_rival = jax.random.split(key, 3)
         learnt = steps.valid[..., None] & (steps.next_memory.driver != RIVAL)  # [T, B, N]
         next_value, _ = evaluate(state, steps.next_observation, steps.next_memory.critic)
-        returns = lambda_returns(steps.reward, next_value, steps.terminated, steps.ended, config.gamma, config.lambda_)
-        side_by_side = lambda x: x.reshape(len(x), -1)  # noqa: E731  # [T, B, N] -> [T, B N]
-        flat = side_by_side(learnt)
-        advantage = standardised(side_by_side(returns - steps.notes["value"])[..., None], flat)
         count = learnt.size // divisor(len(learnt), config.chunk)
         minibatches = divisor(count, config.minibatches)
         decay = config.decay ** (config.epochs * minibatches)  # as if by one small step for each gradient step
-        moments = updated_moments(state.returns, side_by_side(returns)[..., None], flat, decay)
-        target = normalised(returns[..., None], moments)[..., 0]
-        rows = rows_of(config, env, state, steps, learnt, target, advantage.reshape(returns.shape))
+        target, advantage, moments = targets(config, state.returns, steps, learnt, next_value, decay)
+        rows = rows_of(config, env, state, steps, learnt, target, advantage)
 
         def step(carry, chosen: Array | None):
             batch = rows if chosen is None else picked(rows, PIECES, chosen)

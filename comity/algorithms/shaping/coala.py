@@ -18,15 +18,13 @@ from jax import Array
 
 from comity.algorithms.shaping.coala_credit import credit, learning_seats, parts, standardised_by_kind, weights
 from comity.algorithms.shaping.coala_exact import exact_worth
-from comity.algorithms.shaping.tabular import require_exact_values
-from comity.compatibility import require_discrete
+from comity.algorithms.shaping.coala_players import Players, players_of
 from comity.learning import divisor, optimizer, over_minibatches, picked, take_step
 from comity.learning.actions import actions
 from comity.learning.shaping import Estimator
-from comity.networks import Convolutions, Team
-from comity.networks.sequence import Sequence, sequence_memory, sequence_net
+from comity.networks import Convolutions
+from comity.networks.sequence import Sequence
 from comity.settings import Fraction, NotNegative, Positive, check
-from comity.spec import MetaEpisodes
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
@@ -97,73 +95,6 @@ class Batch(NamedTuple):
 
 
 PLACES: Any = Batch(*(1,) * 7, naive=0, player=0)  # pyright: ignore[reportArgumentType]  # where B is
-
-
-class Players(NamedTuple):
-    """Networks of K players, and who sits where."""
-
-    team: Team  # of K networks
-    meta: MetaEpisodes
-    fresh: PyTree  # one game's memory at the start of an episode, leaves [N, ...]
-
-    def seated(self, x: Array, axis: int) -> Array:
-        """[..., N, ...] as [..., S, b, ...]."""
-        return x.reshape(*x.shape[:axis], self.meta.seats, self.meta.games, *x.shape[axis + 1 :])
-
-    def step(self, net: PyTree, observation: Observation, memory: PyTree) -> tuple[Array, PyTree]:
-        """(outputs [..., N, A + 1], the next memory)."""
-        lead = observation.available.ndim - 2
-        x = self.team.reads(observation.view)
-        step = lambda net, x, memory: net(x, memory)  # noqa: E731
-        if self.meta.players == 1:
-            return step(only(net), x, memory)
-        sitting = observation.state[..., 1 : 1 + self.meta.seats].astype(jnp.int32)
-        for _ in range(lead + 1):
-            step = jax.vmap(step)
-        nets = jax.tree.map(lambda x: x[sitting], net)  # [..., S, ...]
-        outputs = step(nets, *jax.tree.map(lambda x: self.seated(x, lead), (x, memory)))
-        return jax.tree.map(
-            lambda x: x.reshape(*x.shape[:lead], x.shape[lead] * x.shape[lead + 1], *x.shape[lead + 2 :]), outputs
-        )
-
-    def unroll(self, net: PyTree, x: PyTree, player: Array) -> Array:
-        """Of what networks read, leaves [L, B, S, b, ...], and who sat where [B, S]: [L, B, S, b, A + 1]."""
-        lead = (len(player), self.meta.seats, self.meta.games)
-        memory = jax.tree.map(
-            lambda x: jnp.broadcast_to(self.seated(jnp.asarray(x), 0), (*lead, *x.shape[1:])), self.fresh
-        )
-        if self.meta.players == 1:
-            return only(net).unroll(x, memory)
-        chosen = jax.tree.map(lambda x: x[player], net)
-        unroll = lambda net, x, memory: net.unroll(x, memory)  # noqa: E731
-        return jax.vmap(jax.vmap(unroll, (0, 1, 0), 1), (0, 1, 0), 1)(chosen, x, memory)
-
-
-def only(net: PyTree) -> PyTree:
-    """The network of the only player."""
-    return jax.tree.map(lambda x: x[0], net)
-
-
-def players_of(config: Config, env: Environment) -> Players:
-    """The players that sit in a game with learners. Raises ValueError if it is none."""
-    require_discrete(env, "coala", images=True)
-    spec, meta = env.spec, env.spec.meta
-    if meta is None:
-        raise ValueError(
-            f"coala plays games whose opponents learn, {type(env).__name__} is none: put learners into it, "
-            "as in `comity train ipd+learners coala`"
-        )
-    if config.exact:
-        if config.core != "table":
-            raise ValueError(f"coala's exact values are those of tables, the core is {config.core}: set core")
-        require_exact_values(env.game, "coala with exact values")  # pyright: ignore[reportAttributeAccessIssue]
-
-    def new(key: Key, inputs: int) -> PyTree:
-        return sequence_net(config.core, key, inputs, config.width, spec.action.n + 1)
-
-    fresh = sequence_memory(config.core, config.width, spec.agents)
-    team = Team(new, meta.players, spec.view, convolutions=config.convolutions, width=config.width)
-    return Players(team, meta, fresh)
 
 
 def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch) -> tuple[Array, dict[str, Array]]:

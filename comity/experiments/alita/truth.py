@@ -18,14 +18,14 @@ def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIO
     import jax
     import jax.numpy as jnp
 
-    from comity.algorithms.off_policy import alita, alita_estimates
+    from comity.algorithms.off_policy import alita, alita_estimates, alita_rewards
     from comity.algorithms.off_policy.deterministic import Member
     from comity.algorithms.off_policy.deterministic_nets import nets_of, policies
     from comity.algorithms.off_policy.maddpg import joint_actions
 
     config: Any = recipe.config
     env, nets = recipe.env, nets_of(config, recipe.env.spec, Member(joint_actions))
-    role, *_ = alita.roles_of(config, env)
+    role, *_ = alita_rewards.roles_of(config, env)
     others = jnp.array(role.others)
 
     def probe(key: jax.Array, state: Any) -> dict[str, jax.Array]:

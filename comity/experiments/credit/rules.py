@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.algorithms.off_policy import alita
+from comity.algorithms.off_policy import alita, alita_rewards
 from comity.algorithms.off_policy import deterministic_nets as of_actions
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.algorithms.policy_gradient import coma, correction, lica, liir, pg
@@ -209,7 +209,7 @@ def of_alita(env: Environment, actors: PyTree, like: pg.Config, **settings: Any)
     )  # fmt: skip
     algorithm = alita.make(config, env)
     nets = of_actions.nets_of(config, env.spec, of_actions.Member(joint_actions))
-    parts = alita.parts_of(config, env, nets)
+    parts = alita_rewards.parts_of(config, env, nets)
     turned = of_actions.without_memory
     same = jax.vmap(turned)(actors) if like.actors == "separate" else turned(actors)
 

@@ -1,0 +1,51 @@
+"""Networks of RUSP's learner: one policy for all agents, and a critic that knows everything.
+
+docs/algorithms/rusp.md.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+
+from comity.algorithms.sights import Scale, seen_by_critic, seen_by_policy
+from comity.learning import fresh_moments
+from comity.learning.actions import Actions
+from comity.networks import EntityNet, encoder
+from comity.networks.deviations import with_deviations
+from comity.spec import MultiDiscrete, Vector
+from comity.types import Environment, Key, PyTree
+
+
+class Player(NamedTuple):
+    """A network and the scale of what it reads: all that its outputs depend on."""
+
+    net: PyTree  # an `EntityNet`
+    scale: Scale
+
+
+def require_columns(env: Environment) -> None:
+    """Raises ValueError if agents choose one of the others and see nothing of them."""
+    action, view = env.spec.action, env.spec.view
+    others = view.entities.others if isinstance(view, Vector) and view.entities else ()
+    if isinstance(action, MultiDiscrete) and action.pointer is not None and not (others and all(others)):
+        raise ValueError(f"{type(env).__name__} chooses among others of whom nothing is seen: give their columns")
+
+
+def new_players(key: Key, config: Any, env: Environment, acts: Actions) -> tuple[Player, Player]:
+    """(policy, critic) of so many numbers as they see."""
+    spec, shape = env.spec, jax.eval_shape(env.reset, key)[1]
+    action, view = spec.action, spec.view
+    several = isinstance(action, MultiDiscrete)
+    heads, pointer = (action.heads, action.pointer) if several else ((acts.size,), None)
+
+    def new(key: Key, reads, outputs: tuple[int, ...], pointer: int | None) -> tuple[EntityNet, Scale]:
+        seen = jax.eval_shape(partial(reads, env), shape)
+        own, other = seen.own.shape[-1], 0 if seen.others is None else seen.others.shape[-1]
+        eyes = encoder(jax.random.fold_in(key, 1), view, config.width, config.convolutions, "relu")
+        net = EntityNet(key, own, other, config.width, config.hidden, outputs, pointer, config.core, eyes)
+        return net, Scale(fresh_moments(own), fresh_moments(other) if other else None)
+
+    keys = jax.random.split(key)
+    policy, scale = new(keys[0], seen_by_policy, heads, pointer)
+    return Player(with_deviations(policy, acts), scale), Player(*new(keys[1], seen_by_critic, (1,), None))

@@ -1,0 +1,100 @@
+"""The recipe that a run's config describes, and whether what is here now still is the same."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from comity.names import parsed, versioned
+from comity.recipes.naming import algorithm_source, task_source
+from comity.recipes.objects import from_objects
+from comity.recipes.recipe import Recipe
+from comity.recipes.settings import settings_of
+from comity.recipes.source import Source
+from comity.recipes.user_files import module_of_config
+from comity.runs.renamed import as_now
+from comity.runs.trust import NOTHING, Trust, allowed, chosen
+from comity.runs.values import same
+from comity.settings import did_you_mean
+
+ANY = {"name": "matrix"}, {"name": "random"}  # a task, an algorithm, where the other of the two is asked for
+
+
+SECTIONS = ("comity", "task", "algorithm", "training", "initialise")  # of a config.yaml
+
+
+def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust = NOTHING) -> Recipe:
+    """The recipe that a config.yaml describes. folder: the run directory, which holds copies of a user's own files.
+
+    The config may be a stranger's: names are shipped ones or a user's files, which `comity.runs.trust` chooses.
+    Raises ValueError if the task or algorithm is another version now, or if code came with the run and is not trusted.
+    """
+    for name in config.keys() - set(SECTIONS):
+        raise ValueError(
+            f"the config has no section {name!r}{did_you_mean(name, SECTIONS)}; known: {', '.join(SECTIONS)}"
+        )
+
+    if not isinstance(start := config.get("initialise"), str | None):
+        raise ValueError(f"initialise {start!r} is no run: give the path of one, in quotes, or leave it out")
+
+    def split(kind: str, preset: str) -> tuple[str, str, str | None, dict[str, Any]]:
+        entry = dict(config[kind])
+        name, version = versioned(str(entry.pop("name")))
+        chosen_preset = entry.pop(preset, None)
+        return name, version, None if chosen_preset is None else str(chosen_preset), entry
+
+    def found(kind: str, name: str, version: str, look: Callable[..., Source]) -> Source:
+        if version == "object":
+            raise ValueError(
+                f"{kind} {name} was typed into an interpreter or a notebook, so no file holds it: define it again and "
+                "give it, comity.load(RUN, env=..., algorithm=...)"
+            )
+        own = lambda named: module_of_config(chosen(kind, name, named, version, folder, trust), named)  # noqa: E731
+        source = look(name, own, lambda package: allowed(kind, name, package, trust))
+        part = (lambda text: text.partition("+")[2]) if source.files else str  # those of files were compared
+        if version and part(source.version) != part(version):
+            raise ValueError(
+                f"the run was made with {name}@{version}, here it is @{source.version}: its rules have changed, "
+                "so results would not compare; install the version the run was made with"
+            )
+        return dataclasses.replace(source, name=name)
+
+    task_name, task_version, profile, task_values = split("task", "profile")
+    name, version, preset, values = split("algorithm", "preset")
+    task = found("task", task_name, task_version, task_source)
+    algorithm = found("algorithm", name, version, algorithm_source)
+    # A run's config says every setting; one written by hand, without versions, means the presets that it names.
+    env = settings_of(task, None if task_version else profile, "profile", task_values)
+    settings = settings_of(algorithm, None if version else preset, "preset", values)
+    return Recipe(task, env, algorithm, settings, profile, preset)
+
+
+def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust: Trust) -> Recipe:
+    """The recipe of a run whose game or algorithm a Python user gives; what is None is as the config says.
+
+    Raises ValueError if what is given is of another class or has other settings than the run's.
+    """
+    left = (
+        from_objects(env, "random") if env is not None else from_config({**config, "algorithm": ANY[1]}, folder, trust)
+    )
+    right = (
+        from_config({**config, "task": ANY[0]}, folder, trust)
+        if algorithm is None
+        else from_objects("matrix", algorithm)
+    )
+    recipe = Recipe(left.task, left.env, right.algorithm, right.config, left.profile, right.preset)
+    for kind, described in recipe.describe().items():
+        mine = dict(described)
+        theirs = as_now(config[kind], mine)
+        names = [parsed(versioned(str(entry.pop("name")))[0]) for entry in (theirs, mine)]
+        if names[0][1:] != names[1][1:]:
+            raise ValueError(
+                f"the run's {kind} is {config[kind]['name']}, not {described['name']}: give the one it was trained with"
+            )
+        for name in mine.keys() & theirs.keys() - {"profile", "preset"}:
+            if not same(mine[name], theirs[name]):
+                raise ValueError(
+                    f"the run's {kind} has {name} {theirs[name]!r}, the one given {mine[name]!r}: give it as it was "
+                    "trained; run.on(game) plays another"
+                )
+    return recipe

@@ -1,0 +1,50 @@
+"""Games that Python steps, as tasks: `pettingzoo:mpe2.simple_spread_v3`."""
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from comity.names import Named, parsed
+from comity.recipes.source import Source
+from comity.runs import sources
+from comity.runs.sources import Files
+
+Find = Callable[[Named], tuple[ModuleType, Files]]  # finds and runs the module that a name means; raises ValueError
+Allow = Callable[[str], None]  # called with an installed package before its code is run; raises ValueError
+
+HOSTED = "comity.interop.hosted"  # the module of such games, which is imported when one is asked for
+
+
+def hosted_source(name: str, host: str, find: Find, allow: Allow, engine: bool = True) -> Source:
+    """A game that Python steps, HOST:WHAT: a name in gymnasium's registry, an installed module, a user's file."""
+    hosted, what = importlib.import_module(HOSTED), name.partition(":")[2]
+    if packages := hosted.engine_of(host):
+        game = hosted.of_body(name, host, parsed(name).attribute, engine)
+        return with_source(game, Source(name, game, "1", {}, packages=_tops("gymnasium", *packages)))
+    if hosted.in_registry(host, what):
+        game, package = hosted.of_registry(name, what), hosted.package_of(what)
+        allow(package)
+        return with_source(game, Source(name, game, "1", {}, packages=_tops("gymnasium", package)))
+    named = parsed(what)
+    if not named.is_file and sources.installed(named.target):
+        allow(named.target)
+        try:
+            module = importlib.import_module(named.target)
+        except ImportError as error:
+            raise ValueError(f"task {name}: cannot import {named.target}: {error}") from error
+        game = hosted.of_module(name, host, module, named.attribute)
+        return with_source(game, Source(name, game, "1", {}, packages=_tops(host, named.target)))
+    module, files = find(named._replace(attribute=named.attribute or hosted.USUAL))
+    game = hosted.of_module(name, host, module, named.attribute, files)
+    return with_source(game, Source(name, game, files.version, {}, files))
+
+
+def _tops(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
+
+
+def with_source(game: Any, source: Source) -> Source:
+    """The source, which the game's class knows from now on."""
+    game.source = source  # so that an instance of it tells what it is
+    return source

@@ -49,7 +49,7 @@ def report(arguments: list[str]) -> None:
 
 def _film(paths: list[Path], trusted: object) -> str:
     """A replay of the first runs side by side, or a line that says why there is none."""
-    from comity.report.film import replay_html
+    from comity.report.replay import replay_html
     from comity.training.run import load
 
     try:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from comity.report.curves import points
-from comity.report.film import numbers
 from comity.report.labels import labels, text_of, varying
 from comity.report.looks import line_looks
+from comity.report.replay import numbers
 from comity.report.statistics import FEWEST_SEEDS, common_curve, mean_ci
 from comity.report.study import Study, gather
 from comity.report.table import Table
@@ -39,7 +39,7 @@ MADE = {  # entry of a manifest: how it is called
 def write_report(
     runs: RunsLike, path: Path, metric: str | None = None, films: Mapping[str, str] | None = None, root: str = "runs"
 ) -> Path:
-    """Writes one HTML file that needs nothing else. films: {task: a replay, see `film.replay_html`}, or a line that
+    """Writes one HTML file that needs nothing else. films: {task: a replay, see `replay.replay_html`}, or a line that
     says why there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, report_html(runs, metric, films, root))

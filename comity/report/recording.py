@@ -328,3 +328,15 @@ def _events(text: str, entry: np.ndarray, whole: bool) -> list[Event]:
         else:
             events += [Event(t, int(n), text, float(row[n])) for n in np.flatnonzero(row)]
     return events
+
+
+Films = Recording | Sequence[Recording | Sequence[Recording]]  # beside one another; of each some in turn
+
+
+def as_columns(recordings: Films) -> list[list[Recording]]:
+    """What stands beside one another, and of each what is shown in turn; at least one of both."""
+    beside = [recordings] if isinstance(recordings, Recording) else list(recordings)
+    columns = [[some] if isinstance(some, Recording) else list(some) for some in beside]
+    if not columns or not all(columns):
+        raise ValueError("no recordings: a film needs at least one")
+    return columns

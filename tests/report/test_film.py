@@ -11,10 +11,10 @@ import subprocess
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from PIL.GifImagePlugin import GifImageFile
 
-from comity.report import film
+from comity.report import episode_panels, film, film_column, replay
 from comity.report.recording import Recording
 
 T, N, A = 12, 2, 4
@@ -139,8 +139,8 @@ def test_what_is_no_choice_is_said_in_brackets_and_left_blank():
     assert film_of.action_text(3, 0) == f"({recorded().action_text(3, 0)})"
     assert film_of.action_text(3, 1) == recorded().action_text(3, 1)
     (head,) = film_of.heads
-    (line,) = film._lines(head, film.colours_of(film_of)[0], 0)
-    assert [t for t, colour in enumerate(line) if colour == film.BLANK] == [3]
+    (line,) = episode_panels._lines(head, episode_panels.colours_of(film_of)[0], 0)
+    assert [t for t, colour in enumerate(line) if colour == episode_panels.BLANK] == [3]
 
 
 def continuous(**changes) -> Recording:
@@ -179,7 +179,7 @@ def test_gif_has_every_step_and_stays_at_the_end(tmp_path):
 def test_gif_shows_the_frames_exactly(tmp_path):
     episode = recorded()
     path = film.write_gif(episode, tmp_path / "film.gif", scale=2)
-    column = film._Column(episode, 2)
+    column = film_column.Column(episode, 2)
     left, top = (column.width - 80) // 2, column.heights[0] + 4
     assert episode.frames is not None
     with opened(path) as image:
@@ -191,9 +191,9 @@ def test_gif_shows_the_frames_exactly(tmp_path):
 
 def test_gif_of_two_waits_for_the_longer_and_names_both(tmp_path, monkeypatch):
     said = []
-    write = film.ImageDraw.ImageDraw.text
+    write = ImageDraw.ImageDraw.text
     monkeypatch.setattr(
-        film.ImageDraw.ImageDraw,
+        ImageDraw.ImageDraw,
         "text",
         lambda pen, xy, text, *a, **k: (said.append(text), write(pen, xy, text, *a, **k)),
     )
@@ -222,7 +222,7 @@ def test_games_without_pictures_get_a_panel(tmp_path, make):
         assert image.n_frames == T + 1
         image.seek(T)
         assert len(image.convert("RGB").getcolors(1 << 20) or []) > 10
-    assert data_of(film.replay_html(make(frames=None)))[0]["frames"] == []
+    assert data_of(replay.replay_html(make(frames=None)))[0]["frames"] == []
 
 
 def test_many_colours_and_many_agents(tmp_path):
@@ -235,7 +235,7 @@ def test_many_colours_and_many_agents(tmp_path):
     )  # fmt: skip
     with opened(film.write_gif(episode, tmp_path / "film.gif")) as image:
         assert image.n_frames == 4
-    assert len(data_of(film.replay_html(episode))[0]["images"]) == 4
+    assert len(data_of(replay.replay_html(episode))[0]["images"]) == 4
 
 
 @pytest.mark.parametrize(("options", "message"), [({"fps": 0}, "fps is 0"), ({"scale": -1}, "scale is -1")])
@@ -250,7 +250,7 @@ def test_gif_options_are_checked(tmp_path, options, message):
 
 
 def test_page_needs_nothing_else(tmp_path):
-    page = film.write_html(recorded(), tmp_path / "film.html").read_text(encoding="utf-8")
+    page = replay.write_html(recorded(), tmp_path / "film.html").read_text(encoding="utf-8")
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(|<link[^>]+href=\"(?!data:)|\bsrc=\"", page)
     assert "default-src 'none'" in page
     assert "{{" not in page
@@ -259,7 +259,7 @@ def test_page_needs_nothing_else(tmp_path):
 
 def test_data_comes_back(tmp_path):
     episode = recorded()
-    (data,) = data_of(film.replay_html(episode))
+    (data,) = data_of(replay.replay_html(episode))
     head = data["heads"][0]
     np.testing.assert_array_equal(head["actions"], episode.actions)
     np.testing.assert_allclose(head["probabilities"], episode.probabilities, rtol=1e-3)
@@ -283,7 +283,7 @@ def test_equal_pictures_are_kept_once():
     frames[6:] = 200
     views = np.zeros((T + 1, N, 4, 4, 3), np.uint8)
     views[:, 1] = 90
-    (data,) = data_of(film.replay_html(recorded(frames=frames, view_frames=views)))
+    (data,) = data_of(replay.replay_html(recorded(frames=frames, view_frames=views)))
     assert len(data["images"]) == 4
     assert data["frames"] == [0] * 6 + [3] * 7
     assert data["view_frames"] == [[1, 2]] * (T + 1)
@@ -292,7 +292,7 @@ def test_equal_pictures_are_kept_once():
 def test_a_reward_flashes_once_although_the_picture_stays():
     rewards = np.zeros((T, N))
     rewards[-1] = 1.0
-    column = film._Column(recorded(rewards=rewards), None)
+    column = film_column.Column(recorded(rewards=rewards), None)
     green = [(column.draw(t, column.heights) == np.array([0x12, 0x91, 0x5A])).all(-1).sum() for t in (T - 1, T, T + 1)]
     assert green[1] > 2 * green[0]
     assert green[2] == green[0]
@@ -301,12 +301,12 @@ def test_a_reward_flashes_once_although_the_picture_stays():
 def test_numbers_that_are_not_finite_are_null():
     values = np.full((T, N), np.nan)
     values[0] = np.inf
-    assert data_of(film.replay_html(recorded(values=values)))[0]["values"] == [[None] * N] * T
+    assert data_of(replay.replay_html(recorded(values=values)))[0]["values"] == [[None] * N] * T
 
 
 def test_views_too_large_are_left_out(monkeypatch):
     monkeypatch.setattr(film, "VIEW_NUMBERS", 10)
-    (data,) = data_of(film.replay_html(recorded()))
+    (data,) = data_of(replay.replay_html(recorded()))
     assert data["views"] is None
     assert data["view_shape"] == [27]
 
@@ -314,7 +314,7 @@ def test_views_too_large_are_left_out(monkeypatch):
 def test_large_pictures_lose_detail_not_the_limit(monkeypatch):
     monkeypatch.setattr(film, "IMAGE_BYTES", 12_000)
     frames = np.random.default_rng(0).integers(0, 256, (T + 1, 60, 60, 3), np.uint8)
-    (data,) = data_of(film.replay_html(recorded(frames=frames)))
+    (data,) = data_of(replay.replay_html(recorded(frames=frames)))
     assert picture_of(data["images"][0]).shape == (20, 20, 3)
 
 
@@ -322,7 +322,7 @@ EVIL = "</script><script>document.title='owned'</script><img src=x onerror=alert
 
 
 def test_text_cannot_become_markup():
-    page = film.replay_html(
+    page = replay.replay_html(
         recorded(title=EVIL, caption=EVIL, agent_names=(EVIL, "b"), action_names=(EVIL, "b", "c", "d"))
     )
     assert page.lower().count("</script>") == 2  # the data's and the page's own
@@ -358,7 +358,7 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the 
 
 @needs_browser
 def test_browser_shows_the_step_of_the_address(tmp_path):
-    dom = dom_of(film.replay_html(recorded()), tmp_path, "#t=6&agent=1")
+    dom = dom_of(replay.replay_html(recorded()), tmp_path, "#t=6&agent=1")
     assert 'data-ready="yes"' in dom
     assert 'data-t="6"' in dom
     assert panel_of(dom, 0, "did") == "↻ turn_right+0.5"
@@ -383,7 +383,7 @@ def test_browser_obeys_keys_slider_and_clicks(tmp_path):
     log.push(document.getElementById("play").textContent.trim());
     document.body.dataset.log = log.join(" ");
     </script></body>"""
-    page = film.replay_html([recorded(), recorded(title="Random policy")]).replace("</body>", keys)
+    page = replay.replay_html([recorded(), recorded(title="Random policy")]).replace("</body>", keys)
     dom = dom_of(page, tmp_path)
     found = re.search(r'data-log="([^"]*)"', dom)
     assert found, "the page's script stopped"
@@ -395,8 +395,8 @@ def test_browser_obeys_keys_slider_and_clicks(tmp_path):
 def test_browser_draws_every_kind_of_game(tmp_path, make):
     episode = make(frames=None, title=EVIL, agent_names=(EVIL, "Bo"), views=np.ones((T + 1, N, 3, 3, 2), np.int8))
     bare = dataclasses.replace(episode, values=np.full((T, N), np.nan), views=None)
-    dom = dom_of(film.replay_html([episode, bare]), tmp_path, "#t=99")
-    assert "This algorithm notes no values" in dom_of(film.replay_html(bare), tmp_path, "#agent=1")
+    dom = dom_of(replay.replay_html([episode, bare]), tmp_path, "#t=99")
+    assert "This algorithm notes no values" in dom_of(replay.replay_html(bare), tmp_path, "#agent=1")
     assert 'data-ready="yes"' in dom
     assert panel_of(dom, 1, "did").startswith(episode.action_text(T - 1, 1).split(" ")[0].replace("+0.50", "+0.5"))
     assert "<title>owned" not in dom
@@ -407,7 +407,7 @@ def test_browser_draws_every_kind_of_game(tmp_path, make):
 def test_browser_shows_the_turn_of_the_address(tmp_path):
     second = recorded(caption="the second", view_names=tuple(f"number {k}" for k in range(27)), sharing=np.eye(2))
     marked = dataclasses.replace(second, event_marks={"pickups": "hooray"})
-    dom = dom_of(film.replay_html([[recorded(), marked], recorded(title="Random")]), tmp_path, "#turn=1&t=5")
+    dom = dom_of(replay.replay_html([[recorded(), marked], recorded(title="Random")]), tmp_path, "#turn=1&t=5")
     assert 'data-ready="yes"' in dom
     assert "the second" in dom
     assert len(re.findall(r'aria-pressed="(true|false)"[^>]*>[12]<', dom)) == 2
@@ -415,13 +415,13 @@ def test_browser_shows_the_turn_of_the_address(tmp_path):
     assert ">number 26</span>" in dom
     assert "how much of a column's reward the row gets" in dom
     assert "the second" not in re.sub(
-        "<script.*?</script>", "", dom_of(film.replay_html([[recorded(), marked]]), tmp_path)
+        "<script.*?</script>", "", dom_of(replay.replay_html([[recorded(), marked]]), tmp_path)
     )
 
 
 @needs_browser
 def test_a_broken_script_would_be_noticed(tmp_path):
-    page = film.replay_html(recorded()).replace("function buildPanels", "function builtPanels")
+    page = replay.replay_html(recorded()).replace("function buildPanels", "function builtPanels")
     dom = dom_of(page, tmp_path)
     assert 'data-ready="yes"' not in dom
     assert "This replay could not be shown" in dom

@@ -7,7 +7,7 @@ from PIL.GifImagePlugin import GifImageFile
 
 from comity.environments import TASKS
 from comity.recipes import find_task, settings_of
-from comity.report import film
+from comity.report import episode_panels, film, film_column, replay
 from comity.report.curves import title_of
 from comity.report.heatmap import draw_heatmap
 from comity.report.recording import Recording, sentence
@@ -34,16 +34,16 @@ def test_events_are_sentences():
     assert told == [(2, "yellow picks up the key"), (9, "yellow leaves the key: a gift"), (15, "all is open")]
     without = recorded(event_words={})
     assert [sentence(event, ("a", "b")) for event in without.events()] == ["a pickups", "a gifts", "success"]
-    assert next(text for _, _, text, _ in film.replay_data(one)["events"]) == "picks up the key"
+    assert next(text for _, _, text, _ in replay.replay_data(one)["events"]) == "picks up the key"
 
 
 def test_the_film_tells_what_happened_for_long_enough():
-    column = film._Column(recorded(), None)
+    column = film_column.Column(recorded(), None)
     assert column.sentences[2:4] == ["", "yellow picks up the key"]
     assert column.sentences[9] == "yellow picks up the key"
     assert column.sentences[10] == "yellow leaves the key: a gift"
     assert column.sentences[16] == column.sentences[20] == "all is open"
-    silent = film._Column(recorded(info={}), None)
+    silent = film_column.Column(recorded(info={}), None)
     (before, heights), after = (column.draw(10, column.heights), column.heights), silent.draw(10, silent.heights)
     assert heights == silent.heights
     strip = slice(sum(heights[:2]), sum(heights[:2]) + 22)
@@ -54,28 +54,28 @@ def test_the_film_tells_what_happened_for_long_enough():
 def test_a_gift_is_marked_until_it_is_taken_back():
     marked = recorded(event_marks={"gifts": "gift"})
     assert marked.marks() == [(9, 0, "gift", 17)]
-    seen = [film._Column(marked, None).marks[t] for t in (9, 10, 17, 18)]
+    seen = [film_column.Column(marked, None).marks[t] for t in (9, 10, 17, 18)]
     assert seen == ["", "gift of yellow", "gift of yellow", ""]
     gold = np.array([0xF0, 0xB4, 0x00])
-    column = film._Column(marked, None)
+    column = film_column.Column(marked, None)
     shown = [(column.draw(t, column.heights)[: sum(column.heights[:2])] == gold).all(-1).sum() for t in (9, 10, 17, 18)]
     assert shown[0] == shown[3] == 0 < 1000 < shown[1] == shown[2]
     marked.info["pickups"][12, 0] = 1
     assert marked.marks() == [(9, 0, "gift", 12)]
-    assert film.replay_data(marked)["marks"] == [[9, 0, "gift", 12]]
-    assert film.replay_data(marked)["marked"] == ["leaves the key: a gift"]
+    assert replay.replay_data(marked)["marks"] == [[9, 0, "gift", 12]]
+    assert replay.replay_data(marked)["marked"] == ["leaves the key: a gift"]
 
 
 def test_preferences_stand_beside_the_picture():
     shares = np.array([[0.75, 0.25], [0.0, 1.0]])
-    plain, with_matrix = (film._Column(recorded(sharing=x), None) for x in (None, shares))
-    image = film.draw_sharing(with_matrix.episode)
+    plain, with_matrix = (film_column.Column(recorded(sharing=x), None) for x in (None, shares))
+    image = episode_panels.draw_sharing(with_matrix.episode)
     assert with_matrix.wide == plain.wide + image.width + 12
     pixels = np.asarray(image)
     (right, low), cell = (20, 52), 34
     mean = [[pixels[low + 2 + cell * i, right + 2 + cell * j] for j in range(2)] for i in range(2)]
     assert [tuple(x) for x in mean[0]] == [(69, 154, 205), (187, 215, 232)]  # the darker, the more
-    assert film.replay_data(with_matrix.episode)["sharing"] == [[0.75, 0.25], [0, 1]]
+    assert replay.replay_data(with_matrix.episode)["sharing"] == [[0.75, 0.25], [0, 1]]
     with pytest.raises(ValueError, match="sharing has shape"):
         recorded(sharing=np.eye(3))
 
@@ -84,14 +84,14 @@ def test_films_in_turn_follow_one_another(tmp_path):
     one, two = recorded(), recorded(title="u")
     reel = film.Reel([[one, two], two], fps=8)
     assert reel.length == 2 * (T + 1) + 8
-    left = film._Column(one, None).draw(3, reel.heights)
+    left = film_column.Column(one, None).draw(3, reel.heights)
     np.testing.assert_array_equal(reel.picture(3)[:, : left.shape[1]], left)
     np.testing.assert_array_equal(
         reel.picture(T + 1 + 8 + 3)[:, left.shape[1] :], reel.picture(T + 1)[:, left.shape[1] :]
     )
     with GifImageFile(film.write_gif([[one, two], two], tmp_path / "x.gif")) as image:
         assert 2 * (T + 1) <= image.n_frames <= reel.length
-    page = film.replay_html([[one, two], two])
+    page = replay.replay_html([[one, two], two])
     assert [page.count(f'"column":{k},"turn":{n}') for k, n in ((0, 0), (0, 1), (1, 0))] == [1, 1, 1]
     with pytest.raises(ValueError, match="no recordings"):
         film.write_gif([[]], tmp_path / "x.gif")
@@ -102,7 +102,7 @@ def test_names_of_views_fit_the_views():
     assert recorded(views=views, view_names=("x", "y")).names_of_view(1) == ("x", "y")
     each = recorded(views=views, view_names=(("x", "y"), ("u", "v")))
     assert each.names_of_view(1) == ("u", "v")
-    assert film.replay_data(each)["view_names"] == [["x", "y"], ["u", "v"]]
+    assert replay.replay_data(each)["view_names"] == [["x", "y"], ["u", "v"]]
     with pytest.raises(ValueError, match="view_names has 1 entries, but agent 0 sees 2 numbers"):
         recorded(views=views, view_names=("x",))
 

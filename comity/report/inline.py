@@ -13,9 +13,10 @@ from typing import Any
 from comity.report.compare import the_policy
 from comity.report.curves import draw_study
 from comity.report.film import write_gif
+from comity.report.sheet import Sheet
 from comity.report.study import GroupsLike, Study, gather
 from comity.report.table import Table
-from comity.report.tables import Sheet, compare_study
+from comity.report.tables import compare_study
 
 DPI = 120  # of curves: a notebook is saved with its pictures
 

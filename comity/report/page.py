@@ -17,10 +17,11 @@ from comity.report.curves import points
 from comity.report.labels import labels, text_of, varying
 from comity.report.looks import line_looks
 from comity.report.replay import numbers
+from comity.report.sheet import Sheet
 from comity.report.statistics import FEWEST_SEEDS, common_curve, mean_ci
 from comity.report.study import Study, gather
 from comity.report.table import Table
-from comity.report.tables import Sheet, compare_study, final_table
+from comity.report.tables import compare_study, final_table
 from comity.report.words import is_rate
 from comity.runs.saved import RunsLike, SavedRun, find, open_run, section
 from comity.runs.writing import write_text

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from comity.report.curves import FAINT, INK, STYLE
-from comity.report.tables import Sheet
+from comity.report.sheet import Sheet
 
 COOPERATES, DEFECTS = "#0072b2", "#d55e00"
 

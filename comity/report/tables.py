@@ -6,16 +6,15 @@ smallest and largest seed in parentheses, because no interval of so few is a res
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from comity.report.cells import cell, chance, heading, plain
+from comity.report.sheet import Sheet
 from comity.report.statistics import (
     FEWEST_SEEDS,
     Interval,
@@ -28,102 +27,10 @@ from comity.report.statistics import (
 from comity.report.study import GroupsLike, Study, gather, tabulate
 from comity.report.table import Table
 from comity.report.words import is_rate, short, spans
-from comity.runs.reading import printable
 from comity.runs.saved import SavedRun, open_run
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table as RichTable
 
 POLICIES = ("sampled", "greedy")
 BUDGET_TOLERANCE = 0.02  # of environment steps: ends of episodes alone make runs differ by this much
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table as it is shown: cells are text, `numbers` the same with one row per estimate, for programs."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    numbers: tuple[dict[str, Any], ...] = ()
-    grouped: int = 0  # leading columns that are filled in the first row of a group only
-
-    def text(self, width: int | None = None) -> str:
-        """Plain text, made to fit `width` columns as far as it goes.
-
-        Where it does not fit, intervals go below their estimates; where that is still too wide, the leading columns
-        become a line of their own.
-        """
-        cells = [self.columns, *self.rows]
-        if not fits(cells, width):
-            cells = [tuple(broken(cell) for cell in row) for row in cells]
-        apart = self.grouped if not fits(cells, width) else 0
-        widths = [extent(column) for column in zip(*cells, strict=True)][apart:]
-        lines = [self.title, ""]
-        for i, row in enumerate(cells):
-            if apart and i and row[0]:
-                facts = zip(self.columns[1:apart], self.rows[i - 1][1:apart], strict=True)
-                lines += ["", " · ".join([self.rows[i - 1][0], *(f"{name} {fact}" for name, fact in facts)])]
-            parts = [cell.split("\n") for cell in row[apart:]]
-            for k in range(max(map(len, parts))):
-                line = (part[k] if k < len(part) else "" for part in parts)
-                lines.append("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip())
-            if i == 0:
-                lines.append("  ".join("-" * w for w in widths))
-        return "\n".join([*lines, *([""] if self.notes else []), *(f"* {note}" for note in self.notes)])
-
-    def markdown(self) -> str:
-        """A Markdown table, its title as heading and its notes as a list."""
-        rows = [self.columns, tuple("---" for _ in self.columns), *self.rows]
-        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        return "\n".join([f"## {self.title}", "", *lines, "", *(f"* {note}" for note in self.notes)]).rstrip() + "\n"
-
-    def rich(self, width: int = 100) -> RichTable | None:
-        """For a terminal `width` columns wide; None if it does not fit there, `text` then does."""
-        from rich import box
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        cells = [self.columns, *self.rows]
-        if not fits(cells, width, between=3):
-            cells = [tuple(broken(cell) for cell in row) for row in cells]
-        if not fits(cells, width, between=3):
-            return None
-        table = RichTable(title=Text(printable(self.title), style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
-        for name in cells[0]:
-            table.add_column(Text(printable(name), style="bold"), no_wrap=True)
-        starts = [row[0] != "" for row in self.rows] if self.grouped else []
-        for i, row in enumerate(cells[1:]):
-            table.add_row(
-                *(Text(printable(cell)) for cell in row), end_section=bool(starts[i + 1 : i + 2] and starts[i + 1])
-            )
-        return table
-
-    def show(self, console: Console | None = None) -> None:
-        """Prints the table: drawn in a terminal, plain text elsewhere."""
-        from rich.console import Console
-        from rich.text import Text
-
-        console = console or Console()
-        table = self.rich(console.width) if console.is_terminal else None
-        if table is None:
-            text = printable(self.text(console.width if console.is_terminal else None))
-            console.print(Text(text), soft_wrap=True)
-            return
-        console.print(table)
-        for note in self.notes:
-            console.print(Text(printable(f"* {note}"), style="dim"))
-
-    def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Writes `numbers`, one row per estimate, undefined ones empty."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(self.numbers[0]) if self.numbers else ["label"])
-            writer.writeheader()
-            for row in self.numbers:
-                writer.writerow({k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
-        return Path(path)
 
 
 def final_table(
@@ -341,66 +248,6 @@ def beats(x: Table, y: Table, metric: str) -> Summary | None:
     if fewest < FEWEST_SEEDS:
         return Summary(found.value, np.nan, np.nan, fewest, "too few seeds")
     return Summary(found.value, found.low, found.high, fewest, "95% CI")
-
-
-def heading(metric: str) -> str:
-    """A metric with its unit."""
-    return f"{metric.replace('_', ' ')} %" if is_rate(metric) else metric.replace("_", " ")
-
-
-def plain(value: float, metric: str, digits: int | None = None) -> str:
-    """One number of a metric, in percent if it is a rate; a dash if undefined."""
-    if not math.isfinite(value):
-        return "–"
-    if is_rate(metric):
-        return f"{100 * value:.1f}"
-    return f"{value:.{decimals(value) if digits is None else digits}f}"
-
-
-def decimals(*values: float) -> int:
-    """How many decimals show about three digits of the largest of these."""
-    largest = max((abs(v) for v in values if math.isfinite(v)), default=1.0)
-    return 4 if 0 < largest < 0.01 else 3 if 0 < largest < 0.1 else 2 if largest < 100 else 1 if largest < 1000 else 0
-
-
-def cell(found: Summary, metric: str) -> str:
-    """An estimate as text: `62.1 [55.0, 70.1]`, or of few seeds `62.1 (51.0 to 72.0)`."""
-    if found.kind == "undefined":
-        return "–"
-    digits = decimals(found.value, found.low, found.high)
-    value, low, high = (plain(x, metric, digits) for x in (found.value, found.low, found.high))
-    if found.kind == "one seed":
-        return f"{value} (1 seed)"
-    if found.kind == "range":
-        return f"{value} ({low} to {high})"
-    return f"{value} [{low}, {high}]"
-
-
-def chance(found: Summary | None) -> str:
-    """A probability as text."""
-    if found is None:
-        return "–"
-    limits = "(few seeds)" if math.isnan(found.low) else f"[{found.low:.2f}, {found.high:.2f}]"
-    return f"{found.value:.2f} {limits}"
-
-
-def broken(text: str) -> str:
-    """A cell or heading in several short lines, its interval or unit below."""
-    for mark in (" [", " (", " of best", " checkpoint"):
-        text = text.replace(mark, "\n" + mark.strip())
-    if "[" not in text:  # a heading
-        text = text.replace(", ", "\n").replace("env steps", "env\nsteps")
-    return text.replace(" · ", "\n")
-
-
-def extent(cells: Iterable[str]) -> int:
-    """Columns that the widest line of these cells takes."""
-    return max(len(line) for cell in cells for line in cell.split("\n"))
-
-
-def fits(cells: Sequence[Sequence[str]], width: int | None, between: int = 2) -> bool:
-    """Whether a table of these rows is at most `width` wide, with `between` blanks from column to column."""
-    return width is None or sum(extent(column) + between for column in zip(*cells, strict=True)) <= width
 
 
 def entry(table: Table, metric: str, statistic: str, found: Summary) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from comity.report.curves import STYLE, entitle, frame, save
 from comity.report.labels import labels_by_task, task_labels
 from comity.report.looks import line_looks
+from comity.report.sheet import Sheet
 from comity.report.statistics import (
     FEWEST_SEEDS,
     Summary,
@@ -24,7 +25,7 @@ from comity.report.statistics import (
     resample,
 )
 from comity.report.study import Study, pool, refuse_mixture, tabulate
-from comity.report.tables import Sheet, cell, chance, estimate, few_seeds, heading, newest
+from comity.report.tables import cell, chance, estimate, few_seeds, heading, newest
 from comity.report.words import is_rate
 from comity.runs.saved import SavedRun
 

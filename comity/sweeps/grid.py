@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from comity.report.sheet import Sheet
 from comity.report.statistics import summary
-from comity.report.tables import Sheet
 from comity.runs.reading import read_json
 from comity.runs.writing import write_text
 from comity.sweeps import plan

@@ -12,7 +12,7 @@ from jax import Array
 
 from comity import rollout
 from comity.recipes import find_algorithm, settings_of
-from comity.report.tables import Sheet
+from comity.report.sheet import Sheet
 from comity.settings import did_you_mean
 from comity.spec import functions
 from comity.training.episodes import episode_statistics, own_returns

@@ -24,7 +24,7 @@ API: dict[str, tuple[str, list[str]]] = {  # page: its heading, what is told by 
     "networks": ("Networks", [f"comity.networks.{name}" for name in ("teams", "encoders")]),
     "combinators": ("Learners put together", ["comity.algorithms.combinators"]),
     "reports": ("Tables, intervals, curves", [f"comity.report.{name}" for name in (
-        "study", "table", "tables", "statistics", "curves", "exports")]),
+        "study", "table", "tables", "sheet", "statistics", "curves", "exports")]),
     "films": ("Films", ["comity.report.film", "comity.report.replay", "comity.report.recording.Recording"]),
     "interop": ("Other libraries", ["comity.interop"]),
 }  # fmt: skip

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from comity.report.sheet import Sheet
 from comity.report.statistics import bootstrap_ci, mean_ci
-from comity.report.tables import Sheet, compare_table, final_table
+from comity.report.tables import compare_table, final_table
 
 EIGHT = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 

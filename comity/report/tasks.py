@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from comity.report.cells import cell, chance, heading
 from comity.report.curves import STYLE, entitle, frame, save
 from comity.report.labels import labels_by_task, task_labels
 from comity.report.looks import line_looks
@@ -25,7 +26,7 @@ from comity.report.statistics import (
     resample,
 )
 from comity.report.study import Study, pool, refuse_mixture, tabulate
-from comity.report.tables import cell, chance, estimate, few_seeds, heading, newest
+from comity.report.tables import estimate, few_seeds, newest
 from comity.report.words import is_rate
 from comity.runs.saved import SavedRun
 

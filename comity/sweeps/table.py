@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from comity.report.cells import cell, heading
 from comity.report.sheet import Sheet
 from comity.report.statistics import summary
-from comity.report.tables import cell, heading
 from comity.report.words import is_rate
 from comity.sweeps.plan import Row, Sweep, described
 from comity.sweeps.worker import done

@@ -12,7 +12,8 @@ from typing import ClassVar, Literal
 from jax import Array
 
 from comity.algorithms.policy_gradient import a2c
-from comity.environments.wrappers.learners import LearningOpponents, Side, State, require_sides
+from comity.environments.wrappers.learner_side import Side, require_sides
+from comity.environments.wrappers.learners import LearningOpponents, State
 from comity.networks.sequence import Sequence
 from comity.settings import Fraction, NotNegative, OneOrMore, Positive, check
 from comity.spec import Functions, Spec

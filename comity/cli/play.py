@@ -98,7 +98,7 @@ def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> 
 
 def of_scripts(word: str, values: dict[str, Any], settings: list[str]) -> Any:
     """The diagram of a task's scripted cooperators and defectors."""
-    from comity.cli.train import parse
+    from comity.cli.setting_flags import parse
     from comity.recipes import find_task, settings_of
     from comity.training.schelling import diagram
 

@@ -48,7 +48,7 @@ def task_flags(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def on_task(run: Any, words: list[str]) -> Any:
     """The loaded run on its game with other settings, by `task_flags`; says so. Raises Usage for unknown ones."""
-    from comity.cli.train import parse
+    from comity.cli.setting_flags import parse
 
     if not words:
         return run

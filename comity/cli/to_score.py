@@ -9,7 +9,7 @@ from typing import Any
 from comity.bench import PAIRS, to_score
 from comity.cli.main import Usage
 from comity.cli.runs import flags, to_write
-from comity.cli.train import parse
+from comity.cli.setting_flags import parse
 from comity.names import unknown
 from comity.runs.commands import command
 from comity.settings import did_you_mean

@@ -15,7 +15,7 @@ from jax import Array
 from comity import rollout
 from comity.algorithms.ppo import ippo, mappo, ppo
 from comity.algorithms.released.ppo import misread, unread
-from comity.cli.train import parse
+from comity.cli.setting_flags import parse
 from comity.learning import Moments, cut, divisor, entropy, log_prob, masked, surrogate_loss, value_loss
 from comity.networks import per_agent, teams
 from comity.settings import floats, with_floats

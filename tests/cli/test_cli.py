@@ -207,7 +207,7 @@ def test_settings_reach_the_run(capsys, tmp_path):
     ],
 )
 def test_switches(words, value):
-    from comity.cli.train import parse
+    from comity.cli.setting_flags import parse
     from comity.environments.grid.manitokan.game import Manitokan
     from comity.training.settings import Training
 

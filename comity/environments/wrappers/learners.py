@@ -10,7 +10,7 @@ here, so that any algorithm that shares one actor among agents can learn to shap
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,16 @@ import numpy as np
 from jax import Array, lax
 
 from comity.axes import aligned
+from comity.environments.wrappers.learner_side import (
+    alone,
+    learner_step,
+    require_sides,
+    sides,
+    with_next_observations,
+)
+from comity.environments.wrappers.shaping_statistics import shaping_statistics
 from comity.settings import Fraction, NotNegative, OneOrMore, Positive, check
-from comity.spec import Discrete, Functions, Image, MetaEpisodes, Spec, Vector, View
+from comity.spec import Functions, MetaEpisodes, Spec, Vector
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
 
 
@@ -41,32 +49,6 @@ class State(NamedTuple):
     factor: Array | tuple[()] = ()  # [] what their steps are multiplied by from then on
     later: PyTree = ()  # [K, ...] learners of the other rule
     hidden: Array | tuple[()] = ()  # [seats b] bool, that agent sees nothing of the others in the coming step
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a game, as a game of one agent. It has sizes only, which its learner needs."""
-
-    game: Environment
-
-    @property
-    def spec(self) -> Spec:
-        game = self.game.spec
-        return Spec(1, alone(game.view), Discrete(game.action.n), game.length, state=Vector(game.state.size))
-
-
-def alone(view: View) -> View:
-    """A view without the parts that are about others: agents here are no players of one game."""
-    return view if isinstance(view, Image) else Vector(view.size)
-
-
-def require_sides(game: Environment) -> None:
-    """Raises ValueError, one line, unless learners can be opponents in this game."""
-    name, spec = type(game).__name__, game.spec
-    if spec.agents < 2:
-        raise ValueError(f"learners are opponents in games of two or more, {name} has one agent")
-    if not isinstance(spec.action, Discrete):
-        raise ValueError(f"learners play games of one discrete action, {name} is none")
 
 
 @dataclass(frozen=True)
@@ -325,88 +307,3 @@ class LearningOpponents:
         naive = info["naive"][0] > 0  # [B]
         game = self.game.spec
         return shaping_statistics(info, naive, game.length, self.episodes, self.seats, game.best_symmetric)
-
-
-# The learner's side of the game ------------------------------------------------------------------------------------
-
-
-def sides(observation: Observation) -> Observation:
-    """What all sides but the first see, each as a game of one agent: from leaves [b, N, ...] leaves [K, b, 1, ...]."""
-    each = lambda x: jnp.moveaxis(x[:, 1:], 1, 0)[:, :, None]  # noqa: E731
-    view, available = each(observation.view), each(observation.available)
-    return Observation(view, jnp.broadcast_to(observation.state, (len(view), *observation.state.shape)), available)
-
-
-def learner_step(
-    observation: Observation, action: Array, notes: dict[str, Array], reward: Array, over: Array, terminated: Array,
-    truncated: Array,
-) -> Transition:  # fmt: skip
-    """The learners' step, leaves [K, b, ...], from rewards [b, N] and ends [b] of inner games.
-
-    `with_next_observations` adds the rest when the inner episode ends.
-    """
-    nothing: Any = ()
-    each = lambda x: jnp.broadcast_to(x, (len(action), *x.shape))  # noqa: E731
-    ends = (each(terminated), each(truncated), each(~over))
-    return Transition(observation, nothing, action, reward[:, 1:].T[..., None], nothing, nothing, *ends, notes, {})
-
-
-def with_next_observations(steps: Transition, last: Observation) -> Transition:
-    """An inner episode [T, b, ...], in which each step has the observation that followed it; last: after the end."""
-    shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
-    return steps._replace(next_observation=jax.tree.map(shift, steps.observation, last))
-
-
-def shaping_statistics(
-    info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int, best: float | None = None
-) -> dict[str, Array]:
-    """Statistics of whole episodes, leaves of info [M T, B, N] or [M T, B], naive [B]. best: `Spec.best_symmetric`."""
-    absent = lambda x: jnp.where(naive, x, jnp.nan)  # noqa: E731
-    among = lambda x: jnp.where(naive, jnp.nan, x)  # noqa: E731
-    by_episode = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
-    played = by_episode(info["played"])  # games that have ended wait, and steps of waiting do not count
-    each = lambda x: by_episode(x) / (played[..., None] if x.ndim == 3 else played)  # noqa: E731
-    reward = each(info["inner_reward"])  # points per step of each inner episode
-    others = reward[..., 1:].mean(-1)
-    found = {
-        "shaping_reward": absent(reward[..., 0].mean(0)),
-        "naive_reward": absent(others.mean(0)),
-        "shaping_reward_first": absent(reward[0, :, 0]),
-        "shaping_reward_last": absent(reward[-1, :, 0]),
-        "naive_reward_last": absent(others[-1]),
-        "raw_return": info["inner_reward"].sum(0),  # [B, N]
-    }
-    if seats > 1:
-        found["meeting_reward"] = among(reward.mean((0, 2)))
-        found["meeting_reward_last"] = among(reward[-1].mean(-1))
-    if best:
-        rewards = [name for name in ("shaping_reward", "meeting_reward") if name in found]
-        found |= {name.replace("reward", "share"): found[name] / best for name in rewards}
-    if "action_0" in info:
-        defection = 1 - each(info["action_0"])  # [M, B, N]
-        found |= {
-            "defection": defection[..., 0].mean(0),
-            "defection_first": absent(defection[0, :, 0]),
-            "defection_last": absent(defection[-1, :, 0]),
-            "cooperation": 1 - defection.mean((0, 2)),
-        }
-    for name, x in info.items():  # what happens in the inner game beside rewards, per step
-        if name in ("played", "naive", "inner_reward") or name.startswith("action_"):
-            continue
-        rate = each(x)
-        if x.ndim == 2:
-            found[f"inner_{name}"] = rate.mean(0)
-            continue
-        found |= {f"shaping_{name}": absent(rate[..., 0].mean(0)), f"naive_{name}": absent(rate[..., 1:].mean((0, 2)))}
-        if seats > 1:
-            found[f"meeting_{name}"] = among(rate.mean((0, 2)))
-            found[f"meeting_{name}_equality"] = among(alike(rate.mean(0)))
-    return found
-
-
-def alike(rates: Array) -> Array:
-    """[B]: how evenly sides share what rates [B, N] count, 1 minus their Gini index: 1 all the same, 1 / N one side
-    does all; NaN where nobody does any."""
-    apart = jnp.abs(rates[..., None] - rates[..., None, :]).sum((-2, -1))
-    total = rates.sum(-1)
-    return jnp.where(total > 0, 1 - apart / (2 * rates.shape[-1] * jnp.where(total > 0, total, 1.0)), jnp.nan)

@@ -18,7 +18,9 @@ from comity.environments.dilemmas.coin_game import CoinGame
 from comity.environments.matrix.ipd import IPD
 from comity.environments.matrix.repeated_matrix import RepeatedMatrix
 from comity.environments.prisoners_buddy import PrisonersBuddy
-from comity.environments.wrappers.learners import LearningOpponents, Side, alike, shaping_statistics
+from comity.environments.wrappers.learner_side import Side
+from comity.environments.wrappers.learners import LearningOpponents
+from comity.environments.wrappers.shaping_statistics import alike, shaping_statistics
 from comity.opponents import Learners
 from comity.spec import Discrete, Spec, Vector, functions
 from comity.types import Observation, Timestep, Transition

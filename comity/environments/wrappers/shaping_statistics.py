@@ -1,0 +1,59 @@
+"""What is told of episodes against learners: who earns and does what, first and last. docs/tasks/learners.md."""
+
+import jax.numpy as jnp
+from jax import Array
+
+
+def shaping_statistics(
+    info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int, best: float | None = None
+) -> dict[str, Array]:
+    """Statistics of whole episodes, leaves of info [M T, B, N] or [M T, B], naive [B]. best: `Spec.best_symmetric`."""
+    absent = lambda x: jnp.where(naive, x, jnp.nan)  # noqa: E731
+    among = lambda x: jnp.where(naive, jnp.nan, x)  # noqa: E731
+    by_episode = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
+    played = by_episode(info["played"])  # games that have ended wait, and steps of waiting do not count
+    each = lambda x: by_episode(x) / (played[..., None] if x.ndim == 3 else played)  # noqa: E731
+    reward = each(info["inner_reward"])  # points per step of each inner episode
+    others = reward[..., 1:].mean(-1)
+    found = {
+        "shaping_reward": absent(reward[..., 0].mean(0)),
+        "naive_reward": absent(others.mean(0)),
+        "shaping_reward_first": absent(reward[0, :, 0]),
+        "shaping_reward_last": absent(reward[-1, :, 0]),
+        "naive_reward_last": absent(others[-1]),
+        "raw_return": info["inner_reward"].sum(0),  # [B, N]
+    }
+    if seats > 1:
+        found["meeting_reward"] = among(reward.mean((0, 2)))
+        found["meeting_reward_last"] = among(reward[-1].mean(-1))
+    if best:
+        rewards = [name for name in ("shaping_reward", "meeting_reward") if name in found]
+        found |= {name.replace("reward", "share"): found[name] / best for name in rewards}
+    if "action_0" in info:
+        defection = 1 - each(info["action_0"])  # [M, B, N]
+        found |= {
+            "defection": defection[..., 0].mean(0),
+            "defection_first": absent(defection[0, :, 0]),
+            "defection_last": absent(defection[-1, :, 0]),
+            "cooperation": 1 - defection.mean((0, 2)),
+        }
+    for name, x in info.items():  # what happens in the inner game beside rewards, per step
+        if name in ("played", "naive", "inner_reward") or name.startswith("action_"):
+            continue
+        rate = each(x)
+        if x.ndim == 2:
+            found[f"inner_{name}"] = rate.mean(0)
+            continue
+        found |= {f"shaping_{name}": absent(rate[..., 0].mean(0)), f"naive_{name}": absent(rate[..., 1:].mean((0, 2)))}
+        if seats > 1:
+            found[f"meeting_{name}"] = among(rate.mean((0, 2)))
+            found[f"meeting_{name}_equality"] = among(alike(rate.mean(0)))
+    return found
+
+
+def alike(rates: Array) -> Array:
+    """[B]: how evenly sides share what rates [B, N] count, 1 minus their Gini index: 1 all the same, 1 / N one side
+    does all; NaN where nobody does any."""
+    apart = jnp.abs(rates[..., None] - rates[..., None, :]).sum((-2, -1))
+    total = rates.sum(-1)
+    return jnp.where(total > 0, 1 - apart / (2 * rates.shape[-1] * jnp.where(total > 0, total, 1.0)), jnp.nan)

@@ -105,7 +105,7 @@ def repairs(folder: Path) -> list[str]:
 
 def credit(folder: Path) -> list[str]:
     """What rules say of a gift, from the packed records."""
-    from comity.experiments.hidden_gifts.credit import table
+    from comity.experiments.hidden_gifts.credit_drawing import table
 
     return table(packed_results("credit", folder))
 

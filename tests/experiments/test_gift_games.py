@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity.experiments.hidden_gifts import gift_games as games
+from comity.experiments.hidden_gifts import gift_flows as games
 
 logit = jax.scipy.special.logit
 

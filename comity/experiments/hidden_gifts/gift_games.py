@@ -1,15 +1,13 @@
-"""The gift in three games that have a closed form, and where each rule's exact gradient leads two players in them.
+"""Ours: where each rule's exact gradient leads two players who may give, in games that have a closed form.
 
-One player gives with probability p = sigmoid(theta), the other uses the gift with q = sigmoid(phi). Nothing is sampled:
-a rule is a function of both players' expected values, and a flow is many small steps along it. Which starts end in
-giving says which rule sees the gift when no noise is in the way. Games G1 and G3: specification 3.6.
+Which starts end in giving says which rule sees the gift when no noise is in the way. Games and rules stand in
+`gift_flows`.
 """
 
 import textwrap
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,144 +16,24 @@ from jax import Array
 
 from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Trial
+from comity.experiments.hidden_gifts.gift_flows import (
+    AHEAD,
+    AHEAD_RATE,
+    GAME_WORDS,
+    GAMES,
+    GIVES,
+    PATH,
+    RATE,
+    RULES,
+    STEPS,
+    flows,
+    giving,
+)
 from comity.experiments.measures import Measure
-from comity.learning.corrections import mixed, self_pure
-from comity.learning.lookahead import Values, dice_objective, lola_term, naive_gradient, shaping_objective
 from comity.recipes import Recipe
 
-PRICE = 0.6  # of giving, of the gift's worth
-RATE, STEPS = 1.0, 3_000  # of a flow, on logits
-AHEAD, PATH = 3, 10  # naive steps of the other that DiCE and the shaper look through
-AHEAD_RATE = 5.0  # of those
-GIVES = 0.9  # a player that gives at least so often ends in giving
 STARTS = 64  # of a seed, p and q uniform over (0.05, 0.95)
 LOW, HIGH = 0.05, 0.95
-
-
-# Games: both logits -> both expected values ---------------------------------------------------------------------------
-
-
-def one_gift(theta: Array, phi: Array) -> Array:
-    """G1: J = p q, a gift given once and used once."""
-    return jax.nn.sigmoid(theta) * jax.nn.sigmoid(phi)
-
-
-def two_chances(theta: Array, phi: Array) -> Array:
-    """G3: J = p (1 - (1 - q)^2) + (1 - p) p q. Two steps to give at, and who was given at the first may use it at
-    either of two more: J is no product."""
-    p, q = jax.nn.sigmoid(theta), jax.nn.sigmoid(phi)
-    return p * (1 - (1 - q) ** 2) + (1 - p) * p * q
-
-
-class Game(NamedTuple):
-    """Of numbers, so that one program plays all games."""
-
-    again: Array | float = 0.0  # 1: G3, else G1
-    price: Array | float = 0.0  # what the giver pays for giving, in expectation p times so much
-
-    def collective(self, theta: Array, phi: Array) -> Array:
-        """J, the same for both."""
-        return jnp.where(self.again, two_chances(theta, phi), one_gift(theta, phi))
-
-    def values(self, theta: Array, phi: Array) -> tuple[Array, Array]:
-        """What giver and user expect."""
-        shared = self.collective(theta, phi)
-        return shared - self.price * jax.nn.sigmoid(theta), shared
-
-
-GAMES = {"g1": Game(), "g3": Game(again=1.0), "priced": Game(price=PRICE)}
-GAME_WORDS = {
-    "g1": "G1: one gift, one use",
-    "g3": "G3: two chances to give, two to use",
-    "priced": f"G1, giving costs {PRICE:g}",
-}
-
-
-# Rules: game -> (theta, phi) -> where both go -------------------------------------------------------------------------
-
-Rule = Callable[[Game, Array, Array], tuple[Array, Array]]
-
-
-def other_way(values: Values) -> Values:
-    """The same game seen by the second player."""
-
-    def seen(mine: Array, theirs: Array) -> tuple[Array, Array]:
-        first, second = values(theirs, mine)
-        return second, first
-
-    return seen
-
-
-def both(climb: Callable[[Values, Array, Array], Array], game: Game, theta: Array, phi: Array) -> tuple[Array, Array]:
-    """Either player climbs by the same rule."""
-    return climb(game.values, theta, phi), climb(other_way(game.values), phi, theta)
-
-
-def corrected(term: Callable, coefficient: float, game: Game, theta: Array, phi: Array) -> tuple[Array, Array]:
-    """Policy gradient and, for the giver, so much of a correction term of the collective part."""
-    mine, theirs = both(naive_gradient, game, theta, phi)
-    return mine + coefficient * term(game.collective, theta, phi), theirs
-
-
-def own_curvature(collective: Callable, theta: Array, phi: Array) -> Array:
-    return self_pure(lambda mine: collective(mine, phi), theta)
-
-
-def with_lola(values: Values, mine: Array, theirs: Array) -> Array:
-    return naive_gradient(values, mine, theirs) + AHEAD_RATE * lola_term(values, mine, theirs)
-
-
-def with_dice(values: Values, mine: Array, theirs: Array) -> Array:
-    return jax.grad(lambda mine: dice_objective(values, mine, theirs, AHEAD_RATE, AHEAD))(mine)
-
-
-def with_shaping(values: Values, mine: Array, theirs: Array) -> Array:
-    """COALA-PG's objective, exact: what is earned along a naive learner's path, the mean over its stations."""
-    return jax.grad(lambda mine: shaping_objective(values, mine, theirs, AHEAD_RATE, PATH))(mine) / (PATH + 1)
-
-
-RULES: dict[str, tuple[str, str, Rule]] = {  # name -> (words, hue, rule)
-    "pg": ("policy gradient", "pg", partial(both, naive_gradient)),
-    "mixed": ("with the correction", "coma", partial(corrected, mixed, 1.0)),
-    "own": ("with the self-correction", "ippo", partial(corrected, own_curvature, 1.0)),
-    "anti": ("minus the correction", "qtran", partial(corrected, mixed, -1.0)),
-    "lola": ("LOLA", "lola", partial(both, with_lola)),
-    "dice": ("LOLA-DiCE", "maven", partial(both, with_dice)),
-    "coala": ("COALA, exact", "coala", partial(both, with_shaping)),
-}
-
-
-class Flow(NamedTuple):
-    """Where starts lead, leaves [S]."""
-
-    gives: Array  # p at the end
-    uses: Array  # q at the end
-    steps: Array  # before p q reached one half; all of them if it never did
-
-
-def flow(game: Game, rule: Rule, p: Array, q: Array, steps: int = STEPS) -> Flow:
-    """The rule's flow from each start (p, q) [S]."""
-
-    def go(theta: Array, phi: Array) -> Flow:
-        def step(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
-            theta, phi, below = carry
-            up, along = rule(game, theta, phi)
-            below = below + (one_gift(theta, phi) < 0.5)
-            return (theta + RATE * up, phi + RATE * along, below), None
-
-        (theta, phi, below), _ = jax.lax.scan(step, (theta, phi, jnp.zeros((), jnp.int32)), None, length=steps)
-        return Flow(jax.nn.sigmoid(theta), jax.nn.sigmoid(phi), below)
-
-    return jax.vmap(go)(jax.scipy.special.logit(p), jax.scipy.special.logit(q))
-
-
-def flows(p: Array, q: Array, steps: int = STEPS) -> dict[str, dict[str, Flow]]:
-    """game -> rule -> `Flow` of the starts."""
-    games = jax.tree.map(lambda *xs: jnp.stack([jnp.float32(x) for x in xs]), *GAMES.values())
-    every = {
-        name: jax.vmap(lambda g, rule=rule: flow(g, rule, p, q, steps))(games) for name, (*_, rule) in RULES.items()
-    }
-    return {game: jax.tree.map(lambda x, k=k: x[k], every) for k, game in enumerate(GAMES)}
 
 
 def measured(recipe: Recipe, count: int, starts: int = STARTS) -> Callable[..., dict[str, Array]]:
@@ -175,11 +53,6 @@ def measured(recipe: Recipe, count: int, starts: int = STARTS) -> Callable[..., 
         return told
 
     return probe
-
-
-def giving(found: Flow) -> Array:
-    """[S] bool, whether a start ended in giving and using."""
-    return (found.gives >= GIVES) & (found.uses >= GIVES)
 
 
 METRICS = tuple(f"{g}_{r}_{x}" for g in GAMES for r in RULES for x in ("share", "gives", "moved", "steps"))

@@ -14,8 +14,10 @@ from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.matrix.ipd import IPD, PROFILES
 from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 from comity.environments.prisoners_buddy import PrisonersBuddy
-from comity.environments.wrappers import preferences
-from comity.environments.wrappers.preferences import Preferences, beliefs, of_others, partitions, shares, team_masks
+from comity.environments.wrappers import preference_draws
+from comity.environments.wrappers.preference_draws import partitions, shares, team_masks
+from comity.environments.wrappers.preference_views import beliefs, of_others
+from comity.environments.wrappers.preferences import Preferences
 from comity.environments.wrappers.scripted import Scripted
 from comity.spec import Discrete, Entities, Image, MultiDiscrete, Spec, Vector, functions
 
@@ -57,7 +59,7 @@ class Crowd:
 @pytest.mark.parametrize(("n", "own", "other"), [(2, 0.75, 0.25), (3, 0.667, 0.166), (5, 0.571, 0.107)])
 def test_mean_shares(n, own, other):
     game = Crowd(n)
-    weights = jax.jit(jax.vmap(lambda key: preferences.draw_weights(key, Preferences(game))))(  # pyright: ignore[reportArgumentType]  # nobody plays it
+    weights = jax.jit(jax.vmap(lambda key: preference_draws.draw_weights(key, Preferences(game))))(  # pyright: ignore[reportArgumentType]  # nobody plays it
         jax.random.split(KEY, 40_000)
     )
     drawn = np.asarray(jax.vmap(shares)(weights))
@@ -156,7 +158,7 @@ def test_selfish_evaluation():
 def test_symmetric_variants_of_noise():
     def drawn(key, **options):
         first, second = jax.random.split(key)
-        return preferences.draw_noise(first, second, Preferences(GAME, **options))
+        return preference_draws.draw_noise(first, second, Preferences(GAME, **options))
 
     draw = lambda **options: drawn(KEY, **options)  # noqa: E731
     level, noise = draw()
@@ -173,7 +175,9 @@ def test_symmetric_variants_of_noise():
 
 def test_options_of_weights():
     draw = lambda **options: np.asarray(  # noqa: E731
-        jax.vmap(lambda key: preferences.draw_weights(key, Preferences(GAME, **options)))(jax.random.split(KEY, 500))
+        jax.vmap(lambda key: preference_draws.draw_weights(key, Preferences(GAME, **options)))(
+            jax.random.split(KEY, 500)
+        )
     )
     assert (draw(sharing="full") > 0).all()
     assert (draw(own_weight="one")[:, [0, 1], [0, 1]] == 1).all()

@@ -8,46 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from comity.environments.dilemmas import maps, play, statistics, windows
+from comity.environments.dilemmas import maps, play
 from comity.environments.dilemmas.maps import Map
 from comity.environments.dilemmas.play import Draws, State
-from comity.settings import Fraction, NotNegative, Positive, check
+from comity.environments.dilemmas.settings import PROFILES, Settings
+from comity.settings import Fraction, check
 from comity.spec import Spec
 from comity.types import Key, Observation, PyTree, Timestep
 
-VERSION = 1  # of the rules: raised whenever the same seed would give another game
+__all__ = ["PROFILES", "VERSION", "Cleanup"]
 
-PROFILES: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "released": {"obs": "rgb", "rotation": "released"},
-    "laptop": {"length": 200, "radius": 5},  # a fifth of the time and half of the picture
-}
+VERSION = 1  # of the rules: raised whenever the same seed would give another game
 
 
 @dataclass(frozen=True)
-class Cleanup:
+class Cleanup(Settings):
     """N agents, a river and an orchard. view uint8 [N, S, S, 10] (or 3 colours), S = 2 radius + 1."""
 
-    num_agents: Positive[int] = 5  # how many play
-    length: Positive[int] = 1000  # steps per episode
-    map: str = ""  # rows of letters with "/" between them, see `maps`; empty: the release's, of 25 x 18 cells
-    obs: Literal["channels", "rgb"] = "channels"  # planes of 0 and 1, or the release's colours
-    radius: Positive[int] = 7  # cells seen to each side
-    rotation: Literal["ahead", "released"] = "ahead"  # released: facing left or right, ahead is at the bottom
-    beam_length: Positive[int] = 5  # cells, of both beams
-    hit: NotNegative[float] = 50.0  # points off for each penalty ray that ends on an agent
-    fire_cost: NotNegative[float] = 1.0  # points off for who fires; cleaning costs nothing
     apple_rate: Fraction = 0.05  # per step and free cell, in a clean river
     waste_rate: Fraction = 0.5  # of each cell that is tried; one becomes waste at most
     threshold: Fraction = 0.4  # share of the river that is waste, from which on nothing grows and nothing fouls
-    shared_cells: bool = True  # in a crowd the released rule may put two into one cell; False: none enters a taken one
-    clock_terminates: bool = False  # the time limit is a true end, of value 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -75,29 +60,12 @@ class Cleanup:
     def grown(self, apples: Array, waste: Array, there: Array, draws: Draws) -> tuple[Array, Array]:
         """Apples and waste after growth. Both go by the waste that lies there now."""
         alive, chance = apple_chance(waste.sum() / len(self.land.river_cells), self.threshold, self.apple_rate)
-        drawn = draws.apples[jnp.asarray(maps.numbered(self.land.orchard))] if draws.apples.size else 1.0
-        free = jnp.asarray(self.land.orchard) & ~apples & ~there
         fouled = new_waste(self.land, waste, draws, self.waste_rate)
-        return apples | (free & (drawn < chance)), waste | (fouled & alive)
-
-    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Statistics of whole episodes, [B] or [B, N]; defined in docs/tasks/cleanup.md."""
-        return statistics.summary(reward, info, valid)
-
-    def places(self, state: State) -> Array:
-        """int32 [N, N, 2], the row and column of i's window in which j stands; beyond its edges: out of sight."""
-        released = self.rotation == "released"
-        return windows.places_of_others(state.position, state.heading, self.radius, released)
+        return apples | play.new_apples(self.land, apples, there, draws, chance), waste | (fouled & alive)
 
     def draw(self, state: State, tile: int = 8) -> np.ndarray:
         """uint8 [H, W, 3] of one game; tile: pixels per cell."""
         return play.picture(self, state, tile)
-
-    def draw_view(self, view: Array, tile: int = 8) -> np.ndarray:
-        """uint8 [H, W, 3], the window of one agent."""
-        from comity.drawing import dilemmas
-
-        return dilemmas.draw_view(np.asarray(view), tile)
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
         """(memory, act) of a cooperator or a defector."""

@@ -8,46 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from comity.environments.dilemmas import maps, play, statistics, windows
+from comity.environments.dilemmas import maps, play
 from comity.environments.dilemmas.maps import Map
 from comity.environments.dilemmas.play import Draws, State
-from comity.settings import Fraction, NotNegative, Positive, check
+from comity.environments.dilemmas.settings import PROFILES, Settings
+from comity.settings import Fraction, check
 from comity.spec import Spec
 from comity.types import Key, Observation, PyTree, Timestep
 
-VERSION = 1  # of the rules: raised whenever the same seed would give another game
+__all__ = ["PROFILES", "VERSION", "Harvest"]
 
-PROFILES: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "released": {"obs": "rgb", "rotation": "released"},
-    "laptop": {"length": 200, "radius": 5},  # a fifth of the time and half of the picture
-}
+VERSION = 1  # of the rules: raised whenever the same seed would give another game
 
 
 @dataclass(frozen=True)
-class Harvest:
+class Harvest(Settings):
     """N agents in an orchard. view uint8 [N, S, S, 10] (or 3 colours), S = 2 radius + 1. Points."""
 
-    num_agents: Positive[int] = 5  # how many play
-    length: Positive[int] = 1000  # steps per episode
-    map: str = ""  # rows of letters with "/" between them, see `maps`; empty: the release's, of 16 x 38 cells
-    obs: Literal["channels", "rgb"] = "channels"  # planes of 0 and 1, or the release's colours
-    radius: Positive[int] = 7  # cells seen to each side
-    rotation: Literal["ahead", "released"] = "ahead"  # released: facing left or right, ahead is at the bottom
-    beam_length: Positive[int] = 5  # cells
-    hit: NotNegative[float] = 50.0  # points off for each ray that ends on an agent
-    fire_cost: NotNegative[float] = 1.0  # points off for who fires
     regrowth: tuple[Fraction, Fraction, Fraction, Fraction] = (0.0, 0.005, 0.02, 0.05)
     # per step, where 0, 1, 2, and 3 or more apples are near
     neighbours: Literal["eight", "radius-2"] = "eight"  # what is near; the release compares 2 with the square
-    shared_cells: bool = True  # in a crowd the released rule may put two into one cell; False: none enters a taken one
-    clock_terminates: bool = False  # the time limit is a true end, of value 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -72,28 +58,11 @@ class Harvest:
     def grown(self, apples: Array, waste: Array, there: Array, draws: Draws) -> tuple[Array, Array]:
         """Apples after those that grow, each by how many are near it now."""
         chance = probabilities(apples, self.regrowth, self.neighbours)
-        drawn = draws.apples[jnp.asarray(maps.numbered(self.land.orchard))] if draws.apples.size else 1.0
-        free = jnp.asarray(self.land.orchard) & ~apples & ~there
-        return apples | (free & (drawn < chance)), waste
-
-    def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Statistics of whole episodes, [B] or [B, N]; defined in docs/tasks/harvest.md."""
-        return statistics.summary(reward, info, valid)
-
-    def places(self, state: State) -> Array:
-        """int32 [N, N, 2], the row and column of i's window in which j stands; beyond its edges: out of sight."""
-        released = self.rotation == "released"
-        return windows.places_of_others(state.position, state.heading, self.radius, released)
+        return apples | play.new_apples(self.land, apples, there, draws, chance), waste
 
     def draw(self, state: State, tile: int = 8) -> np.ndarray:
         """uint8 [H, W, 3] of one game; tile: pixels per cell."""
         return play.picture(self, state, tile)
-
-    def draw_view(self, view: Array, tile: int = 8) -> np.ndarray:
-        """uint8 [H, W, 3], the window of one agent."""
-        from comity.drawing import dilemmas
-
-        return dilemmas.draw_view(np.asarray(view), tile)
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
         """(memory, act) of a cooperator or a defector."""

@@ -13,7 +13,7 @@ from jax import Array
 from comity.drawing.dilemmas import CHANNELS, player
 from comity.environments.dilemmas import beams, moves, windows
 from comity.environments.dilemmas.beams import CLEANING, NOTHING, PENALTY
-from comity.environments.dilemmas.maps import MOVES, Map
+from comity.environments.dilemmas.maps import MOVES, Map, numbered
 from comity.spec import Discrete, Image, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
@@ -130,6 +130,12 @@ def advanced(
     apples, waste = grown(apples, waste, there, chance)
     reach = beams.covered(found, fired, reach)
     return State(position, heading, apples, waste, fired, reach, state.time + 1), events
+
+
+def new_apples(land: Map, apples: Array, there: Array, draws: Draws, chance: Array) -> Array:
+    """[R, C] bool, apples that grow in free cells of the orchard. chance [R, C] or []: how likely each is."""
+    drawn = draws.apples[jnp.asarray(numbered(land.orchard))] if draws.apples.size else 1.0
+    return jnp.asarray(land.orchard) & ~apples & ~there & (drawn < chance)
 
 
 def check_map(land: Map, agents: int) -> None:

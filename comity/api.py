@@ -32,7 +32,7 @@ def make(task: str, profile: str | None = None, **options: Any) -> Any:
     profile: the preset to start from (None: the first, the paper's). Raises ValueError, one line.
     """
     source = find_task(task)
-    return settings_of(source, profile or next(iter(source.presets), None), "profile", options)
+    return settings_of(source, profile or source.first, "profile", options)
 
 
 def algorithm(name: str, preset: str | None = None, **settings: Any) -> Any:
@@ -42,7 +42,7 @@ def algorithm(name: str, preset: str | None = None, **settings: Any) -> Any:
     none. Raises ValueError, one line, for unknown names and values out of range.
     """
     source = find_algorithm(name)
-    return settings_of(source, preset or next(iter(source.presets), None), "preset", settings)
+    return settings_of(source, preset or source.first, "preset", settings)
 
 
 def train(

@@ -278,7 +278,7 @@ def short(task: str, profile: str | None = None) -> Any:
     """The game, with short episodes; profile: None, the one that the task's name says, or else the default."""
     name, own, options = parted(task)
     source = find_task(name)
-    profile = profile or own or next(iter(source.presets), None)
+    profile = profile or own or source.first
     known = {f.name for f in dataclasses.fields(source.thing)}
     skip = {"length"} if "inner_length" in known else set()
     values = {name: x for name, x in SHORT.items() if name in known - skip}

@@ -168,7 +168,7 @@ def parts(kind: str, name: str) -> tuple[Any, dict[str, Any]]:
         return lambda values: Training(**values), typing.get_type_hints(Training)
     source = find_algorithm(name) if kind == "algorithms" else find_task(name)
     which = "preset" if kind == "algorithms" else "profile"
-    preset = next(iter(source.presets), None)
+    preset = source.first
     of = getattr(source.thing, "Config", None) if kind == "algorithms" else source.thing
     hints = typing.get_type_hints(of)
     fields = [f.name for f in dataclasses.fields(of)]  # pyright: ignore[reportArgumentType]

@@ -102,7 +102,7 @@ class Program:
 
         source, game = find_algorithm(algorithm), find_task(task)
         self.make, self.config = source.thing.make, settings_of(source, "sound", "preset")
-        self.env = settings_of(game, next(iter(game.presets), None), "profile")
+        self.env = settings_of(game, game.first, "profile")
         self.iterations, self.floats, self.count = iterations, floats(self.config), np.int32(iterations)
         one = programs(self.make, self.config, self.env, GAMES, iterations, 1)
         self.algorithm = one.algorithm

@@ -150,8 +150,8 @@ def _asked(
     if peers and name not in peers:
         raise Usage(f"--beside {values['beside']}: JaxMARL's {name} was not measured; there are {', '.join(peers)}")
     game, learner = find_task(task or PAIRS[name]), find_algorithm(name)
-    profile = values.get("profile") or next(iter(game.presets), None)
-    preset = values.get("preset") or next(iter(learner.presets), None)
+    profile = values.get("profile") or game.first
+    preset = values.get("preset") or learner.first
     env, config = settings_of(game, profile, "profile"), settings_of(learner, preset, "preset")
     whole: dict[str, Any] = {"task": env, "algorithm": config}
     parts = {name: value for name, value in whole.items() if dataclasses.is_dataclass(value)}

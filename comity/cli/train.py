@@ -203,7 +203,7 @@ def _recipe(
 
     if not config:
         task, algorithm = find_task(names[0]), find_algorithm(names[1])
-        profile, preset = profile or next(iter(task.presets), None), preset or next(iter(algorithm.presets), None)
+        profile, preset = profile or task.first, preset or algorithm.first
         env, settings = settings_of(task, profile, "profile"), settings_of(algorithm, preset, "preset")
         return Recipe(task, env, algorithm, settings, profile, preset)
     recipe = from_config(config, folder, trust)

@@ -135,23 +135,23 @@ def budgets(
 
 def laptop(labels: Iterable[str], places: Iterable[str]) -> dict[str, Budget]:
     """at(learner, map) -> budget; no seeds on maps that are trained at scale `paper` alone."""
-    found = {}
-    for label in labels:
-        for place in places:
-            steps = MAPS[place].laptop
-            count = iterations(label, place, steps or 1)
-            found[at(label, place)] = Budget(SEEDS if steps else 0, count, GAMES, LEARNERS[label].laptop, POINTS)
-    return found
+
+    def budget(label: str, place: str) -> Budget:
+        steps = MAPS[place].laptop
+        count = iterations(label, place, steps or 1)
+        return Budget(SEEDS if steps else 0, count, GAMES, LEARNERS[label].laptop, POINTS)
+
+    return {at(*pair): budget(*pair) for pair in product(labels, places)}
 
 
 def paper(labels: Iterable[str], places: Iterable[str], seeds: int, easy: float, hard: float) -> dict[str, Budget]:
     """The same, in so many steps of all games on easy and on hard maps."""
-    found = {}
-    for label in labels:
-        for place in places:
-            count = iterations(label, place, hard if MAPS[place].hard else easy)
-            found[at(label, place)] = Budget(seeds, count, GAMES, LEARNERS[label].paper, 100)
-    return found
+
+    def budget(label: str, place: str) -> Budget:
+        count = iterations(label, place, hard if MAPS[place].hard else easy)
+        return Budget(seeds, count, GAMES, LEARNERS[label].paper, 100)
+
+    return {at(*pair): budget(*pair) for pair in product(labels, places)}
 
 
 def won(words: str, arms: Iterable[str]) -> Panel:

@@ -9,9 +9,8 @@ import importlib
 import multiprocessing
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import jax
 from comity.experiments.figure import Scale
 from comity.experiments.reproduce import Folders, Job, Say, plan, seconds_left, train_missing, words_of
 from comity.training.seeds import visible_cores
-from comity.training.stopping import Interrupted
+from comity.training.stopping import Interrupted, terminated_as_interrupted
 
 CORES = 4  # that compiling one arm's programs keeps busy
 
@@ -54,7 +53,7 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
         for home in places:
             free.put(home)
         gate, stop = manager.BoundedSemaphore(compiling), manager.Event()
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             try:
                 begun = [(job, pool.submit(_train, order, job.name, until, gate, stop)) for job in missing]
                 for number, (job, future) in enumerate(begun):
@@ -74,23 +73,6 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
                 number = error.args[0] if error.args else signal.SIGINT
                 raise Interrupted("stopped; finished arms are kept, the same command goes on", number) from None
     return left
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM is taken as Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt(number)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

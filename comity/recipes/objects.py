@@ -25,13 +25,13 @@ def from_objects(env: Any, algorithm: Any) -> Recipe:
     """A recipe from what a Python user passes: names, a game object; a Config, a module, or an Algorithm."""
     if isinstance(env, str):
         task = find_task(env)
-        profile = next(iter(task.presets), None)
+        profile = task.first
         env = settings_of(task, profile, "profile")
     else:
         profile, (task, env) = None, _task_of(env)
     if isinstance(algorithm, str):
         source = find_algorithm(algorithm)
-        preset = next(iter(source.presets), None)
+        preset = source.first
         return Recipe(task, env, source, settings_of(source, preset, "preset"), profile, preset)
     if isinstance(algorithm, Algorithm):
         made = ModuleType("algorithm")

@@ -53,7 +53,7 @@ def _of_members(source: Source, preset: str | None, values: dict[str, Any]) -> d
         if isinstance(given, one.thing.Config):
             found[name] = given
         elif isinstance(given, dict):
-            found[name] = settings_of(one, asked.get(role) or next(iter(one.presets), None), "preset", given)
+            found[name] = settings_of(one, asked.get(role) or one.first, "preset", given)
         else:
             raise ValueError(f"{source.name}: {name} {given!r} are no settings: give them by name")
     return found

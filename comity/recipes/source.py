@@ -32,6 +32,11 @@ class Source:
         return self.files.path if self.files else None
 
     @property
+    def first(self) -> str | None:
+        """The preset that is meant where none is named."""
+        return next(iter(self.presets), None)
+
+    @property
     def stem(self) -> str:
         """Name as a folder: MyGame of my_game.py:MyGame, my_algorithm of my_algorithm.py or package.my_algorithm."""
         if self.members:

@@ -61,7 +61,7 @@ def planned(path: Path, study: Mapping[str, Any]) -> Grid:
     plan.check(study)
     if study.get("search"):
         raise ValueError("a grid has no search: take it out, or give the study to comity sweep")
-    names = [[x if isinstance(x, str) else x["name"] for x in study[key]] for key in ("tasks", "algorithms")]
+    names = [[plan.entry_of(x)["name"] for x in study[key]] for key in ("tasks", "algorithms")]
     if RANDOM not in names[1]:
         study["algorithms"], names[1] = [*study["algorithms"], RANDOM], [*names[1], RANDOM]
     made_from = plan.fingerprint(study)
@@ -100,13 +100,11 @@ def opened(path: Path) -> Grid:
 
 def _metric(task: Any) -> str:
     """What a task's score is: its headline; the return where motives are mixed, whose headlines are no aims."""
-    from comity.recipes import find_task, settings_of
+    from comity.recipes import find_task
 
-    given = {"name": task} if isinstance(task, str) else dict(task)
-    source = find_task(given.pop("name"))
-    profile = given.pop("profile", None) or next(iter(source.presets), None)
-    given.pop("vary", None)
-    spec = settings_of(source, profile, "profile", given).spec
+    given = {name: value for name, value in plan.entry_of(task).items() if name != "vary"}
+    _, game = plan.from_preset(find_task(given.pop("name")), "profile", given)
+    spec = game.spec
     return "return" if spec.mixed_motive else spec.headline
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from comity.extras import needed
 from comity.runs.writing import write_text
 from comity.sweeps.plan import Sweep
 from comity.sweeps.worker import DONE, done, left
+from comity.training.stopping import terminated_as_interrupted
 
 LOGS = "logs"  # of workers, in the sweep's folder
 Say = Callable[[str], None]
@@ -85,7 +86,7 @@ def _watch(sweep: Sweep, children: list[Any], say: Say) -> int:
     """Waits for all children; the number of the signal that stopped them, or 0."""
     known = {row.name for row in sweep.rows if (sweep.of(row) / DONE).is_file()}
     number = 0
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         while any(child.poll() is None for child in children):
             try:
                 time.sleep(0.2)
@@ -109,20 +110,6 @@ def _tell(sweep: Sweep, known: set[str], say: Say) -> None:
             line = f": {about['line']}" if about.get("line") else ""
             took = f"{about['status']} in {about['seconds']:.1f} s{line}"
             say(f"  {len(known)}/{len(sweep.rows)}  {row.label}: {took}")
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM is taken as Ctrl-C."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt(number)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 # ---------------------------------------------------------------------- Slurm

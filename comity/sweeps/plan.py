@@ -217,11 +217,25 @@ def with_values(row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def entry_of(named: Any) -> dict[str, Any]:
+    """A task or an algorithm of a study, a name or a name with settings, as {"name": ..., setting: value}."""
+    return {"name": named} if isinstance(named, str) else dict(named)
+
+
+def from_preset(source: Any, kind: str, given: dict[str, Any]) -> tuple[str | None, Any]:
+    """(preset, settings) of a source: those given over the preset that they name, or over the first."""
+    from comity.recipes import settings_of
+
+    values = dict(given)
+    preset = values.pop(kind, None) or source.first
+    return preset, settings_of(source, preset, kind, values)
+
+
 def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Row]:
-    from comity.recipes import Recipe, find_algorithm, find_task, settings_of, settled
+    from comity.recipes import Recipe, find_algorithm, find_task, settled
     from comity.training.settings import Training, training_of
 
-    task, algorithm = ({"name": x} if isinstance(x, str) else dict(x) for x in (task, algorithm))
+    task, algorithm = entry_of(task), entry_of(algorithm)
     source, learner = find_task(task.pop("name")), find_algorithm(algorithm.pop("name"))
     own = [
         _axes(entry.pop("vary", None), f"{kind.name}: vary") for entry, kind in ((task, source), (algorithm, learner))
@@ -245,10 +259,8 @@ def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Ro
         settings |= {short[name]: x for name, x in zip(axes, values, strict=True) if name in short}
         label = " · ".join([f"{learner.name} on {source.name}", *described(settings)])
         try:
-            profile = given["task"].pop("profile", None) or next(iter(source.presets), None)
-            preset = given["algorithm"].pop("preset", None) or next(iter(learner.presets), None)
-            env = settings_of(source, profile, "profile", given["task"])
-            config = settings_of(learner, preset, "preset", given["algorithm"])
+            profile, env = from_preset(source, "profile", given["task"])
+            preset, config = from_preset(learner, "preset", given["algorithm"])
             recipe = settled(Recipe(source, env, learner, config, profile, preset))
             recipe.make(recipe.config, recipe.env)  # refuses what does not fit; nothing is traced
             training = training_of({"training": given["training"]})

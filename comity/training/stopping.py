@@ -20,6 +20,23 @@ class Interrupted(RuntimeError):
         self.status = 128 + number
 
 
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM is taken as Ctrl-C; threads other than the main one get no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Stop:
     """Whether a run was asked to stop, and by which signal."""
 

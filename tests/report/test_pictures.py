@@ -126,7 +126,7 @@ def test_numbers_of_an_action_have_their_names():
 @pytest.mark.parametrize("name", TASKS)
 def test_words_are_of_events_that_are_shown(name):
     source = find_task(name)
-    spec = settings_of(source, next(iter(source.presets), None), "profile").spec
+    spec = settings_of(source, source.first, "profile").spec
     words, view = dict(spec.event_words), spec.view
     assert dict(spec.event_marks).keys() <= words.keys()
     names = getattr(view, "names", ())

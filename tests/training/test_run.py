@@ -34,7 +34,7 @@ def in_turn(env, episode=None, most=3):
 def small(name: str):
     """A task of this name with short episodes."""
     source = find_task(name)
-    profile = next(iter(source.presets), None)
+    profile = source.first
     known = {f.name for f in dataclasses.fields(settings_of(source, profile, "profile"))}
     sizes = {"length": 3, "inner_length": 3, "episodes": 2, "games": 2}
     return settings_of(source, profile, "profile", {k: v for k, v in sizes.items() if k in known})

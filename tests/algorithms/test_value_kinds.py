@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from comity import rollout
 from comity.algorithms.values import dqn, iql, maven, qmix, qtran, vdn
 from comity.algorithms.values import value_decomposition as family
 from comity.algorithms.values import value_networks as networks
@@ -19,6 +18,7 @@ from comity.learning import replay
 from comity.networks import LatentNet
 from tests.tiny.noise import Noise
 from tests.tiny.pictures import STATE, VIEW, Pictures
+from tests.tiny.updates import kinds_of, once
 
 KEY, GAMES = jax.random.key(1), 4
 PICTURES, EMPTY, NOISE = Pictures(), Pictures(state="empty"), Noise()
@@ -51,21 +51,12 @@ def config_of(name: str, **settings) -> Any:
     return MODULES[name].Config(**{k: v for k, v in SIZES.items() if k in known}, **settings)
 
 
-def once(algorithm, env, key):
-    """(state at the start, a rollout, state and metrics after an update)."""
-    key_init, key_start, key_play, key_learn = jax.random.split(key, 4)
-    state = algorithm.init(key_init)
-    play = rollout.start(key_start, env, algorithm.memory, GAMES)
-    steps = rollout.collect(key_play, env, algorithm, state, play)[1]
-    return state, steps, *algorithm.update(key_learn, state, steps)
-
-
 @pytest.mark.parametrize(("name", "settings", "env"), ROWS, ids=str)
 def test_what_it_plays_it_learns_from(name, settings, env):
     """Traced: states keep shapes and dtypes, pictures are kept in bytes."""
     algorithm = MODULES[name].make(config_of(name, **settings), env)
-    before, steps, after, metrics = jax.eval_shape(partial(once, algorithm, env), KEY)
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), before) == jax.tree.map(lambda x: (x.shape, x.dtype), after)
+    before, steps, after, metrics = jax.eval_shape(partial(once, algorithm, env, games=GAMES), KEY)
+    assert kinds_of(before) == kinds_of(after)
     assert all(x.shape == () for x in metrics.values())
     kept = (before.learned if name == "maven" else before).replay.rows.observation
     assert kept.view.dtype == steps.observation.view.dtype
@@ -76,7 +67,7 @@ def test_what_it_plays_it_learns_from(name, settings, env):
 def test_every_convolution_learns():
     """Agents', those before mixer and discriminator, the chooser's."""
     algorithm = maven.make(config_of("maven", **MORE), PICTURES)
-    before, _, after, metrics = jax.jit(partial(once, algorithm, PICTURES))(KEY)
+    before, _, after, metrics = jax.jit(partial(once, algorithm, PICTURES, games=GAMES))(KEY)
 
     def eyes(state):
         params = state.learned.params
@@ -117,7 +108,7 @@ def test_a_replay_says_what_was_seen_in_play(settings, env):
 
     @jax.jit
     def both(key):
-        state, steps, _, _ = once(algorithm, env, key)
+        state, steps, _, _ = once(algorithm, env, key, GAMES)
         view, memory = jax.tree.map(lambda x: x[-1], (steps.next_observation.view, steps.next_memory))
         seen = seen_again(config, env, team, state.params, steps)
         return steps, seen, team.step(state.params.agents, view, memory)[0]
@@ -134,7 +125,7 @@ def test_a_replay_says_what_was_seen_with_a_latent():
 
     @jax.jit
     def both(key):
-        state, steps, _, _ = once(algorithm, NOISE, key)
+        state, steps, _, _ = once(algorithm, NOISE, key, GAMES)
         params, z = state.learned.params, jax.nn.one_hot(maven.latent_of(steps), config.latents)
         pick = partial(maven.of_latent, z=z[:, None])
         view, memory = jax.tree.map(lambda x: x[-1], (steps.next_observation.view, steps.next_memory))
@@ -148,7 +139,7 @@ def test_who_explores_together_still_remembers_what_was_done():
     """A random step leaves the network's memory as it is, but not what was done last."""
     config = config_of("vdn", last_action=True, explore_together=True, explore_start=1.0, explore_end=1.0)
     algorithm = vdn.make(config, NOISE)
-    _, steps, _, _ = jax.jit(partial(once, algorithm, NOISE))(KEY)
+    _, steps, _, _ = jax.jit(partial(once, algorithm, NOISE, games=GAMES))(KEY)
     valid = np.asarray(steps.valid)
     assert (steps.next_memory.core == 0).all()
     done = jax.nn.one_hot(steps.action, 3)

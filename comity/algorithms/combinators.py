@@ -50,15 +50,15 @@ def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
         return tuple(one.learner.init(k) for k, one in zip(jax.random.split(key, len(members)), members, strict=True))
 
     def acting(how: Callable[[Algorithm], Callable], key: Key, state: Any, memory: Any, observation: Observation):
-        axis, told = jax.tree.leaves(observation.available)[0].ndim - 2, {}
+        axis, all_notes = jax.tree.leaves(observation.available)[0].ndim - 2, {}
         actions, after = [], []
         for k, one, own, kept in zip(jax.random.split(key, len(members)), members, state, memory, strict=True):
             seen = part.seen_by(one.agents, observation, axis)
             action, new, notes = how(one.learner)(k, own, part.rows(one.agents, kept, axis), seen)
             actions.append((one.agents, action))
             after.append(part.spread_out(one.agents, new, spec.agents, axis))
-            told |= {f"{one.name}/{note}": x for note, x in notes.items()}
-        return part.together(actions, axis), tuple(after), told | on_films(members, told, axis)
+            all_notes |= {f"{one.name}/{note}": x for note, x in notes.items()}
+        return part.together(actions, axis), tuple(after), all_notes | on_films(members, all_notes, axis)
 
     def act(key: Key, state: Any, memory: Any, observation: Observation, explore: bool = True):
         how = lambda learner: lambda *given: learner.act(*given, explore=explore)  # noqa: E731
@@ -77,10 +77,10 @@ def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
             prefix = f"{one.name}/"
             notes = {note.removeprefix(prefix): x for note, x in steps.notes.items() if note.startswith(prefix)}
             mine = part.played_by(one.agents, steps, steps.memory[index], steps.next_memory[index], notes)
-            new, told = one.learner.update(k, state[index], mine)
+            new, own = one.learner.update(k, state[index], mine)
             states.append(new)
-            extra += [told.pop("extra_steps")] if "extra_steps" in told else []
-            metrics |= {prefix + metric: x for metric, x in told.items()}
+            extra += [own.pop("extra_steps")] if "extra_steps" in own else []
+            metrics |= {prefix + metric: x for metric, x in own.items()}
         return tuple(states), metrics | ({"extra_steps": jnp.stack(extra).sum()} if extra else {})
 
     memory = tuple(part.spread_out(one.agents, one.learner.memory, spec.agents, 0) for one in members)

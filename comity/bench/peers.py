@@ -423,11 +423,11 @@ def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, s
 
     rows: list[dict[str, Any]] = []
     whats = [w for kind in kinds for w in (("play32", "play1024") if kind == "play" else (kind,))]
-    told = Steps(2 * seeds * len(whats), "measuring")
+    progress = Steps(2 * seeds * len(whats), "measuring")
     for what in whats:
         for seed in range(seeds):
             for side in ("jaxmarl", "comity"):
-                told.next(f"{what} of {side}, seed {seed}")
+                progress.next(f"{what} of {side}, seed {seed}")
                 arguments = [__file__, "--part", side, what, "--seed", seed, "--steps", steps]
                 arguments += ["--baselines", baselines] if baselines else []
                 if side == "comity" and "config" in rows[-1]:  # of JaxMARL's training just before
@@ -436,7 +436,7 @@ def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, s
                 if keep:
                     with keep.open("a", encoding="utf-8") as file:
                         file.write(json.dumps(rows[-1]) + "\n")
-    told.close()
+    progress.close()
     for side in ("comity", "jaxmarl"):
         print(side, next(row["versions"] for row in rows if row["side"] == side))
     print(tables(rows))

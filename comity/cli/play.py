@@ -82,8 +82,8 @@ def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> 
             "play --schelling needs one TASK, whose scripted cooperators and defectors play, or two RUNs: "
             "who cooperates, who defects; one of them may be scripted:NAME"
         )
-    told = {"metric", "picture"} if trained else {"policy", "metric", "picture", "trust"}
-    if strange := told & set(values):
+    allowed = {"metric", "picture"} if trained else {"policy", "metric", "picture", "trust"}
+    if strange := allowed & set(values):
         why = "returns are told, and --out names the picture" if trained else "scripts play, and returns are told"
         raise Usage(f"--{min(strange)} has no meaning with --schelling: {why}")
     if values.get("policy", "sampled") not in ("sampled", "greedy"):

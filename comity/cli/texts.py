@@ -61,21 +61,23 @@ def _own(kind: type) -> dict[str, str]:
 
 def listed(settings: Any, prefix: str = "", width: int | None = None) -> list[str]:
     """Every setting as lines: flag, value, text. settings: a dataclass; prefix: `algorithm.`."""
-    hints, told = typing.get_type_hints(type(settings)), texts(type(settings))
+    hints, comments = typing.get_type_hints(type(settings)), texts(type(settings))
     width, lines = width or max(60, min(shutil.get_terminal_size().columns, 120)), []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if nested(hints[field.name], value):
             lines += listed(value, f"{prefix}{field.name}.", width)
         elif field.init:
-            lines += _setting(f"--{prefix}{field.name}".replace("_", "-"), hints[field.name], value, told, field, width)
+            lines += _setting(
+                f"--{prefix}{field.name}".replace("_", "-"), hints[field.name], value, comments, field, width
+            )
     return lines
 
 
-def _setting(flag: str, hint: Any, value: Any, told: dict[str, str], field: Any, width: int) -> list[str]:
+def _setting(flag: str, hint: Any, value: Any, comments: dict[str, str], field: Any, width: int) -> list[str]:
     choices = _choices(hint)
     switch = f" (or {_no(flag)})" if hint is bool else ""
-    text = " ".join(filter(None, (f"[{'|'.join(choices)}]" if choices else "", told.get(field.name, ""))))
+    text = " ".join(filter(None, (f"[{'|'.join(choices)}]" if choices else "", comments.get(field.name, ""))))
     head = f"  {flag} {text_of(value)}{switch}"
     right = textwrap.wrap(printable(text), width - LEFT - 1, break_long_words=False) or [""]
     if len(head) > LEFT - 1:

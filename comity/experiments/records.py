@@ -262,10 +262,10 @@ def at_end(record: Record, name: str) -> float:
         first, _, second = name.rpartition(" - ")
         return at_end(record, first) - at_end(record, second)
     policy = "greedy" if name.startswith(GREEDY) else "sampled"
-    told = record["last"].get(policy, {})
+    means = record["last"].get(policy, {})
     if name == BEST_ALONE:
-        return float(np.fmax.reduce([math.nan if told[x] is None else told[x] for x in alone(told)]))
-    value = told.get(name.removeprefix(GREEDY))
+        return float(np.fmax.reduce([math.nan if means[x] is None else means[x] for x in alone(means)]))
+    value = means.get(name.removeprefix(GREEDY))
     return math.nan if value is None else float(value)
 
 

@@ -69,7 +69,7 @@ def spoken(verdicts: Sequence[Judged]) -> list[str]:
     for claim, verdict, outcomes in verdicts:
         gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
         lines.append(f"  {verdict:<19} {claim.name}: {claim.text}{gone}")
-        lines += [f"  {'':<19} {told}" for told in filter(None, [details(outcomes)])]
+        lines += [f"  {'':<19} {note}" for note in filter(None, [details(outcomes)])]
     return lines
 
 
@@ -94,8 +94,8 @@ def said(outcome: Outcome) -> str:
         notes.append(f"p {outcome.p_holm:.2g}{', exact' * exact}")
         if outcome.alike:
             notes.append(f"all seeds alike: {', '.join(outcome.alike)}")
-    told = "; ".join(filter(None, notes))
-    return f"{outcome.verdict} ({told})" if told else outcome.verdict
+    note = "; ".join(filter(None, notes))
+    return f"{outcome.verdict} ({note})" if note else outcome.verdict
 
 
 def of_training(outcomes: Sequence[Outcome]) -> str:
@@ -137,8 +137,8 @@ def of_claims(verdicts: Sequence[Judged]) -> list[str]:
     lines = ["| statement | A | B | difference [95 % interval] | verdict |", "| --- | --- | --- | --- | --- |"]
     for claim, verdict, outcomes in verdicts:
         gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
-        told = f": {beside}" if (beside := details(outcomes)) else ""
-        lines.append(f"| **{claim.name}**: {claim.text}{gone} Since {claim.since}. | | | | **{verdict}**{told} |")
+        note = f": {beside}" if (beside := details(outcomes)) else ""
+        lines.append(f"| **{claim.name}**: {claim.text}{gone} Since {claim.since}. | | | | **{verdict}**{note} |")
         lines += [row(outcome) for outcome in outcomes]
     return lines
 

@@ -148,8 +148,8 @@ def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level
 def title_of(study: Study) -> str:
     """`pg@1 on manitokan@1`; the names of few algorithms, of more only the task."""
     learners = list(dict.fromkeys(run.algorithm for run in study.runs))
-    told = " and ".join(filter(None, (", ".join(learners[:-1]), learners[-1])))
-    return f"{told} on {study.runs[0].task}" if len(learners) <= 3 else study.runs[0].task
+    listed = " and ".join(filter(None, (", ".join(learners[:-1]), learners[-1])))
+    return f"{listed} on {study.runs[0].task}" if len(learners) <= 3 else study.runs[0].task
 
 
 def entitle(figure: Figure, title: str, caption: str) -> None:

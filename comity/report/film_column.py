@@ -61,21 +61,21 @@ class Column:
 
     def _marks(self) -> list[str]:
         """[T + 1], the word of the last mark, and whose it is."""
-        told = [""] * (self.episode.length + 1)
+        words = [""] * (self.episode.length + 1)
         for mark in self.episode.marks():
             whose = "" if mark.agent is None else f" of {self.episode.agent_names[mark.agent]}"
-            told[mark.t + 1 : mark.last + 1] = [f"{mark.text}{whose}"] * (mark.last - mark.t)
-        return told
+            words[mark.t + 1 : mark.last + 1] = [f"{mark.text}{whose}"] * (mark.last - mark.t)
+        return words
 
     def _sentences(self) -> list[str]:
         """[T + 1], the last thing that happened, beside rewards, for as many steps as it takes to read it."""
-        told = [""] * (self.episode.length + 1)
+        sentences = [""] * (self.episode.length + 1)
         for event in self.episode.events():
             if event.text != "reward":
                 text = sentence(event, self.episode.agent_names)
-                last = min(event.t + 1 + READ, len(told))
-                told[event.t + 1 : last] = [text] * (last - event.t - 1)
-        return told
+                last = min(event.t + 1 + READ, len(sentences))
+                sentences[event.t + 1 : last] = [text] * (last - event.t - 1)
+        return sentences
 
     def draw(self, t: int, heights: Sequence[int]) -> np.ndarray:
         """[H, W, 3] uint8, the column after t steps; past the end, the end."""
@@ -109,9 +109,9 @@ class Column:
         episode, left, right = self.episode, self.margin, self.width - self.margin
         T = episode.length
         pen.text((left, top + 4), f"step {t}/{T}", fill=INK, font=font(12, bold=True))
-        told, begin = self.sentences[t], left + 10 + font(12, bold=True).getlength(f"step {T}/{T}")
+        happened, begin = self.sentences[t], left + 10 + font(12, bold=True).getlength(f"step {T}/{T}")
         marked = bool(self.marks[t])
-        words = fitted(told, font(12, bold=marked), right - begin - (80 if t == T else 0))
+        words = fitted(happened, font(12, bold=marked), right - begin - (80 if t == T else 0))
         pen.text((begin, top + 4), words, fill=INK, font=font(12, bold=marked))
         if t == T:
             pen.text((right, top + 4), episode.ended.split(":")[0], fill=FAINT, font=font(11), anchor="ra")

@@ -83,7 +83,9 @@ def picture(content: bytes, kind: str, what: str) -> str:
 
 def run_html(title: str, facts: Mapping[str, str], path: Path, film: Any) -> str:
     """A run: what it is, its curve, a film. film: a Recording, or a line that says why there is none."""
-    told = "".join(f"<li>{html.escape(name)}: {html.escape(text)}</li>" for name, text in facts.items())
+    entries = "".join(f"<li>{html.escape(name)}: {html.escape(text)}</li>" for name, text in facts.items())
     shown = f"<p>{html.escape(film)}</p>" if isinstance(film, str) else film_html(film)
     study = gather(str(path))
-    return f"<p><b>{html.escape(title)}</b></p><ul>{told}</ul>{curve_html(study, None, the_policy(study))}<br>{shown}"
+    return (
+        f"<p><b>{html.escape(title)}</b></p><ul>{entries}</ul>{curve_html(study, None, the_policy(study))}<br>{shown}"
+    )

@@ -36,12 +36,12 @@ def replay_html(recordings: Films) -> str:
     `#turn=1` for the second of those in turn).
     """
     columns = as_columns(recordings)
-    told = [
+    episodes = [
         {**replay_data(episode), "column": column, "turn": turn}
         for column, some in enumerate(columns)
         for turn, episode in enumerate(some)
     ]
-    data = json.dumps(told, allow_nan=False, separators=(",", ":"))
+    data = json.dumps(episodes, allow_nan=False, separators=(",", ":"))
     parts = {
         "title": html.escape(" | ".join(some[0].title for some in columns)),
         "data": data.replace("<", "\\u003c"),  # so that no name can end the script element

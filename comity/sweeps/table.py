@@ -81,8 +81,8 @@ def _best(sweep: Sweep) -> Sheet:
         counts: dict[str, int] = {}
         for _, about in over:
             counts[about["status"]] = counts.get(about["status"], 0) + 1
-        told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none is over"
-        notes.append(f"{name} on {first.task}: of {len(trials)} trials {told}; value: {objective}")
+        states = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none is over"
+        notes.append(f"{name} on {first.task}: of {len(trials)} trials {states}; value: {objective}")
         notes += [f"trial {about['trial']}: {about['line']}" for _, about in over if about["status"] == "failed"][:BEST]
     notes.append("mean over seeds, last policy, sampled actions; ( ): smallest to largest seed")
     notes.append("the best of many looks better than it is: train it again with other seeds")

@@ -123,16 +123,16 @@ def bests(
     directory: RunDirectory, by: str, run: str | None, seeds: list[int], at: int
 ) -> tuple[dict[int, Best], list[str]]:
     """({seed: its best}, what is said of those that are lost or not the run's own). at: iteration of the checkpoint."""
-    found, told = {}, []
+    found, notes = {}, []
     for seed, expected in best.chosen(directory.lines("eval.jsonl"), by).items():
         path = directory.checkpoints / f"best-{seed}.npz"
         if seed not in seeds:
             continue
         if problem := best_problem(path, seed, run, expected, at):
-            told.append(f"{problem}; the next evaluation's policy takes its place")
+            notes.append(f"{problem}; the next evaluation's policy takes its place")
         else:
             found[seed] = expected
-    return found, told
+    return found, notes
 
 
 def given(run: Path, names: list[int], shape: PyTree) -> tuple[list[PyTree], dict[str, Any]]:
@@ -167,7 +167,7 @@ class Lines:
 
         counted: `counts` as the checkpoint has them; None: it has none, from before they were counted.
         """
-        told = []
+        notes = []
         for name in self.counts:
             rows = directory.lines(name)
             places = [tuple(row.get(key) for key in KEY) for row in rows]
@@ -175,20 +175,20 @@ class Lines:
             if doubled:
                 seen: set[tuple[Any, ...]] = set()
                 directory.keep(name, lambda row, seen=seen: not _seen(row, seen))
-                told.append(f"{name} held {_lines(doubled)} twice; the second of each was dropped")
+                notes.append(f"{name} held {_lines(doubled)} twice; the second of each was dropped")
             if foreign:
-                told.append(f"{name} holds {_lines(foreign)} of seeds that this run has not")
+                notes.append(f"{name} holds {_lines(foreign)} of seeds that this run has not")
             rows = directory.lines(name) if doubled else rows
             self.counts[name] = sum(map(_counts, rows))
             wanted = (counted or {}).get(name)
             if wanted is not None and self.counts[name] - foreign < wanted:
                 lost = _lines(wanted - self.counts[name] + foreign)
-                told.append(f"{name} has lost {lost} of {wanted} that the checkpoint counts: curves have gaps there")
+                notes.append(f"{name} has lost {lost} of {wanted} that the checkpoint counts: curves have gaps there")
             elif wanted is not None and name == "metrics.jsonl" and self.counts[name] - foreign > wanted:
-                told.append(
+                notes.append(
                     f"{name} holds {_lines(self.counts[name] - foreign - wanted)} more than the checkpoint counts"
                 )
-        return told
+        return notes
 
 
 KEY = ("seed", "iteration", "policy", "which")  # of a line: no two have the same

@@ -97,10 +97,10 @@ def _recognise(session: Session, start: Start, listen: Listen) -> None:
     """Tells of what in the directory is lost, stands there twice or is of another run, and goes on without it."""
     directory, run = session.directory, session.manifest.get("run")
     counted = start.saved[1].get("lines") if start.saved else None
-    told = identity.lost(directory, session.manifest)
-    told += session.lines.read(directory, counted, session.names)
+    notes = identity.lost(directory, session.manifest)
+    notes += session.lines.read(directory, counted, session.names)
     session.best, lost = identity.bests(directory, session.aim, run, session.names, session.iteration)
-    for text in told + lost:
+    for text in notes + lost:
         listen("note", {"text": text})
 
 

@@ -176,8 +176,8 @@ class Stepping:
         policies = [of(~greedy), of(greedy)]
         both = jax.tree.map(lambda *xs: jnp.concatenate(xs, 1), *policies)
         number, count = jnp.arange(self.episodes), self.algorithm.policies
-        told = [of_each_policy(episode_statistics(self.env, one), number, count) for one in policies]
-        sampled, best = jax.tree.map(np.asarray, told)
+        statistics = [of_each_policy(episode_statistics(self.env, one), number, count) for one in policies]
+        sampled, best = jax.tree.map(np.asarray, statistics)
         return {"sampled": sampled, "greedy": best, "faults": jax.tree.map(np.asarray, faults(both, self.episodes))}
 
     def _host(self, name: tuple[int, ...], count: int) -> Any:

@@ -54,7 +54,7 @@ class Noise:
         return state + 1, Timestep(self.observe(key), reward, drawn < 0.2, truncated, {})
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     bit: Array  # [N] int32
     time: Array  # [] int32
 
@@ -76,7 +76,7 @@ class Recall:
         return Observation(view, everything, jnp.ones((2, 3), bool).at[:, 2].set(False))
 
     def reset(self, key):
-        state = Asked(jax.random.bernoulli(key, shape=(2,)).astype(jnp.int32), jnp.int32(0))
+        state = Question(jax.random.bernoulli(key, shape=(2,)).astype(jnp.int32), jnp.int32(0))
         return state, self.observe(state)
 
     def step(self, key, state, action):

@@ -44,7 +44,7 @@ def reward_of(steps):
     return {"collective": steps.reward}
 
 
-ASKED = study.Asked(GIVE, could_give, reward_of)
+ASKED = study.Question(GIVE, could_give, reward_of)
 
 
 @pytest.fixture(scope="module")

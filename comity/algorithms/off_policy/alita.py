@@ -112,22 +112,22 @@ def added_of(parts: Parts, key: Key, state: family.State, read: Spec | None = No
 
 def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tuple[Added, dict[str, Array]]:
     """(what is added, metrics) after a rollout: novelty learns; where episodes began anew, clones are copied anew."""
-    added, told = state.added, {}
+    added, metrics = state.added, {}
     if parts.bonus is not None:
         count = steps.valid.size
         some = jnp.arange(0, count, -(-count // parts.config.batch))  # of the rollout, no more than a batch
         part = jax.tree.map(lambda x: x.reshape(count, *x.shape[2:])[some], steps.experience)
         earned = jnp.where(part.valid[..., None], rewards(parts, state, part), 0.0)
-        told = {"intrinsic_reward": earned.sum() / jnp.maximum(part.valid.sum(), 1)}
+        metrics = {"intrinsic_reward": earned.sum() / jnp.maximum(part.valid.sum(), 1)}
         known, error = parts.bonus.update(key, added.novelty, own_steps(parts, steps))
         added = added._replace(novelty=known)
-        told |= {"novelty_error": error["error"]}
+        metrics |= {"novelty_error": error["error"]}
     if parts.config.influence == "clones":
         anew = steps.ended.any()
         copy = partial(estimates.copied, parts.nets, critics=with_judges(state).critics, when=anew)
         made = tuple(copy(role, e) for role, e in zip(parts.roles, added.estimates, strict=True))
         added = added._replace(estimates=made)
-    return added, told
+    return added, metrics
 
 
 def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any, fresh: int) -> tuple[Added, dict]:
@@ -142,8 +142,8 @@ def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any,
     found = []
     for at, role in enumerate(parts.roles):
         found.append(step(role, at, jax.random.fold_in(key, at), added.estimates[at]))
-    told = jax.tree.map(lambda *xs: jnp.stack(xs).mean(), *(told for _, told in found))
-    return added._replace(estimates=tuple(e for e, _ in found)), told
+    metrics = jax.tree.map(lambda *xs: jnp.stack(xs).mean(), *(metrics for _, metrics in found))
+    return added._replace(estimates=tuple(e for e, _ in found)), metrics
 
 
 def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> Judges:

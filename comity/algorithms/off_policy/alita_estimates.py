@@ -189,8 +189,8 @@ def fitted(config: Built, env: Environment, nets: Nets, state: family.State, mem
 
     together = divisor(config.influence_updates, AT_ONCE)
     keys = jax.random.split(key, config.influence_updates).reshape(-1, together)
-    estimate, told = lax.scan(several, estimate, keys)
-    return estimate, jax.tree.map(jnp.mean, told)
+    estimate, metrics = lax.scan(several, estimate, keys)
+    return estimate, jax.tree.map(jnp.mean, metrics)
 
 
 def mean_of(data: AlikeSet, x: Array) -> Array:

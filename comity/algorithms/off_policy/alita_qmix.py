@@ -143,9 +143,9 @@ def make(config: Config, env: Environment) -> Algorithm:
         now, then = (episode_values(config, env, team, x, episodes, games) for x in (params, target))
         reward = values.learned_reward(config, episodes, now.before.q)
         each, metrics = member.loss(params.mixer, target.mixer, now, then, episodes, reward)
-        added, told = added_loss(parts, key, known, params, target, (now, then), episodes)
+        added, more = added_loss(parts, key, known, params, target, (now, then), episodes)
         everywhere = lambda x: jnp.broadcast_to(x, each.shape)  # noqa: E731
-        return each + added, metrics | jax.tree.map(everywhere, told)
+        return each + added, metrics | jax.tree.map(everywhere, more)
 
     def clones_of(critics: JointNet) -> tuple[JointNet, ...]:
         if config.influence == "none":
@@ -168,14 +168,14 @@ def make(config: Config, env: Environment) -> Algorithm:
         return State(begin(params, plain, team.memory), known)
 
     def update(key: Key, state: State, steps: Transition, reward_of: Any = None):
-        known, told = state.novelty, {}
+        known, more = state.novelty, {}
         if bonus is not None:
             known, error = bonus.update(jax.random.fold_in(key, 1), known, steps)
-            told = {"novelty_error": error["error"]}
+            more = {"novelty_error": error["error"]}
         params = state.qmix.params
         anew = state.qmix._replace(params=params._replace(clones=clones_of(params.critics)))
         _, learn = learning(config, env, partial(loss, jax.random.fold_in(key, 2), known))
         learned, metrics = learn(key, anew, steps, reward_of)
-        return State(learned, known), {**metrics, **told}
+        return State(learned, known), {**metrics, **more}
 
     return Algorithm(init, act, update, memory=team.memory, whole_episodes=True, replays=True)

@@ -137,12 +137,12 @@ def actor_step(parts: Parts, team: Team, key: Key, state: family.State, episodes
         mine, worth = family.relaxed_choice(config, state, key_policy, policy)
         q = values(nets, key, lax.stop_gradient(state.critics), steps.now.view, steps.taken, mine)
         size = (exist * jnp.square(outputs[..., : exist.shape[-1]])).sum(-1) / jnp.maximum(exist.sum(-1), 1.0)
-        climbed, told = mean_over(steps.counts, q - config.logit_penalty * size + worth), {}
+        climbed, more = mean_over(steps.counts, q - config.logit_penalty * size + worth), {}
         if config.influence != "none":
-            term, told = alita.influence(parts, key_some, state, *some_steps(config, key_some, steps, mine))
+            term, more = alita.influence(parts, key_some, state, *some_steps(config, key_some, steps, mine))
             climbed = climbed - term
         entropy = mean_over(steps.counts, policy.entropy().mean(-1))
-        return -nets.actors.total(climbed), {"q": mean_over(steps.counts, q.mean(-1)), "entropy": entropy, **told}
+        return -nets.actors.total(climbed), {"q": mean_over(steps.counts, q.mean(-1)), "entropy": entropy, **more}
 
     grads, metrics = jax.grad(loss, has_aux=True)(state.actors)
     net, opt_state = take_step(nets.actor_optimizer, state.actors, state.actor_opt_state, grads)
@@ -158,7 +158,7 @@ def estimated(parts: Parts, key: Key, state: family.State, steps: Steps, meant: 
     for at, (role, estimate) in enumerate(zip(parts.roles, state.added.estimates, strict=True)):
         sets = alike_sets(parts, jax.random.fold_in(key, at), role, steps, meant, target)
         found.append(estimates.regressed(config, nets, role, estimate, sets))
-    metrics = jax.tree.map(lambda *xs: jnp.stack(xs).mean(), *(told for _, told in found))
+    metrics = jax.tree.map(lambda *xs: jnp.stack(xs).mean(), *(more for _, more in found))
     return state.added._replace(estimates=tuple(x for x, _ in found)), metrics
 
 
@@ -191,15 +191,15 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def begun(key: Key, state: family.State, steps: Transition) -> tuple[alita.Added, dict[str, Array]]:
         """(what is added, metrics): novelty learns from the rollout, and clones are copied anew, as episodes began."""
-        added, told = state.added, {}
+        added, more = state.added, {}
         if parts.bonus is not None:
             known, error = parts.bonus.update(key, added.novelty, steps)
-            added, told = added._replace(novelty=known), {"novelty_error": error["error"]}
+            added, more = added._replace(novelty=known), {"novelty_error": error["error"]}
         if config.influence == "clones":
             copy = partial(estimates.copied, nets, critics=state.critics, when=jnp.bool_(True))
             made = tuple(copy(role, e) for role, e in zip(parts.roles, added.estimates, strict=True))
             added = added._replace(estimates=made)
-        return added, told
+        return added, more
 
     def update(key: Key, state: family.State, steps: Transition, reward_of: Any = None):
         memories = replay.push(state.replay, replay.stored(env, steps))
@@ -210,7 +210,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             data = current_steps(parts, team, key_steps, state, episodes, reward_of)
             policy = nets.acts(flat(outputs_of(team, state.actors, episodes)[:-1]), data.now.available)
             meant = policy.relaxed(key_learn, "straight-through")
-            added, told = estimated(parts, key_learn, state, data, meant)
+            added, more = estimated(parts, key_learn, state, data, meant)
             state, losses = state._replace(added=added), []
             for one in keys:
                 state, loss = critic_step(config, nets, one, state, data)
@@ -220,15 +220,15 @@ def make(config: Config, env: Environment) -> Algorithm:
             before, present = (state.target_actors, state.target_critics), (state.actors, state.critics)
             before = towards(before, present, config.tau, count % config.target_period == 0)
             state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
-            return state, {"critic_loss": jnp.stack(losses).mean(), **metrics, **told}
+            return state, {"critic_loss": jnp.stack(losses).mean(), **metrics, **more}
 
         def learn(state: family.State) -> tuple[family.State, dict[str, Array]]:
             state, metrics = lax.scan(step, state, jax.random.split(key, family.updates_of(config, steps.valid.size)))
             return state, jax.tree.map(lambda x: x.mean(0), metrics)
 
-        added, told = begun(jax.random.fold_in(key, 1), state, steps)
+        added, more = begun(jax.random.fold_in(key, 1), state, steps)
         learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)
-        return learned._replace(replay=memories), {**metrics, **told, "replay_episodes": memories.filled}
+        return learned._replace(replay=memories), {**metrics, **more, "replay_episodes": memories.filled}
 
     return Algorithm(init, act, update, memory=team.memory, whole_episodes=True, replays=True)

@@ -174,8 +174,8 @@ def actor_step(
         if nets.member.weighs is not None:
             q, worth = nets.member.weighs(config, nets, state, now, q, worth)
         climbed = q - config.logit_penalty * size + worth
-        term, told = addition.term(key_term, state, now, after, taken, mine)
-        return -nets.actors.total(climbed.mean(0) - term), {"q": q.mean(), "entropy": policy.entropy().mean(), **told}
+        term, more = addition.term(key_term, state, now, after, taken, mine)
+        return -nets.actors.total(climbed.mean(0) - term), {"q": q.mean(), "entropy": policy.entropy().mean(), **more}
 
     grads, metrics = jax.grad(loss, has_aux=True)(state.actors)
     actors, opt_state = take_step(nets.actor_optimizer, state.actors, state.actor_opt_state, grads)
@@ -213,7 +213,7 @@ def learner(config: Config, env: Environment, member: Member, adds: Callable[[Ne
         def step(state: State, key: Key) -> tuple[State, dict[str, Array]]:
             keys = jax.random.split(key, config.critic_updates + 1)
             paid = addition.paid(state, reward_of)
-            added, told = addition.learn(jax.random.fold_in(key, 1), state, memories, paid, steps.valid.size)
+            added, more = addition.learn(jax.random.fold_in(key, 1), state, memories, paid, steps.valid.size)
             state = state._replace(added=added)
             state, losses = lax.scan(partial(critic_step, config, env, nets, memories, paid), state, keys[1:])
             state, metrics = actor_step(config, env, nets, memories, addition, state, keys[0])
@@ -221,15 +221,15 @@ def learner(config: Config, env: Environment, member: Member, adds: Callable[[Ne
             before, present = (state.target_actors, state.target_critics), (state.actors, state.critics)
             before = towards(before, present, config.tau, count % config.target_period == 0)
             state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
-            return state, {"critic_loss": losses.mean(), **metrics, **told}
+            return state, {"critic_loss": losses.mean(), **metrics, **more}
 
         def learn(state: State) -> tuple[State, dict[str, Array]]:
             state, metrics = lax.scan(step, state, jax.random.split(key, updates_of(config, steps.valid.size)))
             return state, jax.tree.map(lambda x: x.mean(0), metrics)
 
-        added, told = addition.begin(jax.random.fold_in(key, 1), state, steps)
+        added, more = addition.begin(jax.random.fold_in(key, 1), state, steps)
         learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)
-        return learned._replace(replay=memories), {**metrics, **told, "replay_steps": memories.filled}
+        return learned._replace(replay=memories), {**metrics, **more, "replay_steps": memories.filled}
 
     return Algorithm(init, act, update, steps=config.steps, replays=True)

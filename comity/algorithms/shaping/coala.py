@@ -188,14 +188,14 @@ def make(config: Config, env: Environment) -> Algorithm:
         def step(carry: tuple[PyTree, PyTree], chosen: Array | None):
             net, opt_state = carry
             batch = rows if chosen is None else picked(rows, PLACES, chosen)
-            grads, told = jax.grad(partial(loss, config, players, acts), has_aux=True)(net, batch)
-            return take_step(climb, net, opt_state, grads), {**told, "gradient_norm": optax.tree.norm(grads)}
+            grads, of_loss = jax.grad(partial(loss, config, players, acts), has_aux=True)(net, batch)
+            return take_step(climb, net, opt_state, grads), {**of_loss, "gradient_norm": optax.tree.norm(grads)}
 
         count = rows.naive.size
         epochs, most = (config.epochs, config.minibatches) if config.climbs == "ppo" else (1, 1)
         minibatches = divisor(count, most)
-        carry, told = over_minibatches(step, tuple(state), key, count, epochs, minibatches)
-        return State(*carry), {**told, **metrics}
+        carry, of_loss = over_minibatches(step, tuple(state), key, count, epochs, minibatches)
+        return State(*carry), {**of_loss, **metrics}
 
     lends = lambda state: state.net  # noqa: E731
     return Algorithm(init, act, update, players.fresh, whole_episodes=True, lends=lends)

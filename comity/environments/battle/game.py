@@ -265,8 +265,8 @@ class SMAC:
         total = {name: x.sum(0) for name, x in info.items()}
         alive = self.rules.allies.size - total["dead_allies"]
         drawn = 1.0 - total["won"] - total["lost"]
-        told = {"won": total["won"], "lost": total["lost"], "undecided": drawn}
-        return {**told, "allies_alive": alive, "enemies_dead": total["dead_enemies"]}
+        ends = {"won": total["won"], "lost": total["lost"], "undecided": drawn}
+        return {**ends, "allies_alive": alive, "enemies_dead": total["dead_enemies"]}
 
     def scripted_team(self, name: str) -> tuple[PyTree, Callable[[PyTree, Observation], tuple[Array, PyTree]]]:
         """(memory, act) of one of `scripts`, of all agents: they read the state."""

@@ -63,10 +63,10 @@ class PhysicalDeception:
     def spec(self) -> Spec:
         n = 1 + self.good
         places = *(f"to landmark {k}" for k in range(self.good)), *(f"to other {k}" for k in range(1, n))
-        hidden, told = world.pairs_of(*places, "nothing"), world.pairs_of("to the goal", *places)
+        hidden, shown = world.pairs_of(*places, "nothing"), world.pairs_of("to the goal", *places)
         return Spec(
             n,
-            Vector(2 + 4 * self.good, names=(hidden, *(told,) * self.good)),
+            Vector(2 + 4 * self.good, names=(hidden, *(shown,) * self.good)),
             world.action_of(self.actions),
             self.length,
             state=Vector(4 * n + 3 * self.good),

@@ -91,10 +91,12 @@ class Preferences:
             others=tuple((*shifted(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
             offsets=theirs.offsets,
         )
-        told = ("own weight", "its level")
+        labels = ("own weight", "its level")
         for k in self.offsets:
-            told += tuple(f"{what}, agent i{k:+d}" for what in ("weight on it", "its level", "its own weight", "level"))
-        insert = lambda names: (*names[:at], *told, *names[at:])  # noqa: E731
+            labels += tuple(
+                f"{what}, agent i{k:+d}" for what in ("weight on it", "its level", "its own weight", "level")
+            )
+        insert = lambda names: (*names[:at], *labels, *names[at:])  # noqa: E731
         names: Any = game.view.names
         if names:
             names = tuple(map(insert, names)) if isinstance(names[0], tuple) else insert(names)

@@ -119,15 +119,15 @@ def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
         memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (*steps.valid.shape, *x.shape)), algorithm.memory)
         value, after = (here(values(state, x, memory)) for x in (steps.observation, steps.next_observation))
         reward = here(steps.reward)
-        told = {"monte-carlo": discounted_returns(reward, steps.ended, config.gamma)[0] - value[0]}
+        by_name = {"monte-carlo": discounted_returns(reward, steps.ended, config.gamma)[0] - value[0]}
         for rate in LAMBDAS:
             returns = lambda_returns(reward, after, steps.terminated, steps.ended, config.gamma, rate)
-            told[f"gae-{round(100 * rate)}"] = returns[0] - value[0]
+            by_name[f"gae-{round(100 * rate)}"] = returns[0] - value[0]
         done, other = (weights(state, case, steps) for steps in (case.steps, case.other))
         # What it gives on average in a situation changes no expected gradient, and it has no critic to take that off.
         chance = case.policy[case.who, case.action]
-        told["correction"] = done - chance * done.mean() - (1 - chance) * other.mean()
-        return told
+        by_name["correction"] = done - chance * done.mean() - (1 - chance) * other.mean()
+        return by_name
 
     return Rule(*taught(algorithm, {"actor": actors}), signals)
 

@@ -22,7 +22,7 @@ GIVEN = "given"
 KNOWN = 2.0  # standard errors from 0 at least, of a state in which the sign is called known
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """What the measurement is of."""
 
     action: int
@@ -52,7 +52,7 @@ def worth_of(rewards: Array, who: Array, credit: str) -> Array:
 
 
 def learned(
-    key: Key, env: Environment, team: Algorithm, state: PyTree, rules: tuple[Rule, ...], asked: Asked, sizes: Sizes
+    key: Key, env: Environment, team: Algorithm, state: PyTree, rules: tuple[Rule, ...], question: Question, sizes: Sizes
 ) -> tuple[PyTree, ...]:
     """The rules' states after the same play of the team; leaves [P, ...], one for each part of the reward."""
     key_begin, key_play = jax.random.split(key)
@@ -62,14 +62,14 @@ def learned(
             keys = jax.random.split(key, len(rules) + 1)
             play = rollout.start(keys[0], env, team.memory, sizes.games)
             _, steps = rollout.collect(keys[0], env, team, state, play)
-            steps = steps._replace(reward=jnp.stack([*asked.parts(steps).values()])[part])
+            steps = steps._replace(reward=jnp.stack([*question.parts(steps).values()])[part])
             return tuple(rule.learn(k, x, steps) for rule, k, x in zip(rules, keys[1:], states, strict=True)), None
 
         keys = jax.random.split(key_begin, len(rules))
         states = tuple(rule.begin(k) for rule, k in zip(rules, keys, strict=True))
         return jax.lax.scan(step, states, jax.random.split(key_play, sizes.rollouts))[0]
 
-    count = len(jax.eval_shape(asked.parts, rollout.shapes(env, _acts(team, state), team.memory)))
+    count = len(jax.eval_shape(question.parts, rollout.shapes(env, _acts(team, state), team.memory)))
     return jax.lax.map(of_part, jnp.arange(count))
 
 
@@ -79,56 +79,56 @@ def _acts(team: Algorithm, state: PyTree) -> Callable[..., Any]:
 
 def in_situation(
     key: Key, env: Environment, team: Algorithm, state: Any, rules: tuple[Rule, ...], states: tuple[PyTree, ...],
-    asked: Asked, sizes: Sizes, gamma: Any, situation: played.Situation,
+    question: Question, sizes: Sizes, gamma: Any, situation: played.Situation,
 ) -> dict[str, dict[str, dict[str, Array]]]:  # fmt: skip
     """part -> signal -> {its mean, variance, share above 0 and at 0 over replays, what it should be}, each [].
 
     Under GIVEN stands, instead of a signal, what the action is worth by the agent's own reward.
     """
-    found = played.replayed(key, env, team, state, situation, asked.action, sizes.replays)
-    rewards = asked.parts(found.done)
+    found = played.replayed(key, env, team, state, situation, question.action, sizes.replays)
+    rewards = question.parts(found.done)
 
     def exactly(part: str, credit: str) -> dict[str, Array]:
-        paid = lambda steps: worth_of(asked.parts(steps)[part], situation.who, credit)  # noqa: E731
+        paid = lambda steps: worth_of(question.parts(steps)[part], situation.who, credit)  # noqa: E731
         return {f"exact_{field}": x for field, x in played.worth(found, paid, gamma)._asdict().items()}
 
     def says(rule: Rule, state_of_rule: PyTree, done: Array, other: Array) -> dict[str, Array]:
         steps = found.done._replace(reward=done), found.other._replace(reward=other)
-        return rule.signals(key, state_of_rule, Case(*steps, situation.who, asked.action, found.policy, state.actor))
+        return rule.signals(key, state_of_rule, Case(*steps, situation.who, question.action, found.policy, state.actor))
 
-    told = {part: {GIVEN: exactly(part, "own")} for part in rewards}
-    both = [jnp.stack([*asked.parts(steps).values()]) for steps in (found.done, found.other)]  # [P, T, K, N] each
+    parts = {part: {GIVEN: exactly(part, "own")} for part in rewards}
+    both = [jnp.stack([*question.parts(steps).values()]) for steps in (found.done, found.other)]  # [P, T, K, N] each
     for rule, states_of_parts in zip(rules, states, strict=True):
         signals = jax.vmap(partial(says, rule))(states_of_parts, *both)  # name -> [P, K]
         for number, part in enumerate(rewards):
             exact = exactly(part, rule.credit)
             for name, values in signals.items():
                 x = values[number]
-                told[part][name] = {
+                parts[part][name] = {
                     "mean": x.mean(),
                     "variance": x.var(ddof=1),
                     "above": (x > 0).mean(),
                     "zero": (x == 0).mean(),
                     **exact,
                 }
-    return told
+    return parts
 
 
 # Agreement of signals with the truth, over situations -----------------------------------------------------------------
 
 
-def agreement(told: Mapping[str, Array], there: Array) -> dict[str, Array]:
-    """bias, noise, right, rank: [S] each, NaN where undefined. told: leaves [S] of `in_situation`.
+def agreement(signal: Mapping[str, Array], there: Array) -> dict[str, Array]:
+    """bias, noise, right, rank: [S] each, NaN where undefined. signal: leaves [S] of `in_situation`.
 
     bias: mean signal less the exact advantage. noise: standard deviation of one signal. right: the chance that one
     signal has the sign of the advantage, where that is known; a signal of 0 counts one half. rank: Spearman's
     correlation over situations of mean signals with advantages, the same for all.
     """
-    exact, error = told["exact_advantage"], told["exact_error"]
+    exact, error = signal["exact_advantage"], signal["exact_error"]
     known = there & (jnp.abs(exact) > KNOWN * error)
-    agrees = jnp.where(exact > 0, told["above"], 1 - told["above"] - told["zero"]) + 0.5 * told["zero"]
-    rank = jnp.broadcast_to(spearman(told["mean"], exact, there), exact.shape)
-    values = told["mean"] - exact, jnp.sqrt(told["variance"]), jnp.where(known, agrees, jnp.nan), rank
+    agrees = jnp.where(exact > 0, signal["above"], 1 - signal["above"] - signal["zero"]) + 0.5 * signal["zero"]
+    rank = jnp.broadcast_to(spearman(signal["mean"], exact, there), exact.shape)
+    values = signal["mean"] - exact, jnp.sqrt(signal["variance"]), jnp.where(known, agrees, jnp.nan), rank
     return {name: jnp.where(there, x, jnp.nan) for name, x in zip(STATISTICS, values, strict=True)}
 
 
@@ -146,7 +146,7 @@ def spearman(x: Array, y: Array, there: Array) -> Array:
 
 
 def measured(
-    key: Key, env: Environment, team: Algorithm, state: Any, rules: tuple[Rule, ...], asked: Asked, sizes: Sizes,
+    key: Key, env: Environment, team: Algorithm, state: Any, rules: tuple[Rule, ...], question: Question, sizes: Sizes,
     gamma: Any, count: int,
 ) -> dict[str, Array]:  # fmt: skip
     """{metric: [count]}: PART_SIGNAL_STATISTIC, and of each part what the action is worth and how well that is known.
@@ -156,20 +156,20 @@ def measured(
     found. chance: pi(a).
     """
     keys = jax.random.split(key, 3)
-    situations = played.found(keys[0], env, team, state, asked.possible, count, sizes.searched * count)
-    states = learned(keys[1], env, team, state, rules, asked, sizes)
+    situations = played.found(keys[0], env, team, state, question.possible, count, sizes.searched * count)
+    states = learned(keys[1], env, team, state, rules, question, sizes)
 
     def one(inputs: tuple[Key, played.Situation]) -> Any:
         key, situation = inputs
         act = team.act(key, state, situation.memory, situation.observation)
-        chance = act[2]["probabilities"][situation.who, asked.action]
-        return in_situation(key, env, team, state, rules, states, asked, sizes, gamma, situation), chance
+        chance = act[2]["probabilities"][situation.who, question.action]
+        return in_situation(key, env, team, state, rules, states, question, sizes, gamma, situation), chance
 
-    told, chance = jax.lax.map(one, (jax.random.split(keys[2], count), situations))
+    parts, chance = jax.lax.map(one, (jax.random.split(keys[2], count), situations))
     there = situations.there
     only = lambda x: jnp.where(there, x, jnp.nan)  # noqa: E731
     result = {"there": there * 1.0, "chance": only(chance)}
-    for part, signals in told.items():
+    for part, signals in parts.items():
         own = signals.pop(GIVEN)
         worth, error = own["exact_advantage"], own["exact_error"]
         left = jnp.square(error / jnp.maximum(own["exact_unpaired"], 1e-12))

@@ -64,15 +64,15 @@ def probe(recipe: Recipe, count: int, sizes: Sizes = Sizes()) -> Callable[..., d
     def parts(steps):
         return {"collective": steps.info["collective_reward"], "own": steps.info["individual_reward"]}
 
-    asked = study.Asked(DROP, possible, parts)
+    question = study.Question(DROP, possible, parts)
     steps = sizes.rollouts * sizes.games * env.spec.length
 
     def measured(key, state):
         every = rules.rules(env, state.actor, config, sizes.passes, min(steps, 100_000))
         some = every if sizes.every_rule else every[:2]
-        told = study.measured(key, env, team, state, some, asked, sizes, config.gamma, count)
+        metrics = study.measured(key, env, team, state, some, question, sizes, config.gamma, count)
         nothing = jnp.full(count, jnp.nan)
-        return {name: told.get(name, nothing) for name in METRICS}
+        return {name: metrics.get(name, nothing) for name in METRICS}
 
     return measured
 

@@ -45,12 +45,12 @@ def measured(recipe: Recipe, count: int, starts: int = STARTS) -> Callable[..., 
 
     def probe(key: Array, state: Any) -> dict[str, Array]:
         p, q = jax.random.uniform(key, (2, count * starts), minval=LOW, maxval=HIGH)
-        told = {}
+        metrics = {}
         for game, of_rules in flows(p, q).items():
             for name, found in of_rules.items():
                 each = {"share": giving(found), "gives": found.gives, "moved": found.gives - p, "steps": found.steps}
-                told |= {f"{game}_{name}_{x}": y.reshape(count, starts).mean(-1) for x, y in each.items()}
-        return told
+                metrics |= {f"{game}_{name}_{x}": y.reshape(count, starts).mean(-1) for x, y in each.items()}
+        return metrics
 
     return probe
 

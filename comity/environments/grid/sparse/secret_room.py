@@ -128,8 +128,8 @@ class SecretRoom:
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Success and doors opened, [B]; steps in small rooms, [B, 2]; cells visited by each agent, and jointly."""
         total = lambda x: jnp.where(valid.reshape(*valid.shape, *(1,) * (x.ndim - 2)), x, 0.0).sum(0)  # noqa: E731
-        told = {name: total(info[name]) for name in ("success", "doors_opened", "inside")}
-        return {**told, **explored(info["cell"], valid, SIZE**2)}
+        totals = {name: total(info[name]) for name in ("success", "doors_opened", "inside")}
+        return {**totals, **explored(info["cell"], valid, SIZE**2)}
 
     def observation(self, state: State) -> Observation:
         """The same for both agents."""

@@ -53,8 +53,8 @@ def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
         axis, all_notes = jax.tree.leaves(observation.available)[0].ndim - 2, {}
         actions, after = [], []
         for k, one, own, kept in zip(jax.random.split(key, len(members)), members, state, memory, strict=True):
-            seen = part.seen_by(one.agents, observation, axis)
-            action, new, notes = how(one.learner)(k, own, part.rows(one.agents, kept, axis), seen)
+            observed = part.seen_by(one.agents, observation, axis)
+            action, new, notes = how(one.learner)(k, own, part.rows(one.agents, kept, axis), observed)
             actions.append((one.agents, action))
             after.append(part.spread_out(one.agents, new, spec.agents, axis))
             all_notes |= {f"{one.name}/{note}": x for note, x in notes.items()}
@@ -136,8 +136,8 @@ def independent(make: Make, env: Environment) -> Algorithm:
             )  # fmt: skip
             return one.update(key, state, mine)
 
-        seen = [(x.view, x.available) for x in (steps.observation, steps.next_observation)]
-        mine = (*seen, steps.memory, steps.action, steps.reward, steps.next_memory)
+        views = [(x.view, x.available) for x in (steps.observation, steps.next_observation)]
+        mine = (*views, steps.memory, steps.action, steps.reward, steps.next_memory)
         notes = {note.removeprefix("each/"): x for note, x in steps.notes.items() if note.startswith("each/")}
         only = lambda x: x._replace(view=(), available=())  # noqa: E731
         rest = steps._replace(

@@ -49,22 +49,22 @@ def fresh(spec: Spec) -> ViewMoments:
     return ViewMoments(jnp.zeros(()), zeros, zeros)
 
 
-def after(seen: ViewMoments, view: Array, valid: Array) -> ViewMoments:
+def after(moments: ViewMoments, view: Array, valid: Array) -> ViewMoments:
     """With views [T, B, N, V] of valid steps [T, B] (Chan, Golub & LeVeque 1983)."""
     view, counts = view.astype(jnp.float32), aligned(valid, view)
     new = valid.sum().astype(jnp.float32)
     mean = jnp.where(counts, view, 0.0).sum((0, 1)) / jnp.maximum(new, 1.0)
     square = jnp.where(counts, jnp.square(view - mean), 0.0).sum((0, 1))
-    total = jnp.maximum(seen.count + new, 1.0)
-    away = mean - seen.mean
-    square = seen.square + square + jnp.square(away) * seen.count * new / total
-    return ViewMoments(seen.count + new, seen.mean + away * new / total, square)
+    total = jnp.maximum(moments.count + new, 1.0)
+    away = mean - moments.mean
+    square = moments.square + square + jnp.square(away) * moments.count * new / total
+    return ViewMoments(moments.count + new, moments.mean + away * new / total, square)
 
 
-def normalised_view(seen: ViewMoments, view: Array) -> Array:
+def normalised_view(moments: ViewMoments, view: Array) -> Array:
     """[..., N, V]; as they are before anything was seen."""
-    variance = jnp.where(seen.count > 1, seen.square / jnp.maximum(seen.count, 1.0), 1.0)
-    return jnp.clip((view - seen.mean) * jax.lax.rsqrt(variance + LEAST), -LIMIT, LIMIT)
+    variance = jnp.where(moments.count > 1, moments.square / jnp.maximum(moments.count, 1.0), 1.0)
+    return jnp.clip((view - moments.mean) * jax.lax.rsqrt(variance + LEAST), -LIMIT, LIMIT)
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ def normalised(config: Settings, env: Environment, make: Callable[[Environment],
     require_vectors(env, "normalise_views")
     learner = make(Floats(env))
 
-    def shown(seen: ViewMoments, observation: Observation) -> Observation:
-        return observation._replace(view=normalised_view(seen, observation.view))
+    def shown(moments: ViewMoments, observation: Observation) -> Observation:
+        return observation._replace(view=normalised_view(moments, observation.view))
 
     def init(key: Key) -> State:
         return State(learner.init(key), fresh(env.spec))

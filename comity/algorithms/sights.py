@@ -46,43 +46,43 @@ def seen_by_policy(env: Environment, observation: Observation) -> EntityView:
 
 def seen_by_critic(env: Environment, observation: Observation) -> EntityView:
     """What an agent sees, the game's own state, and of the private numbers that agent's: leaves [..., N, ...]."""
-    seen, spec = seen_by_policy(env, observation), env.spec
+    view, spec = seen_by_policy(env, observation), env.spec
     lead = observation.state.shape[: observation.state.ndim - len(spec.state.shape)]
     state = observation.state.reshape(*lead, -1).astype(jnp.float32)
     n, private = spec.agents, spec.private
     game, rest = jnp.split(state, [spec.state.size - n * private.size], -1)
     known = parts(private, rest.reshape(*rest.shape[:-1], n, private.size))
-    everywhere = jnp.broadcast_to(game[..., None, :], (*seen.own.shape[:-1], game.shape[-1]))
-    others = [x for x in (seen.others, known.others) if x is not None]
-    own = jnp.concatenate([seen.own, everywhere, known.own], -1)
-    return EntityView(own, jnp.concatenate(others, -1) if others else None, seen.picture)
+    everywhere = jnp.broadcast_to(game[..., None, :], (*view.own.shape[:-1], game.shape[-1]))
+    others = [x for x in (view.others, known.others) if x is not None]
+    own = jnp.concatenate([view.own, everywhere, known.own], -1)
+    return EntityView(own, jnp.concatenate(others, -1) if others else None, view.picture)
 
 
-def entities_of(seen: View) -> Entities:
+def entities_of(view: View) -> Entities:
     """How a vector falls into parts: where it does not, all of it is the agent's own."""
-    own = seen.entities if isinstance(seen, Vector) else None
-    return own or Entities(tuple(range(seen.size)), (), ())
+    own = view.entities if isinstance(view, Vector) else None
+    return own or Entities(tuple(range(view.size)), (), ())
 
 
-def to_scale(seen: EntityView, scale: Scale, clip) -> EntityView:
+def to_scale(view: EntityView, scale: Scale, clip) -> EntityView:
     """Every input in deviations from its mean, at most `clip` of them (RUSP's appendix)."""
 
     def bounded(x: Array, moments: Moments) -> Array:
         return jnp.clip(normalised(x, moments), -clip, clip)
 
-    others = seen.others if scale.others is None or seen.others is None else bounded(seen.others, scale.others)
-    return EntityView(bounded(seen.own, scale.own), others, seen.picture)
+    others = view.others if scale.others is None or view.others is None else bounded(view.others, scale.others)
+    return EntityView(bounded(view.own, scale.own), others, view.picture)
 
 
-def updated_scale(scale: Scale, seen: EntityView, valid: Array, decay) -> Scale:
+def updated_scale(scale: Scale, view: EntityView, valid: Array, decay) -> Scale:
     """`scale` after what was seen, leaves [T, B, N, ...], in the steps of agents that are valid [T, B, N]."""
 
     def updated(moments: Moments, x: Array, valid: Array) -> Moments:
         rows = valid[0].size  # not -1: who sees pictures alone has numbers of size 0
         return updated_moments(moments, x.reshape(len(x), rows, x.shape[-1]), valid.reshape(len(x), rows), decay)
 
-    own = updated(scale.own, seen.own, valid)
-    if scale.others is None or seen.others is None:
+    own = updated(scale.own, view.own, valid)
+    if scale.others is None or view.others is None:
         return Scale(own, None)
-    each = jnp.broadcast_to(valid[..., None], seen.others.shape[:-1])  # [T, B, N, K]
-    return Scale(own, updated(scale.others, seen.others, each))
+    each = jnp.broadcast_to(valid[..., None], view.others.shape[:-1])  # [T, B, N, K]
+    return Scale(own, updated(scale.others, view.others, each))

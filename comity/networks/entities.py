@@ -67,18 +67,18 @@ class EntityNet(eqx.Module):
         self.before = 0 if pointer is None else sum(heads[:pointer])
         self.eyes = eyes
 
-    def encode(self, seen: EntityView) -> tuple[Array, Array | None]:
+    def encode(self, view: EntityView) -> tuple[Array, Array | None]:
         """(x [..., W] for the LSTM, embeddings [..., K, W])."""
         first, second = self.embed
-        mine, own = seen.own, seen.own.shape[-1]
-        if self.eyes is not None and seen.picture is not None:
-            mine = jnp.concatenate([mine, self.eyes(seen.picture)], -1)
+        mine, own = view.own, view.own.shape[-1]
+        if self.eyes is not None and view.picture is not None:
+            mine = jnp.concatenate([mine, self.eyes(view.picture)], -1)
             own = mine.shape[-1]
         # The product with the agent's own numbers is the same for all others.
         mine = product(mine, first.weight[:own]) + first.bias
-        if seen.others is None:
+        if view.others is None:
             return jax.nn.relu(self.dense(jax.nn.relu(second(jax.nn.relu(mine))))), None
-        theirs = product(seen.others, first.weight[own:])
+        theirs = product(view.others, first.weight[own:])
         embedded = jax.nn.relu(second(jax.nn.relu(mine[..., None, :] + theirs)))
         return jax.nn.relu(self.dense(embedded.mean(-2))), embedded
 
@@ -92,13 +92,13 @@ class EntityNet(eqx.Module):
         choice = self.pointer(jnp.concatenate([beside, embedded], -1))[..., 0]
         return jnp.concatenate([outputs[..., : self.before], choice, outputs[..., self.before :]], -1)
 
-    def __call__(self, seen: EntityView, memory: PyTree) -> tuple[Array, PyTree]:
+    def __call__(self, view: EntityView, memory: PyTree) -> tuple[Array, PyTree]:
         """One step: (outputs [..., A], next memory)."""
-        x, embedded = self.encode(seen)
+        x, embedded = self.encode(view)
         read, memory = self.cell.advance(x, memory)
         return self.output(read, embedded), memory
 
-    def unroll(self, seen: EntityView, memory: PyTree, starts: Array | None = None) -> Array:
+    def unroll(self, view: EntityView, memory: PyTree, starts: Array | None = None) -> Array:
         """Outputs [T, ..., A] for leaves [T, ...], from the memory before the first step; starts [T, B]."""
-        x, embedded = self.encode(seen)
+        x, embedded = self.encode(view)
         return self.output(self.cell.unroll(x, memory, starts), embedded)

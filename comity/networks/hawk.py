@@ -137,10 +137,10 @@ class HawkBlock(eqx.Module):
     def __call__(self, x: Array, trace: Trace) -> tuple[Array, Trace]:
         """One step. x [..., W] -> (x [..., W], the trace after it)."""
         z = self.norm(x)
-        seen = jnp.concatenate([trace.past, self.into(z)[..., None, :]], -2)  # [..., WINDOW, W]
-        convolved = (seen * self.taps).sum(-2) + self.taps_bias
+        window = jnp.concatenate([trace.past, self.into(z)[..., None, :]], -2)  # [..., WINDOW, W]
+        convolved = (window * self.taps).sum(-2) + self.taps_bias
         memory = self.recurrence.step(self.recurrence.gates(convolved), trace.memory, trace.begun)
-        return self._after(x, z, memory), Trace(seen[..., 1:, :], memory, jnp.ones_like(trace.begun))
+        return self._after(x, z, memory), Trace(window[..., 1:, :], memory, jnp.ones_like(trace.begun))
 
     def unroll(self, x: Array, trace: Trace, starts: Array | None) -> Array:
         """All steps. x [T, ..., W], the trace before the first of them, starts [T, B] -> [T, ..., W]."""

@@ -85,8 +85,8 @@ def make(config: Config, env: Environment) -> Bonus:
 
     def reward(state: State, experience: Experience) -> Array:
         """1 / sqrt(N + 1) of the view that a step leads to, [..., N]."""
-        seen = state.visits[jnp.arange(tables), places(state, experience.next_observation.view)]  # [..., K]
-        return jnp.broadcast_to(jax.lax.rsqrt(seen + 1.0), (*seen.shape[:-1], spec.agents))
+        times = state.visits[jnp.arange(tables), places(state, experience.next_observation.view)]  # [..., K]
+        return jnp.broadcast_to(jax.lax.rsqrt(times + 1.0), (*times.shape[:-1], spec.agents))
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
         where = places(state, steps.next_observation.view)

@@ -203,12 +203,12 @@ def networks(settings: Settings, env: Environment) -> Moves:
         before, after = flat(experience.observation.view), flat(experience.next_observation.view)
         return jnp.concatenate([before, action], -1), taken(after, columns) - taken(before, columns)
 
-    def log_p(nets: tuple, state: Networks, seen: Array, change: Array) -> tuple[Array, Array]:
+    def log_p(nets: tuple, state: Networks, pairs: Array, change: Array) -> tuple[Array, Array]:
         """(of each agent alone [..., N], of pairs [..., P])."""
-        seen, change = in_deviations(seen, state.seen), in_deviations(change, state.changes)
-        axis, each = seen.ndim - 2, lambda net, x: net(x)
-        both = jnp.concatenate([seen.take(whom, axis), seen.take(who, axis)], -1)
-        called = [per_agent(each, (0, axis), axis)(net, x) for net, x in zip(nets, (seen, both), strict=True)]
+        pairs, change = in_deviations(pairs, state.seen), in_deviations(change, state.changes)
+        axis, each = pairs.ndim - 2, lambda net, x: net(x)
+        both = jnp.concatenate([pairs.take(whom, axis), pairs.take(who, axis)], -1)
+        called = [per_agent(each, (0, axis), axis)(net, x) for net, x in zip(nets, (pairs, both), strict=True)]
         return log_density(called[0], change), log_density(called[1], change.take(whom, axis))
 
     def init(key: Key) -> Networks:
@@ -223,9 +223,9 @@ def networks(settings: Settings, env: Environment) -> Moves:
 
     def update(key: Key, state: Networks, steps: Transition) -> tuple[Networks, Metrics]:
         flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
-        seen, change, valid = map(flat, (*numbers(steps), steps.valid))
+        pairs, change, valid = map(flat, (*numbers(steps), steps.valid))
         state = state._replace(
-            seen=with_sample(state.seen, seen, valid), changes=with_sample(state.changes, change, valid)
+            seen=with_sample(state.seen, pairs, valid), changes=with_sample(state.changes, change, valid)
         )
 
         def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
@@ -233,7 +233,7 @@ def networks(settings: Settings, env: Environment) -> Moves:
             present = valid[drawn]
 
             def loss(nets: tuple) -> Array:  # each network's own, so that the sum only collects them
-                found = jnp.concatenate(log_p(nets, state, seen[drawn], change[drawn]), -1)
+                found = jnp.concatenate(log_p(nets, state, pairs[drawn], change[drawn]), -1)
                 return -(jnp.where(present[:, None], found, 0.0).sum(0) / jnp.maximum(present.sum(), 1)).sum()
 
             error, grads = jax.value_and_grad(loss)(carry[0])

@@ -87,7 +87,9 @@ def call(config: Built, nets: Nets, role: Role, net: JointNet, view: Array, join
     return net(turned[0], side_by_side(turned[1])[:, None])
 
 
-def best(config: Built, nets: Nets, role: Role, key: Key, critics: JointNet, seen: Observation, first: Array) -> Array:
+def best(
+    config: Built, nets: Nets, role: Role, key: Key, critics: JointNet, observation: Observation, first: Array
+) -> Array:
     """[batch, J]: max_u Q_i(x, u) of those whom it influences, Q_i the smallest of i's critics. first [K, batch, N, A]:
     see `learning/joint_actions.py`; of one body each row of them is an action of its own."""
     others = jnp.array(role.others)
@@ -99,14 +101,14 @@ def best(config: Built, nets: Nets, role: Role, key: Key, critics: JointNet, see
         read = [
             nets.member.reads(key, e, e)[..., i, :] for i, e in zip(role.others, jnp.moveaxis(each, 2, 0), strict=True)
         ]
-        return each_value_of(nets, theirs, seen.view, jnp.stack(read, -2), others).min(-1)
+        return each_value_of(nets, theirs, observation.view, jnp.stack(read, -2), others).min(-1)
 
     if nets.member.one_body:
-        some = search.uniform(nets.acts, key, seen.available, config.searched)[:, :, :1]
+        some = search.uniform(nets.acts, key, observation.available, config.searched)[:, :, :1]
         own = jnp.moveaxis(first, 2, 1).reshape(-1, first.shape[1], 1, first.shape[3])
         joint = jnp.broadcast_to(jnp.concatenate([own, some]), (len(own) + len(some), *first.shape[1:]))
         return value(joint[:, :, None]).max(0)
-    return search.best_value(value, nets.acts, key, first, seen.available, config.enumerated, config.searched)
+    return search.best_value(value, nets.acts, key, first, observation.available, config.enumerated, config.searched)
 
 
 def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -> Array:
@@ -120,7 +122,7 @@ def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -
 
 def drawn(config: Built, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
           place: int):  # fmt: skip
-    """(a batch of D_t, as `family.seen` has it, and weights [batch]) of one transition of the last rollout.
+    """(a batch of D_t, as `family.training_rows` has it, and weights [batch]) of one transition of the last rollout.
 
     exact: those in which the influencer saw and did the same | nearest: of many drawn those in which it saw and did
     nearly the same | substitute: any, as if it had; rewards and what follows then belong to another action.

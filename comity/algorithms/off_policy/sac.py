@@ -104,12 +104,12 @@ def means(config: Config, state: family.State, key: Key, policy: Any) -> tuple[A
     return action, -alpha_of(state.added) * log_prob
 
 
-def soft_value(config: Config, nets: Nets, state: family.State, keys: tuple[Key, Key], seen: Observation,
+def soft_value(config: Config, nets: Nets, state: family.State, keys: tuple[Key, Key], observation: Observation,
                critics: Any) -> Array:  # fmt: skip
     """[batch, N]: min_k Q_k(o, a) - alpha log pi(a | o) of one draw by today's policy."""
     actors = state.target_actors if config.target_policies else state.actors
-    action, log_prob = drawn(config, keys[0], policies(nets, actors, seen)[0])
-    least = each_value(nets, keys[1], critics, seen.view, action, action).min(-1)
+    action, log_prob = drawn(config, keys[0], policies(nets, actors, observation)[0])
+    least = each_value(nets, keys[1], critics, observation.view, action, action).min(-1)
     return least - alpha_of(state.added) * log_prob
 
 
@@ -128,11 +128,11 @@ def values_of(config: Config, nets: Nets) -> Team:
                 activation=config.activation)  # fmt: skip
 
 
-def wanted(config: Config, nets: Nets, seen: Observation) -> Array:
+def wanted(config: Config, nets: Nets, observation: Observation) -> Array:
     """[batch, N] nats, the entropy that alpha is moved for."""
     if nets.acts.has_deviations:
-        return config.target_entropy * seen.available.sum(-1)
-    many = [jnp.log(available.sum(-1).astype(jnp.float32)) for available in jax.tree.leaves(seen.available)]
+        return config.target_entropy * observation.available.sum(-1)
+    many = [jnp.log(available.sum(-1).astype(jnp.float32)) for available in jax.tree.leaves(observation.available)]
     return config.target_choice * jnp.stack(many).sum(0)
 
 

@@ -95,7 +95,9 @@ def learned(
     return with_matrices(net, tuple(map(jnp.add, matrices(net), steps))), curvature, size
 
 
-def seen(rules: Rules, team: Team, curvature: Curvature, log_probs: Any, net: PyTree, renew: Array) -> Curvature:
+def updated_curvature(
+    rules: Rules, team: Team, curvature: Curvature, log_probs: Any, net: PyTree, renew: Array
+) -> Curvature:
     """Curvature with one more rollout in it. log_probs(net): see `factors_of`."""
     add = partial(observed, rules)
     add = jax.vmap(add, (0, 0, None)) if team.separate else add
@@ -144,7 +146,7 @@ def learner(config: Config, env: Environment) -> Algorithm:
         how, renew = rules(config, rate), state.updates % config.inverse_every == 0
         # The rollout's own actions are draws from the policy at its views, as F wants them.
         log_probs = lambda net: policy_of(net).log_prob(steps.action)  # noqa: E731
-        curvature = seen(how, team, state.actor_curvature, log_probs, state.actor, renew)
+        curvature = updated_curvature(how, team, state.actor_curvature, log_probs, state.actor, renew)
         grads, (old, climbed, entropy) = jax.grad(loss, has_aux=True)(state.actor)
         limit = jnp.full(spec.agents if team.separate else (), config.limit)
         actor, curvature, size = learned(how, team, curvature, state.actor, grads, limit)
@@ -158,7 +160,8 @@ def learner(config: Config, env: Environment) -> Algorithm:
         view, how = steps.observation.view, rules(config, config.learning_rate)
         renew = state.updates % config.inverse_every == 0
         # Noise of deviation 1 around values: the mean over it of g g^T is that of the values' own derivatives.
-        curvature = seen(how, values, state.critic_curvature, lambda net: evaluate(net, view), state.critic, renew)
+        outputs = lambda net: evaluate(net, view)  # noqa: E731
+        curvature = updated_curvature(how, values, state.critic_curvature, outputs, state.critic, renew)
         errors = lambda critic: critic_loss(evaluate(critic, view), targets, steps.valid)  # noqa: E731
         first = errors(state.critic)
         limit = config.critic_limit * (first if config.critic_deviation == "error" else jnp.ones_like(first))

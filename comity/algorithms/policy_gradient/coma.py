@@ -131,8 +131,8 @@ def targets_of(
 ) -> Array:
     """The critic's targets [T, B, N]. action [T + 1, B, N]: what was done, and what would be after that."""
 
-    def worth(seen: Observation, did: Array) -> Array:
-        return chosen(target(*critic_reads(config, spec, seen, did)), did)
+    def worth(observation: Observation, did: Array) -> Array:
+        return chosen(target(*critic_reads(config, spec, observation, did)), did)
 
     following = worth(episodes.after, action[1:])
     if config.last_value == "marked":

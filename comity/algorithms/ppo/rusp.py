@@ -171,13 +171,13 @@ def make(config: Config, env: Environment) -> Algorithm:
 
     def decided(key: Key, state: State, memory: Memory, observation: Observation, explore: bool, rivals: bool):
         key_driver, key_action = jax.random.split(key)
-        seen, driver = seen_by_policy(env, observation), memory.driver
-        outputs, core = state.policy.net(scaled(seen, state.policy.scale), memory.policy)
+        view, driver = seen_by_policy(env, observation), memory.driver
+        outputs, core = state.policy.net(scaled(view, state.policy.scale), memory.policy)
         if rivals and state.rival is not None:
             chance = jnp.where(state.count > 0, config.past_play, 0.0)
             drawn = jnp.where(jax.random.uniform(key_driver, driver.shape) < chance, RIVAL, SELF)
             driver = jnp.where(driver > 0, driver, drawn).astype(jnp.int32)
-            theirs = state.rival.net(scaled(seen, state.rival.scale), memory.policy)
+            theirs = state.rival.net(scaled(view, state.rival.scale), memory.policy)
             by_rival = (driver == RIVAL)[..., None]
             outputs, core = jax.tree.map(lambda x, y: jnp.where(by_rival, x, y), theirs, (outputs, core))
         policy = acts(outputs, observation.available)

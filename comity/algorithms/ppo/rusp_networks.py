@@ -40,8 +40,8 @@ def new_players(key: Key, config: Any, env: Environment, acts: Actions) -> tuple
     heads, pointer = (action.heads, action.pointer) if several else ((acts.size,), None)
 
     def new(key: Key, reads, outputs: tuple[int, ...], pointer: int | None) -> tuple[EntityNet, Scale]:
-        seen = jax.eval_shape(partial(reads, env), shape)
-        own, other = seen.own.shape[-1], 0 if seen.others is None else seen.others.shape[-1]
+        sizes = jax.eval_shape(partial(reads, env), shape)
+        own, other = sizes.own.shape[-1], 0 if sizes.others is None else sizes.others.shape[-1]
         eyes = encoder(jax.random.fold_in(key, 1), view, config.width, config.convolutions, "relu")
         net = EntityNet(key, own, other, config.width, config.hidden, outputs, pointer, config.core, eyes)
         return net, Scale(fresh_moments(own), fresh_moments(other) if other else None)

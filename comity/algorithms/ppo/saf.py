@@ -85,28 +85,28 @@ AXES = Batch(*(1,) * 11)  # pyright: ignore[reportArgumentType]  # which axis of
 
 
 def policy_of(
-    config: Config, acts: Actions, params: Params, seen: Encodings, available: PyTree, gumbel: Array
+    config: Config, acts: Actions, params: Params, encodings: Encodings, available: PyTree, gumbel: Array
 ) -> tuple[Any, Array]:
     """(what agents play by, chosen policies [..., N, P])."""
-    x = seen.exchanged if config.policies_read == "exchanged" else seen.own
+    x = encodings.exchanged if config.policies_read == "exchanged" else encodings.own
     chosen = choose(params, x, gumbel, config.choice == "probabilities")
     return acts(policy_outputs(params, x, chosen), available), chosen
 
 
-def critic_of(config: Config, params: Params, seen: Encodings, noise: Array) -> tuple[Array, tuple[Array, Array]]:
+def critic_of(config: Config, params: Params, encodings: Encodings, noise: Array) -> tuple[Array, tuple[Array, Array]]:
     """`values`, as the settings ask for them."""
-    return values(params, seen, noise, config.latent_scale == "raw", config.critic_encoding == "first")
+    return values(params, encodings, noise, config.latent_scale == "raw", config.critic_encoding == "first")
 
 
 def objective(config: Config, acts: Actions, params: Params, batch: Batch) -> tuple[Array, dict[str, Array]]:
     """(PPO's losses, and the price of what latents tell, metrics)."""
     straight = config.encoding == "linear"
-    seen = look(params, batch.read, straight)
-    policy, _ = policy_of(config, acts, params, seen, batch.available, batch.gumbel)
+    encodings = look(params, batch.read, straight)
+    policy, _ = policy_of(config, acts, params, encodings, batch.available, batch.gumbel)
     log_probs = policy.log_prob(batch.action)
     climbed = surrogate_loss(log_probs, batch.log_prob, batch.advantage, batch.valid, config.clip).mean()
     entropy = mean_valid(policy.entropy(batch.action), batch.valid).mean()
-    now, posterior = critic_of(config, params, seen, batch.noise)
+    now, posterior = critic_of(config, params, encodings, batch.noise)
     errors = value_loss(now, batch.value, batch.target, batch.valid, config.value_clip, config.huber).mean()
     prior = gaussian(params.prior(encoded(params, batch.before, straight)), config.latent_scale == "raw")
     price = mean_valid(gaussian_kl(*posterior, *prior), batch.valid).mean()
@@ -157,14 +157,14 @@ def make(config: Config, env: Environment) -> Algorithm:
         gumbel = draw(jax.random.gumbel, key_policy, config.policies)
         noise = draw(jax.random.normal, key_latent, config.latent)
         now = read(observation.view, memory)
-        seen = look(state.params, now, straight)
+        encodings = look(state.params, now, straight)
         at_play = available if config.mask == "always" else jax.tree.map(jnp.ones_like, available)
-        policy, chosen = policy_of(config, acts, state.params, seen, at_play, gumbel)
+        policy, chosen = policy_of(config, acts, state.params, encodings, at_play, gumbel)
         action = policy.sample(key_action) if explore else policy.mode()
         notes = {
             **policy.notes(),
             "log_prob": policy.log_prob(action),
-            "value": critic_of(config, state.params, seen, noise)[0],
+            "value": critic_of(config, state.params, encodings, noise)[0],
             "policy": chosen.argmax(-1),
             "gumbel": gumbel,
             "noise": noise,

@@ -91,23 +91,24 @@ def policy_outputs(params: Params, x: Array, chosen: Array) -> Array:
 
 
 def values(
-    params: Params, seen: Encodings, noise: Array, raw: bool = False, first: bool = False
+    params: Params, encodings: Encodings, noise: Array, raw: bool = False, first: bool = False
 ) -> tuple[Array, tuple[Array, Array]]:
     """(V [..., N], (mean, scale) of the latents [..., N, Z]): each agent's own encoding and all agents' latents,
     its own first, those of the others in a circle. noise [..., N, Z], standard normal.
 
     raw: see `gaussian`; first: all agents have the value of agent 0.
     """
-    mean, scale = gaussian(latents(params, seen), raw)
+    mean, scale = gaussian(latents(params, encodings), raw)
     latent = mean + scale * noise
-    inputs = jnp.concatenate([seen.own, side_by_side(in_a_circle(latent, -2))], -1)
+    inputs = jnp.concatenate([encodings.own, side_by_side(in_a_circle(latent, -2))], -1)
     value = params.critic(inputs[..., :1, :] if first else inputs)[..., 0]
     return jnp.broadcast_to(value, noise.shape[:-1]), (mean, scale)
 
 
-def latents(params: Params, seen: Encodings) -> Array:
+def latents(params: Params, encodings: Encodings) -> Array:
     """[..., N, 2 Z], of what was exchanged, or with hidden layers of that behind the own encoding."""
-    read = seen.exchanged if isinstance(params.latent, Linear) else jnp.concatenate([seen.own, seen.exchanged], -1)
+    own, exchanged = encodings.own, encodings.exchanged
+    read = exchanged if isinstance(params.latent, Linear) else jnp.concatenate([own, exchanged], -1)
     return params.latent(read)
 
 

@@ -83,7 +83,7 @@ class State(NamedTuple):
 class Batch(NamedTuple):
     """Episodes of B games of b inner ones, seats S; all fields have B at `PLACES`."""
 
-    seen: PyTree  # [L, B, S, b, ...] what networks read
+    inputs: PyTree  # [L, B, S, b, ...] what networks read
     available: Array  # [L, B, S, b, A]
     action: Array  # [L, B, S, b]
     log_prob: Array  # [L, B, S, b], when it was played
@@ -100,7 +100,7 @@ PLACES: Any = Batch(*(1,) * 7, naive=0, player=0)  # pyright: ignore[reportArgum
 def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch) -> tuple[Array, dict[str, Array]]:
     """(the loss of all players, PPO's or the plain gradient's; metrics)."""
     meta = players.meta
-    outputs = players.unroll(net, batch.seen, batch.player)
+    outputs = players.unroll(net, batch.inputs, batch.player)
     policy, value = acts(outputs[..., :-1], batch.available), outputs[..., -1]
     log_ratio = policy.log_prob(batch.action) - batch.log_prob
     ratio, error = jnp.exp(log_ratio), jnp.square(value - batch.target)
@@ -136,7 +136,7 @@ def sizes(
 
     def gradient(advantage: Array) -> Array:
         def climbed(net: PyTree) -> Array:
-            policy = acts(players.unroll(net, batch.seen, batch.player)[..., :-1], batch.available)
+            policy = acts(players.unroll(net, batch.inputs, batch.player)[..., :-1], batch.available)
             return (weight * (advantage * policy.log_prob(batch.action)).mean((0, 3))).sum()
 
         return optax.tree.norm(jax.grad(climbed)(net))
@@ -157,9 +157,9 @@ def rows_of(config: Config, players: Players, steps: Transition, ends: Array) ->
         learnt = learning_seats(naive, seats)
         chose = seated(steps.observation.available).sum(-1) > 1
         advantage = standardised_by_kind(advantage, naive, learnt, chose)
-    seen = jax.tree.map(seated, players.team.reads(steps.observation.view))
+    inputs = jax.tree.map(seated, players.team.reads(steps.observation.view))
     available, action, log_prob = map(seated, (steps.observation.available, steps.action, steps.notes["log_prob"]))
-    return Batch(seen, available, action, log_prob, value, advantage, target, naive, player), reward
+    return Batch(inputs, available, action, log_prob, value, advantage, target, naive, player), reward
 
 
 def make(config: Config, env: Environment) -> Algorithm:

@@ -39,10 +39,10 @@ def act_by_table(key: Key, logits: Array, memory: PyTree, observation: Observati
 def seen_by(player: int | Array, values: Callable[[Array], Array]) -> Values:
     """values(logits [2, 5]) -> [2], as a function of (own logits, the other's) -> (own value, the other's)."""
 
-    def seen(mine: Array, theirs: Array) -> tuple[Array, Array]:
+    def swapped(mine: Array, theirs: Array) -> tuple[Array, Array]:
         both = jnp.stack([mine, theirs])
         found = values(jnp.where(player == 0, both, both[::-1]))
         found = jnp.where(player == 0, found, found[::-1])
         return found[0], found[1]
 
-    return seen
+    return swapped

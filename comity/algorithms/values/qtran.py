@@ -119,10 +119,10 @@ def member(config: Config, env: Environment) -> Member:
         )
 
     def loss(
-        mixer: Mixer, target_mixer: Mixer, seen: StepValues, target: StepValues, episodes: Episodes, reward: Array
+        mixer: Mixer, target_mixer: Mixer, present: StepValues, target: StepValues, episodes: Episodes, reward: Array
     ):
-        available, action, before = episodes.observation.available, episodes.action, seen.before
-        best, then = greedy(before.q, available[:-1]), greedy(seen.after.q, available[1:])  # [T, B, N]
+        available, action, before = episodes.observation.available, episodes.action, present.before
+        best, then = greedy(before.q, available[:-1]), greedy(present.after.q, available[1:])  # [T, B, N]
         if config.next_actions == "taken":
             then = jnp.concatenate([action[1:], action[-1:]])
         evaluate = partial(joint_values if base else counterfactual_values, num_actions=actions)

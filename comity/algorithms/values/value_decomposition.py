@@ -34,9 +34,9 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree
 class Member(NamedTuple):
     """What makes an algorithm of the family.
 
-    `loss(mixer, target_mixer, seen, target, episodes, reward)` gives (loss of each step [T, B], metrics of each step:
-    leaves [T, B]); seen and target are `StepValues` by the present and the target networks, reward [T, B, N] is what
-    agents learn from. Only `seen` and mixer carry gradient.
+    `loss(mixer, target_mixer, present, target, episodes, reward)` gives (loss of each step [T, B], metrics of each step:
+    leaves [T, B]); present and target are `StepValues` by those networks, reward [T, B, N] is what
+    agents learn from. Only `present` and mixer carry gradient.
     """
 
     init: Callable[[Key], PyTree]  # (key) -> mixer
@@ -96,10 +96,10 @@ def td_member(config: Config, init: Callable[[Key], PyTree], mix: Callable[[PyTr
     mix(mixer, q [..., N], central [..., S]) -> [..., 1], the team's value, or [..., N], everyone's own.
     """
 
-    def loss(mixer, target_mixer, seen: StepValues, target: StepValues, episodes: replay.Episodes, reward: Array):
-        best = greedy((seen if config.double else target).after.q, episodes.observation.available[1:])
+    def loss(mixer, target_mixer, present: StepValues, target: StepValues, episodes: replay.Episodes, reward: Array):
+        best = greedy((present if config.double else target).after.q, episodes.observation.available[1:])
         following = mix(target_mixer, chosen(target.after.q, best), target.after.central)
-        q_tot = mix(mixer, chosen(seen.before.q, episodes.action), seen.before.central)  # [T, B, 1 or N]
+        q_tot = mix(mixer, chosen(present.before.q, episodes.action), present.before.central)  # [T, B, 1 or N]
         error = td_targets(config, reward, following, episodes) - q_tot
         return over_agents_loss(config, error), {"td_error": jnp.abs(error).mean(-1), "q_tot": q_tot.mean(-1)}
 

@@ -52,7 +52,13 @@ def worth_of(rewards: Array, who: Array, credit: str) -> Array:
 
 
 def learned(
-    key: Key, env: Environment, team: Algorithm, state: PyTree, rules: tuple[Rule, ...], question: Question, sizes: Sizes
+    key: Key,
+    env: Environment,
+    team: Algorithm,
+    state: PyTree,
+    rules: tuple[Rule, ...],
+    question: Question,
+    sizes: Sizes,
 ) -> tuple[PyTree, ...]:
     """The rules' states after the same play of the team; leaves [P, ...], one for each part of the reward."""
     key_begin, key_play = jax.random.split(key)

@@ -70,11 +70,11 @@ Rule = Callable[[Game, Array, Array], tuple[Array, Array]]
 def other_way(values: Values) -> Values:
     """The same game seen by the second player."""
 
-    def seen(mine: Array, theirs: Array) -> tuple[Array, Array]:
+    def swapped(mine: Array, theirs: Array) -> tuple[Array, Array]:
         first, second = values(theirs, mine)
         return second, first
 
-    return seen
+    return swapped
 
 
 def both(climb: Callable[[Values, Array, Array], Array], game: Game, theta: Array, phi: Array) -> tuple[Array, Array]:

@@ -126,14 +126,14 @@ def comity_train(name: str, steps: int, seed: int, config: dict[str, Any]) -> di
     trained = clock.lap()
     trainable = {"ippo": ("actor", "critic"), "vdn": ("params",), "qmix": ("params",)}[name]
     first = begun(one.algorithm, env, count)
-    played = jax.jit(one.evaluate)(numbers, first, jax.random.fold_in(key, FINAL), carry.state)
+    statistics = jax.jit(one.evaluate)(numbers, first, jax.random.fold_in(key, FINAL), carry.state)
     return {
         **compiled.named("compile"),
         **trained.named("train"),
         "env_steps": int(np.asarray(history["env_steps"]).sum()),
         "parameters": sum(x.size for part in trainable for x in jax.tree.leaves(getattr(carry.state, part))),
         "mflop": measure.flop_per_update(env, one.algorithm, key, carry) / 1e6 / played_steps(config, steps) * count,
-        **{policy: float(np.mean(played[policy]["return"])) for policy in ("sampled", "greedy")},
+        **{policy: float(np.mean(statistics[policy]["return"])) for policy in ("sampled", "greedy")},
     }
 
 
@@ -152,7 +152,7 @@ def comity_play(games: int) -> dict[str, Any]:
         return steps.observation.view, steps.reward
 
     start = jax.jit(lambda key: rollout.start(key, env, (), games))(jax.random.key(0))
-    return played(lambda key: play(key, start), jax.random.key(1), games)
+    return timed(lambda key: play(key, start), jax.random.key(1), games)
 
 
 # --------------------------------------------------------------------------------------------------------- JaxMARL
@@ -254,7 +254,7 @@ def jaxmarl_play(games: int) -> dict[str, Any]:
         return (after, state), (stack(seen), stack(reward))
 
     start = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(0), games))
-    return played(
+    return timed(
         lambda key: jax.lax.scan(step, start, jax.random.split(key, PLAY_STEPS))[1], jax.random.PRNGKey(1), games
     )
 
@@ -262,7 +262,7 @@ def jaxmarl_play(games: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------- both sides
 
 
-def played(play: Any, key: Any, games: int) -> dict[str, Any]:
+def timed(play: Any, key: Any, games: int) -> dict[str, Any]:
     """Env steps per CPU second, and an agent's mean return. play(key) -> (views [T, B, N, V], rewards [T, B, N])."""
     import jax
     import numpy as np

@@ -155,14 +155,14 @@ class IndirectReciprocity:
 
     def observation(self, state: State) -> Observation:
         playing, last = state.playing.astype(jnp.float32), state.last.astype(jnp.float32)
-        seen = jnp.concatenate([last[:, None], playing[:, None], state.identity], -1)  # [N, 2 + D], of each by others
+        about = jnp.concatenate([last[:, None], playing[:, None], state.identity], -1)  # [N, 2 + D], of each by others
         own = [last, (state.last >= 0).astype(jnp.float32), playing]
         clock = jnp.broadcast_to(state.time.astype(jnp.float32), (self.agents, 1))
         others = (jnp.arange(self.agents)[:, None] + jnp.asarray(self.offsets)) % self.agents  # [N, N - 1]
-        view = [jnp.stack(own, -1), state.identity, clock, seen[others].reshape(self.agents, -1)]
+        view = [jnp.stack(own, -1), state.identity, clock, about[others].reshape(self.agents, -1)]
         known = [state.time / state.horizon, state.horizon.astype(jnp.float32)]
         available = jnp.stack([jnp.ones_like(state.playing), state.playing], -1)
-        return Observation(jnp.concatenate(view, -1), jnp.concatenate([jnp.stack(known), seen.reshape(-1)]), available)
+        return Observation(jnp.concatenate(view, -1), jnp.concatenate([jnp.stack(known), about.reshape(-1)]), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Shares of matches, NaN where there was none.
@@ -172,19 +172,19 @@ class IndirectReciprocity:
         match; `defection_in_the_end`: of agent 0 in the last step.
         """
         cooperated, defected = info["cooperated"], info["defected"]  # [T, B, N]
-        played = cooperated + defected
-        with_last = played[..., -1] > 0  # [T, B]
+        games = cooperated + defected
+        with_last = games[..., -1] > 0  # [T, B]
         since = with_last.cumsum(0) > 0
         ends = valid & ~jnp.concatenate([valid[1:], jnp.zeros_like(valid[:1])])
 
         def share(counts: Array, steps: Array, of: slice = slice(None, -1)) -> Array:
             """Sum of counts over the sum of matches, in these steps [T, B], of these agents."""
             part = lambda x: jnp.where(steps, x[..., of].sum(-1), 0.0).sum(0)  # noqa: E731
-            return ratio(part(counts), part(played))
+            return ratio(part(counts), part(games))
 
         return {
-            "cooperation": ratio(cooperated.sum(0), played.sum(0)),
-            "defection": ratio(defected.sum(0), played.sum(0)),
+            "cooperation": ratio(cooperated.sum(0), games.sum(0)),
+            "defection": ratio(defected.sum(0), games.sum(0)),
             "defection_against_last": share(defected, with_last),
             "defection_among_others": share(defected, ~with_last),
             "defection_among_others_since": share(defected, since & ~with_last),
@@ -202,12 +202,12 @@ class IndirectReciprocity:
             raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(self.spec.scripts)}")
 
         def act(memory: PyTree, view: Array) -> tuple[Array, PyTree]:
-            played, plays = view[..., 1] > 0, view[..., 2] > 0
+            has_played, plays = view[..., 1] > 0, view[..., 2] > 0
             if name != "tit-for-tat":
                 return jnp.where(plays & (name == "all-d"), 1, 0).astype(jnp.int32), memory
             others = view[..., self.own_size : self.spec.view.size].reshape(*view.shape[:-1], -1, self.other_size)
             last, theirs = others[..., 0].astype(jnp.int32), others[..., 1] > 0
-            memory = jnp.where(played[..., None] & (last >= 0), last, memory)  # of the one it played, no other
+            memory = jnp.where(has_played[..., None] & (last >= 0), last, memory)  # of the one it played, no other
             return jnp.where(plays, jnp.where(theirs, memory, 0).sum(-1), 0).astype(jnp.int32), memory
 
         return (jnp.zeros(self.agents - 1, jnp.int32) if name == "tit-for-tat" else ()), act

@@ -135,9 +135,9 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
 
     directory = RunDirectory(run)
     manifest, metrics = directory.manifest(), directory.lines("metrics.jsonl")
-    played, tried = directory.lines("eval.jsonl"), directory.lines("trials.jsonl")
-    last = [line for line in played if line["which"] == "last" and line["iteration"] == budget.iterations]
-    periodic = [line for line in played if line["which"] == "periodic"]
+    evaluations, tried = directory.lines("eval.jsonl"), directory.lines("trials.jsonl")
+    last = [line for line in evaluations if line["which"] == "last" and line["iteration"] == budget.iterations]
+    periodic = [line for line in evaluations if line["which"] == "periodic"]
     sampled, greedy = ([x for x in periodic if x["policy"] == which] for which in ("sampled", "greedy"))
     seeds = sorted({line["seed"] for line in last})
     wall = manifest.get("wall_seconds", math.nan) / max(len(seeds), 1)
@@ -193,13 +193,13 @@ def thinned(
     groups = np.array_split(np.arange(len(lines)), min(POINTS, len(lines)))
     ends = [int(group[-1]) for group in groups]
     curve: dict[str, list[Any]] = {name: [lines[i][name] for i in ends] for name in ("iteration", "env_steps")}
-    played: dict[int, dict[str, Any]] = {line["iteration"]: dict(line["mean"]) for line in evaluations}
+    means: dict[int, dict[str, Any]] = {line["iteration"]: dict(line["mean"]) for line in evaluations}
     for line in greedy:
-        told = {f"{GREEDY}{name}": value for name, value in line["mean"].items()}
-        played.setdefault(line["iteration"], {}).update(told)
+        without_noise = {f"{GREEDY}{name}": value for name, value in line["mean"].items()}
+        means.setdefault(line["iteration"], {}).update(without_noise)
     for name in kept:
-        if all(name in played.get(i, ()) for i in curve["iteration"]):
-            curve[name] = [None if played[i][name] is None else short(played[i][name]) for i in curve["iteration"]]
+        if all(name in means.get(i, ()) for i in curve["iteration"]):
+            curve[name] = [None if means[i][name] is None else short(means[i][name]) for i in curve["iteration"]]
         elif name in lines[0]:
             values = np.array([math.nan if x[name] is None else x[name] for x in lines], float)
             curve[name] = [short(_mean(values[group])) for group in groups]

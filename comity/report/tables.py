@@ -66,8 +66,8 @@ def final_table(
             by_seed = dict(zip(some["seed"].tolist(), some[metric].tolist(), strict=True))
             row += ["  ".join(plain(by_seed.get(seed, np.nan), metric) for seed in seeds)] * each
             rows.append(tuple(row))
-    played = sorted({int(n) for n in final["episodes"]})
-    notes.append(f"each score: {' or '.join(map(str, played))} episodes per seed")
+    counts = sorted({int(n) for n in final["episodes"]})
+    notes.append(f"each score: {' or '.join(map(str, counts))} episodes per seed")
     steps = short(float(np.median(largest_steps(table))))
     count = f"{len(seeds)} seed{'s' * (len(seeds) != 1)}"
     title = f"{opened.task} · {opened.algorithm} · {count} · {steps} environment steps ({opened.step_unit}) per seed"
@@ -156,7 +156,7 @@ def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
     A run that was resumed holds the last evaluation of its first end; once newer periodic ones stand after it, those
     count. Returns the rows and a note about seeds that are not at their end.
     """
-    kept: list[int] = []
+    chosen: list[int] = []
     unfinished: dict[int, int] = {}  # seed -> environment steps
     keys = list(zip(table["run"].tolist(), table["seed"].tolist(), table["policy"].tolist(), strict=True))
     which, iteration = table["which"].tolist(), table["iteration"].tolist()
@@ -165,12 +165,12 @@ def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
         last = max((i for i in rows if which[i] == "last"), key=iteration.__getitem__, default=None)
         periodic = max((i for i in rows if which[i] == "periodic"), key=iteration.__getitem__, default=None)
         if last is not None and (periodic is None or iteration[periodic] <= iteration[last]):
-            kept += [last, *[i for i in rows if which[i] == "best"][:1]]
+            chosen += [last, *[i for i in rows if which[i] == "best"][:1]]
         elif periodic is not None:
-            kept.append(periodic)
+            chosen.append(periodic)
             unfinished[key[1]] = int(table["env_steps"][periodic])
     order = {"last": 0, "periodic": 1, "best": 2}
-    kept.sort(key=lambda i: order[which[i]])
+    chosen.sort(key=lambda i: order[which[i]])
     notes = []
     if unfinished:
         steps = list(unfinished.values())
@@ -181,7 +181,7 @@ def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
         )
         who = f"seed{'s' * (len(unfinished) > 1)} {spans(unfinished)} ({status})"
         notes.append(f"{label}: {who} without final evaluation: the newest periodic one counts, at {at} env steps")
-    return table.rows(np.array(kept, int)), notes
+    return table.rows(np.array(chosen, int)), notes
 
 
 def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:

@@ -89,18 +89,18 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
     games_seen = [before, *(jax.tree.map(lambda x, t=t: x[t], of(played.after)) for t in range(length))]
     sharing = functions(env).sharing
     pictures = played.pictures[chosen] if played.pictures else None
-    seen = jax.tree.map(
+    observations = jax.tree.map(
         lambda x, y: np.concatenate([x, y[-1:]]), of(steps.observation), of(steps.next_observation)
     )  # T + 1
     spec, optional, notes = env.spec, functions(env), of(steps.notes)
     draw, draw_view = optional.draw, optional.draw_view
-    view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in seen.view])
+    view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in observations.view])
     return Recording(
         **words,
         actions=of(steps.action),
-        available=_counted(env, of(steps.action), seen.available),
+        available=_counted(env, of(steps.action), observations.available),
         rewards=of(steps.reward),
-        views=seen.view,
+        views=observations.view,
         frames=np.stack([draw(state) for state in games_seen]) if draw else pictures,
         view_frames=view_frames,
         agent_names=spec.agent_names,

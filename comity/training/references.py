@@ -109,11 +109,11 @@ def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> 
     """Makes a reference of a finished run (`comity.load`) at `to`, of its best seed by the metric (None: the
     headline). Returns `to`. Raises ValueError if it learned nothing."""
     metric = str(metric or run.env.spec.headline)
-    played: dict[str, dict[int, float]] = {"sampled": {}, "greedy": {}}
+    means: dict[str, dict[int, float]] = {"sampled": {}, "greedy": {}}
     for line in run.play(episodes):
-        played[line["policy"]][line["seed"]] = float(line["mean"][metric])
-    policy = max(played, key=lambda policy: sum(played[policy].values()))
-    scores = played[policy]
+        means[line["policy"]][line["seed"]] = float(line["mean"][metric])
+    policy = max(means, key=lambda policy: sum(means[policy].values()))
+    scores = means[policy]
     seed = max(scores, key=lambda seed: scores[seed])
     curve = records(run.path / "eval.jsonl")
     start = [x["mean"][metric] for x in curve if x["iteration"] == 0 and x["policy"] == policy]

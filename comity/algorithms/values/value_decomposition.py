@@ -34,9 +34,9 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree
 class Member(NamedTuple):
     """What makes an algorithm of the family.
 
-    `loss(mixer, target_mixer, present, target, episodes, reward)` gives (loss of each step [T, B], metrics of each step:
-    leaves [T, B]); present and target are `StepValues` by those networks, reward [T, B, N] is what
-    agents learn from. Only `present` and mixer carry gradient.
+    `loss(mixer, target_mixer, present, target, episodes, reward)` gives (loss of each step [T, B], metrics of each
+    step: leaves [T, B]); present and target are `StepValues` by those networks, reward [T, B, N] is what agents learn
+    from. Only `present` and mixer carry gradient.
     """
 
     init: Callable[[Key], PyTree]  # (key) -> mixer

@@ -31,17 +31,17 @@ def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIO
     def probe(key: jax.Array, state: Any) -> dict[str, jax.Array]:
         keys = jax.random.split(key, 6)
 
-        def choose(key, seen):
-            return policies(nets, state.actors, seen)[0].sample(key)
+        def choose(key, observation):
+            return policies(nets, state.actors, observation)[0].sample(key)
 
-        def played(key, game, seen, first, count):
+        def played(key, game, observation, first, count):
             """(game, view, discounted rewards [N]) after `count` steps, the first one with action `first`."""
 
             def step(carry, inputs):
-                game, seen, total, going = carry
+                game, observation, total, going = carry
                 key, time = inputs
                 key_act, key_step = jax.random.split(key)
-                own = choose(key_act, seen)
+                own = choose(key_act, observation)
                 action = jnp.where(time == 0, first(own), own)
                 after, result = env.step(key_step, game, action)
                 total = total + going * config.gamma**time * result.reward
@@ -49,35 +49,35 @@ def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIO
                 stays = time < count
                 return jax.tree.map(lambda new, old: jnp.where(stays, new, old), now, carry), None
 
-            carry = game, seen, jnp.zeros(env.spec.agents), jnp.float32(1.0)
+            carry = game, observation, jnp.zeros(env.spec.agents), jnp.float32(1.0)
             times = jnp.arange(steps)
-            (game, seen, total, _), _ = jax.lax.scan(step, carry, (jax.random.split(key, steps), times))
-            return game, seen, total
+            (game, observation, total, _), _ = jax.lax.scan(step, carry, (jax.random.split(key, steps), times))
+            return game, observation, total
 
         at = jax.random.randint(keys[0], (states,), 0, min(env.spec.length, steps))
-        games, seen = jax.vmap(env.reset)(jax.random.split(keys[1], states))
+        games, observation = jax.vmap(env.reset)(jax.random.split(keys[1], states))
         untouched = lambda own: own  # noqa: E731
-        games, seen, _ = jax.vmap(lambda k, g, s, n: played(k, g, s, untouched, n))(
-            jax.random.split(keys[2], states), games, seen, at
+        games, observation, _ = jax.vmap(lambda k, g, s, n: played(k, g, s, untouched, n))(
+            jax.random.split(keys[2], states), games, observation, at
         )
-        chosen = choose(keys[3], seen)[:, role.influencer]  # [states], what the influencer does now
+        chosen = choose(keys[3], observation)[:, role.influencer]  # [states], what the influencer does now
 
-        def worth(key, game, seen, mine):
+        def worth(key, game, observation, mine):
             first = lambda own: own.at[role.influencer].set(mine)  # noqa: E731
             each = jax.random.split(key, continuations)
-            return jax.vmap(lambda k: played(k, game, seen, first, steps)[2])(each)[:, others]  # [C, J]
+            return jax.vmap(lambda k: played(k, game, observation, first, steps)[2])(each)[:, others]  # [C, J]
 
-        earned = jax.vmap(worth)(jax.random.split(keys[4], states), games, seen, chosen)  # [states, C, J]
+        earned = jax.vmap(worth)(jax.random.split(keys[4], states), games, observation, chosen)  # [states, C, J]
         true, noise = earned.mean(1), earned.var(1, ddof=1) / continuations
 
         def said(key):
-            action = choose(key, seen).at[:, role.influencer].set(chosen)
+            action = choose(key, observation).at[:, role.influencer].set(chosen)
             net = state.added.estimates[0].net
-            return alita_estimates.call(config, nets, role, net, seen.view, nets.acts.encoded(action))
+            return alita_estimates.call(config, nets, role, net, observation.view, nets.acts.encoded(action))
 
         estimate = jax.vmap(said)(jax.random.split(keys[5], SAMPLES)).mean(0)  # [states, J]
-        own = nets.acts.encoded(choose(keys[3], seen))[None]
-        best = alita_estimates.best(config, nets, role, keys[5], alita.with_judges(state).critics, seen, own)
+        own = nets.acts.encoded(choose(keys[3], observation))[None]
+        best = alita_estimates.best(config, nets, role, keys[5], alita.with_judges(state).critics, observation, own)
         by_estimate = jnp.square(estimate - best).mean(-1)
         by_play = (jnp.square(true - best) - noise).mean(-1)
         ratio = by_estimate.mean() / by_play.mean()

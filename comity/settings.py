@@ -71,7 +71,7 @@ def check(settings: Any) -> None:
         try:
             held = _held(hints[name], value)
         except Misfit as error:
-            raise ValueError(f"{name} {_shown(value)} {error}") from None
+            raise ValueError(f"{name} {_short_repr(value)} {error}") from None
         if held is not value:
             object.__setattr__(settings, name, held)
 
@@ -108,7 +108,7 @@ def _entry(hint: Any, value: Any) -> Any:
     try:
         return _held(hint, value)
     except Misfit as error:
-        raise Misfit(f"has {_shown(value)}, which {error}") from None
+        raise Misfit(f"has {_short_repr(value)}, which {error}") from None
 
 
 def _is(one: Any, two: Any) -> bool:
@@ -161,7 +161,7 @@ def _str(value: Any) -> Any:
 _KINDS = {float: _float, int: _int, bool: _bool, str: _str}
 
 
-def _shown(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     text = " ".join(repr(value.item() if isinstance(value, np.generic) else value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 

@@ -17,7 +17,7 @@ def hosted_problems(env: Any, play: bool) -> list[str]:
         spec = env.spec
         host = functions(env).host(2)  # pyright: ignore[reportOptionalCall]
         host.begin(np.ones(2, bool), np.zeros(2, int))
-        return _played(host, spec) if play else []
+        return _problems_in_play(host, spec) if play else []
     except ValueError as error:
         return [str(error)]
     finally:
@@ -25,7 +25,7 @@ def hosted_problems(env: Any, play: bool) -> list[str]:
             host.close()
 
 
-def _played(host: Any, spec: Any) -> list[str]:
+def _problems_in_play(host: Any, spec: Any) -> list[str]:
     rng, both = np.random.default_rng(0), np.ones(2, bool)
     for seed in range(EPISODES):
         seen = host.begin(both, np.full(2, seed))

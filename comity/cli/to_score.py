@@ -42,7 +42,7 @@ def bench_to_score(arguments: list[str]) -> None:
     if ("score" in values) == ("beside" in values):
         raise Usage("--to-score needs either --score X or --beside FILE, which has the score of JaxMARL")
     peers = _peers(values["beside"]) if "beside" in values else {}
-    asked = [_asked(word, values, counts, settings, peers) for word in words]
+    asked = [_learner(word, values, counts, settings, peers) for word in words]
 
     from comity.bench import measure
     from comity.cli.bench import MACHINE
@@ -63,7 +63,7 @@ def bench_to_score(arguments: list[str]) -> None:
                 row = measure.in_process(["-m", "comity.bench.to_score", json.dumps(request)])
                 one["rows"].append(row)
                 steps.close()
-                print(f"  {one['algorithm']} on {one['task']}, seed {seed}: {_told(row, unit)}", flush=True)
+                print(f"  {one['algorithm']} on {one['task']}, seed {seed}: {_outcome(row, unit)}", flush=True)
                 _write(values.get("out"), found)
         found["complete"] = True
     finally:
@@ -108,7 +108,7 @@ def _beside(one: dict[str, Any]) -> list[str]:
     return [f"{peer:.1f}", f"{peer / row['seconds']:.1f}" if row["seconds"] else "-"]
 
 
-def _told(row: dict[str, Any], unit: str) -> str:
+def _outcome(row: dict[str, Any], unit: str) -> str:
     last = f"last score {row['points'][-1]['score']:.4g}"
     if row["ended"] != "held":
         return f"{row['ended']}: not held within {row['spent']:.1f} {unit} s, {last}"
@@ -129,7 +129,7 @@ def _settings(arguments: list[str]) -> tuple[list[str], list[str]]:
     return found, others
 
 
-def _asked(
+def _learner(
     word: str,
     values: dict[str, Any],
     counts: dict[str, int],

@@ -74,7 +74,7 @@ class Game:
             raise ValueError("reset gives no (observations, infos): give both, as PettingZoo asks")
         self.time, self.left = 0, set()
         self.running = self._running()
-        return self._seen(*found, self.running, self.running)
+        return self._observation(*found, self.running, self.running)
 
     def step(self, action: np.ndarray) -> tuple[HostObservation, np.ndarray, bool, bool]:
         """(observation, reward [N], terminated, truncated) of the game, which is cut when its time is up."""
@@ -95,13 +95,13 @@ class Game:
         # Of a game that is cut, what the step returned is what came next, for whoever did not come to an end.
         reads = [name for name in leaving if not terminations.get(name)] if over else self.running
         must = [] if truncated else self.running
-        return self._seen(observations, infos, reads, must, terminated), reward, terminated, truncated
+        return self._observation(observations, infos, reads, must, terminated), reward, terminated, truncated
 
     def _running(self) -> list:
         here = getattr(self.env, "agents", self.spaces.names)
         return [name for name in self.spaces.names if name in here and name not in self.left]
 
-    def _seen(
+    def _observation(
         self, observations: dict, infos: dict, reads: list, must: list, terminated: bool = False
     ) -> HostObservation:
         return self.spaces.seen(self.env, observations, infos or {}, reads, must, self.time, terminated)

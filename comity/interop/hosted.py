@@ -276,15 +276,15 @@ def from_pettingzoo(make: Callable[[], Any] | str, length: int | None = None, **
     each call. length: steps after which a game is cut, if it has not ended by itself; None: as the environment says.
     options: what it is made with. Raises ValueError, one line, for what has no place here.
     """
-    return _given("pettingzoo", make, length, options)
+    return _game_of("pettingzoo", make, length, options)
 
 
 def from_gymnasium(make: Callable[[], Any] | str, length: int | None = None, **options: Any) -> Hosted:
     """A Gymnasium environment as a game of one agent: by the name in its registry, else as `from_pettingzoo`."""
-    return _given("gymnasium", make, length, options)
+    return _game_of("gymnasium", make, length, options)
 
 
-def _given(host: str, make: Any, length: int | None, options: dict[str, Any]) -> Hosted:
+def _game_of(host: str, make: Any, length: int | None, options: dict[str, Any]) -> Hosted:
     from comity.recipes import find_task, source_of_hosted  # which import this module by its name
 
     source = find_task(f"{host}:{make}") if isinstance(make, str) else source_of_hosted(host, make)

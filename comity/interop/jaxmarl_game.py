@@ -32,7 +32,7 @@ class FromJaxMARL:
 
     @cached_property
     def environment(self) -> Any:
-        return _made(self.env, dict(self.options))
+        return _environment(self.env, dict(self.options))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -111,13 +111,13 @@ def from_jaxmarl(env: Any, length: int | None = None, clock_truncates: bool = Tr
     """
     if options and not isinstance(env, str):
         raise ValueError(f"options {', '.join(options)} are for an environment's name: give it instead of the object")
-    length = length or getattr(_made(env, options), "max_steps", None)
+    length = length or getattr(_environment(env, options), "max_steps", None)
     if not length:
         raise ValueError(f"{env if isinstance(env, str) else type(env).__name__} has no max_steps: give length")
     return FromJaxMARL(env, int(length), clock_truncates, tuple(options.items()))
 
 
-def _made(env: Any, options: dict[str, Any]) -> Any:
+def _environment(env: Any, options: dict[str, Any]) -> Any:
     if not isinstance(env, str):
         return env
     jaxmarl = needed("jaxmarl")

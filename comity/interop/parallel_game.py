@@ -67,7 +67,7 @@ class ParallelGame(pettingzoo.ParallelEnv):
         start, self._key = jax.random.split(jax.random.key(int(self._rng.integers(2**31))))
         self._state, observation = self._start(start)
         self.agents = list(self.possible_agents)
-        return self._told(observation)
+        return self._views_and_masks(observation)
 
     def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
         """(observations, rewards, terminations, truncations, infos) of one step, by agent name; at the end `agents`
@@ -89,7 +89,7 @@ class ParallelGame(pettingzoo.ParallelEnv):
             joint = chosen.astype(np.int32)
         self._key, key = jax.random.split(self._key)
         self._state, timestep = self._step(key, self._state, joint)
-        views, infos = self._told(timestep.observation)
+        views, infos = self._views_and_masks(timestep.observation)
         reward = np.asarray(timestep.reward)
         terminated, truncated = bool(timestep.terminated), bool(timestep.truncated)
         each = lambda value: dict.fromkeys(self.agents, value)  # noqa: E731
@@ -108,7 +108,7 @@ class ParallelGame(pettingzoo.ParallelEnv):
     def close(self) -> None:
         pass
 
-    def _told(self, observation: Any) -> tuple[dict, dict]:
+    def _views_and_masks(self, observation: Any) -> tuple[dict, dict]:
         self._seen = jax.tree.map(np.asarray, observation)
         views = {name: self._seen.view[k] for k, name in enumerate(self.possible_agents)}
         masks = jax.tree.map(lambda x: x.astype(np.int8), self._seen.available)

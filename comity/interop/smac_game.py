@@ -41,7 +41,7 @@ class Parallel:
     def state(self) -> np.ndarray:
         return np.asarray(self.env.get_state(), np.float32)
 
-    def _seen(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _views_and_masks(self) -> tuple[dict[str, Any], dict[str, Any]]:
         views, masks = self.env.get_obs(), self.env.get_avail_actions()
         named = lambda rows: dict(zip(self.possible_agents, rows, strict=True))  # noqa: E731
         infos = {name: {"action_mask": np.asarray(mask, np.int8)} for name, mask in named(masks).items()}
@@ -51,14 +51,14 @@ class Parallel:
         """seed: not used; SMAC takes one only when it is made."""
         self.env.reset()
         self.agents, self.time = list(self.possible_agents), 0
-        return self._seen()
+        return self._views_and_masks()
 
     def step(self, actions: dict[str, int]) -> tuple[dict, dict, dict, dict, dict]:
         reward, over, info = self.env.step([int(actions[name]) for name in self.possible_agents])
         self.time += 1
         dead = info.get("dead_allies", 0) >= len(self.possible_agents)
         cut = bool(over) and self.time >= self.limit and not info.get("battle_won", False) and not dead
-        views, infos = self._seen()
+        views, infos = self._views_and_masks()
         every = lambda value: dict.fromkeys(self.possible_agents, value)  # noqa: E731
         if over:
             self.agents = []

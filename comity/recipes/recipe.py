@@ -79,7 +79,7 @@ def _changed(source: Source, thing: Any, preset: str | None, kind: str) -> list[
             then = _flat(plain_fields(settings_of(source, name, kind), ()))
         except (TypeError, ValueError):  # a class that cannot be made without settings
             continue
-        found = [f"{x.replace('_', '-')}={_written(value)}" for x, value in now.items() if then.get(x) != value]
+        found = [f"{x.replace('_', '-')}={_text(value)}" for x, value in now.items() if then.get(x) != value]
         nearest = found if nearest is None or len(found) < len(nearest) else nearest
     return nearest or []
 
@@ -91,5 +91,5 @@ def _flat(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _written(value: Any) -> str:
+def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -161,7 +161,7 @@ def _differences(runs: Sequence[SavedRun]) -> dict[str, Any]:
 
 
 def _run(run: SavedRun) -> dict[str, Any]:
-    made = [[name, _told(run.manifest[entry])] for entry, name in MADE.items() if run.manifest.get(entry) is not None]
+    made = [[name, _text(run.manifest[entry])] for entry, name in MADE.items() if run.manifest.get(entry) is not None]
     git, versions = run.manifest.get("git"), run.manifest.get("versions")
     if isinstance(git, dict) and git.get("commit"):
         made.append(["commit", f"{git['commit']}{', with changes' if git.get('dirty') else ''}"])
@@ -169,7 +169,7 @@ def _run(run: SavedRun) -> dict[str, Any]:
         made.append(["versions", ", ".join(f"{name} {version}" for name, version in versions.items())])
     hardware = run.manifest.get("hardware")
     if isinstance(hardware, dict):
-        made.append(["machine", ", ".join(_told(x) for x in hardware.values())])
+        made.append(["machine", ", ".join(_text(x) for x in hardware.values())])
     settings = [
         [f"{part}.{name}".replace("_", "-"), text_of(value)]
         for part in ("task", "algorithm", "training")
@@ -178,7 +178,7 @@ def _run(run: SavedRun) -> dict[str, Any]:
     return {"path": run.path.as_posix(), "algorithm": run.algorithm, "made": made, "settings": settings}
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_told, value))
+        return ", ".join(map(_text, value))
     return f"{value:,.1f}" if isinstance(value, float) else str(value)

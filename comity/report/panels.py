@@ -47,7 +47,7 @@ def draw_panels(
     import matplotlib
     from matplotlib.figure import Figure
 
-    there = [(panel, {name: x for name, x in curves.items() if _known(x[1]).any()}) for panel, curves in panels]
+    there = [(panel, {name: x for name, x in curves.items() if _complete(x[1]).any()}) for panel, curves in panels]
     there = [(panel, curves) for panel, curves in there if curves]
     if not there:
         return []
@@ -88,7 +88,7 @@ def draw_panels(
         return save(figure, path)
 
 
-def _known(values: NDArray[np.float64]) -> Any:
+def _complete(values: NDArray[np.float64]) -> Any:
     """[P] bool, points that every seed has."""
     return np.all(np.isfinite(values), axis=0)
 
@@ -172,7 +172,7 @@ def _draw(
     axes: Axes, show: str, steps: NDArray, values: NDArray, look: Look, label: str, level: float, groups: int,
     ends: tuple[float, float],
 ) -> None:  # fmt: skip
-    known = _known(values)
+    known = _complete(values)
     steps, values = steps[known], values[:, known]
     if not len(steps):
         return

@@ -72,7 +72,7 @@ def of_module(root: Path, main: str, only: str | None = None) -> Files:
             )
         for module in _imported(_parsed(content[name], str(root / name)), name):
             if not only or module.partition(".")[0] == only:
-                waiting += _found(root, module, main)
+                waiting += _files_run(root, module, main)
     return Files(root, main, content)
 
 
@@ -97,7 +97,7 @@ def _imported(tree: ast.Module, name: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names if node.level or base)
 
 
-def _found(root: Path, module: str, main: str) -> list[str]:
+def _files_run(root: Path, module: str, main: str) -> list[str]:
     """Files below `root` that importing `module` runs: its own and those of the packages around it."""
     parts = module.split(".")
     top = root / parts[0]

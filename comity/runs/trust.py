@@ -76,7 +76,7 @@ def chosen(kind: str, name: str, named: Named, version: str, folder: Path | None
             f"{kind} {name}: {here}, of which the run holds no copy: its rules have changed, so results would not "
             "compare; put the file back as it was"
         )
-    return _asked(f"{kind} {name}: {here}", copy or own[0], copy is not None, trust)
+    return _with_consent(f"{kind} {name}: {here}", copy or own[0], copy is not None, trust)
 
 
 KNOWN = ("mpe2", "pettingzoo", "gymnasium")  # packages whose environments a run may name
@@ -92,7 +92,7 @@ def allowed(kind: str, name: str, package: str, trust: Trust) -> None:
         raise ValueError(f"{what}: nothing was run; give --trust (from Python trust=True)")
 
 
-def _asked(what: str, code: Files, came: bool, trust: Trust) -> Files:
+def _with_consent(what: str, code: Files, came: bool, trust: Trust) -> Files:
     """`code`, if the user lets it be run; says so."""
     whose = f"{code.path}, which {'came with the run' if came else 'the config names'}"
     if trust.given or (trust.ask and trust.ask(f"{what}; version {code.version} is {whose}.")):

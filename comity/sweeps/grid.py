@@ -138,7 +138,7 @@ def _spent(folder: Path, about: dict[str, Any]) -> float:
 
 def _normalised(task: str, metric: str, of: dict[str, tuple[list[float], float]]) -> dict[str, Cell]:
     means = {name: float(np.mean(scores)) for name, (scores, _) in of.items()}
-    best = max([*means.values(), *_known(task, metric)])
+    best = max([*means.values(), *_reference_scores(task, metric)])
     worst = means.get(RANDOM, math.nan)
     way = best - worst if best > worst else math.nan
     result = {}
@@ -149,7 +149,7 @@ def _normalised(task: str, metric: str, of: dict[str, tuple[list[float], float]]
     return result
 
 
-def _known(task: str, metric: str) -> list[float]:
+def _reference_scores(task: str, metric: str) -> list[float]:
     """What the team that comes with comity scored, if the metric is the same."""
     from comity.runs.saved import REFERENCE, reference
 

@@ -142,14 +142,14 @@ class _Watched:
     def __init__(self, env: Any):
         self.env, self.reset, self.spec, self.functions = env, env.reset, env.spec, functions(env)
         if together := self.functions.step_games:
-            step_games = lambda keys, state, action: _told(*together(keys, state, action))  # noqa: E731
+            step_games = lambda keys, state, action: _with_state(*together(keys, state, action))  # noqa: E731
             self.functions = self.functions._replace(step_games=step_games)
 
     def step(self, key: Key, state: PyTree, action: PyTree):
-        return _told(*self.env.step(key, state, action))
+        return _with_state(*self.env.step(key, state, action))
 
 
-def _told(state: PyTree, timestep: Timestep) -> tuple[PyTree, Timestep]:
+def _with_state(state: PyTree, timestep: Timestep) -> tuple[PyTree, Timestep]:
     return state, timestep._replace(info={**timestep.info, STATE: state})
 
 

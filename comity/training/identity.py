@@ -174,7 +174,7 @@ class Lines:
             doubled, foreign = len(rows) - len(set(places)), sum(row["seed"] not in seeds for row in rows)
             if doubled:
                 seen: set[tuple[Any, ...]] = set()
-                directory.keep(name, lambda row, seen=seen: not _seen(row, seen))
+                directory.keep(name, lambda row, seen=seen: not _repeated(row, seen))
                 notes.append(f"{name} held {_lines(doubled)} twice; the second of each was dropped")
             if foreign:
                 notes.append(f"{name} holds {_lines(foreign)} of seeds that this run has not")
@@ -198,7 +198,7 @@ def _counts(row: dict[str, Any]) -> bool:
     return row.get("which", "periodic") == "periodic"
 
 
-def _seen(row: dict[str, Any], seen: set[tuple[Any, ...]]) -> bool:
+def _repeated(row: dict[str, Any], seen: set[tuple[Any, ...]]) -> bool:
     place = tuple(row.get(key) for key in KEY)
     known = place in seen
     seen.add(place)

@@ -141,7 +141,7 @@ class Seeds:
             if self.mode == "loop":
                 return jax.block_until_ready(compiled(*own))
             own = [self._placed(x) if each else x for x, each in zip(own, per_seed, strict=True)]
-            return self._kept(jax.block_until_ready(compiled(*own)))
+            return self._gathered(jax.block_until_ready(compiled(*own)))
 
         results = list(self._pool.map(run, range(self.count) if self.mode == "loop" else self.groups))
         return tuple(map(list, zip(*results, strict=True))) if type(results[0]) is tuple else results
@@ -185,7 +185,7 @@ class Seeds:
         spec = PartitionSpec("seeds") if self.mode == "shard" else PartitionSpec()
         return NamedSharding(self._mesh, spec)  # pyright: ignore[reportArgumentType]
 
-    def _kept(self, tree: PyTree) -> PyTree:
+    def _gathered(self, tree: PyTree) -> PyTree:
         """A group's results: whole in every process, and out of the way of the next group."""
         tree = processes.gathered(tree)
         return tree if len(self.groups) == 1 else jax.device_put(tree, jax.local_devices(backend="cpu")[0])

@@ -111,13 +111,13 @@ class Stepping:
     def parts(self, shape: Carry) -> dict[str, Program]:
         key, step, games, both = one_key(), np.int32(0), self.games, 2 * self.slots
         flags = lambda count: jax.ShapeDtypeStruct((count,), bool)  # noqa: E731
-        acting = (self.floats, key, step, shape.state, *self._shown(games), flags(games), flags(games))
+        acting = (self.floats, key, step, shape.state, *self._shapes(games), flags(games), flags(games))
         action, notes = jax.eval_shape(self.act, *acting)[1::2]
-        steps = _steps(*self._shown(games), action, notes, self.length)
+        steps = _steps(*self._shapes(games), action, notes, self.length)
         totals = () if self.algorithm.whole_episodes else jax.eval_shape(fresh_totals, steps)
         arguments = {
             "update": (self.floats, key, shape.state, totals, steps),
-            "judge": (self.floats, key, step, shape.state, *self._shown(both), flags(both)),
+            "judge": (self.floats, key, step, shape.state, *self._shapes(both), flags(both)),
             "act": acting,
             "init": (self.floats, key),
         }
@@ -127,7 +127,7 @@ class Stepping:
             for name, f in self.pure.items()
         }
 
-    def _shown(self, count: int) -> tuple[PyTree, Observation]:
+    def _shapes(self, count: int) -> tuple[PyTree, Observation]:
         """(memory, observation) of `count` games, as shapes."""
         one = jax.eval_shape(lambda: self.env.reset(jax.random.key(0))[1])
         wide = lambda x: jax.ShapeDtypeStruct((count, *jnp.shape(x)), x.dtype)  # noqa: E731

@@ -136,7 +136,7 @@ class Together:
             if not lanes:
                 given.append(own[0])
             elif PER_SEED[name][position]:
-                given.append(_joined([x for groups in own for x in groups]))
+                given.append(_concatenated([x for groups in own for x in groups]))
             else:  # floats: each run's own, along its lanes
                 given.append({k: np.repeat(np.asarray([x[k] for x in own], np.float32), counts) for k in own[0]})
         result, ends = self.wide.call(name, given, sum(counts)), np.cumsum(counts)
@@ -144,7 +144,7 @@ class Together:
         return [tuple([x] for x in part) if type(part) is tuple else [part] for part in parts]
 
 
-def _joined(trees: Sequence[Any]) -> Any:
+def _concatenated(trees: Sequence[Any]) -> Any:
     return trees[0] if len(trees) == 1 else jax.tree.map(lambda *xs: jnp.concatenate(xs), *trees)
 
 
@@ -183,7 +183,7 @@ class Wide:
             result = self.seeds.call(self.ready.by_name[name], given, each)
             whole = tuple(x[0] for x in result) if type(result) is tuple else result[0]
             rounds.append(_cut(whole, 0, end - first))
-        return _joined(rounds)
+        return _concatenated(rounds)
 
 
 def _filled(tree: Any, first: int, end: int, width: int) -> Any:

@@ -165,7 +165,7 @@ class SMAC:
         luck = jax.vmap(lambda key: jax.random.bits(key, (rules.size,), jnp.uint32))(keys).T
         before, action = jax.tree.map(jnp.transpose, (state, action))
         units, n = before.units, rules.allies.size
-        action = jnp.where(self._chosen(self._available(units), action), action, STOP)
+        action = jnp.where(self._is_available(self._available(units), action), action, STOP)
         orders = orders_of(rules.allies, part(rules.allies, units), action[:n]), None
         if self.both:
             orders = orders[0], orders_of(rules.enemies, part(rules.enemies, units), action[n:])
@@ -182,7 +182,7 @@ class SMAC:
         )
         return jax.tree.map(jnp.transpose, state), timestep
 
-    def _chosen(self, can: Array, action: Array) -> Array:
+    def _is_available(self, can: Array, action: Array) -> Array:
         """[agents, B] bool, whether the action is available; can [agents, A, B]."""
         return (can & (action[:, None] == jnp.arange(can.shape[1])[None, :, None])).any(1)
 

@@ -112,7 +112,7 @@ class RepeatedMatrix:
         other = action[::-1]
         tables = jnp.asarray(self.tables)
         reward = tables[jnp.arange(2), action, other]  # [2]
-        after = State(action.astype(jnp.int32), self._seen(key, other), state.time + 1, state.horizon)
+        after = State(action.astype(jnp.int32), self._misread(key, other), state.time + 1, state.horizon)
         over = after.time >= state.horizon
         by_clock = over & (after.time >= self.length)
         truncated = by_clock & (not self.clock_terminates)
@@ -130,7 +130,7 @@ class RepeatedMatrix:
         known = jnp.concatenate([state.last, passed[None], state.horizon[None]]).astype(jnp.float32)
         return Observation(view, known, jnp.ones((2, self.spec.action.n), bool))
 
-    def _seen(self, key: Key, other: Array) -> Array:
+    def _misread(self, key: Key, other: Array) -> Array:
         """The other's actions [2] as they are seen."""
         if not self.misseen:
             return other.astype(jnp.int32)

@@ -74,7 +74,7 @@ class Pool:
         apart = jax.random.uniform(key_apart) < self.tables
         both = jax.tree.map(lambda x: jnp.stack([x, x]), (game, observation))
         state = State(both[0], observation.view[::-1], apart, drawn / drawn.sum(-1, keepdims=True))
-        return state, self._seen(state, both[1])
+        return state, self._observation(state, both[1])
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         key_tables, key_games = jax.random.split(key)
@@ -90,7 +90,7 @@ class Pool:
         terminated = ends(steps.terminated)
         info = {name: self._own(state, x) for name, x in steps.info.items()}
         return state, Timestep(
-            self._seen(state, steps.observation),
+            self._observation(state, steps.observation),
             self._own(state, steps.reward),
             terminated,
             ends(steps.truncated) & ~terminated,
@@ -103,7 +103,7 @@ class Pool:
             return x[0]
         return jnp.where(state.apart, jnp.stack([x[0, 0], x[1, 1]]), x[0])
 
-    def _seen(self, state: State, both: Observation) -> Observation:
+    def _observation(self, state: State, both: Observation) -> Observation:
         """What the learners see of observations [2 games, ...]."""
         view, available = self._own(state, both.view), self._own(state, both.available)
         apart = state.apart.astype(jnp.float32)

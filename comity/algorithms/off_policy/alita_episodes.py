@@ -13,7 +13,7 @@ from comity.algorithms.off_policy import alita_estimates as estimates
 from comity.algorithms.off_policy.alita_rewards import Parts, shared_out
 from comity.algorithms.off_policy.alita_settings import Built
 from comity.algorithms.off_policy.deterministic_nets import Nets, values
-from comity.learning import alike, credited, replay
+from comity.learning import alike, replay
 from comity.spec import Spec, Vector
 from comity.types import Environment, Key, Observation, PyTree
 
@@ -50,22 +50,25 @@ def read_by(env: Environment) -> Spec:
     return replace(spec, view=spec.state if spec.state.size else Vector(spec.agents * spec.view.size))
 
 
-def steps_of(
-    parts: Parts, novelty: PyTree, episodes: replay.Episodes, meant: Array, following: Array, reward: Array
-) -> Steps:
-    """The steps of episodes. meant [T, B, N, A]: what agents would do there today; following: see `Steps`; reward
-    [T, B, N]: before novelty and penalties."""
+def with_rewards(parts: Parts, novelty: PyTree, episodes: replay.Episodes, meant: Array, reward: Array) -> Array:
+    """[T, B, N]: these rewards, and ALITA's own. meant [T, B, N, A]: what agents would do there today."""
+    if parts.bonus is None:
+        return reward
+    psi = parts.bonus.reward(novelty, episodes.experience)  # [T, B, influencers]
+    away = jnp.square(meant - parts.nets.acts.encoded(episodes.action)).sum(-1)
+    return reward + shared_out(parts.config, parts.roles, psi, away)
+
+
+def steps_of(parts: Parts, episodes: replay.Episodes, following: Array, reward: Array) -> Steps:
+    """The steps of episodes. following [T, B, N, A], reward [T, B, N]: see `Steps`."""
     before, taken = episodes.before, parts.nets.acts.encoded(episodes.action)
-    if parts.bonus is not None:
-        psi = parts.bonus.reward(novelty, episodes.experience)  # [T, B, influencers]
-        reward = reward + shared_out(parts.config, parts.roles, psi, jnp.square(meant - taken).sum(-1))
     steps = Steps(
         now=centrally(parts.env, before),
         after=centrally(parts.env, episodes.after),
         known=jnp.concatenate([before.view.astype(jnp.float32), taken], -1),
         taken=taken,
         following=following,
-        reward=credited(reward, parts.config.credit),
+        reward=reward,
         terminated=episodes.terminated,
         counts=episodes.valid.astype(jnp.float32),
     )

@@ -25,6 +25,7 @@ from comity.algorithms.off_policy.alita_episodes import (
     some_steps,
     steps_of,
     targets,
+    with_rewards,
 )
 from comity.algorithms.off_policy.alita_rewards import Parts, parts_of
 from comity.algorithms.off_policy.alita_settings import Influence
@@ -36,7 +37,7 @@ from comity.algorithms.values.value_learning import State as ValueState
 from comity.algorithms.values.value_learning import learning
 from comity.algorithms.values.value_networks import StepValues, central_reader, central_size, episode_values, team_of
 from comity.compatibility import require_vectors
-from comity.learning import masked, replay
+from comity.learning import credited, masked, replay
 from comity.networks import JointNet
 from comity.settings import Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
@@ -97,7 +98,8 @@ def added_loss(
     config, nets, q = parts.config, parts.nets, found[0].before.q
     meant = greedy_vectors(lax.stop_gradient(q), episodes.before.available)
     following = greedy_vectors(found[1].after.q, episodes.after.available)
-    steps = steps_of(parts, novelty, episodes, meant, following, episodes.reward)
+    reward = with_rewards(parts, novelty, episodes, meant, credited(episodes.reward, config.credit))
+    steps = steps_of(parts, episodes, following, reward)
     wanted = targets(config, nets, key, target.critics, steps)
     loss = critic_errors(nets, key, params.critics, steps, wanted).sum()
     metrics = {"critic_loss": loss / wanted.shape[-1]}

@@ -29,13 +29,14 @@ from comity.algorithms.off_policy.alita_episodes import (
     some_steps,
     steps_of,
     targets,
+    with_rewards,
 )
 from comity.algorithms.off_policy.alita_rewards import Parts, parts_of
 from comity.algorithms.off_policy.alita_settings import Influence
 from comity.algorithms.off_policy.deterministic_nets import Member, Nets, clipped_descent, nets_of, values
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.compatibility import require_discrete
-from comity.learning import Reward, if_ready, replay, take_step, towards
+from comity.learning import Reward, credited, if_ready, replay, take_step, towards
 from comity.networks import Core, Team
 from comity.rollout import shapes
 from comity.settings import Fraction, NotNegative, Positive, check
@@ -108,8 +109,8 @@ def current_steps(
     following = acts((target if config.target_policies else now)[1:], after.available)
     following = following.relaxed(key, config.relaxed, config.temperature)
     meant = acts(now[:-1], episodes.before.available).relaxed(key, "softmax")
-    reward = replay.paid(episodes, paid).reward
-    return steps_of(parts, state.added.novelty, episodes, meant, following, reward)
+    reward = with_rewards(parts, state.added.novelty, episodes, meant, replay.paid(episodes, paid).reward)
+    return steps_of(parts, episodes, following, credited(reward, config.credit))
 
 
 def critic_step(config: Config, nets: Nets, key: Key, state: family.State, steps: Steps) -> tuple[family.State, Array]:

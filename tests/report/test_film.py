@@ -305,14 +305,14 @@ def test_numbers_that_are_not_finite_are_null():
 
 
 def test_views_too_large_are_left_out(monkeypatch):
-    monkeypatch.setattr(film, "VIEW_NUMBERS", 10)
+    monkeypatch.setattr(replay, "VIEW_NUMBERS", 10)
     (data,) = data_of(replay.replay_html(recorded()))
     assert data["views"] is None
     assert data["view_shape"] == [27]
 
 
 def test_large_pictures_lose_detail_not_the_limit(monkeypatch):
-    monkeypatch.setattr(film, "IMAGE_BYTES", 12_000)
+    monkeypatch.setattr(replay, "IMAGE_BYTES", 12_000)
     frames = np.random.default_rng(0).integers(0, 256, (T + 1, 60, 60, 3), np.uint8)
     (data,) = data_of(replay.replay_html(recorded(frames=frames)))
     assert picture_of(data["images"][0]).shape == (20, 20, 3)

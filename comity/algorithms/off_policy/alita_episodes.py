@@ -118,7 +118,8 @@ def alike_sets(
     rows, weights = alike_steps(parts.config, exact, key, steps.known[:, k], steps.counts)
     today = meant.at[:, k].set(steps.taken[:, k])
     read = steps.now.view, steps.taken, today, target[:, jnp.array(role.others)]
-    return estimates.AlikeSet(*lax.stop_gradient(jax.tree.map(lambda x: x[rows], read)), weights)
+    view, taken, today, target = lax.stop_gradient(jax.tree.map(lambda x: x[rows], read))
+    return estimates.AlikeSet(view, taken, today, target, weights)
 
 
 def some_steps(config: Built, key: Key, steps: Steps, mine: Array) -> tuple[Observation, Observation, Array, Array]:

@@ -115,7 +115,7 @@ def test_numbers_of_an_action_have_their_names():
     exists[:, 1, 1] = False  # the second agent moves one joint, the first two others
     each = recorded(actions=actions, available=exists, action_names=(("thigh", "shin"), ("foot", "number 1")))
     assert [each.action_text(0, n) for n in range(2)] == ["thigh +0.50, shin +0.50", "foot +0.50"]
-    (told,) = film.replay_data(each)["heads"]
+    (told,) = replay.replay_data(each)["heads"]
     assert (told["names"], told["own_names"]) == (["number 0", "number 1"], [["thigh", "shin"], ["foot", "number 1"]])
     with pytest.raises(ValueError, match="action_names names actions of 1 agents, there are 2"):
         recorded(actions=actions, available=exists, action_names=(("thigh", "shin"),))

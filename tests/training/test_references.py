@@ -14,6 +14,7 @@ from comity.runs import saved
 from comity.runs.saved import REFERENCES, find, references
 from comity.training import checkpoint
 from comity.training.references import Reference, filled, read_by_act, reference_of, ship
+from studies.references import PAGE, TEAMS, WITHOUT, page
 
 KEY = jax.random.key(0)
 
@@ -37,7 +38,14 @@ def test_they_are_small():
     }
     assert sizes
     assert max(sizes.values()) < 150_000
-    assert sum(sizes.values()) < 500_000
+    assert sum(sizes.values()) < 800_000
+
+
+def test_every_task_has_one_or_the_page_says_why_not():
+    assert set(TASKS) == set(references()) | set(WITHOUT)
+    assert not set(references()) & set(WITHOUT)
+    assert set(references()) == set(TEAMS)  # each can be trained anew
+    assert PAGE.read_text(encoding="utf-8") == page()  # else: python -m studies.references --page
 
 
 def test_a_shipped_team_plays_as_well_as_it_says():

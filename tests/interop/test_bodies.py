@@ -1,11 +1,13 @@
 """Bodies of physics engines by short names, on engines that are not there (small ones in their place), and on MuJoCo
 itself where it is installed."""
 
+import shutil
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 
@@ -14,7 +16,10 @@ from comity.cli.main import main
 from comity.interop import bodies
 from comity.interop.single import Single
 from comity.names import BODIES, ENGINES, PARTS, unknown
-from comity.recipes import find_task
+from comity.recipes import find_task, from_objects
+from comity.runs.directory import RunDirectory
+from comity.training.loop import resume, train
+from comity.training.settings import Training
 
 NAMED, JOINTS = ("bthigh", "", ""), ("root", "hip_4", "thigh_joint")  # actuators; the last two have none but a joint's
 
@@ -177,6 +182,26 @@ def test_a_stick_figure_by_hand():
     assert rows.mean() == pytest.approx(160 - 50, abs=1.5)
     assert columns.mean() == pytest.approx(100, abs=1.5)
     assert rows.max() - rows.min() == pytest.approx(10, abs=2)
+
+
+@pytest.mark.slow
+def test_a_run_on_mujoco_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    """From two copies of one checkpoint the same bits come: learner, replay and counters are all in it. The replay goes
+    on filling, updates go on counting; the games begin new episodes, and the run says so."""
+    pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes warnings into a file where one stands
+    small = comity.algorithm("td3", hidden=8, batch=4, capacity=400, steps=5, warmup=10, every=5)
+    recipe = from_objects(find_task("mujoco:half-cheetah").thing(length=20), small)
+    quick = Training(seeds=1, envs=2, iterations=4, chunk=2, evaluations=1, evaluation_episodes=1, final_episodes=1)
+    listen = lambda event, facts: told.extend([facts["text"]] if event == "note" else [])  # noqa: E731
+    first, told = train(recipe, quick, tmp_path / "one"), []
+    shutil.copytree(first.path, tmp_path / "other")
+    runs = [resume(run, 8, listen=listen, recipe=recipe) for run in (first, RunDirectory(tmp_path / "other"))]
+    one, other = (comity.load(run.path, recipe=recipe).arrays(0) for run in runs)
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+    lines = first.lines("metrics.jsonl")
+    assert [x["replay_steps"] for x in lines] == [15, 35, 55, 75]  # means of two
+    assert told == ["where the games stood is in no checkpoint: they begin new episodes"] * 2
 
 
 def test_mujoco_itself():

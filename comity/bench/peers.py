@@ -130,7 +130,7 @@ def comity_train(name: str, steps: int, seed: int, config: dict[str, Any]) -> di
     return {
         **compiled.named("compile"),
         **trained.named("train"),
-        "env_steps": int(np.asarray(history["env_steps"]).sum()),
+        "env_steps": int(history.by_name()["env_steps"].sum()),
         "parameters": sum(x.size for part in trainable for x in jax.tree.leaves(getattr(carry.state, part))),
         "mflop": measure.flop_per_update(env, one.algorithm, key, carry) / 1e6 / played_steps(config, steps) * count,
         **{policy: float(np.mean(statistics[policy]["return"])) for policy in ("sampled", "greedy")},

@@ -86,8 +86,11 @@ def metrics_of(recipe: Any) -> list[str]:
     return sorted(jax.eval_shape(one.evaluate, one.floats, np.int32(0), one_key(), one.shape.state)["sampled"])
 
 
-def measured(config: dict[str, Any], seed: int, envs: int, aim: Aim) -> dict[str, Any]:
-    """One seed of the recipe that a run's config describes, with `climb`'s entries and what compiling took."""
+def measured(config: dict[str, Any], seed: int, envs: int, aim: Aim, known: Any = None) -> dict[str, Any]:
+    """One seed of the recipe that a run's config describes, with `climb`'s entries and what compiling took.
+
+    known: `remembered.Programs` of this process, for several seeds in one, whose compiling then says nothing.
+    """
     import jax
     import numpy as np
 
@@ -95,6 +98,7 @@ def measured(config: dict[str, Any], seed: int, envs: int, aim: Aim) -> dict[str
     from comity.settings import floats
     from comity.training import compile, evaluation
     from comity.training.programs import begun
+    from comity.training.seed_keys import key_of
     from comity.training.settings import Training
 
     recipe = from_config(config)
@@ -103,9 +107,10 @@ def measured(config: dict[str, Any], seed: int, envs: int, aim: Aim) -> dict[str
     training = Training(seeds=1, first_seed=seed, envs=envs, chunk=aim.every)
     seeds, batch = compile.seeds_of(recipe, training), min(aim.episodes, 64)
     one = compile.built(recipe, envs, aim.every, batch)
-    numbers, keys = floats(recipe.config), seeds.join([jax.random.key(seed)])
+    numbers, keys = floats(recipe.config), seeds.join([key_of(seed)])
     try:
-        ready = compile.compiled(one, recipe, seeds, {"games": envs, "chunk": aim.every, "episodes": batch})
+        sizes = {"games": envs, "chunk": aim.every, "episodes": batch}
+        ready = compile.compiled(one, recipe, seeds, sizes, known=known)
         compiling, start = clock() - start, clock()
         carry = ready.call(seeds, "init", numbers, keys)
         jax.block_until_ready(carry)
@@ -115,11 +120,11 @@ def measured(config: dict[str, Any], seed: int, envs: int, aim: Aim) -> dict[str
             nonlocal carry
             given = numbers, keys, np.int32(iteration), np.int32(aim.every), carry
             carry, history, sound = ready.call(seeds, "chunk", *given)
-            return float(np.sum(seeds.each(history)[0]["env_steps"])), bool(seeds.each(sound)[0])
+            return float(np.sum(seeds.each(history)[0].by_name()["env_steps"])), bool(seeds.each(sound)[0])
 
         def judge(iteration: int) -> float:
             states = seeds.part(lambda carry: carry.state, carry)
-            count = begun(one.algorithm, recipe.env, iteration)
+            count = begun(one.outline, recipe.env, iteration)
             of_run = seeds, ready, numbers, [seed], states
             (found,) = evaluation.evaluate(*of_run, EVALUATE_STREAM, iteration, count, aim.episodes, batch)
             return evaluation.known_mean(found[aim.policy][aim.metric])

@@ -182,8 +182,8 @@ def _plain(leaf: Any) -> tuple[np.ndarray, str]:
 
 def _array_of(array: np.ndarray, kind: str) -> jax.Array:
     if kind.startswith("key:"):
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=kind.removeprefix("key:"))
-    return jnp.asarray(array.view(jnp.bfloat16) if kind == "bfloat16" else array)
+        return jax.random.wrap_key_data(jax.device_put(array), impl=kind.removeprefix("key:"))
+    return jax.device_put(array.view(jnp.bfloat16) if kind == "bfloat16" else array)  # `asarray` compiles a program
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> str:

@@ -1,9 +1,11 @@
 """Statistics of episodes: what a game's rewards and `info` say of each, and their means."""
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from comity.axes import aligned
@@ -85,18 +87,21 @@ def means(statistics: dict[str, Array]) -> dict[str, Array]:
     the mean of nothing is NaN.
     """
     episodes = statistics["length"].ndim
-    result = {}
+    columns, rows, first = [], {}, 0
     for name, x in statistics.items():
-        x = x.astype(jnp.float32)
-        result[name] = _mean(x)
+        columns.append(x.astype(jnp.float32).reshape(math.prod(x.shape[:episodes]), -1))
+        end = first + columns[-1].shape[1]
+        rows[name] = range(first, end)
         if x.ndim > episodes:
-            result |= {f"{name}.{agent}": _mean(x[..., agent]) for agent in range(x.shape[-1])}
-    return result
-
-
-def _mean(x: Array) -> Array:
-    known = ~jnp.isnan(x)
-    return jnp.where(known, x, 0.0).sum() / jnp.where(known.any(), known.sum(), jnp.nan)
+            rows |= {f"{name}.{agent}": range(at, at + 1) for agent, at in enumerate(rows[name])}
+        first = end
+    # All at once, in one table: one by one they would be a hundred kernels, each of which is compiled.
+    table = jnp.concatenate(columns, 1)  # [episodes, columns]
+    known = ~jnp.isnan(table)
+    sums, counts = jnp.where(known, table, 0.0).sum(0), known.sum(0)
+    mine = np.array([[at in row for at in range(first)] for row in rows.values()])  # [means, columns]
+    sums, counts = jnp.where(mine, sums, 0.0).sum(1), jnp.where(mine, counts, 0).sum(1)
+    return dict(zip(rows, sums / jnp.where(counts > 0, counts, jnp.nan), strict=True))
 
 
 def _amounts(steps: Transition) -> dict[str, Array]:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from comity.training.compile import Ready
+from comity.training.seed_keys import key_of
 from comity.training.seeds import PerSeed, Seeds
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ def known_mean(x: np.ndarray) -> float:
 
 
 def _key(name: int, stream: int, at: int, part: int):
-    key = jax.random.fold_in(jax.random.key(name), stream)
-    return jax.random.fold_in(jax.random.fold_in(key, at), part)
+    return key_of(name, stream, at, part)
 
 
 def _plain(x: np.ndarray) -> list:

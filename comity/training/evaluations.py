@@ -83,7 +83,7 @@ def _lines(
     """Lines of eval.jsonl. at: {seed: iteration of its policy}, where that is not the present one. Raises
     evaluation.Stopped if a signal comes before the last of several batches of episodes."""
     start, batch, env, now = time.monotonic(), session.episodes, session.env, session.iteration
-    count = begun(session.programs.algorithm, env, now)
+    count = begun(session.programs.outline, env, now)
     values = evaluation.evaluate(
         session.seeds, session.ready, session.floats, session.names, states, stream, now, count, episodes, batch,
         session.stopped,

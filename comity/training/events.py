@@ -23,7 +23,7 @@ def silent(event: str, facts: dict[str, Any]) -> None:
 
 def header(session: Session, resuming: bool) -> dict[str, Any]:
     state, training = jax.tree.leaves(session.shape.state), session.training
-    per_iteration = training.envs * (session.programs.algorithm.steps or session.env.spec.length)
+    per_iteration = training.envs * (session.programs.outline.steps or session.env.spec.length)
     return {
         "directory": session.directory.path,
         "resuming": resuming,
@@ -57,7 +57,7 @@ def progress(session: Session, history: Any, count: int, seconds: float) -> dict
     """Of a chunk of `count` iterations; history: of each seed."""
     values = [history[index] for index, _ in session.alive]
     names = dict.fromkeys((session.env.spec.headline, "return"))
-    rollout = session.training.envs * (session.programs.algorithm.steps or session.env.spec.length)
+    rollout = session.training.envs * (session.programs.outline.steps or session.env.spec.length)
     found = float(sum(np.asarray(v["env_steps"])[:count].sum() for v in values))
     mean = lambda x: evaluation.known_mean(np.asarray(x)[:count])  # noqa: E731
     return {

@@ -229,7 +229,7 @@ def _train(session: Session, began: float, listen: Listen) -> None:
         count = min(training.chunk - session.iteration % training.chunk, training.iterations - session.iteration)
         given = session.floats, session.keys, np.int32(session.iteration), np.int32(count), session.carry
         session.carry, history, sound = session.ready.call(seeds, "chunk", *given)
-        history, sound = seeds.each(history), seeds.each(sound)
+        history, sound = [x.by_name() for x in seeds.each(history)], seeds.each(sound)
         seconds = time.monotonic() - start
         session.iteration += count
         saving.metrics(session, history, count)

@@ -15,7 +15,7 @@ import numpy as np
 
 from comity.recipes import Recipe
 from comity.training import checkpoint
-from comity.training.programs import Carry
+from comity.training.programs import Carry, one_key
 from comity.training.seeds import Seeds
 from comity.training.settings import Training
 from comity.types import PyTree
@@ -38,7 +38,7 @@ def lines(recipe: Recipe, training: Training, seeds: Seeds, shape: Carry) -> lis
 
     Raises ValueError, one line, if it cannot fit.
     """
-    steps = _rollout_length(recipe)
+    steps = rollout_length(recipe)
     if seeds.mode == "loop":
         each, once = training.seeds, 1
     else:  # seeds may run in groups, down to one on each device
@@ -79,7 +79,7 @@ def available(root: Path = Path("/")) -> float | None:
     return min(free, default=None)
 
 
-def _rollout_length(recipe: Recipe) -> int:
+def rollout_length(recipe: Recipe) -> int:
     """Steps of a rollout. Traced, so that no memory of an actor is allocated before its size is known."""
     found: list[int] = []
     jax.eval_shape(lambda: found.append(recipe.make(recipe.config, recipe.env).steps or recipe.env.spec.length))
@@ -88,7 +88,7 @@ def _rollout_length(recipe: Recipe) -> int:
 
 def _observation(recipe: Recipe) -> PyTree:
     """Of one game, as shapes."""
-    return jax.eval_shape(recipe.env.reset, jax.random.key(0))[1]
+    return jax.eval_shape(recipe.env.reset, one_key())[1]
 
 
 def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> list[Part]:

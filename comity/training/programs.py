@@ -6,7 +6,7 @@ and the iteration alone, so bits do not depend on how iterations are cut into ch
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +29,7 @@ from comity.training.episodes import (
 from comity.training.notices import faults
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree, Transition
 
+SMALL = 100_000  # numbers of an array that may be copied to be looked at
 INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH, TRIAL = range(9)  # streams of keys from one seed
 
 
@@ -38,6 +39,24 @@ class Carry(NamedTuple):
     state: PyTree  # the algorithm's
     play: PyTree  # rollout.Play; where Python steps the games they are in no checkpoint, see `stepping`
     totals: PyTree  # of episodes under way, in continuing play; else ()
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["table"], meta_fields=["names"])
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """Metrics in one array: each in one of its own would be several kernels to compile, as many as all of learning."""
+
+    table: Any  # [iterations, M], or [M] of one iteration
+    names: tuple[str, ...]
+
+    @staticmethod
+    def of(metrics: Metrics) -> "Recorded":
+        """Scalars of one iteration."""
+        return Recorded(jnp.stack([jnp.asarray(x, jnp.float32) for x in metrics.values()]), tuple(metrics))
+
+    def by_name(self) -> dict[str, np.ndarray]:
+        """{name: [iterations]}, on the host."""
+        return dict(zip(self.names, np.asarray(self.table).T, strict=True))
 
 
 class Program(NamedTuple):
@@ -62,8 +81,8 @@ class Programs:
     """
 
     init: Callable[..., Carry]  # (floats, seed_key) -> carry
-    chunk: Callable[..., tuple[Carry, Metrics, Array]]
-    #   (floats, seed_key, iteration, count, carry) -> (carry, metrics [capacity], finite []): `count` iterations
+    chunk: Callable[..., tuple[Carry, Recorded, Array]]
+    #   (floats, seed_key, iteration, count, carry) -> (carry, metrics [capacity, M], finite []): `count` iterations
     evaluate: Callable[..., Any]
     #   (floats, begun, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}, "faults": {name: [E]}}
     #   begun: see `begun`
@@ -80,6 +99,18 @@ class Programs:
     def algorithm(self) -> Algorithm:
         """With the settings' own floats. Made when it is asked for, since that allocates its memory."""
         return self.made()
+
+    @cached_property
+    def outline(self) -> Algorithm:
+        """The algorithm with shapes in place of its memory's arrays: nothing is allocated, nothing compiled."""
+        found: list[Algorithm] = []
+
+        def memory() -> PyTree:
+            found.append(self.made())
+            return found[0].memory
+
+        shapes = jax.eval_shape(memory)
+        return found[0]._replace(memory=shapes)
 
     @cached_property
     def shape(self) -> Carry:
@@ -107,14 +138,14 @@ def programs(
         return make(with_floats(config, values), env)
 
     @jax.jit  # traced once, though `chunk` asks for its shapes before it loops over it
-    def iterate(values: dict[str, Array], key: Key, iteration: Array, carry: Carry) -> tuple[Carry, Metrics]:
+    def iterate(values: dict[str, Array], key: Key, iteration: Array, carry: Carry) -> tuple[Carry, Recorded]:
         algorithm = build(values)
         key_play, key_reward, key_update = jax.random.split(jax.random.fold_in(key, iteration), 3)
         play, steps = rollout.collect(key_play, env, algorithm, carry.state, spread(carry.play), spread)
         shaped = functions(env).training_reward
         reward = shaped(key_reward, steps, iteration) if shaped else None
         state, totals, metrics = learned(key_update, env, algorithm, carry.state, carry.totals, steps, reward)
-        return Carry(state, play, totals), metrics
+        return Carry(state, play, totals), Recorded.of(metrics)
 
     def init(values, seed_key) -> Carry:
         algorithm = build(values)
@@ -134,15 +165,16 @@ def programs(
     def chunk(values, seed_key, iteration, count, carry):
         key = jax.random.fold_in(seed_key, TRAIN)
 
+        shapes = jax.eval_shape(iterate, values, key, iteration, carry)[1]
+
         def step(i, carried):
             carry, history = carried
             carry, metrics = iterate(values, key, iteration + i, carry)
-            return carry, jax.tree.map(lambda xs, x: xs.at[i].set(x), history, metrics)
+            return carry, lax.dynamic_update_slice(history, metrics.table[None], (i, 0))
 
-        shapes = jax.eval_shape(iterate, values, key, iteration, carry)[1]
-        history = jax.tree.map(lambda x: jnp.full((capacity, *x.shape), jnp.nan, jnp.float32), shapes)
+        history = jnp.full((capacity, len(shapes.names)), jnp.nan, jnp.float32)
         carry, history = lax.fori_loop(0, count, step, (carry, history))
-        return carry, history, finite(carry.state)
+        return carry, Recorded(history, shapes.names), finite(carry.state)
 
     def evaluate(values, begun, key, state):
         algorithm = build(values)
@@ -210,7 +242,9 @@ def begun(algorithm: Algorithm, env: Environment, iteration: int) -> np.int32:
 def finite(tree: PyTree) -> Array:
     """[] bool: no float in the tree is NaN or infinite."""
     leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
-    return jnp.stack([jnp.isfinite(x).all() for x in leaves]).all() if leaves else jnp.bool_(True)
+    small = [x.astype(jnp.float32).ravel() for x in leaves if x.size <= SMALL]  # one kernel for all of them
+    each = [x for x in leaves if x.size > SMALL] + ([jnp.concatenate(small)] if small else [])
+    return jnp.stack([jnp.isfinite(x).all() for x in each]).all() if each else jnp.bool_(True)
 
 
 def _halves(tree: PyTree, size: int) -> tuple[PyTree, PyTree]:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from comity import checking
 from comity.recipes import Recipe
 from comity.runs.directory import RunDirectory
@@ -12,6 +10,7 @@ from comity.settings import floats
 from comity.spec import functions
 from comity.training import best, compile, identity, memory, processes, remembered
 from comity.training.machine import refuse_fork
+from comity.training.seed_keys import key_of
 from comity.training.settings import Training
 from comity.training.stopping import Stop
 from comity.training.together import Member
@@ -40,7 +39,7 @@ class Session:
         elif functions(recipe.env).host:
             checking.refuse_game(recipe.env)
         self.recipe, self.env, length = recipe, recipe.env, recipe.env.spec.length
-        rollout = recipe.make(recipe.config, recipe.env).steps or length
+        rollout = memory.rollout_length(recipe)
         self.training = training = training.settled(rollout, length)
         self.episodes, self.final_episodes = training.evaluation_episodes or 1, training.finals(rollout, length)
         self.seeds, self.floats = compile.seeds_of(recipe, training), floats(recipe.config)
@@ -50,7 +49,7 @@ class Session:
         self.shape = self.programs.shape  # of one seed's carry
         self.notices = [*checking.empty_sizes(recipe.env), *memory.lines(recipe, training, self.seeds, self.shape)]
         self.names = [training.first_seed + i for i in range(training.seeds)]
-        self.keys = self.seeds.join([jax.random.key(seed) for seed in self.names])
+        self.keys = self.seeds.join([key_of(seed) for seed in self.names])
 
         self.iteration, self.env_steps = 0, dict.fromkeys(self.names, 0)
         self.failed: dict[int, str] = {}  # seed: what is not finite

@@ -5,11 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from comity.runs.commands import command
 from comity.training import checkpoint, compile, evaluations, events, identity, memory, saving
 from comity.training.events import Listen
+from comity.training.seed_keys import key_of
 from comity.training.session import Session
 
 
@@ -62,7 +61,7 @@ def _fewer_at_once(session: Session, listen: Listen) -> bool:
         return False
     session.seeds.close()
     session.seeds = compile.seeds_of(session.recipe, training, fits)
-    session.keys = session.seeds.join([jax.random.key(seed) for seed in session.names])
+    session.keys = session.seeds.join([key_of(seed) for seed in session.names])
     listen("note", {"text": f"{fits} seed{'s' * (fits > 1)} at a time fit into {limit / 1e9:.3g} GB"})
     return session.seeds.mode != "loop"
 

@@ -21,7 +21,7 @@ from comity.spec import functions
 from comity.training.episodes import episode_statistics, fresh_totals, of_each_policy
 from comity.training.hosted_play import Under, evaluation_episodes, numbers_of, rollout_of
 from comity.training.notices import faults
-from comity.training.programs import INIT, TRAIN, Carry, Program, Programs, finite, learned, one_key
+from comity.training.programs import INIT, TRAIN, Carry, Program, Programs, Recorded, finite, learned, one_key
 from comity.types import Algorithm, Environment, EpisodeNumber, Observation, PyTree, Transition
 
 Parts = Mapping[str, Callable[..., Any]]
@@ -155,11 +155,9 @@ class Stepping:
             carry, under.totals, metrics, sound = compiled["update"](values, key_update, state, under.totals, steps)
             state = carry.state
             rows.append(jax.tree.map(np.asarray, metrics))
-        history = {x: np.full(self.capacity, np.nan, np.float32) for x in rows[0]}
-        for k, row in enumerate(rows):
-            for x in row:
-                history[x][k] = row[x]
-        return Carry(state, under, ()), history, sound
+        history = np.full((self.capacity, len(rows[0])), np.nan, np.float32)
+        history[: len(rows)] = [list(row.values()) for row in rows]
+        return Carry(state, under, ()), Recorded(history, tuple(rows[0])), sound
 
     def evaluate(self, compiled: Parts, values, begun, key, state):
         host, fresh, found = self._host((), 2 * self.slots), _repeated(self.algorithm.memory, 2 * self.slots), []

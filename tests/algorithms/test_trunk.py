@@ -157,5 +157,5 @@ def test_it_finds_the_safe_square_of_the_climbing_game():
     carry = one.init(one.floats, KEY)
     _, history, finite = jax.jit(one.chunk)(one.floats, KEY, np.int32(0), np.int32(150), carry)
     assert finite
-    assert np.mean(history["return"][:5]) < -3
-    assert np.mean(history["return"][-5:]) > -0.5
+    assert np.mean(history.by_name()["return"][:5]) < -3
+    assert np.mean(history.by_name()["return"][-5:]) > -0.5

@@ -94,5 +94,5 @@ def test_agents_find_the_safe_square_of_the_climbing_game_in_bfloat16():
     carry, history, finite = jax.jit(one.chunk)(one.floats, KEY, np.int32(0), np.int32(200), one.init(one.floats, KEY))
     assert finite
     assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(carry.state.actor))
-    assert history["return"][0] < -3
-    assert np.mean(history["return"][-10:]) > -0.5
+    assert history.by_name()["return"][0] < -3
+    assert np.mean(history.by_name()["return"][-10:]) > -0.5

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 def first_time(happened: Array) -> Array:
     """The first index along time at which it happened, T if never. happened: [T, ...] bool."""
-    return jnp.where(happened.any(0), happened.argmax(0), len(happened))
+    return jnp.where(happened, _time(happened), len(happened)).min(0)
+
+
+def _time(x: Array) -> Array:
+    """[T, 1, ...] the index of each step of x [T, ...]."""
+    return jnp.arange(len(x), dtype=jnp.int32).reshape(-1, *(1,) * (x.ndim - 1))
 
 
 def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
@@ -27,9 +32,10 @@ def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array
     reward = jnp.where(valid[..., None], reward, 0)  # [T, B, N]
     info = {name: jnp.where(aligned(valid, x), x, 0) for name, x in info.items()}
     total = {name: x.sum(0) for name, x in info.items()}  # [B] or [B, N]
-    opened_before = jnp.cumsum(info["doors_opened"], 0) > info["doors_opened"]  # [T, B, N]
-    picked_before = jnp.cumsum(info["pickups"].sum(-1), 0)[..., None] > info["pickups"].sum(-1)[..., None]  # [T, B, 1]
-    any_opened_before = opened_before.any(-1, keepdims=True)  # [T, B, 1]
+    time, opened = _time(reward), first_time(info["doors_opened"] > 0)  # [B, N]
+    opened_before = time > opened  # [T, B, N]
+    picked_before = time > first_time((info["pickups"] > 0).any(-1))[:, None]  # [T, B, 1]
+    any_opened_before = time > opened.min(-1, keepdims=True)  # [T, B, 1]
     gifts = info["drops"] * opened_before
     given, success = gifts.sum((0, -1)) > 0, total["success"] > 0  # [B]
     delay = first_time(info["success"] > 0) - first_time((gifts > 0).any(-1))

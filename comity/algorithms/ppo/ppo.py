@@ -24,6 +24,7 @@ from comity.algorithms.ppo.ppo_batches import (
     after_rollout,
     each_value,
     evaluate,
+    in_deviations,
     in_reward_units,
     minibatch,
     rows_of,
@@ -37,12 +38,10 @@ from comity.learning import (
     divisor,
     fresh_moments,
     mean_valid,
-    normalised,
     optimizer,
     over_minibatches,
     surrogate_loss,
     take_step,
-    updated_moments,
     value_loss,
 )
 from comity.networks import ContextNet, Core, DeepRecurrentNet, Team, fresh_core, per_agent
@@ -206,11 +205,7 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
 
         def step(carry, chosen: Array | None):
             networks, opt_states, moments = carry
-            batch = minibatch(config, rows, chosen)
-            if config.value_normalisation and config.moments == "minibatch":
-                one_value = critics.one_value(agents)
-                moments = updated_moments(moments, batch.target, batch.valid, config.value_decay, one_value)
-                batch = batch._replace(target=normalised(batch.target, moments, config.first_deviation))
+            moments, batch = in_deviations(config, teams, moments, minibatch(config, rows, chosen))
             grads, metrics = jax.grad(partial(objective, config, teams), has_aux=True)(networks, batch)
             metrics["gradient_norm"] = optax.tree.norm(grads[0])
             stepped = [

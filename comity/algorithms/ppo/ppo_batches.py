@@ -180,6 +180,15 @@ def rows_of(
     )
 
 
+def in_deviations(config: Config, teams: Teams, moments: Moments, batch: Batch) -> tuple[Moments, Batch]:
+    """(moments, the batch with its targets normalised in them), where they move with every minibatch."""
+    if not config.value_normalisation or config.moments != "minibatch":
+        return moments, batch
+    one_value = teams.kinds.one_value(teams.actors.agents)
+    moments = updated_moments(moments, batch.target, batch.valid, config.value_decay, one_value)
+    return moments, batch._replace(target=normalised(batch.target, moments, config.first_deviation))
+
+
 def minibatch(config: Config, rows: Batch, chosen: Array | None) -> Batch:
     """The pieces [R] that are `chosen`, [r] or for each agent [N, r], as they are unrolled; None: all."""
     if chosen is None:

@@ -27,19 +27,21 @@ COMPILED = Programs()  # in this process
 
 
 def make(task: str, profile: str | None = None, **options: Any) -> Any:
-    """A game by name, `my_game.py:MyGame` or `package.module:Class`: `make("manitokan", observe="last-action")`.
+    """Makes a game: `make("manitokan", observe="last-action")`.
 
-    profile: the preset to start from (None: the first, the paper's). Raises ValueError, one line.
+    task: a name, `my_game.py:MyGame` or `package.module:Class`. profile: the settings to start from (None: the first
+    profile, which is the paper's); `options` change them. Raises ValueError, one line.
     """
     source = find_task(task)
     return settings_of(source, profile or source.first, "profile", options)
 
 
 def algorithm(name: str, preset: str | None = None, **settings: Any) -> Any:
-    """An algorithm's settings by name, `my_algorithm.py` or `package.module`: `algorithm("pg", learning_rate=1e-3)`.
+    """Makes an algorithm's settings, for `train`: `algorithm("pg", learning_rate=1e-3)`.
 
-    preset: what `settings` change (None: the first, `sound`). Returns a Config, for `train`, or None if the module has
-    none. Raises ValueError, one line, for unknown names and values out of range.
+    name: a name, `my_algorithm.py` or `package.module`. preset: the settings to start from (None: the first preset,
+    `sound`); `settings` change them. Returns a Config, or None if the module has none. Raises ValueError, one line, for
+    unknown names and values out of range.
     """
     source = find_algorithm(name)
     return settings_of(source, preset or source.first, "preset", settings)
@@ -57,12 +59,14 @@ def train(
 ) -> Run:
     """Trains all seeds and returns the run: `train(env, "pg", seeds=10, iterations=3000)`.
 
-    env: a game or its name; algorithm: a name, a Config (`comity.algorithm("pg", ...)`), a module with
-    `make(config, env)`, or an `Algorithm`. training: fields of `comity.training.settings.Training`. What
-    is odd about the game is told, or with progress=False warned of. on_chunk: called after every chunk with a dict:
-    `directory`, `iteration` of `iterations`, `env_steps` and `seconds` of the chunk, `metrics` {name: [of each seed]};
-    what it raises ends the training, which is saved, and comes back out. Raises ValueError and OSError for bad input,
-    Interrupted on Ctrl-C (saved), NotFinite if a seed's state became NaN.
+    env: a game or its name. algorithm: a name, a Config (`comity.algorithm("pg", ...)`), a module with
+    `make(config, env)`, or an `Algorithm`. training: fields of `comity.training.settings.Training`. progress: print
+    progress, and notices about the game and the settings; False: print nothing, notices become warnings.
+
+    on_chunk: a function that is called after every chunk with a dict: `directory`, `iteration` of `iterations`,
+    `env_steps` and `seconds` of the chunk, `metrics` {name: [one per seed]}. If it raises, training is saved and ends,
+    and `train` raises the same exception. Raises ValueError and OSError for bad input, Interrupted on Ctrl-C (the run
+    is saved), NotFinite if a seed's state became NaN.
     """
     refuse_while_imported()
     known = [field.name for field in dataclasses.fields(Training)]
@@ -77,7 +81,7 @@ def train(
 
 
 def heard(listen: Listen, on_chunk: Callable[[dict[str, Any]], Any]) -> Listen:
-    """`listen`, which also gives a user's function the facts of every chunk."""
+    """A listener that calls `listen`, and calls a user's function with the facts of every chunk."""
     places: list[Path] = []
 
     def both(event: str, facts: dict[str, Any]) -> None:
@@ -91,7 +95,7 @@ def heard(listen: Listen, on_chunk: Callable[[dict[str, Any]], Any]) -> Listen:
 
 
 def warned(event: str, facts: dict[str, Any]) -> None:
-    """Listens to a run and keeps quiet, but for what is odd about the game or the settings."""
+    """A listener that prints nothing and turns notices about the game or the settings into warnings."""
     if event == "notice":
         warnings.warn(facts["text"], stacklevel=2)
 
@@ -99,13 +103,14 @@ def warned(event: str, facts: dict[str, Any]) -> None:
 def resume(
     run: Run | Path | str, iterations: int | None = None, progress: bool = True, trust: bool | Trust = False
 ) -> Run:
-    """Goes on from the newest whole checkpoint and returns the run.
+    """Continues a run from its newest whole checkpoint and returns the run.
 
-    run: a Run, a path, a glob with one match, or `latest` under `runs`. iterations: how many in all (None: as planned;
-    the time that `minutes` set does not hold here). trust: run code that came with the run (docs/trust.md). Raises
-    FileNotFoundError; ValueError for fewer iterations than there are, another version of task or algorithm, code that
-    is not trusted, or checkpoints none of which is whole; InUse if another process trains the run; Interrupted and
-    NotFinite as `train`.
+    run: a Run, a path, a glob with one match, or `latest` under `runs`. iterations: the total number (None: as planned;
+    the limit that `minutes` set at the start does not apply). trust: run code that came with the run (docs/trust.md).
+
+    Raises FileNotFoundError; ValueError if the run has more iterations already, if the task or the algorithm has
+    another version, if its code is not trusted, or if no checkpoint is whole; InUse if another process trains the run;
+    Interrupted and NotFinite as `train`.
     """
     refuse_while_imported()
     recipe = run.recipe if isinstance(run, Run) else None
@@ -116,10 +121,11 @@ def resume(
 
 
 def evaluate(run: Run | Path | str, episodes: int = 320, draw: int = 0, trust: bool | Trust = False) -> Any:
-    """Fresh episodes of every seed, greedy and sampled: a `comity.report.table.Table` with a row for each seed and
-    policy, `table.where(policy="greedy")["return"]`, `table.to_pandas()`.
+    """Plays fresh episodes of every seed, with greedy and with sampled actions.
 
-    run: a Run, a path, a glob with one match, or `latest`; draw: another draw of episodes. Raises as `load`.
+    Returns a `comity.report.table.Table` with a row for each seed and policy: `table.where(policy="greedy")["return"]`,
+    `table.to_pandas()`. run: a Run, a path, a glob with one match, or `latest`. draw: the number of the draw; another
+    number plays other episodes. Raises as `load`.
     """
     from comity.report.study import tabulate
     from comity.runs.saved import open_run
@@ -132,11 +138,12 @@ def evaluate(run: Run | Path | str, episodes: int = 320, draw: int = 0, trust: b
 
 
 def compare(runs: Any, metric: str | None = None) -> Any:
-    """Runs held against each other: table and picture in a notebook, `print` gives the table, `numbers` and
-    `to_pandas` the estimates, as `comity compare`; nothing is written.
+    """Compares runs as `comity compare` does, and writes no files.
 
-    runs: a list of Run objects, paths or globs, one of these, or a dict of label -> such. metric: None: the headline.
-    Raises ValueError for what does not compare (different tasks, versions) and for unknown metrics.
+    A notebook shows the result as a table and a picture, `print` shows the table; `numbers` and `to_pandas` give the
+    estimates. runs: a Run, a path or a glob, a list of these, or a dict {label: one or a list of these}. metric: None:
+    the task's headline metric. Raises ValueError for runs that cannot be compared (different tasks or versions) and for
+    unknown metrics.
     """
     from comity.report.inline import Comparison
 

@@ -1,8 +1,8 @@
-"""Play: agents act, games answer, transitions are recorded. Nothing is learned here.
+"""Rollouts: agents act, games step, transitions are recorded. Nothing is learned here.
 
-`collect_episodes` starts every game anew and freezes it where it ends; `collect_steps` goes on from where play stood
-and resets games that ended. Both return a `Transition` with leaves [T, B, ...]. Fields nobody reads cost nothing: the
-compiler drops them from the scan.
+`collect_episodes` plays fresh games and freezes each game at its end; `collect_steps` continues the games of the last
+rollout and resets those that end. Both return a `Transition` with leaves [T, B, ...]. Fields that nobody reads cost
+nothing: the compiler drops them from the scan.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from comity.spec import Box, functions
 from comity.types import Algorithm, Environment, EpisodeNumber, Key, Observation, PyTree, Transition, begin
 
 Act = Callable[[Key, PyTree, Observation], tuple[PyTree, PyTree, dict[str, Array]]]  # (key, memory, observation)
-Spread = Callable[[PyTree], PyTree]  # a tree with leaves [B, ...], the same with its games laid over devices
+Spread = Callable[[PyTree], PyTree]  # takes a tree with leaves [B, ...], returns it with games sharded over devices
 
 
 def unsharded(games: PyTree) -> PyTree:
@@ -27,16 +27,16 @@ def unsharded(games: PyTree) -> PyTree:
 
 
 class Play(NamedTuple):
-    """Where B games stand between two rollouts."""
+    """The state of B games between two rollouts."""
 
     game: PyTree  # [B, ...]
     observation: Observation  # [B, ...]
     memory: PyTree  # [B, N, ...]
-    episode: Array  # [B] int32, episodes begun before this one in the same place
+    episode: Array  # [B] int32, number of earlier episodes in the same place
 
 
 def start(key: Key, env: Environment, memory: PyTree, games: int, episode: Array | int = 0) -> Play:
-    """`games` fresh games; memory: one game's, at the start of an episode; episode: [] or [games]."""
+    """`games` fresh games. memory: of one game, at the start of an episode. episode: [] or [games]."""
     episode = jnp.broadcast_to(jnp.asarray(episode, jnp.int32), (games,))
     keys = jax.random.split(key, games)
     game, observation = jax.vmap(lambda key, number: begin(env, key, number))(keys, episode)
@@ -52,15 +52,16 @@ def numbered(memory: PyTree, episode: Array) -> PyTree:
 
 
 def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transition:
-    """Plays each of the B fresh games of `play` to its end: T = `Spec.length`, frozen and not `valid` after the end.
+    """Plays each of the B fresh games of `play` to its end. T = `Spec.length`; steps after the end are not `valid`.
 
-    A frozen game keeps its observation and memory and earns 0, so next_observation[t] is observation[t + 1].
+    After its end a game is frozen: observation and memory stay, rewards are 0. So next_observation[t] is always
+    observation[t + 1].
     """
     return _episodes(key, env, act, play)[1]
 
 
 def _episodes(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:
-    """(where the games ended, `collect_episodes`)."""
+    """(the games after their last step, `collect_episodes`)."""
 
     def step(carry, key):
         play, over = carry
@@ -78,7 +79,7 @@ def _episodes(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, T
 
     carry = (play, jnp.zeros(play.episode.shape, bool))
     (last, _), steps = over_time(step, carry, jax.random.split(key, env.spec.length))
-    # Not recorded in the scan: what follows step t is what stood before step t + 1.
+    # The scan does not record these: the observation after step t is the one before step t + 1.
     shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
     return last, steps._replace(
         next_observation=jax.tree.map(shift, steps.observation, last.observation),
@@ -89,9 +90,9 @@ def _episodes(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, T
 def collect_steps(
     key: Key, env: Environment, act: Act, play: Play, memory: PyTree, length: int
 ) -> tuple[Play, Transition]:
-    """Plays `length` steps on from `play`, resets games that end; every step is `valid`.
+    """Plays `length` more steps of the games in `play` and resets games that end. Every step is `valid`.
 
-    memory: one game's, at the start of an episode. Returns (play to go on from, steps).
+    memory: of one game, at the start of an episode. Returns (the games after the rollout, steps).
     """
     games = play.episode.shape[0]
 
@@ -103,7 +104,7 @@ def collect_steps(
         def reset():
             return _select(ended, start(key_reset, env, memory, games, after.episode + 1), after)
 
-        # Under plain jit a reset is paid for only when a game ends; under vmap the cond becomes a select.
+        # Under plain jit a reset costs time only when a game ends; under vmap the cond becomes a select.
         return lax.cond(ended.any(), reset, lambda: after), transition
 
     return over_time(step, play, jax.random.split(key, length))
@@ -112,7 +113,7 @@ def collect_steps(
 def collect(
     key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play, spread: Spread = unsharded
 ) -> tuple[Play, Transition]:
-    """One training rollout of `algorithm`, ending as it asks. spread: of games that start here."""
+    """One training rollout, of whole episodes or of `algorithm.steps` steps. spread: for games that start here."""
 
     practise = algorithm.practise or algorithm.act
 
@@ -148,12 +149,12 @@ def collect(
 
 
 def starts(steps: Transition) -> Array:
-    """[T, B] bool: memory restarts before this step. The first step has its recorded memory, so it is False."""
+    """[T, B] bool: memory is reset before this step. False for the first step, whose memory is recorded."""
     return jnp.concatenate([jnp.zeros_like(steps.terminated[:1]), steps.ended[:-1]])
 
 
 def shapes(env: Environment, act: Act, memory: PyTree) -> Transition:
-    """One episode of one game as shapes [T, 1, ...]: what a replay or a buffer is built from. Nothing is played."""
+    """The shapes [T, 1, ...] of one episode of one game, to build a replay or a buffer. Nothing is played."""
     key = jax.random.key(0)
     return jax.eval_shape(lambda: collect_episodes(key, env, act, start(key, env, memory, 1)))
 
@@ -163,7 +164,7 @@ def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Trans
     key_act, key_step = jax.random.split(key)
     action, memory, notes = act(key_act, play.memory, play.observation)
     step = functions(env).step_games or jax.vmap(env.step)
-    # Numbers are drawn without bounds by some policies: what is learned from is the draw, what is played lies inside.
+    # Some policies draw actions without bounds: they learn from the draw, and the game gets the clipped action.
     inside = jnp.clip(action, -1.0, 1.0) if isinstance(env.spec.action, Box) else action
     game, timestep = step(jax.random.split(key_step, play.episode.shape[0]), play.game, inside)
     after = Play(game, timestep.observation, memory, play.episode)

@@ -554,25 +554,26 @@ def page() -> str:
         "",
         *lines,
         "",
-        "Some presets want more:",
+        "Some presets need more than that:",
         "",
     ]
     return "\n".join([*parts, *presets, ""])
 
 
 HEAD = (
-    "# What plays what\n\n"
-    "✓: `comity train TASK ALGORITHM` plays and learns. A letter: it refuses in one line, before anything compiles, "
-    "for the reason below.\n"
-    "Of each algorithm's default preset and each task's default profile. `python tests/test_compatibility.py` writes "
-    "this page from the tables that the tests in it hold against the code.\n"
+    "# Which algorithm plays which task\n\n"
+    "✓: `comity train TASK ALGORITHM` plays and learns. A letter: the command refuses the pair in one line, before "
+    "anything compiles. The reasons are below, by letter.\n"
+    "The tables hold for each algorithm's default preset and each task's default profile. "
+    "`python tests/test_compatibility.py` writes this page from tables that tests check against the code.\n"
 )
 MIDDLE = (
-    "Wrapped tasks above are examples; any game may wear any wrapper of its row here, and several: `ipd+messages+rusp`."
+    "The wrapped tasks above are examples. A game takes every wrapper with a ✓ in its row below, and several wrappers "
+    "at once: `ipd+messages+rusp`."
 )
 BONUS = (
-    "Bonuses, `ippo+counts`. Who learns from no reward of its rollouts takes none, and with a replay there is no "
-    "`social-influence`."
+    "Bonuses are written behind the algorithm: `ippo+counts`. An algorithm that does not learn from the rewards of its "
+    "rollouts takes no bonus. An algorithm with a replay does not take `social-influence`."
 )
 
 

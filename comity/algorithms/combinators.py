@@ -1,4 +1,4 @@
-"""Algorithms made of algorithms: different learners in one game, one learner for each agent, a bonus beside rewards.
+"""Algorithms made of algorithms: different learners in one game, one learner for each agent, a bonus added to rewards.
 
 docs/algorithms/population.md, docs/algorithms/bonuses.md.
 """
@@ -31,11 +31,11 @@ class Member(NamedTuple):
 
 
 def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
-    """Different learners in one game: {role: what makes the learner of its agents}, as one algorithm.
+    """Different learners in one game, as one algorithm. makers: {role: a function that makes the learner of the role}.
 
-    A role is one of `Spec.roles`, a number of an agent, "0", or a range, "1-2". Each learner sees the game as
-    `part.Part` has it: its own agents, and the whole state. Raises ValueError, one line, if an agent has no learner or
-    two, a role is unknown, or learners ask for different rollouts.
+    A role is one of `Spec.roles`, the number of an agent, "0", or a range, "1-2". Each learner sees a `part.Part` of
+    the game: its own agents, and the whole state. Raises ValueError, one line, if an agent has no learner or two, if a
+    role is unknown, or if learners need different rollouts.
     """
     spec = env.spec
     if spec.meta is not None:
@@ -90,9 +90,9 @@ def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
 
 
 def independent(make: Make, env: Environment) -> Algorithm:
-    """A learner of its own for every agent, all made alike: parameters, optimizers, replays are stacked, [N, ...].
+    """One learner per agent, all with the same settings. Parameters, optimizers and replays are stacked, [N, ...].
 
-    Each sees the game as `part.Part` has it. Metrics are means over agents.
+    Each learner sees a `part.Part` of the game. Metrics are means over agents.
     """
     agents, one = env.spec.agents, make(part.part_of(env, (0,)))
     one_rollout([Member("each", (0,), one)], env.spec)
@@ -162,8 +162,8 @@ def _learner(role: str, make: Make, env: Environment) -> Algorithm:
 
 
 def one_rollout(members: Sequence[Member], spec: Spec) -> tuple[bool, int | None]:
-    """(whole_episodes, steps) of all members. Raises ValueError, one line, if they differ. Who learns nothing takes
-    any."""
+    """(whole_episodes, steps) of all members. Raises ValueError, one line, if they differ. A member that learns nothing
+    fits every rollout."""
     for one in members:
         if one.learner.own_play:
             raise ValueError(f"{one.name}: this algorithm plays the whole game by itself, so it cannot be a member")
@@ -188,7 +188,7 @@ def one_rollout(members: Sequence[Member], spec: Spec) -> tuple[bool, int | None
 
 
 def on_films(members: Sequence[Member], notes: dict[str, Any], axis: int) -> dict[str, Array]:
-    """Notes of all agents that every member writes, so that films show them."""
+    """Notes that every member writes, put together for all agents, so that films show them."""
     found = {}
     for note in ON_FILMS:
         parts = [(one.agents, notes.get(f"{one.name}/{note}")) for one in members]
@@ -203,18 +203,19 @@ def _per_agent(x: Any, axis: int, agents: int) -> bool:
 
 
 class Rewarded(NamedTuple):
-    """A learner, and the bonus that is paid beside its game's rewards."""
+    """The states of a learner and of the bonus that is added to its rewards."""
 
     learner: PyTree
     bonus: PyTree
 
 
 def with_bonus(algorithm: Algorithm, bonus: Bonus, weight: float | Array, name: str = "bonus") -> Algorithm:
-    """`algorithm`, whose rewards are r + weight * bonus wherever it learns; padding earns nothing.
+    """`algorithm` that learns from r + weight * bonus instead of r; padding gets no bonus.
 
-    The bonus judges by what it knew before the rollout, and learns of the rollout afterwards. A learner with a replay
-    asks it anew for each draw. Each of several bonuses judges the game's own reward. name: what its metrics begin with.
-    Raises ValueError if a bonus could change nothing, or asks for what the algorithm does not tell.
+    The bonus is computed with the bonus's state from before the rollout, and that state is updated afterwards. A
+    learner with a replay computes the bonus of every batch that it draws. Several bonuses add up; each is computed from
+    the game's own reward. name: the prefix of the bonus's metrics. Raises ValueError if the bonus could not change
+    anything, or if it reads notes that the algorithm does not write.
     """
     if algorithm.own_play or not jax.tree.leaves(jax.eval_shape(algorithm.init, jax.random.key(0))):
         raise ValueError(f"{name} would change nothing: this algorithm learns from no reward of its rollouts")

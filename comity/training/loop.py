@@ -1,8 +1,8 @@
-"""The training loop: compiled chunks of iterations, and between them the host's work, in this order: metrics,
-finiteness, evaluation, best, checkpoint. It names no algorithm.
+"""The training loop: compiled chunks of iterations. After each chunk the host works in this order: metrics, check for
+NaN, evaluation, best policy, checkpoint. The loop knows no algorithm by name.
 
-A kill at any moment loses at most the chunk under way: what was written after the last checkpoint is dropped on resume
-and made again, bit for bit on a CPU.
+If the process is killed, at most the current chunk is lost: resume drops what was written after the last checkpoint and
+computes it again, bit for bit on a CPU.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from comity.training.together import Member
 
 
 class NotFinite(RuntimeError):
-    """A seed's state became NaN or infinite. The others were trained to the end."""
+    """A seed's state became NaN or infinite. The other seeds were trained to the end."""
 
     def __init__(self, text: str, directory: RunDirectory):
         super().__init__(text)
@@ -50,9 +50,9 @@ def train(
 ) -> RunDirectory:
     """Trains a new run to its end and returns its directory.
 
-    initialise: a run directory whose last checkpoint gives the first state of each seed. programs: what this process
-    has compiled already, and will remember. member: the run's place among several that are trained side by side. Raises
-    ValueError, OSError for bad input, Interrupted, NotFinite.
+    initialise: a run directory whose last checkpoint gives the first state of each seed. programs: programs that this
+    process has compiled before; new ones are added. member: the run's place among several runs that train side by side.
+    Raises ValueError, OSError for bad input, Interrupted, NotFinite.
     """
     refuse_while_imported()
     trackers.refuse(training.track)
@@ -87,7 +87,7 @@ def resume(
     programs: remembered.Programs | None = None,
     member: Member | None = None,
 ) -> RunDirectory:
-    """Goes on from the newest whole checkpoint, to `iterations` in all (None: as planned).
+    """Continues a run from its newest whole checkpoint until it has `iterations` in all (None: as planned).
 
     Raises as `train`; InUse if another process trains the run.
     """
@@ -107,7 +107,7 @@ def resume(
                     f"{directory.path} has {int(saved[-1].stem)} iterations already, more than {iterations}: "
                     "give a larger number, or +N for N more than planned"
                 )
-            # The grid of evaluations stays as it was, so a longer run repeats the shorter one.
+            # Evaluations stay at the same iterations, so a longer run repeats the shorter one.
             training = dataclasses.replace(training, iterations=iterations, evaluate_every=training.every)
             kept = {"minutes": config["training"].get("minutes"), "track": config["training"].get("track", [])}
             settings = {**dataclasses.asdict(training), **kept}
@@ -127,7 +127,7 @@ def resume(
 
 
 def _trackers_here(names: tuple[Any, ...], listen: Listen) -> tuple[Any, ...]:
-    """Those trackers of a run whose packages are installed; tells of the others."""
+    """The trackers of a run whose packages are installed. Notes name the missing ones."""
     here = []
     for name in names:
         try:
@@ -143,9 +143,9 @@ def run(
     session: Session, directory: RunDirectory, listen: Listen, initialise: Path | None = None, resuming: bool = False,
     planned: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """A session's work, which trackers follow.
+    """Runs a session from start to end, followed by its trackers.
 
-    planned: a config that takes the place of the run's once its files are known to be its own.
+    planned: a config that replaces the run's, once the start has found that the files belong to the run.
     """
     followed = Following(session.training.track if processes.first() else (), listen)
     try:
@@ -158,7 +158,7 @@ def _run(
     session: Session, directory: RunDirectory, listen: Listen, initialise: Path | None, resuming: bool,
     planned: dict[str, Any] | None,
 ) -> None:  # fmt: skip
-    """A session's work, from top to bottom; arguments as of `run`."""
+    """Runs a session from start to end; arguments as of `run`."""
     began = time.monotonic()
     session.directory, session.manifest = directory, directory.manifest()
     listen("header", events.header(session, resuming))
@@ -210,11 +210,11 @@ def _run(
 
 
 def _train(session: Session, began: float, listen: Listen) -> None:
-    """Chunks, and the host's work after each, until the planned iterations are over, or the time, or a signal comes.
-    began: when the run did."""
+    """Trains chunk by chunk, with the host's work after each, until the planned iterations are done, the time is used
+    up or a signal arrives. began: the start of the run, of `time.monotonic`."""
     training, seeds = session.training, session.seeds
-    limit, slowest = training.minutes and 60 * training.minutes, 0.0  # seconds of a chunk with all that follows it
-    dearest = 0.0  # the same of processor time
+    limit, slowest = training.minutes and 60 * training.minutes, 0.0  # seconds of a chunk and the host's work after it
+    dearest = 0.0  # the same in processor time
     while session.iteration < training.iterations and session.alive and not session.stopped():
         start, spent, evaluated = time.monotonic(), time.process_time(), session.evaluated
         final = evaluations.final_seconds(session)
@@ -225,7 +225,7 @@ def _train(session: Session, began: float, listen: Listen) -> None:
         if processes.agreed(bool(training.cpu_seconds and session.cpu_seconds + dearest > training.cpu_seconds)):
             listen("note", {"text": f"stopped by --cpu-seconds {training.cpu_seconds:g}"})
             break
-        # Chunks end on whole multiples, so a run that was stopped elsewhere finds back to the grid.
+        # Chunks end at multiples of `training.chunk`, also after a resume from an iteration in between.
         count = min(training.chunk - session.iteration % training.chunk, training.iterations - session.iteration)
         given = session.floats, session.keys, np.int32(session.iteration), np.int32(count), session.carry
         session.carry, history, sound = session.ready.call(seeds, "chunk", *given)

@@ -1,4 +1,4 @@
-"""Functions traced and called on trial, and their results held against each other."""
+"""Functions traced and called on trial, and their results compared with each other."""
 
 from collections.abc import Callable
 from typing import Any

@@ -86,7 +86,7 @@ class Ends(NamedTuple):
     measure: Measure
     words: str  # on its axis
     arms: Mapping[str, str]  # label -> how its row is called
-    beside: Mapping[str, str] = {}  # label -> that of the arm it is held against
+    beside: Mapping[str, str] = {}  # label -> that of the arm that it is compared with
     scale: float = 1.0
 
 

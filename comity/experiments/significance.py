@@ -1,6 +1,6 @@
 """Tests over seeds: Welch's t, spreads, the exact tests that stand beside them where seeds are few, Holm's correction.
 
-Arms are arrays of a value for each seed; an array of one value is a number that an arm is held against.
+Arms are arrays of a value for each seed; an array of one value is a number that an arm is compared with.
 """
 
 from collections.abc import Sequence

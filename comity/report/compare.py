@@ -1,4 +1,4 @@
-"""`comity compare RUN...`: several runs held against each other, printed and written as picture, Markdown and CSV."""
+"""`comity compare RUN...`: several runs compared with each other, printed and written as picture, Markdown and CSV."""
 
 from __future__ import annotations
 

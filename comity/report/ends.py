@@ -1,4 +1,4 @@
-"""What trainings end with, from numbers: a row for each arm, a dot for each seed, beside what it is held against."""
+"""Final numbers of trainings: a row for each arm, a dot for each seed, beside the arm that it is compared with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Seeds = NDArray[np.float64]  # [S]
 
 class Row(NamedTuple):
     seeds: Seeds  # of the arm; empty: not trained
-    beside: Seeds  # of what it is held against; empty: of nothing
+    beside: Seeds  # of the arm that it is compared with; empty: none
     learner: str = ""  # whose hue it has
 
 
@@ -37,7 +37,7 @@ def draw_ends(path: Path, title: str, parts: Sequence[Part], caption: str = "") 
     """Draws panels, two beside each other; returns the paths.
 
     A dot is a seed, an upright line the mean of an arm, `n` its number of seeds, a grey bar the 95 % t interval, from
-    five seeds on, of the mean of what the arm is held against. Panels of zeros become a line of text, unless
+    five seeds on, of the mean of the arm that it is compared with. Panels of zeros become a line of text, unless
     there are no others.
     """
     import matplotlib

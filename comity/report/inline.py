@@ -22,7 +22,7 @@ DPI = 120  # of curves: a notebook is saved with its pictures
 
 
 class Comparison:
-    """Runs held against each other: a table and a picture in a notebook, the table as text elsewhere."""
+    """Runs compared with each other: a table and a picture in a notebook, the table as text elsewhere."""
 
     def __init__(self, runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs"):
         """Raises ValueError for what does not compare and for an unknown metric; FileNotFoundError."""

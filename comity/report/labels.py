@@ -28,8 +28,8 @@ BOOKKEEPING = frozenset(
 def labels(runs: Sequence[SavedRun], tasks: bool = True) -> list[str]:
     """For each run its algorithm and the config fields in which these runs differ: `pg · observe=last-action`.
 
-    Algorithm fields are held against runs of the same algorithm, task fields against runs of the same task, training
-    fields against all. Where presets (profiles) differ, they are named in place of the fields that they set; fields
+    Algorithm fields are compared with runs of the same algorithm, task fields with runs of the same task, training
+    fields with all. Where presets (profiles) differ, they are named in place of the fields that they set; fields
     that also differ within one preset are named as well. Equal labels: only seeds and bookkeeping differ.
     tasks: False leaves the task fields out.
     """

@@ -62,7 +62,7 @@ def read(runs: RunsLike, source: str = "eval", root: str | os.PathLike[str] = "r
 
 
 def gather(runs: GroupsLike, source: str = "eval", root: str | os.PathLike[str] = "runs") -> Study:
-    """Runs to be held against each other: refused if they cannot be, labelled, pooled.
+    """The runs of a comparison, labelled and pooled; runs that cannot be compared are refused.
 
     runs: as in `find`, or a dict of label -> runs. Runs whose configs differ in nothing but seeds share a label and
     their seeds are pooled; a seed that stands in two of them is one and the same experiment, so the run that got

@@ -1,4 +1,4 @@
-"""Tables of final scores: one run's at the end of training, and several held against each other.
+"""Tables of final scores: one run's at the end of training, and several compared with each other.
 
 Every cell is an estimate over seeds. With five seeds or more it carries a 95 % interval in brackets; with fewer the
 smallest and largest seed in parentheses, because no interval of so few is a result.
@@ -89,7 +89,7 @@ def checkpoint_words(rows: Table, aim: str | None) -> str:
 
 
 def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs") -> Sheet:
-    """Runs held against each other: interquartile means over seeds with 95 % stratified bootstrap intervals.
+    """Runs compared with each other: interquartile means over seeds with 95 % stratified bootstrap intervals.
 
     runs: as in `comity.report.study.gather`, which refuses what does not compare. One row per label and policy: the
     headline (or `metric`) and the return of the last policy, the headline of the best checkpoint, and how likely a

@@ -1,4 +1,4 @@
-"""Algorithms held against each other over several tasks: a table by task, an aggregate, a performance profile.
+"""Algorithms compared with each other over several tasks: a table by task, an aggregate, a performance profile.
 
 Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice". Scores of tasks are put on one scale first.
 """

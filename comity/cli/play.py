@@ -66,7 +66,7 @@ def play(arguments: list[str]) -> None:
     files = draw_heatmap(results.labels, results.matrix(metric), heatmap_title(results, metric), picture, metric)
     files += [results.to_csv(values["out"])] if "out" in values else []
     print(printable("\n".join(["files", *(f"  {file}" for file in files)])))
-    first = runs[0].path
+    first = f"reference:{runs[0].path.name}" if runs[0].is_reference else runs[0].path
     print(f"next\n  {command('comity', 'watch', first)}\n  {command('comity', 'evaluate', first)}")
 
 
@@ -126,9 +126,7 @@ def of_runs(words: list[str], values: dict[str, Any], settings: list[str]) -> An
     cooperators, defectors = [
         [scripted(kind.removeprefix("scripted:"), env)] if isinstance(kind, str) else trained(kind) for kind in kinds
     ]
-    names = tuple(
-        kind if isinstance(kind, str) else f"{kind.recipe.algorithm.stem}/{kind.path.name[-6:]}" for kind in kinds
-    )
+    names = tuple(kind if isinstance(kind, str) else f"{kind.recipe.algorithm.stem}/{kind.short}" for kind in kinds)
     episodes, policy = values.get("episodes", 32), values.get("policy", "sampled")
     return between(runs[0].recipe.task.name, env, cooperators, defectors, names, episodes, policy)
 

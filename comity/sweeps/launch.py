@@ -18,9 +18,12 @@ from comity.extras import needed
 from comity.runs.writing import write_text
 from comity.sweeps.plan import Sweep
 from comity.sweeps.worker import DONE, done, left
+from comity.training.progress import packed
 from comity.training.stopping import terminated_as_interrupted
 
 LOGS = "logs"  # of workers, in the sweep's folder
+QUIET, QUIETEST = 10.0, 300.0  # seconds until a line says what a worker does; twice as long after each, at most
+SAID = 56  # characters of it
 Say = Callable[[str], None]
 
 
@@ -83,14 +86,22 @@ def last_line_of(text: str) -> str:
 
 
 def _watch(sweep: Sweep, children: list[Any], say: Say) -> int:
-    """Waits for all children; the number of the signal that stopped them, or 0."""
+    """Waits for all children; the number of the signal that stopped them, or 0. Now and then, and ever more rarely, a
+    line of what one of them says."""
     known = {row.name for row in sweep.rows if (sweep.of(row) / DONE).is_file()}
-    number = 0
+    number, pause, due = 0, QUIET, time.monotonic() + QUIET
     with terminated_as_interrupted():
         while any(child.poll() is None for child in children):
             try:
                 time.sleep(0.2)
                 _tell(sweep, known, say)
+                running = [k for k, child in enumerate(children, 1) if child.poll() is None]
+                if running and time.monotonic() > due and not number:
+                    index = running[0]
+                    said = packed(last_line(sweep.path / LOGS, index).split("  "), SAID)[0]
+                    say(f"  {len(known)}/{len(sweep.rows)}  worker {index}: {said}")
+                    pause = min(2 * pause, QUIETEST)
+                    due = time.monotonic() + pause
             except KeyboardInterrupt as error:
                 if not number:
                     say("stopping: rows under way are saved; Ctrl-C again stops them at once")

@@ -103,7 +103,7 @@ def cross_play(
             )
     several = len({run.path for run in runs}) > 1
     teams = [
-        Team(f"{run.recipe.algorithm.stem}{'/' + run.path.name[-6:] if several else ''}:{seed}", run.algorithm,
+        Team(f"{run.recipe.algorithm.stem}{'/' + run.short if several else ''}:{seed}", run.algorithm,
              run.state(seed), str(run.path))
         for run in runs for seed in run.seeds
     ]  # fmt: skip

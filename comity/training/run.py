@@ -178,6 +178,11 @@ class Run:
         return self._states[seed]
 
     @property
+    def short(self) -> str:
+        """What tells it from other runs of its task and algorithm: the end of its folder's name."""
+        return "reference" if self.is_reference else self.path.name[-6:]
+
+    @property
     def params(self) -> dict[str, np.ndarray]:
         """All arrays of the first seed's state by name: actor.encoder.weight, ..."""
         return self.arrays()

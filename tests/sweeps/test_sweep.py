@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +37,31 @@ def planned(tmp_path, *more):
 def in_this_process(sweep):
     lines = []
     return worker.work(sweep, say=lines.append), lines
+
+
+class Child:
+    """A worker that runs until it was asked so often."""
+
+    returncode = 0
+
+    def __init__(self, polls: int):
+        self.polls = polls
+
+    def poll(self):
+        self.polls -= 1
+        return None if self.polls > 0 else 0
+
+
+def test_a_line_says_what_a_worker_does_while_no_row_is_over(tmp_path, monkeypatch):
+    """Ever more rarely: after 10, 30 and 70 s of a hundred; of a worker that runs still."""
+    sweep, now, lines = planned(tmp_path), [0.0], []
+    (sweep.path / launch.LOGS).mkdir()
+    said = "compiling\n   33%  ETA 57 s  iteration 330/3,000  24.9 updates/s  120k steps/s  success 33.4%\n"
+    (sweep.path / launch.LOGS / "worker-2.log").write_text(said)
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: now.__setitem__(0, now[0] + 5))
+    monkeypatch.setattr(launch, "time", clock)
+    assert launch._watch(sweep, [Child(1), Child(40)], lines.append) == 0
+    assert lines == ["  0/1  worker 2: 33%  ETA 57 s  iteration 330/3,000  24.9 updates/s"] * 3
 
 
 def test_killed_workers_lose_no_row_and_train_none_twice(tmp_path, capfd):

@@ -132,6 +132,7 @@ def test_verify_judges(trained, tmp_path, monkeypatch, capsys, broken):
 def test_names(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert find("two-step") == find("reference:two-step") == [REFERENCES / "two-step"]
+    assert comity.load("reference:two-step").short == "reference"  # in cross-play: qmix/reference
     (tmp_path / "runs" / "two-step").mkdir(parents=True)
     (tmp_path / "runs" / "two-step" / "config.yaml").write_text("")
     assert find("two-step") == [tmp_path.relative_to(tmp_path) / "runs" / "two-step"]  # one's own runs come first

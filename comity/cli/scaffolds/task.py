@@ -44,6 +44,7 @@ class MyTask:
             headline="together",  # the number shown first, one of `info`
             action_names=("left", "stay", "right"),
             agent_names=("yellow", "blue"),
+            agent_colours=("#e6b428", "#3c6ec8"),  # as `draw` paints them
         )
 
     def reset(self, key: Key) -> tuple[State, Observation]:

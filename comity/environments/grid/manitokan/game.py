@@ -127,7 +127,7 @@ class Manitokan:
             event_words=(
                 ("pickups", "picks up the key"),
                 ("drops", "lays the key down"),
-                ("gifts", "leaves the key to the others: a gift"),
+                ("gifts", "leaves the key: a gift"),
                 ("doors_opened", "opens its door"),
                 ("success", "every door is open"),
             ),

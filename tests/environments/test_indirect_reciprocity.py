@@ -13,6 +13,7 @@ from comity import checking, rollout
 from comity.environments.indirect_reciprocity import IndirectReciprocity, State
 from comity.environments.wrappers.preferences import Preferences
 from comity.environments.wrappers.scripted import Scripted
+from tests.tiny.steps import assert_plain_jit_and_vmap_agree
 
 KEY = jax.random.key(0)
 PAID = {(0, 0): 2, (0, 1): -2, (1, 0): 4, (1, 1): 0}  # by own action and the other's
@@ -270,16 +271,7 @@ def test_statistics(selects):
 
 def test_plain_jit_and_vmap_agree():
     env = IndirectReciprocity(length=4)
-    keys, action = jax.random.split(KEY, 3), jnp.array([1, 0, 1])
-
-    def one(key):
-        state, first = env.reset(key)
-        return first, env.step(key, state, action)
-
-    many = jax.jit(jax.vmap(one))(keys)
-    for k in range(3):
-        both = one(keys[k]), jax.tree.map(lambda x, k=k: x[k], many)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *both)
+    assert_plain_jit_and_vmap_agree(env, jnp.array([1, 0, 1]), KEY)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from comity.algorithms import random
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.preferences import Preferences
 from comity.spec import Discrete, MultiDiscrete
+from tests.tiny.steps import assert_plain_jit_and_vmap_agree
 
 KEY = jax.random.key(0)
 SHORT = {"length": 30, "end_chance": 0.05, "period": 3}
@@ -265,16 +266,7 @@ def test_the_clock(clock):
 
 def test_plain_jit_and_vmap_agree():
     env = PrisonersBuddy(agents=3, identity_size=2, period=1)
-    keys, action = jax.random.split(KEY, 3), slots([1, 0, None])
-
-    def one(key):
-        state, first = env.reset(key)
-        return first, env.step(key, state, action)
-
-    many = jax.jit(jax.vmap(one))(keys)
-    for k in range(3):
-        both = one(keys[k]), jax.tree.map(lambda x, k=k: x[k], many)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *both)
+    assert_plain_jit_and_vmap_agree(env, slots([1, 0, None]), KEY)
 
 
 @pytest.mark.parametrize(

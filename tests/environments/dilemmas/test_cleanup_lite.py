@@ -12,6 +12,7 @@ from comity import checking, rollout
 from comity.environments.dilemmas import cleanup_lite
 from comity.environments.dilemmas.cleanup_lite import DOWN, LEFT, NOTHING, RIGHT, UP, ZAP, CleanupLite, State
 from comity.environments.wrappers.preferences import Preferences
+from tests.tiny.steps import assert_plain_jit_and_vmap_agree
 
 KEY = jax.random.key(0)
 GAMES = 32
@@ -352,16 +353,7 @@ def test_the_interface_and_preferences():
 
 def test_plain_jit_and_vmap_agree():
     env = CleanupLite(agents=3)
-    keys, action = jax.random.split(KEY, 3), jnp.array([ZAP, UP, LEFT])
-
-    def one(key):
-        state, first = env.reset(key)
-        return first, env.step(key, state, action)
-
-    many = jax.jit(jax.vmap(one))(keys)
-    for k in range(3):
-        both = one(keys[k]), jax.tree.map(lambda x, k=k: x[k], many)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *both)
+    assert_plain_jit_and_vmap_agree(env, jnp.array([ZAP, UP, LEFT]), KEY)
 
 
 @pytest.mark.parametrize("clock", [True, False])

@@ -11,6 +11,7 @@ import pytest
 from comity import checking, rollout
 from comity.environments.dilemmas.coin_game import CoinGame, State
 from comity.environments.wrappers.preferences import Preferences
+from tests.tiny.steps import assert_plain_jit_and_vmap_agree
 
 KEY = jax.random.key(0)
 RIGHT, LEFT, DOWN, UP = range(4)
@@ -260,16 +261,7 @@ def test_preferences_and_columns():
 
 def test_plain_jit_and_vmap_agree():
     env = CoinGame(coins="two")
-    keys, action = jax.random.split(KEY, 3), jnp.array([UP, LEFT])
-
-    def one(key):
-        state, first = env.reset(key)
-        return first, env.step(key, state, action)
-
-    many = jax.jit(jax.vmap(one))(keys)
-    for k in range(3):
-        both = one(keys[k]), jax.tree.map(lambda x, k=k: x[k], many)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *both)
+    assert_plain_jit_and_vmap_agree(env, jnp.array([UP, LEFT]), KEY)
 
 
 @pytest.mark.parametrize("clock", [True, False])

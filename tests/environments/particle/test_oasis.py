@@ -15,6 +15,7 @@ from comity.environments.particle.floor import Bodies
 from comity.environments.particle.oasis import ATTACK, EAT, NOTHING, Oasis
 from comity.environments.wrappers.preferences import Preferences
 from comity.spec import MultiDiscrete
+from tests.tiny.steps import assert_plain_jit_and_vmap_agree
 
 KEY = jax.random.key(0)
 STILL = 5  # the bin of no force
@@ -354,16 +355,7 @@ def test_what_is_seen():
 
 
 def test_plain_jit_and_vmap_agree():
-    keys, action = jax.random.split(KEY, 2), actions((EAT, ATTACK, NOTHING), (0, 1, 0), x=10)
-
-    def one(key):
-        state, first = ENV.reset(key)
-        return first, ENV.step(key, state, action)
-
-    many = jax.jit(jax.vmap(one))(keys)
-    for k in range(2):
-        both = one(keys[k]), jax.tree.map(lambda x, k=k: x[k], many)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *both)
+    assert_plain_jit_and_vmap_agree(ENV, actions((EAT, ATTACK, NOTHING), (0, 1, 0), x=10), KEY, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("clock", [True, False])

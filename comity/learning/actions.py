@@ -1,12 +1,13 @@
-"""What is done is a distribution: one form for choices, several heads, and numbers.
+"""Policies as distributions over actions, with one interface for discrete actions, several heads and real numbers.
 
     acts = actions(spec.action)             # acts.size: how many outputs a network needs
     policy = acts(outputs, observation.available)
     action = policy.sample(key) if explore else policy.mode()
     policy.log_prob(action), policy.entropy(action), policy.kl(other)
 
-Masks are applied here, once. Everything is over leading axes [...] and sums over heads and numbers, so that a learner
-never asks what an action is. Algorithms that need a value for each action ask `require_discrete` instead.
+Masks of legal actions are applied here, once. Results have the leading axes [...] and are summed over heads and
+numbers, so learners do not depend on the kind of action. Algorithms that need a value per action call
+`require_discrete`.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Categorical:
         return relaxed(key, self.logits, how, temperature)
 
     def near(self, key: Key, vector: Array, deviation: float | Array, limit: float | Array) -> Array:
-        """The vector itself: noise is for numbers."""
+        """The vector itself: only continuous actions get noise."""
         return vector
 
     def relaxed_and_log_prob(
@@ -103,7 +104,7 @@ class Categorical:
 @partial(register, data_fields=["heads"], meta_fields=["counts"])
 @dataclass(frozen=True)
 class Several:
-    """One action of each head. The heads whose choice counts make up the log-probability and the entropy."""
+    """One action of each head. The log-probability and the entropy are sums over the heads that count."""
 
     heads: tuple[Categorical, ...]
     counts: Callable[[PyTree], tuple[Array, ...]] | None = None  # the game's, see `spec.Functions`
@@ -136,7 +137,7 @@ class Several:
         return jnp.concatenate(vectors, -1)
 
     def near(self, key: Key, vector: Array, deviation: float | Array, limit: float | Array) -> Array:
-        """The vector itself: noise is for numbers."""
+        """The vector itself: only continuous actions get noise."""
         return vector
 
     def relaxed_and_log_prob(
@@ -158,7 +159,7 @@ class Several:
 @partial(register, data_fields=["mean", "log_deviation", "exists"], meta_fields=[])
 @dataclass(frozen=True)
 class Normal:
-    """Independent normal numbers. The game takes them clipped to [-1, 1] (`rollout`); learners see them as drawn."""
+    """Independent normal numbers. `rollout` clips them to [-1, 1] for the game; learners use the unclipped draw."""
 
     mean: Array  # [..., A]
     log_deviation: Array  # [..., A]
@@ -251,7 +252,7 @@ class TanhNormal(Normal):
 @partial(register, data_fields=["action", "exists"], meta_fields=["noise"])
 @dataclass(frozen=True)
 class Point:
-    """One vector of numbers, and noise around it where agents explore (deterministic gradients)."""
+    """One vector of numbers, with noise added if agents explore (deterministic policy gradients)."""
 
     action: Array  # [..., A] in [-1, 1]
     exists: Array  # [..., A] bool
@@ -294,27 +295,27 @@ def log_slope(drawn: Array) -> Array:
 
 @dataclass(frozen=True)
 class Actions:
-    """How outputs of a network become a distribution over a game's actions."""
+    """Turns the outputs of a network into a distribution over a game's actions."""
 
     space: Action
     numbers: Numbers = "normal"  # of a Box
     counts: Callable[[PyTree], tuple[Array, ...]] | None = None
-    first_deviation: float = 0.6  # of "normal" at the start
-    noise: Any = 0.0  # deviation of what is played, of "point"
+    first_deviation: float = 0.6  # initial deviation of "normal"
+    noise: Any = 0.0  # deviation of the noise around a "point"
 
     @property
     def size(self) -> int:
-        """How many outputs a network has."""
+        """The number of outputs of a network."""
         return self.space.n * (2 if self.has_deviations else 1)
 
     @property
     def has_deviations(self) -> bool:
-        """Whether the network itself gives deviations."""
+        """Whether standard deviations are outputs of the network."""
         return isinstance(self.space, Box) and self.numbers in ("normal-by-view", "tanh-normal")
 
     @property
     def free_deviations(self) -> bool:
-        """Whether deviations are parameters of their own: outputs [..., size] come with as many beside them."""
+        """Whether standard deviations are separate parameters, appended to the outputs: [..., 2 size]."""
         return isinstance(self.space, Box) and self.numbers == "normal"
 
     def __call__(self, outputs: Array, available: PyTree, floor: Array | None = None) -> Any:
@@ -337,7 +338,7 @@ class Actions:
         return kind(mean, log_deviation, available)
 
     def encoded(self, action: PyTree) -> Array:
-        """[..., n] what was done as numbers, for critics and for who reads its last action: one-hot, or as it is."""
+        """[..., n] an action as numbers, for critics and networks that read the last action; one-hot if discrete."""
         if isinstance(self.space, Discrete):
             return jax.nn.one_hot(action, self.space.n)
         if isinstance(self.space, MultiDiscrete):
@@ -354,6 +355,6 @@ def actions(
 ) -> Actions:
     """`Actions` of a game: `actions(env.spec.action, counts=functions(env).counts)`.
 
-    numbers, of a Box: normal with deviations that are free parameters, or by view; tanh of normal; a point.
+    numbers, for a Box: a normal with free deviations, or with deviations as outputs; tanh of a normal; a point.
     """
     return Actions(space, numbers, counts, noise=noise)

@@ -1,4 +1,4 @@
-"""Losses that several papers share. Means are over valid steps; what comes of each agent stays apart, [N]."""
+"""Losses that several papers share. Means are over valid steps; each agent has its own loss, [N]."""
 
 from collections.abc import Callable
 from functools import partial
@@ -53,16 +53,16 @@ def fit_critic(
 def surrogate_loss(log_probs: Array, old_log_prob: Array, advantage: Array, valid: Array, clip) -> Array:
     """-mean_m min(rho A, clip(rho, 1 - clip, 1 + clip) A), per agent [N] (Schulman et al. 2017, eq. 7).
 
-    rho: pi over the pi that played. log_probs, old_log_prob, advantage [T, B, N]; valid m [T, B] or [T, B, N].
+    rho: pi divided by the policy that acted. log_probs, old_log_prob, advantage [T, B, N]; valid m [T, B] or [T, B, N].
     """
     ratio = jnp.exp(log_probs - old_log_prob)
     return -mean_valid(jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage), valid)
 
 
 def value_loss(values: Array, old_values: Array, targets: Array, valid: Array, clip, huber) -> Array:
-    """mean_m max(h(V - G), h(V_near - G)), per agent [N]. V_near: V, but at most `clip` away from what it was in play.
+    """mean_m max(h(V - G), h(V_near - G)), per agent [N]. V_near: V, but at most `clip` away from `old_values`.
 
-    h: Huber's loss, a square below `huber`, a line beyond. values, old_values, targets [T, B, N]; valid m as above.
+    h: Huber's loss, quadratic below `huber`, linear above. values, old_values, targets [T, B, N]; valid m as above.
     """
     near = old_values + jnp.clip(values - old_values, -clip, clip)
     loss = partial(optax.losses.huber_loss, targets=targets, delta=huber)

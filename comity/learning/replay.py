@@ -1,9 +1,9 @@
-"""Replay. A row is one game's whole episode (`Row`), in the smallest numbers that give it back exactly, or what else an
-algorithm keeps in one.
+"""Replay. A row is a whole episode of one game (`Row`), stored exactly in the smallest dtypes, or another pytree of an
+algorithm.
 
 The replay is part of an algorithm's state. On a CPU it is updated in place, whatever its size, as long as the state is
-donated. Of T + 1 observations only what the game packs is kept (`Environment.pack`); the rest is computed again when
-rows are drawn.
+donated. If the game packs observations (`comity.spec.Functions.pack`), only the codes of the T + 1 observations are
+stored; observations are computed again when rows are drawn.
 """
 
 from collections.abc import Callable
@@ -18,26 +18,26 @@ from comity.types import Environment, Experience, Key, Observation, PyTree, Tran
 
 
 class Row(NamedTuple):
-    """One episode as it is kept; `stored` gives leaves [B, ...], a replay has [capacity, ...]."""
+    """One stored episode; `stored` gives leaves [B, ...], a replay has [capacity, ...]."""
 
     observation: PyTree  # [T + 1, ...], packed
-    action: Array  # [T, N] int8, int16 or int32, as the number of actions asks
+    action: Array  # [T, N] int8, int16 or int32, by the number of actions
     reward: Array  # [T, N] float32
-    length: Array  # [] int32, steps that are valid
-    terminated: Array  # [] bool, of the last of them
-    extra: PyTree  # what else belongs to the episode (a latent), of the algorithm
+    length: Array  # [] int32, number of valid steps
+    terminated: Array  # [] bool, of the last valid step
+    extra: PyTree  # further data of the algorithm, such as a latent
 
 
 class Replay(NamedTuple):
-    """The last rows, oldest overwritten first."""
+    """The latest rows; the oldest are overwritten first."""
 
-    rows: PyTree  # `Row`, or whatever an algorithm keeps in one: leaves [capacity, ...]
+    rows: PyTree  # a `Row`, or another pytree: leaves [capacity, ...]
     position: Array  # [] int32, where the next rollout is written
-    filled: Array  # [] int32, rows that hold an episode: the first ones
+    filled: Array  # [] int32, the first so many rows hold episodes
 
 
 class Episodes(NamedTuple):
-    """Drawn episodes as losses read them, time first."""
+    """Episodes in the form that losses read, time axis first."""
 
     observation: Observation  # leaves [T + 1, B, ...]
     action: Array  # [T, B, N] int32
@@ -49,17 +49,17 @@ class Episodes(NamedTuple):
 
     @property
     def before(self) -> Observation:
-        """What was observed before each step, leaves [T, B, ...]."""
+        """The observation before each step, leaves [T, B, ...]."""
         return jax.tree.map(lambda x: x[:-1], self.observation)
 
     @property
     def after(self) -> Observation:
-        """What was observed after each step, leaves [T, B, ...]."""
+        """The observation after each step, leaves [T, B, ...]."""
         return jax.tree.map(lambda x: x[1:], self.observation)
 
     @property
     def experience(self) -> Experience:
-        """What a bonus judges of them."""
+        """The part of the episodes that a bonus reads."""
         steps = self.before, self.action, self.after, self.valid
         return Experience(*steps, self.reward, self.terminated, {})
 
@@ -71,7 +71,7 @@ def observed(steps: Transition) -> Observation:
 
 
 def of_rollout(steps: Transition) -> Episodes:
-    """The episodes of a rollout in the form in which a replay gives them, T + 1 observations in one array."""
+    """The episodes of a rollout in the form of drawn ones, with T + 1 observations in one array."""
     return Episodes(observed(steps), steps.action, steps.reward, steps.terminated, steps.ended, steps.valid, extra=())
 
 
@@ -102,23 +102,23 @@ def episodes_of(env: Environment, rows: Row) -> Episodes:
 
 
 def paid(episodes: Episodes, reward_of: Callable[[Experience], Array] | None) -> Episodes:
-    """The episodes with what a bonus pays today beside their rewards; None: as they are."""
+    """The episodes with a bonus, computed now, added to their rewards; None: unchanged."""
     if reward_of is None:
         return episodes
     return episodes._replace(reward=episodes.reward + reward_of(episodes.experience))
 
 
 def empty(row: PyTree, capacity: int) -> Replay:
-    """Room for `capacity` rows; row: shapes and dtypes of B rows, leaves [B, ...], of which B does not matter."""
+    """An empty replay of `capacity` rows. row: shapes and dtypes of B rows, leaves [B, ...], for any B."""
     rows = jax.tree.map(lambda x: jnp.zeros((capacity, *x.shape[1:]), x.dtype), row)
     return Replay(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
 def push(replay: Replay, rows: PyTree, restart: bool = False) -> Replay:
-    """Writes B rows, one slice. The capacity used is the largest multiple of B that fits.
+    """Writes B rows in one slice. The capacity that is used is the largest multiple of B that fits.
 
-    restart: when the end is reached, all is forgotten (the code of "hidden gifts": its count wraps to 0).
-    Raises ValueError if B rows are more than the capacity.
+    restart: when the replay is full, it becomes empty (the code of "hidden gifts": its count wraps to 0).
+    Raises ValueError if B is larger than the capacity.
     """
     games, capacity = (jax.tree.leaves(x)[0].shape[0] for x in (rows, replay.rows))
     if games > capacity:
@@ -133,10 +133,10 @@ def push(replay: Replay, rows: PyTree, restart: bool = False) -> Replay:
 
 
 def draw(key: Key, replay: Replay, count: int, block: int = 1, replacement: bool = True) -> PyTree:
-    """`count` rows, uniformly from those filled, leaves [count, ...]; without `replacement` each at most once.
+    """Draws `count` rows uniformly from the filled ones, leaves [count, ...]; without `replacement` each at most once.
 
-    block: rows drawn together, as they were pushed (count is a multiple of it). An empty replay gives its first rows,
-    and one with fewer than `count` gives all of them again.
+    block: number of neighbouring rows that are drawn together (`count` is a multiple of it). An empty replay gives its
+    first rows; a replay with fewer than `count` rows repeats them.
     """
     blocks = jnp.maximum(replay.filled // block, 1)
     if replacement:
@@ -152,8 +152,9 @@ def draw(key: Key, replay: Replay, count: int, block: int = 1, replacement: bool
 def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int, block: int = 1) -> PyTree:
     """Sum of function(slice of rows) over slices of at most `size` rows, one after the other.
 
-    rows: leaves [B, ...]. A slice is the largest divisor of B that is at most `size`, of whole blocks (at least one;
-    B is a multiple of `block`). On a CPU more than some 64 episodes at once spill the cache, half as long again.
+    rows: leaves [B, ...]. The size of a slice is the largest divisor of B that is at most `size` and made of whole
+    blocks (at least one; B is a multiple of `block`). On a CPU more than about 64 episodes at once do not fit in the
+    cache, and the function takes half as long again.
     """
     count = jax.tree.leaves(rows)[0].shape[0]
     blocks = count // block
@@ -169,21 +170,21 @@ def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int, blo
 
 
 def packed(env: Environment, observation: Observation, lead: int = 2, stateless: bool = False) -> PyTree:
-    """What is kept of observations with so many leading axes: as they are if the game packs nothing.
+    """Observations with `lead` leading axes in the form that a replay stores: unchanged if the game has no `pack`.
 
-    stateless: nobody reads the state, so that only what packs it anyway keeps it.
+    stateless: nobody reads the state, so it is left out, unless the game's `pack` includes it.
     """
     pack = functions(env).pack
     return _over(lead, pack)(observation if pack or not stateless else observation._replace(state=()))
 
 
 def unpacked(env: Environment, codes: PyTree, lead: int = 2) -> Observation:
-    """The observations that `packed` made such codes of."""
+    """The observations whose codes `packed` returned."""
     return _over(lead, functions(env).unpack)(codes)
 
 
 def small_actions(env: Environment, action: PyTree) -> PyTree:
-    """Choices in the smallest integers that hold them; numbers as they are."""
+    """Discrete actions in the smallest integer dtype; continuous actions unchanged."""
     kinds = (jnp.int8, jnp.int16, jnp.int32)
     small = next(kind for kind in kinds if env.spec.action.n <= jnp.iinfo(kind).max)
     return jax.tree.map(lambda x: x.astype(small) if jnp.issubdtype(x.dtype, jnp.integer) else x, action)

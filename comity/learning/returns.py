@@ -1,4 +1,4 @@
-"""Rewards and their sums over time. Leaves are time first; `ended` cuts every sum at the end of an episode."""
+"""Rewards and their sums over time. Arrays have the time axis first; every sum stops where `ended` is True."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ def discounted_returns(
 ) -> Float[Array, "T B *rest"]:
     """G_t = r_t + gamma * G_{t+1}, with G_{t+1} = 0 after the end of an episode (Sutton & Barto 2018, eq. 3.9).
 
-    reward [T, B, ..., N], ended [T, B]; last [B, ..., N]: the value after the last step, where the episode goes on.
+    reward [T, B, ..., N], ended [T, B]; last [B, ..., N]: the value after the last step, for episodes that go on.
     Returns [T, B, ..., N], in reward units.
     """
     ended = aligned(ended, reward)
@@ -44,10 +44,10 @@ def lambda_returns(
 ) -> Float[Array, "T B *rest"]:
     """G_t = r_t + gamma * ((1 - lambda) V(o_{t+1}) + lambda G_{t+1}) (Sutton & Barto 2018, eq. 12.20).
 
-    next_value [T, B, ..., N]: V of what follows step t, before any reset; it counts 0 where the step terminated. Where
-    an episode is cut (truncated, or the rollout's last step) V alone follows, whatever lambda. With lambda 0 these are
-    one-step targets, with lambda 1 and terminated episodes Monte-Carlo returns; minus V(o_t) they are generalised
-    advantages (Schulman et al. 2016, eq. 16). Returns [T, B, ..., N], in reward units.
+    next_value [T, B, ..., N]: V of the observation after step t, before any reset; 0 is used if the step terminated. If
+    step t is truncated or the rollout's last, then G_t = r_t + gamma V(o_{t+1}) for every lambda. Lambda 0 gives
+    one-step targets, lambda 1 with terminated episodes gives Monte-Carlo returns. G_t - V(o_t) is the generalised
+    advantage (Schulman et al. 2016, eq. 16). Returns [T, B, ..., N], in reward units.
     """
     terminated, ended = aligned(terminated, reward), aligned(ended, reward)
 
@@ -72,9 +72,9 @@ def credited(reward: Float[Array, "*axes N"], whose: Reward) -> Float[Array, "*a
 
 
 def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B *own"]) -> Float[Array, "*rest"]:
-    """Mean of x [T, B, ...] over the steps [T, B] that are valid: [...]. What stands in padding is not read.
+    """Mean of x [T, B, ...] over the valid steps [T, B]: [...]. Padding has no effect, not even NaN.
 
-    valid may have more of x's axes: then each entry has valid steps of its own.
+    valid may have more of x's axes; then each entry has its own valid steps.
     """
     chosen = aligned(valid, x)
     # A select, not a product: 0 x infinity is not a number.

@@ -1,7 +1,7 @@
-"""What is seen becomes a vector, in one place.
+"""Encoders: they turn a view into a vector.
 
-A vector is read as it is: the first dense layer of a network is its encoder. An image passes through convolutions and
-one dense layer first.
+A vector needs no encoder: the first dense layer of a network reads it. An image passes through convolutions and one
+dense layer first.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def _convolved(x: Array, weight: Array, stride: int) -> Array:
 
 
 def _sums(x: Array, weight: Array, stride: int) -> Array:
-    """The same as one product of a matrix: of all that lies under the kernel, beside each other. On CPU XLA's own
-    gradients inside a loop take 8 to 40 times as long (docs/performance.md)."""
+    """The same convolution as one matrix product, with the inputs under the kernel side by side. On CPU XLA's own
+    gradients of convolutions take 8 to 40 times as long inside a loop (docs/performance.md)."""
     side = len(weight)
     sizes = [-(-size // stride) for size in x.shape[1:3]]
     missing = [max((n - 1) * stride + side - size, 0) for n, size in zip(sizes, x.shape[1:3], strict=True)]
@@ -89,10 +89,10 @@ class Eyes(eqx.Module):
 
 
 def encoder(key: Key, view: View, width: int, convolutions: Convolutions, activation: Activation) -> Eyes | None:
-    """What stands before a network; None: it reads vectors as they are."""
+    """The encoder in front of a network; None for vectors, which need none."""
     return Eyes(key, view, width, convolutions, activation) if isinstance(view, Image) else None
 
 
 def encoded_size(view: View, width: int) -> int:
-    """How many numbers a network behind the encoder reads."""
+    """The number of inputs of a network behind the encoder."""
     return width if isinstance(view, Image) else view.size

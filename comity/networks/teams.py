@@ -1,12 +1,12 @@
-"""Whose parameters: networks of all agents of a game, one for each or one for all, and what they read.
+"""Networks of all agents of a game, one for each agent or one for all, and their inputs.
 
     team = Team(make, spec, "separate", size)       # make(key, inputs) -> a network
     net = team.init(key)
     outputs, memory = team.step(net, observation.view, memory)
     outputs = team.unroll(net, steps.observation.view, memory, starts(steps), last)
 
-A network reads its agent's view; an image passes through convolutions first. Beside that it may read which agent it is
-and what it did last. `step` takes any leading axes, `unroll` [T, B].
+A network reads its agent's view; images pass through convolutions first. It may also read the agent's number and last
+action. `step` takes any leading axes, `unroll` takes [T, B].
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ Sharing = Literal["separate", "shared"]
 
 
 class Sight(NamedTuple):
-    """A picture, and the numbers beside it."""
+    """A picture, and further numbers."""
 
     view: Array  # [..., h, w, c]
     beside: Array | tuple[()]  # [..., I]
 
 
 class Remembered(NamedTuple):
-    """A memory, with what the agent did last."""
+    """A memory, with the agent's last action."""
 
     core: PyTree  # of the network, leaves [N, ...]
     last: Array  # [N, A] as `Actions.encoded`, zeros at the start of an episode
 
 
 class Seeing(eqx.Module):
-    """A network behind eyes. What it is asked, it asks the network, with the picture as a vector."""
+    """A network with an image encoder in front. Each method encodes the picture, then calls the network's method."""
 
     eyes: Eyes
     net: PyTree
@@ -63,11 +63,11 @@ class Seeing(eqx.Module):
         return self.net(self.encode(x), *memory)
 
     def output(self, read: PyTree) -> Array:
-        """Outputs of what `memories` gives."""
+        """The outputs, from what `memories` returned."""
         return self.net.output(read)
 
     def memories(self, x: Sight, *rest: PyTree) -> PyTree:
-        """What the head reads, [T, ...]."""
+        """The inputs of the head, [T, ...]."""
         return self.net.memories(self.encode(x), *rest)
 
     def unroll(self, x: Sight, *rest: PyTree) -> Array:
@@ -77,20 +77,20 @@ class Seeing(eqx.Module):
 
 @dataclass(frozen=True)
 class Team:
-    """Networks of N agents. `make(key, inputs)` draws one that reads so many numbers."""
+    """Networks of N agents. `make(key, inputs)` draws a network with that many inputs."""
 
     make: Callable[[Key, int], PyTree]
     agents: int
     view: View
     sharing: Sharing = "separate"
-    actions: Actions | None = None  # what outputs mean; None: they are values
+    actions: Actions | None = None  # outputs describe a policy over these; None: outputs are values
     core: PyTree = ()  # one game's memory at the start of an episode, leaves [N, ...]
-    reads_id: bool = False  # a one-hot of who it is: for a shared network
-    reads_last: bool = False  # what it did last
+    reads_id: bool = False  # the agent's number as a one-hot: for a shared network
+    reads_last: bool = False  # the agent's last action
     convolutions: Convolutions = "small"
-    width: int = 64  # of what convolutions give
-    activation: Activation = "relu"  # of convolutions
-    products: Literal["float32", "bfloat16"] = "float32"  # in what numbers matrices are multiplied
+    width: int = 64  # size of the image encoder's output
+    activation: Activation = "relu"  # of the convolutions
+    products: Literal["float32", "bfloat16"] = "float32"  # dtype of the factors of matrix products
 
     @property
     def separate(self) -> bool:
@@ -103,7 +103,7 @@ class Team:
         return Remembered(self.core, self._nothing_done()) if self.reads_last else self.core
 
     def begin(self, games: int) -> PyTree:
-        """Memories of so many games at the start of an episode, leaves [B, N, ...]."""
+        """Memories of `games` games at the start of an episode, leaves [B, N, ...]."""
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (games, *x.shape)), self.memory)
 
     def init(self, key: Key) -> PyTree:
@@ -111,7 +111,7 @@ class Team:
         return stacked(self._one, key, self.agents) if self.separate else self._one(key)
 
     def step(self, net: PyTree, view: Array, memory: PyTree) -> tuple[Array, PyTree]:
-        """(outputs [..., N, out], the next memory), for views [..., N, ...]. Then `acted` says what was done."""
+        """(outputs [..., N, out], the next memory), for views [..., N, ...]. `acted` then stores the action."""
         axis = view.ndim - 1 - len(self.view.shape)
         core, last = self.parts(memory)
         over = self.over(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
@@ -127,10 +127,10 @@ class Team:
     def unroll(
         self, net: PyTree, view: Array, memory: PyTree, starts: Array | None = None, action: PyTree = None
     ) -> Array:
-        """Outputs [T, B, N, out]. memory: before the first step; None: the network begins with none of its own.
+        """Outputs [T, B, N, out]. memory: before the first step; None: no memory of earlier steps.
 
-        view [T, B, N, ...]; starts [T, B]: where memory restarts; action: what was done, for who reads that: leaves
-        [T, B, N, ...]; that of the last step is not read and may be missing.
+        view [T, B, N, ...]. starts [T, B]: memory is reset before these steps. action: leaves [T, B, N, ...], only read
+        with `reads_last`; the last step's action is not read and may be missing.
         """
         core, last = self.parts(memory)
         x = self.reads(view, self.last_actions(action, last, starts, len(view)))
@@ -140,14 +140,14 @@ class Team:
     def memories(
         self, net: PyTree, view: Array, memory: PyTree, starts: Array | None = None, action: PyTree = None
     ) -> Array:
-        """What outputs are read from, [T, B, N, H]; arguments as `unroll`'s."""
+        """The inputs of the networks' heads, [T, B, N, H]; arguments as of `unroll`."""
         core, last = self.parts(memory)
         x = self.reads(view, self.last_actions(action, last, starts, len(view)))
         memories = self.over(lambda net, x, h, s: net.memories(x, h, s), (0, 2, 1, None), 2)
         return memories(net, x, core, starts)
 
     def output(self, net: PyTree, memories: Array) -> Array:
-        """Outputs [T, B, N, out] of what `memories` gives."""
+        """Outputs [T, B, N, out], from what `memories` returned."""
         return self.over(lambda net, x: net.output(x), (0, 2), 2)(net, memories)
 
     def call(self, net: PyTree, view: Array) -> Array:
@@ -156,18 +156,18 @@ class Team:
         return self.over(lambda net, x: net(x), (0, axis), axis)(net, self.reads(view))
 
     def over(self, f: Callable, in_axes: tuple, out_axes: int | tuple[int, ...]) -> Callable:
-        """`f(net, ...)` for every agent; in_axes, out_axes: where the agent axis of each argument stands."""
+        """`f(net, ...)` for every agent; in_axes, out_axes: the agent axis of each argument and result."""
         return (per_agent if self.separate else shared)(self.rounded(f), in_axes, out_axes)
 
     def rounded(self, f: Callable) -> Callable:
-        """`f(net, ...)` of one network, whose matrices are rounded to what `products` says."""
+        """`f(net, ...)` of one network, whose matrices are rounded to the dtype `products`."""
         if self.products == "float32":
             return f
         less = lambda x: x.astype(jnp.bfloat16) if x.ndim > 1 else x  # noqa: E731
         return lambda net, *rest: f(jax.tree.map(less, net), *rest)
 
     def reads(self, view: Array, last: Array | None = None) -> Any:
-        """What networks read: [..., N, I], or a `Sight`."""
+        """The networks' inputs: [..., N, I], or a `Sight`."""
         lead = view.shape[: view.ndim - len(self.view.shape)]  # [..., N]
         beside = []
         if self.reads_last:
@@ -179,14 +179,14 @@ class Team:
         return jnp.concatenate([view.astype(jnp.float32), *beside], -1) if beside else view
 
     def parts(self, memory: PyTree) -> tuple[PyTree, Array | None]:
-        """(the network's memory, what was done last or None)."""
+        """(the network's memory, the last action or None)."""
         if memory is None:
             return None, None
         return (memory.core, memory.last) if self.reads_last else (memory, None)
 
     def last_actions(self, action: PyTree, first: Array | None, starts: Array | None, steps: int) -> Array | None:
-        """[T, B, N, A] what was done before each of so many steps: zeros where an episode starts, `first` [B, N, A]
-        before all."""
+        """[T, B, N, A] the action before each of `steps` steps: `first` [B, N, A] before the first step, zeros at the
+        start of an episode."""
         if not self.reads_last or self.actions is None:
             return None
         done = self.actions.encoded(action)
@@ -195,12 +195,12 @@ class Team:
         return last if starts is None else jnp.where(aligned(starts, last), 0.0, last)
 
     def optimizer(self, one: optax.GradientTransformation) -> optax.GradientTransformation:
-        """The optimizer of all: for separate networks what is a norm over all parameters is one over an agent's."""
+        """The optimizer of all networks. With separate networks, a norm over parameters is taken for each agent."""
         return per_agent_optimizer(one) if self.separate else one
 
     def total(self, losses: Array) -> Array:
-        """One loss [] of losses [..., N]: separate networks climb each their own, so that the sum only collects them;
-        a shared one climbs the mean."""
+        """One loss [] of losses [..., N]: for a shared network the mean; for separate networks the sum, which gives
+        each network the gradient of its own loss."""
         return losses.sum() if self.separate else losses.mean()
 
     def _one(self, key: Key) -> PyTree:

@@ -1,4 +1,4 @@
-"""A trained team, loaded: it acts, plays, is filmed, is exported.
+"""A trained team, loaded from a run: it acts, plays episodes, makes films and exports arrays.
 
 run = comity.load("runs/manitokan/pg/...")
 action, memory, notes = run.act(key, run.memory, observation)
@@ -35,13 +35,13 @@ def load(
     run: Path | str = "latest", which: Which = "last", root: Path | str = "runs",
     recipe: Recipe | None = None, env: Any = None, algorithm: Any = None, trust: bool | Trust = False,
 ) -> "Run":  # fmt: skip
-    """A run directory's trained team.
+    """Loads the trained team of a run directory.
 
-    which: the last policy, the best by evaluation, or that of a checkpoint that was kept, by its iteration
+    which: the last policy, the best by evaluation, or the iteration of a checkpoint that was kept
     (`comity train --keep-every`).
 
-    env, algorithm, as `comity.train` takes them: of runs whose game or algorithm only this Python process knows, such
-    as one typed into a notebook. trust: run code that came with the run (docs/trust.md).
+    env, algorithm: as for `comity.train`. They are needed if only this Python process knows the run's game or
+    algorithm, such as a class typed into a notebook. trust: run code that came with the run (docs/trust.md).
     Raises FileNotFoundError, CorruptCheckpoint, ValueError (another version of task or algorithm; code not trusted).
     """
     directory = RunDirectory(locate(run, root))
@@ -112,7 +112,7 @@ class Run:
         self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
 
     def _checkpoints(self) -> list[Path]:
-        """All of them, or the one of the iteration that was asked for; ValueError if it is not there."""
+        """All checkpoints, or the one of the iteration in `which`; ValueError if there is none."""
         saved = self.directory.saved()
         if self.which == "last":
             return saved
@@ -126,7 +126,7 @@ class Run:
         return found
 
     def _as_reference(self, shape: PyTree) -> None:
-        """A team that comes with the package: its one policy, without what only learning needs."""
+        """Loads a team that comes with the package: one policy, without the state that only learning needs."""
         if self.which != "last":
             raise ValueError(f"{self.path.name}: a reference has one policy: leave --best or --checkpoint out")
         (seed,) = self.seeds
@@ -139,7 +139,7 @@ class Run:
         return f"Run({task}, {algorithm}, seeds {self.seeds}, {self.which} of iteration {self.iteration}, {self.path})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the run, its learning curve, a film of its first seed."""
+        """The view in a notebook: the run, its learning curve, a film of its first seed."""
         from comity.report.inline import run_html
 
         facts = {"seeds": ", ".join(map(str, self.seeds)), "policy": f"{self.which} of iteration {self.iteration:,}"}
@@ -188,9 +188,9 @@ class Run:
         return self.arrays()
 
     def arrays(self, seed: int | None = None) -> dict[str, np.ndarray]:
-        """All arrays of a seed's state (None: the first) by name, in the algorithm's own shapes: optimizer, counters
-        and replay too, not the policy alone; random keys as their numbers. Raises ValueError for a seed that is not in
-        the run."""
+        """All arrays of a seed's state (None: the first) by name, in the algorithm's own shapes. Optimizer, counters
+        and replay are included; random keys are given as numbers. Raises ValueError for a seed that is not in the
+        run."""
         return {name: plain(x) for name, x in checkpoint.named(self.state(seed))}
 
     @cached_property
@@ -202,7 +202,8 @@ class Run:
         return self._act(key, self.state(seed), memory, observation, explore=explore)
 
     def play(self, episodes: int = 320, draw: int = 0) -> list[dict[str, Any]]:
-        """Fresh episodes of every seed, sampled and greedy, as lines of eval.jsonl. draw: another draw of episodes."""
+        """Plays fresh episodes of every seed, sampled and greedy; returns lines as in eval.jsonl. draw: the number of
+        the draw; another number plays other episodes."""
         batch = min(episodes, 32)
         one = compile.built(self.recipe, batch, 1, batch)
         seeds = compile.seeds_of(self.recipe, self.training)
@@ -237,8 +238,8 @@ class Run:
         self, seed: int | None = None, policy: Literal["sampled", "greedy"] = "sampled", episode: int | None = None,
         most: int = 3, games: int = 32,
     ):  # fmt: skip
-        """As `film`, up to `most` episodes that are equally good, to be shown in turn: several successes, where the
-        headline is above 0. One where `episode` names it, or where together they would be long."""
+        """As `film`, but up to `most` equally good episodes, to be shown in turn: several successes, if the headline is
+        above 0. Only one episode if `episode` names it, or if several together would be long."""
         seed = self.seeds[0] if seed is None else seed
         state = self.state(seed)
 
@@ -253,10 +254,10 @@ class Run:
         )
 
     def curve(self, metric: str | None = None, policy: str = "sampled") -> tuple[np.ndarray, np.ndarray]:
-        """(env steps [P], metric [seeds, P]) at the evaluations of training, as far as all seeds have them.
+        """(env steps [P], metric [seeds, P]) at the P evaluations of training that all seeds have.
 
-        metric: a name in `mean` of eval.jsonl, in its units, NaN where it is undefined (None: the headline); policy:
-        sampled or greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric.
+        metric: a name in `mean` of eval.jsonl, in its units, NaN if undefined (None: the headline). policy: sampled or
+        greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric.
         """
         metric = metric or self.env.spec.headline
         lines = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic" and x["policy"] == policy]

@@ -1,10 +1,10 @@
-"""Opponents that learn inside the game: M episodes of a game in a row are one episode against learners.
+"""Opponents that learn inside the game: one episode is M episodes of the inner game in a row, against learners.
 
-The batched co-player shaping problem of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, section 3). b inner games
-are played at once against one naive learner; in games of more than two, against one on each of the other sides. At the
-end of each inner episode it updates from all of them, and its memory starts anew. Who plays against it keeps its memory
-over all M episodes, and sees where an inner episode begins by what the game shows then. Each inner game is an agent
-here, so that any algorithm that shares one actor among agents can learn to shape. docs/tasks/learners.md.
+The batched co-player shaping problem of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, section 3). A naive learner
+plays b inner games at once; in games of more than two agents, each of the other sides has its own learner. At the end
+of each inner episode a learner updates from all b games, and its memory is reset. The player against it keeps its
+memory over all M inner episodes, and recognises a new inner episode by its first observation. Each inner game is an
+agent here, so any algorithm that shares one actor among agents can learn to shape. docs/tasks/learners.md.
 """
 
 from __future__ import annotations
@@ -32,32 +32,32 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Times
 
 
 class State(NamedTuple):
-    """One episode; b inner games of N sides, K = N - 1 of them the learners'."""
+    """One episode: b inner games of N sides. K = N - 1 of the sides belong to the learners."""
 
     games: PyTree  # [b, ...]
     observation: Observation  # [b, ...] of all sides
     over: Array  # [b] bool, the inner game has ended before its T steps
     time: Array  # [] int32, steps of all inner episodes
-    naive: Array  # [] bool, all sides but the first are the learners'
-    players: Array  # [seats] int32, who sits where
+    naive: Array  # [] bool, all sides but the first belong to the learners
+    players: Array  # [seats] int32, the player in each seat
     learner: PyTree  # [K, ...]
-    memory: PyTree  # [K, b, 1, ...] the learners'
-    action: Array  # [K, b, 1] int32, what they will do next
+    memory: PyTree  # [K, b, 1, ...] of the learners
+    action: Array  # [K, b, 1] int32, the learners' next actions
     notes: dict[str, Array]  # [K, b, 1, ...]
-    steps: Transition  # [K, T, b, ...] their steps of this inner episode
-    change: Array | tuple[()] = ()  # [] int32, the inner episode from which on they learn by another rule
-    factor: Array | tuple[()] = ()  # [] what their steps are multiplied by from then on
+    steps: Transition  # [K, T, b, ...] the learners' steps of this inner episode
+    change: Array | tuple[()] = ()  # [] int32, the inner episode from which on the learners use another rule
+    factor: Array | tuple[()] = ()  # [] the factor of the learners' updates from then on
     later: PyTree = ()  # [K, ...] learners of the other rule
-    hidden: Array | tuple[()] = ()  # [seats b] bool, that agent sees nothing of the others in the coming step
+    hidden: Array | tuple[()] = ()  # [seats b] bool, the agent sees nothing of the others in the next step
 
 
 @dataclass(frozen=True)
 class LearningOpponents:
-    """Agents: b inner games of the first seat, and, if players also meet each other, b of each other seat.
+    """Agents: b inner games of the first seat; if players also meet each other, b inner games of each other seat.
 
-    view [N, ...]: the inner game's, of that side. state [1 + seats + 2]: 1.0 if opponents learn, the seats' players,
-    steps / T of the inner episode, inner episodes / M. Where a learner sits in a seat but the first, only the action
-    that it has chosen is available there: probability 1, gradient exactly 0.
+    view [N, ...]: the inner game's view of that side. state [1 + seats + 2]: 1.0 if opponents learn, the player in each
+    seat, steps / T of the inner episode, inner episodes / M. If a learner sits in a seat other than the first, only the
+    action that it has chosen is available there: its probability is 1 and its gradient exactly 0.
     """
 
     game: Environment  # of two agents or more, one head
@@ -66,13 +66,13 @@ class LearningOpponents:
     games: Positive[int] = 16  # b, inner games at once against one opponent
     naive_share: Fraction = 1.0  # probability that the opponent is naive, not another player
     players: Positive[int] = 1  # with as many as seats or more, nobody meets itself
-    starts: NotNegative[int] = 10  # first parameters that learners begin from, always the same;
-    # 0: new ones for every episode
-    starts_seed: int = 0  # of those
-    later: Algorithm | None = None  # whose rule the learners follow from an inner episode on that is drawn, 1 to M - 1
-    rate_range: OneOrMore = 1.0  # r: from such an episode on their steps are multiplied by r^u, u uniform in [-1, 1]
-    dynamic: bool = False  # in training learners begin from the players' networks, of which each copies one
-    keeps: bool = False  # in training learners go on from where they stood after the last episode that they played
+    starts: NotNegative[int] = 10  # size of the fixed set of initial parameters that learners begin from;
+    # 0: new parameters for every episode
+    starts_seed: int = 0  # the seed of that set
+    later: Algorithm | None = None  # the learners' rule from a random inner episode on, 1 to M - 1
+    rate_range: OneOrMore = 1.0  # r: from such an episode on updates are multiplied by r^u, u uniform in [-1, 1]
+    dynamic: bool = False  # in training each learner begins from a copy of one of the players' networks
+    keeps: bool = False  # in training learners keep the parameters that they had after their last episode
     blind: Fraction = 0.0  # chance that a player sees nothing of the others in a step; learners see all
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
 """Messages: with each action an agent sends one of a few symbols, which the others see at the next step.
 
-Cheap talk: a symbol costs nothing and changes nothing but what others see. Section 5.1 of "hidden gifts" (arXiv
-2505.20579) asks for it. An action and a symbol are one choice among actions x symbols, so that whatever plays discrete
-games plays this one. docs/tasks/messages.md.
+This is cheap talk: a symbol costs nothing and changes only the others' views. Section 5.1 of "hidden gifts" (arXiv
+2505.20579) proposes it. An action with a symbol is one of actions x symbols choices, so every algorithm for discrete
+actions can play. docs/tasks/messages.md.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class State(NamedTuple):
 
 
 class Codes(NamedTuple):
-    """An observation as a replay keeps it."""
+    """An observation as a replay stores it."""
 
     game: PyTree
-    heard: Array  # [N] int16, everyone's symbol that was delivered; -1: none
+    heard: Array  # [N] int16, the delivered symbol of each agent; -1: none
 
 
 @dataclass(frozen=True)
 class Messages:
     """`game` with messages. Action a K + k plays a and sends symbol k, of K.
 
-    view: what the others sent, (N - 1) K numbers, one-hot for each other agent in a circle (the next one first), zeros
-    at the start; they stand before the agent's own past, `spec.history`. state: the same for all agents in order,
-    N K numbers at its end.
+    view: the others' symbols, (N - 1) K numbers, one-hot for each other agent in a circle (the next agent first), zeros
+    at the start. They come before the agent's own past, `spec.history`. state: ends with the symbols of all agents in
+    order, N K numbers.
     """
 
-    game: Environment  # the wrapped one
-    symbols: TwoOrMore = 4  # K, what an agent may say, one of them at every step
-    closed: bool = False  # True: nothing is delivered; agents choose symbols all the same
+    game: Environment  # the wrapped game
+    symbols: TwoOrMore = 4  # K, the number of symbols; an agent sends one at every step
+    closed: bool = False  # True: agents choose symbols as usual, but no symbol is delivered
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,8 +1,8 @@
-"""A pool of co-players: two learners meet each other in a share of the episodes, and random tables in the others.
+"""A pool of co-players: in a share of the episodes two learners meet each other, in the others they meet random tables.
 
-Nobody is told whom it plays, so a learner with a memory has to find out while it plays. "Multi-agent cooperation
-through in-context co-player inference" (Weis et al. 2026, arXiv 2602.16301) trains sequence agents in such a pool, half
-of it tables with random probabilities. docs/tasks/pool.md.
+An agent does not observe which co-player it has, so a learner with a memory has to infer it during the episode.
+"Multi-agent cooperation through in-context co-player inference" (Weis et al. 2026, arXiv 2602.16301) trains sequence
+agents in such a pool; half of it are tables with random probabilities. docs/tasks/pool.md.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ class State(NamedTuple):
     games: (
         PyTree  # [2, ...]: of the first learner, which sits first; of the second. The first is both's where they meet
     )
-    views: Array  # [2, V] what the tables see: the second seat of the first game, the first seat of the second game
+    views: Array  # [2, V] the tables' views: the second seat of the first game, the first seat of the second game
     apart: Array  # [] bool, each learner plays a table of its own
-    tables: Array  # [2, V, A] probabilities, by which entry of the view is largest
+    tables: Array  # [2, V, A] probabilities, a row for each entry of the view that can be the largest
 
 
 @dataclass(frozen=True)
 class Pool:
-    """`game` of two, in which both agents learn. With probability `tables` an episode is two games, each of one learner
-    and a table whose rows are uniform on the simplex; else the learners play each other.
+    """A two-agent `game` in which both agents learn. With probability `tables` an episode is two games, each between a
+    learner and a table whose rows are uniform on the simplex. Otherwise the learners play each other.
 
-    A table reads its view by its largest entry, as of one-hot views. The two games begin with the same key; an episode
-    ends with the first of them. state: the first game's, and 1.0 where learners play tables.
+    A table chooses its row by the largest entry of its view, which suits one-hot views. The two games begin with the
+    same key; an episode ends when the first of them ends. state: the first game's, and 1.0 if learners play tables.
     """
 
     game: Environment  # of two agents, one head, vectors
     tables: Fraction = 0.5  # probability that learners play tables in an episode
-    tells: bool = False  # a view ends with 1.0 where the co-player is a table: then nothing is to be found out
+    tells: bool = False  # a view ends with 1.0 if the co-player is a table, so that agents need not infer it
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,7 +1,7 @@
-"""Randomized uncertain social preferences: whose rewards an agent cares for is drawn anew in every episode.
+"""Randomized uncertain social preferences (RUSP): every episode draws how much each agent cares for each other agent.
 
-RUSP (Baker 2020, arXiv 2011.05373, section 3, appendix B). A game in, a game out: rewards are shared by a random
-matrix, agents see a noisy part of it, a critic may see more. docs/tasks/preferences.md.
+Baker 2020, arXiv 2011.05373, section 3, appendix B. A wrapper: rewards are shared by a random matrix, agents observe a
+noisy part of the matrix, a critic may observe more. docs/tasks/preferences.md.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
 
 class State(NamedTuple):
     game: PyTree
-    weight: Array  # [N, N] float32, U: how much row cares for column, before rows are made to sum to 1
-    level: Array  # [N, N, N] S[i, k, j]: how unsure i is of U[k, j]
-    noise: Array  # [N, N, N] what is added to what i sees of U[k, j]
+    weight: Array  # [N, N] float32, U: how much row cares for column, before rows are normalised to sum 1
+    level: Array  # [N, N, N] S[i, k, j]: the standard deviation of i's noise on U[k, j]
+    noise: Array  # [N, N, N] the noise that is added to i's observation of U[k, j]
 
 
 @dataclass(frozen=True)
 class Preferences:
     """`game` with rewards T r, T = U with rows that sum to 1. view float32 [N, V + 2 + 4 (N - 1)]; state [S + N P].
 
-    The state ends with a part for each agent, in order, that only its own critic may read (`spec.private`, P numbers).
-    An agent sees its own weight and how unsure it is of it; of each other agent (`offsets`): its weight on it, and that
-    one's own weight, each noisy and with its level. They stand before the agent's own past, `spec.history`.
-    Pictures get six planes more instead, int16 [N, h, w, c + 6], see `with_planes`.
+    The state ends with a part for each agent, in order, that only its own critic reads (`spec.private`, P numbers). An
+    agent observes its weight on itself, and the noise level of that. For each other agent (`offsets`) it observes its
+    weight on that agent and that agent's weight on itself, each with noise and with the noise level. These numbers come
+    before the agent's own past, `spec.history`. Pictures get six more planes instead, int16 [N, h, w, c + 6], see
+    `with_planes`.
     """
 
     game: Environment  # the wrapped one

@@ -1,6 +1,6 @@
-"""A game against a scripted player: the last agent follows a script of the game, and only the others are left to learn.
+"""A game against a scripted player: the last agent follows a script of the game, and only the others learn.
 
-It serves evaluation against players that always cooperate, always defect, or do as was done to them.
+It serves for evaluation against players that always cooperate, always defect, or play tit for tat.
 docs/tasks/repeated_matrix.md.
 """
 
@@ -29,8 +29,8 @@ class State(NamedTuple):
 class Scripted:
     """`game` without its last agent, which plays `script`: one of `game.spec.scripts`."""
 
-    game: Environment  # the wrapped one
-    script: str = "tit-for-tat"  # one of the game's
+    game: Environment  # the wrapped game
+    script: str = "tit-for-tat"  # one of `game.spec.scripts`
 
     def __post_init__(self) -> None:
         check(self)

@@ -68,15 +68,15 @@ TEAMS = {
     "manitokan-messages": Team("pg", 600, {"hidden": 32}, preset="fast", task=EASY, training=FEW),
 }
 WITHOUT = {  # task: why it has none
-    "push-box": "nothing is paid before both push together: no learner here has brought a box to the wall in minutes",
-    "oasis": "after 300,000 steps agents of IPPO starve as at random (return -153; before -156), on a small floor, too",
-    "secret-room": "the shortest plan has 49 steps, of which none is paid: no learner here has found one in minutes",
+    "push-box": "only two agents that push together earn a reward; no learner here moved a box to the wall in minutes.",
+    "oasis": "after 300,000 steps IPPO's agents still starve (return -153, untrained -156), also on a small floor.",
+    "secret-room": "the shortest plan has 49 steps without a reward; no learner here has found one in minutes.",
 }
 HEAD = "| task | learner | measured | mean | seeds | untrained | least | seconds |"
 
 
 def page() -> str:
-    """docs/references.md, its table from what the references say of themselves."""
+    """docs/references.md, whose table is made from the references' files."""
     text, rows = PAGE.read_text(encoding="utf-8").partition(HEAD)[0], [HEAD, "| --- " * 8 + "|"]
     for task in references():
         said, algorithm = reference_of(REFERENCES / task), open_run(REFERENCES / task).algorithm.partition("@")[0]
@@ -84,7 +84,7 @@ def page() -> str:
         seeds = f"{low:.3g} to {high:.3g}" if low < high else "all the same"
         numbers = f"{said.mean:.3g} | {len(said.scores)}: {seeds} | {said.untrained:.3g} | {said.least(VERIFIED):.3g}"
         rows.append(f"| `{task}` | {algorithm} | {said.metric}, {said.policy} | {numbers} | {said.seconds:.0f} |")
-    rows += ["", "Without one:", "", *(f"- `{task}`: {why}" for task, why in WITHOUT.items())]
+    rows += ["", "Three tasks have no trained team:", "", *(f"- `{task}`: {why}" for task, why in WITHOUT.items())]
     return text + "\n".join(rows) + "\n"
 
 

@@ -44,7 +44,7 @@ class Part:
             agents=len(self.agents),
             view=_unnumbered(whole.view),
             private=Vector(0),  # the state is whole, so it would not stand at its place
-            headline="return",  # the whole game's statistics are not told
+            headline="return",  # statistics of the whole game are not a part's
             event_names=(),
             scripts=(),
             agent_names=of(whole.agent_names),

@@ -36,7 +36,7 @@ class Share(gymnasium.Env):
     ):
         """count: games; sizes: N, V, S, A; home: the process that asks, which makes one to see its spaces."""
         self.away = os.getpid() != home
-        if self.away:  # who asks the training to stop has asked the first process
+        if self.away:  # the first process hears of signals, and ends the others
             for name in IGNORED:
                 if hasattr(signal, name):
                     signal.signal(getattr(signal, name), signal.SIG_IGN)

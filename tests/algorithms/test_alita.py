@@ -141,10 +141,10 @@ def test_the_gap_of_an_old_buffer_is_what_the_others_have_changed():
     gap = {}
     for name, actors in (("today's", state.actors), ("another's", bent)):
         given = config, env, nets, state._replace(actors=actors), state.replay, None, 80, role, 0
-        after, said = alita_estimates.fitted(*given, KEY, state.added.estimates[0])
+        after, said = alita_estimates.after_fitting(*given, KEY, state.added.estimates[0])
         gap[name] = float(said["old_buffer_gap"])
     key, _, _ = jax.random.split(jax.random.split(KEY, 1)[0], 3)
-    (now, _, taken, *_), weights = alita_estimates.drawn(config, env, nets, key, state.replay, None, 80, role, 0)
+    (now, _, taken, *_), weights = alita_estimates.alike_set(config, env, nets, key, state.replay, None, 80, role, 0)
     away = []
     for joint in (taken, taken.at[:, 1].set(jnp.array([1.0, 0.0]))):
         said = alita_estimates.call(config, nets, role, after.net, now.view, joint)[:, 0]

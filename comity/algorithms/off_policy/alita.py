@@ -138,7 +138,7 @@ def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any,
     if added.judges:
         added, paid = added._replace(judges=judges_after(parts, key, state, memories)), None
     state = with_judges(state._replace(added=added))
-    step = partial(estimates.fitted, parts.config, parts.env, parts.nets, state, memories, paid, fresh)
+    step = partial(estimates.after_fitting, parts.config, parts.env, parts.nets, state, memories, paid, fresh)
     found = []
     for at, role in enumerate(parts.roles):
         found.append(step(role, at, jax.random.fold_in(key, at), added.estimates[at]))

@@ -120,8 +120,8 @@ def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -
     return both[..., jnp.array([role.influencer for role in roles])]
 
 
-def drawn(config: Built, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
-          place: int):  # fmt: skip
+def alike_set(config: Built, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
+              place: int):  # fmt: skip
     """(a batch of D_t, as `family.training_rows` has it, and weights [batch]) of one transition of the last rollout.
 
     exact: those in which the influencer saw and did the same | nearest: of many drawn those in which it saw and did
@@ -165,8 +165,8 @@ class AlikeSet(NamedTuple):
     weights: Array  # [batch]
 
 
-def fitted(config: Built, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any, fresh: int,
-           role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
+def after_fitting(config: Built, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any,
+                  fresh: int, role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
     """(estimate, metrics) after the steps of one update, each on a set D_t of its own.
 
     old_buffer_gap: how far the estimate's mean over what the others did in D_t is from that over what they would do
@@ -176,7 +176,7 @@ def fitted(config: Built, env: Environment, nets: Nets, state: family.State, mem
 
     def new_set(key: Key) -> AlikeSet:
         key_draw, *keys = jax.random.split(key, 3)
-        data, weights = drawn(config, env, nets, key_draw, memories, paid, fresh, role, place)
+        data, weights = alike_set(config, env, nets, key_draw, memories, paid, fresh, role, place)
         now, after, taken, reward, terminated = data
         follows = (nets.member.target or family.targets)(config, nets, state, (keys[0], keys[1]), after, others)
         earned = credited(reward, config.credit)[:, others]

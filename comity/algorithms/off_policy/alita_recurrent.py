@@ -150,7 +150,7 @@ def actor_step(parts: Parts, team: Team, key: Key, state: family.State, episodes
     return state._replace(actors=net, actor_opt_state=opt_state), {**metrics, "gradient_norm": optax.tree.norm(grads)}
 
 
-def estimated(parts: Parts, key: Key, state: family.State, steps: Steps, meant: Array) -> tuple[alita.Added, dict]:
+def estimate_steps(parts: Parts, key: Key, state: family.State, steps: Steps, meant: Array) -> tuple[alita.Added, dict]:
     """(what is added, metrics) after the estimates' steps. meant [M, N, A]: what agents would do today."""
     config, nets, found = parts.config, parts.nets, []
     if config.influence == "none":
@@ -190,7 +190,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             action = jax.tree.map(lambda x, y: jnp.where(state.updates > 0, x, y), action, anything)
         return action, team.acted(after, action), policy.notes()
 
-    def begun(key: Key, state: family.State, steps: Transition) -> tuple[alita.Added, dict[str, Array]]:
+    def after_rollout(key: Key, state: family.State, steps: Transition) -> tuple[alita.Added, dict[str, Array]]:
         """(what is added, metrics): novelty learns from the rollout, and clones are copied anew, as episodes began."""
         added, more = state.added, {}
         if parts.bonus is not None:
@@ -211,7 +211,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             data = current_steps(parts, team, key_steps, state, episodes, reward_of)
             policy = nets.acts(flat(outputs_of(team, state.actors, episodes)[:-1]), data.now.available)
             meant = policy.relaxed(key_learn, "straight-through")
-            added, more = estimated(parts, key_learn, state, data, meant)
+            added, more = estimate_steps(parts, key_learn, state, data, meant)
             state, losses = state._replace(added=added), []
             for one in keys:
                 state, loss = critic_step(config, nets, one, state, data)
@@ -227,7 +227,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             state, metrics = lax.scan(step, state, jax.random.split(key, family.updates_of(config, steps.valid.size)))
             return state, jax.tree.map(lambda x: x.mean(0), metrics)
 
-        added, more = begun(jax.random.fold_in(key, 1), state, steps)
+        added, more = after_rollout(jax.random.fold_in(key, 1), state, steps)
         learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)
         return learned._replace(replay=memories), {**metrics, **more, "replay_episodes": memories.filled}

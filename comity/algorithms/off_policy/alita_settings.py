@@ -22,7 +22,7 @@ class Influence:
     # by-view: exact if views are whole numbers, else nearest
     candidates: Positive[int] = 16  # times influence_batch: among so many transitions the nearest are found
     best_at: Literal["now", "next"] = "now"  # where z = max_u Q_i(., u) is taken; next: as the paper's equation
-    enumerated: NotNegative[int] = 1_000  # up to so many joint actions all are asked, of more some are searched
+    enumerated: NotNegative[int] = 1_000  # up to so many joint actions are all compared; among more there is a search
     searched: Positive[int] = 64  # joint actions that are drawn where a search begins
     novelty_by: Literal["autoencoder", "rnd", "none"] = "autoencoder"  # none: ablation "No IM", no penalty either
     novelty_weight: NotNegative[float] = 0.1  # lambda_pi of the influencer's reward; paper 0.01 on particles

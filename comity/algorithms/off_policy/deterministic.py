@@ -86,7 +86,9 @@ def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
     return Rows(keep(before), keep(after), replay.small_actions(env, action), reward, terminated, beside)
 
 
-def drawn(config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay, reward_of: RewardOf = None):
+def training_batch(
+    config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay, reward_of: RewardOf = None
+):
     """A batch of the replay, as `training_rows` has it."""
     return training_rows(env, nets, replay.draw(key, memories, config.batch), reward_of)
 
@@ -137,7 +139,7 @@ def critic_step(
 ):
     """(state, loss []) after one step of the critics."""
     key_draw, key_policy, key_now, key_next = jax.random.split(key, 4)
-    now, after, taken, reward, terminated = drawn(config, env, nets, key_draw, memories, reward_of)
+    now, after, taken, reward, terminated = training_batch(config, env, nets, key_draw, memories, reward_of)
     together = nets.member.adds_up
     of_all = lambda q: q.sum(1, keepdims=True) if together else q  # noqa: E731
     follow = nets.member.target or targets
@@ -160,7 +162,7 @@ def actor_step(
 ):
     """(state, metrics) after one step of the actors."""
     key_draw, key_policy, key_values = jax.random.split(key, 3)
-    now, after, taken, *_ = drawn(config, env, nets, key_draw, memories)
+    now, after, taken, *_ = training_batch(config, env, nets, key_draw, memories)
     key_term = jax.random.fold_in(key, 1)
     exist = jnp.concatenate(jax.tree.leaves(now.available), -1).astype(jnp.float32)
 

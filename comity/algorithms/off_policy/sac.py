@@ -92,7 +92,7 @@ def q_log(log_prob: Array, index: float | Array) -> Array:
     return jnp.where(near, log_prob, jnp.expm1(power * jnp.where(near, 0.0, log_prob)) / power)
 
 
-def drawn(config: Config, key: Key, policy: Any) -> tuple[Array, Array]:
+def sample_with_gradient(config: Config, key: Key, policy: Any) -> tuple[Array, Array]:
     """(an action [batch, N, A], ln_q of its pi [batch, N]), both with gradient; of choices the mean of ln_q."""
     bent = partial(q_log, index=config.entropic_index)
     return policy.relaxed_and_log_prob(key, config.relaxed, config.temperature, bent)
@@ -100,7 +100,7 @@ def drawn(config: Config, key: Key, policy: Any) -> tuple[Array, Array]:
 
 def means(config: Config, state: family.State, key: Key, policy: Any) -> tuple[Array, Array]:
     """(what actors climb at, what is added to its value)."""
-    action, log_prob = drawn(config, key, policy)
+    action, log_prob = sample_with_gradient(config, key, policy)
     return action, -alpha_of(state.added) * log_prob
 
 
@@ -108,7 +108,7 @@ def soft_value(config: Config, nets: Nets, state: family.State, keys: tuple[Key,
                critics: Any) -> Array:  # fmt: skip
     """[batch, N]: min_k Q_k(o, a) - alpha log pi(a | o) of one draw by today's policy."""
     actors = state.target_actors if config.target_policies else state.actors
-    action, log_prob = drawn(config, keys[0], policies(nets, actors, observation)[0])
+    action, log_prob = sample_with_gradient(config, keys[0], policies(nets, actors, observation)[0])
     least = each_value(nets, keys[1], critics, observation.view, action, action).min(-1)
     return least - alpha_of(state.added) * log_prob
 
@@ -152,10 +152,10 @@ def addition(config: Config, env: Environment, nets: Nets) -> Addition:
         del fresh
         key_draw, key_policy, *keys = jax.random.split(key, 4)
         added = state.added
-        now = family.drawn(config, env, nets, key_draw, memories, paid)[0]
+        now = family.training_batch(config, env, nets, key_draw, memories, paid)[0]
         told = {"alpha": alpha_of(added).mean()}
         if config.alpha_moves:
-            log_prob = drawn(config, key_policy, policies(nets, state.actors, now)[0])[1]
+            log_prob = sample_with_gradient(config, key_policy, policies(nets, state.actors, now)[0])[1]
             grads = -alpha_of(added) * (log_prob + wanted(config, nets, now)).mean(0)
             if not nets.actors.separate:
                 grads = jnp.broadcast_to(grads.mean(), grads.shape)

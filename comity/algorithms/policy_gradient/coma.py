@@ -118,7 +118,7 @@ def learn_from(
     return memories, replay.paid(replay.episodes_of(env, rows), reward_of)
 
 
-def earned(config: Settings, episodes: replay.Episodes, logits: Array) -> Array:
+def critic_rewards(config: Settings, episodes: replay.Episodes, logits: Array) -> Array:
     """What the critic predicts the sums of, [T, B, N]. logits [T, B, N, A] of the policies."""
     reward = credited(episodes.reward, config.credit)
     if config.entropy_enters == "too-late":
@@ -140,7 +140,7 @@ def targets_of(
     return lambda_returns(reward, following, episodes.terminated, episodes.ended, config.gamma, config.lambda_)
 
 
-def fitted(
+def critic_step(
     config: Settings,
     optimizer: optax.GradientTransformation,
     state: State,
@@ -221,10 +221,10 @@ def make(config: Config, env: Environment) -> Algorithm:
         # What follows a cut episode is worth Q of what the policy would do next: drawn, because it was not played.
         after = episodes.extra.action if marked else Categorical(policy.logits[-1]).sample(key_last)
         done, logits, action = jnp.concatenate([episodes.action, after[None]]), policy.logits[:-1], episodes.action
-        reward = earned(config, episodes, logits)
+        reward = critic_rewards(config, episodes, logits)
         targets = targets_of(config, spec, state.target_critic, episodes, done, reward)
         parts = critic_reads(config, spec, jax.tree.map(lambda x: x[:-1], observation), action)
-        state, q, error = fitted(config, critic_optimizer, state, parts, action, targets, valid)
+        state, q, error = critic_step(config, critic_optimizer, state, parts, action, targets, valid)
 
         advantage = advantages(q, logits, action)  # [T, B, N], carries no gradient
         loss = lambda policy: team.total(policy_loss(policy.log_prob(done)[:-1], advantage, valid))  # noqa: E731

@@ -205,7 +205,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         outputs = team.unroll(actor, steps.observation.view, before, None, steps.action)
         return acts(outputs, steps.observation.available).logits
 
-    def stepped(state: State, steps: Transition, advantage: Array) -> tuple[RecurrentNet, PyTree, Array]:
+    def actor_step(state: State, steps: Transition, advantage: Array) -> tuple[RecurrentNet, PyTree, Array]:
         """The actors after their step along the proxy advantages (eq. 6), and the loss []."""
 
         def loss(actor: RecurrentNet) -> Array:
@@ -222,7 +222,7 @@ def make(config: Config, env: Environment) -> Algorithm:
 
         def loss(critic: JointNet):
             found = credit(config, spec, critic, state.target_critic, episodes)
-            actor, opt_state, policy = stepped(state, steps, found.proxy_advantage)
+            actor, opt_state, policy = actor_step(state, steps, found.proxy_advantage)
             now, advantage = logits_of(actor, steps), found.extrinsic_advantage
             earned = extrinsic_objective(now, before, steps.action, advantage, valid)
             _, *values = critic(*critic_reads(spec, steps.observation))

@@ -1,4 +1,4 @@
-"""What a rollout is worth to PPO, and the pieces of it that its losses are taken of."""
+"""What a rollout is worth to PPO, and how it is cut into the pieces that losses read."""
 
 from functools import partial
 from typing import NamedTuple

@@ -169,7 +169,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         outputs, memory = state.critic.net(scaled(seen_by_critic(env, observation), state.critic.scale), memory)
         return denormalised(outputs, state.returns)[..., 0], memory
 
-    def decided(key: Key, state: State, memory: Memory, observation: Observation, explore: bool, rivals: bool):
+    def choice(key: Key, state: State, memory: Memory, observation: Observation, explore: bool, rivals: bool):
         key_driver, key_action = jax.random.split(key)
         view, driver = seen_by_policy(env, observation), memory.driver
         outputs, core = state.policy.net(scaled(view, state.policy.scale), memory.policy)
@@ -187,10 +187,10 @@ def make(config: Config, env: Environment) -> Algorithm:
         return action, Memory(core, critic_memory, driver), notes
 
     def act(key: Key, state: State, memory: Memory, observation: Observation, explore: bool = True):
-        return decided(key, state, memory, observation, explore, rivals=False)
+        return choice(key, state, memory, observation, explore, rivals=False)
 
     def practise(key: Key, state: State, memory: Memory, observation: Observation):
-        return decided(key, state, memory, observation, explore=True, rivals=True)
+        return choice(key, state, memory, observation, explore=True, rivals=True)
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
         key_order, key_keep, key_rival = jax.random.split(key, 3)

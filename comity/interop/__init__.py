@@ -5,7 +5,7 @@
     game = interop.from_pettingzoo(lambda: simple_spread_v3.parallel_env(max_cycles=25), length=25)  # of mpe2
     run = comity.train(game, "mappo")  # Python steps the game, compiled programs act and learn
 
-Names are imported when they are first used: PettingZoo and gymnasium are needed only where they are asked for.
+Names are imported when they are first used, so PettingZoo and gymnasium are needed only by the functions for them.
 docs/interop.md.
 """
 

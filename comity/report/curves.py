@@ -1,4 +1,4 @@
-"""Learning curves as PNG and SVG: a mean over seeds with its interval, or, of few seeds, every one of them."""
+"""Learning curves as PNG and SVG: a mean over seeds with its interval or, with few seeds, a line for each."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def draw_curves(
 ) -> list[Path]:
     """Draws learning curves over environment steps, one panel per metric, as PNG and SVG; returns both paths.
 
-    runs: as in `comity.runs.saved.find`, or a dict of label -> runs. metric: one or several; without, the headline and
-    the return. policy: "sampled" or "greedy" (ignored for source="metrics", what training saw). With five seeds or more
-    a line is the mean and its band Student's t interval over seeds; with fewer, every seed is a thin line, and no band
-    is drawn. caption: below the picture; without one, what lines and bands are; "" for none.
+    runs: as in `comity.runs.saved.find`, or a dict of label -> runs. metric: one or several (None: the headline and the
+    return). policy: "sampled" or "greedy" (ignored for source="metrics", the training rollouts). With five seeds or
+    more a line is the mean, and the band is Student's t interval over seeds. With fewer, each seed is a thin line
+    without a band. caption: below the picture (None: an explanation of lines and bands; "": none).
     """
     return draw_study(gather(runs, source, root), metric, policy, path, title, caption, source, level)
 
@@ -73,7 +73,7 @@ def draw_study(
     level: float = 0.95,
     dpi: int = 200,
 ) -> list[Path]:
-    """`draw_curves` of runs already gathered."""
+    """`draw_curves` for gathered runs."""
     import matplotlib
     from matplotlib.figure import Figure
 

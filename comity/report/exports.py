@@ -24,9 +24,9 @@ def marl_eval(
 ) -> Path:
     """Writes the raw-data JSON of marl-eval (Gorsane et al. 2022): environment / task / algorithm / seed / step.
 
-    Values are those of single episodes (per-agent ones averaged over agents); `absolute_metrics` are those of the best
-    checkpoint. A metric that is undefined in some episode is left out, since those tools have no word for it.
-    Tasks may differ. ValueError if a seed has no final evaluation, as one that became not finite never will.
+    Values are those of single episodes (per-agent values are averaged over agents); `absolute_metrics` are those of the
+    best checkpoint. A metric that is undefined in some episode is left out, since those tools cannot express it. Tasks
+    may differ. ValueError if a seed has no final evaluation, for instance because its state became NaN.
     """
     opened = [open_run(p) for p in find(runs, root)]
     names, tasks = labels_by_task(opened), task_labels(opened)
@@ -74,9 +74,9 @@ def rliable(
     which: str = "last",
     root: str | os.PathLike[str] = "runs",
 ) -> dict[str, NDArray[np.float64]]:
-    """Scores as rliable takes them: algorithm -> [seeds, tasks], tasks in the order of `task_labels`.
+    """Scores in the form that rliable reads: algorithm -> [seeds, tasks], tasks in the order of `task_labels`.
 
-    ValueError if an algorithm misses a task, has other numbers of seeds on different tasks, or lacks evaluations.
+    ValueError if an algorithm lacks a task or evaluations, or has different numbers of seeds on different tasks.
     """
     opened = [open_run(path) for path in find(runs, root)]
     names, tasks = labels_by_task(opened), task_labels(opened)

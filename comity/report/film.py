@@ -1,9 +1,8 @@
-"""The film of an episode: a GIF or a video to show. Reads recordings, plays nothing; `replay` is the page to scrub
+"""Films of episodes: a GIF or a video, made from recordings; no game is played here. `replay` makes a page to scrub
 through.
 
-A frame t shows the game after t steps; below it stands what was done in step t and what it brought. Films take one
-recording, or several to be seen beside one another (a trained team beside a random one); of each of these one, or
-several to be seen in turn.
+Frame t shows the game after t steps; below it are the actions of step t and their rewards. A film shows one recording,
+or several side by side (a trained team beside a random one). Each column may be a list of recordings, shown in turn.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ PAUSE = 1.0  # s, from one episode to the next
 def write_gif(recordings: Films, path: str | Path, fps: float = 8, scale: float | None = None) -> Path:
     """Writes the recordings side by side as one GIF; a column that ends before the others waits at its end.
 
-    fps: steps per second, up to 50. scale: pixels of film per pixel of a frame; None: a picture of about 288.
+    fps: steps per second, up to 50. scale: pixels of film per pixel of a frame; None: a picture of about 288 pixels.
     """
     reel, step = Reel(recordings, fps, scale), round(1000 / fps)
     save_gif(path, reel.picture, [step] * (reel.length - 1) + [max(LAST, step)])
@@ -40,7 +39,7 @@ def write_gif(recordings: Films, path: str | Path, fps: float = 8, scale: float 
 
 
 class Reel:
-    """The pictures of a film, 0 to length - 1: of each column its episodes in turn, with a pause between them."""
+    """The pictures of a film, 0 to length - 1. Each column shows its episodes in turn, with a pause between them."""
 
     def __init__(self, recordings: Films, fps: float, scale: float | None = None):
         if not 0 < fps <= 50:
@@ -100,7 +99,7 @@ def write_mp4(recordings: Films, path: str | Path, fps: float = 8, scale: float 
 def save_gif(path: str | Path, picture: Callable[[int], np.ndarray], durations: Sequence[int]) -> None:
     """The pictures 0, 1, ... ([H, W, 3] uint8) as a GIF with one palette. durations: ms, one per picture.
 
-    Every picture is asked for twice, for its colours and to be written, so that long films need little memory.
+    Each picture is made twice, once for its colours and once to be written, so that long films need little memory.
     """
     palette, indices = shared_palette(picture, len(durations))
 

@@ -1,8 +1,8 @@
-"""What an episode leaves behind for its film: plain numpy, one episode, nothing that learns.
+"""The recording of one episode for films, in plain numpy arrays.
 
-Axes as everywhere: T time, N agents, A actions. Where there is one more than there are steps (`frames`, `views`,
-`available`), entry t is the game after t steps; `actions[t]`, `probabilities[t]`, `values[t]` are what is decided
-there, and `rewards[t]`, `info[...][t]` come of it, so they are seen at t + 1.
+Axes as everywhere: T time, N agents, A actions. `frames`, `views` and `available` have T + 1 entries: entry t is the
+game after t steps. `actions[t]`, `probabilities[t]` and `values[t]` are the decisions in that state. `rewards[t]` and
+`info[...][t]` are their results, which films show at t + 1.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Head(NamedTuple):
     own: tuple[tuple[str, ...], ...] = ()  # [N][A] names, where the numbers of other agents mean other things
 
     def names_of(self, agent: int) -> tuple[str, ...]:
-        """[A] what the agent's actions are called."""
+        """[A] the names of the agent's actions."""
         return self.own[agent] if self.own else self.names
 
     @property
@@ -62,13 +62,13 @@ class Head(NamedTuple):
         return self.actions.ndim == 3
 
     def glyph(self, action: int) -> str:
-        """A sign for the action, or "" if its name suggests none."""
+        """A symbol for the action, or "" if its name suggests none."""
         words = re.sub(r"^(move|go|step)[ _-]+", "", self.names[action].strip().lower())
         return GLYPHS.get(re.sub(r"[ _-]+", " ", words), "")
 
     def text(self, t: int, agent: int) -> str:
-        """What the agent does in step t, in words: "← left", or the numbers of a continuous action; in brackets where
-        it had no choice."""
+        """The agent's action in step t as text: "← left", or the numbers of a continuous action; in brackets if the
+        agent had no choice."""
         if self.continuous:
             exists = self.available[t, agent]
             names = self.names_of(agent)
@@ -82,7 +82,7 @@ class Head(NamedTuple):
         return f"({text})" if self.forced(t, agent) else text
 
     def forced(self, t: int, agent: int) -> bool:
-        """Whether there was nothing to choose: one of several actions is available."""
+        """Whether the agent had no choice: only one of several actions was available."""
         return not self.continuous and len(self.names) > 1 and int(self.available[t, agent].sum()) == 1
 
 

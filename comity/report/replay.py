@@ -1,4 +1,4 @@
-"""The replay of an episode: one HTML file to scrub through. Reads recordings, plays nothing."""
+"""The replay of an episode: one HTML file to scrub through, made from recordings; no game is played here."""
 
 import base64
 import hashlib
@@ -30,10 +30,10 @@ def write_html(recordings: Films, path: str | Path) -> Path:
 
 
 def replay_html(recordings: Films) -> str:
-    """The replay as text: a page with pictures, data, style and script inside; `#t=30` opens it at step 30.
+    """The replay as text: a page that contains its pictures, data, style and script. `#t=30` opens it at step 30.
 
-    Of several recordings the first has the focus (`#episode=1` for the second, `#agent=0` for one agent's view,
-    `#turn=1` for the second of those in turn).
+    The first of several recordings has the focus; `#episode=1` opens the second, `#agent=0` one agent's view, `#turn=1`
+    the second recording of a column.
     """
     columns = as_columns(recordings)
     episodes = [
@@ -51,7 +51,7 @@ def replay_html(recordings: Films) -> str:
 
 
 def replay_data(episode: Recording) -> dict[str, Any]:
-    """What the page is told of an episode, as plain JSON values."""
+    """The page's data about an episode, as plain JSON values."""
     views = episode.views
     omitted = views is not None and views.size > VIEW_NUMBERS
     frames, view_frames, images = [], [], []

@@ -1,8 +1,8 @@
-"""What may be said about a handful of seeds: interquartile means, intervals, probability of improvement, curves.
+"""Statistics for a few seeds: interquartile means, intervals, probability of improvement, curves.
 
-Intervals are always over seeds, never over episodes: two episodes of one seed share a policy, so they say how well that
-policy plays, not how well its algorithm learns. With fewer than `FEWEST_SEEDS` seeds no interval is called a result:
-`summary` then gives the smallest and the largest seed. Scores are arrays [S] (seeds) or [S, K] (seeds, tasks).
+Intervals are always over seeds, never over episodes. Two episodes of one seed share a policy, so they tell how well
+that policy plays, not how well its algorithm learns. With fewer than `FEWEST_SEEDS` seeds `summary` gives the smallest
+and the largest score instead of an interval. Scores are arrays [S] (seeds) or [S, K] (seeds, tasks).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Statistic = Callable[..., Any]  # f(values, axis) as numpy writes it: np.mean, n
 
 
 class Interval(NamedTuple):
-    """An estimate with its limits; limits are NaN where the seeds are too few to have any."""
+    """An estimate with its limits; the limits are NaN if there are too few seeds."""
 
     value: Any
     low: Any
@@ -27,7 +27,7 @@ class Interval(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One number for several seeds, and what its limits mean."""
+    """One number for several seeds, and the meaning of its limits."""
 
     value: float
     low: float
@@ -54,10 +54,10 @@ def scores(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def iqm(values: ArrayLike, axis: int | tuple[int, ...] | None = None) -> Any:
-    """Interquartile mean: the mean of what is left without the lowest and the highest quarter.
+    """Interquartile mean: the mean without the lowest and the highest quarter of the values.
 
-    Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice", section 4.3: a mean that one lucky seed
-    cannot carry. A quarter of n values is rounded down, as in their code: of 3 values all stay, of 4 the middle two.
+    Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice", section 4.3. One lucky seed hardly
+    changes it. A quarter of n values is rounded down, as in their code: of 3 values all stay, of 4 the middle two.
     """
     array = np.asarray(values, float)
     axes = tuple(range(array.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
@@ -74,8 +74,8 @@ def iqm(values: ArrayLike, axis: int | tuple[int, ...] | None = None) -> Any:
 def mean_ci(values: ArrayLike, level: float = 0.95) -> Interval:
     """Mean over seeds with Student's t interval: mean -+ t(S - 1) s / sqrt(S) (Student 1908).
 
-    values: [S, ...], seeds first; results have the other axes. It takes the seeds as draws from one normal
-    distribution; for rates near 0 or 1 `bootstrap_ci` assumes less.
+    values: [S, ...], seeds first; results have the other axes. The interval assumes that seeds are draws from one
+    normal distribution; for rates near 0 or 1 `bootstrap_ci` assumes less.
     """
     from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
@@ -102,9 +102,9 @@ def bootstrap_ci(
 ) -> Interval:
     """`statistic` with its stratified percentile bootstrap interval (Agarwal et al. 2021, section 4.1; Efron 1979).
 
-    values: [S] or [S, K]. stratified: seeds are drawn anew for each task; otherwise rows stay together, for seeds that
-    share something across tasks. statistic: f(values [R, S, K], axis=(1, 2)) -> [R]. seed: of the resampling, so that
-    the same runs always give the same table. One seed gives NaN limits.
+    values: [S] or [S, K]. stratified: seeds are drawn separately for each task; otherwise rows stay together, for seeds
+    that share something across tasks. statistic: f(values [R, S, K], axis=(1, 2)) -> [R]. seed: of the resampling, so
+    that the same runs always give the same table. One seed gives NaN limits.
     """
     array = scores(values)
     check_level(level)
@@ -119,11 +119,11 @@ def bootstrap_ci(
 def probability_of_improvement(
     x: ArrayLike, y: ArrayLike, seed: int = 0, level: float = 0.95, resamples: int = 2000
 ) -> Interval:
-    """How likely a seed of `x` beats a seed of `y` on a task: P(X > Y) + P(X = Y) / 2, averaged over tasks.
+    """The probability that a seed of `x` beats a seed of `y`: P(X > Y) + P(X = Y) / 2, averaged over tasks.
 
-    Agarwal et al. (2021), section 4.3, which is Mann and Whitney's (1947) U / (S_x S_y); the interval is the stratified
-    percentile bootstrap over the seeds of both. Where every x beats every y it shrinks to [1, 1], as any percentile
-    bootstrap does: read it with the numbers of seeds. x: [S_x] or [S_x, K], y: [S_y] or [S_y, K].
+    Agarwal et al. (2021), section 4.3; it equals Mann and Whitney's (1947) U / (S_x S_y). The interval is the
+    stratified percentile bootstrap over the seeds of both. If every x beats every y, the interval is [1, 1], as with
+    any percentile bootstrap, so the numbers of seeds matter. x: [S_x] or [S_x, K], y: [S_y] or [S_y, K].
     """
     first, second = scores(x), scores(y)
     check_level(level)
@@ -144,9 +144,9 @@ def probability_of_improvement(
 
 
 def summary(values: ArrayLike, statistic: Statistic = iqm, seed: int = 0, level: float = 0.95) -> Summary:
-    """What a table says about one score per seed: with five seeds or more an interval, with fewer the range.
+    """Summarises one score per seed: an interval with five seeds or more, the range with fewer.
 
-    values: [S]; a seed whose score is undefined (NaN) is left out. Intervals are those of `bootstrap_ci`; for
+    values: [S]; seeds with an undefined score (NaN) are left out. Intervals are those of `bootstrap_ci`; for
     `statistic=np.mean` those of `mean_ci`.
     """
     array = np.asarray(values, float).ravel()
@@ -162,12 +162,12 @@ def summary(values: ArrayLike, statistic: Statistic = iqm, seed: int = 0, level:
 
 
 def common_curve(curves: Sequence[tuple[ArrayLike, ArrayLike]]) -> Curve:
-    """Seeds, each (environment steps, values), at common points: what a mean over seeds needs.
+    """Interpolates seeds, each (environment steps, values), at common points, so that a mean over seeds exists.
 
-    Points lie in the range that all seeds cover, so no seed enters or leaves the mean half-way and nothing is made up
-    beyond the last evaluation. Seeds evaluated equally often share as points the means of their k-th steps, which lie
-    next to what was measured; otherwise points are evenly spaced. Between evaluations values are interpolated linearly
-    (only across undefined ones inside a seed's own range). With no common range the curve is empty.
+    Points lie in the range that all seeds cover: no seed enters or leaves the mean half-way, and nothing is
+    extrapolated. If all seeds have equally many evaluations, the k-th point is the mean of their k-th steps; otherwise
+    points are evenly spaced. Values between evaluations are interpolated linearly (across undefined values only inside
+    a seed's own range). If there is no common range, the curve is empty.
     """
     if not curves:
         raise ValueError("no seeds to draw a curve of: give at least one (steps, values)")

@@ -20,7 +20,7 @@ GroupsLike = RunsLike | Mapping[str, RunsLike]  # or groups under labels of one'
 
 @dataclass(frozen=True)
 class Study:
-    """Runs read together: their table with labels, no seed twice, and what a reader must be told about them."""
+    """Runs read together: their table with labels, each seed once, and notes for the reader."""
 
     runs: tuple[SavedRun, ...]
     table: Table
@@ -35,12 +35,12 @@ class Study:
         return self.runs[0].step_unit
 
     def members(self, label: str) -> list[SavedRun]:
-        """Runs that a label stands for."""
+        """The runs of a label."""
         paths = set(self.table["run"][self.table["label"] == label].tolist())
         return [run for run in self.runs if run.path.as_posix() in paths]
 
     def metric(self, name: str | None = None) -> str:
-        """`name` if it was measured, else ValueError with the nearest; without a name the runs' headline."""
+        """`name` if it was measured, else ValueError with the nearest name; without a name the runs' headline."""
         if name is None:
             headlines = list(dict.fromkeys(run.headline for run in self.runs))
             name = headlines[0] if len(headlines) == 1 else "return"
@@ -52,10 +52,10 @@ class Study:
 def read(runs: RunsLike, source: str = "eval", root: str | os.PathLike[str] = "runs") -> Table:
     """One tidy table of several runs, one row per evaluation, seed and policy (or, in training, per chunk and seed).
 
-    source: "eval", what the policies scored on episodes of their own, or "metrics", what training saw (`policy` and
-    `which` are then "training"). Columns: run, task, algorithm, label (the algorithm and where its config differs
-    among these runs), seed, iteration, env_steps (cumulative for that seed), policy, which, episodes (of "eval"), then
-    each metric's mean; NaN where undefined. A seed that stands in two runs stands there twice: `gather` keeps one.
+    source: "eval" for evaluations, which play episodes of their own, or "metrics" for training rollouts (`policy` and
+    `which` are then "training"). Columns: run, task, algorithm, label (the algorithm and the settings in which these
+    runs differ), seed, iteration, env_steps (cumulative for that seed), policy, which, episodes (only of "eval"), then
+    the mean of each metric; NaN if undefined. A seed that is in two runs appears twice; `gather` keeps one.
     """
     opened = [open_run(path) for path in find(runs, root)]
     return tabulate(opened, labels(opened), source)
@@ -64,9 +64,9 @@ def read(runs: RunsLike, source: str = "eval", root: str | os.PathLike[str] = "r
 def gather(runs: GroupsLike, source: str = "eval", root: str | os.PathLike[str] = "runs") -> Study:
     """The runs of a comparison, labelled and pooled; runs that cannot be compared are refused.
 
-    runs: as in `find`, or a dict of label -> runs. Runs whose configs differ in nothing but seeds share a label and
-    their seeds are pooled; a seed that stands in two of them is one and the same experiment, so the run that got
-    further counts. ValueError: different tasks, task versions or step units.
+    runs: as in `find`, or a dict of label -> runs. Runs whose configs differ only in seeds share a label, and their
+    seeds are pooled. A seed that is in two of them is the same experiment, so only the run with more env steps counts.
+    ValueError: different tasks, task versions or step units.
     """
     if isinstance(runs, Mapping):
         opened, names = [], []
@@ -83,7 +83,7 @@ def gather(runs: GroupsLike, source: str = "eval", root: str | os.PathLike[str] 
 
 
 def refuse_mixture(runs: Sequence[SavedRun]) -> None:
-    """ValueError if the runs are of different tasks, task versions or step units: their numbers do not compare."""
+    """ValueError if the runs have different tasks, task versions or step units: they cannot be compared."""
     tasks = list(dict.fromkeys(run.task for run in runs))
     if len(tasks) > 1:
         example = [next(run.path for run in runs if run.task == task) for task in tasks[:2]]
@@ -98,7 +98,7 @@ def refuse_mixture(runs: Sequence[SavedRun]) -> None:
 
 
 def pool(table: Table) -> tuple[Table, list[str]]:
-    """The table with each seed of each label once, from the run that got further, and what was left out."""
+    """The table with each seed of each label once, from the run with more env steps, and notes on repeated seeds."""
     furthest: dict[tuple[str, int], dict[str, int]] = {}
     columns = (table[name].tolist() for name in ("label", "seed", "run", "env_steps"))
     for label, seed, run, steps in zip(*columns, strict=True):
@@ -125,7 +125,7 @@ def tabulate(
     source: str,
     lines: Sequence[Sequence[Mapping[str, Any]]] | None = None,
 ) -> Table:
-    """The table of `read`, of opened runs and their labels. lines: of each run, instead of those in its file."""
+    """The table of `read`, for opened runs and their labels. lines: for each run, instead of those in its file."""
     if source not in ("eval", "metrics"):
         raise ValueError(f"source {source!r}: allowed are eval and metrics")
     rows: list[dict[str, Any]] = []

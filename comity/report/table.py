@@ -42,11 +42,11 @@ class Table:
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the columns that are measured, in order."""
+        """Names of the measured columns, in order."""
         return [name for name in self.columns if name not in (*KEYS, *OF_EVALUATIONS)]
 
     def where(self, **equals: Any) -> Table:
-        """Rows in which each named column equals the value, or one of the values of a list, tuple or set."""
+        """The rows in which each named column equals the value, or one of the values in a list, tuple or set."""
         keep = np.ones(len(self), bool)
         for name, wanted in equals.items():
             if isinstance(wanted, (list, tuple, set, frozenset, np.ndarray)):
@@ -60,7 +60,7 @@ class Table:
         return Table({name: column[index] for name, column in self.columns.items()})
 
     def unique(self, name: str) -> list[Any]:
-        """Different values of a column, in order of appearance."""
+        """The distinct values of a column, in order of appearance."""
         return list(dict.fromkeys(self[name].tolist()))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:

@@ -38,9 +38,9 @@ def final_table(
 ) -> Sheet:
     """One run's scores: mean over seeds with 95 % t interval, per policy, for last policy and best checkpoint.
 
-    metric: shown first, without one the run's headline; of fewer than five seeds every one is shown. lines: evaluations
-    in the form of `eval.jsonl` to show instead of those in the run, whatever their `which` is called. A run still in
-    progress shows its newest periodic evaluation.
+    metric: the first column (None: the run's headline). With fewer than five seeds, each seed is shown. lines:
+    evaluations in the form of `eval.jsonl`, shown instead of the run's own, with any `which`. A run in progress shows
+    its newest periodic evaluation.
     """
     opened = run if isinstance(run, SavedRun) else open_run(run)
     table = tabulate([opened], [opened.algorithm], "eval", None if lines is None else [list(lines)])
@@ -76,9 +76,9 @@ def final_table(
 
 
 def checkpoint_words(rows: Table, aim: str | None) -> str:
-    """Which policies these rows of one kind are of: `last, iteration 3,000`; `best, by return, of iteration 2,400`.
+    """The policies of these rows, in words: `last, iteration 3,000`; `best, by return, of iteration 2,400`.
 
-    aim: what the best was chosen by; None, of a run that does not say it.
+    aim: the metric by which the best policy was chosen; None if the run does not say it.
     """
     which, at = str(rows["which"][0]), sorted({int(x) for x in rows["policy_iteration"]})
     by = f", by {aim.replace('_', ' ')}" if which == "best" and aim else ""
@@ -91,15 +91,16 @@ def checkpoint_words(rows: Table, aim: str | None) -> str:
 def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs") -> Sheet:
     """Runs compared with each other: interquartile means over seeds with 95 % stratified bootstrap intervals.
 
-    runs: as in `comity.report.study.gather`, which refuses what does not compare. One row per label and policy: the
-    headline (or `metric`) and the return of the last policy, the headline of the best checkpoint, and how likely a
-    seed's last policy beats one of the first label's. Notes say where budgets or numbers of seeds differ.
+    runs: as in `comity.report.study.gather`, which refuses runs that cannot be compared. One row per label and policy:
+    the headline (or `metric`) and the return of the last policy, the headline of the best checkpoint, and the
+    probability that a seed's last policy is better than that of a seed of the first label. Notes say if budgets or
+    numbers of seeds differ.
     """
     return compare_study(gather(runs, root=root), metric)
 
 
 def compare_study(study: Study, metric: str | None = None) -> Sheet:
-    """`compare_table` of runs already gathered."""
+    """`compare_table` for gathered runs."""
     if not len(study.table):
         raise ValueError("no evaluation in these runs yet: let them train a little")
     metric = study.metric(metric)
@@ -151,10 +152,10 @@ def compare_study(study: Study, metric: str | None = None) -> Sheet:
 
 
 def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
-    """For each seed and policy its last and best evaluation, or, while there is none, the newest periodic one.
+    """The last and the best evaluation of each seed and policy or, while there is none, the newest periodic one.
 
-    A run that was resumed holds the last evaluation of its first end; once newer periodic ones stand after it, those
-    count. Returns the rows and a note about seeds that are not at their end.
+    A resumed run still has the last evaluation of its former end; newer periodic evaluations replace it. Returns the
+    rows and a note about seeds whose training is not finished.
     """
     chosen: list[int] = []
     unfinished: dict[int, int] = {}  # seed -> environment steps
@@ -185,7 +186,7 @@ def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
 
 
 def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:
-    """Notes on what makes these settings unequal: budgets, numbers of seeds, undefined scores, failures, code."""
+    """Notes on differences between the rows: budgets, numbers of seeds, undefined scores, failures, code."""
     notes = []
     steps = {label: largest_steps(study.table.where(label=label)) for label in finals}
     for label, some in steps.items():
@@ -215,12 +216,12 @@ def unequal(steps: Sequence[float]) -> bool:
 
 
 def largest_steps(table: Table) -> list[float]:
-    """Environment steps at which each seed stands."""
+    """The environment steps of each seed so far."""
     return [float(table["env_steps"][table["seed"] == seed].max()) for seed in table.unique("seed")]
 
 
 def few_seeds(counts: Sequence[int], statistic: str) -> list[str]:
-    """Notes on what brackets and parentheses mean in this table."""
+    """Notes on the meaning of brackets and parentheses in this table."""
     notes = []
     if max(counts, default=0) >= FEWEST_SEEDS:
         kind = "95% t interval" if statistic == "mean" else "95% stratified bootstrap interval"
@@ -262,5 +263,5 @@ def entry(table: Table, metric: str, statistic: str, found: Summary) -> dict[str
 
 
 def in_order(policies: Sequence[str]) -> list[str]:
-    """Sampled before greedy before anything else."""
+    """The order of rows: sampled, greedy, then others."""
     return sorted(policies, key=lambda p: POLICIES.index(p) if p in POLICIES else len(POLICIES))

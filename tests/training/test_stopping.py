@@ -23,6 +23,14 @@ from tiny.runs import assert_same_run, recipe, resumed, run_in, trained
 LONG: dict[str, Any] = dict(final_episodes=12)  # three batches of 4
 
 
+@pytest.fixture(autouse=True)
+def hangups_arrive():
+    """Also where the tests themselves were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("whole"), **LONG)

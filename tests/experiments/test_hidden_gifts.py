@@ -78,7 +78,10 @@ def test_rules_of_credit_are_compared_at_smoke_scale(tmp_path):
     smoke(PAPER, ["credit"], tmp_path)
 
 
-@pytest.mark.parametrize("half", [ONE_HALF, OTHER_HALF], ids=("one half", "other half"))
+@pytest.mark.parametrize(
+    "half",
+    [pytest.param(ONE_HALF, marks=pytest.mark.slow, id="of the paper"), pytest.param(OTHER_HALF, id="of the house")],
+)
 def test_every_figure_runs_at_smoke_scale(half, tmp_path):
     """A second call, of three, trains nothing and writes the same."""
     smoke(PAPER, half, tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from tiny.runs import NAMES, assert_same_run, flags, run_in
 
-KILLS = 14  # on all cores; on one, where nothing is done in another way, fewer
+KILLS = 8  # on all cores; on one, where nothing is done in another way, fewer
 # Large enough that bits depend on the number of threads of XLA's pool (they do from about 512 games on).
 TRAINING = dict(seeds=2, envs=512, iterations=200, chunk=2, evaluations=20, evaluation_episodes=4, final_episodes=40)
 COMMAND = [*NAMES, *flags(**TRAINING), "--algorithm.hidden", "32"]

@@ -32,15 +32,21 @@ BLOCK = 256  # rows; a running sum over 100,000 rows costs more than all else he
 def exact_rows(key: Key, hashes: Array, filled: Array, at: Array, count: int) -> Array:
     """[count] int32: row `at`, then rows of its hash, uniformly among the first `filled`. hashes [capacity] uint32.
 
-    The n-th of those rows is found by blocks: in which one it is, then where in that.
+    The n-th of those rows is found by blocks: in which one it is, then where in that. Whether a row is one of them is
+    asked twice, for an array of all answers costs more than the comparison.
     """
-    same = (hashes == hashes[at]) & (jnp.arange(len(hashes)) < filled)
-    blocks = jnp.pad(same, (0, -len(same) % BLOCK)).reshape(-1, BLOCK)
-    upto = jnp.cumsum(blocks.sum(-1))
+    size = -(-len(hashes) // BLOCK)
+    blocks = jnp.pad(hashes, (0, size * BLOCK - len(hashes))).reshape(size, BLOCK)
+
+    def alike(rows: Array, number: Array) -> Array:
+        """[K, BLOCK] bool of the blocks of these numbers [K]."""
+        return (rows == hashes[at]) & (number[:, None] * BLOCK + jnp.arange(BLOCK) < filled)
+
+    upto = jnp.cumsum(alike(blocks, jnp.arange(size)).sum(-1))
     wanted = jax.random.randint(key, (count,), 1, jnp.maximum(upto[-1], 1) + 1)
-    block = jnp.searchsorted(upto, wanted)
+    block = jnp.searchsorted(upto, wanted, method="compare_all")
     before = jnp.where(block > 0, upto[jnp.maximum(block, 1) - 1], 0)
-    place = (jnp.cumsum(blocks[block], -1) < (wanted - before)[:, None]).sum(-1)
+    place = (jnp.cumsum(alike(blocks[block], block), -1) < (wanted - before)[:, None]).sum(-1)
     return (block * BLOCK + place).astype(jnp.int32).at[0].set(at)
 
 

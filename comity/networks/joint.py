@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from comity.networks.dense import Activation
+from comity.networks.dense import MLP, Activation, NormedMLP, Twins
 from comity.networks.encoders import Convolutions, Eyes, encoded_size, encoder
 from comity.spec import Vector, View
 from comity.types import Key, PyTree
@@ -34,14 +34,36 @@ class JointNet(eqx.Module):
 
     def encode(self, *parts: Array) -> Array:
         """parts [..., count, *view.shape] -> [..., I], side by side; leading axes may be left out of the first."""
+        return side_by_side(self.vectors(parts))
+
+    def vectors(self, parts: tuple[Array, ...]) -> list[Array]:
+        """[..., I_k] of each part."""
         vectors = [x if eyes is None else eyes(x) for x, eyes in zip(parts, self.eyes, strict=True)]
-        flat = [x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]).astype(jnp.float32) for x in vectors]
-        lead = jnp.broadcast_shapes(*(x.shape[:-1] for x in flat))
-        return jnp.concatenate([jnp.broadcast_to(x, (*lead, x.shape[-1])) for x in flat], -1)
+        return [x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]).astype(jnp.float32) for x in vectors]
 
     def __call__(self, *parts: Array, beside: tuple[Array, ...] = ()) -> Any:
-        """What the network says of `encode(*parts)`; beside: its other arguments."""
-        return self.net(self.encode(*parts), *beside)
+        """What the network says of `encode(*parts)`; beside: its other arguments.
+
+        Views that stand beside many joint actions pass through their share of the first layer once.
+        """
+        vectors = self.vectors(parts)
+        shared = len({x.shape[:-1] for x in vectors}) > 1
+        if shared and not beside and isinstance(self.net, MLP | NormedMLP | Twins):
+            return of_parts(self.net, vectors)
+        return self.net(side_by_side(vectors), *beside)
+
+
+def side_by_side(vectors: list[Array]) -> Array:
+    """[..., I] of vectors [..., I_k] whose leading axes are broadcast."""
+    lead = jnp.broadcast_shapes(*(x.shape[:-1] for x in vectors))
+    return jnp.concatenate([jnp.broadcast_to(x, (*lead, x.shape[-1])) for x in vectors], -1)
+
+
+def of_parts(net: Any, vectors: list[Array]) -> Array:
+    """What dense layers say of vectors side by side."""
+    if isinstance(net, Twins):
+        return jnp.concatenate([of_parts(one, vectors) for one in net.nets], -1)
+    return net.behind(net.layers[0].of_parts(vectors))
 
 
 def joint_net(

@@ -5,11 +5,16 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from comity.networks import MLP, JointNet, Part, joint_net, numbers
+from comity.networks import MLP, JointNet, NormedMLP, Part, Twins, joint_net, numbers
 from comity.spec import Image, Vector
 
 KEY = jax.random.key(0)
+
+
+def twins(key, inputs: int, hidden: tuple[int, ...], outputs: int) -> Twins:
+    return Twins(tuple(NormedMLP(k, inputs, hidden, outputs) for k in jax.random.split(key)))
 
 
 def drawn(*parts: Part) -> JointNet:
@@ -23,6 +28,15 @@ def test_vectors_stand_side_by_side_and_leading_axes_are_repeated():
     assert read.shape == (3, 2, 5)
     np.testing.assert_array_equal(read[2], [[0, 1, 2, 3, 30], [4, 5, 6, 7, 30]])
     assert net(views, beside).shape == (3, 2, 2)
+
+
+@pytest.mark.parametrize("kind", [MLP, NormedMLP, twins])
+def test_a_part_that_stands_beside_many_others_gives_what_it_gives_beside_each(kind):
+    net = joint_net(KEY, (Part(Vector(2), 2), numbers(3)), partial(kind, hidden=(4, 4), outputs=2), width=3)
+    views, beside = jax.random.normal(KEY, (5, 2, 2)), jax.random.normal(KEY, (7, 5, 1, 3))
+    each = jnp.stack([net(views, x) for x in beside])
+    np.testing.assert_allclose(net(views, beside), each, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(each, net.net(net.encode(views, beside)), rtol=1e-5, atol=1e-6)
 
 
 def test_pictures_of_one_part_pass_through_the_same_eyes():

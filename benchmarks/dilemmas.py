@@ -1,4 +1,6 @@
-"""Speed of Harvest and Cleanup alone: random play, one core, CPU time. `taskset -c 0 python benchmarks/dilemmas.py`.
+"""Speed of Harvest and Cleanup alone: random play, one core, CPU time. `python benchmarks/dilemmas.py`.
+
+`--agents 7 --radius 5 --games 32 --obs channels` are the sizes at which SocialJax was measured, docs/tasks/harvest.md.
 
 Prints env steps per CPU second (all agents moved once) for both kinds of views; every view is summed, so that none of
 its numbers is left out by the compiler.
@@ -53,14 +55,18 @@ def measured(env, games: int, steps: int, repeats: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--games", type=int, nargs="+", default=[32, 256])
+    parser.add_argument("--agents", type=int, default=5)
+    parser.add_argument("--radius", type=int, default=7, help="cells seen to each side")
+    parser.add_argument("--obs", nargs="+", default=["channels", "rgb"])
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=5)
     words = parser.parse_args()
     print("| game | views | games | env steps per CPU second (least to most) |\n| --- | --- | --- | --- |")
     for kind in (Harvest, Cleanup):
-        for obs in ("channels", "rgb"):
+        for obs in words.obs:
             for games in words.games:
-                found = sorted(measured(kind(obs=obs), games, words.steps, words.repeats))
+                env = kind(num_agents=words.agents, radius=words.radius, obs=obs)
+                found = sorted(measured(env, games, words.steps, words.repeats))
                 middle = found[len(found) // 2]
                 name = kind.__name__.lower()
                 print(f"| {name} | {obs} | {games} | {middle:,.0f} ({found[0]:,.0f} to {found[-1]:,.0f}) |", flush=True)

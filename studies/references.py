@@ -62,7 +62,7 @@ TEAMS = {
     "cooperative-communication": Team("ippo", 600, SMALL, "farama", "fast", training=FEW, metric="return"),
     "reacher": Team("ippo", 600, SMALL, preset="fast", training=FEW),
     "cartpole-swing-up": Team("ippo", 400, SMALL, preset="fast", training=FEW),
-    "cleanup-lite": Team("ippo", 300, {**SMALL, **TEAM}, preset="fast", training=FEW),
+    "cleanup-lite": Team("ippo", 700, {**SMALL, **TEAM}, preset="fast", training=FEW),
     "harvest": Team("ippo", 40, PICTURES, "laptop", "images", training=FEW_GAMES, metric="return"),
     "cleanup": Team("ippo", 40, PICTURES, "laptop", "images", training=FEW_GAMES, metric="return"),
     "manitokan-messages": Team("pg", 600, {"hidden": 32}, preset="fast", task=EASY, training=FEW),

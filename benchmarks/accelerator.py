@@ -88,7 +88,7 @@ def alone(what: str, updates: int, lock: Path, hlo: Path | None, repeats: int = 
     import numpy as np
 
     update = statistics.median(took[1:]) / updates
-    steps = float(np.nanmean(np.asarray(history[0]["env_steps"])))
+    steps = float(np.nanmean(history[0].by_name()["env_steps"]))
     memory, text = chunk.memory_analysis(), chunk.as_text()
     if hlo:
         (hlo / f"{what}.hlo").write_text(text, encoding="utf-8")

@@ -79,7 +79,7 @@ def test_killed_workers_lose_no_row_and_train_none_twice(tmp_path, capfd):
 @pytest.mark.slow
 def test_200_runs_by_three_workers_with_30_kills(tmp_path, capsys):
     began = time.monotonic()
-    taken = kills_of_a_sweep(tmp_path, rows=200, workers=3, kills=30, pause=6.0, limit=3000)
+    taken = kills_of_a_sweep(tmp_path, rows=200, workers=3, kills=30, pause=1.5, limit=3000)
     with capsys.disabled():
         print(f"\n200 rows, 30 kills, {taken} claims taken over, {time.monotonic() - began:.0f} s")
 

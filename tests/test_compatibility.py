@@ -337,8 +337,8 @@ def trace(algorithm: str, task: str, preset: str | None = None, profile: str | N
     carry = jax.eval_shape(made.init, values, KEY)
     after, metrics, finite = jax.eval_shape(made.chunk, values, KEY, count, count, carry)
     assert after == carry
-    assert {"return", "length", "env_steps"} <= metrics.keys()
-    assert all(x.shape == (2,) for x in metrics.values())
+    assert {"return", "length", "env_steps"} <= {*metrics.names}
+    assert metrics.table.shape == (2, len(metrics.names))
     assert finite.shape == ()
     found = jax.eval_shape(made.evaluate, values, count, KEY, carry.state)
     assert found["greedy"] == found["sampled"]
@@ -486,7 +486,7 @@ def test_two_updates(algorithm, task):
     before = jax.jit(made.init)(values, KEY)
     after, metrics, finite = jax.jit(made.chunk)(values, KEY, 0, 2, before)
     assert finite
-    assert all(np.isfinite(x).all() for name, x in metrics.items() if "loss" in name or "gradient" in name)
+    assert all(np.isfinite(x).all() for name, x in metrics.by_name().items() if "loss" in name or "gradient" in name)
     changed = {
         jax.tree_util.keystr(path, simple=True, separator="."): bool((x != y).any())
         for (path, x), y in zip(jax.tree.leaves_with_path(before.state), jax.tree.leaves(after.state), strict=True)

@@ -137,7 +137,7 @@ class Program:
         results, metrics, _ = runs.call(self.chunk, self.arguments(seeds), self.flags)
         for index, seed in enumerate(seeds):
             self.carry[seed] = runs.of(results, index)
-        return float(runs.of(metrics, 0)["env_steps"].mean())
+        return float(runs.of(metrics, 0).by_name()["env_steps"].mean())
 
     def play(self) -> None:
         """Whole episodes of all games, nothing learned."""

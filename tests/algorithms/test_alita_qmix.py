@@ -11,6 +11,7 @@ from jax import lax
 from comity import rollout
 from comity.algorithms.off_policy import alita_qmix
 from comity.algorithms.values import qmix
+from comity.learning import credited
 from tests.tiny.noise import Noise
 
 KEY, GAMES = jax.random.key(0), 4
@@ -28,8 +29,17 @@ def after(learner, steps):
 
 @pytest.fixture(scope="module")
 def states():
-    """{name: (first, last, metrics)} of QMIX and two kinds of ALITA, after the same play."""
-    env = Noise()
+    """{name: (first, last, metrics)} of QMIX and two kinds of ALITA, after the same play; rewards: what came with the
+    bonuses to the rewards of the critics, [T, B, N] each."""
+    env, rewards = Noise(), []
+    known = alita_qmix.steps_of
+
+    def recorded(parts, episodes, following, reward):
+        if parts.bonus is not None:
+            extra = reward - credited(episodes.reward, parts.config.credit)
+            jax.debug.callback(lambda x: rewards.append(np.asarray(x)), extra)
+        return known(parts, episodes, following, reward)
+
     plain = qmix.make(qmix.Config(**SMALL), env)
     kinds = {"nothing": {"influence_weight": 0.0, "novelty_by": "none"},
              "all": {"influence_weight": 100.0}}  # fmt: skip
@@ -43,7 +53,11 @@ def states():
         steps = jax.vmap(play)(jax.random.split(KEY, 3))
         return {name: after(learner, steps) for name, learner in learners.items()}
 
-    return run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alita_qmix, "steps_of", recorded)
+        found = run()
+    jax.effects_barrier()
+    return found | {"rewards": rewards}
 
 
 def test_with_weight_0_it_is_qmix(states):
@@ -64,6 +78,16 @@ def test_the_influence_moves_the_agents(states):
     told = states["all"][1][1]
     assert (np.asarray(told["influence"]) > 0).all()
     assert np.isfinite(np.asarray(told["influence_error"])).all()
+
+
+def test_each_agent_has_bonuses_of_its_own(states):
+    """The influencer's is novelty, the other's the fine for being away from where it would be: never their mean."""
+    assert len(states["rewards"]) >= 3
+    for extra in states["rewards"]:
+        assert (extra[..., 0] >= 0).all()
+        assert (extra[..., 1] <= 0).all()
+    assert max(extra[..., 0].max() for extra in states["rewards"]) > 0
+    assert min(extra[..., 1].min() for extra in states["rewards"]) < 0
 
 
 def test_critics_and_clones_learn(states):

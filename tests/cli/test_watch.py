@@ -64,7 +64,7 @@ def test_films_of_several_checkpoints_stand_side_by_side(capsys, kept):
     ("flags", "says"),
     [
         (["--checkpoint", "first"], "--checkpoint 'first' is not last, best or an iteration such as 500"),
-        (["--checkpoint", "3,"], "--checkpoint '' is none of"),
+        (["--checkpoint", "3,"], "--checkpoint '' is not last, best or an iteration"),
         (["--checkpoint", "3", "--best"], "--best and --checkpoint: give one of them"),
         (["--best", "--both"], "--best and --both: give one of them"),
         (["--in-turn", "0"], "--in-turn 0 must be 1 or more"),

@@ -47,6 +47,7 @@ KEPT = (
     "naive_zaps",
     "meeting_zaps",
     "meeting_cleans",
+    "meeting_cleans_equality",
     "inner_dirt",
     "inner_apples",
     "defection",

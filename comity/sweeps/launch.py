@@ -23,7 +23,7 @@ from comity.training.stopping import terminated_as_interrupted
 
 LOGS = "logs"  # of workers, in the sweep's folder
 QUIET, QUIETEST = 10.0, 300.0  # seconds until a line says what a worker does; twice as long after each, at most
-SAID = 56  # characters of it
+WIDTH = 56  # characters of a worker's last line in it
 Say = Callable[[str], None]
 
 
@@ -98,7 +98,7 @@ def _watch(sweep: Sweep, children: list[Any], say: Say) -> int:
                 running = [k for k, child in enumerate(children, 1) if child.poll() is None]
                 if running and time.monotonic() > due and not number:
                     index = running[0]
-                    said = packed(last_line(sweep.path / LOGS, index).split("  "), SAID)[0]
+                    said = packed(last_line(sweep.path / LOGS, index).split("  "), WIDTH)[0]
                     say(f"  {len(known)}/{len(sweep.rows)}  worker {index}: {said}")
                     pause = min(2 * pause, QUIETEST)
                     due = time.monotonic() + pause

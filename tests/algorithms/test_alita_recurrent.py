@@ -100,10 +100,11 @@ def test_steps_hold_state_next_step_rewards_and_bonuses(learned):
     assert parts.bonus is not None
     psi = parts.bonus.reward(state.added.novelty, alita_experience(episodes))
     away = jnp.square(meant - jax.nn.one_hot(episodes.action, 3)).sum(-1)
-    expected = episodes.reward.at[..., 0].add(0.1 * psi[..., 0])
+    of_team = jnp.broadcast_to(episodes.reward.mean(-1, keepdims=True), episodes.reward.shape)
+    expected = of_team.at[..., 0].add(0.1 * psi[..., 0])
     expected = expected.at[..., 1].add(-0.1 * jnp.exp(-0.1 * psi[..., 0]) * away[..., 1])
-    team_reward = jnp.broadcast_to(expected.mean(-1, keepdims=True), expected.shape)
-    np.testing.assert_allclose(wide(flat.reward), team_reward, rtol=1e-4, atol=1e-5)
+    assert float(jnp.abs(expected[..., 0] - expected[..., 1]).max()) > 1e-3  # ALITA's own rewards are not shared
+    np.testing.assert_allclose(wide(flat.reward), expected, rtol=1e-4, atol=1e-5)
 
 
 def alita_experience(episodes):

@@ -55,7 +55,7 @@ class Config(Influence, family.Config):
     last_action: bool = True  # and what it did last
     hidden: Positive[int] = 128  # width of both hidden layers of critics (SPEC 128)
     layer_norm: bool = True  # before each activation of critics (paper)
-    credit: Reward = "mean"  # whose reward a critic predicts
+    credit: Reward = "mean"  # whose reward of the game a critic predicts; ALITA's own rewards stay with their agent
     gamma: Fraction = 0.99  # per step
     capacity: Positive[int] = 5_000  # episodes in the replay (SPEC 5,000)
     batch: Positive[int] = 32  # episodes per update (SPEC 32)
@@ -109,8 +109,8 @@ def current_steps(
     following = acts((target if config.target_policies else now)[1:], after.available)
     following = following.relaxed(key, config.relaxed, config.temperature)
     meant = acts(now[:-1], episodes.before.available).relaxed(key, "softmax")
-    reward = with_rewards(parts, state.added.novelty, episodes, meant, replay.paid(episodes, paid).reward)
-    return steps_of(parts, episodes, following, credited(reward, config.credit))
+    earned = credited(replay.paid(episodes, paid).reward, config.credit)
+    return steps_of(parts, episodes, following, with_rewards(parts, state.added.novelty, episodes, meant, earned))
 
 
 def critic_step(config: Config, nets: Nets, key: Key, state: family.State, steps: Steps) -> tuple[family.State, Array]:

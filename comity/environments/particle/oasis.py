@@ -104,7 +104,6 @@ class Oasis:
             self.length,
             state=Vector(n * (12 + self.identity_size + n) + 7),
             mixed_motive=True,
-            headline="deaths",
             scripts=SCRIPTS,
             dilemma=SCRIPTS,
             agent_colours=tuple(agent_hex(k) for k in range(n)),

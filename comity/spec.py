@@ -135,7 +135,7 @@ class Spec:
     # The state ends with this many numbers for each agent, in order. Only that agent's own critic reads them; a critic
     # of the whole state reads them all.
     mixed_motive: bool = False  # agents' rewards differ; then welfare is measured: sum, minimum, equality of returns
-    headline: str = "return"  # the statistic that reports show first; more of it is better: films, searches choose by it
+    headline: str = "return"  # the statistic that reports show first; more is better, as films choose by it
     best_symmetric: float | None = None  # the most that each agent can earn per step if all earn alike; None: not known
     scripts: tuple[str, ...] = ()  # names of scripted players, see `Functions.script`
     dilemma: tuple[str, ...] = ()  # two of the scripts, (cooperates, defects), for games whose agents are alike

@@ -23,7 +23,7 @@ class Config(released.Settings, prediction.Settings, context.Settings, actors.Pr
     epochs: Positive[int] = 5  # passes over a rollout; paper and code 15
     minibatches: Positive[int] = 1  # per epoch, at most, see `divisor`; paper 1, code 5
     learning_rate: Positive[float] = 5e-4  # of actors; paper and code 1e-5
-    critic_learning_rate: Positive[float] = 5e-4  # paper and code 1e-5
+    critic_learning_rate: Positive[float] = 5e-4  # not read with a shared trunk; paper and code 1e-5
     epsilon: Positive[float] = 1e-5  # Adam's, added to the root (code)
     actor_clip: Positive[float] = 10.0  # gradient norm, per network; paper 10, code 10 (IPPO), 1 (MAPPO)
     critic_clip: Positive[float] = 10.0  # paper 10, code 1

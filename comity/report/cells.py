@@ -1,4 +1,4 @@
-"""Numbers of a metric as text: values, estimates with their intervals, probabilities."""
+"""Writes numbers of a metric as text: values, estimates with their intervals, probabilities."""
 
 import math
 
@@ -7,12 +7,12 @@ from comity.report.words import is_rate
 
 
 def heading(metric: str) -> str:
-    """A metric with its unit."""
+    """Returns the name of a metric with its unit."""
     return f"{metric.replace('_', ' ')} %" if is_rate(metric) else metric.replace("_", " ")
 
 
 def plain(value: float, metric: str, digits: int | None = None) -> str:
-    """One number of a metric, in percent if it is a rate; a dash if undefined."""
+    """Returns one number of a metric as text, in percent if it is a rate; a dash if undefined."""
     if not math.isfinite(value):
         return "–"
     if is_rate(metric):
@@ -21,13 +21,13 @@ def plain(value: float, metric: str, digits: int | None = None) -> str:
 
 
 def decimals(*values: float) -> int:
-    """How many decimals show about three digits of the largest of these."""
+    """Number of decimals that shows about three digits of the largest value."""
     largest = max((abs(v) for v in values if math.isfinite(v)), default=1.0)
     return 4 if 0 < largest < 0.01 else 3 if 0 < largest < 0.1 else 2 if largest < 100 else 1 if largest < 1000 else 0
 
 
 def cell(found: Summary, metric: str) -> str:
-    """An estimate as text: `62.1 [55.0, 70.1]`, or of few seeds `62.1 (51.0 to 72.0)`."""
+    """Returns an estimate as text: `62.1 [55.0, 70.1]`, or with few seeds `62.1 (51.0 to 72.0)`."""
     if found.kind == "undefined":
         return "–"
     digits = decimals(found.value, found.low, found.high)
@@ -40,7 +40,7 @@ def cell(found: Summary, metric: str) -> str:
 
 
 def chance(found: Summary | None) -> str:
-    """A probability as text."""
+    """Returns a probability as text, with its interval."""
     if found is None:
         return "–"
     limits = "(few seeds)" if math.isnan(found.low) else f"[{found.low:.2f}, {found.high:.2f}]"

@@ -1,4 +1,4 @@
-"""`comity compare RUN...`: several runs compared with each other, printed and written as picture, Markdown and CSV."""
+"""`comity compare RUN...`: compares several runs, prints the result and writes it as picture, Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def compare(
 ) -> list[Path]:
     """Prints the table of `compare_table` and writes compare.png, .svg, .md and .csv; returns their paths.
 
-    runs: as in `comity.report.study.gather`, which refuses what does not compare; of several tasks, `compare_tasks` is
-    called. metric: without one, the headline of the runs. out: a directory, without one a new `comparisons/DATE_HASH`
-    beside `runs`. Runs in progress take part with their newest periodic evaluation, which a note says.
+    runs: as in `comity.report.study.gather`, which refuses runs that cannot be compared. Runs of several tasks go to
+    `compare_tasks`. metric: None means the headline of the runs. out: a directory; None means a new
+    `comparisons/DATE_HASH` beside `runs`. Unfinished runs count with their newest periodic evaluation, and a note says
+    so.
     """
     from rich.console import Console
     from rich.text import Text
@@ -58,7 +59,9 @@ def compare(
 
 
 def _of_several_tasks(runs: GroupsLike, root: str | os.PathLike[str]) -> list[SavedRun]:
-    """The runs, opened, if they are of more than one task; [] else. ValueError: versions of one of them differ."""
+    """Returns the opened runs if they have more than one task, else []. Raises ValueError if versions of a
+    task differ.
+    """
     if isinstance(runs, Mapping):
         return []
     opened = [open_run(path) for path in find(runs, root)]
@@ -75,7 +78,9 @@ def _of_several_tasks(runs: GroupsLike, root: str | os.PathLike[str]) -> list[Sa
 def compare_tasks(
     runs: Sequence[SavedRun], metric: str | None, out: str | os.PathLike[str] | None, console: Console
 ) -> list[Path]:
-    """`compare` of runs of several tasks: a table by task with an aggregate, and performance profiles."""
+    """Does the same as `compare` for runs of several tasks: a table by task with an aggregate, and performance
+    profiles.
+    """
     from rich.text import Text
 
     from comity.report.tasks import Scores, draw_profiles, tasks_sheet
@@ -99,15 +104,15 @@ def compare_tasks(
 
 
 def the_policy(study: Study) -> str:
-    """Sampled, which every run records, or what there is."""
+    """Returns "sampled", which every run records, or else the first policy in the table."""
     there = study.table.unique("policy")
     return "sampled" if "sampled" in there or not there else there[0]
 
 
 def new_folder(runs: Sequence[SavedRun]) -> Path:
-    """`comparisons/DATE_HASH` beside the folder `runs` that holds the first run, else in the current folder.
+    """Returns `comparisons/DATE_HASH` beside the folder `runs` that holds the first run, else in the current folder.
 
-    The hash is of the runs' names; if the name is taken, a number follows, so that nothing is overwritten.
+    The hash is of the runs' names. If the name is taken, a number is appended, so that nothing is overwritten.
     """
     path = runs[0].path
     roots = [parent for parent in path.parents if parent.name == "runs"]
@@ -119,7 +124,7 @@ def new_folder(runs: Sequence[SavedRun]) -> Path:
 
 
 def next_commands(study: Study, metric: str | None) -> list[str]:
-    """What one may do now."""
+    """Returns commands that the user may want next."""
     paths = [run.path for run in study.runs]
     together = paths if len(paths) <= 4 else ["RUN..."]
     unfinished = [run.path for run in study.runs if run.status == "interrupted"]

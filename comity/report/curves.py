@@ -1,4 +1,4 @@
-"""Learning curves as PNG and SVG: a mean over seeds with its interval or, with few seeds, a line for each."""
+"""Draws learning curves as PNG and SVG: a mean over seeds with its interval or, with few seeds, a line for each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INK, FAINT = "#333333", "#e3e3e3"
 
 STYLE: Any = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same picture on every machine
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so that the picture is the same on every machine
     "font.size": 9,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -73,7 +73,7 @@ def draw_study(
     level: float = 0.95,
     dpi: int = 200,
 ) -> list[Path]:
-    """`draw_curves` for gathered runs."""
+    """Does the same as `draw_curves` for gathered runs."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -105,7 +105,7 @@ def draw_study(
 
 
 def points(table: Table, policy: str, source: str) -> Table:
-    """The rows that make curves. ValueError if there are none of this policy."""
+    """Returns the rows that make curves. Raises ValueError if this policy has none."""
     if source == "metrics":
         policy = "training"
     found = table.where(policy=policy, which=["periodic", "training"])
@@ -118,7 +118,9 @@ def points(table: Table, policy: str, source: str) -> Table:
 
 
 def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level: float, groups: int) -> int:
-    """One label's seeds in one panel, fainter among many groups; returns how many seeds have the metric."""
+    """Draws one label's seeds in one panel, fainter if there are many groups; returns the number of seeds with the
+    metric.
+    """
     scale = 100.0 if is_rate(metric) else 1.0
     curves = []
     for seed in sorted(rows.unique("seed")):
@@ -134,7 +136,7 @@ def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level
             axes.plot(steps, values, color=look["color"], linewidth=0.7, alpha=0.45, zorder=2)
     if len(curves) >= FEWEST_SEEDS and len(common.steps):
         _, low, high = mean_ci(common.values, level)
-        if is_rate(metric):  # no rate lies outside: cutting the interval there leaves out nothing that could be true
+        if is_rate(metric):  # a rate lies between 0 and 100, so the interval is cut there
             low, high = np.clip(low, 0, 100), np.clip(high, 0, 100)
         alpha = 0.16 if groups <= 5 else 0.08
         axes.fill_between(common.steps, low, high, color=look["color"], alpha=alpha, linewidth=0, zorder=1)
@@ -146,14 +148,14 @@ def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level
 
 
 def title_of(study: Study) -> str:
-    """`pg@1 on manitokan@1`; the names of few algorithms, of more only the task."""
+    """Returns `pg@1 on manitokan@1`; with more than three algorithms, only the task."""
     learners = list(dict.fromkeys(run.algorithm for run in study.runs))
     listed = " and ".join(filter(None, (", ".join(learners[:-1]), learners[-1])))
     return f"{listed} on {study.runs[0].task}" if len(learners) <= 3 else study.runs[0].task
 
 
 def entitle(figure: Figure, title: str, caption: str) -> None:
-    """Writes title and caption, if there is one, above and below a figure's panels."""
+    """Writes the title above a figure's panels and the caption, if there is one, below them."""
     lines = textwrap.wrap(title, int(figure.get_figwidth() * 12))
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, weight="bold")
     if caption:
@@ -162,7 +164,7 @@ def entitle(figure: Figure, title: str, caption: str) -> None:
 
 
 def frame(axes: Axes) -> None:
-    """Two spines and a faint grid behind what is drawn."""
+    """Draws two spines, and a faint grid behind the curves."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -170,7 +172,7 @@ def frame(axes: Axes) -> None:
 
 
 def dress(axes: Axes, metric: str, policy: str, source: str, step_unit: str, end: float) -> None:
-    """Axes, grid and words of one panel."""
+    """Sets axes, grid and words of one panel."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     frame(axes)
@@ -188,13 +190,13 @@ def dress(axes: Axes, metric: str, policy: str, source: str, step_unit: str, end
 
 
 def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[str, dict[str, Any]]) -> None:
-    """Writes each label beside `axes`, at the height at which its line ends; moved apart where these are close.
+    """Writes each label beside `axes`, at the height at which its line ends. Labels that are too close are moved apart.
 
     A piece of the line stands before each label, so that no leader has to cross the panel.
     """
     from matplotlib.lines import Line2D
 
-    figure.draw_without_rendering()  # settles the size of the panel, in which labels need room
+    figure.draw_without_rendering()  # fixes the size of the panel, in which the labels need room
     height = axes.get_window_extent().height / figure.dpi * 72  # points
     bottom, top = axes.get_ylim()
     lines = [line for line in axes.get_lines() if line.get_linewidth() > 1]
@@ -212,9 +214,10 @@ def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[st
 
 
 def spread(wanted: NDArray[np.float64], heights: NDArray[np.float64], room: float) -> NDArray[np.float64]:
-    """Places near `wanted` (ascending) at which boxes of these heights do not overlap, within 0 to room if they fit.
+    """Returns places near `wanted` (ascending) at which boxes of these heights do not overlap, within 0 to room if they
+    fit.
 
-    Boxes that touch move together, each group to the mean of what it wants: least squares, by pooling adjacent
+    Boxes that touch move together, each group to the mean of its wanted places: least squares, by pooling adjacent
     violators (Ayer et al. 1955).
     """
     offsets = np.concatenate([[0.0], np.cumsum((heights[:-1] + heights[1:]) / 2)])
@@ -231,7 +234,7 @@ def spread(wanted: NDArray[np.float64], heights: NDArray[np.float64], room: floa
 
 
 def explanation(seeds: set[int], table: Table, source: str, level: float) -> str:
-    """What lines and bands are, in words."""
+    """Explains lines and bands in words."""
     seeds = {n for n in seeds if n}
     fewest, most = min(seeds, default=0), max(seeds, default=0)
     count = f"{fewest}" if fewest == most else f"{fewest} to {most}"
@@ -257,7 +260,7 @@ def explanation(seeds: set[int], table: Table, source: str, level: float) -> str
 
 
 def wrapped(label: str, width: int = 30) -> str:
-    """A long label in several lines, broken between its parts."""
+    """Breaks a long label into several lines, between its parts."""
     lines = [""]
     for part in label.split(" · "):
         longer = f"{lines[-1]} · {part}" if lines[-1] else part
@@ -273,7 +276,9 @@ def _short_path(found: re.Match[str]) -> str:
 
 
 def _few_colours(drawn: Any) -> Any:
-    """A picture with 256 colours: its 128 most frequent ones as they are, so that hues stay, and a mixture."""
+    """Reduces a picture to 256 colours: its 128 most frequent ones stay exact, so that hues stay; the others
+    are mixed.
+    """
     from PIL import Image
 
     pixels = np.asarray(drawn).astype(np.int32) @ np.array([1 << 16, 1 << 8, 1])
@@ -289,10 +294,11 @@ def _few_colours(drawn: Any) -> Any:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Writes the figure as PNG and SVG, each whole or not at all; without a time, so equal runs give equal files.
+    """Writes the figure as PNG and SVG, each completely or not at all. Neither holds a time, so equal runs give equal
+    files.
 
-    The PNG has a palette of 256 colours, a third of the bytes, and the paths of the SVG two decimals of a point, four
-    fifths of them: no difference that can be seen.
+    To save bytes without a visible difference, the PNG has a palette of 256 colours (a third of the bytes), and the
+    paths of the SVG have two decimals of a point (four fifths of the bytes).
     """
     from PIL import Image
 

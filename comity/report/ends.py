@@ -1,4 +1,4 @@
-"""Final numbers of trainings: a row for each arm, a dot for each seed, beside the arm that it is compared with."""
+"""Draws final scores of trainings: a row for each arm, a dot for each seed, beside the arm of the comparison."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Seeds = NDArray[np.float64]  # [S]
 
 
 class Row(NamedTuple):
-    seeds: Seeds  # of the arm; empty: not trained
-    beside: Seeds  # of the arm that it is compared with; empty: none
-    learner: str = ""  # whose hue it has
+    seeds: Seeds  # of the arm; empty if it is not trained
+    beside: Seeds  # of the arm that it is compared with; empty if there is none
+    learner: str = ""  # gives the hue
 
 
 class Part(NamedTuple):
-    words: str  # on the axis
+    words: str  # the label of the axis
     rows: Mapping[str, Row]
     rounding: float = 0.0  # values below it count as 0
 
@@ -36,9 +36,9 @@ class Part(NamedTuple):
 def draw_ends(path: Path, title: str, parts: Sequence[Part], caption: str = "") -> list[Path]:
     """Draws panels, two beside each other; returns the paths.
 
-    A dot is a seed, an upright line the mean of an arm, `n` its number of seeds, a grey bar the 95 % t interval, from
-    five seeds on, of the mean of the arm that it is compared with. Panels of zeros become a line of text, unless
-    there are no others.
+    A dot is a seed. An upright line is the mean of an arm, and `n` its number of seeds. A grey bar is the 95 % t
+    interval of the mean of the arm that it is compared with, drawn from five seeds on. Panels that show only zeros
+    become a line of text, unless all panels do.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -58,12 +58,12 @@ def draw_ends(path: Path, title: str, parts: Sequence[Part], caption: str = "") 
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
         entitle(figure, title, caption)
-        figure.draw_without_rendering()  # the second time the layout knows the sizes of ticks
+        figure.draw_without_rendering()  # in the second pass the layout knows the sizes of the ticks
         return save(figure, path)
 
 
 def zero(part: Part) -> bool:
-    """Whether all seeds of all arms that were trained are 0, as far as the picture could show."""
+    """True if all seeds of all trained arms are 0, up to the part's rounding."""
     values = np.concatenate([row.seeds for row in part.rows.values()])
     return bool(values.size) and float(np.abs(values).max()) <= part.rounding
 

@@ -1,4 +1,6 @@
-"""Pictures of an episode beside the game's own: who cares for whom, and what was done in games that draw none."""
+"""Draws additional pictures of an episode: the preferences between agents, and the actions in games that draw no
+picture.
+"""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -7,13 +9,15 @@ from comity.report.lettering import fitted, font
 from comity.report.recording import Head, Recording, own_colours
 
 INK, FAINT, PAPER, RULE = "#1b1f24", "#667080", "#ffffff", "#d8dee6"
-BLANK = "#f4f6f9"  # the ground of a panel
+BLANK = "#f4f6f9"  # the background of a panel
 GOOD, BAD = "#12915a", "#cf3a3a"
-ROWS = 10  # agents with a row of their own in a GIF
+ROWS = 10  # number of agents that have a row of their own in a GIF
 
 
 def draw_sharing(episode: Recording) -> Image.Image:
-    """Whose rewards each agent gets, as a matrix: rows get, columns earn; the darker, the more."""
+    """Draws the shares of rewards that agents get, as a matrix. The row's agent gets a share of the column's reward;
+    darker means more.
+    """
     assert episode.sharing is not None
     number, at = episode.num_agents, (20, 52)
     cell = max(10, min(34, 170 // number))
@@ -36,12 +40,14 @@ def draw_sharing(episode: Recording) -> Image.Image:
 
 
 def panel_height(episode: Recording) -> int:
-    """Pixels of the panel that stands for a picture in games that draw none."""
+    """Height in pixels of the panel that replaces the picture in games that draw none."""
     return 72 * min(episode.num_agents, ROWS) + 26
 
 
 def draw_panel(episode: Recording, t: int, width: int) -> Image.Image:
-    """What each agent did so far, a colour for each action, and its rewards as bars below; what is to come is blank."""
+    """Draws the actions of each agent so far, one colour per action, with its rewards as bars below. Later steps are
+    blank.
+    """
     image = Image.new("RGB", (width, panel_height(episode)), BLANK)
     pen = ImageDraw.Draw(image)
     T, left = episode.length, 8
@@ -77,7 +83,7 @@ def draw_panel(episode: Recording, t: int, width: int) -> Image.Image:
 
 
 def _legend(pen: ImageDraw.ImageDraw, episode: Recording, x: float, y: int, right: int) -> None:
-    """The names of the actions beside their colours, as many as there is room for."""
+    """Draws the names of the actions beside their colours, as many as fit."""
     for head, colours in zip(episode.heads, colours_of(episode), strict=True):
         if head.continuous:
             pen.text((x, y), "actions from -1 (orange) to 1 (blue)", FAINT, font(11))
@@ -92,15 +98,18 @@ def _legend(pen: ImageDraw.ImageDraw, episode: Recording, x: float, y: int, righ
 
 
 def colours_of(episode: Recording) -> list[tuple[str, ...]]:
-    """A colour for each action of each head; heads go on where the one before ended, so that neighbours differ."""
+    """Returns a colour for each action of each head. A head continues after the colours of the previous one, so that
+    they differ.
+    """
     ends = np.cumsum([len(head.names) for head in episode.heads]).tolist()
     colours = own_colours(ends[-1])
     return [colours[end - len(head.names) : end] for head, end in zip(episode.heads, ends, strict=True)]
 
 
 def _lines(head: Head, colours: tuple[str, ...], agent: int) -> list[list[str]]:
-    """The colours of an agent's actions over time: one line for a choice, blank where there was none, or one for each
-    continuous number."""
+    """Returns the colours of an agent's actions over time: one line for a discrete head, blank where the agent had no
+    choice, or one line for each continuous number.
+    """
     if not head.continuous:
         chosen = enumerate(head.actions[:, agent].tolist())
         return [[BLANK if head.forced(t, agent) else colours[action] for t, action in chosen]]
@@ -109,7 +118,7 @@ def _lines(head: Head, colours: tuple[str, ...], agent: int) -> list[list[str]]:
 
 
 def diverging(x: float) -> str:
-    """Blue for 1, white for 0, orange for -1; steps of an eighth, so that palettes stay small."""
+    """Maps 1 to blue, 0 to white, -1 to orange, in steps of an eighth, so that palettes stay small."""
     x = round(x * 8) / 8
     end = (10, 123, 191) if x > 0 else (213, 94, 0)
     return "#" + "".join(f"{round(246 + (channel - 246) * abs(x)):02x}" for channel in end)

@@ -1,4 +1,4 @@
-"""Runs in the file formats of other evaluation tools."""
+"""Writes runs in the file formats of other evaluation tools."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def marl_eval(
 
     Values are those of single episodes (per-agent values are averaged over agents); `absolute_metrics` are those of the
     best checkpoint. A metric that is undefined in some episode is left out, since those tools cannot express it. Tasks
-    may differ. ValueError if a seed has no final evaluation, for instance because its state became NaN.
+    may differ. Raises ValueError if a seed has no final evaluation, for instance because its state became NaN.
     """
     opened = [open_run(p) for p in find(runs, root)]
     names, tasks = labels_by_task(opened), task_labels(opened)
@@ -74,9 +74,9 @@ def rliable(
     which: str = "last",
     root: str | os.PathLike[str] = "runs",
 ) -> dict[str, NDArray[np.float64]]:
-    """Scores in the form that rliable reads: algorithm -> [seeds, tasks], tasks in the order of `task_labels`.
+    """Returns scores in the form that rliable reads: algorithm -> [seeds, tasks], tasks in the order of `task_labels`.
 
-    ValueError if an algorithm lacks a task or evaluations, or has different numbers of seeds on different tasks.
+    Raises ValueError if an algorithm lacks a task or evaluations, or has different numbers of seeds on different tasks.
     """
     opened = [open_run(path) for path in find(runs, root)]
     names, tasks = labels_by_task(opened), task_labels(opened)
@@ -101,5 +101,5 @@ def rliable(
 
 
 def episodes(values: Sequence[Any]) -> list[float]:
-    """One number per episode: per-agent values are averaged."""
+    """Returns one number per episode: per-agent values are averaged."""
     return [float(np.mean([number(x) for x in v])) if isinstance(v, list) else number(v) for v in values]

@@ -1,5 +1,5 @@
-"""Films of episodes: a GIF or a video, made from recordings; no game is played here. `replay` makes a page to scrub
-through.
+"""Makes films of episodes, a GIF or a video, from recordings; no game is played here. `replay` makes a page on which
+the reader can move through an episode.
 
 Frame t shows the game after t steps; below it are the actions of step t and their rewards. A film shows one recording,
 or several side by side (a trained team beside a random one). Each column may be a list of recordings, shown in turn.
@@ -51,14 +51,14 @@ class Reel:
         self.heights = [max(column.heights[part] for column in every) for part in range(3)]
         self.widths = [max(column.width for column in some) for some in columns]
         still = round(PAUSE * fps)
-        self.shown: list[list[tuple[Column, int]]] = []  # of each column what is seen when
+        self.shown: list[list[tuple[Column, int]]] = []  # of each column, the episode and step of each picture
         for some in columns:
             turns = [[(column, t) for t in range(column.episode.length + 1)] for column in some]
             self.shown.append([place for turn in turns[:-1] for place in (*turn, *turn[-1:] * still)] + turns[-1])
         self.length = max(map(len, self.shown))
 
     def picture(self, t: int) -> np.ndarray:
-        """[H, W, 3] uint8."""
+        """Returns picture t, [H, W, 3] uint8."""
         drawn = []
         for places, width in zip(self.shown, self.widths, strict=True):
             column, step = places[min(t, len(places) - 1)]
@@ -69,19 +69,22 @@ class Reel:
 
 
 def write_mp4(recordings: Films, path: str | Path, fps: float = 8, scale: float | None = None) -> Path:
-    """As `write_gif`, a video (H.264) that every browser and presentation shows. ImportError without extra `video`."""
+    """Does the same as `write_gif`, but writes a video (H.264), which every browser and presentation program shows.
+
+    Raises ImportError without the extra `video`.
+    """
     reel, path = Reel(recordings, fps, scale), Path(path)
     still, part = round(LAST / 1000 * fps), path.with_name(f".{path.stem}.part.mp4")
     high, wide = (size + size % 2 for size in reel.picture(0).shape[:2])  # the codec knows even sizes only
     program = needed("imageio_ffmpeg", "give a .gif").get_ffmpeg_exe()
     pictures = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{wide}x{high}", "-r", f"{fps}", "-i", "-"]
     video = ["-an", "-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(part)]
-    # Not by the package's own writer, whose preexec_fn forks, which may never return where jax has threads.
+    # The package's own writer is not used: its preexec_fn forks, and with jax's threads a fork may never return.
     command = [program, "-v", "error", "-y", *pictures, *video]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as encoder:
         assert encoder.stdin is not None
         assert encoder.stderr is not None
-        with contextlib.suppress(BrokenPipeError):  # it ended early, and says why
+        with contextlib.suppress(BrokenPipeError):  # ffmpeg may end early; it then says why
             for t in (*range(reel.length), *[reel.length - 1] * still):
                 image = reel.picture(t)
                 room = (high - image.shape[0], wide - image.shape[1])
@@ -97,7 +100,7 @@ def write_mp4(recordings: Films, path: str | Path, fps: float = 8, scale: float 
 
 
 def save_gif(path: str | Path, picture: Callable[[int], np.ndarray], durations: Sequence[int]) -> None:
-    """The pictures 0, 1, ... ([H, W, 3] uint8) as a GIF with one palette. durations: ms, one per picture.
+    """Writes the pictures 0, 1, ... ([H, W, 3] uint8) as a GIF with one palette. durations: ms, one per picture.
 
     Each picture is made twice, once for its colours and once to be written, so that long films need little memory.
     """

@@ -1,4 +1,4 @@
-"""One episode of a film that is drawn: its title, its pictures, and a strip of steps, actions and rewards."""
+"""Draws one episode of a film: its title, its pictures, and a strip of steps, actions and rewards."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,8 @@ from comity.report.episode_panels import (
 from comity.report.lettering import fitted, font, wrapped
 from comity.report.recording import READ, Recording, sentence
 
-MARK = "#f0b400"  # of a gift
-PICTURE = 288  # pixels, about the side of a picture in a GIF when no scale is given
+MARK = "#f0b400"  # colour of marks
+PICTURE = 288  # pixels, the approximate side of a picture in a GIF when no scale is given
 
 
 class Column:
@@ -60,7 +60,7 @@ class Column:
         self.sentences, self.marks = self._sentences(), self._marks()
 
     def _marks(self) -> list[str]:
-        """[T + 1], the word of the last mark, and whose it is."""
+        """Returns the word of the latest mark and the name of its agent at each step, [T + 1]."""
         words = [""] * (self.episode.length + 1)
         for mark in self.episode.marks():
             whose = "" if mark.agent is None else f" of {self.episode.agent_names[mark.agent]}"
@@ -68,7 +68,7 @@ class Column:
         return words
 
     def _sentences(self) -> list[str]:
-        """[T + 1], the last thing that happened, beside rewards, for as many steps as it takes to read it."""
+        """Returns the latest event other than a reward at each step, [T + 1], shown for `READ` steps."""
         sentences = [""] * (self.episode.length + 1)
         for event in self.episode.events():
             if event.text != "reward":
@@ -78,7 +78,7 @@ class Column:
         return sentences
 
     def draw(self, t: int, heights: Sequence[int]) -> np.ndarray:
-        """[H, W, 3] uint8, the column after t steps; past the end, the end."""
+        """Returns the column after t steps, [H, W, 3] uint8. After the episode's end it shows the end."""
         episode, waits, t = self.episode, t > self.episode.length, min(t, self.episode.length)
         image = Image.new("RGB", (self.width, sum(heights)), PAPER)
         pen = ImageDraw.Draw(image)
@@ -146,10 +146,10 @@ class Column:
 
 
 def rare(rewards: np.ndarray) -> bool:
-    """Rewards at no more than half of the steps: worth a flash each."""
+    """True if at most half of the steps have a reward: each of them is then highlighted."""
     return len(rewards) < 8 or rewards.any(1).mean() <= 0.5
 
 
 def total_text(total: float) -> str:
-    """A cumulative reward, short."""
+    """Returns a cumulative reward in short."""
     return f"{total:.2f}" if abs(total) < 1000 else f"{total:.3g}"

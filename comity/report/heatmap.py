@@ -1,4 +1,4 @@
-"""Cross-play as a picture: who plays with whom, and what comes of it."""
+"""Draws cross-play as a picture: the result of each team with each other team."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from comity.report.curves import INK, STYLE
 from comity.report.words import is_rate
 
-FEWEST_WORDS = 24  # teams; of more the cells hold no numbers
+FEWEST_WORDS = 24  # teams; with more, the cells hold no numbers
 
 
 def draw_heatmap(labels: Sequence[str], matrix: NDArray[np.float64], title: str, path: Path, metric: str) -> list[Path]:
-    """A PNG: rows give agent 0, columns all others. matrix [K, K], NaN where nothing is known; a rate in shares."""
+    """Writes a PNG: rows give agent 0, columns all others. matrix [K, K], NaN where unknown; a rate as a share of 1."""
     import matplotlib
     from matplotlib.figure import Figure
 

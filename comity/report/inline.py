@@ -1,4 +1,4 @@
-"""What a notebook shows of a run and of a comparison: HTML with pictures inside, without scripts."""
+"""HTML that a notebook shows for a run and for a comparison: with pictures inside, without scripts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from comity.report.study import GroupsLike, Study, gather
 from comity.report.table import Table
 from comity.report.tables import compare_study
 
-DPI = 120  # of curves: a notebook is saved with its pictures
+DPI = 120  # of curves; low, because a notebook is saved with its pictures
 
 
 class Comparison:
     """Runs compared with each other: a table and a picture in a notebook, the table as text elsewhere."""
 
     def __init__(self, runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs"):
-        """Raises ValueError for what does not compare and for an unknown metric; FileNotFoundError."""
+        """Raises ValueError if the runs cannot be compared or the metric is unknown, and FileNotFoundError."""
         self.study: Study = gather(runs, root=root)
         self.sheet: Sheet = compare_study(self.study, metric)
         self.metric = metric
@@ -41,7 +41,7 @@ class Comparison:
         return self.study.table
 
     def to_pandas(self) -> Any:
-        """`numbers` as a data frame. ImportError without pandas, which is an extra."""
+        """Returns `numbers` as a data frame. Raises ImportError without pandas, which is an extra."""
         names = dict.fromkeys(name for row in self.numbers for name in row)
         return Table({name: [row.get(name) for row in self.numbers] for name in names}).to_pandas()
 
@@ -62,7 +62,7 @@ def sheet_html(sheet: Sheet) -> str:
 
 
 def curve_html(study: Study, metric: Sequence[str] | None, policy: str) -> str:
-    """The learning curves as a picture; a line where there are none yet."""
+    """Returns the learning curves as a picture, or a line of text if there are none yet."""
     with tempfile.TemporaryDirectory(prefix="comity-") as folder:
         try:
             draw_study(study, metric, policy, path := Path(folder) / "curve.png", dpi=DPI)
@@ -82,7 +82,9 @@ def picture(content: bytes, kind: str, what: str) -> str:
 
 
 def run_html(title: str, facts: Mapping[str, str], path: Path, film: Any) -> str:
-    """A run: what it is, its curve, a film. film: a Recording, or a line that says why there is none."""
+    """Returns the HTML of a run: its facts, its curve, a film. film: a Recording, or a line that says why there is
+    none.
+    """
     entries = "".join(f"<li>{html.escape(name)}: {html.escape(text)}</li>" for name, text in facts.items())
     shown = f"<p>{html.escape(film)}</p>" if isinstance(film, str) else film_html(film)
     study = gather(str(path))

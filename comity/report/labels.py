@@ -1,11 +1,11 @@
-"""Labels of runs: the algorithm, and the settings in which those at hand differ."""
+"""Labels of runs: the algorithm, and the settings in which the runs differ."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from comity.runs.saved import SavedRun, section
 
-# Fields of `training` that change what is recorded or how fast, not what is learned: no reason for two labels.
+# Fields of `training` that change what is recorded or how fast, but not what is learned: they give no new label.
 BOOKKEEPING = frozenset(
     (
         "seeds",
@@ -26,12 +26,12 @@ BOOKKEEPING = frozenset(
 
 
 def labels(runs: Sequence[SavedRun], tasks: bool = True) -> list[str]:
-    """For each run its algorithm and the config fields in which these runs differ: `pg · observe=last-action`.
+    """Returns for each run its algorithm and the config fields in which these runs differ: `pg · observe=last-action`.
 
     Algorithm fields are compared with runs of the same algorithm, task fields with runs of the same task, training
-    fields with all. Where presets (profiles) differ, they are named in place of the fields that they set; fields
-    that also differ within one preset are named as well. Equal labels: only seeds and bookkeeping differ.
-    tasks: False leaves the task fields out.
+    fields with all. If presets (profiles) differ, they are named instead of the fields that they set; fields that also
+    differ within one preset are named as well. Equal labels mean that only seeds and bookkeeping differ. tasks: False
+    leaves the task fields out.
     """
     names = [run.algorithm for run in runs]
     parts = [[name] for name in names]
@@ -39,7 +39,7 @@ def labels(runs: Sequence[SavedRun], tasks: bool = True) -> list[str]:
     if tasks:
         sections.append(([run.task for run in runs], [section(run, "task") for run in runs], "profile"))
     training = [{k: v for k, v in section(run, "training").items() if k not in BOOKKEEPING} for run in runs]
-    # How long to train is part of an algorithm's budget: another algorithm's is no difference to name.
+    # The number of iterations is part of an algorithm's budget, so it is compared only within an algorithm.
     sections.append((names, [{k: v for k, v in t.items() if k == "iterations"} for t in training], ""))
     sections.append(([""] * len(runs), [{k: v for k, v in t.items() if k != "iterations"} for t in training], ""))
     for kinds, configs, preset in sections:
@@ -49,14 +49,16 @@ def labels(runs: Sequence[SavedRun], tasks: bool = True) -> list[str]:
 
 
 def task_labels(runs: Sequence[SavedRun]) -> list[str]:
-    """For each run its task and the task fields in which runs of that task differ."""
+    """Returns for each run its task and the task fields in which runs of that task differ."""
     tasks = [run.task for run in runs]
     found = distinguish(tasks, [section(run, "task") for run in runs], "profile")
     return [" · ".join([task, *differences]) for task, differences in zip(tasks, found, strict=True)]
 
 
 def labels_by_task(runs: Sequence[SavedRun]) -> list[str]:
-    """Labels of algorithms that mean the same on every task: differences are looked for within each task only."""
+    """Returns labels of algorithms that mean the same on every task: differences are looked for only within
+    each task.
+    """
     tasks, found = task_labels(runs), [""] * len(runs)
     for task in dict.fromkeys(tasks):
         where = [i for i, t in enumerate(tasks) if t == task]
@@ -66,7 +68,7 @@ def labels_by_task(runs: Sequence[SavedRun]) -> list[str]:
 
 
 def distinguish(kinds: Sequence[str], configs: Sequence[dict[str, Any]], preset: str) -> list[list[str]]:
-    """For each config the fields (`name=value`) in which it differs from others of its kind, presets first."""
+    """Returns for each config the fields (`name=value`) in which it differs from others of its kind, presets first."""
     found: list[list[str]] = []
     for kind, config in zip(kinds, configs, strict=True):
         same_kind = [c for k, c in zip(kinds, configs, strict=True) if k == kind]
@@ -79,13 +81,13 @@ def distinguish(kinds: Sequence[str], configs: Sequence[dict[str, Any]], preset:
 
 
 def varying(configs: Sequence[dict[str, Any]]) -> list[str]:
-    """Fields that do not have the same value in all configs."""
+    """Returns the fields that do not have the same value in all configs."""
     fields = dict.fromkeys(field for config in configs for field in config)
     return [f for f in fields if any(repr(c.get(f)) != repr(configs[0].get(f)) for c in configs)]
 
 
 def text_of(value: Any) -> str:
-    """A config value as one writes it on the command line."""
+    """Returns a config value as it is written on the command line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

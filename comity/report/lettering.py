@@ -1,4 +1,4 @@
-"""Text in pictures: one font, lines that fit."""
+"""Fits text into pictures: one font, lines that are short enough."""
 
 from functools import cache
 from pathlib import Path
@@ -9,13 +9,13 @@ from PIL import ImageFont
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and knows the arrows."""
+    """Returns DejaVu Sans, which comes with matplotlib and contains the arrows."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(str(folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), size)
 
 
 def fitted(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
-    """The text on one line, cut with "…" where it is wider than width pixels."""
+    """Returns the text on one line, cut with "…" if it is wider than `width` pixels."""
     text = " ".join(text.split())
     if face.getlength(text) <= width:
         return text
@@ -25,7 +25,7 @@ def fitted(text: str, face: ImageFont.FreeTypeFont, width: float) -> str:
 
 
 def wrapped(text: str, face: ImageFont.FreeTypeFont, width: float, lines: int) -> list[str]:
-    """The text on at most so many lines; the last is cut where needed. [] for no text."""
+    """Returns the text on at most `lines` lines; the last line is cut if needed. Returns [] for no text."""
     words, result = text.split(), []
     while words and len(result) < lines - 1:
         taken = 1

@@ -1,7 +1,7 @@
-"""How lines look: one hue for each learner in all figures, line styles and tones for what it was trained under.
+"""Gives lines their look: one hue for each learner in all figures, line styles and tones for its conditions.
 
 Hues of learners that meet in a figure of a paper are at least 0.1 apart in OKLab, for readers with full colour vision
-and for those without red or without green cones; the hues of any two learners are, for full colour vision.
+and for those without red or without green cones. For full colour vision this holds for any two learners.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ HUES = {
     "batch-unaware": "#9C52C9",
     "lola": "#AD2D01",
     "rusp": "#6B451A",
-    "rusp-ppo": "#58077C",  # without preferences; beside QMIX, from which rusp is not told without red cones
+    "rusp-ppo": "#58077C",  # without preferences; beside QMIX, which looks like rusp without red cones
     "lica": "#3F0439",
     "iddpg": "#289402",
     "maddpg": "#E188DD",
@@ -50,18 +50,19 @@ HUES = {
 }
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.2, 1.2, 1.2)))
 MARKERS = ("", "o", "s", "^")
-TONES = {"dark": (0.0, 0.35, 0.62), "middle": (0.0, -0.45, 0.45), "light": (0.0, -0.35, -0.62)}  # to black, to white
+TONES = {"dark": (0.0, 0.35, 0.62), "middle": (0.0, -0.45, 0.45), "light": (0.0, -0.35, -0.62)}  # for `toned`
 RANDOM_DASHES = (0, (2.5, 1.2))
-STYLES = len(DASHES) * len(MARKERS)  # as many conditions of one learner can be told apart
+STYLES = len(DASHES) * len(MARKERS)  # number of conditions of one learner that can be told apart
 
-Look = dict[str, Any]  # what matplotlib is told of a line
+Look = dict[str, Any]  # keyword arguments of a line in matplotlib
 
 
 def line_looks(learners: Mapping[str, str], conditions: Mapping[str, int | None] | None = None) -> dict[str, Look]:
-    """Look of each label. learners: label -> learner, whose hue it has; a learner that is not in HUES gets a spare one.
+    """Returns the look of each label. learners: label -> learner, which gives the hue; a learner that is not in HUES
+    gets an unused one.
 
-    conditions: label -> number of its line style; those without one take the next that their learner has free. Where a
-    learner has three conditions or more, they differ in tone, too. Random play is grey.
+    conditions: label -> number of its line style; labels without one take the next free style of their learner. If a
+    learner has three conditions or more, they also differ in tone. Random play is grey.
     """
     hues = _hues(learners)
     styles = _styles(learners, conditions or {})
@@ -97,14 +98,14 @@ def _styles(learners: Mapping[str, str], conditions: Mapping[str, int | None]) -
 
 
 def tones(colour: str) -> tuple[float, ...]:
-    """Three tones of a hue that differ well: of a dark one lighter ones, of a light one darker ones."""
+    """Returns three tones of a hue that differ well: lighter ones of a dark hue, darker ones of a light hue."""
     red, green, blue = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
     grey = 0.3 * red + 0.59 * green + 0.11 * blue
     return TONES["dark" if grey < 0.33 else "middle" if grey < 0.58 else "light"]
 
 
 def toned(colour: str, tone: float) -> str:
-    """A colour mixed with white (tone above 0, up to 1) or with black (below 0, down to -1)."""
+    """Mixes a colour with white (tone above 0, up to 1) or with black (below 0, down to -1)."""
     parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
     aim = 255 if tone > 0 else 0
     return "#" + "".join(f"{round(part + abs(tone) * (aim - part)):02X}" for part in parts)

@@ -1,4 +1,6 @@
-"""`comity report RUN...`: curves, tables, differences of settings, replay and what made it, as one HTML file."""
+"""`comity report RUN...`: curves, tables, differences of settings, a replay and the origin of each run, as one HTML
+file.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from comity.runs.saved import RunsLike, SavedRun, find, open_run, section
 from comity.runs.writing import write_text
 
 MOST_POINTS = 400  # of a curve
-MADE = {  # entry of a manifest: how it is called
+MADE = {  # entry of a manifest: its name on the page
     "status": "status",
     "command": "command",
     "began": "began",
@@ -40,8 +42,9 @@ MADE = {  # entry of a manifest: how it is called
 def write_report(
     runs: RunsLike, path: Path, metric: str | None = None, films: Mapping[str, str] | None = None, root: str = "runs"
 ) -> Path:
-    """Writes one HTML file that needs nothing else. films: {task: a replay, see `replay.replay_html`}, or a line that
-    says why there is none."""
+    """Writes one HTML file that needs nothing else. films: {task: a replay from `replay.replay_html`, or a line that
+    says why there is none}.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, report_html(runs, metric, films, root))
     return path
@@ -54,11 +57,11 @@ def report_html(
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     parts = {"title": html.escape(data["title"]), "data": text.replace("<", "\\u003c")}
     template = files("comity.report").joinpath("report.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(title|data)\}\}", lambda place: parts[place[1]], template)  # once: names may hold {{data}}
+    return re.sub(r"\{\{(title|data)\}\}", lambda place: parts[place[1]], template)  # one pass: names may hold {{data}}
 
 
 def tasks_of(runs: RunsLike, root: str = "runs") -> dict[str, list[Path]]:
-    """{task: its run directories}."""
+    """Returns {task: its run directories}."""
     found: dict[str, list[Path]] = {}
     for path in find(runs, root):
         found.setdefault(open_run(path).task, []).append(path)
@@ -66,7 +69,7 @@ def tasks_of(runs: RunsLike, root: str = "runs") -> dict[str, list[Path]]:
 
 
 def report_data(runs: RunsLike, metric: str | None, films: Mapping[str, str], root: str) -> dict[str, Any]:
-    """All that the page shows, as plain JSON values; runs of several tasks have a part each."""
+    """Returns everything that the page shows, as plain JSON values. Each task has a part of its own."""
     parts = [_part(paths, metric, films.get(task, "")) for task, paths in tasks_of(runs, root).items()]
     names = ", ".join(part["task"] for part in parts)
     made = f"{datetime.now():%d %B %Y, %H:%M}"
@@ -91,7 +94,7 @@ def _part(paths: Sequence[Path], metric: str | None, film: str) -> dict[str, Any
 
 
 def _curves(study: Study) -> dict[str, Any]:
-    """Looks of the labels, and for each policy and metric what is drawn of each label."""
+    """Returns the looks of the labels, and the curves of each label for each policy and metric."""
     groups = {label: study.members(label)[0].algorithm.partition("@")[0] for label in study.labels}
     looks = line_looks(groups)
     drawn: dict[str, dict[str, list[Any]]] = {}
@@ -120,7 +123,9 @@ def _dash(style: Any) -> str:
 
 
 def _line(rows: Table, metric: str) -> dict[str, Any] | None:
-    """One label's curve: steps, mean, interval where there are seeds enough, and every seed."""
+    """Returns one label's curve: the steps, the mean, the interval if there are enough seeds, and every seed. None
+    without values.
+    """
     scale, curves, seeds = 100.0 if is_rate(metric) else 1.0, [], []
     for seed in sorted(rows.unique("seed")):
         one = rows.where(seed=seed)
@@ -150,7 +155,7 @@ def _sheet(sheet: Sheet) -> dict[str, Any]:
 
 
 def _differences(runs: Sequence[SavedRun]) -> dict[str, Any]:
-    """The settings in which the runs differ, a row each, and of each run all of them as text."""
+    """Returns a table of the settings in which the runs differ: one row per setting, one column per run."""
     rows = []
     for part in ("task", "algorithm", "training"):
         configs = [{"": str(run.config[part].get("name", ""))} | section(run, part) for run in runs]

@@ -1,4 +1,4 @@
-"""Colours of pictures: one palette for several, a PNG with few."""
+"""Reduces colours of pictures: one palette for several pictures, a PNG with few colours."""
 
 import io
 from collections import Counter
@@ -10,10 +10,10 @@ from PIL import Image
 
 
 def shared_palette(picture: Callable[[int], np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """One palette for all pictures, [256, 3] uint8, and for each colour that occurs its nearest index, [2 ** 24].
+    """Returns one palette for all pictures, [256, 3] uint8, and for each colour its nearest index in it, [2 ** 24].
 
-    Exact where 255 colours are enough; otherwise the most frequent, or a median cut where those cover too little.
-    One index is left free, which GIF writers use for "as before".
+    The palette is exact if 255 colours are enough. Otherwise it holds the most frequent colours, or, if those cover too
+    few pixels, those of a median cut. One index is left free: GIF writers use it for pixels that do not change.
     """
     counts: Counter[int] = Counter()
     for t in range(count):
@@ -37,7 +37,9 @@ def shared_palette(picture: Callable[[int], np.ndarray], count: int) -> tuple[np
 
 
 def png(picture: np.ndarray, colours: int, shrink: int) -> bytes:
-    """A PNG with a palette: exact if the picture has no more colours than that. shrink: 2 halves its sides."""
+    """Returns a PNG with a palette; exact if the picture has no more than `colours` colours. shrink: 2 halves its
+    sides.
+    """
     image = Image.fromarray(picture)
     if shrink > 1:
         image = image.resize((max(1, image.width // shrink), max(1, image.height // shrink)), Image.Resampling.BOX)
@@ -57,11 +59,11 @@ def png(picture: np.ndarray, colours: int, shrink: int) -> bytes:
 
 
 def packed(colours: np.ndarray) -> np.ndarray:
-    """[..., 3] uint8 as one number per colour, [...] int32."""
+    """Returns [..., 3] uint8 as one number per colour, [...] int32."""
     wide = colours.astype(np.int32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
 def channels(packed: np.ndarray) -> np.ndarray:
-    """`packed` undone, [..., 3] of a type that can be subtracted."""
+    """Reverses `packed`: [..., 3] of a type that can be subtracted."""
     return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], -1)

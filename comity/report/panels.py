@@ -1,5 +1,6 @@
-"""A figure of several panels of curves, from numbers: mean and interval over seeds, median and quartiles, every
-seed, or the variance."""
+"""Draws a figure of several panels of curves from numbers: mean and interval over seeds, median and quartiles, every
+seed, or the variance.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from comity.report.words import short
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH, DPI = 8.2, 110  # inches and dots per inch: a picture as wide as a page shows it, so that letters keep their size
+WIDTH, DPI = 8.2, 110  # inches and dots per inch: as wide as a page shows the picture, so that letters keep their size
 LETTERS = {**STYLE, "font.size": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8, "axes.titlesize": 8.5}
 RING = "A ring: training ended there. "
 Curves = Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]  # label -> (steps [P], values [S, P])
@@ -38,11 +39,11 @@ def draw_panels(
 ) -> list[Path]:
     """Draws panels side by side, at most three in a row; returns the paths.
 
-    panels: (what has `metric`, `words`, `scale`, `limits` and `show`, as `experiments.figure.Panel`; the curves that
-    there are of it). learners, conditions: of all labels, for `line_looks`, so that a curve keeps its look in every
-    panel and when more curves come. budgets: label -> how long it was trained; said where they differ. Where all panels
-    show the same labels, these stand beside the last panel of a row; else below each panel. Random play that goes on
-    for longer than what learns beside it is cut off. Panels of zeros become a line of text, unless there are no others.
+    panels: (an object with `metric`, `words`, `scale`, `limits` and `show`, such as `experiments.figure.Panel`; its
+    curves). learners, conditions: of all labels, for `line_looks`, so that a curve keeps its look in every panel and
+    when more curves are added. budgets: label -> how long it was trained; shown if the budgets differ. If all panels
+    have the same labels, the labels stand beside the last panel of a row; otherwise below each panel. Curves of random
+    play are cut off where training ends. Panels that show only zeros become a line of text, unless all panels do.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -62,7 +63,7 @@ def draw_panels(
     )
     across = 2 if len(shown) == 4 else min(3, len(shown))
     if alike and len(names) > 1 and len(shown) > 2:
-        across = 2  # beside them stand the labels
+        across = 2  # the labels stand beside the panels
     down = -(-len(shown) // across)
     with matplotlib.rc_context(LETTERS):
         figure = Figure(figsize=(WIDTH, _height(shown, names, across) * down + 0.6), dpi=DPI, layout="constrained")
@@ -84,17 +85,17 @@ def draw_panels(
         elif named:
             for row in grid:
                 label_ends(figure, row[-1], names, looks)
-        figure.draw_without_rendering()  # ticks that come with a panel's size make room for themselves the second time
+        figure.draw_without_rendering()  # in the second pass there is room for the ticks that come with a panel's size
         return save(figure, path)
 
 
 def _complete(values: NDArray[np.float64]) -> Any:
-    """[P] bool, points that every seed has."""
+    """Mask of points that every seed has, bool [P]."""
     return np.all(np.isfinite(values), axis=0)
 
 
 def zero(panel: Any, curves: Curves) -> bool:
-    """Whether a panel shows nothing but zeros; a share of 1 counts as 0 below 0.0005, which no panel could show."""
+    """True if a panel shows only zeros. A share of 1 counts as 0 below 0.0005, because no panel could show it."""
     least = 5e-4 * panel.scale if limits(panel.metric) == (0, 1) else 1e-12
     if panel.show == "variance":
         least = 1e-12
@@ -102,7 +103,7 @@ def zero(panel: Any, curves: Curves) -> bool:
 
 
 def _names(learners: Mapping[str, str], budgets: Mapping[str, str]) -> dict[str, str]:
-    """label -> what stands beside its line, with its budget where those of learners differ."""
+    """Returns label -> the text beside its line, with its budget if the budgets of learners differ."""
     learned = [label for label, learner in learners.items() if learner != "random" and label in budgets]
     differ = len({budgets[label] for label in learned}) > 1
     return {
@@ -111,14 +112,14 @@ def _names(learners: Mapping[str, str], budgets: Mapping[str, str]) -> dict[str,
 
 
 def _below(curves: Curves, learners: Mapping[str, str], budgets: Mapping[str, str], width: float) -> dict[str, str]:
-    """The names of a panel's lines, in lines that fit below it. width: of the panel, inches."""
+    """Returns the names of a panel's lines, wrapped so that they fit below it. width: of the panel, inches."""
     names = _names({label: learners[label] for label in curves}, budgets)
     room = int((width - 0.6) / 0.062)
     return {label: "\n".join(textwrap.wrap(name.replace("\n", " "), room)) for label, name in names.items()}
 
 
 def _height(shown: Sequence[tuple[Any, Curves]], names: Mapping[str, str], across: int) -> float:
-    """Inches of a row of panels with its legends. names: of lines that stand beside the panels, if they do."""
+    """Height in inches of a row of panels with its legends. names: of lines, if they stand beside the panels."""
     if names:
         return max(2.1, 0.9 + 0.18 * sum(name.count("\n") + 1 for name in names.values()) * (len(names) > 1))
     rows, width = 1, WIDTH / across
@@ -129,13 +130,13 @@ def _height(shown: Sequence[tuple[Any, Curves]], names: Mapping[str, str], acros
 
 
 def _columns(width: float, names: Mapping[str, str]) -> int:
-    """Of a legend below a panel of `width` inches: two where they fit."""
+    """Number of columns of a legend below a panel of `width` inches: two if they fit."""
     longest = max((len(line) for name in names.values() for line in name.split("\n")), default=0)
     return 2 if 2 * (0.5 + 0.062 * longest) < width - 0.3 and len(names) > 1 else 1
 
 
 def _legend(axes: Axes, names: Mapping[str, str], looks: Mapping[str, Look], width: float | None = None) -> None:
-    """Keys and names below a panel of `width` inches, or in the middle of an empty one."""
+    """Draws keys and names below a panel of `width` inches, or in the middle of an empty one."""
     from matplotlib.lines import Line2D
 
     keys = [Line2D([], [], linewidth=1.5, **{k: v for k, v in looks[x].items() if k != "markevery"}) for x in names]
@@ -151,7 +152,7 @@ def _legend(axes: Axes, names: Mapping[str, str], looks: Mapping[str, Look], wid
 def _panel(
     axes: Axes, panel: Any, curves: Curves, looks: Mapping[str, Look], learners: Mapping[str, str], level: float
 ) -> bool:
-    """Draws one panel; returns whether a line of it ends before the axis does."""
+    """Draws one panel; returns True if one of its lines ends before the axis does."""
     low, high = (end * panel.scale for end in panel.limits or limits(panel.metric))
     if panel.show == "variance":
         low, high = 0.0, np.inf
@@ -188,7 +189,7 @@ def _draw(
     elif len(values) > 1:
         quartiles = show == "median"
         low, high = np.quantile(values, (0.25, 0.75), axis=0) if quartiles else mean_ci(values, level)[1:]
-        # No value lies outside of the metric's range: to cut the interval there leaves out nothing that could be true.
+        # No value lies outside the metric's range, so the interval is cut there.
         low, high = np.clip(low, min(ends[0], values.min()), None), np.clip(high, None, max(ends[1], values.max()))
         alpha = 0.16 if groups <= 5 else 0.08
         axes.fill_between(steps, low, high, color=look["color"], alpha=alpha, linewidth=0, zorder=1)
@@ -197,7 +198,7 @@ def _draw(
 
 
 def _fit(axes: Axes, low: float, high: float) -> None:
-    """No more than a margin of the axis beyond the metric's range, as far as what is drawn stays inside."""
+    """Limits the axis to the metric's range and a small margin, if all values lie inside the range."""
     bottom, top = axes.get_ylim()
     pad = 0.03 * (min(top, high) - max(bottom, low))
     if np.isfinite(low) and axes.dataLim.y0 >= low - 1e-9:
@@ -208,7 +209,9 @@ def _fit(axes: Axes, low: float, high: float) -> None:
 
 
 def _end(ends: Mapping[str, float], learners: Mapping[str, str]) -> float:
-    """Where the axis of steps ends: with the longest training. Random play only has to be long enough to know it by."""
+    """Returns the end of the axis of steps: that of the longest training. Random play only serves as a
+    reference level.
+    """
     learned = [end for label, end in ends.items() if learners[label] != "random"]
     return max(learned or ends.values(), default=1.0)
 
@@ -217,7 +220,7 @@ def _dress(axes: Axes, words: str, end: float) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     frame(axes)
-    axes.set_ylabel("\n".join(textwrap.wrap(words.replace(" = ", "\u00a0=\u00a0"), 26)))  # no equation in two
+    axes.set_ylabel("\n".join(textwrap.wrap(words.replace(" = ", "\u00a0=\u00a0"), 26)))  # an equation is not broken
     axes.set_xlabel("environment steps (joint actions)")
     axes.set_xlim(0, end if end > 0 else 1)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))

@@ -1,10 +1,10 @@
-"""What values metrics can have, as far as their names tell: no extrapolation passes them, and no band in a picture."""
+"""Ranges of metrics, as far as their names tell them: extrapolations and the bands of pictures stay inside."""
 
 import math
 
 from comity.report.words import is_rate
 
-# Between 0 and 1, beside those whose name says that they are rates.
+# Between 0 and 1, in addition to names that say that they are rates.
 SHARES = ("cooperates", "defection", "likeliest", "optimal", "optimum", "certainty", "captured", "occupied", "rewarded")
 SHARES += ("perfect", "success_error", "success_deviation")
 # Never negative: counts, times, distances, norms, entropies.
@@ -15,7 +15,9 @@ COUNTS += ("naive_gradient_norm", "player_gradient_norm", "critic_loss")
 
 
 def limits(metric: str) -> tuple[float, float]:
-    """Smallest and largest value of a metric, TRIAL:METRIC or METRIC.AGENT; of a difference `A - B` what both allow."""
+    """Returns the smallest and the largest value of a metric, TRIAL:METRIC or METRIC.AGENT. For a difference `A - B`
+    they follow from the limits of both.
+    """
     if " - " in metric:
         (a, b), (c, d) = map(limits, metric.rsplit(" - ", 1))
         return a - d, b - c

@@ -1,4 +1,4 @@
-"""The recording of one episode for films, in plain numpy arrays.
+"""Recordings of single episodes for films, in plain numpy arrays.
 
 Axes as everywhere: T time, N agents, A actions. `frames`, `views` and `available` have T + 1 entries: entry t is the
 game after t steps. `actions[t]`, `probabilities[t]` and `values[t]` are the decisions in that state. `rewards[t]` and
@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-DENSE = 0.5  # what happens at more than this share of the steps is no event
-READ = 8  # steps that the last event's sentence stays, and a mark
+DENSE = 0.5  # what happens at more than this share of the steps is not an event
+READ = 8  # number of steps for which a mark and the sentence of the last event stay visible
 SHORT = 8  # steps; in episodes shorter than this, every non-zero entry is an event
 
 ARRAYS = ("frames", "view_frames", "views", "rewards", "values", "sharing")
@@ -30,7 +30,7 @@ class Event(NamedTuple):
     """Something that happened in step t (0-based, so it is seen in frame t + 1)."""
 
     t: int
-    agent: int | None  # None: it concerns the game, or all agents alike
+    agent: int | None  # None: it concerns the game, or all agents equally
     text: str
     amount: float
 
@@ -45,16 +45,16 @@ class Mark(NamedTuple):
 
 
 class Head(NamedTuple):
-    """One choice that each agent makes at every step."""
+    """One action head: a choice that each agent makes at every step."""
 
     names: tuple[str, ...]  # [A]
     actions: np.ndarray  # [T, N] int, or [T, N, A] float
     available: np.ndarray  # [T + 1, N, A] bool
     probabilities: np.ndarray | None  # [T, N, A]
-    own: tuple[tuple[str, ...], ...] = ()  # [N][A] names, where the numbers of other agents mean other things
+    own: tuple[tuple[str, ...], ...] = ()  # [N][A] if the actions' names differ between agents
 
     def names_of(self, agent: int) -> tuple[str, ...]:
-        """[A] the names of the agent's actions."""
+        """Returns the names of the agent's actions, [A]."""
         return self.own[agent] if self.own else self.names
 
     @property
@@ -62,13 +62,14 @@ class Head(NamedTuple):
         return self.actions.ndim == 3
 
     def glyph(self, action: int) -> str:
-        """A symbol for the action, or "" if its name suggests none."""
+        """Returns a symbol for the action, or "" if its name suggests none."""
         words = re.sub(r"^(move|go|step)[ _-]+", "", self.names[action].strip().lower())
         return GLYPHS.get(re.sub(r"[ _-]+", " ", words), "")
 
     def text(self, t: int, agent: int) -> str:
-        """The agent's action in step t as text: "← left", or the numbers of a continuous action; in brackets if the
-        agent had no choice."""
+        """Returns the agent's action in step t as text: "← left", or the numbers of a continuous action. It is in
+        brackets if the agent had no choice.
+        """
         if self.continuous:
             exists = self.available[t, agent]
             names = self.names_of(agent)
@@ -82,16 +83,17 @@ class Head(NamedTuple):
         return f"({text})" if self.forced(t, agent) else text
 
     def forced(self, t: int, agent: int) -> bool:
-        """Whether the agent had no choice: only one of several actions was available."""
+        """True if the agent had no choice: only one of several actions was available."""
         return not self.continuous and len(self.names) > 1 and int(self.available[t, agent].sum()) == 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
-    """One episode, from reset to end. Shapes are checked on construction; anything `np.asarray` takes may be given.
+    """One episode, from reset to end. Shapes are checked on construction; anything that `np.asarray` takes may be
+    given.
 
     With several action heads `actions`, `available`, `probabilities` and `action_names` are tuples with one entry per
-    head. Raises ValueError where shapes, colours or actions do not fit.
+    head. Raises ValueError if shapes, colours or actions do not fit.
     """
 
     title: str
@@ -100,30 +102,30 @@ class Recording:
     seed: int
     policy: Literal["sampled", "greedy"]
     actions: Any  # [T, N] int or [T, N, A] float
-    available: Any  # [T + 1, N, A] bool; continuous: which of the A numbers exist
+    available: Any  # [T + 1, N, A] bool; continuous: True for the numbers that exist
     rewards: np.ndarray  # [T, N]
-    views: np.ndarray | None = None  # [T + 1, N, ...] what each agent sees, as the networks get it
-    caption: str = ""  # how the episode was picked: "chosen: a successful episode of 32"
+    views: np.ndarray | None = None  # [T + 1, N, ...] the view of each agent, as the networks get it
+    caption: str = ""  # how the episode was selected: "chosen: a successful episode of 32"
     frames: np.ndarray | None = None  # [T + 1, H, W, 3] uint8; None: the game has no `draw`
     view_frames: np.ndarray | None = None  # [T + 1, N, h, w, 3] uint8, from `draw_view`
     agent_names: tuple[str, ...] = ()  # [N]; empty: agent 0, agent 1, ...
-    agent_colours: tuple[str, ...] = ()  # [N] "#rrggbb"; empty: one of our own each
+    agent_colours: tuple[str, ...] = ()  # [N] "#rrggbb"; empty: default colours
     action_names: tuple[Any, ...] | None = None
-    # [A], or [N] of these, where numbers of other agents mean other things; None: "action 0", "action 1", ...
+    # [A], or [N] tuples of [A] if the names differ between agents; None: "action 0", "action 1", ...
     probabilities: Any = None  # [T, N, A]
     values: np.ndarray | None = None  # [T, N]
     info: dict[str, np.ndarray] = field(default_factory=dict)  # leaves [T] or [T, N]
-    event_words: dict[str, str] = field(default_factory=dict)  # name in `info` -> what its agent does, in words
-    event_marks: dict[str, str] = field(default_factory=dict)  # name in `info` -> a word: marked in the picture
+    event_words: dict[str, str] = field(default_factory=dict)  # name in `info` -> words for what the agent does
+    event_marks: dict[str, str] = field(default_factory=dict)  # name in `info` -> the word that marks the picture
     view_names: tuple[
         Any, ...
-    ] = ()  # [V] what each number of a view is, or [N] of these, where agents see other things
-    sharing: np.ndarray | None = None  # [N, N] how much of each column's reward the row's agent gets
-    terminated: bool = False  # the game was over at the end
-    truncated: bool = False  # only the clock had run out
+    ] = ()  # [V] the meaning of each number of a view, or [N] tuples of [V] if the agents' views differ
+    sharing: np.ndarray | None = None  # [N, N] the share of each column's reward that the row's agent gets
+    terminated: bool = False  # the game was over
+    truncated: bool = False  # only the time limit was reached
 
     def __post_init__(self) -> None:
-        for entry in fields(self):  # frozen, yet lists and device arrays are welcome
+        for entry in fields(self):  # the class is frozen, but lists and device arrays are accepted
             value = getattr(self, entry.name)
             if entry.name in ARRAYS and value is not None:
                 object.__setattr__(self, entry.name, np.asarray(value))
@@ -152,14 +154,14 @@ class Recording:
 
     @property
     def ended(self) -> str:
-        """How the episode ended, in words."""
+        """Returns in words how the episode ended."""
         if self.terminated:
             return "terminated: the game was over"
         return "truncated: the time was up" if self.truncated else "cut: the game went on"
 
     @property
     def heads(self) -> tuple[Head, ...]:
-        """The choices of an agent, one for most games."""
+        """Returns the action heads of an agent; most games have one."""
         if not isinstance(self.actions, tuple):
             names, given, available = (self.action_names,), (self.actions,), (self.available,)
             probabilities = (self.probabilities,)
@@ -173,26 +175,27 @@ class Recording:
         )
 
     def action_text(self, t: int, agent: int) -> str:
-        """What the agent does in step t, all heads, in words."""
+        """Returns in words what the agent does in step t, for all heads."""
         return ", ".join(head.text(t, agent) for head in self.heads)
 
     def __repr__(self) -> str:
         return f"Recording({self.title}, seed {self.seed}, {self.policy}, {self.length} steps, {self.caption})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the film."""
+        """Returns the film as HTML, for a notebook."""
         from comity.report.inline import film_html
 
         return film_html(self)
 
     def names_of_view(self, agent: int) -> tuple[str, ...]:
-        """What each number of the agent's view is; () where that is not told."""
+        """Returns the meaning of each number of the agent's view; () if it is not known."""
         each = bool(self.view_names) and isinstance(self.view_names[0], tuple)
         return self.view_names[agent] if each else self.view_names
 
     def marks(self) -> list[Mark]:
-        """What the picture is marked for: for `READ` steps, or until the same agent does what is an event again (a gift
-        that is taken back is none any more)."""
+        """Returns the marks of the picture. A mark stays for `READ` steps, or until the same agent's next event (a gift
+        that is taken back is no gift any more).
+        """
         found, every = [], self.events()
         for name, word in self.event_marks.items():
             for t, agent, _, _ in self._events_of(name, word):
@@ -201,7 +204,7 @@ class Recording:
         return sorted(found, key=lambda mark: mark.t)
 
     def check(self) -> None:
-        """Raises ValueError, with what came and what was expected, if the parts do not fit one another."""
+        """Raises ValueError, with the actual and the expected shape, if the parts do not fit each other."""
         T, N = self.rewards.shape
         if self.policy not in ("sampled", "greedy"):
             raise ValueError(f'policy is {self.policy!r}: "sampled" or "greedy"')
@@ -259,10 +262,10 @@ class Recording:
                     raise ValueError(f"action_names{which} has {len(names)} entries, but available has {A} actions")
 
     def events(self) -> list[Event]:
-        """What happened and when, in order of time: rewards, and counts in `info` that are rarely not zero.
+        """Returns the events in order of time: rewards, and counts in `info` that are rarely different from zero.
 
-        Left out: entries that are not whole numbers (distances), and what is non-zero at more than half of the steps.
-        What all agents receive alike is one event of agent None.
+        Two kinds of entries are left out: those that are not whole numbers (distances), and those that are non-zero at
+        more than half of the steps. If all agents receive the same amount, this is one event with agent None.
         """
         events = _events("reward", self.rewards, whole=False)
         for name in self.info:
@@ -274,19 +277,25 @@ class Recording:
 
 
 def sentence(event: Event, names: Sequence[str]) -> str:
-    """`yellow picks up the key`; of the whole game without a name; of a count how many."""
+    """Describes an event: `yellow picks up the key`. Events of the whole game have no name; other amounts than 1 are
+    added.
+    """
     who = "" if event.agent is None else f"{names[event.agent]} "
     return f"{who}{event.text}{'' if event.amount == 1 else f' ({event.amount:g})'}"
 
 
 def own_colours(number: int) -> tuple[str, ...]:
-    """Colours that stay apart on light and dark ground, for colour-blind eyes too (Okabe and Ito 2008, darkened)."""
+    """Returns colours that differ on light and dark ground, for colour-blind readers too (Okabe and Ito 2008,
+    darkened).
+    """
     colours = ("#0a7bbf", "#d55e00", "#009e73", "#b85c96", "#b8860b", "#4d9fd6", "#7a5ad1", "#8a8a8a")
     return tuple(colours[n % len(colours)] for n in range(number))
 
 
 def _head(names: Sequence[Any], action: np.ndarray, available: np.ndarray, probabilities: np.ndarray | None) -> Head:
-    """A choice with names: those given, one for each action or such a tuple for each agent; else numbers."""
+    """Builds a head with names: the given ones, one for each action or a tuple for each agent; without
+    names, numbers.
+    """
     own = tuple(tuple(map(str, x)) for x in names if isinstance(x, tuple))
     if own or not names:
         names = [f"{'number' if action.ndim == 3 else 'action'} {a}" for a in range(available.shape[-1])]
@@ -315,7 +324,7 @@ def _events(text: str, entry: np.ndarray, whole: bool) -> list[Event]:
     happens = (amounts != 0).reshape(len(amounts), -1).any(-1)  # [T]
     if len(amounts) >= SHORT and happens.mean() > DENSE:
         return []
-    if whole:  # what lasts (holding a key) happens when it begins
+    if whole:  # a state that lasts (holding a key) is an event only when it begins
         lasts = np.zeros_like(amounts, bool)
         lasts[1:] = amounts[1:] == amounts[:-1]
         amounts = np.where(lasts, 0.0, amounts)
@@ -330,11 +339,13 @@ def _events(text: str, entry: np.ndarray, whole: bool) -> list[Event]:
     return events
 
 
-Films = Recording | Sequence[Recording | Sequence[Recording]]  # beside one another; of each some in turn
+Films = Recording | Sequence[Recording | Sequence[Recording]]  # columns of one episode, or of several in turn
 
 
 def as_columns(recordings: Films) -> list[list[Recording]]:
-    """What stands beside one another, and of each what is shown in turn; at least one of both."""
+    """Returns the columns of a film, each a list of episodes shown in turn. Raises ValueError if one of them
+    is empty.
+    """
     beside = [recordings] if isinstance(recordings, Recording) else list(recordings)
     columns = [[some] if isinstance(some, Recording) else list(some) for some in beside]
     if not columns or not all(columns):

@@ -1,4 +1,6 @@
-"""The replay of an episode: one HTML file to scrub through, made from recordings; no game is played here."""
+"""Writes the replay of an episode: one HTML page on which the reader can move through it. It is made from recordings;
+no game is played here.
+"""
 
 import base64
 import hashlib
@@ -16,8 +18,8 @@ from comity.report.episode_panels import colours_of
 from comity.report.palettes import png
 from comity.report.recording import Films, Head, Recording, as_columns
 
-IMAGE_BYTES = 2_000_000  # all pictures of a replay before base64; beyond it they lose colours, then size
-VIEW_NUMBERS = 400_000  # a replay with more numbers in its views leaves them out
+IMAGE_BYTES = 2_000_000  # limit of all pictures, before base64; above it they get fewer colours, then a smaller size
+VIEW_NUMBERS = 400_000  # a replay with more numbers in its views leaves the views out
 
 
 def write_html(recordings: Films, path: str | Path) -> Path:
@@ -30,10 +32,11 @@ def write_html(recordings: Films, path: str | Path) -> Path:
 
 
 def replay_html(recordings: Films) -> str:
-    """The replay as text: a page that contains its pictures, data, style and script. `#t=30` opens it at step 30.
+    """Returns the replay as text: a page that contains its pictures, data, style and script. `#t=30` opens it at step
+    30.
 
-    The first of several recordings has the focus; `#episode=1` opens the second, `#agent=0` one agent's view, `#turn=1`
-    the second recording of a column.
+    Several recordings: the first is selected at the start. `#episode=1` selects the second, `#agent=0` the view of an
+    agent, `#turn=1` the second recording of a column.
     """
     columns = as_columns(recordings)
     episodes = [
@@ -47,11 +50,11 @@ def replay_html(recordings: Films) -> str:
         "data": data.replace("<", "\\u003c"),  # so that no name can end the script element
     }
     template = files("comity.report").joinpath("replay.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{(title|data)\}\}", lambda place: parts[place[1]], template)  # once: names may hold {{data}}
+    return re.sub(r"\{\{(title|data)\}\}", lambda place: parts[place[1]], template)  # one pass: names may hold {{data}}
 
 
 def replay_data(episode: Recording) -> dict[str, Any]:
-    """The page's data about an episode, as plain JSON values."""
+    """Returns the page's data about an episode, as plain JSON values."""
     views = episode.views
     omitted = views is not None and views.size > VIEW_NUMBERS
     frames, view_frames, images = [], [], []
@@ -88,7 +91,9 @@ def replay_data(episode: Recording) -> dict[str, Any]:
 
 
 def _head_data(head: Head, colours: tuple[str, ...]) -> dict[str, Any]:
-    """One choice of the agents. available: [T + 1][N] a string of 0 and 1, which is a fifth of a list's length."""
+    """Returns the data of one action head. available: [T + 1][N] strings of 0 and 1, a fifth of the length of
+    a list.
+    """
     glyphs = [head.glyph(action) for action in range(len(head.names))]
     return {
         "names": list(head.names),
@@ -103,7 +108,7 @@ def _head_data(head: Head, colours: tuple[str, ...]) -> dict[str, Any]:
 
 
 def numbers(array: np.ndarray, digits: int = 4) -> list[Any]:
-    """Nested lists for JSON, with `digits` significant digits; None where a number is not finite."""
+    """Returns nested lists for JSON, with `digits` significant digits; None where a number is not finite."""
     if array.dtype == bool or np.issubdtype(array.dtype, np.integer):
         return array.astype(int).tolist()
 
@@ -121,9 +126,9 @@ def number(value: float, digits: int) -> float | int | None:
 
 
 def _pictures(episode: Recording) -> tuple[list[int], list[list[int]], list[str]]:
-    """Which picture is seen when, [T + 1] and [T + 1][N], and the distinct pictures as base64 PNGs.
+    """Returns the index of the picture at each step, [T + 1] and [T + 1][N], and the distinct pictures as base64 PNGs.
 
-    Where they exceed `IMAGE_BYTES` they lose colours first (64), then size (halves, thirds).
+    If the pictures exceed `IMAGE_BYTES`, they get fewer colours first (64), then a smaller size (halves, thirds).
     """
     T, N = episode.length, episode.num_agents
     distinct: dict[bytes, np.ndarray] = {}

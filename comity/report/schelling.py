@@ -1,4 +1,4 @@
-"""A Schelling diagram from returns: as a table, a CSV file, Markdown and a picture."""
+"""Shows a Schelling diagram made from returns: as a table, a CSV file, Markdown and a picture."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ COOPERATES, DEFECTS = "#0072b2", "#d55e00"
 
 @dataclass(frozen=True)
 class Diagram:
-    """Returns [N + 1, E, N]: of E episodes with 0, ..., N cooperators, who are the first agents."""
+    """A Schelling diagram. returns [N + 1, E, N]: entry k holds E episodes in which the first k agents cooperate."""
 
     task: str
-    names: tuple[str, ...]  # of the scripts that cooperate and defect
+    names: tuple[str, ...]  # of the scripts: cooperators', defectors'
     returns: np.ndarray
 
     @property
     def agents(self) -> int:
-        """N."""
+        """Number of agents, N."""
         return self.returns.shape[-1]
 
     def points(self) -> list[dict[str, float]]:
-        """For each number of cooperators what one of either kind earns in the mean, NaN where there is none, with the
-        standard error of episodes, and the sum over all agents."""
+        """Returns one row per number of cooperators: the mean return of a cooperator and of a defector (NaN if there is
+        none), the standard errors over episodes, and the sum over all agents.
+        """
         found = []
         for count, returns in enumerate(self.returns):
             row: dict[str, float] = {"cooperators": count}
@@ -40,7 +41,7 @@ class Diagram:
         return found
 
     def reading(self) -> str:
-        """What the diagram says in a sentence: whether defection pays, and whether it costs all."""
+        """Returns the result as a sentence: when defection pays, and whether it lowers the sum."""
         points = self.points()
         gains = [points[k]["defector"] - points[k + 1]["cooperator"] for k in range(self.agents)]
         pays = [str(k) for k, gain in enumerate(gains) if gain > 0]
@@ -53,7 +54,7 @@ class Diagram:
         )
 
     def sheet(self) -> Sheet:
-        """The table."""
+        """Returns the diagram as a table."""
         number = lambda x, error: "-" if np.isnan(x) else f"{x:.4g} ± {error:.2g}"  # noqa: E731
         rows = tuple(
             (
@@ -82,12 +83,14 @@ class Diagram:
 
 
 def standard_error(x: np.ndarray) -> float:
-    """Of the mean of x [E]; NaN of fewer than two."""
+    """Standard error of the mean of x [E]; NaN for fewer than two values."""
     return float(x.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else float("nan")
 
 
 def draw(diagram: Diagram, path: Path) -> None:
-    """A line for either kind over the number of others that cooperate: where the upper one is, is the better choice."""
+    """Draws one line for cooperators and one for defectors over the number of cooperating others. The upper line is the
+    better choice.
+    """
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -1,4 +1,4 @@
-"""A table as it is shown: in a terminal, as plain text or Markdown, as CSV for programs."""
+"""A table with text cells for a terminal, plain text or Markdown, and with numbers for CSV files."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table as it is shown: cells are text, `numbers` the same with one row per estimate, for programs."""
+    """A table with text cells; `numbers` holds the same results with one row per estimate, for programs."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     numbers: tuple[dict[str, Any], ...] = ()
-    grouped: int = 0  # leading columns that are filled in the first row of a group only
+    grouped: int = 0  # number of leading columns that are filled only in the first row of a group
 
     def text(self, width: int | None = None) -> str:
-        """Plain text, made to fit `width` columns as far as it goes.
+        """Returns plain text, made to fit `width` columns as far as possible.
 
-        Where it does not fit, intervals go below their estimates; where that is still too wide, the leading columns
-        become a line of their own.
+        If it does not fit, intervals go below their estimates. If it is still too wide, the leading columns become a
+        line of their own.
         """
         cells = [self.columns, *self.rows]
         if not fits(cells, width):
@@ -53,13 +53,13 @@ class Sheet:
         return "\n".join([*lines, *([""] if self.notes else []), *(f"* {note}" for note in self.notes)])
 
     def markdown(self) -> str:
-        """A Markdown table, its title as heading and its notes as a list."""
+        """Returns a Markdown table, with the title as heading and the notes as a list."""
         rows = [self.columns, tuple("---" for _ in self.columns), *self.rows]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         return "\n".join([f"## {self.title}", "", *lines, "", *(f"* {note}" for note in self.notes)]).rstrip() + "\n"
 
     def rich(self, width: int = 100) -> RichTable | None:
-        """For a terminal `width` columns wide; None if it does not fit there, `text` then does."""
+        """Returns a table for a terminal of `width` columns; None if it does not fit, so that `text` is used."""
         from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text
@@ -95,7 +95,7 @@ class Sheet:
             console.print(Text(printable(f"* {note}"), style="dim"))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Writes `numbers`, one row per estimate, undefined ones empty."""
+        """Writes `numbers`, one row per estimate; undefined ones are empty."""
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(self.numbers[0]) if self.numbers else ["label"])
             writer.writeheader()
@@ -105,7 +105,7 @@ class Sheet:
 
 
 def broken(text: str) -> str:
-    """A cell or heading in several short lines, its interval or unit below."""
+    """Breaks a cell or heading into several short lines, with its interval or unit below."""
     for mark in (" [", " (", " of best", " checkpoint"):
         text = text.replace(mark, "\n" + mark.strip())
     if "[" not in text:  # a heading
@@ -114,10 +114,10 @@ def broken(text: str) -> str:
 
 
 def extent(cells: Iterable[str]) -> int:
-    """Columns that the widest line of these cells takes."""
+    """Number of columns that the widest line of these cells takes."""
     return max(len(line) for cell in cells for line in cell.split("\n"))
 
 
 def fits(cells: Sequence[Sequence[str]], width: int | None, between: int = 2) -> bool:
-    """Whether a table of these rows is at most `width` wide, with `between` blanks from column to column."""
+    """True if a table of these rows is at most `width` wide, with `between` blanks per column."""
     return width is None or sum(extent(column) + between for column in zip(*cells, strict=True)) <= width

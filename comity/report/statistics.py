@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FEWEST_SEEDS = 5  # seeds from which on an interval is shown
+FEWEST_SEEDS = 5  # an interval needs at least so many seeds
 
 Statistic = Callable[..., Any]  # f(values, axis) as numpy writes it: np.mean, np.median, iqm
 
@@ -44,7 +44,9 @@ class Curve(NamedTuple):
 
 
 def scores(values: ArrayLike) -> NDArray[np.float64]:
-    """`values` as an array [S, K]; one task if only seeds are given. ValueError: empty, or more than two axes."""
+    """Returns `values` as an array [S, K]; seeds alone count as one task. Raises ValueError if it is empty or has more
+    axes.
+    """
     array = np.asarray(values, float)
     if array.ndim == 1:
         array = array[:, None]
@@ -100,7 +102,8 @@ def bootstrap_ci(
     level: float = 0.95,
     resamples: int = 2000,
 ) -> Interval:
-    """`statistic` with its stratified percentile bootstrap interval (Agarwal et al. 2021, section 4.1; Efron 1979).
+    """Returns `statistic` with its stratified percentile bootstrap interval (Agarwal et al. 2021, section 4.1; Efron
+    1979).
 
     values: [S] or [S, K]. stratified: seeds are drawn separately for each task; otherwise rows stay together, for seeds
     that share something across tasks. statistic: f(values [R, S, K], axis=(1, 2)) -> [R]. seed: of the resampling, so
@@ -197,13 +200,15 @@ def common_curve(curves: Sequence[tuple[ArrayLike, ArrayLike]]) -> Curve:
 def resample(
     generator: np.random.Generator, array: NDArray[np.float64], resamples: int, stratified: bool = True
 ) -> NDArray[np.float64]:
-    """`resamples` draws with replacement of the seeds of `array` [S, K], per task if stratified. Returns [R, S, K]."""
+    """Draws the seeds of `array` [S, K] with replacement, `resamples` times, per task if stratified. Returns [R,
+    S, K].
+    """
     seeds, tasks = array.shape
     rows = generator.integers(seeds, size=(resamples, seeds, tasks if stratified else 1))
     return np.take_along_axis(array[None], np.broadcast_to(rows, (resamples, seeds, tasks)), axis=1)
 
 
 def check_level(level: float) -> None:
-    """ValueError unless `level` is a probability strictly between 0 and 1."""
+    """Raises ValueError unless `level` is a probability strictly between 0 and 1."""
     if not 0 < level < 1:
         raise ValueError(f"level {level}: a confidence level lies between 0 and 1, such as 0.95")

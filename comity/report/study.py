@@ -1,4 +1,4 @@
-"""Runs read together: their numbers as one tidy table, pooled where only seeds differ."""
+"""Reads several runs together: their numbers as one tidy table, pooled where only seeds differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from comity.report.table import KEYS, OF_EVALUATIONS, Table
 from comity.report.words import nearest, spans
 from comity.runs.saved import RunsLike, SavedRun, find, open_run, records
 
-GroupsLike = RunsLike | Mapping[str, RunsLike]  # or groups under labels of one's own
+GroupsLike = RunsLike | Mapping[str, RunsLike]  # or groups with labels of your own
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class Study:
         return self.runs[0].step_unit
 
     def members(self, label: str) -> list[SavedRun]:
-        """The runs of a label."""
+        """Returns the runs of a label."""
         paths = set(self.table["run"][self.table["label"] == label].tolist())
         return [run for run in self.runs if run.path.as_posix() in paths]
 
     def metric(self, name: str | None = None) -> str:
-        """`name` if it was measured, else ValueError with the nearest name; without a name the runs' headline."""
+        """Returns `name` if it was measured; without a name, the runs' headline. Raises ValueError with the nearest
+        name.
+        """
         if name is None:
             headlines = list(dict.fromkeys(run.headline for run in self.runs))
             name = headlines[0] if len(headlines) == 1 else "return"
@@ -50,7 +52,7 @@ class Study:
 
 
 def read(runs: RunsLike, source: str = "eval", root: str | os.PathLike[str] = "runs") -> Table:
-    """One tidy table of several runs, one row per evaluation, seed and policy (or, in training, per chunk and seed).
+    """Returns one table of several runs: a row per evaluation, seed and policy (or, in training, per chunk and seed).
 
     source: "eval" for evaluations, which play episodes of their own, or "metrics" for training rollouts (`policy` and
     `which` are then "training"). Columns: run, task, algorithm, label (the algorithm and the settings in which these
@@ -62,11 +64,11 @@ def read(runs: RunsLike, source: str = "eval", root: str | os.PathLike[str] = "r
 
 
 def gather(runs: GroupsLike, source: str = "eval", root: str | os.PathLike[str] = "runs") -> Study:
-    """The runs of a comparison, labelled and pooled; runs that cannot be compared are refused.
+    """Returns the runs of a comparison, labelled and pooled.
 
     runs: as in `find`, or a dict of label -> runs. Runs whose configs differ only in seeds share a label, and their
     seeds are pooled. A seed that is in two of them is the same experiment, so only the run with more env steps counts.
-    ValueError: different tasks, task versions or step units.
+    Raises ValueError if the runs cannot be compared: different tasks, task versions or step units.
     """
     if isinstance(runs, Mapping):
         opened, names = [], []
@@ -83,7 +85,7 @@ def gather(runs: GroupsLike, source: str = "eval", root: str | os.PathLike[str] 
 
 
 def refuse_mixture(runs: Sequence[SavedRun]) -> None:
-    """ValueError if the runs have different tasks, task versions or step units: they cannot be compared."""
+    """Raises ValueError if the runs have different tasks, task versions or step units: they cannot be compared."""
     tasks = list(dict.fromkeys(run.task for run in runs))
     if len(tasks) > 1:
         example = [next(run.path for run in runs if run.task == task) for task in tasks[:2]]
@@ -98,7 +100,9 @@ def refuse_mixture(runs: Sequence[SavedRun]) -> None:
 
 
 def pool(table: Table) -> tuple[Table, list[str]]:
-    """The table with each seed of each label once, from the run with more env steps, and notes on repeated seeds."""
+    """Keeps each seed of each label once, from the run with more env steps. Returns the table and notes on repeated
+    seeds.
+    """
     furthest: dict[tuple[str, int], dict[str, int]] = {}
     columns = (table[name].tolist() for name in ("label", "seed", "run", "env_steps"))
     for label, seed, run, steps in zip(*columns, strict=True):
@@ -125,7 +129,7 @@ def tabulate(
     source: str,
     lines: Sequence[Sequence[Mapping[str, Any]]] | None = None,
 ) -> Table:
-    """The table of `read`, for opened runs and their labels. lines: for each run, instead of those in its file."""
+    """Returns the table of `read` for opened runs and their labels. lines: for each run, used instead of its file."""
     if source not in ("eval", "metrics"):
         raise ValueError(f"source {source!r}: allowed are eval and metrics")
     rows: list[dict[str, Any]] = []
@@ -146,7 +150,7 @@ def tabulate(
 
 
 def split(record: Mapping[str, Any], source: str) -> tuple[dict[str, Any], dict[str, float]]:
-    """One line as (keys, metric means): nulls become NaN, a list x becomes its mean, x.0, x.1, ..."""
+    """Splits one line into (keys, metric means): nulls become NaN, a list x becomes its mean, x.0, x.1, ..."""
     row = {key: int(record[key]) for key in ("seed", "iteration", "env_steps")}
     if source == "eval":
         row |= {"policy": str(record.get("policy", "sampled")), "which": str(record.get("which", "periodic"))}
@@ -170,5 +174,5 @@ def split(record: Mapping[str, Any], source: str) -> tuple[dict[str, Any], dict[
 
 
 def number(value: Any) -> float:
-    """A number as float; null is NaN."""
+    """Returns a number as float; null becomes NaN."""
     return np.nan if value is None else float(value)

@@ -1,4 +1,4 @@
-"""Named columns of equal length."""
+"""A table of named columns of equal length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from comity.extras import needed
 from comity.report.words import nearest
 
 KEYS = ("run", "task", "algorithm", "label", "seed", "iteration", "env_steps", "policy", "which")
-OF_EVALUATIONS = ("episodes", "policy_iteration")  # further columns that are not measured
+OF_EVALUATIONS = ("episodes", "policy_iteration")  # further columns that are no metrics
 
 
 class Table:
@@ -46,7 +46,9 @@ class Table:
         return [name for name in self.columns if name not in (*KEYS, *OF_EVALUATIONS)]
 
     def where(self, **equals: Any) -> Table:
-        """The rows in which each named column equals the value, or one of the values in a list, tuple or set."""
+        """Returns the rows in which each named column equals the value, or one of the values in a list, tuple
+        or set.
+        """
         keep = np.ones(len(self), bool)
         for name, wanted in equals.items():
             if isinstance(wanted, (list, tuple, set, frozenset, np.ndarray)):
@@ -56,11 +58,11 @@ class Table:
         return self.rows(keep)
 
     def rows(self, index: Any) -> Table:
-        """Rows by a mask or by indices."""
+        """Returns rows by a mask or by indices."""
         return Table({name: column[index] for name, column in self.columns.items()})
 
     def unique(self, name: str) -> list[Any]:
-        """The distinct values of a column, in order of appearance."""
+        """Returns the distinct values of a column, in order of appearance."""
         return list(dict.fromkeys(self[name].tolist()))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
@@ -73,13 +75,13 @@ class Table:
         return Path(path)
 
     def to_parquet(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the table as Parquet. ImportError without pyarrow, which is an extra."""
+        """Writes the table as Parquet. Raises ImportError without pyarrow, which is an extra."""
         pyarrow, parquet = needed("pyarrow", "use to_csv"), needed("pyarrow.parquet", "use to_csv")
         parquet.write_table(pyarrow.table({name: column.tolist() for name, column in self.columns.items()}), path)
         return Path(path)
 
     def to_pandas(self) -> Any:
-        """The table as a data frame. ImportError without pandas, which is an extra."""
+        """Returns the table as a data frame. Raises ImportError without pandas, which is an extra."""
         return needed("pandas", "use to_csv").DataFrame(dict(self.columns))
 
     def __repr__(self) -> str:

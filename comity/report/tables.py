@@ -1,7 +1,7 @@
-"""Tables of final scores: one run's at the end of training, and several compared with each other.
+"""Builds tables of final scores: of one run at the end of training, and of several runs compared with each other.
 
-Every cell is an estimate over seeds. With five seeds or more it carries a 95 % interval in brackets; with fewer the
-smallest and largest seed in parentheses, because no interval of so few is a result.
+Every cell is an estimate over seeds. With five seeds or more it has a 95 % interval in brackets. With fewer it has the
+smallest and largest seed in parentheses, because so few seeds give no reliable interval.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from comity.report.words import is_rate, short, spans
 from comity.runs.saved import SavedRun, open_run
 
 POLICIES = ("sampled", "greedy")
-BUDGET_TOLERANCE = 0.02  # of environment steps: ends of episodes alone make runs differ by this much
+BUDGET_TOLERANCE = 0.02  # share of the environment steps; ends of episodes alone cause such differences
 
 
 def final_table(
     run: str | os.PathLike[str] | SavedRun, metric: str | None = None, lines: Iterable[Mapping[str, Any]] | None = None
 ) -> Sheet:
-    """One run's scores: mean over seeds with 95 % t interval, per policy, for last policy and best checkpoint.
+    """Returns one run's scores: mean over seeds with 95 % t interval, per policy, for last policy and best checkpoint.
 
     metric: the first column (None: the run's headline). With fewer than five seeds, each seed is shown. lines:
     evaluations in the form of `eval.jsonl`, shown instead of the run's own, with any `which`. A run in progress shows
@@ -76,7 +76,7 @@ def final_table(
 
 
 def checkpoint_words(rows: Table, aim: str | None) -> str:
-    """The policies of these rows, in words: `last, iteration 3,000`; `best, by return, of iteration 2,400`.
+    """Describes the policies of these rows: `last, iteration 3,000`; `best, by return, of iteration 2,400`.
 
     aim: the metric by which the best policy was chosen; None if the run does not say it.
     """
@@ -89,7 +89,7 @@ def checkpoint_words(rows: Table, aim: str | None) -> str:
 
 
 def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.PathLike[str] = "runs") -> Sheet:
-    """Runs compared with each other: interquartile means over seeds with 95 % stratified bootstrap intervals.
+    """Compares runs with each other: interquartile means over seeds with 95 % stratified bootstrap intervals.
 
     runs: as in `comity.report.study.gather`, which refuses runs that cannot be compared. One row per label and policy:
     the headline (or `metric`) and the return of the last policy, the headline of the best checkpoint, and the
@@ -100,7 +100,7 @@ def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.Pa
 
 
 def compare_study(study: Study, metric: str | None = None) -> Sheet:
-    """`compare_table` for gathered runs."""
+    """Does the same as `compare_table` for gathered runs."""
     if not len(study.table):
         raise ValueError("no evaluation in these runs yet: let them train a little")
     metric = study.metric(metric)
@@ -152,7 +152,7 @@ def compare_study(study: Study, metric: str | None = None) -> Sheet:
 
 
 def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
-    """The last and the best evaluation of each seed and policy or, while there is none, the newest periodic one.
+    """Selects the last and the best evaluation of each seed and policy; if there is none yet, the newest periodic one.
 
     A resumed run still has the last evaluation of its former end; newer periodic evaluations replace it. Returns the
     rows and a note about seeds whose training is not finished.
@@ -162,7 +162,7 @@ def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
     keys = list(zip(table["run"].tolist(), table["seed"].tolist(), table["policy"].tolist(), strict=True))
     which, iteration = table["which"].tolist(), table["iteration"].tolist()
     for key in dict.fromkeys(keys):
-        rows = [i for i, k in enumerate(keys) if k == key][::-1]  # of equals, the line written last counts
+        rows = [i for i, k in enumerate(keys) if k == key][::-1]  # among equal iterations, the line written last counts
         last = max((i for i in rows if which[i] == "last"), key=iteration.__getitem__, default=None)
         periodic = max((i for i in rows if which[i] == "periodic"), key=iteration.__getitem__, default=None)
         if last is not None and (periodic is None or iteration[periodic] <= iteration[last]):
@@ -186,7 +186,7 @@ def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
 
 
 def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:
-    """Notes on differences between the rows: budgets, numbers of seeds, undefined scores, failures, code."""
+    """Returns notes on differences between the rows: budgets, numbers of seeds, failed runs, commits."""
     notes = []
     steps = {label: largest_steps(study.table.where(label=label)) for label in finals}
     for label, some in steps.items():
@@ -211,17 +211,17 @@ def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:
 
 
 def unequal(steps: Sequence[float]) -> bool:
-    """Whether budgets differ by more than the tolerance."""
+    """True if budgets differ by more than the tolerance."""
     return max(steps) - min(steps) > BUDGET_TOLERANCE * max(steps)
 
 
 def largest_steps(table: Table) -> list[float]:
-    """The environment steps of each seed so far."""
+    """Returns the environment steps of each seed so far."""
     return [float(table["env_steps"][table["seed"] == seed].max()) for seed in table.unique("seed")]
 
 
 def few_seeds(counts: Sequence[int], statistic: str) -> list[str]:
-    """Notes on the meaning of brackets and parentheses in this table."""
+    """Returns notes on the meaning of brackets and parentheses in this table."""
     notes = []
     if max(counts, default=0) >= FEWEST_SEEDS:
         kind = "95% t interval" if statistic == "mean" else "95% stratified bootstrap interval"
@@ -232,15 +232,15 @@ def few_seeds(counts: Sequence[int], statistic: str) -> list[str]:
 
 
 def estimate(table: Table, metric: str, statistic: Statistic) -> Summary:
-    """One metric over the seeds of a table that holds one row per seed."""
+    """Summarises one metric over the seeds of a table that holds one row per seed."""
     found = summary(table[metric], statistic)
-    if is_rate(metric):  # cut where no rate can lie
+    if is_rate(metric):  # a rate lies between 0 and 1
         found = found._replace(low=float(np.clip(found.low, 0, 1)), high=float(np.clip(found.high, 0, 1)))
     return found
 
 
 def beats(x: Table, y: Table, metric: str) -> Summary | None:
-    """Probability of improvement of x over y; None if one of them has no score."""
+    """Probability that x is better than y; None if one of them has no score."""
     first, second = (values[np.isfinite(values)] for values in (x[metric], y[metric]))
     if not len(first) or not len(second):
         return None
@@ -252,7 +252,7 @@ def beats(x: Table, y: Table, metric: str) -> Summary | None:
 
 
 def entry(table: Table, metric: str, statistic: str, found: Summary) -> dict[str, Any]:
-    """One row of the CSV."""
+    """Returns one row of the CSV."""
     first = {name: table[name][0].item() if len(table) else "" for name in ("task", "algorithm", "label")}
     rest = {name: table[name][0].item() if len(table) else "" for name in ("policy", "which")}
     steps = float(np.median(table["env_steps"])) if len(table) else np.nan
@@ -263,5 +263,5 @@ def entry(table: Table, metric: str, statistic: str, found: Summary) -> dict[str
 
 
 def in_order(policies: Sequence[str]) -> list[str]:
-    """The order of rows: sampled, greedy, then others."""
+    """Sorts policies in the order of rows: sampled, greedy, then others."""
     return sorted(policies, key=lambda p: POLICIES.index(p) if p in POLICIES else len(POLICIES))

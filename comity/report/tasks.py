@@ -1,4 +1,4 @@
-"""Algorithms compared with each other over several tasks: a table by task, an aggregate, a performance profile.
+"""Compares algorithms over several tasks: a table by task, an aggregate, a performance profile.
 
 Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice". Scores of tasks are put on one scale first.
 """
@@ -38,7 +38,7 @@ class Scores:
     """The last policies of several algorithms on several tasks: {label: {task: {seed: score}}}, as measured."""
 
     def __init__(self, runs: Sequence[SavedRun], metric: str | None = None, policy: str = "sampled"):
-        """metric: None: of each task its own headline. Raises ValueError for versions or step units that differ."""
+        """metric: None means the headline of each task. Raises ValueError if versions or step units differ."""
         self.policy = policy
         names, tasks = labels_by_task(runs), task_labels(runs)
         self.tasks, self.labels = list(dict.fromkeys(tasks)), list(dict.fromkeys(names))
@@ -69,9 +69,10 @@ class Scores:
             self.summaries[label, task] = estimate(last, name, iqm)
 
     def scaled(self) -> dict[str, NDArray[np.float64]]:
-        """Scores from 0 to 1, [seeds, tasks], of the algorithms that every task has; seeds that all tasks have.
+        """Returns scores from 0 to 1, [seeds, tasks], of each algorithm, for the seeds that it has on every task.
+        Algorithms without such seeds are left out.
 
-        Rates are on that scale; other metrics are put between the lowest and the highest seed of their task.
+        Rates are already on that scale; other metrics are put between the lowest and the highest seed of their task.
         """
         limits = {}
         for task, name in self.metrics.items():
@@ -92,7 +93,7 @@ class Scores:
 
 
 def tasks_sheet(scores: Scores) -> Sheet:
-    """One row for each algorithm: its IQM on every task, the aggregate over all, P(better)."""
+    """Returns one row for each algorithm: its IQM on every task, the aggregate over all, P(better)."""
     scaled, notes, rows, numbers, counts = scores.scaled(), list(scores.notes), [], [], []
     first = next(iter(scaled), None)
     columns = ["", *(f"{task}, {heading(scores.metrics[task])}" for task in scores.tasks), AGGREGATE, "P(better)"]
@@ -145,12 +146,14 @@ def _number(label: str, task: str, metric: str, found: Summary) -> dict[str, Any
 
 
 def profile(values: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The share of scores [S, K] above each point [P], the mean over tasks: section 4.2. [P]"""
+    """Share of scores [S, K] above each point [P], as the mean over tasks (section 4.2). Returns [P]."""
     return (values[None] > points[:, None, None]).mean((1, 2))
 
 
 def draw_profiles(scores: Scores, path: Path, level: float = 0.95, resamples: int = 500) -> list[Path]:
-    """The performance profile of each algorithm with its stratified bootstrap band; [] where none has an aggregate."""
+    """Draws the performance profile of each algorithm with its stratified bootstrap band; returns [] if none has an
+    aggregate.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Words and numbers of reports."""
+"""Writes words and numbers of reports in short form."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ RATES = frozenset(("success", "win", "won", "cooperation"))
 
 
 def short(number: float) -> str:
-    """A number of steps in short: 0, 500k, 2.5M."""
+    """Returns a number of steps in short: 0, 500k, 2.5M."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= size:
             return f"{number / size:.3g}{letter}"
@@ -15,7 +15,7 @@ def short(number: float) -> str:
 
 
 def spans(numbers: Iterable[int]) -> str:
-    """Integers in short: 0-3, 7."""
+    """Returns integers in short: 0-3, 7."""
     parts: list[list[int]] = []
     for number in sorted(set(numbers)):
         if parts and number == parts[-1][1] + 1:
@@ -26,13 +26,13 @@ def spans(numbers: Iterable[int]) -> str:
 
 
 def is_rate(metric: str) -> bool:
-    """Whether a metric is a share of episodes or steps, shown in percent and never outside 0 to 100."""
+    """True if the metric is a share of episodes or steps: it is shown in percent and lies between 0 and 100."""
     name = metric.partition(".")[0]
     return name in RATES or name.endswith(("_rate", "_success", "_share", "_fraction"))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The end of a refusal: names near `name`, or all of them."""
+    """Returns the end of an error message: the names closest to `name`, or all names."""
     names = list(names)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"; nearest: {', '.join(close)}" if close else f"; there are: {', '.join(names) or 'none'}"

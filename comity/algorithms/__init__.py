@@ -1,6 +1,6 @@
-"""Algorithms: one file per paper. An algorithm is a module with `Config`, `PRESETS` and `make(config, env)`.
+"""Algorithms, one file per paper. An algorithm is a module with `Config`, `PRESETS` and `make(config, env)`.
 
-The table names modules as text, so that listing them imports nothing.
+The table holds the names of modules as text, so a command that lists them imports nothing.
 """
 
 ALGORITHMS = {  # name: (module, one line)

@@ -1,4 +1,4 @@
-"""What actors have in common: what they read beside views, how an image becomes a vector, how they give numbers."""
+"""Settings and functions that the actors of several algorithms share: inputs, image encoders, continuous actions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,54 +18,56 @@ from comity.types import Environment, Key, Observation, PyTree
 
 @dataclass(frozen=True)
 class Images:
-    """How a network reads images."""
+    """Settings of a network that reads images."""
 
-    convolutions: Convolutions = "small"  # what an image passes through before the dense layers
+    convolutions: Convolutions = "small"  # the convolutions before the dense layers, if views are images
 
 
 @dataclass(frozen=True)
 class Reads(Images):
-    """What an agent's network reads; the learner has settings of its own, `hidden` among them."""
+    """Settings of the inputs of an agent's network. The learner adds its own settings, such as `hidden`."""
 
-    agent_id: bool = False  # it reads which agent it is, as one-hot: for one that all agents share
-    last_action: bool = False  # it reads what it did last: one-hot, or the numbers
+    agent_id: bool = False  # the network reads the agent's number as one-hot; for a network that all agents share
+    last_action: bool = False  # the network reads the agent's last action: one-hot, or the numbers
 
 
 @dataclass(frozen=True)
 class Numbers(Images):
-    """How an actor reads images and gives numbers."""
+    """Settings of an actor's images and of its continuous actions."""
 
     numbers: Literal["normal", "normal-by-view", "tanh-normal"] = "normal"
-    # continuous actions: normal, with deviations that are parameters or by view; tanh of normal
+    # distribution of continuous actions. normal: the deviations are parameters; normal-by-view: the network outputs
+    # them for each view; tanh-normal: the tanh of a normal distribution
 
 
 @dataclass(frozen=True)
 class Products:
-    """In what numbers networks multiply."""
+    """The number format of matrix products."""
 
     products: Literal["float32", "bfloat16"] = "float32"
-    # of matrices; bfloat16, for accelerators: factors are rounded to 8 bits, sums and parameters stay float32
+    # format of matrix products. bfloat16 is for accelerators: it rounds factors to 8 bits; sums and parameters stay
+    # float32
 
 
 @dataclass(frozen=True)
 class Settings(Reads, Numbers):
-    """Settings of an actor: what it reads, and how it gives numbers."""
+    """Settings of an actor: its inputs, and its continuous actions."""
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """How the learners of "hidden gifts" explore: as its code says, or by the policy alone."""
+    """Settings of exploration in the learners of "hidden gifts": by the policy alone, or as in the authors' code."""
 
     exploration: Literal["none", "floor"] = (
         "none"  # floor: mix the uniform policy in, in play and in the gradient (code)
     )
     floor_start: Fraction = 0.8  # weight of the uniform policy at the start (code)
-    floor_end: Fraction = 0.01  # and from floor_steps on (code)
+    floor_end: Fraction = 0.01  # weight of the uniform policy from floor_steps on (code)
     floor_steps: Positive[float] = 2e6  # steps of a batch; one update advances by T
 
 
 def actions_of(config: Numbers, env: Environment) -> Actions:
-    """How outputs of an actor become a policy of the game."""
+    """Returns the function that turns an actor's outputs into a policy over the game's actions."""
     return actions(env.spec.action, config.numbers, functions(env).counts)
 
 
@@ -78,8 +80,11 @@ def team(
     core: PyTree,
     width: int,
 ) -> Team:
-    """Networks of all agents. make(key, inputs) -> a network of `acts.size` outputs, or more; core: its memory at the
-    start of an episode, leaves [N, ...]; width: of what convolutions give."""
+    """Returns the networks of all agents.
+
+    make(key, inputs) -> a network with at least `acts.size` outputs. core: its memory at the start of an episode,
+    leaves [N, ...]. width: the number of outputs of the convolutions.
+    """
     return Team(
         make,
         env.spec.agents,
@@ -105,8 +110,10 @@ def recurrent_team(
     activation: Activation,
     width: int | None = None,
 ) -> Team:
-    """A `RecurrentNet` with `acts.size` outputs for all agents. hidden: width of its layers; width: of what
-    convolutions give, None: as of layers."""
+    """Returns `RecurrentNet`s with `acts.size` outputs for all agents.
+
+    hidden: width of their layers. width: the number of outputs of the convolutions; None: `hidden`.
+    """
 
     def new(key: Key, inputs: int) -> RecurrentNet:
         return RecurrentNet(key, inputs, hidden, acts.size, activation, core=core)
@@ -115,29 +122,29 @@ def recurrent_team(
 
 
 def products_of(config: object) -> Literal["float32", "bfloat16"]:
-    """Of settings, whether they have a choice or not."""
+    """Returns the setting `products`; "float32" for settings that do not have it."""
     return config.products if isinstance(config, Products) else "float32"
 
 
 def floor(config: Exploration, time: Array) -> Array | None:
-    """[] the weight of the uniform policy after so many steps of a batch, or None, see `policy_logits`."""
+    """Returns the uniform policy's weight after `time` steps of a batch, []; None unless exploration is "floor"."""
     if config.exploration == "none":
         return None
     return linear(config.floor_start, config.floor_end, config.floor_steps, time)
 
 
 def present(spec: Spec) -> View:
-    """A view without the agent's own past, which stands at its end."""
+    """Returns the description of a view without the agent's action history, which is the last part of a vector."""
     view = spec.view
     return replace(view, size=view.size - spec.history) if isinstance(view, Vector) and spec.history else view
 
 
 def central(spec: Spec, observation: Observation) -> tuple[Array, Array]:
-    """State [..., 1, 1, *] and every agent's own view [..., N, 1, *], as `networks.JointNet` reads them."""
+    """Returns the state [..., 1, 1, *] and each agent's own view [..., N, 1, *], in the form that `JointNet` reads."""
     lead = observation.available.shape[:-1]  # [..., N]
     return observation.state.reshape(*lead[:-1], 1, 1, *spec.state.shape), jnp.expand_dims(observation.view, len(lead))
 
 
 def present_view(sees: View, view: Array) -> Array:
-    """Of views [..., V] as much as `sees` holds; images are whole."""
+    """Returns the first `sees.size` numbers of vector views [..., V]; images are returned whole."""
     return view[..., : sees.size] if isinstance(sees, Vector) else view

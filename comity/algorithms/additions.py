@@ -1,5 +1,8 @@
-"""What an algorithm adds to the family of deterministic gradients: a state of its own that learns beside actors and
-critics, rewards, a term of the actors' loss. `nothing` is what MADDPG adds."""
+"""The parts that an algorithm can add to the family of deterministic policy gradients.
+
+An addition has a state, which learns in addition to actors and critics. It can add rewards and a term to the actors'
+loss. MADDPG adds `nothing`.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,21 +14,30 @@ from comity.types import Experience, PyTree
 
 
 class Addition(NamedTuple):
-    """Pure functions over `State.added`. An update's step calls `learn`, then the critics', then the actors' step."""
+    """Pure functions of `State.added`.
+
+    Each step of an update calls `learn`, then takes the steps of the critics, then the step of the actors.
+    """
 
     init: Callable[..., PyTree] = lambda key, state: ()  # (key, State without a replay) -> added
-    beside: Callable[..., PyTree] = lambda added, steps: ()  # -> what is kept beside each row, leaves [T, B, ...]
+    beside: Callable[..., PyTree] = lambda added, steps: ()
+    # (added, rollout) -> what the replay stores with each row, leaves [T, B, ...]
     begin: Callable[..., tuple[PyTree, dict[str, Array]]] = lambda key, state, steps: ((), {})
-    # (key, State, the rollout) -> (added, metrics), once for each rollout, warm-up included
+    # (key, State, rollout) -> (added, metrics), called once for each rollout, warm-up included
     learn: Callable[..., tuple[PyTree, dict[str, Array]]] = lambda key, state, memories, paid, fresh: ((), {})
-    # (key, State, replay, what is paid beside rewards, how many rows the rollout pushed) -> (added, metrics)
-    reward: Callable[[Any, Experience], Array] | None = None  # (State, steps) -> [..., N], today's
+    # (key, State, replay, function of the additional rewards, number of rows that the rollout pushed) -> (added,
+    # metrics)
+    reward: Callable[[Any, Experience], Array] | None = None
+    # (State, steps) -> [..., N], additional rewards, computed with the present state
     term: Callable[..., tuple[Array, dict[str, Array]]] = lambda *given: (jnp.zeros(()), {})
-    # (key, State, before steps, after, actions taken [batch, N, A], the actors' own [batch, N, A], which carry
-    # gradient) -> (what is added to each agent's loss, [N], metrics)
+    # (key, State, observation before each step, observation after it, actions taken [batch, N, A], the actors' present
+    # actions [batch, N, A], which carry gradient) -> (term that is added to each agent's loss, [N], metrics)
 
     def paid(self, state: Any, reward_of: Callable[[Experience], Array] | None):
-        """What is paid beside the game's rewards today: its own, and a bonus's. None: nothing."""
+        """Returns the function that computes all rewards beside the game's: the addition's and the bonus's.
+
+        Returns None if there are none.
+        """
         own = self.reward
         if own is None:
             return reward_of
@@ -35,6 +47,6 @@ class Addition(NamedTuple):
 
 
 def nothing(nets: Any) -> Addition:
-    """Adds nothing."""
+    """Returns an addition that adds nothing."""
     del nets
     return Addition()

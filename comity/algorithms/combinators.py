@@ -1,6 +1,7 @@
-"""Algorithms made of algorithms: different learners in one game, one learner for each agent, a bonus added to rewards.
+"""Algorithms that are made of other algorithms.
 
-docs/algorithms/population.md, docs/algorithms/bonuses.md.
+`population` puts different learners into one game, `independent` gives each agent its own learner, and `with_bonus`
+adds a bonus to a learner's rewards. docs/algorithms/population.md, docs/algorithms/bonuses.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from comity.spec import Spec
 from comity.types import Algorithm, Bonus, Environment, Experience, Key, Metrics, Observation, PyTree, Transition
 
 Make = Callable[[Environment], Algorithm]
-ON_FILMS = ("probabilities", "value")  # notes that films show of all agents
+ON_FILMS = ("probabilities", "value")  # notes that films show for all agents
 
 
 class Member(NamedTuple):
@@ -31,11 +32,11 @@ class Member(NamedTuple):
 
 
 def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
-    """Different learners in one game, as one algorithm. makers: {role: a function that makes the learner of the role}.
+    """Returns one algorithm that holds a different learner for each role. makers: {role: function that makes it}.
 
-    A role is one of `Spec.roles`, the number of an agent, "0", or a range, "1-2". Each learner sees a `part.Part` of
-    the game: its own agents, and the whole state. Raises ValueError, one line, if an agent has no learner or two, if a
-    role is unknown, or if learners need different rollouts.
+    A role is one of `Spec.roles`, the number of an agent ("0"), or a range ("1-2"). Each learner sees a `part.Part` of
+    the game: its own agents and the whole state. Raises ValueError, one line, if an agent has no learner or two
+    learners, if a role is unknown, or if learners need different rollouts.
     """
     spec = env.spec
     if spec.meta is not None:
@@ -90,9 +91,10 @@ def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
 
 
 def independent(make: Make, env: Environment) -> Algorithm:
-    """One learner per agent, all with the same settings. Parameters, optimizers and replays are stacked, [N, ...].
+    """Returns an algorithm with one learner per agent, all with the same settings.
 
-    Each learner sees a `part.Part` of the game. Metrics are means over agents.
+    Parameters, optimizer states and replays are stacked, [N, ...]. Each learner sees a `part.Part` of the game. Metrics
+    are means over agents.
     """
     agents, one = env.spec.agents, make(part.part_of(env, (0,)))
     one_rollout([Member("each", (0,), one)], env.spec)
@@ -162,8 +164,10 @@ def _learner(role: str, make: Make, env: Environment) -> Algorithm:
 
 
 def one_rollout(members: Sequence[Member], spec: Spec) -> tuple[bool, int | None]:
-    """(whole_episodes, steps) of all members. Raises ValueError, one line, if they differ. A member that learns nothing
-    fits every rollout."""
+    """Returns (whole_episodes, steps), which all members share. Raises ValueError, one line, if they differ.
+
+    A member that learns nothing fits every rollout.
+    """
     for one in members:
         if one.learner.own_play:
             raise ValueError(f"{one.name}: this algorithm plays the whole game by itself, so it cannot be a member")
@@ -188,7 +192,7 @@ def one_rollout(members: Sequence[Member], spec: Spec) -> tuple[bool, int | None
 
 
 def on_films(members: Sequence[Member], notes: dict[str, Any], axis: int) -> dict[str, Array]:
-    """Notes that every member writes, put together for all agents, so that films show them."""
+    """Joins the notes that every member writes into notes of all agents, so that films can show them."""
     found = {}
     for note in ON_FILMS:
         parts = [(one.agents, notes.get(f"{one.name}/{note}")) for one in members]
@@ -203,16 +207,16 @@ def _per_agent(x: Any, axis: int, agents: int) -> bool:
 
 
 class Rewarded(NamedTuple):
-    """The states of a learner and of the bonus that is added to its rewards."""
+    """The state of a learner and the state of the bonus that is added to its rewards."""
 
     learner: PyTree
     bonus: PyTree
 
 
 def with_bonus(algorithm: Algorithm, bonus: Bonus, weight: float | Array, name: str = "bonus") -> Algorithm:
-    """`algorithm` that learns from r + weight * bonus instead of r; padding gets no bonus.
+    """Returns `algorithm` changed so that it learns from r + weight * bonus instead of r. Padding gets no bonus.
 
-    The bonus is computed with the bonus's state from before the rollout, and that state is updated afterwards. A
+    The bonus of a rollout is computed with the bonus's state from before the rollout; then that state is updated. A
     learner with a replay computes the bonus of every batch that it draws. Several bonuses add up; each is computed from
     the game's own reward. name: the prefix of the bonus's metrics. Raises ValueError if the bonus could not change
     anything, or if it reads notes that the algorithm does not write.

@@ -1,7 +1,7 @@
-"""Algorithms made of algorithms as modules: `Config`, `make`, `VERSION`, so that a name and flags say them.
+"""Combined algorithms in the form of modules, with `Config` and `make`, so that the command line can name them.
 
-`good:maddpg,adversary:ddpg` has a setting for each member, settings inside settings: `--algorithm.good.gamma`.
-`ippo+counts` has IPPO's settings and one more, the bonus's: `--algorithm.counts.weight`.
+`good:maddpg,adversary:ddpg` has one group of settings for each member: `--algorithm.good.gamma`. `ippo+counts` has
+IPPO's settings and a group for the bonus: `--algorithm.counts.weight`.
 """
 
 import dataclasses
@@ -13,22 +13,22 @@ from comity.algorithms import combinators
 from comity.algorithms.roles import label
 from comity.types import Algorithm, Environment
 
-EACH = "each"  # the one role of a population whose agents all have a learner of their own, made alike
+EACH = "each"  # the only role of a population in which each agent has its own learner, all with the same settings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Composition:
-    """What a module of an algorithm has. One object for one composition, so that programs know it again."""
+    """The contents of an algorithm's module. Equal compositions are one object, so that programs recognise it."""
 
     Config: type
     make: Callable[[Any, Environment], Algorithm]
-    parts: tuple[tuple[str, Any], ...]  # (role, module of its algorithm), or the one that has the bonus
+    parts: tuple[tuple[str, Any], ...]  # (role, module of its algorithm) of each member; with a bonus: ("", its module)
     bonus: str = ""
 
 
 @lru_cache
 def population(members: tuple[tuple[str, Any], ...]) -> Composition:
-    """Different learners in one game. members: (role, module of its algorithm)."""
+    """Returns the composition of different learners in one game. members: (role, module of its algorithm)."""
     settings = [(label(role), module.Config) for role, module in members if hasattr(module, "Config")]
     config = _config("Population", settings, (), f"{len(members)} learners in one game.")
 
@@ -43,7 +43,7 @@ def population(members: tuple[tuple[str, Any], ...]) -> Composition:
 
 @lru_cache
 def rewarded(algorithm: Any, name: str, bonus: Any) -> Composition:
-    """An algorithm with a bonus. algorithm, bonus: their modules; name: the bonus's, and of its settings."""
+    """Returns an algorithm with a bonus. algorithm, bonus: modules; name: name of the bonus and of its settings."""
     base, setting = (algorithm.Config,) if hasattr(algorithm, "Config") else (), label(name)
     config = _config("Rewarded", [(setting, bonus.Config)], base, f"An algorithm's settings, and those of {name}.")
 
@@ -62,6 +62,6 @@ def _config(name: str, settings: list[tuple[str, type]], bases: tuple[type, ...]
 
 
 def _named(composition: Composition) -> Composition:
-    """So that a Config leads to what makes its algorithm."""
+    """Stores the composition in its Config, so that the Config leads to the function that makes the algorithm."""
     composition.Config.composition = composition  # pyright: ignore[reportAttributeAccessIssue]
     return composition

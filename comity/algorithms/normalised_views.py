@@ -1,9 +1,9 @@
-"""Views brought to mean 0 and deviation 1 by what was seen so far: a setting that any learner of vectors may have.
+"""Normalisation of vector views to mean 0 and deviation 1 by running moments, a setting for any learner.
 
     return normalised(config, env, lambda env: learner(config, env))
 
-The learner inside plays a game whose views are such numbers already. What a rollout was played with it also learns
-from: moments move on afterwards. A replay keeps views as they were normalised when they were seen.
+The learner inside sees only normalised views. A rollout is played and learned from with the same moments; they are
+updated afterwards. A replay stores each view as it was normalised when it was seen.
 """
 
 from collections.abc import Callable
@@ -19,21 +19,21 @@ from comity.compatibility import require_vectors
 from comity.spec import Functions, Spec, functions
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
 
-LIMIT = 10.0  # deviations; what lies beyond is cut
-LEAST = 1e-8  # the smallest variance: what never changes is 0
+LIMIT = 10.0  # deviations; normalised views are clipped to this size
+LEAST = 1e-8  # is added to the variance, so that a number that never changes becomes 0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Whether a learner sees views as they are."""
+    """The setting that turns normalisation on."""
 
-    normalise_views: bool = False  # in deviations from their running mean, of each agent; vectors alone
+    normalise_views: bool = False  # normalise views by each agent's running mean and deviation; vectors only
 
 
 class ViewMoments(NamedTuple):
-    """Of all views so far."""
+    """The moments of all views so far."""
 
-    count: Array  # [] float32, steps of all games
+    count: Array  # [] float32, number of valid steps of all games
     mean: Array  # [N, V]
     square: Array  # [N, V], sum of squared deviations from the mean
 
@@ -44,13 +44,13 @@ class State(NamedTuple):
 
 
 def fresh(spec: Spec) -> ViewMoments:
-    """Before anything was seen."""
+    """Returns the moments before the first view."""
     zeros = jnp.zeros((spec.agents, spec.view.size))
     return ViewMoments(jnp.zeros(()), zeros, zeros)
 
 
 def after(moments: ViewMoments, view: Array, valid: Array) -> ViewMoments:
-    """With views [T, B, N, V] of valid steps [T, B] (Chan, Golub & LeVeque 1983)."""
+    """Returns the moments after the views [T, B, N, V] of the valid steps [T, B] (Chan, Golub & LeVeque 1983)."""
     view, counts = view.astype(jnp.float32), aligned(valid, view)
     new = valid.sum().astype(jnp.float32)
     mean = jnp.where(counts, view, 0.0).sum((0, 1)) / jnp.maximum(new, 1.0)
@@ -62,14 +62,14 @@ def after(moments: ViewMoments, view: Array, valid: Array) -> ViewMoments:
 
 
 def normalised_view(moments: ViewMoments, view: Array) -> Array:
-    """[..., N, V]; as they are before anything was seen."""
+    """Returns normalised views [..., N, V]. Before the first update of the moments they are only clipped."""
     variance = jnp.where(moments.count > 1, moments.square / jnp.maximum(moments.count, 1.0), 1.0)
     return jnp.clip((view - moments.mean) * jax.lax.rsqrt(variance + LEAST), -LIMIT, LIMIT)
 
 
 @dataclass(frozen=True)
 class Floats:
-    """A game whose views are float32, for whoever builds a replay from its shapes. It packs nothing."""
+    """A game whose views are float32, so that a replay built from its shapes can store them. It packs nothing."""
 
     game: Environment
 
@@ -97,12 +97,15 @@ class Floats:
 
 
 def in_floats(observation: Observation) -> Observation:
-    """Views as float32."""
+    """Returns the observation with its views as float32."""
     return observation._replace(view=observation.view.astype(jnp.float32))
 
 
 def normalised(config: Settings, env: Environment, make: Callable[[Environment], Algorithm]) -> Algorithm:
-    """The learner that `make` gives, on normalised views if the settings say so. Raises ValueError for images."""
+    """Returns the learner that `make` gives, on normalised views if the settings ask for it.
+
+    Raises ValueError for images.
+    """
     if not config.normalise_views:
         return make(env)
     require_vectors(env, "normalise_views")

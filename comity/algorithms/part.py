@@ -1,6 +1,7 @@
-"""Some agents' part of a game, and of what was played: what a member of a population sees.
+"""The part of a game, and of a rollout, that a member of a population sees.
 
-A member sees its own agents' views, actions, rewards, and the game's whole `state`; of the other agents nothing beside.
+A member sees the views, actions and rewards of its own agents, and the game's whole `state`. It sees nothing else of
+the other agents.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from jax import Array, lax
 from comity.spec import Box, Functions, Spec, Vector, View, functions
 from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition, begin
 
-TIME_AND_GAMES = 2  # axes before that of agents in a rollout
+TIME_AND_GAMES = 2  # number of axes before the agents' axis in a rollout
 
 
 class PartState(NamedTuple):
     game: PyTree
-    available: PyTree  # of all agents
+    available: PyTree  # available actions of all agents
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """`game` as if `agents` were alone in it: what a member's networks and replay are built for.
+    """`game` with `agents` as its only agents. A member's networks and replay are built for it.
 
-    It can be played, so that shapes can be traced: the other agents then do the first thing that they can.
+    It can be played, so that shapes can be traced: the other agents then take their first available action.
     """
 
     game: Environment
@@ -36,15 +37,15 @@ class Part:
 
     @property
     def spec(self) -> Spec:
-        """Who the others of a view are is not told, since their numbers count agents that are not here."""
+        """The part's description. Its views do not name the other agents, whose numbers are those of the whole game."""
         whole = self.game.spec
         of = lambda names: tuple(names[i] for i in self.agents) if names else ()  # noqa: E731
         return dataclasses.replace(
             whole,
             agents=len(self.agents),
             view=_unnumbered(whole.view),
-            private=Vector(0),  # the state is whole, so it would not stand at its place
-            headline="return",  # statistics of the whole game are not a part's
+            private=Vector(0),  # the state is that of the whole game, so its private part is not at the usual place
+            headline="return",  # the part does not have the statistics of the whole game
             event_names=(),
             scripts=(),
             agent_names=of(whole.agent_names),
@@ -54,7 +55,7 @@ class Part:
 
     @property
     def functions(self) -> Functions:
-        return Functions(counts=functions(self.game).counts)  # of each agent by itself
+        return Functions(counts=functions(self.game).counts)  # it treats each agent separately
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[PartState, Observation]:
         state, observation = begin(self.game, key, episode)
@@ -74,19 +75,19 @@ class Part:
 
 def _unnumbered(view: View) -> View:
     if isinstance(view, Vector) and view.names:
-        view = dataclasses.replace(view, names=())  # which may be of each of the whole game's agents
+        view = dataclasses.replace(view, names=())  # there may be a tuple of names for each agent of the whole game
     if view.entities is None:
         return view
     return dataclasses.replace(view, entities=dataclasses.replace(view.entities, offsets=()))  # pyright: ignore
 
 
 def part_of(game: Environment, agents: tuple[int, ...]) -> Environment:
-    """The part of `agents`; the game itself if they are all of its agents."""
+    """Returns the part of `agents`; the game itself if they are all of its agents."""
     return game if agents == tuple(range(game.spec.agents)) else Part(game, agents)
 
 
 def rows(agents: Sequence[int], tree: PyTree, axis: int) -> PyTree:
-    """These agents' rows of leaves whose agents stand on `axis`."""
+    """Returns the rows of these agents from leaves whose agents are on `axis`."""
     first, last = agents[0], agents[-1]
     if list(agents) == list(range(first, last + 1)):
         return jax.tree.map(lambda x: lax.slice_in_dim(x, first, last + 1, axis=axis), tree)
@@ -94,14 +95,16 @@ def rows(agents: Sequence[int], tree: PyTree, axis: int) -> PyTree:
 
 
 def seen_by(agents: Sequence[int], observation: Observation, axis: int) -> Observation:
-    """What these agents see; the state stays whole. axis: that of agents."""
+    """Returns the observation of these agents; the state stays whole. axis: the agents' axis."""
     view, available = rows(agents, (observation.view, observation.available), axis)
     return Observation(view, observation.state, available)
 
 
 def played_by(agents: Sequence[int], steps: Transition, memory: PyTree, next_memory: PyTree, notes: dict) -> Transition:
-    """A rollout [T, B, ...] as these agents' learner sees it. memory, next_memory: its own, with rows for all agents;
-    notes: what its `act` wrote."""
+    """Returns the rollout [T, B, ...] in the form that the learner of these agents sees.
+
+    memory, next_memory: the learner's memories, with rows for all agents; notes: the notes of its `act`.
+    """
     mine = lambda tree: rows(agents, tree, TIME_AND_GAMES)  # noqa: E731
     return steps._replace(
         observation=seen_by(agents, steps.observation, TIME_AND_GAMES),
@@ -116,7 +119,7 @@ def played_by(agents: Sequence[int], steps: Transition, memory: PyTree, next_mem
 
 
 def spread_out(agents: Sequence[int], tree: PyTree, count: int, axis: int) -> PyTree:
-    """Leaves with rows for `count` agents, zeros for those that are not `agents`: the reverse of `rows`."""
+    """Returns leaves with rows for `count` agents, zeros for those that are not in `agents`. The inverse of `rows`."""
 
     def spread(x: Array) -> Array:
         x = jnp.asarray(x)
@@ -127,7 +130,7 @@ def spread_out(agents: Sequence[int], tree: PyTree, count: int, axis: int) -> Py
 
 
 def together(parts: Sequence[tuple[Sequence[int], PyTree]], axis: int) -> PyTree:
-    """Parts whose agents are together all agents, as one: leaves with all rows, in the order of agents."""
+    """Joins parts that together hold all agents: returns leaves with all rows, in the order of the agents."""
     order = [agent for agents, _ in parts for agent in agents]
     back = sorted(range(len(order)), key=order.__getitem__)
     join = lambda *xs: rows(back, jnp.concatenate(xs, axis), axis)  # noqa: E731

@@ -1,4 +1,4 @@
-"""Random: every agent draws uniformly from its available actions. The reference that any learner must leave behind."""
+"""Random: every agent draws uniformly from its available actions. It is the baseline that any learner must beat."""
 
 from dataclasses import dataclass
 
@@ -23,12 +23,12 @@ def make(config: Config, env: Environment) -> Algorithm:
         return ()
 
     def act(key: Key, state, memory, observation: Observation, explore: bool = True) -> tuple[PyTree, PyTree, dict]:
-        """Greedy or not, play is uniform: every action is as good as another."""
+        """Draws uniformly whether `explore` is True or False, because no action is preferred."""
         available = observation.available
         if isinstance(env.spec.action, Box):
             action = jax.random.uniform(key, available.shape, minval=-1.0, maxval=1.0)
             return jnp.where(available, action, 0.0), memory, {}
-        logits = jax.tree.map(lambda mask: masked(jnp.zeros(mask.shape), mask), available)  # per head, if several
+        logits = jax.tree.map(lambda mask: masked(jnp.zeros(mask.shape), mask), available)  # one leaf per action head
         leaves, heads = jax.tree.flatten(logits)
         actions = [sample(k, l) for k, l in zip(jax.random.split(key, len(leaves)), leaves, strict=True)]
         return jax.tree.unflatten(heads, actions), memory, {"probabilities": jax.tree.map(jax.nn.softmax, logits)}

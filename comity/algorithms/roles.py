@@ -1,4 +1,4 @@
-"""Who is who in a population: agents by role or number, one learner each."""
+"""Assigns a learner to each agent of a population, by role or by number."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,14 @@ from comity.spec import Spec
 
 
 def label(role: str) -> str:
-    """A role as settings and metrics name it: good, agent_0, agents_1_2."""
+    """Returns the name of a role in settings and metrics: good, agent_0, agents_1_2."""
     if not role[0].isdigit():
         return role.replace("-", "_")
     return f"agents_{role.replace('-', '_')}" if "-" in role else f"agent_{role}"
 
 
 def agents_of(role: str, spec: Spec) -> tuple[int, ...]:
-    """The agents that a role names. Raises ValueError."""
+    """Returns the agents that a role names. Raises ValueError if the game has no such role or agent."""
     first, _, last = role.partition("-")
     if first.isdigit() and (last or first).isdigit():
         chosen = tuple(range(int(first), int(last or first) + 1))
@@ -29,7 +29,7 @@ def agents_of(role: str, spec: Spec) -> tuple[int, ...]:
 
 
 def one_learner_each(agents: Mapping[str, tuple[int, ...]], spec: Spec) -> None:
-    """Raises ValueError unless every agent has one learner."""
+    """Raises ValueError unless every agent has exactly one learner."""
     for agent in range(spec.agents):
         having = [role for role, chosen in agents.items() if agent in chosen]
         if len(having) > 1:
@@ -43,6 +43,6 @@ def _agent(agent: int, spec: Spec) -> str:
 
 
 def _listed(spec: Spec) -> str:
-    """adversary (0), good (1, 2)."""
+    """Returns the roles with their agents as text: "adversary (0), good (1, 2)"."""
     numbers = {role: [str(i) for i, name in enumerate(spec.roles) if name == role] for role in spec.roles}
     return ", ".join(f"{role} ({', '.join(found)})" for role, found in numbers.items())

@@ -1,4 +1,4 @@
-"""What an agent sees, in parts and to scale: its own numbers, those about each other agent, or a picture. For RUSP."""
+"""Inputs of RUSP's networks: a view split into the agent's own numbers and those about each other agent, normalised."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from comity.types import Environment, Observation
 
 
 class Scale(NamedTuple):
-    """Running means and squares of each input; those about others are shared by all others."""
+    """Running moments of each input. The numbers about other agents have the same moments for all other agents."""
 
     own: Moments  # [O]
     others: Moments | None  # [F]
 
 
 def taken(x: Array, columns: Sequence[int]) -> Array:
-    """x[..., columns], as slices of columns that follow each other."""
+    """Returns x[..., columns], computed by slices of consecutive columns."""
     runs = [list(columns[:1])]
     for column in columns[1:]:
         if column == runs[-1][-1] + 1:
@@ -31,7 +31,7 @@ def taken(x: Array, columns: Sequence[int]) -> Array:
 
 
 def parts(view: View, x: Array) -> EntityView:
-    """A vector x [..., V] as own [..., O] and others [..., K, F]; an image as it is."""
+    """Splits a vector x [..., V] into own [..., O] and others [..., K, F]. An image stays as it is."""
     if isinstance(view, Image):
         return EntityView(jnp.zeros((*x.shape[:-3], 0)), None, x)
     x, entities = x.astype(jnp.float32), entities_of(view)
@@ -40,12 +40,12 @@ def parts(view: View, x: Array) -> EntityView:
 
 
 def seen_by_policy(env: Environment, observation: Observation) -> EntityView:
-    """What an agent sees, leaves [..., N, ...]."""
+    """Returns the policy's input, each agent's own view, leaves [..., N, ...]."""
     return parts(env.spec.view, observation.view)
 
 
 def seen_by_critic(env: Environment, observation: Observation) -> EntityView:
-    """What an agent sees, the game's own state, and of the private numbers that agent's: leaves [..., N, ...]."""
+    """Returns the critic's input, leaves [..., N, ...]: an agent's view and private numbers, and the game's state."""
     view, spec = seen_by_policy(env, observation), env.spec
     lead = observation.state.shape[: observation.state.ndim - len(spec.state.shape)]
     state = observation.state.reshape(*lead, -1).astype(jnp.float32)
@@ -59,13 +59,13 @@ def seen_by_critic(env: Environment, observation: Observation) -> EntityView:
 
 
 def entities_of(view: View) -> Entities:
-    """How a vector falls into parts: where it does not, all of it is the agent's own."""
+    """Returns how a vector splits into parts. Without such a description all of it is the agent's own."""
     own = view.entities if isinstance(view, Vector) else None
     return own or Entities(tuple(range(view.size)), (), ())
 
 
 def to_scale(view: EntityView, scale: Scale, clip) -> EntityView:
-    """Every input in deviations from its mean, at most `clip` of them (RUSP's appendix)."""
+    """Returns every input in deviations from its mean, clipped to `clip` deviations (RUSP's appendix)."""
 
     def bounded(x: Array, moments: Moments) -> Array:
         return jnp.clip(normalised(x, moments), -clip, clip)
@@ -75,10 +75,10 @@ def to_scale(view: EntityView, scale: Scale, clip) -> EntityView:
 
 
 def updated_scale(scale: Scale, view: EntityView, valid: Array, decay) -> Scale:
-    """`scale` after what was seen, leaves [T, B, N, ...], in the steps of agents that are valid [T, B, N]."""
+    """Returns `scale` updated with the views, leaves [T, B, N, ...], of the agents' valid steps [T, B, N]."""
 
     def updated(moments: Moments, x: Array, valid: Array) -> Moments:
-        rows = valid[0].size  # not -1: who sees pictures alone has numbers of size 0
+        rows = valid[0].size  # not -1: an agent that sees only a picture has 0 numbers
         return updated_moments(moments, x.reshape(len(x), rows, x.shape[-1]), valid.reshape(len(x), rows), decay)
 
     own = updated(scale.own, view.own, valid)

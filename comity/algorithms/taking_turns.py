@@ -1,9 +1,10 @@
-"""Several policies of one body: they take turns at whole episodes, and each learns from what all of them did.
+"""Several policies of one body. They play whole episodes in turn, and each learns from the steps of all of them.
 
     return taking_turns(lambda env: learner(config, env), env, policies=2)
 
-The learner inside plays a game in which so many agents stand, who see the same, do what the one whose turn it is did,
-and earn the same. Its replay is everybody's, and its critics judge the body's action.
+The learner inside plays a game with one agent per policy. These agents have the same views and rewards, and each is
+recorded with the action of the policy whose turn it was. So all policies share one replay, and the critics judge the
+body's action.
 """
 
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from jax import Array
 from comity.spec import Functions, Spec
 from comity.types import Algorithm, Environment, EpisodeNumber, Key, Observation, PyTree, Timestep, Transition
 
-DRIVER = "driver"  # the note that says whose turn it was, [..., 1] int32
+DRIVER = "driver"  # the note with the number of the policy that acted, [..., 1] int32
 
 
 @dataclass(frozen=True)
 class Copies:
-    """A game of one agent as if `count` stood there, for whoever builds networks and a replay for it. The first one's
-    action is played."""
+    """A game of one agent, shown as a game of `count` agents, for building networks and a replay.
+
+    It plays the action of the first agent.
+    """
 
     game: Environment
     count: int
@@ -47,27 +50,27 @@ class Copies:
 
 
 def repeated(tree: PyTree, count: int, axis: int) -> PyTree:
-    """Leaves with `count` equal rows on `axis`, where one stood."""
+    """Returns leaves in which the one row on `axis` is repeated `count` times."""
     return jax.tree.map(lambda x: jnp.repeat(x, count, axis), tree)
 
 
 def shown(observation: Observation, count: int, axis: int) -> Observation:
-    """What so many agents see who stand in one's place; axis: that of agents."""
+    """Returns the observation of `count` agents that all see what the one agent sees. axis: the agents' axis."""
     view, available = repeated((observation.view, observation.available), count, axis)
     return observation._replace(view=view, available=available)
 
 
 def driver(steps: Transition) -> Array:
-    """[T, B] int8: whose turn it was; 0 where nobody takes turns."""
+    """Returns the number of the policy that acted in each step, [T, B] int8; 0 if no policies take turns."""
     found = steps.notes.get(DRIVER)
     return jnp.zeros(steps.valid.shape, jnp.int8) if found is None else found[..., 0].astype(jnp.int8)
 
 
 def taking_turns(make: Callable[[Environment], Algorithm], env: Environment, policies: int = 2) -> Algorithm:
-    """The learner that `make` gives, of `policies` agents that share the one body of the game. It has no memory.
+    """Returns the learner that `make` gives, for `policies` agents that share the game's one body. It has no memory.
 
-    Policy k plays the episodes whose number leaves k when it is divided by `policies`. Raises ValueError, one line, for
-    games of several agents.
+    Policy k plays the episodes whose number is k modulo `policies`. Raises ValueError, one line, for games of several
+    agents.
     """
     if env.spec.agents != 1:
         raise ValueError(f"several policies of one body need a game of one agent, this one has {env.spec.agents}")

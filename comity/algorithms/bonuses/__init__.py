@@ -1,7 +1,7 @@
-"""Bonuses: rewards of a learner's own, one file each. A bonus is a module with `Config`, which has a `weight`, and
-`make(config, env) -> Bonus`. What it earns is added to any algorithm by `combinators.with_bonus`.
+"""Bonuses: intrinsic rewards, one file each. A bonus is a module with `make(config, env) -> Bonus` and with `Config`,
+which has a `weight`. `combinators.with_bonus` adds a bonus to the rewards of any algorithm.
 
-The table names modules as text, so that listing them imports nothing.
+The table holds the names of modules as text, so a command that lists them imports nothing.
 """
 
 BONUSES = {  # suffix of an algorithm's name, `ippo+counts`: (module, one line)

@@ -1,7 +1,9 @@
-"""Counts: what was seldom seen pays more, 1 / sqrt(N + 1), where N counts visits of a hashed view.
+"""Count-based exploration: rarely seen views pay more.
 
-Bellemare et al. 2016 (arXiv 1606.01868, eq. 1: the bonus of counts) and Tang et al. 2017 (arXiv 1611.04717: counts of a
-hash of what is seen). docs/algorithms/bonuses.md derives it and lists every departure.
+    b = 1 / sqrt(N + 1),   N = number of earlier visits of the hashed view that a step leads to
+
+Bellemare et al. 2016 (arXiv 1606.01868, eq. 1: a bonus from counts) and Tang et al. 2017 (arXiv 1611.04717: counts of a
+hash of the view). docs/algorithms/bonuses.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass
@@ -24,9 +26,9 @@ class Config:
 
     weight: NotNegative[float] = 0.1  # eta of eta / sqrt(N + 1), in units of the game's reward
     counted: Literal["own", "joint", "cell"] = "own"
-    # own: each agent its own view | joint: all views together | cell: each agent where it stands, on a grid, and what
-    # else there is to move (`Functions.cells`)
-    precision: Positive[float] = 0.1  # numbers count as equal within such a cell; whole numbers as they are
+    # what is counted. own: each agent's own view | joint: all views together | cell: each agent's own cell on a grid,
+    # together with the places of other movable things (`Functions.cells`)
+    precision: Positive[float] = 0.1  # float views are rounded to multiples of it before they are counted
     bits: Annotated[int, Range(1, 24)] = 16  # a table of 2^bits places; views that share one are counted as one
 
     def __post_init__(self):
@@ -42,17 +44,18 @@ class State(NamedTuple):
 
 
 def place(factors: Array, numbers: Array, bits: int) -> Array:
-    """[...] int32 in [0, 2^bits), the hash of whole numbers [..., V]: the highest bits of sum_i factors_i x_i mod 2^32.
+    """Returns the hash of whole numbers [..., V], [...] int32 in [0, 2^bits).
 
-    Dietzfelbinger et al. 1997, multiply and shift. With factors drawn at random, two views share a place with
-    probability 2 / 2^bits at most, unless all their numbers differ by multiples of 2^(32 - bits).
+    It is the highest bits of sum_i factors_i x_i mod 2^32 (multiply and shift, Dietzfelbinger et al. 1997). With random
+    factors, two views share a place with probability 2 / 2^bits at most, unless all their numbers differ by multiples
+    of 2^(32 - bits).
     """
     total = (numbers.astype(jnp.uint32) * factors).sum(-1, dtype=jnp.uint32)
     return (total >> (32 - bits)).astype(jnp.int32)
 
 
 def own_cells(cell: Array, beside: Array) -> Array:
-    """[..., N, 2 + K] int32: where each agent stands [..., N, 2], and what else there is [..., K]."""
+    """Joins each agent's cell [..., N, 2] with the places of other movable things [..., K]: [..., N, 2 + K] int32."""
     beside = jnp.broadcast_to(beside[..., None, :], (*cell.shape[:-1], beside.shape[-1]))
     return jnp.concatenate([cell, beside], -1).astype(jnp.int32)
 
@@ -70,7 +73,7 @@ def make(config: Config, env: Environment) -> Bonus:
         size = 2 + jax.eval_shape(cells, jnp.zeros((spec.agents, *spec.view.shape)))[1].shape[-1]
 
     def places(state: State, view: Array) -> Array:
-        """[..., K] int32 of views [..., N, *view]."""
+        """Returns the places in the tables, [..., K] int32, of views [..., N, *view]."""
         if config.counted == "cell" and cells is not None:
             return place(state.factors, own_cells(*cells(view)), config.bits)
         lead = view.shape[: view.ndim - len(spec.view.shape) - 1]
@@ -80,11 +83,11 @@ def make(config: Config, env: Environment) -> Bonus:
         return place(state.factors, numbers, config.bits)
 
     def init(key: Key) -> State:
-        factors = jax.random.bits(key, (size,), jnp.uint32) | 1  # odd, so that a number alone is never lost
+        factors = jax.random.bits(key, (size,), jnp.uint32) | 1  # odd: multiplying mod 2^32 loses no bit
         return State(factors, jnp.zeros((tables, 2**config.bits), jnp.int32))
 
     def reward(state: State, experience: Experience) -> Array:
-        """1 / sqrt(N + 1) of the view that a step leads to, [..., N]."""
+        """Returns 1 / sqrt(N + 1) for the view that a step leads to, [..., N]."""
         times = state.visits[jnp.arange(tables), places(state, experience.next_observation.view)]  # [..., K]
         return jnp.broadcast_to(jax.lax.rsqrt(times + 1.0), (*times.shape[:-1], spec.agents))
 

@@ -1,11 +1,13 @@
-"""EDTI: an agent is paid for what its influence is worth to the others (Wang et al. 2020, arXiv 1910.05512, section 4).
+"""EDTI: an agent is paid for the value that its influence has for the others (Wang et al. 2020, arXiv 1910.05512,
+section 4).
 
     b_i = sum over j of  b_re r_j + b_rc r^cnt_j  +  gamma c_ij (beta_ext V_j(o_j') + beta_int V^cnt_j(o_j'))
     c_ij = 1 - p(move_j | o_j, a_j) / p(move_j | o_j, a_j, o_i, a_i)
 
-Where agents do not touch each other's moves, c is 0 and a part of the others' rewards is all that is left. V_j and
-V^cnt_j are values of j's rewards and of what is new to j, which stand in the bonus's state. docs/algorithms/edti.md
-derives it and lists every departure.
+r_j is j's reward, r^cnt_j its novelty (a count bonus, or the error of random network distillation), and o_j' its next
+view. V_j and V^cnt_j are the values of r_j and r^cnt_j; they are learned in the bonus's state. If agent i does not
+affect j's move, c_ij is 0, and only the part of j's rewards is left. docs/algorithms/edti.md derives it and lists every
+departure.
 """
 
 from dataclasses import dataclass
@@ -40,19 +42,19 @@ VERSION = 1
 class Config(transitions.Settings):
     """Settings of EDTI's bonus; those of the estimates are in `transitions.Settings`. Paper: its published command."""
 
-    weight: NotNegative[float] = 1.0  # of all of it
-    others_reward: NotNegative[float] = 0.1  # b_re, of the others' rewards
-    others_novelty: NotNegative[float] = 0.1  # b_rc, of what is new to the others
-    value: NotNegative[float] = 0.1  # beta_ext, of what they may expect where they were brought
-    novelty_value: NotNegative[float] = 1.0  # beta_int, of what is new to them there and later
-    eta: NotNegative[float] = 0.1  # of eta / sqrt(N + 1), or of an error of prediction; paper 10, with rewards of 1,000
-    gamma: Fraction = 0.99  # per step
-    lambda_: Fraction = 0.95  # of the targets of the values
-    value_hidden: tuple[Positive[int], ...] = (32, 32, 32)  # tanh
-    value_learning_rate: Positive[float] = 3e-4  # Adam
-    value_clip: Positive[float] = 0.5  # gradient norm, of each agent's networks
-    value_decay: Fraction = 0.99  # of the running moments that targets are normalised by, per rollout
-    epochs: Positive[int] = 4  # steps of the values on each rollout, all of it at once
+    weight: NotNegative[float] = 1.0  # weight of the whole bonus
+    others_reward: NotNegative[float] = 0.1  # b_re, weight of the others' rewards
+    others_novelty: NotNegative[float] = 0.1  # b_rc, weight of the others' novelty
+    value: NotNegative[float] = 0.1  # beta_ext, weight of the others' values of rewards after the step
+    novelty_value: NotNegative[float] = 1.0  # beta_int, weight of the others' values of novelty after the step
+    eta: NotNegative[float] = 0.1  # factor of 1 / sqrt(N + 1), or of a prediction error; paper 10, rewards of 1,000
+    gamma: Fraction = 0.99  # discount per step
+    lambda_: Fraction = 0.95  # lambda of the values' targets
+    value_hidden: tuple[Positive[int], ...] = (32, 32, 32)  # widths of the value networks, with tanh
+    value_learning_rate: Positive[float] = 3e-4  # learning rate of the values (Adam)
+    value_clip: Positive[float] = 0.5  # largest gradient norm, of each agent's value network
+    value_decay: Fraction = 0.99  # decay of the running moments that normalise the targets, per rollout
+    epochs: Positive[int] = 4  # steps of the values per rollout, each on the whole rollout
 
     def __post_init__(self):
         check(self)
@@ -62,15 +64,15 @@ PRESETS = {"sound": {}, "paper": {"eta": 10.0}}
 
 
 class State(NamedTuple):
-    moves: PyTree  # estimates of moves
-    novelty: PyTree  # what is new to each agent
-    values: PyTree  # [..., N, 2]: V, V^cnt, in their deviations; leaves [N, ...]
+    moves: PyTree  # state of the estimates of moves
+    novelty: PyTree  # state of the novelty bonus
+    values: PyTree  # networks with outputs V and V^cnt, normalised; leaves [N, ...]
     opt_state: PyTree
-    moments: Moments  # [2N] of the values' targets
+    moments: Moments  # [2N], moments of the values' targets
 
 
 def new_to_each(config: Config, env: Environment) -> Bonus:
-    """r^cnt / eta: of cells where moves are counted, else the error of who imitates a random network."""
+    """Returns the bonus r^cnt / eta: counts of cells if moves are counted, else random network distillation."""
     if transitions.tabular(config, env):
         return counts.make(counts.Config(counted="cell", bits=config.bits), env)
     return novelty.make(novelty.Config(kind="rnd", hidden=config.hidden), env)
@@ -87,11 +89,11 @@ def make(config: Config, env: Environment) -> Bonus:
     flat = lambda x: x.reshape(*x.shape[:-2], -1)  # noqa: E731
 
     def values(state: State, view: Array) -> Array:
-        """(V, V^cnt) of each agent, [..., N, 2] in reward units; 0 before anything was learned."""
+        """Returns (V, V^cnt) of each agent, [..., N, 2], in reward units; 0 before the first update."""
         return pair(denormalised(flat(team.call(state.values, view)), state.moments, first=0.0))
 
     def rewards(state: State, experience: Any) -> Array:
-        """(r, r^cnt) of each agent, [..., N, 2]."""
+        """Returns (r, r^cnt) of each agent, [..., N, 2]."""
         return jnp.stack([experience.reward, config.eta * new.reward(state.novelty, experience)], -1)
 
     def init(key: Key) -> State:
@@ -100,7 +102,7 @@ def make(config: Config, env: Environment) -> Bonus:
         return State(moves.init(key_moves), new.init(key_new), nets, adam.init(nets), fresh_moments(2 * agents))
 
     def reward(state: State, experience: Experience) -> Array:
-        """[..., N]."""
+        """Returns b, [..., N]."""
         theirs = rewards(state, experience) @ jnp.array([config.others_reward, config.others_novelty])  # [..., N]
         influence = 1 - jnp.exp(-moves.log_ratio(state.moves, experience))  # c [..., P]
         if not transitions.tabular(config, env):
@@ -111,7 +113,7 @@ def make(config: Config, env: Environment) -> Bonus:
         return transitions.over_others(paid, agents)
 
     def learned(state: State, steps: Transition) -> tuple[State, Array]:
-        """(state, mean squared error in deviations) after the epochs of the values."""
+        """Returns (state, mean squared error of the normalised values) after the epochs of the values."""
         following = values(state, steps.next_observation.view)
         times = steps.terminated, steps.ended, config.gamma, config.lambda_
         targets = flat(lambda_returns(rewards(state, steps), following, *times))
@@ -120,7 +122,7 @@ def make(config: Config, env: Environment) -> Bonus:
         meant = normalised(targets, moments)
 
         def step(carry: tuple, _: None) -> tuple[tuple, Array]:
-            def loss(nets: PyTree) -> Array:  # each agent's own, so that the sum only collects them
+            def loss(nets: PyTree) -> Array:  # a sum of the agents' losses, which share no parameters
                 return mean_valid(jnp.square(flat(team.call(nets, steps.observation.view)) - meant), steps.valid).sum()
 
             error, grads = jax.value_and_grad(loss)(carry[0])

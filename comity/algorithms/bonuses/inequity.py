@@ -1,5 +1,5 @@
-"""Inequity aversion: who earns less than others suffers, and a little who earns more (Hughes et al. 2018, arXiv
-1803.08884, eq. 1, after Fehr & Schmidt 1999).
+"""Inequity aversion: an agent loses reward if it earns less than others, and a little if it earns more (Hughes et al.
+2018, arXiv 1803.08884, eq. 1, after Fehr & Schmidt 1999).
 
     b_i = - alpha / (n - 1) sum over j of max(r_j - r_i, 0)  -  beta / (n - 1) sum over j of max(r_i - r_j, 0)
 
@@ -21,9 +21,9 @@ VERSION = 1
 class Config:
     """Settings of inequity aversion."""
 
-    weight: NotNegative[float] = 1.0  # of both parts beside the game's reward
-    disadvantage: NotNegative[float] = 5.0  # alpha: of each point that another earns more (the released default)
-    advantage: NotNegative[float] = 0.05  # beta: of each point that another earns less
+    weight: NotNegative[float] = 1.0  # weight of both parts in the reward
+    disadvantage: NotNegative[float] = 5.0  # alpha: penalty per point that another agent earns more (released default)
+    advantage: NotNegative[float] = 0.05  # beta: penalty per point that another agent earns less
 
     def __post_init__(self):
         check(self)
@@ -38,7 +38,7 @@ def make(config: Config, env: Environment) -> Bonus:
         raise ValueError("inequity compares an agent's reward with others', and this game has one agent: leave it out")
 
     def reward(state: PyTree, experience: Experience) -> Array:
-        """b, [..., N], of the game's rewards in the same step."""
+        """Returns b, [..., N], from the game's rewards in the same step."""
         more = experience.reward[..., None, :] - experience.reward[..., :, None]  # [..., i, j]: r_j - r_i
         envy = config.disadvantage * jnp.maximum(more, 0.0) + config.advantage * jnp.maximum(-more, 0.0)
         return -envy.sum(-1) / others

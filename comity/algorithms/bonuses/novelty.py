@@ -1,8 +1,10 @@
-"""Novelty: what a network does not know yet pays, |phi(v) - v|^2 of v = (o_i, a_i), or |phi(v) - g(v)|^2.
+"""Novelty: an agent is paid the prediction error of a network phi on its view and action, v = (o_i, a_i).
 
-The autoencoder is ALITA's (Fayad & Ibrahim 2021, arXiv 2108.12581, eq. 10); against a fixed random network g it is
-random network distillation (Burda et al. 2018, arXiv 1810.12894). docs/algorithms/bonuses.md derives it and lists every
-departure.
+    b_i = |phi(v) - v|^2       autoencoder (ALITA: Fayad & Ibrahim 2021, arXiv 2108.12581, eq. 10)
+    b_i = |phi(v) - g(v)|^2    random network distillation, g fixed and random (Burda et al. 2018, arXiv 1810.12894)
+
+phi learns from the last `capacity` transitions, so the error falls for what was seen often. docs/algorithms/bonuses.md
+derives it and lists every departure.
 """
 
 from dataclasses import dataclass
@@ -27,12 +29,12 @@ class Config:
     """Settings of the novelty bonus. ALITA's paper gives the layers, the batch and the 10,000; the rest is ours."""
 
     weight: NotNegative[float] = 0.1  # lambda_pi; ALITA 0.01 on particles, 0.1 on grids
-    kind: Literal["autoencoder", "rnd"] = "autoencoder"  # what is predicted: the input itself, or a random network
-    hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths, ReLU, LayerNorm before each
-    features: Positive[int] = 32  # of the random network and its prediction
-    optimizer: Literal["adam", "rmsprop"] = "adam"  # of the network; ALITA on SMAC: RMSprop, alpha 0.99
-    learning_rate: Positive[float] = 1e-3  # of the network that predicts
-    capacity: Positive[int] = 10_000  # transitions of the own past that it learns from
+    kind: Literal["autoencoder", "rnd"] = "autoencoder"  # the network predicts its input, or (rnd) a random network
+    hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths; a LayerNorm and a ReLU after each
+    features: Positive[int] = 32  # number of outputs of the random network, and of its prediction
+    optimizer: Literal["adam", "rmsprop"] = "adam"  # optimizer of the network; ALITA on SMAC: RMSprop, alpha 0.99
+    learning_rate: Positive[float] = 1e-3  # learning rate of the network that predicts
+    capacity: Positive[int] = 10_000  # number of last transitions that the network learns from
     batch: Positive[int] = 256  # transitions per step; ALITA 1,024
     every: Positive[int] = 100  # transitions of all games for one step of the network; ALITA 100
 
@@ -45,22 +47,22 @@ PRESETS = {"sound": {}}
 
 class Row(NamedTuple):
     view: Array  # [K, *view]
-    action: Array  # [K, A], as numbers
+    action: Array  # [K, A], as float vectors
     valid: Array  # [] bool
 
 
 class State(NamedTuple):
-    """Of K agents, each with networks of its own."""
+    """The state of the bonus for K agents, each with its own networks."""
 
     net: NormedMLP  # leaves [K, ...]
     fixed_target: PyTree  # the random network, leaves [K, ...], or ()
     opt_state: PyTree
     recent: replay.Replay  # rows of the last transitions
-    seen: Sample  # [K, I] of v
+    seen: Sample  # [K, I], moments of v
 
 
 def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -> Bonus:
-    """who: the agents that it judges, None: all. Its reward is [..., K]."""
+    """Returns the bonus for the K agents `who`; None: all. Its reward is [..., K]."""
     spec = env.spec
     acts, agents = actions(spec.action), tuple(range(spec.agents)) if who is None else who
     chosen, size = jnp.array(agents), spec.view.size + spec.action.n
@@ -72,18 +74,18 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
         return NormedMLP(key, size, config.hidden, outputs, start="he")
 
     def row_of(experience: Any) -> Row:
-        """Leaves [..., K, ...]."""
+        """Returns the views and actions of the K agents, leaves [..., K, ...]."""
         view, action = experience.observation.view, acts.encoded(experience.action)
         axis = action.ndim - 2
         return Row(view.take(chosen, axis), action.take(chosen, axis), experience.valid)
 
     def vector(row: Row) -> Array:
-        """v [..., K, I]."""
+        """Returns v = (view, action), [..., K, I]."""
         flat = row.view.reshape(*row.action.shape[:-1], -1)
         return jnp.concatenate([flat.astype(jnp.float32), row.action], -1)
 
     def surprise(net: Any, target: Any, state: State, v: Array) -> Array:
-        """[..., K]: the squared error of what is predicted of v [..., K, I], brought to its usual size."""
+        """Returns the squared error of the prediction, [..., K], on normalised v [..., K, I]."""
         x = in_deviations(v, state.seen)
         axis = x.ndim - 2
         of_each = jax.vmap(lambda net, x: net(x), (0, axis), axis)
@@ -100,7 +102,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
         return State(net, target, descent.init(net), recent, fresh_sample(len(agents), size))
 
     def reward(state: State, experience: Experience) -> Array:
-        """psi(o_i, a_i), [..., K]."""
+        """Returns psi(o_i, a_i), [..., K]."""
         return surprise(state.net, state.fixed_target, state, vector(row_of(experience)))
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
@@ -114,7 +116,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
             net, opt_state = carry
             row = replay.draw(key, recent, config.batch)
 
-            def loss(net: Any) -> Array:  # each agent's own, so that the sum only collects them
+            def loss(net: Any) -> Array:  # a sum of the agents' losses, which share no parameters
                 errors = surprise(net, state.fixed_target, state, vector(row))
                 return (jnp.where(row.valid[:, None], errors, 0.0).sum(0) / jnp.maximum(row.valid.sum(), 1)).sum()
 

@@ -1,10 +1,10 @@
-"""Social influence: an agent is paid for what its action changes of what the others do next (Jaques et al. 2019, arXiv
-1810.08647, with the model of other agents, section 5).
+"""Social influence: an agent is paid for the change that its action makes in the others' next actions (Jaques et al.
+2019, arXiv 1810.08647, with the model of other agents, section 5).
 
     b_i = sum over j of KL( p(a_j' | o_i, a)  ||  sum over x of pi_i(x | o_i) p(a_j' | o_i, (x, a_-i)) )
 
-p is i's own model of j's next action, pi_i the policy that i acted by. docs/algorithms/social_influence.md derives it
-and lists every departure.
+p is i's own model of j's next action, and pi_i the policy with which i acted. The second distribution is what i would
+expect of j without knowing its own action. docs/algorithms/social_influence.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ VERSION = 1
 class Config:
     """Settings of the influence bonus. The sizes are ours; the paper's model is recurrent."""
 
-    weight: NotNegative[float] = 0.1  # beta, in units of the game's reward for a nat; paper: by search for each game
-    hidden: tuple[Positive[int], ...] = (64, 64)  # of an agent's model of the others: ReLU
-    learning_rate: Positive[float] = 1e-3  # Adam
-    batch: Positive[int] = 256  # transitions per step, drawn from the rollout
-    every: Positive[int] = 100  # transitions of a rollout for one step
+    weight: NotNegative[float] = 0.1  # beta, in units of the game's reward per nat; paper: a search for each game
+    hidden: tuple[Positive[int], ...] = (64, 64)  # widths of an agent's model of the others, with ReLU
+    learning_rate: Positive[float] = 1e-3  # learning rate of the models (Adam)
+    batch: Positive[int] = 256  # transitions per step of the models, drawn from the rollout
+    every: Positive[int] = 100  # transitions of a rollout for one step of the models
 
     def __post_init__(self):
         check(self)
@@ -44,7 +44,7 @@ PRESETS = {"sound": {}}
 
 
 class State(NamedTuple):
-    model: PyTree  # of each agent, leaves [N, ...]
+    model: PyTree  # the models of all agents, leaves [N, ...]
     opt_state: PyTree
 
 
@@ -63,20 +63,22 @@ def make(config: Config, env: Environment) -> Bonus:
         return joint_net(key, (Part(spec.view), numbers(agents * choices)), net, config.hidden[0])
 
     def predicted(model: PyTree, view: Array, done: Array) -> Array:
-        """log p(a_j' | o_i, a) [..., N, N - 1, A] of views [..., N, *view] and everyone's actions as i has them
-        [..., N, N A]."""
+        """Returns log p(a_j' | o_i, a), [..., N, N - 1, A].
+
+        view [..., N, *view]; done [..., N, N A]: the joint action that each agent assumes.
+        """
         axis = done.ndim - 2
         each = lambda net, view, done: net(jnp.expand_dims(view, done.ndim - 1), done[..., None, :])  # noqa: E731
         logits = per_agent(each, (0, axis, axis), axis)(model, view, done)
         return jax.nn.log_softmax(logits.reshape(*logits.shape[:-1], agents - 1, choices))
 
     def as_each_has_it(action: Array) -> Array:
-        """[..., N, N A]: everyone's actions, one-hot, for each agent."""
+        """Returns the joint action, one-hot, repeated for each agent: [..., N, N A]."""
         done = jax.nn.one_hot(action, choices).reshape(*action.shape[:-1], 1, agents * choices)
         return jnp.broadcast_to(done, (*action.shape, agents * choices))
 
     def had_it_done(action: Array, x: int) -> Array:
-        """[..., N, N A]: as `as_each_has_it`, had each agent itself done x."""
+        """Returns the joint action in which each agent's own action is replaced by x: [..., N, N A]."""
         done = as_each_has_it(action).reshape(*action.shape, agents, choices)
         own = jnp.eye(agents, dtype=bool)[..., None]  # [N, N, 1]
         return jnp.where(own, jax.nn.one_hot(x, choices), done).reshape(*action.shape, agents * choices)
@@ -86,14 +88,14 @@ def make(config: Config, env: Environment) -> Bonus:
         return State(model, adam.init(model))
 
     def reward(state: State, experience: Experience) -> Array:
-        """[..., N]."""
+        """Returns b, [..., N]."""
         view, action, policy = experience.observation.view, experience.action, experience.notes["probabilities"]
         instead = jnp.stack([predicted(state.model, view, had_it_done(action, x)) for x in range(choices)])
         weights = jnp.moveaxis(policy, -1, 0)[..., None, None]  # [A, ..., N, 1, 1]
         averaged = jnp.log(jnp.maximum((weights * jnp.exp(instead)).sum(0), 1e-30))
         chosen = jax.nn.one_hot(action, choices)
         took = jnp.moveaxis(chosen, -1, 0)[..., None, None]
-        actual = (took * instead).sum(0)  # had it done what it did
+        actual = (took * instead).sum(0)  # log p given the action that was taken
         return (jnp.exp(actual) * (actual - averaged)).sum((-2, -1))
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
@@ -106,7 +108,7 @@ def make(config: Config, env: Environment) -> Bonus:
             drawn = jax.random.randint(key, (config.batch,), 0, len(valid))
             present = valid[drawn]
 
-            def loss(model: PyTree) -> Array:  # each agent's own, so that the sum only collects them
+            def loss(model: PyTree) -> Array:  # a sum of the agents' losses, which share no parameters
                 found = predicted(model, view[drawn], done[drawn])
                 found = jnp.take_along_axis(found, meant[drawn][..., None], -1)[..., 0].sum(-1)  # [batch, N]
                 return -(jnp.where(present[:, None], found, 0.0).sum(0) / jnp.maximum(present.sum(), 1)).sum()

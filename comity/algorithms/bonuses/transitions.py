@@ -1,8 +1,9 @@
-"""How another agent moves, with and without knowing what this one does: log p(move_j | o_j, a_j, o_i, a_i) minus
-log p(move_j | o_j, a_j) for every pair of agents, which EITI and EDTI are made of (Wang et al. 2020, arXiv 1910.05512).
+"""Estimates of the influence of agent i on agent j's move, for EITI and EDTI (Wang et al. 2020, arXiv 1910.05512).
 
-On a grid by counts of moves to the nine cells around; elsewhere by two networks that predict the change of j's own
-numbers, each a normal distribution. docs/algorithms/eiti.md derives both.
+    log p(move_j | o_j, a_j, o_i, a_i) - log p(move_j | o_j, a_j)     for every pair of agents
+
+On a grid both probabilities come from counts of the nine possible moves. In other games two networks predict the change
+of j's own numbers, each by a normal distribution. docs/algorithms/eiti.md derives both.
 """
 
 from collections.abc import Callable
@@ -23,44 +24,47 @@ from comity.settings import Positive, Range
 from comity.spec import Discrete, functions
 from comity.types import Environment, Experience, Key, Metrics, PyTree, Transition
 
-MOVES = 9  # to the cells around, and none
-LOG_DEVIATION = (-3.0, 2.0)  # of a predicted change, in its own deviations; from below it bounds what is certain
+MOVES = 9  # to the eight neighbouring cells, and no move
+LOG_DEVIATION = (-3.0, 2.0)  # bounds of the log deviation of a predicted, normalised change
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of how moves are predicted."""
+    """Settings of the prediction of moves."""
 
-    by: Literal["auto", "tables", "networks"] = "auto"  # tables, where the game says in which cells agents are
-    bits: Annotated[int, Range(1, 24)] = 18  # tables of 2^bits rows of nine counts; what finds no free row pays nothing
-    hidden: tuple[Positive[int], ...] = (64, 64)  # of the networks: ReLU, LayerNorm before each
-    learning_rate: Positive[float] = 1e-3  # of the networks, Adam
+    by: Literal["auto", "tables", "networks"] = "auto"  # auto: tables if the game gives the agents' cells
+    bits: Annotated[int, Range(1, 24)] = 18  # tables have 2^bits rows of nine counts; without a free row there is no bonus
+    hidden: tuple[Positive[int], ...] = (64, 64)  # widths of the networks; a LayerNorm and a ReLU after each
+    learning_rate: Positive[float] = 1e-3  # learning rate of the networks (Adam)
     batch: Positive[int] = 256  # transitions per step of the networks, drawn from the rollout
     every: Positive[int] = 100  # transitions of a rollout for one step of the networks
-    most: Positive[float] = 5.0  # nats: networks' ratios are cut beyond it
+    most: Positive[float] = 5.0  # nats: the networks' log ratios are clipped to this size
 
 
 class Moves(NamedTuple):
     """Estimates for every ordered pair (i, j) of agents, in the order of `pairs`."""
 
     init: Callable[[Key], PyTree]
-    log_ratio: Callable[[PyTree, Experience], Array]  # -> [..., P] nats
+    log_ratio: Callable[[PyTree, Experience], Array]  # (state, experience) -> [..., P] nats
     update: Callable[[Key, PyTree, Transition], tuple[PyTree, Metrics]]
 
 
 def pairs(agents: int) -> tuple[Array, Array]:
-    """(i, j), each [P]: who influences whom, all ordered pairs of different agents; those of one i stand together."""
+    """Returns (i, j), each [P]: all ordered pairs of different agents, sorted by i, where i influences j."""
     each = [(i, j) for i in range(agents) for j in range(agents) if i != j]
     return jnp.array([i for i, _ in each]), jnp.array([j for _, j in each])
 
 
 def over_others(x: Array, agents: int) -> Array:
-    """[..., N]: the sum over j of pairs x [..., P]."""
+    """Returns the sum over j of the values x [..., P] of all pairs (i, j): [..., N]."""
     return x.reshape(*x.shape[:-1], agents, agents - 1).sum(-1)
 
 
 def tabular(settings: Settings, env: Environment) -> bool:
-    """Whether moves are counted. Raises ValueError, one line, where tables are asked for and cannot be had."""
+    """Returns True if moves are counted in tables.
+
+    Raises ValueError, one line, if the settings ask for tables and the game does not allow them.
+    """
     known = functions(env).cells is not None and isinstance(env.spec.action, Discrete)
     if settings.by == "tables" and not known:
         raise ValueError(
@@ -71,7 +75,10 @@ def tabular(settings: Settings, env: Environment) -> bool:
 
 
 def moves(settings: Settings, env: Environment, name: str) -> Moves:
-    """What the settings ask for. name: of the bonus. Raises ValueError if there is no other agent."""
+    """Returns the estimates that the settings ask for. name: name of the bonus.
+
+    Raises ValueError if there is no other agent.
+    """
     if env.spec.agents < 2:
         raise ValueError(f"{name} pays for influence on others, and this game has one agent: leave it out")
     return tables(settings, env) if tabular(settings, env) else networks(settings, env)
@@ -81,11 +88,11 @@ def moves(settings: Settings, env: Environment, name: str) -> Moves:
 
 
 class Counted(NamedTuple):
-    """K tables of moves. A row belongs to what came to it first; what comes to a row of another is not counted."""
+    """K tables that count moves. A row belongs to the first input hashed to it; other inputs are not counted."""
 
-    factors: Array  # [2, C] uint32, of the hashes of C numbers: which row, and the mark by which an owner is known
-    owner: Array  # [K, 2^bits] uint32, its mark; 0: nobody's
-    moves: Array  # [K, 2^bits, 9] int32
+    factors: Array  # [2, C] uint32, factors of two hashes of C numbers: the row, and the mark that identifies the owner
+    owner: Array  # [K, 2^bits] uint32, the mark of each row's owner; 0: no owner
+    moves: Array  # [K, 2^bits, 9] int32, the counts
 
 
 class Found(NamedTuple):
@@ -94,8 +101,8 @@ class Found(NamedTuple):
 
 
 class Tables(NamedTuple):
-    own: Counted  # by (cell_j, beside, a_j), K = N
-    both: Counted  # by (cell_j, beside, a_j, cell_i, a_i), K = P
+    own: Counted  # inputs (cell_j, beside, a_j), K = N
+    both: Counted  # inputs (cell_j, beside, a_j, cell_i, a_i), K = P
 
 
 def empty(key: Key, tables: int, numbers: int, bits: int) -> Counted:
@@ -105,14 +112,17 @@ def empty(key: Key, tables: int, numbers: int, bits: int) -> Counted:
 
 
 def found(table: Counted, numbers: Array) -> Found:
-    """Rows of numbers [..., K, C]."""
+    """Returns the rows and marks of the inputs `numbers` [..., K, C]."""
     bits = table.owner.shape[1].bit_length() - 1
     mark = (numbers.astype(jnp.uint32) * table.factors[1]).sum(-1, dtype=jnp.uint32)
     return Found(place(table.factors[0], numbers, bits), mark | 1)
 
 
 def log_p(table: Counted, at: Found, move: Array) -> tuple[Array, Array]:
-    """(log (n_move + 1) / (n + 1) [..., K], where each step counts itself; whether a row is another's [..., K])."""
+    """Returns (log of (n_move + 1) / (n + 1), [..., K]; True if the row belongs to another input, [..., K]).
+
+    The ones count the step itself.
+    """
     which = jnp.arange(len(table.owner))
     counts, owner = table.moves[which, at.row], table.owner[which, at.row]
     made = jnp.take_along_axis(counts, move[..., None], -1)[..., 0]
@@ -120,7 +130,7 @@ def log_p(table: Counted, at: Found, move: Array) -> tuple[Array, Array]:
 
 
 def counted(table: Counted, at: Found, move: Array, valid: Array) -> tuple[Counted, Array]:
-    """(the table with moves [T, B, K] of valid steps in it, how many found a row of another)."""
+    """Adds the moves [T, B, K] of valid steps: returns (the table, number of moves whose row has another owner)."""
     which, present = jnp.arange(len(table.owner)), valid[..., None]
     coming = jnp.zeros_like(table.owner).at[which, at.row].max(jnp.where(present, at.mark, 0))
     owner = jnp.where(table.owner == 0, coming, table.owner)
@@ -137,7 +147,7 @@ def tables(settings: Settings, env: Environment) -> Moves:
     size = 3 + jax.eval_shape(cells, jnp.zeros((agents, *spec.view.shape)))[1].shape[-1]
 
     def rows(state: Tables, experience: Any) -> tuple[Found, Found, Array]:
-        """(rows of j alone, of pairs, which move each made [..., N])."""
+        """Returns (rows of each agent alone, rows of pairs, the number of each agent's move [..., N])."""
         cell, beside = cells(experience.observation.view)
         after, _ = cells(experience.next_observation.view)
         action = experience.action[..., None]
@@ -174,15 +184,18 @@ def tables(settings: Settings, env: Environment) -> Moves:
 
 
 class Networks(NamedTuple):
-    own: NormedMLP  # of (o_j, a_j), leaves [N, ...]
-    both: NormedMLP  # of (o_j, a_j, o_i, a_i), leaves [P, ...]
+    own: NormedMLP  # reads (o_j, a_j), leaves [N, ...]
+    both: NormedMLP  # reads (o_j, a_j, o_i, a_i), leaves [P, ...]
     opt_state: PyTree
-    seen: Sample  # [N, I] of (o, a)
-    changes: Sample  # [N, F] of how an agent's own numbers change
+    seen: Sample  # [N, I], moments of (o, a)
+    changes: Sample  # [N, F], moments of the changes of an agent's own numbers
 
 
 def log_density(outputs: Array, x: Array) -> Array:
-    """[...] of x [..., F] in nats, but for a constant: normal, of mean and log deviation in outputs [..., 2F]."""
+    """Returns the log density of x [..., F], [...] in nats, up to a constant.
+
+    The density is normal; outputs [..., 2F] hold its mean and log deviation.
+    """
     mean, log_deviation = jnp.split(outputs, 2, -1)
     log_deviation = jnp.clip(log_deviation, *LOG_DEVIATION)
     return -(0.5 * jnp.square((x - mean) * jnp.exp(-log_deviation)) + log_deviation).sum(-1)
@@ -197,14 +210,14 @@ def networks(settings: Settings, env: Environment) -> Moves:
     features = len(columns)
 
     def numbers(experience: Any) -> tuple[Array, Array]:
-        """((o, a) [..., N, I], the change of own numbers [..., N, F])."""
+        """Returns ((o, a) [..., N, I], the change of each agent's own numbers [..., N, F])."""
         action = acts.encoded(experience.action)
         flat = lambda view: view.reshape(*action.shape[:-1], -1).astype(jnp.float32)  # noqa: E731
         before, after = flat(experience.observation.view), flat(experience.next_observation.view)
         return jnp.concatenate([before, action], -1), taken(after, columns) - taken(before, columns)
 
     def log_p(nets: tuple, state: Networks, pairs: Array, change: Array) -> tuple[Array, Array]:
-        """(of each agent alone [..., N], of pairs [..., P])."""
+        """Returns the log density of the changes, given each agent alone [..., N], and given pairs [..., P]."""
         pairs, change = in_deviations(pairs, state.seen), in_deviations(change, state.changes)
         axis, each = pairs.ndim - 2, lambda net, x: net(x)
         both = jnp.concatenate([pairs.take(whom, axis), pairs.take(who, axis)], -1)
@@ -219,7 +232,7 @@ def networks(settings: Settings, env: Environment) -> Moves:
     def log_ratio(state: Networks, experience: Experience) -> Array:
         alone, both = log_p((state.own, state.both), state, *numbers(experience))
         ratio = jnp.clip(both - alone.take(whom, -1), -settings.most, settings.most)
-        return jnp.where(state.seen.count > 0, ratio, 0.0)  # before anything was learned it means nothing
+        return jnp.where(state.seen.count > 0, ratio, 0.0)  # it means nothing before the first update
 
     def update(key: Key, state: Networks, steps: Transition) -> tuple[Networks, Metrics]:
         flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
@@ -232,7 +245,7 @@ def networks(settings: Settings, env: Environment) -> Moves:
             drawn = jax.random.randint(key, (settings.batch,), 0, len(valid))
             present = valid[drawn]
 
-            def loss(nets: tuple) -> Array:  # each network's own, so that the sum only collects them
+            def loss(nets: tuple) -> Array:  # a sum of the networks' losses, which share no parameters
                 found = jnp.concatenate(log_p(nets, state, pairs[drawn], change[drawn]), -1)
                 return -(jnp.where(present[:, None], found, 0.0).sum(0) / jnp.maximum(present.sum(), 1)).sum()
 

@@ -1,5 +1,5 @@
-"""What the authors' code of papers does that no text says and no method needs, one function each.
+"""Behaviours of the papers' released code that no text describes and no method needs, one function each.
 
-Every one stands behind a setting whose default is without it; presets `released` turn it on. Tests hold them against
-numbers recorded from that code (`tests/golden/README.md`).
+Each is behind a setting that is off by default; the presets `released` turn them on. Tests compare them with numbers
+recorded from that code (`tests/golden/README.md`).
 """

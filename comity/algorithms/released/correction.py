@@ -1,14 +1,17 @@
-"""The collective correction as the authors' code of "hidden gifts" computes it. docs/algorithms/correction.md."""
+"""The collective correction term in the form that the authors' code of "hidden gifts" computes.
+
+docs/algorithms/correction.md.
+"""
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 
 def term(log_prob: Array, advantage: Array) -> Array:
-    """A / (p log p) - 1, what the code adds to the objective of an agent at a step, elementwise.
+    """Returns A / (p log p) - 1, elementwise: the code adds it to an agent's objective at a step.
 
-    Its trace of central first differences of (G - V) log p in the two numbers p and V, over log p, in closed form; p is
-    kept within 0.001 and 0.999, where it has no gradient. It drives p towards 1 / e.
+    This is the closed form of the code's sum of central first differences of (G - V) log p in the numbers p and V,
+    divided by log p. p is clipped to [0.001, 0.999], so there is no gradient outside. The term drives p towards 1 / e.
     """
     low, high = jnp.log(1e-3), jnp.log1p(-1e-3)
     log_p = jnp.clip(log_prob, low, high)
@@ -16,7 +19,7 @@ def term(log_prob: Array, advantage: Array) -> Array:
 
 
 def objective(log_probs: Array, advantage: Array, paid: Array) -> Array:
-    """[] the sum of `term` over the agents and steps that are `paid`.
+    """Returns the sum of `term` over the agents and steps that are `paid`, [].
 
     log_probs, advantage, paid [T, B, N]; the advantage A = r - V carries no gradient.
     """

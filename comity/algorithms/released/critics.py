@@ -1,4 +1,4 @@
-"""How the released PG and COMA of "hidden gifts" (arXiv 2505.20579) train their critics. docs/algorithms/pg.md."""
+"""Training of the critics in the released PG and COMA of "hidden gifts" (arXiv 2505.20579). docs/algorithms/pg.md."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,31 +15,37 @@ from comity.types import Observation, Transition
 
 
 def joint_optimizer(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """One optimizer, with one clip, over the critics of all agents, leaves [N, ...]. It is given the gradient of a sum
-    over agents and descends their mean."""
+    """Returns one optimizer, with one gradient clip, for the critics of all agents, leaves [N, ...].
+
+    It takes the gradient of a sum over agents and descends the mean over agents.
+    """
     mean = optax.stateless(lambda grads, _: jax.tree.map(lambda x: x / x.shape[0], grads))
     return optax.chain(mean, optimizer)
 
 
 def longest(valid: Array) -> Array:
-    """[] int32, steps L of the longest game of a batch, at which the code cuts it; valid [T, B]."""
+    """Returns the number of steps L of the longest game of a batch, [] int32, at which the code cuts the batch.
+
+    valid [T, B].
+    """
     return valid.any(1).sum(dtype=jnp.int32)
 
 
 def end_value(values: Array, lengths: Array, until: Array) -> Array:
-    """V(o_L) x (1 - number of steps marked as ends), [B, N]: what the code puts behind the last step of a batch.
+    """Returns V(o_L) x (1 - number of steps marked as ends), [B, N]: the code's value after the last step of a batch.
 
-    values [B, N] of o_L, what follows the batch's last step; lengths [B], the steps of each game; until [] or [B], the
-    steps of the rollout that it was played in. A game that ended k steps before the others of its rollout stays marked
-    until that ends: k + 1 marks, a factor of -k.
+    values [B, N]: V(o_L), where o_L follows the batch's last step; lengths [B]: the number of steps of each game; until
+    [] or [B]: the number of steps of the rollout in which it was played. A game that ends k steps before the longest
+    game of its rollout is marked as ended until the rollout ends. That is k + 1 marks, so a factor of -k.
     """
     return (lengths - until)[..., None] * values
 
 
 def marked_returns(reward: Array, end: Array, last: Array, gamma: Array | float) -> Array:
-    """R_t = r_t + gamma R_{t+1}, cut at no game's end, and R_L = `end` at the batch's last step L: [T, B, N].
+    """Returns R_t = r_t + gamma R_{t+1}, [T, B, N], with R_L = `end` at the batch's last step L.
 
-    reward [T, B, N], 0 in padding; end [B, N]; last: L, []. What stands behind L is 0 and is not learned from.
+    The sums do not stop where a game ends. reward [T, B, N], 0 in padding; end [B, N]; last: L, []. Returns after L are
+    0 and are not learned from.
     """
     final = jnp.arange(len(reward)) == last - 1
     reward = reward + gamma * jnp.where(final[:, None, None], end, 0.0)
@@ -52,10 +58,10 @@ def marked_returns(reward: Array, end: Array, last: Array, gamma: Array | float)
 def first_critic_targets(
     first_critic: Callable[[Array], Array], reward: Array, steps: Transition, gamma: Array | float
 ) -> Array:
-    """PG's targets of the critic, [T, B, N]. The actor's returns have no end value.
+    """Returns PG's targets of the critic, [T, B, N]. The actor's returns have no end value.
 
-    first_critic: views [B, N, V] -> [B, N], the critic as it was drawn. The code takes it for its target network, to
-    which nothing is ever copied, because the container of its critics is not registered. reward [T, B, N].
+    first_critic: views [B, N, V] -> [B, N], the critic with its first parameters. It is the code's target network, to
+    which the code never copies anything, because it does not register the container of its critics. reward [T, B, N].
     """
     until = longest(steps.valid)
     behind = first_critic(steps.next_observation.view[until - 1])
@@ -66,10 +72,10 @@ def first_critic_targets(
 
 
 class Ending(NamedTuple):
-    """What is kept of the rollout in which an episode was played."""
+    """Data of the rollout in which an episode was played."""
 
-    until: Array  # [B] int32, its steps: those of its longest game
-    action: Array  # [B, N] int32, chosen in what follows them
+    until: Array  # [B] int32, number of steps of the rollout's longest game
+    action: Array  # [B, N] int32, the action chosen after the rollout's last step
 
 
 def marked_targets(
@@ -80,13 +86,13 @@ def marked_targets(
     gamma: Array | float,
     lambda_: Array | float,
 ) -> Array:
-    """COMA's targets of the critic, lambda-returns that are cut at no game's end, [T, B, N].
+    """Returns COMA's targets of the critic, lambda-returns that do not stop where a game ends, [T, B, N].
 
-    target_critic: (observation, action [B, N]) -> Q_target of the action, [B, N]. reward, following [T, B, N], where
-    following[t] is Q_target of what was seen and done after step t. episodes.extra: `Ending`.
+    target_critic: (observation, action [B, N]) -> Q_target of the action, [B, N]. reward, following [T, B, N]:
+    following[t] is Q_target of the observation and action after step t. episodes.extra: `Ending`.
 
-    Behind the last step L of the longest rollout drawn stands Q_target x (1 - number of steps marked as ends). Shorter
-    rollouts are padded with zeros: what is read of them at L is an observation of zeros and action 0.
+    After the last step L of the longest rollout drawn, the return is Q_target x (1 - number of steps marked as ends).
+    Shorter rollouts are padded with zeros, so their observation at L is zeros and their action is 0.
     """
     ending, valid = episodes.extra, episodes.valid
     last = ending.until.max()

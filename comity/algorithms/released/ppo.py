@@ -1,6 +1,7 @@
-"""What the authors' MAPPO and IPPO of "hidden gifts" also do. docs/algorithms/mappo.md says which preset does what.
+"""Behaviours of the authors' MAPPO and IPPO of "hidden gifts" beyond PPO.
 
-Arrays are the rollout's, [T, B, N, ...], or pieces of it, [c, R, N, ...]: R pieces of c steps.
+docs/algorithms/mappo.md says which preset uses which. Arrays are rollouts, [T, B, N, ...], or R pieces of c steps,
+[c, R, N, ...].
 """
 
 from dataclasses import dataclass
@@ -13,33 +14,35 @@ from jax import Array
 from comity.settings import Positive
 from comity.types import Observation, PyTree, Transition
 
-LEAST_LOG_PROB = -10.0  # of an action that was not available, in learning
+LEAST_LOG_PROB = -10.0  # the smallest log_prob in learning, which unavailable actions have
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One setting for each thing that the code does otherwise; the defaults do none of them."""
+    """One setting for each behaviour of the code; the defaults use none of them."""
 
     rollouts: Literal["steps", "episodes"] = "steps"  # episodes: every rollout is one episode of each game (code)
     padding_counts: bool = False  # steps after a game's end count in the losses (code)
-    post_terminal: bool = False  # a step after the rollout overwrites its first one (code)
-    rows: Literal["pieces", "alternating", "transposed"] = "pieces"  # what is unrolled; code: the last two, see below
-    order: Literal["shared", "own"] = "shared"  # own: each agent takes its pieces in an order of its own (code of IPPO)
-    normalised_over: Literal["actor", "team"] = "actor"  # advantages: over what one actor did, or all agents (MAPPO)
-    baseline: Literal["value", "normalised"] = "value"  # normalised: the critic's output as it is (code of IPPO)
-    actors_loss: Literal["sum", "mean"] = "sum"  # of separate actors; mean: gradients are divided by N (code of MAPPO)
-    critics_loss: Literal["sum", "mean"] = "sum"  # of one critic per agent; mean: code of IPPO
+    post_terminal: bool = False  # the step after a rollout overwrites the rollout's first step (code)
+    rows: Literal["pieces", "alternating", "transposed"] = "pieces"
+    # the order in which steps are unrolled; alternating: code of MAPPO; transposed: code of IPPO
+    order: Literal["shared", "own"] = "shared"  # own: each agent draws its own order of the pieces (code of IPPO)
+    normalised_over: Literal["actor", "team"] = "actor"
+    # advantages are normalised over the agents of one actor, or over all agents (code of MAPPO)
+    baseline: Literal["value", "normalised"] = "value"  # normalised: the critic's normalised output (code of IPPO)
+    actors_loss: Literal["sum", "mean"] = "sum"  # over separate actors; mean divides gradients by N (code of MAPPO)
+    critics_loss: Literal["sum", "mean"] = "sum"  # over critics, if each agent has one; mean: code of IPPO
     moments: Literal["rollout", "minibatch"] = "rollout"  # when returns enter their moments; code: at each minibatch
-    first_deviation: Positive[float] = 1.0  # of returns, reward units, before the first update; code 0.1
-    least_log_prob: Literal["none", "-10"] = "none"  # below it a log-probability has no gradient in learning (code -10)
-    gain: Positive[float] = 2**0.5  # of orthogonal weights before an activation; code 1 with GELU
+    first_deviation: Positive[float] = 1.0  # deviation of returns before the first update, reward units; code 0.1
+    least_log_prob: Literal["none", "-10"] = "none"  # a log_prob below it has no gradient in learning (code -10)
+    gain: Positive[float] = 2**0.5  # gain of orthogonal weights before an activation; code 1 with GELU
     critic_head: Literal["orthogonal", "uniform"] = "orthogonal"  # uniform: in +-1/sqrt(hidden), bias too (code)
 
 
 def check(config: Any, central: bool, each: bool) -> None:
-    """ValueError, one line, where settings contradict each other.
+    """Raises ValueError, one line, if settings contradict each other.
 
-    central: one critic gives one value; each: there is a critic for each agent.
+    central: True if one critic gives one value; each: True if each agent has a critic.
     """
     if config.rollouts == "steps" and (config.padding_counts or config.post_terminal):
         raise ValueError("padding_counts and post_terminal need rollouts 'episodes', not 'steps'")
@@ -55,23 +58,23 @@ def check(config: Any, central: bool, each: bool) -> None:
 
 
 def misread(x: Array) -> Array:
-    """x [B, N, ...] where numbers ordered (agent, game) are taken for ones ordered (game, agent): the shape stays."""
+    """Returns x [B, N, ...] after numbers in the order (agent, game) are read as (game, agent). The shape stays."""
     return x.swapaxes(0, 1).reshape(x.shape)
 
 
 def unread(x: Array) -> Array:
-    """The inverse of `misread`."""
+    """Returns the inverse of `misread`."""
     return x.reshape(x.shape[1], x.shape[0], *x.shape[2:]).swapaxes(0, 1)
 
 
 def with_post_terminal(
     steps: Transition, observation: Observation, memory: PyTree, action: Array, notes: dict[str, Array]
 ) -> Transition:
-    """The rollout with one step too many, which ran into its beginning: leaves [T, B, ...].
+    """Returns the rollout after one step too many was written into its beginning: leaves [T, B, ...].
 
-    What was done and noted in step 0 is overwritten by the step after the end, which earns nothing, and what was seen
-    and remembered in step 1 by what followed it. Step 1 is marked as the first of an episode: nothing after it counts
-    for step 0, its memory is restarted, and its advantage is left out of their mean and deviation.
+    The step after the end overwrites the action and the notes of step 0, with reward 0. The observation and memory that
+    follow it overwrite those of step 1. Step 1 is marked as the first of an episode: nothing after it counts for step
+    0, its memory restarts, and its advantage is left out of the mean and deviation of advantages.
     """
     put = lambda time: lambda old, new: old.at[time].set(new)  # noqa: E731
     return steps._replace(
@@ -86,7 +89,7 @@ def with_post_terminal(
 
 
 def cut_at_marks(flags: Array, valid: Array) -> Array:
-    """`flags` [T, B] and also every step whose next one is padding, or which is the last and padding itself."""
+    """Returns `flags` [T, B], also set where the next step is padding, and at the last step if it is padding itself."""
     return flags | jnp.concatenate([~valid[1:], ~valid[-1:]])
 
 
@@ -94,39 +97,39 @@ def cut_at_marks(flags: Array, valid: Array) -> Array:
 
 
 def by_agent(x: Array) -> Array:
-    """[T, B, N, ...] -> [B N T, ...], ordered (game, agent, time)."""
+    """Returns x [T, B, N, ...] as [B N T, ...], in the order (game, agent, time)."""
     return x.swapaxes(0, 1).swapaxes(1, 2).reshape(-1, *x.shape[3:])
 
 
 def alternating(x: Array, chunk: int) -> Array:
-    """[T, B, N, ...] -> pieces [c, R, N, ...] for MAPPO, R = T B / c.
+    """Returns x [T, B, N, ...] as MAPPO's pieces [c, R, N, ...], R = T B / c.
 
-    Numbers ordered (game, agent, time) are taken for rows of N columns, so of two agents actor 0 is given the even
-    and actor 1 the odd steps of both.
+    Numbers in the order (game, agent, time) are read as rows of N columns. So with two agents, actor 0 gets the even
+    steps of both agents, and actor 1 the odd steps.
     """
     return by_agent(x).reshape(-1, chunk, *x.shape[2:]).swapaxes(0, 1)
 
 
 def first_memories(memory: Array, chunk: int) -> Array:
-    """What the critic of MAPPO remembers before each of the R `alternating` pieces, [R, H], of memory [T, B, N, H].
+    """Returns the memory of MAPPO's critic before each of the R `alternating` pieces, [R, H]. memory [T, B, N, H].
 
-    Counted as if pieces had one column: memories of agent 0 and of the first half of the games only, if N = 2.
+    The code counts as if pieces had one column. With N = 2 it reads only memories from the first half of the games.
     """
     pieces = memory.shape[0] * memory.shape[1] // chunk
     return by_agent(memory)[: pieces * chunk : chunk]
 
 
 def folded(x: Array) -> Array:
-    """[c, R, N, ...] -> [c N, R, ...]: columns are taken for further steps, as the critic of MAPPO unrolls them.
+    """Returns x [c, R, N, ...] as [c N, R, ...]: MAPPO's critic unrolls columns as if they were further steps.
 
-    The numbers keep their order, which is not that of time: it is (time, piece, column).
+    The numbers keep their order (time, piece, column), which is not the order of time.
     """
     return x.reshape(-1, *x.shape[1:2], *x.shape[3:])
 
 
 def transposed(x: Array, axis: int = 0) -> Array:
-    """[..., c, R, ...] whose numbers, ordered (piece, time), are taken for ones ordered (time, piece), as in IPPO.
+    """Returns x [..., c, R, ...] after numbers in the order (piece, time) are read as (time, piece), as in IPPO.
 
-    axis: where c stands, before R.
+    axis: the axis of c; R is the next one.
     """
     return x.swapaxes(axis, axis + 1).reshape(x.shape)

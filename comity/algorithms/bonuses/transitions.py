@@ -33,7 +33,7 @@ class Settings:
     """Settings of the prediction of moves."""
 
     by: Literal["auto", "tables", "networks"] = "auto"  # auto: tables if the game gives the agents' cells
-    bits: Annotated[int, Range(1, 24)] = 18  # tables have 2^bits rows of nine counts; without a free row there is no bonus
+    bits: Annotated[int, Range(1, 24)] = 18  # tables have 2^bits rows of nine counts; no free row: no bonus
     hidden: tuple[Positive[int], ...] = (64, 64)  # widths of the networks; a LayerNorm and a ReLU after each
     learning_rate: Positive[float] = 1e-3  # learning rate of the networks (Adam)
     batch: Positive[int] = 256  # transitions per step of the networks, drawn from the rollout

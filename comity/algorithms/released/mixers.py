@@ -26,7 +26,7 @@ def mix_up(view: Array, axes: int = 1) -> Array:
 
 
 def greedy(q: Array, available: Array) -> Array:
-    """Returns greedy actions in play, [...] int32. Unavailable actions have value 1e-10, more than any negative value."""
+    """Returns greedy actions in play, [...] int32. Unavailable actions have value 1e-10, so they beat negative ones."""
     return jnp.where(available, q, 1e-10).argmax(-1).astype(jnp.int32)
 
 

@@ -1,5 +1,6 @@
-"""`comity bench`: what algorithms cost on this machine, as ratios to the arithmetic they cannot do without. This
-process imports no jax: each measurement has one of its own, which nothing warmed."""
+"""`comity bench`: measures the cost of algorithms on this machine, also relative to the matrix products that they
+need. This process imports no jax: each measurement runs in a fresh process of its own.
+"""
 
 import json
 import subprocess
@@ -117,12 +118,14 @@ def bench(arguments: list[str]) -> None:
 
 
 def ratio_to_floor(update: float, floor: float) -> float | None:
-    """None where hardly anything is a product, so that the floor says nothing."""
+    """Ratio of the time of an update to the floor; None if matrix products take under 1 % of the time, so that the
+    floor means nothing.
+    """
     return update / floor if 100 * floor > update else None
 
 
 def _against(arguments: list[str]) -> None:
-    """JaxMARL, in its own environment, beside comity in this one."""
+    """Measures JaxMARL, in its own environment, and comity in this one."""
     import importlib.util
 
     known = {"against": str, "python": str, "baselines": Path, "only": str, "seeds": int, "steps": int}
@@ -153,8 +156,9 @@ def _against(arguments: list[str]) -> None:
 
 
 def _cores(cores: int, sizes: list[Any], measured: Callable[[], None]) -> dict[str, float]:
-    """Seeds at once against one core, beside what the machine gives as many matmul processes; says it. measured:
-    called before that."""
+    """Compares seeds trained at once with one core, and with the speed-up that plain matrix products get from all
+    cores. Prints the result. measured: called before it is printed.
+    """
     from comity.bench import measure
 
     arguments = ["-m", "comity.bench.measure", "manitokan", "pg", *sizes, "--seeds"]
@@ -178,7 +182,7 @@ def _run(*words: str) -> str:
 
 
 def _pairs(words: list[str]) -> list[tuple[str, str]]:
-    """(task, algorithm) of every word, or of the whole table."""
+    """Returns (task, algorithm) of every word; without words, of the whole table."""
     from comity.names import unknown
 
     found = []

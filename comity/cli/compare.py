@@ -1,4 +1,4 @@
-"""`comity compare`: several runs in one table and one picture. Imports no jax."""
+"""`comity compare`: shows several runs in one table and one picture. Imports no jax."""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
-"""`comity demo`: the main job in a few minutes. PG with and without action history and the random policy on Manitokan,
-then the curves, the film and the table."""
+"""`comity demo`: shows the main use in a few minutes. It trains PG with and without action history on Manitokan, plays
+the random policy, and makes the curves, the film and the table.
+"""
 
 import time
 from pathlib import Path
@@ -13,8 +14,8 @@ HELP = """  --minutes M    time limit of the whole demo (4)
   --seeds S      seeds of each policy (2)
   --out DIR      folder for all files (comity-demo, or comity-demo-2, ... if that exists)"""
 
-PRESET = "fast"  # so that the curve rises in minutes; the caption says so
-AFTERWARDS = 35.0  # seconds kept for what follows training: the random policy, curves, film, table
+PRESET = "fast"  # so that the curve rises within minutes; the caption says so
+AFTERWARDS = 35.0  # seconds kept for the work after training: the random policy, curves, film, table
 
 
 def demo(arguments: list[str]) -> None:
@@ -90,7 +91,7 @@ def _pictures(console: Any, out: Path, runs: dict[str, Any], seconds: float) -> 
 
 
 def _new_folder(wanted: Path) -> Path:
-    """`wanted`, or the first of wanted-2, wanted-3, ... that does not exist: nothing is overwritten."""
+    """Makes `wanted`, or the first of wanted-2, wanted-3, ... that does not exist, so that nothing is overwritten."""
     names = (wanted if n == 1 else wanted.with_name(f"{wanted.name}-{n}") for n in range(1, 1000))
     folder = next(name for name in names if not name.exists())
     folder.mkdir(parents=True)

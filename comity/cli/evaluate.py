@@ -1,4 +1,4 @@
-"""`comity evaluate`: fresh episodes of trained teams."""
+"""`comity evaluate`: plays new episodes with trained teams."""
 
 from comity.cli.main import Usage
 from comity.cli.runs import flags, on_task, one_run, task_flags

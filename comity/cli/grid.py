@@ -1,4 +1,4 @@
-"""`comity grid`: every algorithm on every task that it fits, at one budget of processor time."""
+"""`comity grid`: trains every algorithm on every task that it fits, each with the same budget of processor time."""
 
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def grid(arguments: list[str]) -> int:
 
 
 def _grid_of(words: list[str], values: dict[str, Any]) -> grids.Grid:
-    """The grid that is meant, planned if it is new. Raises Usage, ValueError."""
+    """Returns the grid that the words name; plans it if it is new. Raises Usage, ValueError."""
     given = {name: values[name] for name in ("cpu_seconds", "seeds") if name in values}
     if len(words) == 1 and Path(words[0]).is_dir():
         if given:
@@ -77,7 +77,7 @@ def _names(text: str, kind: str) -> list[str]:
 
 
 def _report(one: grids.Grid, status: int) -> int:
-    """Table, picture, what to do next; status 1 where a cell failed or is left."""
+    """Writes the table and the picture and prints the next command. Returns status 1 if a cell failed or is left."""
     from rich.console import Console
 
     from comity.runs.writing import write_text

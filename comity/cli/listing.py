@@ -1,4 +1,4 @@
-"""`comity list`: what there is. Imports nothing heavy."""
+"""`comity list`: lists tasks, algorithms, wrappers, bonuses and figures. Imports nothing heavy."""
 
 from comity.algorithms import ALGORITHMS
 from comity.algorithms.bonuses import BONUSES

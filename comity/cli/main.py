@@ -1,5 +1,6 @@
-"""The command line: finds the command, prepares jax's surroundings before anything imports it, and turns errors into
-one line. Nothing heavy is imported here, so that help and refusals answer at once."""
+"""The command line: finds the command, sets the environment for jax before jax is imported, and turns errors into one
+line. Nothing heavy is imported here, so that help and error messages appear at once.
+"""
 
 import gc
 import importlib
@@ -44,8 +45,8 @@ COMMANDS = {  # name: (module, usage, one line)
 }
 
 
-LONGEST_WORD = 1000  # characters that a refusal repeats; a path is shorter
-MOST_THREADS = 4096  # of XLA's pool, in a manifest, which may be anybody's
+LONGEST_WORD = 1000  # characters of a word that an error message repeats; a path is shorter
+MOST_THREADS = 4096  # of XLA's pool, as a manifest gives it; anybody may have written the manifest
 
 
 class Usage(ValueError):
@@ -53,8 +54,9 @@ class Usage(ValueError):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, 1 for what went wrong, 2 for wrong usage, 128 + N for signal N:
-    130 of Ctrl-C, 143 of SIGTERM."""
+    """Runs one command and returns the exit status: 0, 1 for an error, 2 for wrong usage, 128 + N for signal N (130 for
+    Ctrl-C, 143 for SIGTERM).
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):  # what a console cannot show becomes a question mark
         if getattr(stream, "errors", None) == "strict" and "utf" not in (stream.encoding or "utf").lower():
@@ -89,10 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def complain(text: str) -> None:
-    """One line on stderr, if anybody still reads it."""
+    """Prints one line on stderr, if stderr can still be written."""
     try:
         print(f"comity: {text}", file=sys.stderr, flush=True)
-    except OSError:  # a closed terminal; what is left in the buffer would fail again when Python ends
+    except OSError:  # the terminal is closed; without this, the text in the buffer would fail again when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -141,7 +143,9 @@ LISTS = ("--options", "--task.options", "--vary", "--search", "--slurm")
 
 
 def spelled(arguments: list[str]) -> list[str]:
-    """`key=value` is taken as `--key value`; `--key=value`, and what `LISTS` are given, as it is."""
+    """Turns `key=value` into `--key value`; leaves `--key=value`, and the values of the flags in `LISTS`, as
+    they are.
+    """
     result, listed = [], False
     for word in arguments:
         listed = word in LISTS or (listed and not word.startswith("-"))
@@ -156,10 +160,11 @@ def spelled(arguments: list[str]) -> list[str]:
 
 
 def surroundings(command: str, arguments: list[str]) -> None:
-    """How often garbage is collected, and environment variables that jax reads when it is imported, where a user's
-    own values win."""
-    gc.set_threshold(50_000, 20, 50)  # Python's own takes a tenth of the time in which jax traces programs
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's notes to its developers
+    """Sets how often garbage is collected, and environment variables that jax reads when it is imported. Values that
+    the user has set stay.
+    """
+    gc.set_threshold(50_000, 20, 50)  # Python's own values take a tenth of the time in which jax traces programs
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides XLA's notes to its developers
     for variable, name in (("JAX_COMPILATION_CACHE_DIR", "jax"), ("COMITY_PROGRAMS", "programs")):
         if variable not in os.environ and (folder := own_cache(name)):
             os.environ[variable] = str(folder)
@@ -170,7 +175,7 @@ def surroundings(command: str, arguments: list[str]) -> None:
         words, _ = flags(arguments, *RESUME)
         bits = words and manifest_of(words[0]).get("bits")
         pool = bits.get("pool") if isinstance(bits, dict) else None
-        if whole(pool, 1, MOST_THREADS):  # float bits depend on how XLA's pool divides work
+        if whole(pool, 1, MOST_THREADS):  # bits of floats depend on how XLA's pool divides work
             os.environ["NPROC"] = str(pool)
 
 

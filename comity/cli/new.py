@@ -1,4 +1,4 @@
-"""`comity new`: a file of one's own to begin from, and its test. Imports no jax."""
+"""`comity new`: writes a file for the user to start from, and its test. Imports no jax."""
 
 import importlib.util
 import keyword
@@ -56,7 +56,9 @@ def new(arguments: list[str]) -> None:
 
 
 def module_name(text: str) -> str:
-    """`StagHunt`, `stag-hunt`, `stag_hunt.py` as stag_hunt. Raises Usage for what is no name, or another module's."""
+    """Turns `StagHunt`, `stag-hunt`, `stag_hunt.py` into stag_hunt. Raises Usage if it is no valid name, or another
+    module's.
+    """
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text.removesuffix(".py")).replace("-", "_").lower()
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         raise Usage(f"{text!r} is no name for a file: give letters, digits and _, such as stag_hunt")
@@ -66,7 +68,7 @@ def module_name(text: str) -> str:
 
 
 def _installed(name: str) -> bool:
-    """As an installed package, not as a file of the current folder."""
+    """True if an installed package has this name; a file of the current folder does not count."""
     found = importlib.util.find_spec(name)
     return bool(found and found.origin and Path(found.origin).resolve().parent != Path.cwd())
 
@@ -76,6 +78,6 @@ def class_name(name: str) -> str:
 
 
 def renamed(text: str, kind: str, name: str) -> str:
-    """A scaffold under the user's name."""
+    """Returns the scaffold with the user's name in it."""
     old = f"my_{kind}"
     return text.replace(old, name).replace(class_name(old), class_name(name))

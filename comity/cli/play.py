@@ -1,4 +1,4 @@
-"""`comity play`: cross-play of trained teams and scripted partners."""
+"""`comity play`: plays trained teams and scripted partners with each other (cross-play)."""
 
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def play(arguments: list[str]) -> None:
 
 
 def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> None:
-    """`comity play TASK --schelling`, or of two RUNs."""
+    """Runs `comity play TASK --schelling`, or `comity play RUN RUN --schelling`."""
     from rich.console import Console
 
     from comity.environments import TASKS
@@ -97,7 +97,7 @@ def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> 
 
 
 def of_scripts(word: str, values: dict[str, Any], settings: list[str]) -> Any:
-    """The diagram of a task's scripted cooperators and defectors."""
+    """Returns the diagram of a task's scripted cooperators and defectors."""
     from comity.cli.setting_flags import parse
     from comity.recipes import find_task, settings_of
     from comity.training.schelling import diagram
@@ -109,7 +109,7 @@ def of_scripts(word: str, values: dict[str, Any], settings: list[str]) -> Any:
 
 
 def of_runs(words: list[str], values: dict[str, Any], settings: list[str]) -> Any:
-    """The diagram of two kinds, of whom one at least was trained."""
+    """Returns the diagram of cooperators and defectors of which at least one kind is trained."""
     from comity.training.run import load
     from comity.training.schelling import between, scripted, trained
 

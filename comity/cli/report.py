@@ -1,4 +1,4 @@
-"""`comity report`: one HTML file of one run or several."""
+"""`comity report`: writes one HTML file about one run or several."""
 
 import webbrowser
 from pathlib import Path
@@ -30,7 +30,7 @@ def report(arguments: list[str]) -> None:
         raise Usage("report needs one RUN or more: run directories, globs, or latest")
     tasks = tasks_of(words)
     paths = [path for some in tasks.values() for path in some]
-    studies = [gather([str(path) for path in some]) for some in tasks.values()]  # refuses before anything is played
+    studies = [gather([str(path) for path in some]) for some in tasks.values()]  # refuses before any episode is played
     for study in studies:
         study.metric(values.get("metric"))
     place = paths[0] / "figures" if len(paths) == 1 else new_folder(studies[0].runs)
@@ -48,7 +48,7 @@ def report(arguments: list[str]) -> None:
 
 
 def _film(paths: list[Path], trusted: object) -> str:
-    """A replay of the first runs side by side, or a line that says why there is none."""
+    """Returns a replay of the first runs side by side, or a line that says why there is none."""
     from comity.report.replay import replay_html
     from comity.training.run import load
 

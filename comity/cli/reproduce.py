@@ -1,4 +1,4 @@
-"""`comity reproduce`: the figures of a paper, trained where something is missing, drawn, and their claims tested."""
+"""`comity reproduce`: trains what is missing for a paper's figures, draws them and tests their claims."""
 
 import importlib
 from pathlib import Path
@@ -94,9 +94,9 @@ def reproduce(arguments: list[str]) -> None:
 
 
 def arms_asked(words: str, names: list[str]) -> set[str]:
-    """The arm that each word of `words`, "A,B", is the name of, or else all whose names begin with it.
+    """Returns the arms that `words` ("A,B") name. A word is an arm's name, or else the beginning of several names.
 
-    Raises Usage of a word that is neither. Every name begins with no word at all.
+    No words mean all arms. Raises Usage if a word fits no arm.
     """
     found = set()
     for word in filter(None, words.split(",")) if words else [""]:

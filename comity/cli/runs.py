@@ -1,4 +1,4 @@
-"""RUN on the command line: a run directory, a glob, or latest. Imports no jax."""
+"""Reads RUN and flags from the command line. RUN is a run directory, a glob, or latest. Imports no jax."""
 
 import dataclasses
 import os
@@ -16,7 +16,7 @@ RESUME = {"iterations": str, "minutes": float}, ("trust",)  # flags of `comity r
 
 
 def one_run(text: str, root: str = "runs") -> Path:
-    """The one run that `text` means. Raises Usage if it means several, FileNotFoundError if none."""
+    """Returns the one run that `text` means. Raises Usage if it means several, FileNotFoundError if none."""
     found = find(text, root=root)
     if len(found) > 1:
         raise Usage(f"{text} means {len(found)} runs: give one, such as {found[-1]}")
@@ -24,7 +24,7 @@ def one_run(text: str, root: str = "runs") -> Path:
 
 
 def manifest_of(text: str) -> dict[str, Any]:
-    """What the run's manifest says, or {} where there is none."""
+    """Returns the run's manifest; {} if it cannot be read."""
     path = one_run(text)
     try:
         return read_json(path / "manifest.json")
@@ -33,7 +33,7 @@ def manifest_of(text: str) -> dict[str, Any]:
 
 
 def task_flags(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """(all others, those that begin with --task. and their values)."""
+    """Splits the arguments into (all others, those that begin with --task. and their values)."""
     others, found, rest = [], [], list(arguments)
     while rest:
         word = rest.pop(0)
@@ -47,7 +47,9 @@ def task_flags(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def on_task(run: Any, words: list[str]) -> Any:
-    """The loaded run on its game with other settings, by `task_flags`; says so. Raises Usage for unknown ones."""
+    """Returns the loaded run on its game with other settings, from `task_flags`; prints a note. Raises Usage for
+    unknown ones.
+    """
     from comity.cli.setting_flags import parse
 
     if not words:
@@ -63,7 +65,9 @@ def on_task(run: Any, words: list[str]) -> Any:
 def flags(
     arguments: list[str], known: dict[str, Callable[[str], Any]], switches: tuple[str, ...] = ()
 ) -> tuple[list[str], dict[str, Any]]:
-    """(positional words, values of --flags). known: name -> what makes its value of a text. Raises Usage, one line."""
+    """Splits arguments into (positional words, values of --flags). known: name -> function from a text to the value.
+    Raises Usage with one line.
+    """
     from comity.settings import did_you_mean
 
     words, values, rest = [], {}, list(arguments)
@@ -91,7 +95,9 @@ def flags(
 
 
 def value_of(flag: str, given: str | None, rest: list[str], about: str = "") -> str:
-    """What a flag is given: by =, or the next word, which is taken from the rest. about: what it is. Raises Usage."""
+    """Returns the value of a flag: the text after =, or the next word, which is taken from `rest`. about: what the
+    value is. Raises Usage.
+    """
     if given is None and rest and rest[0].startswith("--"):  # `--out lr=0.1` reads as two flags
         raise Usage(f"{flag} needs a value, but {rest[0]} follows: with -- before it or = in it, write {flag}=VALUE")
     if given == "" or (given is None and not rest):
@@ -100,8 +106,10 @@ def value_of(flag: str, given: str | None, rest: list[str], about: str = "") -> 
 
 
 def to_write(text: str) -> Path:
-    """The path of a file that can be written, so that this is known before there is anything to write. Raises
-    ValueError if it is a folder, or if what it should lie in is none or belongs to somebody else; OSError."""
+    """Returns the path of a file that can be written, so that a wrong path is found before there is anything to write.
+
+    Raises ValueError if it is a folder, or if its folder is a file or cannot be written to; OSError.
+    """
     path = Path(text)
     folder = next(place for place in (path.parent, *path.parents) if place.exists())
     if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):

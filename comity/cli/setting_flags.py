@@ -1,4 +1,4 @@
-"""Flags of settings: dataclasses of defaults, and what a command line puts over them."""
+"""Flags of settings: sets the fields of dataclasses from the command line."""
 
 import contextlib
 import dataclasses
@@ -22,9 +22,10 @@ OWN |= {"initialise": "each seed starts from its last state in this run", "out":
 
 
 def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
-    """Flags over the defaults in `parts` (dataclasses), by tyro; `training` has no prefix. Returns the same parts.
+    """Reads flags over the defaults in `parts` (dataclasses), with tyro; `training` has no prefix. Returns the same
+    parts.
 
-    Unknown flags and bad values raise Usage with one line; --help prints every setting and exits.
+    Unknown flags and bad values raise Usage with one line.
     """
     known = {}
     for name, value in parts.items():
@@ -54,7 +55,7 @@ def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
 
 
 def _flags_of(settings: Any, prefix: str) -> dict[str, Any]:
-    """{--flag: its field}, of settings inside settings, too: --algorithm.good.gamma."""
+    """Returns {--flag: its field}, also for settings inside settings: --algorithm.good.gamma."""
     hints, found = typing.get_type_hints(type(settings)), {}
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
@@ -66,7 +67,9 @@ def _flags_of(settings: Any, prefix: str) -> dict[str, Any]:
 
 
 def _switches(arguments: list[str], known: dict[str, Any]) -> list[str]:
-    """`--task.x true` and `--task.x=true` as --task.x, false as --task.no-x: so that NAME=VALUE sets switches too."""
+    """Turns `--task.x true` and `--task.x=true` into --task.x, and false into --task.no-x, so that NAME=VALUE sets
+    switches.
+    """
     words, rest = [], list(arguments)
     while rest:
         flag, equals, value = rest.pop(0).partition("=")
@@ -83,7 +86,7 @@ def _switches(arguments: list[str], known: dict[str, Any]) -> list[str]:
     return words
 
 
-COMPLAINTS = (  # what tyro says, and how we put it
+COMPLAINTS = (  # patterns of tyro's messages, and our words for them
     (r"Error parsing (?:task|algorithm|training): (.*)", r"\1"),
     (r"Error parsing algorithm\.(\S+): (.*)", r"\1: \2"),
     (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)", r"\1 \2 is not a whole number: give one"),
@@ -95,7 +98,7 @@ COMPLAINTS = (  # what tyro says, and how we put it
 
 
 def _first_complaint(text: str, program: str) -> str:
-    """The line of tyro's message that says what is wrong: the first below its title."""
+    """Returns the line of tyro's message that says what is wrong: the first below its title."""
     lines = [line.strip("│╭╮╰╯─ \t") for line in text.splitlines()]
     lines = [line for line in lines if any(c.isalnum() for c in line)][1:2] or ["cannot read the flags"]
     complaint = lines[0]

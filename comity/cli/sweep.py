@@ -1,4 +1,4 @@
-"""`comity sweep`: many runs as one study. Imports no jax where every row is over, or only a table is asked for."""
+"""`comity sweep`: trains many runs as one study. Imports no jax if every row is over, or only a table is asked for."""
 
 import dataclasses
 import os
@@ -93,7 +93,7 @@ def _as_worker(one: plan.Sweep, text: str, say: Any, trust: Any, batch: int) -> 
 
 
 def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: tuple[str, ...]) -> tuple[int, bool]:
-    """(exit status, whether the work goes on elsewhere)."""
+    """Starts the workers. Returns (exit status, True if the work goes on elsewhere)."""
     how, count = own.get("launch", "processes"), own.get("workers")
     number = None if count is None else int(count)
     if how == "processes" and "submit" not in own:
@@ -108,7 +108,9 @@ def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: t
 
 
 def _report(one: plan.Sweep, status: int) -> int:
-    """The table, its files, what to do next. Status 1 where a row failed or is left, unless a signal says more."""
+    """Prints the table, its files and the next command. Returns status 1 if a row failed or is left; a status that says
+    more wins.
+    """
     from rich.console import Console
 
     from comity.runs.writing import write_text
@@ -136,12 +138,14 @@ def _report(one: plan.Sweep, status: int) -> int:
 
 
 def _good(one: plan.Sweep) -> tuple[str, ...]:
-    """How a row may end so that nothing went wrong: a search tries what may not learn."""
+    """Returns the states of rows that count as success. In a search, trials that are pruned or not finite
+    count, too.
+    """
     return ("finished", "pruned", "not finite") if any(row.search for row in one.rows) else ("finished",)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], dict[str, list[Any]], dict[str, Any]]:
-    """(words, flags of this command, what is varied, settings of all rows)."""
+    """Splits arguments into (words, flags of this command, values to vary, settings of all rows)."""
     words, own, vary, settings, rest = [], {}, {}, {}, list(arguments)
     while rest:
         word = rest.pop(0)
@@ -180,7 +184,7 @@ def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], dict[str, l
 
 
 def _sweep_of(words: list[str], own: dict[str, str], vary: dict[str, Any], settings: dict[str, Any]) -> plan.Sweep:
-    """The sweep that is meant, planned if it is new. Raises Usage, ValueError."""
+    """Returns the sweep that the words name; plans it if it is new. Raises Usage, ValueError."""
     if len(words) == 1 and Path(words[0]).is_dir():
         if vary or settings or "apart" in own or "out" in own:
             raise Usage(f"{words[0]} is a sweep already: what it trains is in its study; give a new study instead")
@@ -197,7 +201,7 @@ def _sweep_of(words: list[str], own: dict[str, str], vary: dict[str, Any], setti
             "comity sweep manitokan ippo,qmix --vary learning_rate=1e-4,5e-4"
         )
     sections = {key: value for key, value in settings.items() if "." in key or key in ("preset", "profile")}
-    if "search" in settings:  # beside what the file searches
+    if "search" in settings:  # added to what the file searches
         settings["search"] = {**(study.get("search") or {}), **settings["search"]}
     study |= {key: value for key, value in settings.items() if key not in sections}
     if vary or sections:

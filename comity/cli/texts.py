@@ -1,4 +1,4 @@
-"""What a setting means, read from the comments beside it, and the list of settings that `--help` prints."""
+"""Reads the meaning of settings from the comments beside them, and writes the list of settings that `--help` prints."""
 
 import ast
 import dataclasses
@@ -14,8 +14,8 @@ from typing import Any
 from comity.runs.reading import printable
 from comity.settings import nested
 
-LEFT = 34  # characters of the column with flag and default
-PRESETS = {  # what a name stands for wherever it occurs
+LEFT = 34  # width in characters of the column with flag and default
+PRESETS = {  # what a preset's name means in every algorithm
     "sound": "settings that work",
     "paper": "settings of the paper",
     "released": "settings of the published code, with its defects",
@@ -23,8 +23,11 @@ PRESETS = {  # what a name stands for wherever it occurs
 
 
 def texts(settings: type) -> dict[str, str]:
-    """{field: its text} of a dataclass: the comment on its line and on the lines that follow without a blank one, or
-    else the comment above it; of a field that a class declares anew without a text, that of the class before."""
+    """Returns {field: its text} of a dataclass.
+
+    The text is the comment on the field's line and on the comment lines that follow directly, or else the comment above
+    it. A field that a class declares again without a text has the text of its base class.
+    """
     found: dict[str, str] = {}
     for kind in settings.__mro__:
         if dataclasses.is_dataclass(kind):
@@ -35,7 +38,7 @@ def texts(settings: type) -> dict[str, str]:
 def _own(kind: type) -> dict[str, str]:
     try:
         source = textwrap.dedent(inspect.getsource(kind))
-    except (OSError, TypeError):  # typed into a console
+    except (OSError, TypeError):  # the class was typed into a console
         return {}
     body = ast.parse(source).body[0].body  # pyright: ignore[reportAttributeAccessIssue]
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -60,7 +63,7 @@ def _own(kind: type) -> dict[str, str]:
 
 
 def listed(settings: Any, prefix: str = "", width: int | None = None) -> list[str]:
-    """Every setting as lines: flag, value, text. settings: a dataclass; prefix: `algorithm.`."""
+    """Returns every setting as lines: flag, value, text. settings: a dataclass; prefix: for instance `algorithm.`."""
     hints, comments = typing.get_type_hints(type(settings)), texts(type(settings))
     width, lines = width or max(60, min(shutil.get_terminal_size().columns, 120)), []
     for field in dataclasses.fields(settings):
@@ -91,7 +94,7 @@ def _no(flag: str) -> str:
 
 
 def _choices(hint: Any) -> list[str]:
-    """Words of a Literal, also beside None."""
+    """Returns the words of a Literal, also of one that may be None."""
     found = [str(x) for x in typing.get_args(hint)] if typing.get_origin(hint) is typing.Literal else []
     for inner in () if found else typing.get_args(hint):
         found += _choices(inner)
@@ -99,14 +102,16 @@ def _choices(hint: Any) -> list[str]:
 
 
 def text_of(value: Any) -> str:
-    """A value as one writes it on the command line."""
+    """Returns a value as it is written on the command line."""
     if isinstance(value, tuple):
         return " ".join(map(text_of, value)) or "()"
     return str(value)
 
 
 def presets(table: Mapping[str, Mapping[str, Any]], width: int | None = None) -> list[str]:
-    """A line for each preset or profile, the first being the default: what it stands for, what it sets."""
+    """Returns a line for each preset or profile: its meaning and the settings that it changes. The first is the
+    default.
+    """
     width = width or max(60, min(shutil.get_terminal_size().columns, 120))
     lines, left = [], max(map(len, table), default=0)
     for number, (name, values) in enumerate(table.items()):

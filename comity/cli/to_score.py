@@ -1,5 +1,6 @@
-"""`comity bench --to-score`: seconds of training until a stated score is held. This process imports no jax but to read
-names; each seed has a process of its own, which nothing warmed."""
+"""`comity bench --to-score`: measures the seconds of training until a stated score is held. This process imports jax
+only to read names; each seed runs in a fresh process of its own.
+"""
 
 import json
 import time
@@ -75,7 +76,9 @@ def bench_to_score(arguments: list[str]) -> None:
 
 
 def table(found: dict[str, Any], wanted: int) -> list[str]:
-    """Lines of the table. wanted: seeds of every learner; who has fewer was interrupted, and its row says so."""
+    """Returns the lines of the table. wanted: seeds of every learner. A learner with fewer seeds was interrupted, and
+    its row says so.
+    """
     unit, beside = found["unit"], any("peer" in one for one in found["learners"])
     heads = [head.format(unit=unit) for head in HEADS] + ["JaxMARL's", "ratio"] * beside
     lines = ["", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
@@ -88,7 +91,7 @@ def table(found: dict[str, Any], wanted: int) -> list[str]:
 
 
 def _cells(one: dict[str, Any], aim: to_score.Aim, wanted: int) -> list[str]:
-    """What was measured of a learner."""
+    """Returns the cells of what was measured for a learner."""
     if not one["rows"]:
         return ["interrupted", *[""] * (len(HEADS) - 5)]
     row = to_score.row(one["rows"])
@@ -101,7 +104,7 @@ def _cells(one: dict[str, Any], aim: to_score.Aim, wanted: int) -> list[str]:
 
 
 def _beside(one: dict[str, Any]) -> list[str]:
-    """JaxMARL's seconds of training, and how many times ours they are."""
+    """Returns JaxMARL's seconds of training, and their ratio to ours."""
     row, peer = to_score.row(one["rows"]) if one["rows"] else {"seconds": None}, one.get("peer")
     if peer is None:
         return ["", ""]
@@ -116,7 +119,7 @@ def _outcome(row: dict[str, Any], unit: str) -> str:
 
 
 def _settings(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """(flags of task and algorithm with their values, all others)."""
+    """Splits arguments into (flags of task and algorithm with their values, all others)."""
     found, others, rest = [], [], list(arguments)
     while rest:
         word = rest.pop(0)
@@ -136,7 +139,7 @@ def _learner(
     settings: list[str],
     peers: dict[str, tuple[float, float]],
 ) -> dict[str, Any]:
-    """One learner to measure: its config, and when a score counts as held. Raises Usage."""
+    """Returns one learner to measure: its config, and when a score counts as held. Raises Usage."""
     import dataclasses
 
     from comity.recipes import Recipe, find_algorithm, find_task, settings_of
@@ -172,8 +175,9 @@ def _learner(
 
 
 def _peers(file: Path) -> dict[str, tuple[float, float]]:
-    """{algorithm: (mean return at the end, seconds of training, the median)} of JaxMARL, from what `--against jaxmarl
-    --keep FILE` wrote. Raises ValueError."""
+    """Returns {algorithm: (mean return at the end, median seconds of training)} of JaxMARL, from the file that
+    `--against jaxmarl --keep FILE` wrote. Raises ValueError.
+    """
     import statistics
 
     from comity.bench import peers

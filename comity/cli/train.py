@@ -83,7 +83,7 @@ def train(arguments: list[str]) -> None:
 
 
 def _list_presets(arguments: list[str]) -> None:
-    """`comity train TASK ALGORITHM --preset`: what it can be, a line each."""
+    """Runs `comity train TASK ALGORITHM --preset`: prints a line for each preset (or profile)."""
     from comity.recipes import find_algorithm, find_task
 
     names, kind = _split(arguments[:-1])[0], arguments[-1].removeprefix("--")
@@ -94,7 +94,7 @@ def _list_presets(arguments: list[str]) -> None:
 
 
 def settings_help(recipe: Any, training: Any) -> list[str]:
-    """Every setting of a training with its value and text, presets and profiles."""
+    """Returns every setting of a training with its value and text, and the presets and profiles."""
     task, algorithm = recipe.task, recipe.algorithm
     lines = [printable(f"comity train {task.name} {algorithm.name} [FLAGS]"), "", "this command"]
     lines += [f"  --{name:<14} {line}" for name, line in OWN.items()]
@@ -112,14 +112,14 @@ def settings_help(recipe: Any, training: Any) -> list[str]:
 
 
 def _of_game(arguments: list[str]) -> list[str]:
-    """Of a game that Python steps, --length and --options as --task.length and --task.options."""
+    """Turns --length and --options into --task.length and --task.options, for environments of other libraries."""
     short = {f"--{name}": f"--task.{name}" for name in ("length", "options")}
     parts = [word.partition("=") for word in arguments]
     return [short.get(flag, flag) + equals + value for flag, equals, value in parts]
 
 
 def _trackers(arguments: list[str]) -> list[str]:
-    """`--track a,b` as --track a b."""
+    """Turns `--track a,b` into --track a b."""
     words = []
     for word in arguments:
         flag, equals, value = word.partition("=")
@@ -162,13 +162,13 @@ def resume(arguments: list[str]) -> None:
 
 
 def finish(path: Path) -> None:
-    """The table at the end, the files, and what to do next."""
+    """Prints the table at the end, the files, and the next commands."""
     from rich.console import Console
 
     from comity.report.curves import draw_curves
     from comity.report.tables import final_table
 
-    picture = draw_curves([path], path=path / "figures" / "curve.png")  # first: a reader of the table may go away
+    picture = draw_curves([path], path=path / "figures" / "curve.png")  # first: the table's reader may close the pipe
     final_table(path).show(Console())
     print("files")
     for file in (path / "config.yaml", path / "metrics.jsonl", path / "eval.jsonl", path / "checkpoints", *picture):
@@ -179,7 +179,7 @@ def finish(path: Path) -> None:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], list[str]]:
-    """(TASK and ALGORITHM, flags of this command itself, flags of the settings)."""
+    """Splits arguments into (TASK and ALGORITHM, flags of this command itself, flags of the settings)."""
     names, own, rest = [], {}, []
     words = list(arguments)
     while words and not words[0].startswith("-"):
@@ -198,7 +198,9 @@ def _recipe(
     names: list[str], config: dict[str, Any], folder: Path | None, profile: str | None, preset: str | None,
     trust: Trust = NOTHING,
 ):  # fmt: skip
-    """The recipe that flags start from: the config's, or the names' with their first presets; asked presets win."""
+    """Returns the recipe that the flags start from: the config's, or the names' with their first presets. A preset or
+    profile that is asked for replaces the config's.
+    """
     from comity.recipes import Recipe, find_algorithm, find_task, from_config, settings_of
 
     if not config:
@@ -215,7 +217,7 @@ def _recipe(
 
 
 def _read_config(file: str) -> tuple[dict[str, Any], Path]:
-    """(config, its folder)."""
+    """Returns (config, its folder). Raises ValueError."""
     path = Path(file)
     path = path / "config.yaml" if path.is_dir() else path
     try:

@@ -1,4 +1,4 @@
-"""What nobody foresaw, in one line: what happened, and which file has the traceback."""
+"""Reports an unexpected error in one line: what happened, and which file has the traceback."""
 
 import datetime
 import os
@@ -9,8 +9,9 @@ from pathlib import Path
 
 
 def message(error: BaseException, arguments: list[str]) -> str:
-    """One line about an error that is no refusal; the traceback is appended to the log of the run that it happened in,
-    or written to a file of its own in the temporary folder. arguments: of the command."""
+    """Describes an unexpected error in one line. The traceback is appended to the log of the run in which it happened,
+    or written to a new file in the temporary folder. arguments: of the command.
+    """
     text = " ".join(str(error).split())
     kind = type(error).__name__ + (f": {text if len(text) <= 200 else text[:197] + '...'}" if text else "")
     when = datetime.datetime.now().isoformat(timespec="seconds")
@@ -25,7 +26,9 @@ def message(error: BaseException, arguments: list[str]) -> str:
 
 
 def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
-    """The run directory in which the error arose: of a training its own, else the one that the command names."""
+    """Returns the run directory in which the error arose: that of the training, or else the one that the
+    command names.
+    """
     from comity.runs.saved import find
 
     if (path := getattr(error, "comity_run", None)) is not None:
@@ -43,7 +46,7 @@ def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
 
 
 def _log_file(text: str, run: Path | None) -> Path | None:
-    """The file that has the text now; None if there is no place for it."""
+    """Writes the text to a log and returns the file; None if there is no place for it."""
     log = run / "log.txt" if run else None
     if log and run and run.is_dir() and not log.is_symlink():
         try:

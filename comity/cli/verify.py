@@ -40,7 +40,7 @@ def verify(arguments: list[str]) -> int:
 
 
 def _described(task: str) -> str:
-    """A line about a reference."""
+    """Returns a line about a reference."""
     from comity.runs.saved import open_run
     from comity.training.references import reference_of
 
@@ -96,7 +96,7 @@ def _in_original(path: Path, episodes: int) -> int:
 
 
 def _returns(run: Any, policy: str, episodes: int) -> tuple[float, float]:
-    """(mean over episodes of the mean return of agents, its standard error)."""
+    """Returns (mean over episodes of the mean return of agents, its standard error)."""
     import numpy as np
 
     line = next(line for line in run.play(episodes) if line["policy"] == policy)

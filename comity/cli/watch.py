@@ -1,4 +1,4 @@
-"""`comity watch`: an episode as a GIF and as a page that can be scrubbed."""
+"""`comity watch`: shows an episode as a GIF and as a page on which the reader can move through it."""
 
 import sys
 import webbrowser
@@ -42,7 +42,7 @@ def watch(arguments: list[str]) -> None:
     if (most := values.get("in_turn", 3)) < 1:
         raise Usage(f"--in-turn {most} must be 1 or more")
     if "mp4" in values or values.get("gif", Path()).suffix == ".mp4":
-        needed("imageio_ffmpeg", "leave --mp4 out: a GIF needs nothing")  # known before anything is played
+        needed("imageio_ffmpeg", "leave --mp4 out: a GIF needs nothing")  # checked before any episode is played
     paths = [one_run(word) for word in words]
     trust = in_terminal("trust" in values)
     runs = [load(path, which=which, trust=trust) for path in paths for which in wanted]
@@ -51,7 +51,7 @@ def watch(arguments: list[str]) -> None:
             run.directory.refuse_links()
     print("playing up to 32 episodes; compiling them takes up to a minute the first time", file=sys.stderr)
     films = [run.films(values.get("seed"), policy, values.get("episode"), most) for run in runs]
-    if len(films) > 1:  # told apart by what they are of
+    if len(films) > 1:  # the title names the policy
         whose = [f"{named(run.which)}iteration {run.iterations[x[0].seed]}" for run, x in zip(runs, films, strict=True)]
         films = [
             [replace(film, title=f"{film.title}, {which}") for film in some]
@@ -61,7 +61,7 @@ def watch(arguments: list[str]) -> None:
     beside = f"_{len(films)}_films" if len(films) > 1 else ""
     own = path / "figures" / f"seed{film.seed}_{policy}{beside}"
     name = f"reference-{path.name.replace('/', '-')}-{policy}{beside}"
-    stem = Path(name) if run.is_reference else own  # not in the package
+    stem = Path(name) if run.is_reference else own  # nothing is written into the package
     for film in (film for some in films for film in some):
         title = f"{film.title}: " if beside else ""
         print(printable(f"{title}{film.caption}; {film.length} steps, {film.ended}"))
@@ -77,7 +77,7 @@ def watch(arguments: list[str]) -> None:
 
 
 def checkpoints(values: dict[str, Any]) -> list[Any]:
-    """Which of each run: "last", "best" or an iteration. Raises Usage."""
+    """Returns the checkpoints to show of each run: "last", "best" or an iteration. Raises Usage."""
     given = [flag for flag in ("best", "both", "checkpoint") if flag in values]
     if len(given) > 1:
         raise Usage(f"{' and '.join(f'--{flag}' for flag in given)}: give one of them")
@@ -91,5 +91,5 @@ def checkpoints(values: dict[str, Any]) -> list[Any]:
 
 
 def named(which: Any) -> str:
-    """What a policy is, before its iteration."""
+    """Returns the name of a policy, as it stands before its iteration."""
     return f"{which} of " if isinstance(which, str) else ""

@@ -1,1 +1,1 @@
-"""Many runs as one study: what is trained as data, workers that claim rows, and what starts workers."""
+"""Many runs as one study: the plan as data, workers that claim rows, and launchers that start workers."""

@@ -1,8 +1,9 @@
-"""Who trains a row: a claim is a file that only one process can create. No jax, no locks, so any shared disk will do.
+"""Claims of rows: a claim is a file that only one process can create. It needs no jax and no locks, so any shared disk
+will do.
 
 The claims of a row are files `claim.0`, `claim.1`, ...; the highest one counts. A worker that finds its owner dead
-makes the next one, which succeeds for one of several that try; none is ever removed, so no worker can take away a claim
-that is newer than the one it has read.
+makes the next one, and only one of several workers that try it succeeds. No claim is ever removed, so no worker can
+take away a claim that is newer than the one it has read.
 """
 
 import contextlib
@@ -17,15 +18,17 @@ from typing import Any
 
 from comity.runs.reading import read_json
 
-LEASE = 180.0  # seconds after which the owner on another host counts as dead, if it has not touched its claim
+LEASE = 180.0  # seconds after which an owner on another host counts as dead, if it has not touched its claim
 
 
 class Lost(RuntimeError):
-    """Another worker took the row over, because this one seemed dead."""
+    """Raised if another worker took the row over because this one seemed dead."""
 
 
 class Claim:
-    """A row that this process trains, until `release`. Touched again and again, so that other hosts see it alive."""
+    """A row that this process trains, until `release`. It touches the claim regularly, so that other hosts see it
+    alive.
+    """
 
     def __init__(self, folder: Path, number: int, lease: float):
         self.folder, self.number, self.lease = folder, number, lease
@@ -38,7 +41,7 @@ class Claim:
 
     def _beat(self) -> None:
         while not self.ended.wait(self.lease / 6):
-            with contextlib.suppress(OSError):  # a shared disk that is away for a moment
+            with contextlib.suppress(OSError):  # the shared disk may be away for a moment
                 os.utime(self.path)
 
     def check(self) -> None:
@@ -47,14 +50,14 @@ class Claim:
             raise Lost(f"{self.folder.name}: another worker took it over, since this one seemed dead")
 
     def release(self) -> None:
-        """Others may take the row at once, from other hosts, too."""
+        """Lets other workers take the row at once, also on other hosts."""
         self.ended.set()
         with contextlib.suppress(OSError):
             os.utime(self.path, (0, 0))
 
 
 def take(folder: Path, lease: float = LEASE) -> Claim | None:
-    """The claim on a row, whose folder is made; None if its owner lives, or another worker was faster."""
+    """Claims a row and makes its folder; returns None if its owner is alive, or another worker was faster."""
     folder.mkdir(parents=True, exist_ok=True)
     number = newest(folder)
     if number >= 0 and alive(folder / f"claim.{number}", lease):
@@ -70,12 +73,12 @@ def take(folder: Path, lease: float = LEASE) -> Claim | None:
 
 
 def _create(part: Path, path: Path) -> bool:
-    """`path` with the content of `part`, whole or not at all; False if it is there already."""
+    """Creates `path` with the content of `part`, completely or not at all; returns False if it exists already."""
     try:
         os.link(part, path)
     except FileExistsError:
         return False
-    except OSError:  # a disk without hard links: the content comes a moment later, and until then the lease holds
+    except OSError:  # a disk without hard links: the content comes a moment later; until then the lease holds
         try:
             with open(path, "x", encoding="utf-8") as file:
                 file.write(part.read_text(encoding="utf-8"))
@@ -85,7 +88,7 @@ def _create(part: Path, path: Path) -> bool:
 
 
 def newest(folder: Path) -> int:
-    """The number of the claim that counts; -1 if there is none."""
+    """Returns the number of the claim that counts; -1 if there is none."""
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
@@ -94,8 +97,9 @@ def newest(folder: Path) -> int:
 
 
 def alive(path: Path, lease: float = LEASE) -> bool:
-    """Whether the owner of a claim may still be at work: by its process where it is one of this machine's, else by when
-    it last touched the claim."""
+    """True if the owner of a claim may still be at work. On this machine its process decides, on others the time of the
+    last touch.
+    """
     try:
         touched = path.stat().st_mtime
     except FileNotFoundError:
@@ -117,8 +121,9 @@ def myself() -> dict[str, Any]:
 
 
 def host() -> str:
-    """Which machine, boot and space of process numbers: containers may share a name, a process number means nothing
-    after a boot."""
+    """Returns a name of the machine, the boot and the space of process numbers. Containers may share a host name, and
+    process numbers start anew at every boot.
+    """
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -128,14 +133,16 @@ def host() -> str:
 
 
 def started(pid: int) -> str | None:
-    """When a process of this machine began, in a unit of its own; None if there is none, or only its exit status."""
+    """Returns when a process of this machine began, in a unit of its own; None if it does not exist or only its exit
+    status is left.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]
     except (FileNotFoundError, ProcessLookupError):
         if os.path.exists("/proc/self/stat"):
             return None
-    try:  # no /proc: a number that is used again is then taken for the owner
+    try:  # without /proc, a process that reuses the number is taken for the owner
         os.kill(pid, 0)
     except ProcessLookupError:
         return None

@@ -1,7 +1,9 @@
-"""A grid: every algorithm on every task that it fits, at one budget of processor time; a sweep with a table of its own.
+"""A grid: trains every algorithm on every task that it fits, with one budget of processor time. It is a sweep with a
+table of its own.
 
-A cell's score lies between random play (0) and the best that is known (1): the best cell of the task, or the team that
-comes with comity where that is better. It is of the last policy, with sampled or greedy actions, whichever earns more.
+A cell's score lies between random play (0) and the best known result (1): the best cell of the task, or the team that
+comes with comity if that is better. The score is that of the last policy, with sampled or greedy actions, whichever
+earns more.
 """
 
 import dataclasses
@@ -26,16 +28,16 @@ FILE = "grid.json"
 RANDOM = "random"
 BUDGET = 60.0  # processor seconds of a seed
 SEEDS = 3
-FOREVER = 1_000_000  # iterations: the budget ends a cell
+FOREVER = 1_000_000  # iterations; the budget ends a cell before
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What an algorithm reached on a task."""
+    """The result of an algorithm on a task."""
 
-    scores: tuple[float, ...]  # of seeds, raw
+    scores: tuple[float, ...]  # of each seed, not normalised
     score: float  # mean over seeds, normalised; NaN: unknown
-    low: float  # of the smallest seed, or of the interval from five seeds on
+    low: float  # of the smallest seed; with five seeds or more, of the interval
     high: float
     seconds: float  # processor time of a seed
 
@@ -45,15 +47,15 @@ class Grid:
     """A grid on disk."""
 
     sweep: Sweep
-    metrics: dict[str, str]  # task: what is measured
-    refused: dict[str, dict[str, str]]  # task: {algorithm: why}
-    names: tuple[list[str], list[str]]  # tasks, algorithms; random play among them
+    metrics: dict[str, str]  # task: the metric that is scored
+    refused: dict[str, dict[str, str]]  # task: {algorithm: the reason}
+    names: tuple[list[str], list[str]]  # tasks, algorithms (with random play)
 
 
 def planned(path: Path, study: Mapping[str, Any]) -> Grid:
-    """The grid of a study in the folder `path`: as it is there, or planned now. Pairs that do not fit are left out.
+    """Returns the grid of a study in the folder `path`; plans it if it is new. Pairs that do not fit are left out.
 
-    study: as of a sweep, with `cpu_seconds` of a seed. Raises ValueError, OSError.
+    study: as for a sweep, with `cpu_seconds` per seed. Raises ValueError, OSError.
     """
     from comity.training.settings import training_of
 
@@ -89,7 +91,7 @@ def planned(path: Path, study: Mapping[str, Any]) -> Grid:
 
 
 def opened(path: Path) -> Grid:
-    """The grid in a folder. Raises ValueError, one line."""
+    """Returns the grid in a folder. Raises ValueError with one line."""
     try:
         about = read_json(path / FILE)
         parts = about["metrics"], about["refused"], (about["tasks"], about["algorithms"])
@@ -99,7 +101,9 @@ def opened(path: Path) -> Grid:
 
 
 def _metric(task: Any) -> str:
-    """What a task's score is: its headline; the return where motives are mixed, whose headlines are no aims."""
+    """Returns the metric that scores a task: its headline, or the return for mixed-motive games, whose headline is no
+    goal.
+    """
     from comity.recipes import find_task
 
     given = {name: value for name, value in plan.entry_of(task).items() if name != "vary"}
@@ -109,7 +113,7 @@ def _metric(task: Any) -> str:
 
 
 def cells(grid: Grid) -> dict[str, dict[str, Cell]]:
-    """{task: {algorithm: what it reached}}, of cells that are over."""
+    """Returns {task: {algorithm: its result}} of cells that are over."""
     found: dict[str, dict[str, tuple[list[float], float]]] = {}
     for row in grid.sweep.rows:
         about = done(grid.sweep.of(row)) or {}
@@ -122,14 +126,14 @@ def cells(grid: Grid) -> dict[str, dict[str, Cell]]:
 
 
 def _better(about: Mapping[str, Any], metric: str) -> list[float]:
-    """Scores of seeds, of the policy with the larger mean; [] if there are none."""
+    """Returns the scores of seeds for the policy with the larger mean; [] if there are none."""
     of = [about.get(policy, {}).get(metric, {}).values() for policy in ("scores", "greedy")]
     known = [[float(x) for x in values if x is not None] for values in of]
     return max(known, key=lambda x: float(np.mean(x)) if x else -math.inf)
 
 
 def _spent(folder: Path, about: dict[str, Any]) -> float:
-    """Processor seconds of a row's training."""
+    """Returns the processor seconds of a row's training; NaN if unknown."""
     try:
         return float(read_json(folder / str(about.get("run")) / "manifest.json")["cpu_seconds"])
     except (OSError, ValueError, KeyError):
@@ -150,7 +154,7 @@ def _normalised(task: str, metric: str, of: dict[str, tuple[list[float], float]]
 
 
 def _reference_scores(task: str, metric: str) -> list[float]:
-    """What the team that comes with comity scored, if the metric is the same."""
+    """Returns the score of the team that comes with comity, if it has the same metric; else []."""
     from comity.runs.saved import REFERENCE, reference
 
     path = reference(task)
@@ -159,7 +163,9 @@ def _reference_scores(task: str, metric: str) -> list[float]:
 
 
 def sheet(grid: Grid) -> Sheet:
-    """A row for each algorithm, a column for each task: normalised score, smallest to largest seed; then the mean."""
+    """Returns a row for each algorithm and a column for each task: normalised score, smallest to largest seed; then the
+    mean.
+    """
     tasks, algorithms = grid.names
     found = cells(grid)
     columns = ("algorithm", *tasks, "mean", "CPU s a seed")
@@ -198,7 +204,7 @@ def _text(grid: Grid, task: str, name: str, one: Cell | None) -> str:
 
 
 def draw(grid: Grid, path: Path) -> list[Path]:
-    """A picture of the table, as PNG and SVG."""
+    """Draws the table as a picture, PNG and SVG."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,5 +1,6 @@
-"""What starts workers: processes here, a Slurm array, Ray tasks; jobs of submitit do it in `submit`. Each only calls
-`comity sweep DIR --worker i/n`."""
+"""Starts workers: as processes here, as a Slurm array or as Ray tasks (`submit` starts jobs of submitit). Each worker
+is a call of `comity sweep DIR --worker i/n`.
+"""
 
 import contextlib
 import os
@@ -22,20 +23,20 @@ from comity.training.progress import packed
 from comity.training.stopping import terminated_as_interrupted
 
 LOGS = "logs"  # of workers, in the sweep's folder
-QUIET, QUIETEST = 10.0, 300.0  # seconds until a line says what a worker does; twice as long after each, at most
-WIDTH = 56  # characters of a worker's last line in it
+QUIET, QUIETEST = 10.0, 300.0  # seconds between lines on a worker's progress: at first, at most
+WIDTH = 56  # characters of a worker's last line that are shown
 Say = Callable[[str], None]
 
 
 def cores() -> list[int]:
-    """Those that this process may use."""
+    """Returns the numbers of the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def worker(sweep: Sweep, index: int | str, count: int, more: tuple[str, ...] = ()) -> list[str]:
-    """The command of a worker, with this Python."""
+    """Returns the command of a worker, with this Python."""
     return [sys.executable, "-m", "comity", "sweep", str(sweep.path.resolve()), "--worker", f"{index}/{count}", *more]
 
 
@@ -43,10 +44,11 @@ def worker(sweep: Sweep, index: int | str, count: int, more: tuple[str, ...] = (
 
 
 def processes(sweep: Sweep, count: int | None, say: Say, more: tuple[str, ...] = ()) -> int:
-    """Workers as processes here, each on cores of its own, until all have ended; a line whenever a row is over.
+    """Runs workers as processes here, each on its own cores, until all have ended. Prints a line whenever a row is
+    over.
 
-    count: how many; None: one for each core, as many as there are rows left at most. Ctrl-C and SIGTERM are passed on,
-    and workers save what they train. Returns 0, or 128 + the signal's number.
+    count: number of workers; None: one for each core, but at most one for each row that is left. Ctrl-C and SIGTERM are
+    passed on, and workers save what they train. Returns 0, or 128 + the signal's number.
     """
     rows = left(sweep)
     mine = cores()
@@ -56,7 +58,7 @@ def processes(sweep: Sweep, count: int | None, say: Say, more: tuple[str, ...] =
     logs = sweep.path / LOGS
     logs.mkdir(exist_ok=True)
     say(f"{len(rows)} of {len(sweep.rows)} rows are left; {count} worker{'s' * (count > 1)} here, logs in {logs}")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a device's memory
     children = []
     with contextlib.ExitStack() as files:
         for index in range(1, count + 1):
@@ -67,7 +69,7 @@ def processes(sweep: Sweep, count: int | None, say: Say, more: tuple[str, ...] =
             home = set(mine[index - 1 :: count]) or {mine[(index - 1) % len(mine)]}
             if count > 1 and hasattr(os, "sched_setaffinity"):
                 with contextlib.suppress(OSError):
-                    os.sched_setaffinity(child.pid, home)  # before it imports jax, which counts its cores
+                    os.sched_setaffinity(child.pid, home)  # before the child imports jax, which counts its cores
             children.append(child)
         number = _watch(sweep, children, say)
     failed = [index for index, child in enumerate(children, 1) if child.returncode]
@@ -86,8 +88,10 @@ def last_line_of(text: str) -> str:
 
 
 def _watch(sweep: Sweep, children: list[Any], say: Say) -> int:
-    """Waits for all children; the number of the signal that stopped them, or 0. Now and then, and ever more rarely, a
-    line of what one of them says."""
+    """Waits for all children; returns the number of the signal that stopped them, or 0.
+
+    Prints the last line of one worker now and then, more and more rarely.
+    """
     known = {row.name for row in sweep.rows if (sweep.of(row) / DONE).is_file()}
     number, pause, due = 0, QUIET, time.monotonic() + QUIET
     with terminated_as_interrupted():
@@ -114,7 +118,7 @@ def _watch(sweep: Sweep, children: list[Any], say: Say) -> int:
 
 
 def _tell(sweep: Sweep, known: set[str], say: Say) -> None:
-    """A line for each row that is over and was not before."""
+    """Prints a line for each row that is over and was not before."""
     for row in sweep.rows:
         if row.name not in known and (about := done(sweep.of(row))):
             known.add(row.name)
@@ -127,8 +131,11 @@ def _tell(sweep: Sweep, known: set[str], say: Say) -> None:
 
 
 def slurm_script(sweep: Sweep, count: int, options: str = "", more: tuple[str, ...] = ()) -> str:
-    """A Slurm array of `count` workers. options: of sbatch, such as `--time=2:00:00 --mem=4G`. A job that is pre-empted
-    or runs out of time is warned with SIGUSR1 and saves; requeued, or with the array submitted again, it goes on."""
+    """Returns the script of a Slurm array of `count` workers. options: of sbatch, such as `--time=2:00:00 --mem=4G`.
+
+    A job that is pre-empted or runs out of time is warned with SIGUSR1 and saves. If it is requeued, or the array is
+    submitted again, it goes on.
+    """
     directives = [f"--array=1-{count}", f"--job-name={_job(sweep)}", "--requeue", "--open-mode=append"]
     directives += ["--signal=USR1@120", f"--output={(sweep.path / LOGS).resolve()}/slurm-%A_%a.log"]
     given = shlex.split(options)
@@ -145,7 +152,7 @@ def _job(sweep: Sweep) -> str:
 
 
 def joined(words: list[str]) -> list[str]:
-    """Flags with the value that follows them, one a line."""
+    """Joins flags with the values that follow them, one entry per flag."""
     found: list[str] = []
     for word in words:
         if word.startswith("-") or not found:
@@ -156,7 +163,9 @@ def joined(words: list[str]) -> list[str]:
 
 
 def slurm(sweep: Sweep, count: int, options: str, say: Say, submit: bool = True, more: tuple[str, ...] = ()) -> int:
-    """Writes the array's script and submits it with the sbatch on PATH; without one, or submit=False, prints it."""
+    """Writes the array's script and submits it with the sbatch on PATH. Without sbatch, or with submit=False, prints
+    it.
+    """
     script = sweep.path / "slurm.sh"
     (sweep.path / LOGS).mkdir(exist_ok=True)
     text = slurm_script(sweep, count, options, more)
@@ -178,8 +187,9 @@ def slurm(sweep: Sweep, count: int, options: str, say: Say, submit: bool = True,
 
 
 def ray(sweep: Sweep, count: int, address: str | None, say: Say, more: tuple[str, ...] = ()) -> int:
-    """Workers as Ray tasks, one core each, on the cluster at `address` (None: RAY_ADDRESS, else one of this machine's
-    own). All its nodes must see the sweep's folder. Returns 0, or 1 if a worker failed."""
+    """Runs workers as Ray tasks, one core each, on the cluster at `address` (None: RAY_ADDRESS, else a new one on this
+    machine). All its nodes must see the sweep's folder. Returns 0, or 1 if a worker failed.
+    """
     module: Any = needed("ray")
     module.init(address=address, log_to_driver=False)
     try:
@@ -200,6 +210,6 @@ def ray(sweep: Sweep, count: int, address: str | None, say: Say, more: tuple[str
 
 
 def _in_ray(words: list[str], folder: str) -> tuple[int, str]:
-    """A worker as a process of its own, so that Ray's is not jax's."""
+    """Runs a worker as a process of its own, so that jax does not run in Ray's process."""
     answer = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True)
     return answer.returncode, (answer.stderr.strip().split("\n") or [""])[-1]

@@ -1,6 +1,7 @@
-"""What a sweep trains, as data: tasks x algorithms x settings become rows, each a whole config, before any is trained.
+"""The plan of a sweep as data: tasks x algorithms x settings become rows, each a complete config, before any is
+trained.
 
-Only `rows_of` looks at games and algorithms, so a sweep that is there already is read without jax.
+Only `rows_of` reads games and algorithms, so an existing sweep is read without jax.
 """
 
 import copy
@@ -23,7 +24,7 @@ from comity.sweeps import ranges
 FILE = "sweep.json"
 FORMAT = 1
 SEARCH = ("search", "trials", "objective", "prune")  # keys of a study that searches, see `sweeps.ranges`
-OWN = ("tasks", "algorithms", "vary", "apart", *SEARCH)  # keys of a study beside the settings of training
+OWN = ("tasks", "algorithms", "vary", "apart", *SEARCH)  # keys of a study that are no settings of training
 MOST_ROWS = 100_000
 
 
@@ -34,9 +35,9 @@ class Row:
     name: str  # of its folder: a hash of its config
     task: str
     algorithm: str
-    settings: dict[str, Any]  # what was varied
-    config: dict[str, Any]  # as in a config.yaml; of a trial with the first values of its ranges
-    search: dict[str, Any] | None = None  # of a trial: see `ranges.trials`
+    settings: dict[str, Any]  # the settings that vary
+    config: dict[str, Any]  # as in a config.yaml; of a trial, with the first values of its ranges
+    search: dict[str, Any] | None = None  # of a trial: its study, ranges, objective and pruner
 
     @property
     def label(self) -> str:
@@ -49,7 +50,7 @@ class Sweep:
 
     path: Path
     study: dict[str, Any]
-    folder: Path  # from which names of files are meant
+    folder: Path  # to which file names refer
     rows: tuple[Row, ...]
 
     def of(self, row: Row) -> Path:
@@ -65,7 +66,7 @@ def text_of(value: Any) -> str:
 
 
 def scalar(text: str) -> Any:
-    """What a word of the command line means: true, none, a number, a list in brackets, else itself."""
+    """Returns the value of a word of the command line: true, none, a number, a list in brackets, or the word itself."""
     text = text.strip()
     if text.startswith("[") and text.endswith("]"):
         return [scalar(part) for part in text[1:-1].split(",") if part.strip()]
@@ -82,17 +83,17 @@ def scalar(text: str) -> Any:
 
 
 def several(text: str) -> list[Any]:
-    """Values with commas between them; those in brackets belong together: `[64,64],[128]`."""
+    """Splits values at commas; those in brackets belong together: `[64,64],[128]`."""
     return [scalar(part) for part in re.findall(r"\[[^]]*\]|[^,]+", text)]
 
 
 def names_of(text: str, kind: str) -> list[str]:
-    """Names with commas between them. A population, `good:maddpg,adversary:ddpg`, is one name."""
+    """Splits names at commas. A population, `good:maddpg,adversary:ddpg`, is one name."""
     return [text] if kind == "algorithm" and members(text) else [name for name in text.split(",") if name]
 
 
 def study_of(path: Path) -> dict[str, Any]:
-    """The study in a YAML file. Raises ValueError, one line."""
+    """Returns the study in a YAML file. Raises ValueError with one line."""
     try:
         study = read_yaml(path)
     except FileNotFoundError:
@@ -105,7 +106,7 @@ def study_of(path: Path) -> dict[str, Any]:
 
 
 def check(study: Mapping[str, Any]) -> None:
-    """Raises ValueError, one line, for what is no study; what needs jax to be known comes with `rows_of`."""
+    """Raises ValueError with one line if the study is wrong. `rows_of` checks the rest, for which jax is needed."""
     for key in ("tasks", "algorithms"):
         entries = study.get(key)
         if not isinstance(entries, list) or not entries:
@@ -138,7 +139,9 @@ def _axes(vary: Any, where: str) -> dict[str, list[Any]]:
 
 
 def rows_of(study: Mapping[str, Any]) -> list[Row]:
-    """Every row of a study, each parsed to a recipe whose game and algorithm fit. Raises ValueError, one line."""
+    """Returns every row of a study, each with a recipe whose game and algorithm fit. Raises ValueError with
+    one line.
+    """
     from comity.training.settings import Training
 
     check(study)
@@ -160,7 +163,7 @@ def rows_of(study: Mapping[str, Any]) -> list[Row]:
 
 
 def _trials(study: Mapping[str, Any]) -> list[Row]:
-    """Trials instead of rows: so many of each combination that is not searched."""
+    """Returns the trials of a search: `trials` of them for each combination that is not searched."""
     from comity.recipes import find_algorithm, find_task, from_config
     from comity.training.best import aim
     from comity.training.settings import Training
@@ -168,7 +171,7 @@ def _trials(study: Mapping[str, Any]) -> list[Row]:
     asked = ranges.asked(study)
     plain = {key: value for key, value in study.items() if key not in SEARCH}
     varied = {str(name).replace("-", "_"): values for name, values in (study.get("vary") or {}).items()}
-    tried = [  # the ends of all ranges, so that what is out of a setting's range is refused now
+    tried = [  # with the ends of all ranges, so that values outside a setting's range are refused now
         rows_of({**plain, "vary": {**varied, **{name: [one.tried(i)] for name, one in asked.items()}}})
         for i in range(max(len(one.ends) for one in asked.values()))
     ]
@@ -194,7 +197,7 @@ def _trials(study: Mapping[str, Any]) -> list[Row]:
 
 
 def _whole(base: Row, section: str, setting: str, one: ranges.Range) -> bool:
-    """Whether a setting takes whole numbers only: it refuses one between the ends of its range."""
+    """True if a setting takes only whole numbers: it then refuses a value between the ends of its range."""
     from comity.recipes import from_config
     from comity.training.settings import training_of
 
@@ -210,7 +213,7 @@ def _whole(base: Row, section: str, setting: str, one: ranges.Range) -> bool:
 
 
 def with_values(row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A trial's config, with the values that were drawn."""
+    """Returns a trial's config with the values that were drawn."""
     config = copy.deepcopy(row.config)
     for one in (row.search or {})["ranges"]:
         _put(config[one["section"]], one["setting"], values[one["name"]])
@@ -218,12 +221,14 @@ def with_values(row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_of(named: Any) -> dict[str, Any]:
-    """A task or an algorithm of a study, a name or a name with settings, as {"name": ..., setting: value}."""
+    """Returns a task or algorithm of a study, given as a name or a name with settings, as {"name": ..., setting:
+    value}.
+    """
     return {"name": named} if isinstance(named, str) else dict(named)
 
 
 def from_preset(source: Any, kind: str, given: dict[str, Any]) -> tuple[str | None, Any]:
-    """(preset, settings) of a source: those given over the preset that they name, or over the first."""
+    """Returns (preset, settings) of a source: the given settings over the preset that they name, or over the first."""
     from comity.recipes import settings_of
 
     values = dict(given)
@@ -267,7 +272,7 @@ def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Ro
         except (ValueError, TypeError) as error:
             raise ValueError(f"{label}: {' '.join(str(error).split())}") from None
         about = recipe.describe()
-        fitted = {**about, "training": dataclasses.asdict(training)}  # "1e-3", a text in YAML, is a number by now
+        fitted = {**about, "training": dataclasses.asdict(training)}  # YAML reads "1e-3" as text; here it is a number
         settings |= {short[name]: _get(fitted[places[name][0]], places[name][1]) for name in short}
         if "object" in (source.version, learner.version):
             raise ValueError(f"{label}: no file holds all of it, so workers could not load it: give names of files")
@@ -279,7 +284,7 @@ def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Ro
 
 
 def _place(name: str, source: Any, learner: Any, training: list[str]) -> tuple[str, str]:
-    """(section, setting) of what is varied: `task.NAME`, `algorithm.NAME`, or NAME where only one of them has it."""
+    """Returns (section, setting) of a name: `task.NAME`, `algorithm.NAME`, or NAME if only one of them has it."""
     from comity.runs.values import declared
 
     first, dot, rest = name.partition(".")
@@ -302,7 +307,7 @@ def _place(name: str, source: Any, learner: Any, training: list[str]) -> tuple[s
 
 
 def _put(section: dict[str, Any], name: str, value: Any) -> None:
-    """Sets `counts.weight` of nested settings."""
+    """Sets a value of nested settings, such as `counts.weight`."""
     *outer, last = name.split(".")
     for part in outer:
         section[part] = dict(section.get(part) or {})
@@ -321,7 +326,7 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(study: Mapping[str, Any]) -> str:
-    """Of a study and of the users' files that it names: the same one gives the same rows."""
+    """Returns a hash of a study and of the users' files that it names: the same hash means the same rows."""
     files = {}
     for key in ("tasks", "algorithms"):
         for entry in study.get(key) or ():
@@ -332,7 +337,9 @@ def fingerprint(study: Mapping[str, Any]) -> str:
 
 
 def planned(path: Path, study: Mapping[str, Any]) -> Sweep:
-    """The sweep of a study in the folder `path`: as it is there, or planned now. Raises ValueError, OSError."""
+    """Returns the sweep of a study in the folder `path`; plans it if it is new or the study changed. Raises ValueError,
+    OSError.
+    """
     made_from = fingerprint(study)
     if (path / FILE).is_file() and _read(path).get("made_from") == made_from:
         return opened(path)
@@ -352,7 +359,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def opened(path: Path) -> Sweep:
-    """The sweep in a folder. Raises ValueError, one line."""
+    """Returns the sweep in a folder. Raises ValueError with one line."""
     value = _read(path)
     try:
         if value["format"] != FORMAT:

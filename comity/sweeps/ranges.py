@@ -1,4 +1,4 @@
-"""What a study searches: ranges of settings, as text or as a mapping, and how many trials. No jax, no Optuna."""
+"""The search of a study: ranges of settings, as text or as a mapping, and the number of trials. No jax, no Optuna."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TRIALS = 20
-TRIAL = "trial.json"  # in a row's folder: what was drawn for it
+TRIAL = "trial.json"  # in a row's folder: the values that were drawn for it
 PRUNE = "median"
 PRUNERS = ("median", "halving", "none")
 
@@ -25,8 +25,11 @@ class Range:
         return self.ends[min(index, len(self.ends) - 1)]
 
     def settled(self, section: str, setting: str, value: Any, whole: bool) -> dict[str, Any]:
-        """As a trial keeps it. value: what the setting's low end became; whole: it takes whole numbers only. Raises
-        ValueError."""
+        """Returns the range as a trial keeps it. value: the setting's value at the low end; whole: True for whole
+        numbers only.
+
+        Raises ValueError.
+        """
         place = {"name": self.name, "section": section, "setting": setting}
         if setting in ("preset", "profile", "seeds", "first_seed"):
             raise ValueError(
@@ -43,7 +46,7 @@ class Range:
 
 
 def check(study: Mapping[str, Any]) -> None:
-    """Raises ValueError, one line, for what is no search."""
+    """Raises ValueError with one line if the search of the study is wrong."""
     if not study.get("search"):
         if given := next((key for key in ("trials", "objective", "prune") if key in study), None):
             raise ValueError(
@@ -68,13 +71,13 @@ def check(study: Mapping[str, Any]) -> None:
 
 
 def pruner(study: Mapping[str, Any]) -> Any:
-    """Its name; `none` is nothing in YAML."""
+    """Returns the name of the pruner. YAML reads `none` as null."""
     given = study.get("prune", PRUNE)
     return "none" if given is None else given
 
 
 def asked(study: Mapping[str, Any]) -> dict[str, Range]:
-    """{setting: its range}. Raises ValueError, one line."""
+    """Returns {setting: its range}. Raises ValueError with one line."""
     search = study["search"]
     if not isinstance(search, dict):
         raise ValueError(f"search {search!r}: give settings with ranges, such as learning_rate: '1e-5:1e-2:log'")
@@ -83,8 +86,9 @@ def asked(study: Mapping[str, Any]) -> dict[str, Range]:
 
 
 def parsed(name: str, value: Any) -> Range:
-    """The range that `LOW:HIGH`, `LOW:HIGH:log` or `LOW:HIGH:STEP` means, or a mapping with low, high, log, step; a
-    list is of choices. Raises ValueError, one line."""
+    """Returns the range that `LOW:HIGH`, `LOW:HIGH:log` or `LOW:HIGH:STEP` means, or a mapping with low, high, log,
+    step. A list gives choices. Raises ValueError with one line.
+    """
     if isinstance(value, list):
         if len(value) < 2:
             raise ValueError(f"search: {name} {value!r}: give two values or more")
@@ -114,7 +118,7 @@ def parsed(name: str, value: Any) -> Range:
 
 
 def _number(value: Any) -> int | float:
-    """Of a text, which YAML takes 1e-5 for, or a number. Raises ValueError, TypeError."""
+    """Reads a number, also from a text, as which YAML reads 1e-5. Raises ValueError, TypeError."""
     if isinstance(value, bool):
         raise TypeError(value)
     if isinstance(value, int):

@@ -1,8 +1,9 @@
-"""A search for good settings: trials that Optuna draws, whose study lies beside the rows, so that workers share it.
+"""A search for good settings: Optuna draws trials, and its study lies beside the rows, so that all workers share it.
 
-A trial has a row, which is claimed as any other. Its values are written down before it is trained, so whoever takes it
-over goes on with the same ones; a trial whose worker was killed before that is told as failed, and drawn again. Optuna
-is told before the row is noted as over: a kill in between repeats what has no effect.
+A trial has a row, which is claimed like any other. Its values are written down before it is trained, so that a worker
+that takes it over continues with the same values. If a worker is killed before that, its trial is reported as failed
+and drawn again. Optuna is told the result before the row is marked as over: after a kill in between the result is only
+told again, which has no effect.
 """
 
 import datetime
@@ -17,20 +18,20 @@ from comity.sweeps.claims import LEASE
 from comity.sweeps.plan import Row, Sweep, with_values
 from comity.sweeps.ranges import TRIAL
 
-JOURNAL = "search.journal"  # Optuna's log of all that workers did, in the sweep's folder
-STARTUP = 5  # trials that end by themselves before one is pruned
-WARM_UP = 10  # no trial is pruned in the first tenth of its iterations
+JOURNAL = "search.journal"  # Optuna's log of what all workers did, in the sweep's folder
+STARTUP = 5  # this many trials have to end by themselves before one is pruned
+WARM_UP = 10  # no trial is pruned in the first 1 / WARM_UP of its iterations
 
 
 class Pruned(Exception):
-    """The trial is worse than others were at its point of training."""
+    """Raised if the trial is worse than others were at the same iteration."""
 
 
 class Trial:
-    """One trial: its values and what Optuna is told of it."""
+    """One trial: its values and its reports to Optuna."""
 
     def __init__(self, sweep: Sweep, row: Row):
-        """Draws the trial's values, or reads what was drawn. Raises ImportError where Optuna is missing."""
+        """Draws the trial's values, or reads them if they were drawn before. Raises ImportError without Optuna."""
         self.optuna: Any = needed("optuna")
         self.row, self.folder, self.about = row, sweep.of(row), row.search or {}
         self.study = self._study(sweep)
@@ -48,9 +49,9 @@ class Trial:
         storages, samplers = self.optuna.storages, self.optuna.samplers
         self.optuna.logging.set_verbosity(self.optuna.logging.ERROR)
         journal = str((sweep.path / JOURNAL).resolve())
-        lock = storages.journal.JournalFileOpenLock(journal)  # a worker killed inside holds the others up for 30 s
+        lock = storages.journal.JournalFileOpenLock(journal)  # a worker killed inside delays others by 30 s
         storage = storages.JournalStorage(storages.journal.JournalFileBackend(journal, lock_obj=lock))
-        # A seed for each row: a worker that begins anew must not draw again what it drew before.
+        # Each row has its own seed, so that a worker that starts again does not repeat earlier draws.
         sampler = samplers.TPESampler(seed=int(self.row.name, 16) % 2**32, constant_liar=True)
         return self.optuna.create_study(
             storage=storage, sampler=sampler, pruner=self._pruner(), study_name=self.about["study"],
@@ -59,7 +60,7 @@ class Trial:
 
     def _pruner(self) -> Any:
         training, pruners = self.row.config["training"], self.optuna.pruners
-        by_time = training.get("minutes") or training.get("cpu_seconds")  # iterations are then only a limit
+        by_time = training.get("minutes") or training.get("cpu_seconds")  # iterations are then only an upper limit
         first = 1 if by_time else -(-training["iterations"] // WARM_UP)
         if self.about["prune"] == "median":
             return pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=first)
@@ -68,7 +69,7 @@ class Trial:
         return pruners.NopPruner()
 
     def _drawn(self) -> dict[str, Any]:
-        """New values, written down; what a killed worker asked for this row, or for none, is told as failed."""
+        """Draws new values and writes them down. Trials that a killed worker asked for are reported as failed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         states, now = self.optuna.trial.TrialState, datetime.datetime.now()
         for one in self.study.get_trials(deepcopy=False, states=(states.RUNNING,)):
@@ -87,11 +88,11 @@ class Trial:
 
     @property
     def pruned(self) -> bool:
-        """Whether it was pruned already, by a worker that was killed before it could note so."""
+        """True if the trial was already pruned by a worker that was killed before it marked the row."""
         return self._frozen.state == self.optuna.trial.TrialState.PRUNED
 
     def __call__(self, event: str, facts: dict[str, Any]) -> None:
-        """Listens to the trial's run: tells Optuna of each evaluation, and raises Pruned where it is not worth more."""
+        """Listens to the trial's run: reports each evaluation to Optuna, and raises Pruned if the trial should end."""
         if event != "evaluation" or facts["which"] != "periodic" or not facts["lines"]:
             return
         lines, objective = facts["lines"], self.about["objective"]
@@ -104,13 +105,13 @@ class Trial:
         if step == 0 or value is None or frozen.state.is_finished():
             return
         trial = self.optuna.trial.Trial(self.study, frozen._trial_id)
-        if step not in frozen.intermediate_values:  # after a kill, what came after the checkpoint is made again
+        if step not in frozen.intermediate_values:  # after a kill, evaluations since the checkpoint are repeated
             trial.report(value, step)
         if trial.should_prune():
             raise Pruned(f"{objective} {value:g} at iteration {step}")
 
     def tell(self, status: str, value: float | None) -> None:
-        """What became of the trial; a value counts only of one that finished."""
+        """Tells Optuna the result of the trial. The value counts only if the trial finished."""
         states = self.optuna.trial.TrialState
         if status == "finished" and value is not None:
             self.study.tell(self.number, value, skip_if_finished=True)
@@ -121,13 +122,13 @@ class Trial:
 
 
 def mean(values: list[float | None]) -> float | None:
-    """Over seeds; None where one is not known."""
+    """Mean over seeds; None if one value is unknown."""
     known = [x for x in values if x is not None and math.isfinite(x)]
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _suggested(trial: Any, one: dict[str, Any]) -> Any:
-    """What Optuna draws of a range; of choices as JSON, since not all of them are words or numbers."""
+    """Draws a value from a range with Optuna. Choices are drawn as JSON, since some are neither words nor numbers."""
     if "choices" in one:
         return trial.suggest_categorical(one["name"], [json.dumps(x) for x in one["choices"]])
     suggest = trial.suggest_int if one["kind"] == "int" else trial.suggest_float

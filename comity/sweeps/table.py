@@ -1,4 +1,4 @@
-"""A sweep's table, from what its rows left when they were over: no run is opened, and jax is not imported."""
+"""Builds a sweep's table from the results that its rows left: no run is opened, and jax is not imported."""
 
 from typing import Any
 
@@ -13,8 +13,9 @@ from comity.sweeps.worker import done
 
 
 def sheet(sweep: Sweep) -> Sheet:
-    """One row for each combination, its seeds pooled; of each its headline and its return at the end. Of a search its
-    best trials."""
+    """Returns one row for each combination, with its seeds pooled: headline and return at the end. Of a search it shows
+    the best trials.
+    """
     if any(row.search for row in sweep.rows):
         return _best(sweep)
     groups: dict[tuple[str, ...], list[tuple[Row, dict[str, Any]]]] = {}
@@ -52,11 +53,11 @@ def sheet(sweep: Sweep) -> Sheet:
     return Sheet(title, columns, tuple(rows), tuple(notes), tuple(numbers))
 
 
-BEST = 5  # trials of a search that are shown
+BEST = 5  # number of trials of a search that are shown
 
 
 def _best(sweep: Sweep) -> Sheet:
-    """Of each search its best trials; `numbers` has all that are over."""
+    """Returns the best trials of each search; `numbers` has all that are over."""
     searches: dict[str, list[tuple[Row, dict[str, Any]]]] = {}
     for row in sweep.rows:
         searches.setdefault((row.search or {})["study"], []).append((row, done(sweep.of(row)) or {}))
@@ -91,12 +92,12 @@ def _best(sweep: Sweep) -> Sheet:
 
 
 def ranked(trials: list[tuple[Row, dict[str, Any]]]) -> list[tuple[Row, dict[str, Any]]]:
-    """The best first; those without a value last."""
+    """Sorts trials, the best first; those without a value come last."""
     return sorted(trials, key=lambda one: (one[1].get("value") is None, -(one[1].get("value") or 0.0)))
 
 
 def winner(sweep: Sweep) -> tuple[Row, dict[str, Any]] | None:
-    """The best trial of all; None if none has finished, or several searches would be compared."""
+    """Returns the best trial; None if none has a value, or if there are several searches."""
     over = [(row, about) for row in sweep.rows if (about := done(sweep.of(row)))]
     best = next(iter(ranked(over)), None)
     alone = len({(row.search or {}).get("study") for row in sweep.rows}) == 1

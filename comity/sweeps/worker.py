@@ -1,4 +1,4 @@
-"""A worker: claims rows of a sweep one after the other and trains them, until none is left that nobody else trains."""
+"""A worker: claims rows of a sweep one after the other and trains them, until none is left for it."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 
 def done(folder: Path) -> dict[str, Any] | None:
-    """What became of a row; None if it is not over."""
+    """Returns the result of a row; None if it is not over."""
     try:
         return read_json(folder / DONE)
     except (FileNotFoundError, ValueError):
@@ -34,15 +34,15 @@ def done(folder: Path) -> dict[str, Any] | None:
 
 
 def left(sweep: Sweep) -> list[Row]:
-    """Rows that are not over, in order."""
+    """Returns the rows that are not over, in order."""
     return [row for row in sweep.rows if not (sweep.of(row) / DONE).is_file()]
 
 
 def retry(sweep: Sweep) -> int:
-    """Makes rows that failed be trained again; how many."""
+    """Marks failed rows to be trained again; returns their number."""
     again = [sweep.of(row) for row in sweep.rows if (done(sweep.of(row)) or {}).get("status") in FAILED]
     for folder in again:
-        (folder / TRIAL).unlink(missing_ok=True)  # what failed with these values is drawn anew
+        (folder / TRIAL).unlink(missing_ok=True)  # values that failed are drawn anew
         (folder / DONE).unlink(missing_ok=True)
     return len(again)
 
@@ -53,10 +53,10 @@ def work(
 ) -> int:  # fmt: skip
     """Trains rows until none is left for this worker, the index-th of `count`; returns how many it trained.
 
-    Workers begin at different rows, so that they seldom want the same. A row that fails is told of in one line, and the
-    others go on. listeners: of a row, makes what also listens to its run. batch: most rows that are trained side by
-    side, if they differ in floats and seeds alone. programs: what this process has compiled already. Raises Interrupted
-    when a signal stops it, OSError where nothing can be written.
+    Workers begin at different rows, so that two seldom want the same row. If a row fails, one line says so, and the
+    others go on. listeners: makes, from a row, an additional listener of its run. batch: maximum number of rows that
+    are trained side by side, if they differ only in floats and seeds. programs: compiled programs of this process.
+    Raises Interrupted if a signal stops it, OSError if nothing can be written.
     """
     first = (index - 1) * len(sweep.rows) // count
     order, trained = [*sweep.rows[first:], *sweep.rows[:first]], 0
@@ -70,7 +70,7 @@ def work(
                 if programs is None:
                     from comity.training.remembered import Programs
 
-                    programs = Programs()  # rows that differ in floats alone share them
+                    programs = Programs()  # rows that differ only in floats share them
                 side_by_side = [row]
                 for other in _alike(row, order, trust) if batch > 1 else ():
                     if len(claims) < batch and (claim := _taken(sweep, other, lease)):
@@ -89,18 +89,18 @@ def work(
 
 
 def _taken(sweep: Sweep, row: Row, lease: float) -> Claim | None:
-    """The claim on a row that is not over; None if it is, or is somebody's."""
+    """Claims a row that is not over; None if it is over, or another worker has it."""
     folder = sweep.of(row)
     if (folder / DONE).is_file() or not (claim := take(folder, lease)):
         return None
     if not (folder / DONE).is_file():
         return claim
-    claim.release()  # it was finished between the look and the claim
+    claim.release()  # the row was finished between the check and the claim
     return None
 
 
 def _alike(row: Row, order: list[Row], trust: Trust) -> Iterator[Row]:
-    """Those of the others that can be trained side by side with a row."""
+    """Yields the other rows that can be trained side by side with a row."""
     wanted = _kind(row, trust)
     for other in order:
         if wanted is not None and other.name != row.name and _kind(other, trust) == wanted:
@@ -108,7 +108,7 @@ def _alike(row: Row, order: list[Row], trust: Trust) -> Iterator[Row]:
 
 
 def _kind(row: Row, trust: Trust) -> Any:
-    """Rows in which this is equal can be trained side by side; None if this one cannot be with any other."""
+    """Returns a key: rows with equal keys can be trained side by side. None if this row has to be trained alone."""
     from comity.recipes import from_config
     from comity.settings import floats
     from comity.training.settings import training_of
@@ -125,7 +125,7 @@ def _together(
     sweep: Sweep, rows: list[Row], claims: dict[str, Claim], say: Say, trust: Trust, programs: Any,
     listeners: Callable[[Row], Any] | None,
 ) -> int:  # fmt: skip
-    """Trains rows side by side; how many are over. Raises what stopped the first that was stopped."""
+    """Trains rows side by side; returns how many are over. Raises the first error that stopped one of them."""
     from comity.training.together import Together
 
     together = Together()
@@ -158,8 +158,9 @@ def _row(
     sweep: Sweep, row: Row, claim: Claim, say: Say, trust: Trust, programs: Any,
     listeners: Callable[[Row], Any] | None, member: Any = None,
 ) -> bool:  # fmt: skip
-    """Trains a row to its end, or goes on with it; whether it is over. member: its place among several. Raises
-    Interrupted, OSError."""
+    """Trains a row to its end, or continues it; returns True if it is over. member: its place among rows side by side.
+    Raises Interrupted, OSError.
+    """
     from comity.training.loop import NotFinite
     from comity.training.stopping import Interrupted
 
@@ -199,7 +200,7 @@ def _row(
     about: dict[str, Any] = {"status": status, "line": line, "seconds": round(time.monotonic() - began, 3)}
     about |= {"run": run and str(run.relative_to(folder)), "claim": claim.number}
     about |= scores(run, trial.about["objective"] if trial else None) if run else {}
-    if trial:  # told before the row is over: a kill in between only repeats it
+    if trial:  # told before the row is marked as over: after a kill in between it is only told again
         value = mean([*about.get("scores", {}).get(trial.about["objective"], {}).values()])
         trial.tell(status, value)
         about |= {"trial": trial.number, "settings": trial.values, "value": value}
@@ -211,7 +212,7 @@ def _row(
 def _trained(
     folder: Path, config: dict[str, Any], listeners: list[Any], trust: Trust, programs: Any, member: Any
 ) -> Path:
-    """The row's run, trained to its end: the one that is there goes on."""
+    """Trains the row's run to its end, and returns its path. A run that exists is continued."""
     from comity.recipes import from_config
     from comity.training.loop import resume, train
     from comity.training.settings import training_of
@@ -225,14 +226,14 @@ def _trained(
         if directory.saved():
             training = training_of(config)
             return resume(directory, None, training.minutes, listen, None, trust, programs, member).path
-        with directory.lock():  # it was stopped before there was anything to save
+        with directory.lock():  # the run was stopped before there was anything to save
             shutil.rmtree(path)
     recipe, training = from_config(config, None, trust), training_of(config)
     return train(recipe, training, folder, None, listen, "comity sweep", programs, member).path
 
 
 def _guard(claim: Claim) -> Any:
-    """Listens to a run, and ends it where another worker has its row."""
+    """Returns a listener that ends a run if another worker has taken over its row."""
 
     def listen(event: str, facts: dict[str, Any]) -> None:
         if event == "chunk":
@@ -242,7 +243,7 @@ def _guard(claim: Claim) -> Any:
 
 
 class _Log:
-    """Keeps a run's log.txt as a run outside of sweeps has it, and is quiet otherwise."""
+    """A listener that writes a run's log.txt, as for runs outside of sweeps, and prints nothing."""
 
     def __init__(self):
         from io import StringIO
@@ -258,8 +259,9 @@ class _Log:
 
 
 def scores(run: Path, objective: str | None = None) -> dict[str, Any]:
-    """The run's headline, return and objective at the end, of its last policy: {metric: {seed: mean}}, `scores` with
-    sampled actions, `greedy` with greedy ones."""
+    """Returns the headline, return and objective of the run's last policy: {metric: {seed: mean}}, under `scores` with
+    sampled actions, under `greedy` with greedy ones.
+    """
     from comity.report.study import split
     from comity.runs.saved import open_run, records
 
@@ -275,7 +277,7 @@ def scores(run: Path, objective: str | None = None) -> dict[str, Any]:
 
 
 def states(sweep: Sweep) -> dict[str, int]:
-    """How many rows are in which state: finished, failed, not finite, begun, waiting."""
+    """Counts rows by state: finished, failed, not finite, pruned, begun, waiting."""
     counts: dict[str, int] = {}
     for row in sweep.rows:
         folder = sweep.of(row)
@@ -286,6 +288,8 @@ def states(sweep: Sweep) -> dict[str, int]:
 
 
 def as_worker(sweep: Sweep) -> None:
-    """This process in the folder that the sweep was planned in, from which names of files are meant."""
+    """Makes this process a worker: it changes to the folder in which the sweep was planned, to which file
+    names refer.
+    """
     with contextlib.suppress(FileNotFoundError):
         os.chdir(sweep.folder)

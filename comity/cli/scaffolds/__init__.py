@@ -1,1 +1,1 @@
-"""Files that `comity new` begins from: whole modules, whose names it replaces."""
+"""Templates of `comity new`: whole modules in which it replaces the names."""

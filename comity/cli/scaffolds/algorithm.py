@@ -1,4 +1,4 @@
-"""my_algorithm: REINFORCE (Williams 1992), one network for all agents. Change the loss, or all of it, to yours."""
+"""my_algorithm: REINFORCE (Williams 1992), one network for all agents. Change the loss, or everything, as you like."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from comity.types import Algorithm, Environment, Key, Metrics, Observation, PyTr
 
 @dataclass(frozen=True)
 class Config:
-    """Its fields are flags: `--algorithm.learning-rate 1e-3`."""
+    """Settings of the learner. Its fields are flags: `--algorithm.learning-rate 1e-3`."""
 
     learning_rate: Positive[float] = 1e-2  # Adam
     gamma: Fraction = 0.96  # per step
@@ -29,14 +29,14 @@ PRESETS = {"sound": {}, "slow": {"learning_rate": 1e-3}}  # the first is the def
 
 
 class State(NamedTuple):
-    """All that learning changes."""
+    """Everything that learning changes."""
 
     policy: PyTree  # an MLP: its arrays are the parameters
     opt_state: PyTree
 
 
 def policy_loss(policy: MLP, steps: Transition, gamma: Array | float) -> Array:
-    """[], reward units. steps: leaves [T, B, N, ...], of whole episodes."""
+    """Policy loss [], in units of reward. steps: leaves [T, B, N, ...], of whole episodes."""
     returns = discounted_returns(steps.reward, steps.ended, gamma)  # [T, B, N]
     advantage = returns - mean_valid(returns, steps.valid)
     logits = masked(policy(steps.observation.view), steps.observation.available)  # [T, B, N, A]

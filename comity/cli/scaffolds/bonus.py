@@ -1,4 +1,4 @@
-"""my_bonus: a reward of the learner's own, beside the game's: what changes what is seen pays. Change it to yours."""
+"""my_bonus: an intrinsic reward, beside the game's own: a change of the agent's view pays. Change it as you like."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,11 +17,13 @@ LEARNER = reinforce.Config()
 
 @dataclass(frozen=True)
 class Config:
-    """Its fields are flags: `--algorithm.weight 0.5`, those of the learner `--algorithm.learner.gamma 0.9`."""
+    """Settings of the bonus. Its fields are flags: `--algorithm.weight 0.5`, those of the learner
+    `--algorithm.learner.gamma 0.9`.
+    """
 
     weight: NotNegative[float] = 0.1  # of the bonus, in units of the game's reward
-    pace: Fraction = 0.1  # by how much the usual change follows that of the last rollout
-    learner: reinforce.Config = LEARNER  # any algorithm's, with `make` below
+    pace: Fraction = 0.1  # fraction by which the usual change moves towards that of the last rollout
+    learner: reinforce.Config = LEARNER  # of any algorithm; `make` below then calls that algorithm
 
     def __post_init__(self) -> None:
         check(self)
@@ -34,7 +36,7 @@ class State(NamedTuple):
 
 
 def change(seen: Experience) -> Array:
-    """[..., N], mean absolute change of each agent's view."""
+    """Mean absolute change of each agent's view, [..., N]."""
     step = seen.next_observation.view.astype(jnp.float32) - seen.observation.view.astype(jnp.float32)
     return jnp.abs(step).reshape(*step.shape[: seen.valid.ndim + 1], -1).mean(-1)
 
@@ -44,7 +46,7 @@ def bonus(config: Config) -> Bonus:
         return State(jnp.ones(()))
 
     def reward(state: State, seen: Experience) -> Array:
-        """[..., N], before its weight: changes against the usual one."""
+        """The bonus before its weight, [..., N]: the change relative to the usual change."""
         return change(seen) / (state.usual + 1e-6)
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, Metrics]:

@@ -1,4 +1,4 @@
-"""my_algorithm: REINFORCE (Williams 1992), a network with memory for all agents. Change it to yours."""
+"""my_algorithm: REINFORCE (Williams 1992), one network with memory for all agents. Change it as you like."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,11 +16,11 @@ from comity.types import Algorithm, Environment, Key, Metrics, Observation, PyTr
 
 @dataclass(frozen=True)
 class Config:
-    """Its fields are flags: `--algorithm.learning-rate 1e-3`."""
+    """Settings of the learner. Its fields are flags: `--algorithm.learning-rate 1e-3`."""
 
     learning_rate: Positive[float] = 1e-2  # Adam
     gamma: Fraction = 0.96  # per step
-    hidden: Positive[int] = 32  # width of the memory, a GRU's, and of the layer before it
+    hidden: Positive[int] = 32  # width of the memory (a GRU) and of the layer before it
 
     def __post_init__(self) -> None:
         check(self)
@@ -30,14 +30,14 @@ PRESETS = {"sound": {}, "slow": {"learning_rate": 1e-3}}  # the first is the def
 
 
 class State(NamedTuple):
-    """All that learning changes."""
+    """Everything that learning changes."""
 
     policy: PyTree  # a RecurrentNet: its arrays are the parameters
     opt_state: PyTree
 
 
 def policy_loss(policy: RecurrentNet, steps: Transition, gamma: Array | float) -> Array:
-    """[], reward units. steps: leaves [T, B, N, ...], of whole episodes."""
+    """Policy loss [], in units of reward. steps: leaves [T, B, N, ...], of whole episodes."""
     returns = discounted_returns(steps.reward, steps.ended, gamma)  # [T, B, N]
     advantage = returns - mean_valid(returns, steps.valid)
     first = jax.tree.map(lambda x: x[0], steps.memory)  # [B, N, H], at the start of the episodes

@@ -1,4 +1,4 @@
-"""MyTask: two agents on a ring of cells, paid for standing together. Change rules, views and rewards to yours."""
+"""MyTask: two agents on a ring of cells are paid for standing together. Change rules, views and rewards as you like."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from comity.settings import Positive, check
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
-MOVES = jnp.array([-1, 0, 1])  # of the actions
+MOVES = jnp.array([-1, 0, 1])  # movement of each action
 
 
 class State(NamedTuple):
-    """All that changes in a game."""
+    """Everything that changes in a game."""
 
     place: Array  # [N] int32, cells
     time: Array  # [] int32, steps played
@@ -24,10 +24,12 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class MyTask:
-    """Its fields are flags: `--task.cells 7`. view [N, 2 cells]: one-hot of the own place, then of the other's."""
+    """A game. Its fields are flags: `--task.cells 7`. view [N, 2 cells]: one-hot of the own place, then of
+    the other's.
+    """
 
-    cells: Positive[int] = 5  # of the ring
-    point: float = 1.0  # to each, for a step that ends together
+    cells: Positive[int] = 5  # cells of the ring
+    point: float = 1.0  # reward of each agent for a step after which both stand together
     length: Positive[int] = 10  # steps of an episode
 
     def __post_init__(self) -> None:
@@ -52,14 +54,16 @@ class MyTask:
         return state, self.observe(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        """One game, one step; action [N]. All randomness comes from `key`; decide by `jnp.where`, not by `if`."""
+        """Plays one step of one game; action [N]. All randomness comes from `key`; decide with `jnp.where`, not with
+        `if`.
+        """
         state = State((state.place + MOVES[action]) % self.cells, state.time + 1)
         together = state.place[0] == state.place[1]  # []
         return state, Timestep(
             observation=self.observe(state),
             reward=jnp.full(2, self.point) * together,  # [N]
-            terminated=jnp.bool_(False),  # the game is over: what follows is worth 0
-            truncated=state.time >= self.length,  # only the clock has run out
+            terminated=jnp.bool_(False),  # True if the game is over: what follows is worth 0
+            truncated=state.time >= self.length,  # True if only the time limit is reached
             info={"together": together / self.length},  # summed over an episode
         )
 
@@ -69,7 +73,7 @@ class MyTask:
         return Observation(view, state=here.reshape(-1), available=jnp.ones((2, 3), bool))
 
     def draw(self, state: State) -> np.ndarray:
-        """uint8 [H, W, 3], for `comity watch`: a row of cells for each agent."""
+        """Draws the game for `comity watch`, uint8 [H, W, 3]: a row of cells for each agent."""
         picture = np.full((48, 24 * self.cells, 3), 235, np.uint8)
         for agent, colour in enumerate(((230, 180, 40), (60, 110, 200))):
             left = 24 * int(state.place[agent])

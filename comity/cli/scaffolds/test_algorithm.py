@@ -1,4 +1,4 @@
-"""Whether my_algorithm fits, and learns where the answer is known: `python -m pytest test_my_algorithm.py`."""
+"""Tests that my_algorithm fits, and that it learns a known answer: `python -m pytest test_my_algorithm.py`."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import comity
 
 @dataclass(frozen=True)
 class Second:
-    """One step; the second of two actions pays 1, the first nothing."""
+    """A game of one step: the second of two actions pays 1, the first 0."""
 
     spec = comity.Spec(agents=2, view=comity.Vector(1), action=comity.Discrete(2), length=1, state=comity.Vector(1))
 

@@ -1,4 +1,4 @@
-"""What my_bonus pays, and that a learner trains with it: `python -m pytest test_my_bonus.py`."""
+"""Tests what my_bonus pays, and that a learner trains with it: `python -m pytest test_my_bonus.py`."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from comity.types import Experience
 
 
 def experience(before, after) -> Experience:
-    """Of one step of two agents."""
+    """Returns the experience of one step of two agents."""
     seen = [
         comity.Observation(jnp.asarray(x, jnp.float32), jnp.zeros(1), jnp.ones((2, 2), bool)) for x in (before, after)
     ]

@@ -1,4 +1,4 @@
-"""What MyTask pays, whether it fits, and that something trains on it: `python -m pytest test_my_task.py`."""
+"""Tests what MyTask pays, that it fits, and that a learner trains on it: `python -m pytest test_my_task.py`."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import comity
 
 
 def test_it_fits():
-    """Shapes, dtypes, an end in time, no hidden state."""
+    """Checks shapes, dtypes, that episodes end, and that there is no hidden state."""
     comity.check(MyTask())
 
 

@@ -1,4 +1,4 @@
-"""What MyWrapper changes, and what it leaves alone: `python -m pytest test_my_wrapper.py`."""
+"""Tests what MyWrapper changes, and what it leaves alone: `python -m pytest test_my_wrapper.py`."""
 
 import jax
 import jax.numpy as jnp

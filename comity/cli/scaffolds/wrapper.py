@@ -1,4 +1,4 @@
-"""MyWrapper: a game around a game. Here an agent sometimes does again what it did before. Change it to yours."""
+"""MyWrapper: a game around a game. Here an agent sometimes repeats its last action. Change it as you like."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -16,18 +16,18 @@ INSIDE = RepeatedMatrix()
 
 
 class State(NamedTuple):
-    """The inner game's, and what the wrapper remembers."""
+    """State of the inner game, and what the wrapper remembers."""
 
     game: PyTree
-    last: Array  # [N] int32, actions that were done; -1 before the first
+    last: Array  # [N] int32, the last actions; -1 before the first
 
 
 @dataclass(frozen=True)
 class MyWrapper:
-    """Its fields are flags: `--task.chance 0.5`, those of the game inside `--task.game.length 20`."""
+    """A wrapper. Its fields are flags: `--task.chance 0.5`, those of the game inside `--task.game.length 20`."""
 
     game: RepeatedMatrix = INSIDE  # the game inside: put your own class here
-    chance: Fraction = 0.25  # that an agent does its last action again
+    chance: Fraction = 0.25  # probability that an agent repeats its last action
 
     def __post_init__(self) -> None:
         check(self)
@@ -36,11 +36,11 @@ class MyWrapper:
 
     @property
     def spec(self) -> Spec:
-        return replace(self.game.spec, scripts=())  # all that is not named stays as it is
+        return replace(self.game.spec, scripts=())  # all other entries stay as they are
 
     @property
     def functions(self) -> Functions:
-        """The game's own optional functions, as far as they hold for the game around it."""
+        """The game's own optional functions, as far as they hold for the wrapped game."""
         inner = functions(self.game)
         draw = inner.draw
         own = {} if draw is None else {"draw": lambda state: draw(state.game)}

@@ -1,7 +1,7 @@
 """Figures of papers as data: what is trained, on what, for how long, and what a figure claims.
 
-A registry of papers: name -> (module, one line), and of their figures. Names only, so that listing imports nothing
-heavy.
+This module lists papers, name -> (module, one line), and their figures. It holds only names, so that listing them
+imports nothing heavy.
 """
 
 PAPERS: dict[str, tuple[str, str]] = {

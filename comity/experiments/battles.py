@@ -1,4 +1,4 @@
-"""What figures on battles share: learners with their settings, maps, how long each is trained, what it costs.
+"""Shared parts of figures on battles: learners with their settings, maps, lengths of training, costs.
 
 Learners have their presets `pymarl` and `smac`. At scale `paper` they learn as with 32 games at once in the framework
 of the comparisons: one update per 32 episodes. At the laptop's scale value learners make 8, from a replay of 1,024
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from comity.experiments.figure import Arm, Budget, Panel, Scale, Trial
 from comity.experiments.measures import Measure
 
-GAMES, SEEDS, POINTS = 32, 3, 25  # at once; of each arm, and points of its curve, at the laptop's scale
+GAMES, SEEDS, POINTS = 32, 3, 25  # games at once, seeds of each arm, points of its curve, at the laptop's scale
 KEPT = ("won", "lost", "undecided", "allies_alive", "enemies_dead")  # metrics of records
-TEST = {"test": Trial(greedy=True, episodes=32)}  # as both papers test
+TEST = {"test": Trial(greedy=True, episodes=32)}  # both papers test in this way
 WON = Measure("test:won")  # over the last tenth of training
 SOONER = Measure("test:won", window=(0.1, 0.5))
 
@@ -23,10 +23,10 @@ SOONER = Measure("test:won", window=(0.1, 0.5))
 class Map(NamedTuple):
     agents: int
     enemies: int
-    limit: int  # steps of an episode, at most
+    limit: int  # maximum number of steps of an episode
     speed: float  # steps of a game per second of a core, random play
-    laptop: int = 0  # steps of all games in which a learner is trained at the laptop's scale; 0: not trained there
-    hard: bool = False  # both papers' word: trained twice as long
+    laptop: int = 0  # steps of all games for which a learner is trained at the laptop's scale; 0: not trained there
+    hard: bool = False  # hard in both papers, which train twice as long on it
 
 
 MAPS = {
@@ -45,7 +45,7 @@ MAPS = {
 
 
 class Learner(NamedTuple):
-    """What a label means."""
+    """The learner of a label."""
 
     algorithm: str
     preset: str = "pymarl"
@@ -53,8 +53,8 @@ class Learner(NamedTuple):
     laptop: Mapping[str, Any] = {}
     paper: Mapping[str, Any] = {}
     hue: str = ""
-    rollout: int | None = None  # steps of one; None: a whole episode, which may end early; 0: the map's limit
-    seconds: float = 1.0  # CPU, of learning from 32 games on 3m at the laptop's scale; 1: not measured
+    rollout: int | None = None  # steps of a rollout; None: a whole episode, which may end early; 0: the map's limit
+    seconds: float = 1.0  # CPU seconds of learning from 32 games on 3m at the laptop's scale; 1: not measured
 
 
 FEW, ONE = {"updates": 8, "capacity": 1_024}, {"updates": 1, "target_period": 7}  # of value learners, at both scales
@@ -87,7 +87,7 @@ LEARNERS: dict[str, Learner] = {
         rollout=0,
     ),
 }
-OF_MAP: dict[tuple[str, str], dict[str, Any]] = {  # what papers say of a learner on a map
+OF_MAP: dict[tuple[str, str], dict[str, Any]] = {  # the papers' settings of a learner on a map
     ("LICA", "5m_vs_6m"): {"entropy_weight": 0.11},
     ("LICA", "3s5z_vs_3s6z"): {"entropy_weight": 0.03},
     ("ALITA", "5m_vs_6m"): {"novelty_weight": 0.03, "penalty_decay": 0.03, "penalty_weight": 0.15},
@@ -106,7 +106,7 @@ def at(label: str, place: str) -> str:
 
 
 def arm(label: str, place: str, name: str = "", **settings: Any) -> Arm:
-    """A learner on a map, tested by 32 greedy episodes at every point. name: instead of the learner's own."""
+    """Returns a learner on a map, tested by 32 greedy episodes at every point. name: replaces the learner's own."""
     one = LEARNERS[label]
     settings = {**one.settings, **OF_MAP.get((label, place), {}), **settings}
     called = f"{name or label.lower()}-{place}"
@@ -115,12 +115,12 @@ def arm(label: str, place: str, name: str = "", **settings: Any) -> Arm:
 
 
 def arms(labels: Iterable[str], places: Iterable[str]) -> dict[str, Arm]:
-    """at(learner, map) -> arm: every learner on every map."""
+    """Returns at(learner, map) -> arm: every learner on every map."""
     return {at(label, place): arm(label, place) for place, label in product(places, labels)}
 
 
 def iterations(label: str, place: str, steps: float) -> int:
-    """As many as play about so many steps of all games together: an episode is taken to last half its limit."""
+    """Number of iterations that play about `steps` steps of all games together. An episode counts as half its limit."""
     one, battle = LEARNERS[label], MAPS[place]
     long = battle.limit / 2 if one.rollout is None else one.rollout or battle.limit
     return max(1, round(steps / (GAMES * long)))
@@ -129,12 +129,12 @@ def iterations(label: str, place: str, steps: float) -> int:
 def budgets(
     labels: Sequence[str], places: Sequence[str], seeds: int, easy: float, hard: float
 ) -> dict[Scale, dict[str, Budget]]:
-    """Of a figure; seeds, easy, hard: the paper's (see `paper`)."""
+    """Returns the budgets of a figure. seeds, easy, hard: those of the paper (see `paper`)."""
     return {"smoke": {}, "laptop": laptop(labels, places), "paper": paper(labels, places, seeds, easy, hard)}
 
 
 def laptop(labels: Iterable[str], places: Iterable[str]) -> dict[str, Budget]:
-    """at(learner, map) -> budget; no seeds on maps that are trained at scale `paper` alone."""
+    """Returns at(learner, map) -> budget; maps that are trained only at scale `paper` have no seeds."""
 
     def budget(label: str, place: str) -> Budget:
         steps = MAPS[place].laptop
@@ -145,7 +145,7 @@ def laptop(labels: Iterable[str], places: Iterable[str]) -> dict[str, Budget]:
 
 
 def paper(labels: Iterable[str], places: Iterable[str], seeds: int, easy: float, hard: float) -> dict[str, Budget]:
-    """The same, in so many steps of all games on easy and on hard maps."""
+    """Returns the same for scale `paper`. easy, hard: steps of all games on easy and on hard maps."""
 
     def budget(label: str, place: str) -> Budget:
         count = iterations(label, place, hard if MAPS[place].hard else easy)
@@ -155,17 +155,17 @@ def paper(labels: Iterable[str], places: Iterable[str], seeds: int, easy: float,
 
 
 def won(words: str, arms: Iterable[str]) -> Panel:
-    """A panel of test battles won, median and quartiles."""
+    """Returns a panel of test battles won, with median and quartiles."""
     return Panel("test:won", f"{words}, test battles won, %", tuple(arms), "median", 100.0)
 
 
 def panels(labels: Sequence[str], places: Iterable[str]) -> tuple[Panel, ...]:
-    """One of `won` for each map."""
+    """Returns one panel of `won` for each map."""
     return tuple(won(place, (at(label, place) for label in labels)) for place in places)
 
 
 def cost(arm: Arm) -> float:
-    """CPU seconds of an iteration with 32 games: of play, tests not counted, and of what is learned from it."""
+    """CPU seconds of an iteration with 32 games: play without tests, and learning from it."""
     label, _, place = arm.budget.partition(", ")
     one, battle = LEARNERS[label], MAPS[place]
     steps = one.rollout or battle.limit
@@ -178,8 +178,8 @@ def cost(arm: Arm) -> float:
         learned *= arm.settings.get("updates", 8) / 8
     if label == "LICA" and arm.settings.get("critic", "mixing") == "mixing":
         actions = 6 + battle.enemies
-        wide = 64 * battle.agents * actions  # units of the critic's hypernetwork, the square of them its weights
-        learned += 6 * 2.5 * wide**2 * steps * GAMES / 2.5e11  # operations, so many a second
+        wide = 64 * battle.agents * actions  # width of the critic's hypernetwork; it has wide^2 weights
+        learned += 6 * 2.5 * wide**2 * steps * GAMES / 2.5e11  # operations, divided by operations per second
     return steps * GAMES / battle.speed + learned
 
 
@@ -204,6 +204,6 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm, small: it shows that the machinery works."""
+    """Returns the same arm, made small, to show that the code works."""
     settings = {**arm.settings, **SMALL[arm.algorithm]}
     return replace(arm, name=f"{arm.name}-smoke", settings=settings, options={**arm.options, "length": 4})

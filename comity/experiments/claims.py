@@ -1,7 +1,7 @@
 """Claims of a figure as statistical statements over seeds. `judging.py` finds their verdicts.
 
-A claim is committed before its runs: what is measured, in which part of training, which arms are held against each
-other, how, and from which size on a difference means something.
+A claim is committed before its runs. It says what is measured, in which part of training, which arms are compared,
+how, and how large a difference has to be to mean something.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ OF_SPREAD = ("wider", "steadier")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One statement: `first` is above (below) `second`, equal to it, or spreads wider (less) over seeds than it.
+    """One statement: `first` is above (below) `second`, equal to it, or varies more (less) over seeds than it.
 
     Or it is between: above `floor`, a number, and below `second` by the margin, as in "sometimes, but below random".
     """
@@ -25,7 +25,7 @@ class Comparison:
     second: str | float  # another label, or a number
     measure: Measure
     margin: float  # smallest difference that means something; equal: largest that means nothing; wider: a ratio
-    floor: float | None = None  # of "between"
+    floor: float | None = None  # for "between"
     beside: tuple[str, str] | None = None  # two more labels: their difference is subtracted, which is an interaction
 
     def __post_init__(self):
@@ -43,36 +43,36 @@ class Comparison:
             raise ValueError(f"steadier than {self.second}: give a standard deviation over seeds, greater than 0")
 
     def labels(self) -> dict[str, int]:
-        """Arms that it is about, with the sign that each has in the difference."""
+        """Returns the compared arms, each with its sign in the difference."""
         sides = zip((self.first, self.second, *(self.beside or ())), (1, -1, -1, 1), strict=False)
         return {side: sign for side, sign in sides if isinstance(side, str)}
 
     def parts(self) -> tuple["Comparison", ...]:
-        """Of "between", that with the floor and that with the other; of all others, none."""
+        """Returns the two comparisons of "between", with the floor and with `second`; () for all others."""
         if self.floor is None:
             return ()
         low = replace(self, relation="above", second=self.floor, margin=0.0, floor=None)
         return low, replace(self, relation="below", floor=None)
 
     def seen_once(self) -> bool:
-        """Whether it holds for good once it has been seen: that something has risen, surged, fallen so far."""
+        """True if the statement stays true once it was true: something has risen, surged or fallen far enough."""
         of = self.measure.statistic, self.relation
         return of in (("peak", "above"), ("surge", "above"), ("fall", "above"), ("trough", "below"))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a paper says of a figure, as tests that must all hold."""
+    """A statement of a paper about a figure, as tests that must all hold."""
 
     name: str
     text: str  # the claim, in our words
     tests: tuple[Comparison, ...]
-    since: str  # date it was written down
-    replaced_by: str = ""  # name of the claim that came in its place; the old one stays, with its verdict
+    since: str  # date on which it was written down
+    replaced_by: str = ""  # name of the claim that replaced it; the old one stays, with its verdict
 
 
 def dated(since: str) -> Callable[..., Claim]:
-    """claim(name, text, *tests) of that day."""
+    """Returns claim(name, text, *tests), which makes claims of that date."""
 
     def claim(name: str, text: str, *tests: Comparison) -> Claim:
         return Claim(name, text, tests, since)

@@ -1,4 +1,6 @@
-"""Where a difference stands in training: how much of the paper's was trained, and whether it still moves."""
+"""The course of a difference during training: the share of the paper's training, and whether the difference still
+moves.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,21 +14,23 @@ from comity.experiments.measures import Measure
 from comity.experiments.significance import difference
 
 Records = Mapping[str, Sequence[dict[str, Any]]]  # label -> one record for each seed
-FEWEST = 3  # seeds of an arm below which nothing is tested
+FEWEST = 3  # with fewer seeds of an arm nothing is tested
 
 
 class Course(NamedTuple):
-    """What decides whether a difference, or its absence, says something of the paper's end of training."""
+    """Numbers that decide whether a difference, or its absence, says something about the end of the
+    paper's training.
+    """
 
-    share: float  # of the paper's updates that were trained, of the arm with less of them; 1: all
-    begun: bool  # one of the arms has moved by more than the margin since the first tenth
-    pace: float  # how much the difference changed from the last tenth but one to the last
-    moving: bool  # what the rest of training would add at that pace differs from 0 over seeds
-    rest: float  # that, each arm at its own pace and none beyond what its metric can be
+    share: float  # trained share of the paper's updates, of the arm with the smaller share; 1: all
+    begun: bool  # True if one of the arms has moved by more than the margin since the first tenth
+    pace: float  # change of the difference from the last tenth but one to the last
+    moving: bool  # True if what the rest of training would add at that pace differs from 0 over seeds
+    rest: float  # what the rest would add: each arm at its own pace, within the range of its metric
 
 
 def values(side: str | float, measure: Measure, records: Records) -> NDArray[np.float64]:
-    """A value for each seed of a label that has one; or the number itself."""
+    """Returns a value for each seed of a label that has one; for a number, the number itself."""
     if not isinstance(side, str):
         return np.array([float(side)])
     return finite([measure(record) for record in records.get(side, ())])
@@ -38,7 +42,7 @@ def finite(numbers: Sequence[float]) -> NDArray[np.float64]:
 
 
 def course_of(test: Comparison, records: Records, iterations: Mapping[str, int]) -> Course:
-    """iterations: label -> how many updates the paper trained it for."""
+    """Computes the course of a comparison. iterations: label -> number of updates for which the paper trained it."""
     measure, signs = test.measure, test.labels()
     trained = {x: max((r["settings"]["iterations"] for r in records.get(x, ())), default=iterations[x]) for x in signs}
     ahead = {side: max(0.0, 10 * (iterations[side] / trained[side] - 1)) for side in signs}  # tenths of what it had
@@ -58,8 +62,8 @@ def course_of(test: Comparison, records: Records, iterations: Mapping[str, int])
 
 
 def _moved(side: str, measure: Measure, records: Records) -> float:
-    """How far an arm's level is from that in the first tenth of training."""
-    if measure.statistic == "correlation":  # it has no level to move from
+    """Returns the distance of an arm's level from its level in the first tenth of training."""
+    if measure.statistic == "correlation":  # a correlation has no level to move from
         return float("inf")
     level = replace(measure, statistic="mean") if measure.statistic in ("change", "surge", "fall", "drift") else measure
     now, first = values(side, level, records), values(side, measure.at_first(), records)
@@ -67,7 +71,7 @@ def _moved(side: str, measure: Measure, records: Records) -> float:
 
 
 def _added(side: str, measure: Measure, records: Records, step: float) -> float:
-    """What `step` adds to an arm that stays within what the metric can be."""
+    """Returns what `step` adds to an arm that stays within the range of its metric."""
     now, first = values(side, measure, records).mean(), values(side, measure.at_first(), records).mean()
     low, high = measure.reach(float(first))
     return float(np.clip(now + step, min(low, now), max(high, now)) - now)

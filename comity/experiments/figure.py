@@ -1,4 +1,4 @@
-"""What a figure is: arms that are trained, a budget for each scale, panels that are drawn, claims that are tested."""
+"""Parts of a figure: arms that are trained, a budget for each scale, panels that are drawn, claims that are tested."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ SCALES: tuple[Scale, ...] = ("smoke", "laptop", "paper")
 
 
 class Trial(NamedTuple):
-    """The policies of an arm on its task with other settings, perhaps beside a partner that does not learn.
+    """A trial: the policies of an arm play its task with other settings, perhaps with a partner that does not learn.
 
-    Its metrics stand in records, panels and measures as TRIAL:METRIC. With a partner, METRIC.0 is of the arm alone.
+    Its metrics appear in records, panels and measures as TRIAL:METRIC. With a partner, METRIC.0 is of the arm alone.
     """
 
     options: Mapping[str, Any] = {}  # of the game, over the arm's
-    partner: str = ""  # plays the last agent: a script of the game's own, or random; empty: nobody, all are the arm's
-    probe: Callable[[Recipe, int], Callable[..., dict[str, Any]]] | None = None  # instead of play: (recipe, how many)
+    partner: str = ""  # plays the last agent: a script of the game, or random; empty: none, the arm plays all agents
+    probe: Callable[[Recipe, int], Callable[..., dict[str, Any]]] | None = None  # instead of play: (recipe, number)
     # -> (key, the algorithm's state) -> {metric: [how many]}
-    greedy: bool = False  # the likeliest actions, or sampled ones
-    episodes: int = 0  # of one trial; 0: as `trials.EPISODES` has it
-    once: int = 0  # so many, in one call, of the last policy alone: of a probe that is dear; 0: at every point, too
+    greedy: bool = False  # True: the most likely actions; False: sampled ones
+    episodes: int = 0  # of one trial; 0: as in `trials.EPISODES`
+    once: int = 0  # of a costly probe: so many, in one call, of the last policy alone; 0: at every point, too
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One thing that is trained: a game and an algorithm with all their settings. Figures share arms by name."""
+    """A game and an algorithm with all their settings, to be trained. Figures share arms by name."""
 
     name: str  # also of its file of results
     algorithm: str
@@ -40,14 +40,14 @@ class Arm:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the game, over the profile
     task: str = "manitokan"
     profile: str = "paper"  # empty: none
-    budget: str = "pg"  # which of the figure's budgets
+    budget: str = "pg"  # name of one of the figure's budgets
     trials: Mapping[str, Trial] = field(default_factory=dict)  # at every point of its curves, and at the end
     learner: str = field(
         default="", compare=False
-    )  # whose hue its lines have, see report/looks.py; empty: the algorithm
+    )  # gives the hue of its lines, see report/looks.py; empty: the algorithm
     condition: int | None = field(
         default=None, compare=False
-    )  # number of its line style; None: the next that the figure has free
+    )  # number of its line style; None: the next free one of its learner
 
     @property
     def hue(self) -> str:
@@ -62,36 +62,36 @@ class Budget(NamedTuple):
     iterations: int
     envs: int = 32
     settings: Mapping[str, Any] = {}  # of the algorithm, for schedules that span the whole of a training
-    points: int = 100  # most points of a curve; trials and the evaluations of continuing play cost time at each
-    episodes: int = 32  # of an evaluation at a point
-    final: int = 320  # of that of the last policy
+    points: int = 100  # most points of a curve; trials and evaluations of continuing play cost time at each
+    episodes: int = 32  # episodes of an evaluation at a point
+    final: int = 320  # episodes of the evaluation of the last policy
 
 
 class Panel(NamedTuple):
     """One picture of curves over training."""
 
     metric: str  # of the records, see `records.curve`
-    words: str  # on its axis
+    words: str  # label of its axis
     arms: tuple[str, ...] | None = None  # labels; None: all
     show: Literal["mean", "median", "seeds", "variance"] = "mean"
     # mean with interval | median with quartiles | each seed | variance over seeds
     scale: float = 1.0
-    points: int | None = None  # of a line at most, means of neighbours: where one point of a record is few games
-    limits: tuple[float, float] | None = None  # least and largest value there can be; None: report/ranges.py
+    points: int | None = None  # maximum per line, means of neighbours; for records whose points have few games
+    limits: tuple[float, float] | None = None  # smallest and largest possible value; None: see report/ranges.py
 
 
 class Ends(NamedTuple):
-    """One picture of a number of each seed: a row for each arm."""
+    """One picture with a number for each seed: a row for each arm."""
 
     measure: Measure
-    words: str  # on its axis
-    arms: Mapping[str, str]  # label -> how its row is called
-    beside: Mapping[str, str] = {}  # label -> that of the arm that it is compared with
+    words: str  # label of its axis
+    arms: Mapping[str, str]  # label -> name of its row
+    beside: Mapping[str, str] = {}  # label -> label of the arm that it is compared with
     scale: float = 1.0
 
 
 class Published(NamedTuple):
-    """A column of numbers that the paper printed, to stand beside ours."""
+    """A column of numbers that the paper printed, shown beside ours."""
 
     words: str
     measure: Measure  # of ours
@@ -99,7 +99,7 @@ class Published(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a figure shows, in one sentence, as long as these verdicts stand; else the figure has its plain title."""
+    """The result of a figure in one sentence, as long as these verdicts hold; else the figure has its plain title."""
 
     words: str
     rests_on: Mapping[str, str]  # name of a claim -> its verdict
@@ -112,14 +112,14 @@ class Figure(NamedTuple):
     budgets: Mapping[Scale, Mapping[str, Budget]]
     panels: tuple[Panel, ...]
     claims: tuple[Claim, ...] = ()
-    picture: Callable[[Path], list[Path]] | None = None  # for a figure that is no set of curves
-    drawn: Callable[[Mapping[str, Any], Path], list[Path]] | None = None  # the same of its records: (label -> records)
-    smoke: tuple[str, ...] | None = None  # labels that smoke scale trains, of figures with very many; None: all
-    note: str = ""  # what a reader must know beside it
-    ends: tuple[Ends, ...] = ()  # a second picture, NAME-ends, of arms too many for curves
-    finding: Finding | None = None  # the title of its pictures, where its verdicts are these
-    published: tuple[Published, ...] = ()  # what the paper printed, of tables
-    says: str = ""  # what the paper says of it, in one sentence, for the table of all figures
+    picture: Callable[[Path], list[Path]] | None = None  # draws a figure that has no curves
+    drawn: Callable[[Mapping[str, Any], Path], list[Path]] | None = None  # the same from records: (label -> records)
+    smoke: tuple[str, ...] | None = None  # labels trained at smoke scale, for figures with very many; None: all
+    note: str = ""  # what a reader must know about the figure
+    ends: tuple[Ends, ...] = ()  # a second picture, NAME-ends, if there are too many arms for curves
+    finding: Finding | None = None  # the title of its pictures, if these verdicts hold
+    published: tuple[Published, ...] = ()  # numbers that the paper printed, for tables
+    says: str = ""  # the paper's statement in one sentence, for the table of all figures
 
 
 class Paper(NamedTuple):
@@ -130,13 +130,13 @@ class Paper(NamedTuple):
     cost: Callable[
         [Arm, Recipe], float
     ]  # CPU seconds of one iteration with 32 games, on the machine of docs/performance
-    smoke: Callable[[Arm], Arm]  # the same arm, made small
+    smoke: Callable[[Arm], Arm]  # returns the same arm, made small
     columns: tuple[str, ...] = ("return",)  # metrics in the table of last policies
-    batch: str = "batches of games"  # what an iteration is called
+    batch: str = "batches of games"  # the name of an iteration
 
 
 def lacking(arm: Arm) -> str:
-    """What an arm needs that is not installed, in a line; empty if it can be trained here."""
+    """Returns a line that says what must be installed to train the arm; "" if it can be trained here."""
     if host_of(arm.task):
         try:
             find_task(arm.task)
@@ -146,8 +146,9 @@ def lacking(arm: Arm) -> str:
 
 
 def recipe_of(arm: Arm) -> Recipe:
-    """Everything that an arm names, whether or not the engine of its body is installed. Raises ValueError, one line,
-    for what does not exist."""
+    """Returns the recipe of an arm, even if the engine of its body is not installed. Raises ValueError with one line
+    for names that do not exist.
+    """
     task, algorithm = find_task(arm.task, engine=False), find_algorithm(arm.algorithm)
     env = settings_of(task, arm.profile or None, "profile", dict(arm.options))
     config = settings_of(algorithm, arm.preset, "preset", dict(arm.settings))

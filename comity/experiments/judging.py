@@ -1,6 +1,6 @@
-"""The verdict of each claim: its comparisons tested over seeds, corrected for their number, and what that says.
+"""Finds the verdict of each claim: tests its comparisons over seeds, corrects for their number, and decides.
 
-Tests of one figure are corrected together (Holm 1979); claims added later count against themselves only.
+The tests of one figure are corrected together (Holm 1979), but claims added later do not change earlier ones.
 docs/papers/README.md gives the rules and their reasons.
 """
 
@@ -15,20 +15,20 @@ from comity.experiments.course import FEWEST, Course, Records, course_of, values
 from comity.experiments.significance import LEVEL, Exact, alike, difference, exact, holm, spread_below, spread_ratio
 
 Verdict = Literal["reproduced", "partly", "not reproduced", "too little training", "open"]
-Found = tuple[Verdict, str]  # a verdict, and its reason where it needs one
-BEGINNING = 0.1  # share of the paper's training under which nothing is said of where learners end
+Found = tuple[Verdict, str]  # a verdict, and its reason if it needs one
+BEGINNING = 0.1  # with a smaller share of the paper's training nothing is said of the end of learning
 
 
 class Outcome(NamedTuple):
-    """What a test found."""
+    """The result of a test."""
 
     test: Comparison
     first: list[float]  # a value for each seed
     second: list[float]
-    estimate: float  # difference of means; "wider": ratio of standard deviations; "steadier": theirs, less the number
+    estimate: float  # difference of means; "wider": ratio of standard deviations; "steadier": s.d. minus the number
     low: float  # 95 % interval
     high: float
-    p: float  # of no such difference, by t (F, chi-squared); "equal": of a difference of `margin` or more
+    p: float  # if there is no such difference, by t (F, chi-squared); "equal": if it is `margin` or more
     p_holm: float  # the same, corrected for the number of tests, and no smaller than the exact one
     exact: Exact | None
     course: Course
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
     parts: tuple["Outcome", ...] = ()  # of "between": with the floor, with the other
 
     def described(self) -> dict[str, Any]:
-        """Plain values, for claims.json."""
+        """Returns plain values, for claims.json."""
         test = self.test
         return {
             "first": test.first,
@@ -71,7 +71,7 @@ class Outcome(NamedTuple):
 
     @property
     def p_exact(self) -> float | None:
-        """Of the exact test, where there is one."""
+        """The p of the exact test, if there is one."""
         if self.parts:
             found = [part.p_exact for part in self.parts if part.p_exact is not None]
             return max(found) if found else None
@@ -79,7 +79,7 @@ class Outcome(NamedTuple):
 
     @property
     def alike(self) -> list[str]:
-        """Arms all of whose seeds have one value."""
+        """Arms whose seeds all have the same value."""
         names = self.test.labels()
         seeds = (self.first, self.second, *self.beside) if isinstance(self.test.second, str) else (self.first,)
         return [name for name, some in zip(names, seeds, strict=True) if alike(np.array(some))]
@@ -89,12 +89,12 @@ Judged = tuple[Claim, Verdict, list[Outcome]]
 
 
 def judge(claims: Sequence[Claim], records: Records, iterations: Mapping[str, int]) -> list[Judged]:
-    """The verdict of each claim of a figure. records: label -> one record for each seed; iterations: label -> how many
-    updates the paper trained it for.
+    """Returns the verdict of each claim of a figure. records: label -> one record for each seed; iterations: label ->
+    number of updates for which the paper trained it.
 
-    A claim is corrected for the number of those that had been written down by its day: what comes later, when results
-    are known, makes itself harder to show and not what was there before. Claims that were replaced are tested too,
-    each by itself.
+    A claim is corrected for the number of claims that had been written down by its day. So later claims, written when
+    results are known, do not make earlier ones harder to show. Claims that were replaced are tested too, each by
+    itself.
     """
     raw = {claim.name: [compared(test, records, iterations) for test in claim.tests] for claim in claims}
 
@@ -111,7 +111,7 @@ def judge(claims: Sequence[Claim], records: Records, iterations: Mapping[str, in
 
 
 def compared(test: Comparison, records: Records, iterations: Mapping[str, int]) -> Outcome:
-    """A test before correction for number; it has no verdict yet."""
+    """Returns a test before the correction for number, without a verdict."""
     if test.parts():
         low, high = (compared(part, records, iterations) for part in test.parts())
         return high._replace(test=test, p=max(low.p, high.p), exact=None, parts=(low, high))
@@ -136,8 +136,8 @@ def compared(test: Comparison, records: Records, iterations: Mapping[str, int]) 
 
 
 def with_verdict(outcome: Outcome, p_holm: float) -> Outcome:
-    """The outcome with its corrected p and what that says."""
-    if outcome.parts:  # of both together the larger p was corrected
+    """Returns the outcome with its corrected p and its verdict."""
+    if outcome.parts:  # the correction was made for both together, with the larger p
         times = p_holm / outcome.p if outcome.p > 0 else 1.0
         low, high = (with_verdict(part, min(1.0, times * part.p)) for part in outcome.parts)
         verdict, reason = of_both((low.verdict, low.reason), (high.verdict, high.reason))
@@ -148,11 +148,11 @@ def with_verdict(outcome: Outcome, p_holm: float) -> Outcome:
 
 
 def decided(outcome: Outcome, p_holm: float) -> Found:
-    """What the tests over seeds say, whatever the length of training. p_holm: of t, before the exact test.
+    """Decides by the tests over seeds, whatever the length of training. p_holm: of t, before the exact test.
 
-    reproduced: significant, and as large as the margin. not reproduced: an effect as large as the margin is excluded by
-    the interval (equal: a difference of more than the margin is shown). partly: significant, but smaller, where the
-    margin is not excluded. Where there is an exact test, it must say the same at LEVEL.
+    reproduced: significant, and as large as the margin. not reproduced: the interval excludes an effect as large as the
+    margin (equal: a difference of more than the margin is shown). partly: significant but smaller, and the margin is
+    not excluded. If there is an exact test, it must agree at LEVEL.
     """
     test, sign = outcome.test, -1 if outcome.test.relation in ("below", "steadier") else 1
     if not np.isfinite(outcome.low) and not np.isinf(outcome.estimate):
@@ -181,7 +181,7 @@ def decided(outcome: Outcome, p_holm: float) -> Found:
 
 
 def limited(found: Found, outcome: Outcome) -> Found:
-    """What remains of a verdict where training was shorter than the paper's."""
+    """Limits a verdict if training was shorter than the paper's."""
     verdict, test, course = found[0], outcome.test, outcome.course
     if verdict == "open" or course.share >= 1 or (verdict == "reproduced" and test.seen_once()):
         return found
@@ -202,13 +202,13 @@ def limited(found: Found, outcome: Outcome) -> Found:
 
 
 def of_both(low: Found, high: Found) -> Found:
-    """Of "between", from its two parts: no more than the weaker one."""
+    """Returns the verdict of "between": the weaker one of its two parts."""
     order: tuple[Verdict, ...] = ("not reproduced", "too little training", "open", "partly", "reproduced")
     return min(low, high, key=lambda found: order.index(found[0]))
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """Of a claim, from those of its tests."""
+    """Returns the verdict of a claim from those of its tests."""
     kinds = set(verdicts)
     if len(kinds) == 1:
         return verdicts[0]
@@ -219,7 +219,7 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """verdict -> how many of a claim's comparisons have it, the most frequent first."""
+    """Counts a claim's comparisons by verdict, the most frequent first."""
     return dict(Counter(outcome.verdict for outcome in outcomes).most_common())
 
 

@@ -1,4 +1,4 @@
-"""One number from one seed's record: what claims are about."""
+"""Measures: one number from one seed's record. Claims are about these numbers."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ class Measure:
 
     metric: of training and its evaluations; TRIAL:METRIC, of a trial of the arm; or a difference of two, `A - B`.
 
-    window: fractions of training. "mean": over the window. "change": its mean minus that of the first tenth.
-    "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in it.
-    "surge": the largest value in it less the mean of the tenth of training before it. "fall": how far the metric is, at
-    most, below what it had reached before in it. "drift": mean of the window's second half less that of its first.
-    "log-odds": ln (p / (1 - p)) of the mean p of a rate over the window, with half a game added on both sides, so that
-    it is finite at 0 and 1. A difference of two is the logarithm of an odds ratio.
-    "last": of the last policy, sampled, on its own episodes (the window is not read).
+    window: fractions of training. "mean": over the window. "change": the mean over the window minus that of the first
+    tenth. "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in
+    the window. "surge": the largest value in the window minus the mean of the tenth of training before it. "fall": the
+    largest drop below a value that was reached before in the window. "drift": the mean of the window's second half
+    minus that of its first half. "log-odds": ln (p / (1 - p)) of the mean p of a rate over the window, with half a game
+    added on both sides, so that it is finite at 0 and 1; a difference of two is the logarithm of an odds ratio. "last":
+    of the last policy, sampled, on its own episodes (the window is not read).
     """
 
     metric: str
@@ -66,18 +66,21 @@ class Measure:
 
     @property
     def of_the_end(self) -> bool:
-        """Whether it speaks of where learners end: of the last policy, or of training up to its end."""
+        """True if the measure is about the end of learning: the last policy, or a window that reaches the end of
+        training.
+        """
         return self.statistic == "last" or self.window[1] >= 1
 
     def earlier(self) -> "Measure":
-        """The same a tenth of training earlier."""
+        """Returns the same measure a tenth of training earlier."""
         low, high = self.window
         return replace(self, window=(max(0.0, low - 0.1), max(0.1, high - 0.1)))
 
     def pace(self, record: dict[str, Any]) -> float:
-        """How much it changes in a tenth of training, from the last tenth but one to the last.
+        """Returns the change over a tenth of training, from the last tenth but one to the last.
 
-        Of the last policy, training's own mean; 0 of what has no level (a correlation, a drift).
+        For the last policy it is the change of training's own mean; for a correlation or a drift, which have no level,
+        it is 0.
         """
         if self.statistic in ("correlation", "drift"):
             return 0.0
@@ -85,7 +88,7 @@ class Measure:
         return now(record) - now.earlier()(record)
 
     def reach(self, first: float) -> tuple[float, float]:
-        """Smallest and largest value that it can have, first: the metric's mean in the first tenth of training."""
+        """Returns the smallest and largest possible value. first: the metric's mean in the first tenth of training."""
         low, high = limits(self.metric)
         if self.statistic == "change":
             return low - first, high - first
@@ -96,7 +99,7 @@ class Measure:
         return (-math.inf, math.inf) if self.statistic in ("log-odds", "correlation") else (low, high)
 
     def at_first(self) -> "Measure":
-        """The metric's mean in the first tenth of training."""
+        """Returns the measure for the first tenth of training: the metric's mean, or its log-odds."""
         return Measure(self.metric, "log-odds" if self.statistic == "log-odds" else "mean", (0.0, 0.1))
 
     @property

@@ -1,6 +1,7 @@
-"""Records of a paper in one compressed file of columns that comes with the code; schema: docs/papers/records.md.
+"""Packs the records of a paper into one compressed file of columns that comes with the code; schema:
+docs/papers/records.md.
 
-Packing loses nothing: what is unpacked equals what was packed in every bit, and the same records give the same bytes.
+Packing loses nothing: unpacked records equal the packed ones in every bit, and the same records give the same bytes.
 """
 
 import functools
@@ -18,15 +19,15 @@ Record = dict[str, Any]
 Rows = dict[str, list[Record]]  # name of an arm -> its records
 FORMAT = 1
 SUFFIX = ".npz"
-FACTS, CURVE, LAST = "facts.json", "curve/", "last/"  # names of columns, or what they begin with
-BORN = (1980, 1, 1, 0, 0, 0)  # of every column in the zip file, which can hold no earlier time
+FACTS, CURVE, LAST = "facts.json", "curve/", "last/"  # names of columns, or their prefixes
+BORN = (1980, 1, 1, 0, 0, 0)  # of every column in the zip file, which cannot store an earlier time
 
 
 def pack(rows: Mapping[str, Sequence[Record]]) -> bytes:
-    """An .npz file of records. Raises ValueError, one line, for a record that would not come back the same.
+    """Returns an .npz file of records. Raises ValueError with one line if a record would not be unpacked unchanged.
 
-    Facts that many records share, such as settings, are kept once. The arms come in the order of their names, and the
-    records of each arm in the order given.
+    Facts that many records share, such as settings, are stored once. The arms are sorted by name, and the records of
+    each arm keep their order.
     """
     taken = [_taken_apart(arm, record) for arm in sorted(rows) for record in rows[arm]]
     values: dict[str, list[Any]] = {}
@@ -42,13 +43,15 @@ def pack(rows: Mapping[str, Sequence[Record]]) -> bytes:
     head = json.dumps({"format": FORMAT, "values": values, "index": index}, separators=(",", ":")).encode()
     arrays = {FACTS: np.frombuffer(head, np.uint8)} | {name: _column(columns[name]) for name in sorted(columns)}
     before = {arm: rows[arm] for arm in sorted(rows) if rows[arm]}
-    if json.dumps(Packed(arrays).rows()) != json.dumps(before):  # tells 1 from 1.0 and 0.0 from -0.0
+    if json.dumps(Packed(arrays).rows()) != json.dumps(before):  # JSON distinguishes 1 from 1.0 and 0.0 from -0.0
         raise ValueError("these records would not be unpacked as they are: is a number whole in one of them alone?")
     return _zipped(arrays)
 
 
 def _taken_apart(arm: str, record: Record) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Facts, each a value of JSON, and columns of numbers; the fact `columns` says which columns the record has."""
+    """Splits a record into facts, each a value of JSON, and columns of numbers. The fact `columns` names
+    the columns.
+    """
     curve, last = record["curve"], record["last"]
     lengths = {len(some) for some in curve.values()}
     if len(lengths) != 1:
@@ -66,14 +69,14 @@ def _taken_apart(arm: str, record: Record) -> tuple[dict[str, Any], dict[str, li
 
 
 def _column(some: Sequence[Any]) -> np.ndarray:
-    """[...] int64, or float64 with NaN for null."""
+    """Returns int64 [...], or float64 with NaN for null."""
     if all(type(x) is int for x in some):
         return np.array(some, "<i8")
     return np.array([np.nan if x is None else x for x in some], "<f8")
 
 
 def _zipped(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """What np.savez_compressed writes, without the time of day."""
+    """Returns what np.savez_compressed would write, but without the time of day."""
     with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, array in arrays.items():
             np.lib.format.write_array(column := io.BytesIO(), array, version=(1, 0), allow_pickle=False)
@@ -91,8 +94,8 @@ class Packed:
         if head["format"] != FORMAT:
             raise ValueError(f"packed records of format {head['format']}; this version of comity reads {FORMAT}")
         self.arrays, self.values, self.index = arrays, head["values"], head["index"]
-        self.starts: list[dict[str, int]] = []  # of each record: column -> its first number there
-        self.places: dict[str, list[int]] = {}  # arm -> numbers of its records
+        self.starts: list[dict[str, int]] = []  # for each record: column -> index of its first number there
+        self.places: dict[str, list[int]] = {}  # arm -> indices of its records
         ends: dict[str, int] = {}
         for row in range(len(self.index.get("arm", ()))):
             self.places.setdefault(self.fact("arm", row), []).append(row)
@@ -111,7 +114,7 @@ class Packed:
         return [None if x != x else x for x in some.tolist()]
 
     def record(self, row: int) -> Record:
-        """A record as it was packed. Its settings and other shared facts are those of other records, too: read only."""
+        """Returns a record as it was packed. Records share their settings and other facts, so treat it as read-only."""
         points, layout = self.fact("points", row), self.fact("columns", row)
         curve = {name: self.numbers(CURVE + name, row, points) for name in layout["curve"]}
         last = {
@@ -129,7 +132,9 @@ class Packed:
 
 
 def unpack(path: Path) -> Packed:
-    """A packed file, read once in a process while it stays the same. Raises ValueError, one line, if it is none."""
+    """Returns a packed file; a process reads it once, until the file changes. Raises ValueError with one line if it is
+    none.
+    """
     about = path.stat()
     return _unpacked(path, about.st_mtime_ns, about.st_size)
 
@@ -144,16 +149,17 @@ def _unpacked(path: Path, changed: int, size: int) -> Packed:
 
 
 def shipped(paper: str, module: str) -> tuple[Path, ...]:
-    """Where records of a paper lie that came with the code: its packed file, then, in a checkout, those not yet packed.
+    """Returns the places of a paper's records that came with the code: its packed file, and in a checkout those not yet
+    packed. Places that do not exist are left out.
 
-    module: the paper's, beside whose file the packed one lies. A place that does not exist is left out.
+    module: the paper's; the packed file lies beside its file.
     """
     places = packed_file(module), new_records(paper)
     return tuple(place for place in places if place.exists())
 
 
 def packed_file(module: str) -> Path:
-    """Of the paper in this module."""
+    """Returns the packed file of the paper in this module."""
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None:
         raise ValueError(f"no module is called {module}")
@@ -161,14 +167,18 @@ def packed_file(module: str) -> Path:
 
 
 def new_records(paper: str) -> Path:
-    """The folder of a checkout for records of a paper that are not yet packed, a file ARM.jsonl for each arm."""
+    """Returns the folder of a checkout for records of a paper that are not yet packed, a file ARM.jsonl for
+    each arm.
+    """
     import comity
 
     return Path(comity.__file__).parents[1] / "studies" / "new" / paper
 
 
 def merged(rows: Mapping[str, Sequence[Record]], more: Iterable[tuple[str, Record]]) -> Rows:
-    """Records and further ones, (arm, record); of one arm's settings a seed that is there already stays as it is."""
+    """Merges records with further ones, (arm, record). A seed that exists already for an arm's settings stays as
+    it is.
+    """
     found = {arm: list(some) for arm, some in rows.items()}
     there = {(arm, x["config_hash"], x["seed"]) for arm, some in found.items() for x in some}
     for arm, record in more:

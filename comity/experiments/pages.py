@@ -1,6 +1,6 @@
-"""Tables in the papers' pages that are made of figures and verdicts: `python -m comity.experiments.pages` writes them.
+"""Makes the tables of figures and verdicts in the papers' pages: `python -m comity.experiments.pages` writes them.
 
-A page holds such a table between two comments with its name; the tests compare it with what is made here.
+A page holds such a table between two comments with its name. The tests compare it with the table made here.
 """
 
 import importlib
@@ -15,18 +15,18 @@ from comity.experiments import PAPERS, packed
 from comity.experiments.figure import Figure, Paper
 
 FOLDER = Path(__file__).parents[2] / "docs" / "papers"
-WIDE = "picture" + "&nbsp;" * 25  # or browsers make the column of pictures as narrow as they can
+WIDE = "picture" + "&nbsp;" * 25  # without the spaces, browsers make the column of pictures very narrow
 HEAD = [f"| figure | the paper says | found | seeds | verdicts | {WIDE} |", "| --- | --- | --- | --- | --- | --- |"]
 VERDICTS = ("reproduced", "partly", "not reproduced", "too little training", "open")
 
 
 def papers() -> dict[str, Paper]:
-    """name -> paper, in the order of the registry."""
+    """Returns name -> paper, in the order of the registry."""
     return {name: importlib.import_module(module).PAPER for name, (module, _) in PAPERS.items()}
 
 
 def all_figures(folder: Path) -> list[str]:
-    """The table of docs/papers/README.md: a row for each figure of each paper."""
+    """Returns the table of docs/papers/README.md: a row for each figure of each paper."""
     lines = list(HEAD)
     for name, paper in papers().items():
         lines.append(f"| [**{name}**]({name}/README.md) | | | | | |")
@@ -35,12 +35,12 @@ def all_figures(folder: Path) -> list[str]:
 
 
 def figures_of(paper: Paper, folder: Path) -> list[str]:
-    """The same of one paper, for its own page. folder: of the paper."""
+    """Returns the table of one paper, for its own page. folder: of the paper."""
     return [*HEAD, *(row(figure, folder, "") for figure in paper.figures.values())]
 
 
 def row(figure: Figure, folder: Path, prefix: str) -> str:
-    """A figure's row. folder: of its verdicts and pictures; prefix: from the page to that folder."""
+    """Returns a figure's row. folder: of its verdicts and pictures; prefix: from the page to that folder."""
     path = folder / f"{figure.name}.claims.json"
     about = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     name = f"[{figure.name}]({prefix}{figure.name}.md)" if about else figure.name
@@ -54,7 +54,7 @@ def row(figure: Figure, folder: Path, prefix: str) -> str:
 
 
 def found(figure: Figure, about: Mapping[str, Any]) -> str:
-    """The figure's finding, if its verdicts stand; else how far it is trained."""
+    """Returns the figure's finding if the verdicts hold on which it rests; else the state of its training."""
     if not figure.arms:
         return figure.finding.words if figure.finding else ""
     counts = [len(arm["seeds"]) for arm in about.get("arms", {}).values()]
@@ -67,13 +67,13 @@ def found(figure: Figure, about: Mapping[str, Any]) -> str:
 
 
 def seeds(about: Mapping[str, Any]) -> str:
-    """How many seeds its arms have, the fewest and the most."""
+    """Returns the fewest and the most seeds of its arms."""
     counts = [len(arm["seeds"]) for arm in about.get("arms", {}).values()]
     return " to ".join(str(n) for n in sorted({min(counts), max(counts)})) if counts else ""
 
 
 def verdicts(about: Mapping[str, Any]) -> str:
-    """Verdicts of its claims as counts, without those that were replaced, and the share of the paper's training."""
+    """Returns the counts of verdicts, without claims that were replaced, and the share of the paper's training."""
     claims = [claim for claim in about.get("claims", ()) if not claim["replaced_by"]]
     tested = [test for claim in claims for test in claim["tests"] if test["estimate"] != "nan"]
     shares = [test["share"] for test in tested]
@@ -86,7 +86,7 @@ def verdicts(about: Mapping[str, Any]) -> str:
 
 
 def packed_results(figure: str, folder: Path) -> dict[str, list[Any]]:
-    """label -> packed records of a figure of hidden gifts, at laptop scale."""
+    """Returns label -> packed records of a figure of hidden gifts, at laptop scale."""
     from comity.experiments import reproduce
 
     module, _ = PAPERS["hidden-gifts"]
@@ -97,21 +97,21 @@ def packed_results(figure: str, folder: Path) -> dict[str, list[Any]]:
 
 
 def repairs(folder: Path) -> list[str]:
-    """The repair study of hidden gifts, from the packed records, as the verdicts beside it."""
+    """Returns the table of the repair study of hidden gifts, from the packed records, like the verdicts beside it."""
     from comity.experiments.hidden_gifts import matrix
 
     return matrix.table(packed_results("repairs", folder))
 
 
 def credit(folder: Path) -> list[str]:
-    """What rules say of a gift, from the packed records."""
+    """Returns the table of what each rule says of a gift, from the packed records."""
     from comity.experiments.hidden_gifts.credit_drawing import table
 
     return table(packed_results("credit", folder))
 
 
 def tables(folder: Path) -> dict[Path, dict[str, list[str]]]:
-    """page -> name of a table in it -> its lines. folder: docs/papers."""
+    """Returns page -> name of a table in it -> its lines. folder: docs/papers."""
     pages = {folder / "README.md": {"figures": all_figures(folder)}}
     for name, paper in papers().items():
         pages[folder / name / "README.md"] = {"figures": figures_of(paper, folder / name)}
@@ -121,7 +121,7 @@ def tables(folder: Path) -> dict[Path, dict[str, list[str]]]:
 
 
 def put(text: str, name: str, lines: list[str]) -> str:
-    """A page with the table between its two comments replaced. ValueError if it has no such place."""
+    """Replaces the table between its two comments in a page. Raises ValueError if the page has no such place."""
     begin, end = f"<!-- {name}: made by python -m comity.experiments.pages -->", f"<!-- end of {name} -->"
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ValueError(f"the page has no place for {name}: add the lines {begin} and {end}")
@@ -130,7 +130,7 @@ def put(text: str, name: str, lines: list[str]) -> str:
 
 
 def main() -> None:
-    """Writes all tables anew, and says which pages have changed."""
+    """Writes all tables again, and prints the pages that changed."""
     for page, parts in tables(FOLDER).items():
         before = text = page.read_text(encoding="utf-8")
         for name, lines in parts.items():

@@ -1,9 +1,9 @@
-"""Finished seeds as records: what was trained, with what, and its numbers.
+"""Records of finished seeds: what was trained, with which settings, and its numbers.
 
-New ones are JSON lines, a file for each arm; those that come with the code are packed, a file for each paper.
+New records are JSON lines, one file for each arm; those that come with the code are packed, one file for each paper.
 
-A record is of the arm that asks for it if its settings are the arm's. Settings that came into the code after it was
-written count as their defaults, which keep what was before.
+A record belongs to an arm if its settings are the arm's. Settings that were added to the code after the record was
+written count as their defaults, which keep the earlier behaviour.
 """
 
 import dataclasses
@@ -24,31 +24,33 @@ from comity.runs.lines import read_lines
 from comity.runs.renamed import as_now
 
 Record = packed.Record
-GREEDY = "greedy:"  # before a metric of an evaluation without noise
+GREEDY = "greedy:"  # prefix of a metric of an evaluation without noise
 BEST_ALONE = f"{GREEDY}best_alone"
-UNREAD_OF_HOSTED = frozenset({"processes"})  # said here, since an engine need not be installed to read records
-POINTS = 100  # most points of a curve
+UNREAD_OF_HOSTED = frozenset({"processes"})  # named here, since reading records must not need the engine
+POINTS = 100  # maximum number of points of a curve
 
 
 def settings(recipe: Recipe, budget: Budget) -> dict[str, Any]:
-    """What makes two experiments the same, seeds aside: plain values."""
+    """Returns the settings that identify an experiment, apart from the seed, as plain values."""
     return identity(recipe.describe(), budget.envs, budget.iterations)
 
 
 def identity(described: dict[str, Any], envs: int, iterations: int) -> dict[str, Any]:
-    """The same of a recipe as described, as in a run's config.yaml, without the names of what it started from."""
+    """Does the same as `settings` for a described recipe, as in a run's config.yaml, without profile and preset."""
     task = {name: value for name, value in described["task"].items() if name != "profile"}
     algorithm = {name: value for name, value in described["algorithm"].items() if name != "preset"}
     return {"task": task, "algorithm": algorithm, "envs": envs, "iterations": iterations}
 
 
 def config_hash(described: dict[str, Any]) -> str:
-    """A name of `settings`, in 16 hex digits. What is the same is told by `same`: settings may be added to the code."""
+    """Returns a name of `settings`, in 16 hex digits. It does not decide equality, `same` does: the code may gain
+    settings.
+    """
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """Default of every setting of game and algorithm that has one."""
+    """Returns the default of every setting of game and algorithm that has one."""
 
     def of(thing: Any) -> dict[str, Any]:
         fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
@@ -58,7 +60,7 @@ def defaults(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 
 def unread(recipe: Recipe) -> frozenset[str]:
-    """Settings of the game that change nothing of it as it is, and so of no experiment on it."""
+    """Returns settings of the game that have no effect on it, and so on no experiment."""
     return UNREAD_OF_HOSTED if host_of(recipe.task.name) else recipe.env.spec.unread
 
 
@@ -68,7 +70,8 @@ def same(
     given: dict[str, dict[str, Any]],
     unread: frozenset[str] = frozenset(),
 ) -> bool:
-    """Whether a record's settings `found` are those `wanted`; given: the defaults of what it may not know yet.
+    """True if a record's settings `found` are those `wanted`. given: defaults of settings that the record may not have
+    yet.
 
     unread: settings of the game that may differ.
     """
@@ -87,7 +90,9 @@ def same(
 
 
 def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
-    """{seed: record} of an arm, from the first place that has the seed: a packed file, or a folder of JSON lines."""
+    """Returns {seed: record} of an arm, from the first place that has the seed: a packed file, or a folder of JSON
+    lines.
+    """
     recipe = recipe_of(arm)
     wanted, given = settings(recipe, budget), defaults(recipe)
     found: dict[int, Record] = {}
@@ -101,26 +106,26 @@ def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
 
 
 def lines(path: Path) -> list[Record]:
-    """Records of a file of JSON lines, none if there is no file."""
+    """Returns the records of a file of JSON lines; none if there is no file."""
     return read_lines(path)
 
 
 def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
-    """Adds records to an arm's file: all of them or none. Raises OSError, one line."""
+    """Adds records to an arm's file: all of them or none. Raises OSError with one line."""
     import os
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{arm.name}.jsonl"
     text = "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records)
     tail = path.read_bytes().rpartition(b"\n")[2] if path.exists() else b""
-    if tail:  # a line that was cut off, or whole but for its end
+    if tail:  # the last line was cut off, or only lacks its line end
         try:
             json.loads(tail)
             text = "\n" + text
         except ValueError:
             os.truncate(path, path.stat().st_size - len(tail))
     data = text.encode()
-    with path.open("ab", buffering=0) as file:  # in one piece: another process may add to the file
+    with path.open("ab", buffering=0) as file:  # in one write, since another process may add to the file
         before = file.seek(0, os.SEEK_END)
         if (done := file.write(data)) != len(data):
             os.truncate(path, before)
@@ -130,7 +135,7 @@ def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
 
 
 def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> list[Record]:
-    """The records of a finished run directory, one for each of its seeds that was trained to the end."""
+    """Returns the records of a finished run directory, one for each seed that was trained to the end."""
     from comity.runs.directory import RunDirectory
 
     directory = RunDirectory(run)
@@ -153,7 +158,7 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
             "dirty": (manifest.get("git") or {}).get("dirty"),
             "versions": manifest["versions"],
             "bits": manifest["bits"],
-            "core_seconds": round(wall, 1),  # on an accelerator: its own seconds, shared by the seeds of a batch
+            "core_seconds": round(wall, 1),  # on an accelerator: its own seconds, divided by the seeds of a batch
             "curve": with_trials(
                 thinned(of_seed(metrics, seed), of_seed(sampled, seed), kept, of_seed(greedy, seed)),
                 of_seed(tried, seed),
@@ -171,7 +176,7 @@ def of_run(run: Path, recipe: Recipe, budget: Budget, kept: Sequence[str]) -> li
 
 
 def on_cpu(about: dict[str, Any]) -> bool:
-    """Whether a record, or the run of a manifest, was trained on a CPU."""
+    """True if a record, or the run of a manifest, was trained on a CPU."""
     return about["bits"]["pool"] is not None
 
 
@@ -185,10 +190,10 @@ def thinned(
     kept: Sequence[str],
     greedy: Sequence[dict[str, Any]] = (),
 ) -> dict[str, list[float | None]]:
-    """At most `POINTS` points: means over equally many chunks each, at the iteration where they end.
+    """Thins a curve to at most `POINTS` points: means over chunks of equal number, at the iteration where they end.
 
-    Evaluations, if there is one at every point, come first: continuing play knows sums over its episodes only, and a
-    distance is no sum. greedy: those without noise, which are kept under greedy:NAME.
+    If every point has an evaluation, its values are used instead: continuing play knows only sums over its episodes,
+    and a distance is no sum. greedy: evaluations without noise, which are kept as greedy:NAME.
     """
     groups = np.array_split(np.arange(len(lines)), min(POINTS, len(lines)))
     ends = [int(group[-1]) for group in groups]
@@ -209,7 +214,7 @@ def thinned(
 def with_trials(
     curve: dict[str, list[float | None]], lines: Sequence[dict[str, Any]], kept: Sequence[str]
 ) -> dict[str, list[float | None]]:
-    """A curve, and TRIAL:METRIC for each trial's metrics at its points; null where there was none."""
+    """Adds TRIAL:METRIC for each trial's metrics to a curve, at its points; null where there was no trial."""
     played = {(x["trial"], x["iteration"]): x["mean"] for x in lines if x["which"] == "point"}
     for trial in dict.fromkeys(trial for trial, _ in played):
         means = [played.get((trial, i), {}) for i in curve["iteration"]]
@@ -221,18 +226,19 @@ def with_trials(
 
 
 def at_last(lines: Sequence[dict[str, Any]], policy: str, kept: Sequence[str]) -> dict[str, float | None]:
-    """TRIAL:METRIC of the last policy. Trials stand beside the sampled numbers, whether or not they are greedy."""
+    """Returns TRIAL:METRIC of the last policy. Greedy trials, too, are kept with the sampled numbers."""
     chosen = [x for x in lines if x["which"] == "last" and policy == "sampled"]
     return {f"{x['trial']}:{name}": value for x in chosen for name, value in rounded(x["mean"]).items() if name in kept}
 
 
 def curve(record: Record, name: str) -> np.ndarray:
-    """[P] a metric of training at the record's points, or TRIAL:METRIC, NaN where undefined.
+    """Returns a metric of training at the record's points, [P], or TRIAL:METRIC; NaN where undefined.
 
-    Beside what was recorded: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K (figure 9);
-    `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`, |NAME|;
-    `greedy:best_alone`, of policies that take turns the largest return, of one policy its own; `success_error`, how far
-    success measured by agent 0's rewards is from success by the doors; `A - B`, of two.
+    In addition to the recorded metrics: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K
+    (figure 9); `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`,
+    |NAME|; `greedy:best_alone`, the largest return of policies that take turns (of a single policy, its return);
+    `success_error`, the distance of success measured by agent 0's rewards from success by the doors; `A - B`, the
+    difference of two.
     """
     if " - " in name:
         first, _, second = name.rpartition(" - ")
@@ -256,8 +262,9 @@ def curve(record: Record, name: str) -> np.ndarray:
 
 
 def at_end(record: Record, name: str) -> float:
-    """A metric of the last policy, sampled, or greedy:METRIC without noise, or the difference `A - B` of two; NaN where
-    undefined."""
+    """Returns a metric of the last policy, sampled, or greedy:METRIC without noise, or the difference `A - B` of two;
+    NaN where undefined.
+    """
     if " - " in name:
         first, _, second = name.rpartition(" - ")
         return at_end(record, first) - at_end(record, second)
@@ -270,7 +277,7 @@ def at_end(record: Record, name: str) -> float:
 
 
 def alone(metrics: Iterable[str], prefix: str = "") -> list[str]:
-    """The returns of policies alone among metrics; of one policy its return."""
+    """Returns the metrics `alone.K`, the returns of single policies; without them, the return."""
     return [x for x in metrics if x.startswith(f"{prefix}alone.")] or [f"{prefix}return"]
 
 
@@ -279,7 +286,7 @@ def rounded(means: dict[str, Any]) -> dict[str, float | None]:
 
 
 def short(value: float) -> float | None:
-    """Four digits; what is not finite is null."""
+    """Rounds to four significant digits; None if not finite."""
     return float(f"{value:.4g}") if math.isfinite(value) else None
 
 

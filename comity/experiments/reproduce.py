@@ -1,7 +1,7 @@
-"""Reproduces figures: says what there is and what it will cost, trains what is missing, draws, tests the claims.
+"""Reproduces figures: shows what exists and what the rest will cost, trains it, draws, and tests the claims.
 
-Finished seeds are records (`records.py`): those that came with the code, and those made here. A run that was
-interrupted is resumed, one that several figures share is trained once.
+Finished seeds are records (`records.py`): those that came with the code, and those made here. An interrupted run is
+resumed. A run that several figures share is trained once.
 """
 
 import csv
@@ -33,10 +33,10 @@ Say = Callable[[str], None]
 
 
 class Folders(NamedTuple):
-    """Where records are read and everything is written."""
+    """The folders from which records are read and to which everything is written."""
 
     shipped: tuple[Path, ...]  # packed files and folders of records that came with the code; never written
-    out: Path  # out/data: records made here; out/FIGURE.*: what is drawn and tested
+    out: Path  # out/data: records made here; out/FIGURE.*: pictures and verdicts
     runs: Path  # run directories
 
     @property
@@ -47,12 +47,12 @@ class Folders(NamedTuple):
         return [*(() if fresh else self.shipped), self.data]
 
     def made_here(self, record: Record) -> bool:
-        """Whether a record that was read does not come from the shipped ones."""
+        """True if a record that was read was made here, so that it is no shipped one."""
         return Path(record["file"]).parent == self.data
 
 
 class Job(NamedTuple):
-    """One arm at one budget, for all figures that ask for it."""
+    """One arm at one budget, for all figures that need it."""
 
     arm: Arm
     recipe: Recipe
@@ -60,7 +60,7 @@ class Job(NamedTuple):
     found: dict[int, Record]
     missing: list[int]
     seconds: float  # CPU seconds that the missing seeds will take
-    lacks: str = ""  # what must be installed before it can be trained, in a line
+    lacks: str = ""  # a line that says what must be installed before it can be trained
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Job(NamedTuple):
 
 
 def arms_at(paper: Paper, figure: Figure, scale: Scale, seeds: int | None = None) -> dict[str, tuple[Arm, Budget]]:
-    """label -> (arm, budget) of a figure at a scale."""
+    """Returns label -> (arm, budget) of a figure at a scale."""
     if scale == "smoke":
         labels = figure.arms if figure.smoke is None else figure.smoke
         budget = SMOKE if seeds is None else SMOKE._replace(seeds=seeds)
@@ -89,7 +89,7 @@ def plan(
     fresh: bool = False,
     seeds: int | None = None,
 ) -> list[Job]:
-    """What figures need, each arm once: what is there, what is missing, what that will take."""
+    """Returns what the figures need, each arm once: the seeds that exist, those that are missing, and their cost."""
     wanted: dict[tuple[str, int], tuple[Arm, Budget]] = {}
     for figure in figures:
         for arm, budget in arms_at(paper, figure, scale, seeds).values():
@@ -107,9 +107,9 @@ def plan(
 
 
 def expected(paper: Paper, jobs: Sequence[Job]) -> list[float]:
-    """CPU seconds that each job's missing seeds will take: by its own finished seeds, else by the paper's estimate.
+    """Returns the CPU seconds of each job's missing seeds: from its own finished seeds, else from the paper's estimate.
 
-    The estimate is corrected by what other arms of the same algorithm and preset took, where some were trained.
+    If other arms of the same algorithm and preset are trained, the estimate is corrected by what they took.
     """
 
     def estimate(job: Job) -> float:
@@ -131,7 +131,9 @@ def expected(paper: Paper, jobs: Sequence[Job]) -> list[float]:
 
 
 def described(jobs: Sequence[Job], cores: int, folders: Folders) -> list[str]:
-    """The plan in words, the expected time first; of each arm the seeds that came with the code and those made here."""
+    """Describes the plan: first the expected time, then the shipped seeds, the seeds made here and the missing ones of
+    each arm.
+    """
     total = sum(job.seconds for job in jobs) / cores
     missing = sum(len(job.missing) for job in jobs)
     lines = [f"{missing} seeds to train, about {words_of(total)} on {cores} cores" if missing else "nothing to train"]
@@ -154,10 +156,10 @@ def described(jobs: Sequence[Job], cores: int, folders: Folders) -> list[str]:
 def train_missing(
     jobs: Sequence[Job], paper: Paper, folders: Folders, minutes: float | None, say: Say, listen: Any, scale: Scale
 ) -> list[str]:
-    """Trains what is missing, arm by arm, all its seeds side by side. Returns the names of arms that are not finished.
+    """Trains what is missing, arm by arm, all seeds of an arm side by side. Returns the names of unfinished arms.
 
-    minutes: nothing new begins after them; a run that is under way then is stopped, saved, and gone on with the next
-    time.
+    minutes: no arm begins after this time. A run that is in training then is stopped and saved; the next call continues
+    it.
     """
     from comity.training.loop import NotFinite
     from comity.training.seeds import visible_cores
@@ -195,15 +197,16 @@ def train_missing(
 
 
 def seconds_left(done: Sequence[Job], ahead: Sequence[Job], spent: float, cores: int) -> float:
-    """Of all jobs ahead: what the plan says, corrected by how long those that are done took against it.
+    """Estimates the time of all jobs ahead: the plan's time, corrected by how long the finished jobs took against it.
 
-    spent: seconds of those that are done."""
+    spent: seconds of the finished jobs.
+    """
     planned, taken = (sum(job.seconds for job in jobs) / cores for jobs in (ahead, done))
     return planned * (spent / taken if taken else 1.0)
 
 
 def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, scale: Scale) -> Path | None:
-    """A finished run directory with the missing seeds; None if time ran out first."""
+    """Returns a finished run directory with the missing seeds; None if time ran out first."""
     from comity.runs.directory import RunDirectory
     from comity.training.loop import resume, train
 
@@ -222,8 +225,8 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
             resume(directory, None, minutes, listen)
         return directory.path if _whole(directory) else None
     small = scale == "smoke"
-    chunk = -(-job.budget.iterations // min(job.budget.points, records.POINTS))  # one point of a curve each
-    # Continuing play knows sums over episodes only; the rest of its curves comes from evaluations, one a point.
+    chunk = -(-job.budget.iterations // min(job.budget.points, records.POINTS))  # one chunk for each point of a curve
+    # Continuing play knows only sums over episodes; the other metrics of its curves come from evaluations, one a point.
     whole = job.recipe.make(job.recipe.config, job.recipe.env).whole_episodes
     training = Training(
         seeds=max(job.missing) - min(job.missing) + 1,
@@ -242,7 +245,7 @@ def _trained(job: Job, folders: Folders, minutes: float | None, listen: Any, sca
 
 
 def _whole(directory: Any) -> bool:
-    """Every seed that stayed finite was trained to the end, and what it does there was recorded."""
+    """True if every seed that stayed finite was trained to the end, and its final evaluation was recorded."""
     training = directory.config()["training"]
     seeds = range(training["first_seed"], training["first_seed"] + training["seeds"])
     lines = [line for line in directory.lines("eval.jsonl") if line["which"] == "last"]
@@ -250,11 +253,11 @@ def _whole(directory: Any) -> bool:
     return {*seeds} - {int(seed) for seed in directory.manifest().get("not_finite", {})} <= there
 
 
-# What comes of it ----------------------------------------------------------------------------------------------------
+# Results --------------------------------------------------------------------------------------------------------------
 
 
 def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> dict[str, list[Record]]:
-    """label -> records of a figure, its own number of seeds each."""
+    """Returns label -> records of a figure; labels may have different numbers of seeds."""
     there = {(job.arm.name, job.budget.iterations): job.found for job in jobs}
     found = {}
     for label, (arm, budget) in arms_at(paper, figure, scale).items():
@@ -264,12 +267,14 @@ def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> 
 
 
 def verdicts_of(figure: Figure, found: Mapping[str, Sequence[Record]]) -> list[Judged]:
-    """Claims with verdicts. A claim about an arm without a record is open."""
+    """Returns claims with verdicts. A claim about an arm without a record is open."""
     return judge(figure.claims, found, paper_lengths(figure))
 
 
 def paper_lengths(figure: Figure) -> dict[str, int]:
-    """label -> how long the paper trained the arm: as long as scale `paper` does. Less may be too little training."""
+    """Returns label -> the number of updates for which the paper trained the arm, which is that of scale `paper`. Fewer
+    updates may be too little training.
+    """
     return {label: figure.budgets["paper"][arm.budget].iterations for label, arm in figure.arms.items()}
 
 
@@ -296,7 +301,9 @@ def write_figure(
 
 
 def heading(figure: Figure, verdicts: Any) -> str:
-    """The title of a figure's pictures: its finding, if it has one and the verdicts are those on which it rests."""
+    """Returns the title of a figure's pictures: its finding, if the verdicts hold on which it rests; else the plain
+    title.
+    """
     stand = {claim.name: verdict for claim, verdict, _ in verdicts}
     finding = figure.finding
     if finding and all(stand.get(name) == verdict for name, verdict in finding.rests_on.items()):
@@ -305,7 +312,7 @@ def heading(figure: Figure, verdicts: Any) -> str:
 
 
 def pictures(paper: Paper, figure: Figure, found: Mapping[str, Sequence[Record]], title: str, out: Path) -> list[Path]:
-    """Draws a figure's curves and, if it has them, its ends, of what has learned; returns the paths."""
+    """Draws a figure's curves and, if it has them, its ends, for arms that have learned; returns the paths."""
     from comity.report.ends import Part, draw_ends
     from comity.report.panels import draw_panels
 
@@ -332,13 +339,15 @@ def pictures(paper: Paper, figure: Figure, found: Mapping[str, Sequence[Record]]
 
 
 def trained_for(some: Sequence[Record], paper: Paper) -> str:
-    """`3,000 batches`."""
+    """Returns the length of training in words: `3,000 batches`."""
     iterations = sorted({record["settings"]["iterations"] for record in some})
     return f"{' or '.join(f'{n:,}' for n in iterations)} {paper.batch.split()[0]}"
 
 
 def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """label -> (env steps [P], values [S, P]) of one panel, P at most the panel's own number if it has one."""
+    """Returns label -> (env steps [P], values [S, P]) of one panel. P is at most the panel's `points`, if it
+    has them.
+    """
     result = {}
     for label in panel.arms or found:
         if label not in found:
@@ -349,7 +358,7 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
         values = panel.scale * np.stack([x[:points] for x in curves])
         if panel.points:
             groups = np.array_split(np.arange(points), min(points, panel.points))
-            steps = steps[[group[-1] for group in groups]]  # of records, too, a point is where its games end
+            steps = steps[[group[-1] for group in groups]]  # as in records, a point lies where its games end
             values = np.stack([values[:, group].mean(1) for group in groups], 1)
         if np.isfinite(values).any():
             result[label] = steps, values
@@ -357,7 +366,7 @@ def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tu
 
 
 def ends_of(panel: Ends, figure: Figure, found: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
-    """name -> row of a panel of ends: seeds of the arm and of what it is held against, empty where there are none."""
+    """Returns name -> row of a panel of ends: the seeds of the arm and of the compared arm, empty if there are none."""
     from comity.report.ends import Row
 
     seeds = lambda label: panel.scale * values(label, panel.measure, found)  # noqa: E731
@@ -368,7 +377,7 @@ def ends_of(panel: Ends, figure: Figure, found: Mapping[str, Sequence[Record]]) 
 
 
 def rounding(panel: Ends) -> float:
-    """Below it, on its axis, a panel of ends could show no difference from 0: of a share 0.0005."""
+    """Returns the value below which a panel of ends shows no difference from 0, on its axis: 0.0005 of a share."""
     from comity.report.ranges import limits
 
     return 5e-4 * panel.scale if limits(panel.measure.metric) == (0, 1) else 0.0
@@ -400,7 +409,7 @@ def caption(figure: Figure, found: Mapping[str, Sequence[Record]], paper: Paper)
 
 
 def spoken_of(figure: Figure) -> list[str]:
-    """Metrics that a figure draws or tests."""
+    """Returns the metrics that a figure draws or tests."""
     tested = [test.measure for claim in figure.claims for test in claim.tests]
     tested += [panel.measure for panel in figure.ends]
     names = (*(panel.metric for panel in figure.panels), *(x.metric for x in tested), *(x.other for x in tested))
@@ -408,7 +417,7 @@ def spoken_of(figure: Figure) -> list[str]:
 
 
 def to_csv(path: Path, found: Mapping[str, Sequence[Record]], metrics: Sequence[str]) -> Path:
-    """Every point of every seed; of `metrics` those of which something is known."""
+    """Writes every point of every seed as CSV, with those of the `metrics` that have a value."""
     curves = {name: [records.curve(record, name) for some in found.values() for record in some] for name in metrics}
     known = [name for name, of_seeds in curves.items() if any(np.isfinite(curve).any() for curve in of_seeds)]
     writer = csv.writer(text := io.StringIO())

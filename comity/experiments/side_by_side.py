@@ -1,7 +1,8 @@
-"""Arms trained side by side, each in a process of its own: one arm's steps wait for each other, several fill a device.
+"""Trains arms side by side, each in a process of its own: the steps of one arm are sequential, but several fill a
+device.
 
-On a CPU each process keeps to cores of its own: then none waits for another, nor for the last of an odd number of
-seeds. A process is told what to train by name and plans for itself, so nothing but names and paths is handed over.
+On a CPU each process keeps to its own cores, so that no process waits for another, nor for the last of an odd number
+of seeds. A process gets the name of its arm and makes the plan itself, so that only names and paths are handed over.
 """
 
 import contextlib
@@ -21,11 +22,11 @@ from comity.experiments.reproduce import Folders, Job, Say, plan, seconds_left, 
 from comity.training.seeds import visible_cores
 from comity.training.stopping import Interrupted, terminated_as_interrupted
 
-CORES = 4  # that compiling one arm's programs keeps busy
+CORES = 4  # number of cores that compiling one arm's programs keeps busy
 
 
 class Order(NamedTuple):
-    """What `comity reproduce` was asked for."""
+    """A request to `comity reproduce`."""
 
     module: str  # of the paper
     figures: tuple[str, ...]
@@ -37,13 +38,13 @@ class Order(NamedTuple):
 
 
 def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str]:
-    """Trains what is missing, `at_once` arms at a time, in the order given. Returns the names of arms not finished.
+    """Trains what is missing, `at_once` arms at a time, in the order given. Returns the names of unfinished arms.
 
-    An arm that fails is told of in one line and keeps no other from being trained. Where processes share the cores,
-    only so many compile at a time as those allow: all at once take several times as long, and the device waits.
-    Ctrl-C and SIGTERM are passed on to the arms under way, which save; no other begins. Raises Interrupted then.
+    If an arm fails, one line says so, and the others are trained. If processes share the cores, only as many compile at
+    the same time as the cores allow: all at once would take several times as long, and the device would wait. Ctrl-C
+    and SIGTERM are passed on to the arms in training, which save; no other arm begins. Raises Interrupted then.
     """
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a device's memory is not one process's alone
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share a device's memory
     until = None if order.minutes is None else time.time() + 60 * order.minutes
     left, missing, began = [], [job for job in jobs if job.missing], time.monotonic()
     count, spawn = max(1, min(at_once, len(missing))), multiprocessing.get_context("spawn")
@@ -63,7 +64,7 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
                         say(f"{number} of {len(missing)} arms are over, about {words_of(ahead)} to go")
                     try:
                         left += future.result()
-                    except Exception as error:  # of whatever kind: the others go on
+                    except Exception as error:  # of any kind: the other arms go on
                         say(f"{job.arm.name}: {type(error).__name__}: {error}")
                         left.append(job.arm.name)
             except KeyboardInterrupt as error:
@@ -76,9 +77,9 @@ def train(order: Order, jobs: Sequence[Job], at_once: int, say: Say) -> list[str
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """Asks each process once to save and stop, and waits for all of them; every further Ctrl-C is passed on as well."""
+    """Asks each process once to save and stop, and waits for all of them. Every further Ctrl-C is passed on, too."""
     while True:
-        for child in multiprocessing.active_children():  # a manager's process ignores it
+        for child in multiprocessing.active_children():  # the manager's process ignores the signal
             os.kill(child.pid or 0, signal.SIGINT)
         try:
             return pool.shutdown(wait=True, cancel_futures=True)
@@ -87,7 +88,9 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 
 def homes(count: int) -> list[set[int]]:
-    """The cores of each of `count` processes: on a CPU its own, elsewhere, or where they cannot be chosen, any ({})."""
+    """Returns the cores of each of `count` processes: on a CPU its own. An empty set means any cores: on other devices,
+    or if cores cannot be chosen.
+    """
     if jax.default_backend() != "cpu" or not hasattr(os, "sched_setaffinity"):
         return [set()] * count
     cores = sorted(os.sched_getaffinity(0))
@@ -95,9 +98,9 @@ def homes(count: int) -> list[set[int]]:
 
 
 def _move_in(free: Any) -> None:
-    """A process begins; before jax does, which makes as many threads as there are cores.
+    """Starts a process on its own cores, before jax starts, which makes as many threads as there are cores.
 
-    Ctrl-C reaches the first process alone, which passes it on; outside of a training there is nothing to save.
+    Ctrl-C reaches only the first process, which passes it on. Outside of a training there is nothing to save.
     """
     if hasattr(os, "setpgrp"):
         os.setpgrp()
@@ -124,10 +127,10 @@ def _train(order: Order, name: str, until: float | None, gate: Any, stop: Any) -
 
 
 class Teller:
-    """Listens to one of several runs: its notes, each quarter of the way, its end, all under its name."""
+    """A listener of one of several runs: prints its notes, each quarter of training and its end, under its name."""
 
     def __init__(self, name: str, say: Say, compiled: Callable[[], Any]):
-        """compiled: called when the run's programs are."""
+        """compiled: called when the run's programs are compiled."""
         self.name, self.say, self.compiled, self.quarter, self.began = name, say, compiled, 0, time.monotonic()
 
     def __call__(self, event: str, facts: dict[str, Any]) -> None:

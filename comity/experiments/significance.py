@@ -1,6 +1,6 @@
-"""Tests over seeds: Welch's t, spreads, the exact tests that stand beside them where seeds are few, Holm's correction.
+"""Tests over seeds: Welch's t, tests of spreads, exact tests as a check if seeds are few, Holm's correction.
 
-Arms are arrays of a value for each seed; an array of one value is a number that an arm is compared with.
+An arm is an array with a value for each seed. An array of one value is a number that an arm is compared with.
 """
 
 from collections.abc import Sequence
@@ -14,28 +14,28 @@ from numpy.typing import NDArray
 Relation = Literal["above", "below", "between", "equal", "wider", "steadier"]
 Seeds = NDArray[np.float64]
 LEVEL = 0.05
-FEW = 5  # seeds of an arm up to which an exact test stands beside the other
-ARRANGEMENTS = 200_000  # of one exact test that are counted; of more, so many are drawn
+FEW = 5  # up to so many seeds of an arm, an exact test is added
+ARRANGEMENTS = 200_000  # an exact test counts at most so many; of more, it draws so many
 
 
 class Exact(NamedTuple):
-    """Exact tests of a comparison: each holds without any assumption on how seeds are distributed."""
+    """Exact tests of a comparison. They need no assumption on the distribution of seeds."""
 
-    holds: float  # p of no such difference; "equal": of one of the margin or more
-    excluded: float  # p of a difference as large as the margin; "equal": of one within it
-    least: float  # what p can be at least with so many seeds
+    holds: float  # p if there is no such difference; "equal": if it is the margin or more
+    excluded: float  # p if the difference is as large as the margin; "equal": if it is within it
+    least: float  # smallest p that is possible with so many seeds
 
 
 def difference(
     first: Seeds, second: Seeds, relation: Relation, margin: float, beside: Sequence[Seeds] = ()
 ) -> tuple[float, float, float, float]:
-    """(mean difference, its 95 % interval, p) by Welch's t test (1947); one value in `second` is a constant.
+    """Returns (mean difference, its 95 % interval, p) by Welch's t test (1947); one value in `second` is a constant.
 
     beside: two more sets of seeds, whose difference is subtracted (an interaction), or none.
 
-    p, above or below: of no difference that way, one-sided. Equal: of a difference of `margin` or more, the larger of
-    two one-sided tests (Schuirmann 1987). Where every seed is the same t says nothing: p is 0 or 1, and the exact test
-    decides.
+    p for above and below: if there is no difference in that direction, one-sided. p for equal: if the difference is
+    `margin` or more, the larger p of two one-sided tests (Schuirmann 1987). If all seeds are the same, t says nothing:
+    p is 0 or 1, and the exact test decides.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -58,9 +58,10 @@ def difference(
 
 
 def spread_ratio(first: Seeds, second: Seeds) -> tuple[float, float, float, float]:
-    """(ratio of standard deviations over seeds, its 95 % interval, p of no more than 1) by the F test.
+    """Returns (ratio of standard deviations over seeds, its 95 % interval, p of no more than 1) by the F test.
 
-    It takes seeds as draws from normal distributions, and is sensitive to that: five seeds say little of a spread.
+    The test assumes that seeds are draws from normal distributions, and it is sensitive to that. Five seeds say little
+    about a spread.
     """
     from scipy.special import fdtr, fdtri
 
@@ -75,9 +76,10 @@ def spread_ratio(first: Seeds, second: Seeds) -> tuple[float, float, float, floa
 
 
 def spread_below(x: Seeds, bound: float) -> tuple[float, float, float, float]:
-    """(standard deviation over seeds less `bound`, its 95 % interval, p of `bound` or more) by the chi-squared test.
+    """Returns (standard deviation over seeds minus `bound`, its 95 % interval, p of `bound` or more) by the chi-squared
+    test.
 
-    As sensitive to what is not normal as `spread_ratio`.
+    It is as sensitive to other distributions than the normal as `spread_ratio`.
     """
     from scipy.special import chdtr, chdtri
 
@@ -87,14 +89,15 @@ def spread_below(x: Seeds, bound: float) -> tuple[float, float, float, float]:
 
 
 def alike(seeds: Seeds) -> bool:
-    """Whether all seeds of an arm have one value."""
+    """True if all seeds of an arm have the same value."""
     return len(seeds) > 1 and float(np.ptp(seeds)) < 1e-12
 
 
 def exact(first: Seeds, second: Seeds, relation: Relation, margin: float, beside: Sequence[Seeds] = ()) -> Exact | None:
-    """The exact test of a comparison; None where every arm has more than FEW seeds, not all of them alike.
+    """Returns the exact test of a comparison; None if every arm has more than FEW seeds that are not all alike.
 
-    Of an interaction the larger p of two: each pair of arms, with the mean difference of the other pair taken as known.
+    For an interaction it returns the larger p of two tests: each pair of arms is tested, with the mean difference of
+    the other pair taken as known.
     """
     arms = [x for x in (first, second, *beside) if len(x) > 1]
     if min(map(len, arms)) > FEW and not any(map(alike, arms)):
@@ -111,7 +114,7 @@ def _exact(first: Seeds, second: Seeds, relation: Relation, margin: float) -> Ex
     if relation == "steadier":  # n equal seeds come from two values of any spread with this probability
         least = 2.0 ** (1 - len(first))
         return Exact(least, 0.0, least)
-    if relation == "wider":  # distances from the own mean, dealt out
+    if relation == "wider":  # distances from the own mean are rearranged
         first, second = np.abs(first - first.mean()), np.abs(second - second.mean())
         return Exact(permuted(first, second), permuted(-first, -margin * second), least_p(first, second))
     if relation == "equal":
@@ -123,10 +126,10 @@ def _exact(first: Seeds, second: Seeds, relation: Relation, margin: float) -> Ex
 
 
 def permuted(first: Seeds, second: Seeds) -> float:
-    """p of no larger mean of `first`: the share of rearrangements with a mean difference as large as found.
+    """p of a mean of `first` that is not larger: the share of rearrangements with at least the found mean difference.
 
-    Two arms: all ways to deal their values out to two arms of these sizes. One value in `second` is a number: all signs
-    of the seeds' distances from it.
+    Two arms: all ways to distribute their values over two arms of these sizes. One value in `second` is a number: all
+    signs of the seeds' distances from it.
     """
     n, total = len(first), len(first) + len(second)
     rng, drawn = np.random.default_rng(0), _count(first, second) > ARRANGEMENTS
@@ -146,7 +149,7 @@ def permuted(first: Seeds, second: Seeds) -> float:
 
 
 def least_p(first: Seeds, second: Seeds) -> float:
-    """The smallest p that `permuted` can give."""
+    """Smallest p that `permuted` can give."""
     return 1 / min(_count(first, second), ARRANGEMENTS + 1)
 
 
@@ -155,12 +158,12 @@ def _count(first: Seeds, second: Seeds) -> int:
 
 
 def _signs(n: int) -> NDArray[np.float64]:
-    """[2^n, n] all rows of -1 and 1."""
+    """Returns all rows of -1 and 1, [2^n, n]."""
     return 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p values corrected for their number: the k-th smallest of n times n - k + 1, never falling (Holm 1979)."""
+    """Corrects p values for their number: the k-th smallest of n times n - k + 1, never falling (Holm 1979)."""
     order, corrected, least = np.argsort(p), np.empty(len(p)), 0.0
     for rank, index in enumerate(order):
         least = max(least, min(1.0, (len(p) - rank) * p[index]))

@@ -1,4 +1,4 @@
-"""What is written of a figure to be read: FIGURE.claims.json and FIGURE.md."""
+"""Writes the readable results of a figure: FIGURE.claims.json and FIGURE.md."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ Found = Mapping[str, Sequence[Record]]  # label -> a record for each seed
 
 
 def about(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper) -> dict[str, Any]:
-    """All that is known of a figure's claims, in plain values."""
+    """Returns all that is known of a figure's claims, as plain values."""
     return {
         "paper": paper.name,
         "figure": figure.name,
@@ -43,7 +43,7 @@ def about(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged]
 
 
 def provenance(some: Sequence[Record]) -> dict[str, Any]:
-    """Of what a label's curves are made."""
+    """Returns the origin of a label's curves: seeds, iterations, hours, commits, versions."""
     return {
         "seeds": [record["seed"] for record in some],
         "iterations": sorted({record["settings"]["iterations"] for record in some}),
@@ -54,7 +54,7 @@ def provenance(some: Sequence[Record]) -> dict[str, Any]:
 
 
 def hours(some: Sequence[Record]) -> dict[str, float]:
-    """{"core_hours": of CPUs}, and {"device_hours": of accelerators} if some were trained on one."""
+    """Returns {"core_hours": of CPUs}, and {"device_hours": of accelerators} if some were trained on one."""
     of = lambda cpu: [x["core_seconds"] for x in some if records.on_cpu(x) == cpu]  # noqa: E731
     found = {"core_hours": round(sum(of(True)) / 3600, 2)}
     return found | ({"device_hours": round(sum(of(False)) / 3600, 3)} if of(False) else {})
@@ -64,7 +64,7 @@ def hours(some: Sequence[Record]) -> dict[str, float]:
 
 
 def spoken(verdicts: Sequence[Judged]) -> list[str]:
-    """Lines for the screen: of each claim its verdict, and under it what stands beside that."""
+    """Returns lines for the screen: the verdict of each claim, and its details below."""
     lines = []
     for claim, verdict, outcomes in verdicts:
         gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
@@ -74,7 +74,9 @@ def spoken(verdicts: Sequence[Judged]) -> list[str]:
 
 
 def details(outcomes: Sequence[Outcome]) -> str:
-    """What stands beside a claim's verdict: counts of its comparisons, the share of the paper's training, reasons."""
+    """Returns the details of a claim's verdict: counts of its comparisons, the share of the paper's
+    training, reasons.
+    """
     parts = []
     if len(outcomes) > 1:
         of_all = [f"{number} {verdict}" for verdict, number in counts(outcomes).items()]
@@ -87,7 +89,7 @@ def details(outcomes: Sequence[Outcome]) -> str:
 
 
 def said(outcome: Outcome) -> str:
-    """The verdict of a comparison with the share of the paper's training, its p and its reason."""
+    """Returns the verdict of a comparison with its reason, the share of the paper's training, and its p."""
     notes = [outcome.reason, of_training([outcome])]
     if tested(outcome):
         exact = outcome.p_exact is not None and outcome.p_exact >= outcome.p_holm < 1
@@ -99,14 +101,14 @@ def said(outcome: Outcome) -> str:
 
 
 def of_training(outcomes: Sequence[Outcome]) -> str:
-    """The share of the paper's training of those that were tested; nothing where all of it was done."""
+    """Returns the share of the paper's training in the tested outcomes; "" if all of it was done."""
     shares = [outcome.course.share for outcome in outcomes if tested(outcome)] or [1.0]
     ends = dict.fromkeys(f"{100 * share:.2g}".replace("1e+02", "100") for share in (min(shares), max(shares)))
     return f"{' to '.join(ends)} % of the paper's training" if min(shares) < 1 else ""
 
 
 def tested(outcome: Outcome) -> bool:
-    """Whether there were seeds enough."""
+    """True if there were enough seeds."""
     return not np.isnan(outcome.estimate)
 
 
@@ -114,7 +116,9 @@ def tested(outcome: Outcome) -> bool:
 
 
 def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper) -> str:
-    """A table of statements by claim, one of the last policies and what they took, and what trained them."""
+    """Returns a table of statements by claim, one of the last policies and their cost, and the versions that trained
+    them.
+    """
     lines = [f"# {figure.title}", ""]
     if figure.note:
         lines += [figure.note, ""]
@@ -133,7 +137,7 @@ def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judg
 
 
 def of_claims(verdicts: Sequence[Judged]) -> list[str]:
-    """A row for each statement, under a row for its claim."""
+    """Returns a row for each statement, below a row for its claim."""
     lines = ["| statement | A | B | difference [95 % interval] | verdict |", "| --- | --- | --- | --- | --- |"]
     for claim, verdict, outcomes in verdicts:
         gone = f" (replaced by {claim.replaced_by})" if claim.replaced_by else ""
@@ -160,7 +164,7 @@ def row(outcome: Outcome) -> str:
 
 
 def statement(test: Comparison) -> str:
-    """What is compared and how, in words."""
+    """Describes in words what is compared and how."""
     by = f" by {test.margin:g} or more" if test.margin else ""
     how = {
         "above": f"A above B{by}",
@@ -174,7 +178,7 @@ def statement(test: Comparison) -> str:
 
 
 def arm(label: str, seeds: Sequence[float], test: Comparison) -> str:
-    """An arm with its mean, or its standard deviation where that is compared, and its number of seeds."""
+    """Returns an arm with its mean, or its standard deviation if that is compared, and its number of seeds."""
     if len(seeds) < 2:
         return f"{label} ({len(seeds)})"
     spread = test.relation in ("wider", "steadier")
@@ -183,7 +187,7 @@ def arm(label: str, seeds: Sequence[float], test: Comparison) -> str:
 
 
 def of_last_policies(found: Found, paper: Paper) -> list[str]:
-    """A row for each arm: seeds, updates, hours, and the paper's columns of its last policies."""
+    """Returns a row for each arm: seeds, updates, hours, and the paper's columns of its last policies."""
     known = {n for some in found.values() for x in some for n in paper.columns if np.isfinite(records.at_end(x, n))}
     columns = [name for name in paper.columns if name in known or not known]
     head = " | ".join(("arm", "seeds", paper.batch.split()[0], "hours", *columns))
@@ -204,7 +208,7 @@ def of_last_policies(found: Found, paper: Paper) -> list[str]:
 
 
 def beside_published(figure: Figure, found: Found) -> list[str]:
-    """What the paper printed of each arm, and ours: mean and standard deviation over seeds."""
+    """Returns the paper's printed numbers of each arm beside ours: mean and standard deviation over seeds."""
     lines = ["| arm | | published | ours, mean (s.d.; seeds) |", "| --- | --- | --- | --- |"]
     for column in figure.published:
         for label, number in column.numbers.items():
@@ -217,7 +221,7 @@ def beside_published(figure: Figure, found: Found) -> list[str]:
 
 
 def trained_with(found: Found) -> list[str]:
-    """Versions and commits of all seeds of a figure, a line for each set of versions."""
+    """Returns versions and commits of all seeds of a figure, a line for each set of versions."""
     seeds: dict[str, list[Record]] = {}
     for record in (record for some in found.values() for record in some):
         seeds.setdefault(", ".join(f"{name} {x}" for name, x in record["versions"].items()), []).append(record)

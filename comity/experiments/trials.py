@@ -1,6 +1,7 @@
-"""Policies on trial: at every point of training's curve, on its task with other settings, perhaps beside a partner.
+"""Trials of policies: at every point of a training curve they play their task with other settings, perhaps with a
+partner.
 
-What they did is written to `trials.jsonl` of the run directory. Keys come from the seed and the iteration alone.
+The results are written to `trials.jsonl` of the run directory. Random keys depend only on the seed and the iteration.
 """
 
 import dataclasses
@@ -25,20 +26,20 @@ from comity.training.seeds import Seeds, executable
 from comity.training.settings import Training
 
 EPISODES = {"point": 64, "last": 320}  # per seed
-BATCH = 32  # of them at once
+BATCH = 32  # episodes that are played at once
 
 
 class Trials:
     """The trials of one arm, compiled once for all points of its run."""
 
     def __init__(self, recipe: Recipe, trials: Mapping[str, Trial], small: bool = False):
-        """small: a few episodes only, to show that the machinery works."""
+        """small: only a few episodes, to show that the code works."""
         self.recipe, self.trials, self.small = recipe, trials, small
         self.compiled: dict[str, Any] = {}
         self.shape = jax.eval_shape(recipe.make(recipe.config, recipe.env).init, jax.random.key(0))
 
     def after(self, listen: Listen) -> Listen:
-        """`listen`, which also holds the trials after every chunk of the run it hears of."""
+        """Returns a listener that calls `listen`, and holds the trials after every chunk of its run."""
         run: list[Path] = []
 
         def listening(event: str, facts: dict[str, Any]) -> None:
@@ -47,13 +48,13 @@ class Trials:
                 run[:] = [facts["directory"]]
             elif event == "chunk":
                 self.play(run[0], "point")
-            if event == "header" and facts["resuming"]:  # a kill may have come between checkpoint and trials
+            if event == "header" and facts["resuming"]:  # a kill may have come between the checkpoint and its trials
                 self.play(run[0], "point")
 
         return listening
 
     def play(self, run: Path, which: Literal["point", "last"]) -> None:
-        """Holds all trials on the newest checkpoint of a run, unless it was done before."""
+        """Holds all trials on the newest checkpoint of a run, unless this was done before."""
         directory = RunDirectory(run)
         if not self.trials or not directory.saved():
             return
@@ -68,7 +69,7 @@ class Trials:
         asked = {name: trial for name, trial in self.trials.items() if which == "last" or not trial.once}
         if there >= {(trial, seed) for trial in asked for seed in names}:
             return
-        directory.keep("trials.jsonl", lambda line: not of_point(line))  # a kill may have left some of them
+        directory.keep("trials.jsonl", lambda line: not of_point(line))  # a kill may have left some of the lines
         seeds = Seeds(len(names), training.mode, games=training.envs)
         states = seeds.join([found[0][str(seed)]["state"] for seed in names])
         lines = []
@@ -91,13 +92,13 @@ class Trials:
 
 
 def sizes(trial: Trial, which: str, small: bool) -> tuple[int, int]:
-    """(episodes played at once, episodes in all) of a trial at a point, or of the last policy."""
+    """Returns (episodes played at once, episodes in all) of a trial at a point, or of the last policy."""
     batch, episodes = (trial.once, trial.once) if trial.once else (BATCH, trial.episodes or EPISODES[which])
     return (min(4, batch), min(4, episodes)) if small else (batch, episodes)
 
 
 def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[[jax.Array, Any], dict[str, jax.Array]]:
-    """(key, the algorithm's state) -> statistics of episodes, [E] or [E, N]."""
+    """Returns (key, the algorithm's state) -> statistics of episodes, [E] or [E, N]."""
     env = dataclasses.replace(recipe.env, **trial.options)  # pyright: ignore[reportArgumentType]
     if trial.probe:
         return trial.probe(dataclasses.replace(recipe, env=env), episodes)

@@ -1,7 +1,7 @@
-"""What the figures of ALITA share: budgets, the settings of each learner, the day of the claims.
+"""Shared parts of the figures of ALITA: budgets, the settings of each learner, the date of the claims.
 
-Learners have the settings of their presets `sound` at the laptop's scale, those of ALITA's and MADDPG's papers at
-scale `paper`; weights of bonus and penalty are ALITA's for each task at both. docs/papers/alita/README.md.
+At the laptop's scale learners have the settings of their presets `sound`, at scale `paper` those of ALITA's and
+MADDPG's papers. Weights of bonus and penalty are ALITA's for each task at both. See docs/papers/alita/README.md.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ WRITTEN = "2026-11-30"  # the day on which the claims were written down, before 
 claim = dated(WRITTEN)
 
 GAMES, EPISODES = 20, 25_000  # on particles: games at once, episodes of 25 steps
-BOTH, BATCH, UPDATES = 32, 65_536, 100  # on grids: games at once; steps of an update of EITI's code, how many of them
-PAPER_UPDATES = 20_000  # of table 1; read as those of EITI's code, as are the numbers beside it
+BOTH, BATCH, UPDATES = 32, 65_536, 100  # on grids: games at once; steps of an update of EITI's code, number of updates
+PAPER_UPDATES = 20_000  # of table 1; read as updates of EITI's code, as are the numbers beside it
 CURIOUS = {"novelty_weight": 0.01, "penalty_decay": 0.01}  # on particles: lambda_pi and omega
 BOX = {"penalty_weight": 0.15}  # in Push-Box: beta
 
@@ -31,12 +31,12 @@ RATHER = {"clip": 0.5, "entropy_coefficient": 0.0}  # actor-critic and REINFORCE
 
 
 class Learner(NamedTuple):
-    """What a label means: its name, its settings everywhere, and those that are its paper's at scale `paper`."""
+    """The learner of a label: its algorithm, its settings at every scale, and those of its paper at scale `paper`."""
 
     algorithm: str
     settings: Mapping[str, Any] = {}
     paper: Mapping[str, Any] = {}
-    whole: bool = False  # a rollout is an episode; False: 25 steps, as those of the family of MADDPG
+    whole: bool = False  # True: a rollout is an episode; False: 25 steps, as for MADDPG and its variants
 
 
 LEARNERS = {
@@ -50,7 +50,7 @@ LEARNERS = {
     "REINFORCE": Learner("reinforce", {}, {**RATHER, "baseline": "mean"}, True),
     "random": Learner("random"),
 }  # fmt: skip
-# Rivals of table 1, as in EITI's code: rollouts of 2,048 steps of 32 games, four epochs of the whole.
+# Rivals of table 1, as in EITI's code: rollouts of 2,048 steps of 32 games, four epochs without minibatches.
 RIVAL: dict[str, Any] = {
     "core": "none", "encoder": (32, 32, 32), "hidden": 32, "layer_norm": False, "activation": "tanh",
     "steps": BATCH // BOTH, "epochs": 4, "learning_rate": 3e-4, "critic_learning_rate": 3e-4, "actor_clip": 0.5,
@@ -65,7 +65,7 @@ RIVALS: dict[str, Learner] = {
 
 
 def laptop() -> dict[str, Budget]:
-    """Budgets are called PLACE-ALGORITHM: their settings at scale `paper` are those of the algorithm."""
+    """Returns budgets named PLACE-ALGORITHM: their settings at scale `paper` are those of the algorithm."""
     particle, grid = Budget(5, EPISODES // GAMES, GAMES, points=25), Budget(5, UPDATES * BATCH // 800, BOTH, points=32)
     found = {f"particle-{x.algorithm}": particle for x in LEARNERS.values()}
     found |= {f"grid-{LEARNERS[x].algorithm}": grid for x in ("ALITA", "MADDPG", "random")}
@@ -74,7 +74,7 @@ def laptop() -> dict[str, Budget]:
 
 
 def paper(budgets: Mapping[str, Budget]) -> dict[str, Budget]:
-    """The same, as long as the paper's, with its settings."""
+    """Returns the same budgets, as long as the paper's, with its settings."""
     settings = {x.algorithm: x.paper for x in (*LEARNERS.values(), *RIVALS.values())}
 
     def of(name: str, budget: Budget) -> Budget:
@@ -91,7 +91,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {"smoke": {}, "laptop": laptop(), "pap
 
 
 def particle(label: str, place: str, task: str, profile: str = "paper", **settings: Any) -> Arm:
-    """A learner of a table on a task of particles. place: in the arm's name."""
+    """Returns a learner of a table on a particle task. place: part of the arm's name."""
     one = LEARNERS[label]
     settings = {**one.settings, **(CURIOUS if label == "ALITA" else {}), **settings}
     name, preset = f"{one.algorithm}-{place}", "sound"
@@ -99,7 +99,7 @@ def particle(label: str, place: str, task: str, profile: str = "paper", **settin
 
 
 def grid(label: str, task: str, **settings: Any) -> Arm:
-    """A learner of table 1."""
+    """Returns a learner of table 1."""
     one = RIVALS.get(label) or LEARNERS[label]
     settings = {**one.settings, **(BOX if (label, task) == ("ALITA", "push-box") else {}), **settings}
     name = f"{one.algorithm.replace('+', '-')}-{task}"

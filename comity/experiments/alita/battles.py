@@ -1,7 +1,7 @@
 """Figures 3 and 4: ALITA and its rivals in battles, and ALITA's parts on 2s3z.
 
-Weights of bonus and penalty are the paper's by map; 3s5z_vs_3s6z has those of corridor and two influencers. The paper's
-budget stands in its plots alone: at scale `paper` it is read as 10 million steps. docs/papers/alita/README.md.
+Weights of bonus and penalty are the paper's for each map; 3s5z_vs_3s6z has those of corridor and two influencers. Only
+the paper's plots show its budget: at scale `paper` it is read as 10 million steps. See docs/papers/alita/README.md.
 """
 
 from comity.experiments import battles

@@ -1,8 +1,9 @@
-"""Figure 5: bodies with an auxiliary agent, beside learners that are alone; bodies of MuJoCo, and small ones in JAX.
+"""Figure 5: bodies with an auxiliary agent, compared with learners that are alone; bodies of MuJoCo, and small ones in
+JAX.
 
-At the laptop's scale everyone has the settings of its preset `sound`, learners with a replay two layers of 128 (ALITA's
-on Gym) and batches of 128; at scale `paper` the numbers of its own paper, ALITA, TD3, SAC and DDPG those that ALITA
-gives for all its experiments.
+At the laptop's scale every learner has the settings of its preset `sound`; those with a replay have two layers of 128
+(as ALITA on Gym) and batches of 128. At scale `paper` each has the numbers of its own paper; ALITA, TD3, SAC and DDPG
+have those that ALITA's paper gives for all its experiments.
 """
 
 from typing import Any, NamedTuple
@@ -12,16 +13,16 @@ from comity.experiments.claims import Comparison
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
-STEPS, PAPER_STEPS = 200_000, 1_000_000  # of a body; at the laptop's scale, and the paper's (at least)
+STEPS, PAPER_STEPS = 200_000, 1_000_000  # of a body, at the laptop's scale and (at least) at the paper's
 JAX = {"pendulum": "", "point-mass": "one", "reacher": "one", "cartpole-swing-up": ""}  # bodies in JAX: profile
 MUJOCO = ("half-cheetah", "hopper")
 
 SMALL: dict[str, Any] = {"hidden": 128, "batch": 128, "capacity": STEPS}
 NEAR: dict[str, Any] = {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "every": 100, "tau": 0.01,
-                        "capacity": 1_000_000}  # fmt: skip  # what ALITA gives for all its experiments
+                        "capacity": 1_000_000}  # fmt: skip  # the numbers of ALITA's paper for all its experiments
 WIDE: dict[str, Any] = {**NEAR, "hidden": 128, "layer_norm": True, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
 INFLUENCE: dict[str, Any] = {"influence_batch": 1_024, "influence_updates": 400, "novelty_batch": 1_024}
-TSALLIS: dict[str, Any] = {  # TAC's paper: a value network, the likelihood ratio, and a weight that stands
+TSALLIS: dict[str, Any] = {  # as in TAC's paper: a value network, the likelihood ratio, and a constant weight
     "values": "network",
     "gradient": "likelihood",
     "alpha": 1 / 3,
@@ -36,7 +37,7 @@ PPO: dict[str, Any] = {
 
 
 class Method(NamedTuple):
-    """One line of the figure: what it is called on disk, its learner, its settings, its paper's, how it is played."""
+    """One line of the figure: its name on disk, its learner, its settings, those of its paper, and how it is played."""
 
     short: str
     algorithm: str
@@ -73,7 +74,7 @@ def on(method: str, body: str) -> str:
 
 
 def budgets(seeds: dict[str, int], steps: int, points: int, paper: bool = False) -> dict[str, Budget]:
-    """Budgets are called KIND-METHOD."""
+    """Returns budgets; their names are KIND-METHOD."""
     return {
         f"{kind}-{one.short}": Budget(
             count, steps // (one.games * one.steps), one.games, one.paper if paper else {}, points, 30, 60

@@ -1,4 +1,4 @@
-"""Figure 1: the influence by its estimates, and what it truly is."""
+"""Figure 1: estimates of the influence, and its true value."""
 
 from typing import Any
 
@@ -12,7 +12,9 @@ TRUTH = {"truth": Trial(probe=true_influence)}
 
 
 def watched(estimator: str, agents: int) -> Arm:
-    """ALITA whose influence is of the game's rewards, for what is expected of them can be played."""
+    """Returns an arm of ALITA whose influence counts only the game's rewards, so that its true value can be
+    played out.
+    """
     settings: dict[str, Any] = {**CURIOUS, "influence": estimator, "influence_of": "extrinsic"}
     profile, name = "classic" if agents == 3 else f"classic-{agents}", f"alita-{estimator}-{agents}"
     task, style = "cooperative-navigation", ("clones", "single").index(estimator) + 2 * (agents == 6)

@@ -1,4 +1,4 @@
-"""What the paper says of each figure, in a sentence."""
+"""Statements of the paper about each figure, in one sentence each."""
 
 SAYS = {
     "fig1": "Both estimates of the influence have a small bias; clones are closer after enough training.",

@@ -1,4 +1,4 @@
-"""Table 1: Push-Box and Secret Room; and what each learner saw of them."""
+"""Table 1: Push-Box and Secret Room, and the cells that each learner visits there."""
 
 from comity.experiments.alita.arms import BUDGETS, RIVALS, claim, grid
 from comity.experiments.claims import Comparison
@@ -21,7 +21,7 @@ def at(method: str, place: str) -> str:
 
 
 def ordered(text: str, place: str, measure: Measure, margin: float, values: dict[str, float], name: str):
-    """ALITA above each rival that is there, or, without any, above the learner that it is made of."""
+    """Claims that ALITA is above each rival with a printed number; without one, above MADDPG, on which it is built."""
     rivals = [x for x in values if x in RIVALS] or ["MADDPG"]
     return claim(name, text, *(Comparison(at("ALITA", place), "above", at(x, place), measure, margin) for x in rivals))
 

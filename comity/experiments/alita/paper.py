@@ -1,4 +1,4 @@
-"""The figures of ALITA together: what records keep, what an arm costs, how it is made small."""
+"""The figures of ALITA together: the metrics of records, the cost of an arm, and its small version."""
 
 from dataclasses import replace
 from typing import Any
@@ -65,7 +65,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-# CPU seconds of a rollout of 32 games and what is learned from it; 30 November 2026, two cores that others used, too.
+# CPU seconds of a rollout of 32 games and of learning from it; 30 November 2026, two cores that were shared.
 SECONDS = {
     "push-box": {"alita": 0.051, "maddpg": 0.024, "random": 0.003, "rival": 1.1},
     "secret-room": {"alita": 0.055, "maddpg": 0.026, "random": 0.003, "rival": 1.1},
@@ -73,7 +73,7 @@ SECONDS = {
 }
 
 
-MUJOCO_STEP = 1.5e-4  # of a step of a body, with what passes between it and the learner
+MUJOCO_STEP = 1.5e-4  # of a step of a body, with the transfer between it and the learner
 
 
 def cost(arm: Arm, recipe: Recipe) -> float:
@@ -96,7 +96,7 @@ def cost(arm: Arm, recipe: Recipe) -> float:
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm, small: it shows that the machinery works."""
+    """Returns the same arm, made small, to show that the code works."""
     if arm.task.startswith("smac/"):
         return battles.smoke(arm)
     settings = {**arm.settings, **SMALL.get(arm.algorithm, {})}
@@ -104,7 +104,7 @@ def smoke(arm: Arm) -> Arm:
         members = (one.partition(":") for one in arm.algorithm.split(","))
         settings = {role: {**arm.settings[role], **SMALL[name]} for role, _, name in members}
     elif arm.algorithm.startswith("ippo"):
-        settings |= {"hidden": 4, "encoder": (4,), "steps": 4, "chunk": 4, "epochs": 1}  # of a bonus nothing is small
+        settings |= {"hidden": 4, "encoder": (4,), "steps": 4, "chunk": 4, "epochs": 1}  # bonuses stay as they are
     return replace(arm, name=f"{arm.name}-smoke", settings=settings, options={**arm.options, "length": 4})
 
 

@@ -1,4 +1,4 @@
-"""Tables 2 to 4 on tasks of particles, and the ablations."""
+"""Tables 2 to 4 on particle tasks, and the ablations."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ QUOTED = (
 
 
 def last(metric: str) -> Measure:
-    """Of the last policy, on 320 new episodes."""
+    """Returns a measure of the last policy, on 320 new episodes."""
     return Measure(metric, "last")
 
 
@@ -152,7 +152,7 @@ def pair(good: str, adversary: str) -> str:
 
 
 def deception(good: str, adversary: str) -> Arm:
-    """Two learners in one game. DDPG of two good agents: one actor and one critic for each."""
+    """Returns an arm of two learners in one game. DDPG for two good agents has one actor and one critic for each."""
     mine: dict[str, Any] = dict(CURIOUS) if good == "ALITA" else {"agents": "separate"} if good == "DDPG" else {}
     name, algorithm = (
         f"deception-{good.lower()}-{adversary.lower()}",
@@ -168,7 +168,7 @@ FOR_ALL = "MADDPG for all"
 
 
 def budgets_of_pairs() -> dict[Scale, dict[str, Budget]]:
-    """At scale `paper` each side has the settings of its paper."""
+    """Returns the budgets. At scale `paper` each side has the settings of its paper."""
     each = Budget(5, EPISODES // GAMES, GAMES, points=25)
     papers = {"ALITA": ALITA, "MADDPG": MADDPG, "DDPG": MADDPG}
 
@@ -237,7 +237,7 @@ PARTS: dict[str, dict[str, Any]] = {"ALITA": {}, "No F": {"influence": "none"}, 
 
 
 def without(part: str, arm: Arm) -> Arm:
-    """ALITA with a part changed; the whole is the arm of its table."""
+    """Returns ALITA with a part changed; without a change, the arm of its table."""
     if not PARTS[part]:
         return arm
     place = arm.name.removeprefix("alita-")

@@ -1,4 +1,4 @@
-"""What a learner of ALITA says of its influence, and what play says of it: the trial of figure 1."""
+"""The trial of figure 1: ALITA's estimate of its influence, and the influence measured by play."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,14 +6,15 @@ from typing import Any
 from comity.recipes import Recipe
 
 CONTINUATIONS, STEPS = 32, 100  # of play from each state; 0.95^100 = 0.006
-SAMPLES = 32  # of the others' actions, in the mean of an estimate
+SAMPLES = 32  # number of draws of the others' actions in the mean of an estimate
 
 
 def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIONS, steps: int = STEPS) -> Callable:
-    """(key, state of ALITA) -> {metric: [states]}, of so many states at random times of the present policies' play.
+    """Returns (key, state of ALITA) -> {metric: [states]}, for `states` states at random times of the present policies'
+    play.
 
-    influence_said, influence_true: F of each state by the estimate and by continued play; influence_ratio and
-    influence_off: of their means over all states, the first over the second, and how far that is from 1.
+    influence_said, influence_true: F of each state by the estimate and by continued play. influence_ratio: the mean of
+    the first over states, divided by the mean of the second. influence_off: the distance of this ratio from 1.
     """
     import jax
     import jax.numpy as jnp
@@ -35,7 +36,7 @@ def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIO
             return policies(nets, state.actors, observation)[0].sample(key)
 
         def played(key, game, observation, first, count):
-            """(game, view, discounted rewards [N]) after `count` steps, the first one with action `first`."""
+            """Plays `count` steps, the first one with action `first`. Returns (game, view, discounted rewards [N])."""
 
             def step(carry, inputs):
                 game, observation, total, going = carry
@@ -60,7 +61,7 @@ def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIO
         games, observation, _ = jax.vmap(lambda k, g, s, n: played(k, g, s, untouched, n))(
             jax.random.split(keys[2], states), games, observation, at
         )
-        chosen = choose(keys[3], observation)[:, role.influencer]  # [states], what the influencer does now
+        chosen = choose(keys[3], observation)[:, role.influencer]  # [states], the influencer's present actions
 
         def worth(key, game, observation, mine):
             first = lambda own: own.at[role.influencer].set(mine)  # noqa: E731

@@ -1,1 +1,1 @@
-"""What each rule says of one action, held against what the action is worth: by replays, state by state."""
+"""Compares what each credit rule says of an action with what the action is worth, measured by replays of each state."""

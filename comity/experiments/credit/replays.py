@@ -1,8 +1,8 @@
-"""What one action of one agent is worth in one state, by playing on from there, with common random numbers.
+"""Measures the worth of one action of one agent in one state, by continued play with common random numbers.
 
-A situation is a game in the midst of an episode. From it K replays are played twice, by the same keys: in one the agent
-does the action asked about, in the other any of its own alternatives, drawn by its policy. So both meet the same luck,
-and what is left between them is the action:
+A situation is a game in the middle of an episode. It is continued by K pairs of replays; both replays of a pair have
+the same keys. In one the agent takes the action in question, in the other one of its alternatives, drawn by its
+policy. Both have the same luck, so the difference between them is due to the action:
 
     A(s, a) = Q(s, a) - sum_b pi(b) Q(s, b) = (1 - pi(a)) (E[G | a] - E[G | not a])
 """
@@ -20,23 +20,23 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 
 class Situation(NamedTuple):
-    """A game in which an agent could do what is asked about. Leaves of one, or of S of them."""
+    """A game in which an agent could take the action in question. Leaves of one situation, or of S of them."""
 
     game: PyTree
     observation: Observation
     memory: PyTree  # of all agents
-    who: Array  # [] int32, the agent that could
-    there: Array  # [] bool; False: none was found in its place
+    who: Array  # [] int32, the agent that could take the action
+    there: Array  # [] bool; False: no situation was found for this place
 
 
 def found(
     key: Key, env: Environment, algorithm: Algorithm, state: PyTree, possible: Callable[[PyTree], Array], count: int,
     games: int,
 ) -> Situation:  # fmt: skip
-    """`count` situations of the present policies' play, leaves [count, ...], each from an episode of its own.
+    """Returns `count` situations from play of the present policies, leaves [count, ...], each from another episode.
 
-    possible(game) -> [N] bool. Of an episode one of its possible steps is taken, each as likely. games: how many are
-    played; where fewer than `count` of them have such a step, `there` is False in the others' places.
+    possible(game) -> [N] bool. One of an episode's possible steps is drawn, all with equal probability. games: number
+    of games played; if fewer than `count` of them have such a step, `there` is False in the remaining places.
     """
     key_start, key_play, key_step, key_game = jax.random.split(key, 4)
     play = rollout.start(key_start, env, algorithm.memory, games)
@@ -63,18 +63,18 @@ def found(
 
 
 class Replays(NamedTuple):
-    """K replays in which the action was done, and K by the same keys in which another was."""
+    """K replays in which the action was taken, and K with the same keys in which another action was taken."""
 
     done: Transition  # leaves [T, K, ...]; step 0 is the action
     other: Transition
-    chance: Array  # [] pi(a), the policy's chance of the action
+    chance: Array  # [] pi(a), the policy's probability of the action
     policy: Array  # [N, A] of all agents in the situation
 
 
 def replayed(
     key: Key, env: Environment, algorithm: Algorithm, state: PyTree, situation: Situation, action: int, count: int
 ) -> Replays:
-    """Of one situation."""
+    """Replays one situation `count` times with the action and `count` times without it."""
     repeat = lambda x: jnp.broadcast_to(x, (count, *x.shape))  # noqa: E731
     policy = algorithm.act(key, state, situation.memory, situation.observation)[2]["probabilities"]  # [N, A]
     mine = (jnp.arange(len(policy)) == situation.who)[:, None]
@@ -87,7 +87,7 @@ def replayed(
         return action, (inner, jnp.ones_like(allowed)), {}
 
     def played(allowed: Array) -> Transition:
-        """allowed [N, A]: what may be done in the first step."""
+        """allowed [N, A]: the actions that are allowed in the first step."""
         begin = situation.game, situation.observation, (situation.memory, allowed)
         game, observation, memory = jax.tree.map(repeat, begin)
         start = rollout.Play(game, observation, memory, jnp.zeros(count, jnp.int32))
@@ -100,15 +100,15 @@ def replayed(
 
 
 class Worth(NamedTuple):
-    """The counterfactual advantage of the action, and how well it is known."""
+    """The counterfactual advantage of the action, and its standard errors."""
 
     advantage: Array  # []
-    error: Array  # [] its standard error, by common random numbers
-    unpaired: Array  # [] what it would be by independent ones
+    error: Array  # [] standard error with common random numbers
+    unpaired: Array  # [] standard error with independent random numbers
 
 
 def worth(replays: Replays, reward: Callable[[Transition], Array], gamma: Any) -> Worth:
-    """Of rewards [T, K] that `reward` reads of the replays."""
+    """Returns the worth of the action for the rewards [T, K] that `reward` reads from the replays."""
     done, other = (discounted_returns(reward(x), x.ended, gamma)[0] for x in (replays.done, replays.other))  # [K]
     factor, count = 1 - replays.chance, len(done)
     spread = lambda x: jnp.sqrt(x.var(ddof=1) / count)  # noqa: E731

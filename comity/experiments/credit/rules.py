@@ -1,8 +1,8 @@
-"""What rules of credit say of one action: each by its algorithm's own functions, with critics of a team that stays.
+"""What credit rules say of one action: each rule uses its algorithm's own functions, with critics of a fixed team.
 
-A rule learns from play of a fixed team by its algorithm's own update, after which the team's actors are put back: so
-all rules judge the same policies and have seen the same games. Its signal for an action is in the units of an
-advantage: what multiplies the score of the action in the gradient of its agent, beside what multiplies the others'.
+A rule learns from play of a fixed team by its algorithm's own update; after it, the team's actors are put back. So all
+rules judge the same policies and have seen the same games. A rule's signal for an action has the units of an
+advantage: it is the factor of the action's score in the gradient of its agent.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,30 +27,30 @@ LAMBDAS = (0.0, 0.5, 0.95)
 
 
 class Case(NamedTuple):
-    """Replays of one situation in which the action was done."""
+    """Replays of one situation in which the action was taken."""
 
     steps: Transition  # leaves [T, K, ...]; step 0 is the action, rewards are those that the rule learned from
-    other: Transition  # the same of replays in which another action was done
-    who: Array  # [] int32, whose action it is
+    other: Transition  # the same for replays in which another action was taken
+    who: Array  # [] int32, the agent of the action
     action: int
     policy: Array  # [N, A] of all agents in the situation
     actors: PyTree  # the team's, leaves [N, ...]
 
 
 class Rule(NamedTuple):
-    """signals(key, state, case) -> {name: [K]}: several where they share a critic."""
+    """A credit rule. signals(key, state, case) -> {name: [K]}: several if they share a critic."""
 
     begin: Callable[[Key], PyTree]
     learn: Callable[[Key, PyTree, Transition], PyTree]
     signals: Callable[[Key, PyTree, Case], dict[str, Array]]
-    credit: str = "own"  # whose reward the rule credits an agent with: own, the team's mean, or the others' mean
+    credit: str = "own"  # the reward that the rule credits an agent with: own, the team's mean, or the others' mean
 
 
 def taught(algorithm: Algorithm, actors: Mapping[str, PyTree], passes: int = 1):
-    """(begin, learn): the algorithm's own, with the team's actors in these fields of its state, whatever it learns of
-    them; their optimizer stays as it is, too.
+    """Returns (begin, learn) of the algorithm, with the team's actors put back into these fields of its state after
+    each update; their optimizer state stays as it is, too.
 
-    passes: how often the update is applied to the same rollout, for algorithms whose update is one small step.
+    passes: number of updates with the same rollout, for algorithms whose update is one small step.
     """
 
     def begin(key: Key) -> PyTree:
@@ -69,22 +69,22 @@ def taught(algorithm: Algorithm, actors: Mapping[str, PyTree], passes: int = 1):
 
 
 def as_the_team(like: pg.Config, *names: str) -> dict[str, Any]:
-    """Settings that all learners share with the team's."""
+    """Returns settings that all learners share with the team's."""
     return {name: getattr(like, name) for name in names or ("core", "hidden", "gamma", "actors")}
 
 
 def first(x: PyTree) -> PyTree:
-    """Of leaves [T, K, ...] those of the action's step, [K, ...]."""
+    """Returns the step of the action: leaves [T, K, ...] become [K, ...]."""
     return jax.tree.map(lambda x: x[0], x)
 
 
 def above_average(each: Array, case: Case) -> Array:
-    """[K]: what `each` [K, A] gives the action beyond what it gives the policy's own choice on average."""
+    """Returns [K]: the value of the action in `each` [K, A] minus the policy's average."""
     return each[:, case.action] - each @ case.policy[case.who]
 
 
 def instead(case: Case, observation: Observation, action: Array) -> Array:
-    """[A, K, N]: the joint actions with each of the agent's own in its place."""
+    """Returns [A, K, N]: the joint actions, with each of the agent's own actions in its place."""
     count = observation.available.shape[-1]
     mine = jnp.arange(action.shape[-1]) == case.who
     return jnp.where(mine, jnp.arange(count)[:, None, None], action)
@@ -94,9 +94,10 @@ def instead(case: Case, observation: Observation, action: Array) -> Array:
 
 
 def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
-    """Monte-Carlo returns minus PG's critic, generalised advantages with the same critic, and the correction's weight.
+    """Returns the rule of Monte-Carlo returns minus PG's critic, generalised advantages with the same critic, and the
+    correction's weight.
 
-    All from PG with the correction `mixed`, whose average score is learned beside.
+    All come from PG with the correction `mixed`, whose average score is learned, too.
     """
     config = replace(like, correction="mixed")
     algorithm = pg.make(config, env)
@@ -106,7 +107,7 @@ def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
         return algorithm.act(jax.random.key(0), state, memory, observation)[2]["value"]
 
     def weights(state: pg.State, case: Case, steps: Transition) -> Array:
-        """[K], of the correction."""
+        """Returns the weights of the correction, [K]."""
         log_probs = lambda outputs: acts(outputs, steps.observation.available).log_prob(steps.action)  # noqa: E731
         actor = actor_of(team, case.actors, steps, first(steps.memory), log_probs, keep=False)
         giver = jnp.broadcast_to(jnp.arange(steps.reward.shape[-1]) == case.who, steps.reward.shape[1:])
@@ -124,7 +125,7 @@ def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
             returns = lambda_returns(reward, after, steps.terminated, steps.ended, config.gamma, rate)
             by_name[f"gae-{round(100 * rate)}"] = returns[0] - value[0]
         done, other = (weights(state, case, steps) for steps in (case.steps, case.other))
-        # What it gives on average in a situation changes no expected gradient, and it has no critic to take that off.
+        # Its average in a situation changes no expected gradient. It has no critic, so the average is subtracted here.
         chance = case.policy[case.who, case.action]
         by_name["correction"] = done - chance * done.mean() - (1 - chance) * other.mean()
         return by_name
@@ -136,7 +137,7 @@ def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
 
 
 def of_coma(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
-    """Q(s, a) - sum_b pi(b) Q(s, (b, a_-i)) of COMA's critic."""
+    """Returns the rule of COMA: Q(s, a) - sum_b pi(b) Q(s, (b, a_-i)) of its critic."""
     config = coma.Config(**as_the_team(like))
     algorithm = coma.make(config, env)
 
@@ -149,7 +150,7 @@ def of_coma(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
 
 
 def of_values(name: str, passes: int, env: Environment, like: pg.Config) -> Rule:
-    """Q_tot with the action, less the policy's average over the agent's own: of VDN or of QMIX."""
+    """Returns the rule of VDN or QMIX: Q_tot with the action minus the policy's average over the agent's actions."""
     module = {"vdn": vdn, "qmix": qmix}[name]
     config = module.Config(**as_the_team(like, "core", "hidden", "gamma"), updates=passes, capacity=1_024)
     algorithm = module.make(config, env)
@@ -166,8 +167,9 @@ def of_values(name: str, passes: int, env: Environment, like: pg.Config) -> Rule
 
 
 def of_lica(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> Rule:
-    """The gradient of LICA's Q(s, pi) in the agent's logit of the action, over pi(a): its inner product with the
-    direction in which the action becomes more likely."""
+    """Returns the rule of LICA: the gradient of Q(s, pi) in the agent's logit of the action, divided by pi(a). It is
+    the inner product of the gradient with the direction in which the action becomes more likely.
+    """
     config = lica.Config(**as_the_team(like))
     algorithm = lica.make(config, env)
 
@@ -186,7 +188,7 @@ def of_lica(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> R
 
 
 def of_liir(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> Rule:
-    """w times the intrinsic reward of the action, less the policy's average."""
+    """Returns the rule of LIIR: w times the intrinsic reward of the action, minus the policy's average."""
     config = liir.Config(**as_the_team(like))
     algorithm = liir.make(config, env)
 
@@ -199,9 +201,10 @@ def of_liir(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> R
 
 
 def of_alita(env: Environment, actors: PyTree, like: pg.Config, **settings: Any) -> Rule:
-    """How much less than on average the others fall short of their best after the action: minus ALITA's F.
+    """Returns the rule of ALITA, minus its F: by how much less than on average the others fall short of their best
+    after the action.
 
-    All agents are influencers. Its actors are networks without memory, so the team's must be, too.
+    All agents are influencers. ALITA's actors are networks without memory, so the team's must be, too.
     """
     config = alita.Config(
         hidden=like.hidden, gamma=like.gamma, agents=like.actors, layer_norm=False, influencers=(), novelty_by="none",
@@ -227,7 +230,9 @@ def of_alita(env: Environment, actors: PyTree, like: pg.Config, **settings: Any)
 
 
 def rules(env: Environment, actors: PyTree, like: pg.Config, passes: int, capacity: int) -> tuple[Rule, ...]:
-    """All of them. passes: steps of those critics that take one step an update, per rollout; capacity: transitions."""
+    """Returns all rules. passes: updates per rollout of critics that take one step per update;
+    capacity: transitions.
+    """
     return (
         of_returns(env, actors, like),
         of_coma(env, actors, like),

@@ -1,6 +1,7 @@
-"""The measurement as a probe: situations of a fixed team, what the action is worth in each, what every rule says of it.
+"""The measurement of credit as a probe: situations of a fixed team, the worth of the action in each, the rules'
+signals.
 
-`measured` fits `Trial.probe`: (key, state of PG) -> {metric: [situations]}. docs/credit.md reads its numbers.
+`measured` fits `Trial.probe`: (key, state of PG) -> {metric: [situations]}. docs/credit.md uses its numbers.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,32 +20,32 @@ from comity.types import Algorithm, Environment, Key, PyTree, Transition
 
 STATISTICS = ("bias", "noise", "right", "rank")
 GIVEN = "given"
-KNOWN = 2.0  # standard errors from 0 at least, of a state in which the sign is called known
+KNOWN = 2.0  # the sign of an advantage counts as known if it is at least so many standard errors from 0
 
 
 class Question(NamedTuple):
-    """What the measurement is of."""
+    """The action that is measured."""
 
     action: int
-    possible: Callable[[PyTree], Array]  # (game) -> [N] bool, who could do it so that it counts
+    possible: Callable[[PyTree], Array]  # (game) -> [N] bool, the agents that could take it with an effect
     parts: Callable[[Transition], Mapping[str, Array]]  # (steps) -> {part of the reward: [..., N]}
 
 
 class Sizes(Protocol):
-    """How much of it: fields of whoever asks."""
+    """Sizes of the measurement; the caller's settings have these fields."""
 
     @property
-    def replays(self) -> int: ...  # K from each situation, twice
+    def replays(self) -> int: ...  # K pairs of replays from each situation
     @property
-    def rollouts(self) -> int: ...  # of play that every rule learns from
+    def rollouts(self) -> int: ...  # number of rollouts from which every rule learns
     @property
-    def games(self) -> int: ...  # of each
+    def games(self) -> int: ...  # games of each rollout
     @property
-    def searched(self) -> int: ...  # episodes in which one situation is looked for
+    def searched(self) -> int: ...  # episodes that are searched for one situation
 
 
 def worth_of(rewards: Array, who: Array, credit: str) -> Array:
-    """[...] of rewards [..., N]: the agent's own, the team's mean, or the others' mean."""
+    """Credits rewards [..., N] to an agent: its own, the team's mean, or the others' mean. Returns [...]."""
     if credit == "others":
         total = rewards.sum(-1) - rewards[..., who]
         return total / (rewards.shape[-1] - 1)
@@ -60,7 +61,7 @@ def learned(
     question: Question,
     sizes: Sizes,
 ) -> tuple[PyTree, ...]:
-    """The rules' states after the same play of the team; leaves [P, ...], one for each part of the reward."""
+    """Returns the rules' states after the same play of the team; leaves [P, ...], one for each part of the reward."""
     key_begin, key_play = jax.random.split(key)
 
     def of_part(part: Array) -> tuple[PyTree, ...]:
@@ -87,9 +88,9 @@ def in_situation(
     key: Key, env: Environment, team: Algorithm, state: Any, rules: tuple[Rule, ...], states: tuple[PyTree, ...],
     question: Question, sizes: Sizes, gamma: Any, situation: played.Situation,
 ) -> dict[str, dict[str, dict[str, Array]]]:  # fmt: skip
-    """part -> signal -> {its mean, variance, share above 0 and at 0 over replays, what it should be}, each [].
+    """Returns part -> signal -> {mean, variance, share above 0 and at 0 over replays, exact values}, each [].
 
-    Under GIVEN stands, instead of a signal, what the action is worth by the agent's own reward.
+    The entry GIVEN holds, instead of a signal, the worth of the action by the agent's own reward.
     """
     found = played.replayed(key, env, team, state, situation, question.action, sizes.replays)
     rewards = question.parts(found.done)
@@ -124,10 +125,11 @@ def in_situation(
 
 
 def agreement(signal: Mapping[str, Array], there: Array) -> dict[str, Array]:
-    """bias, noise, right, rank: [S] each, NaN where undefined. signal: leaves [S] of `in_situation`.
+    """Compares signals with the exact advantage: bias, noise, right, rank, [S] each, NaN where undefined. signal:
+    leaves [S] of `in_situation`.
 
-    bias: mean signal less the exact advantage. noise: standard deviation of one signal. right: the chance that one
-    signal has the sign of the advantage, where that is known; a signal of 0 counts one half. rank: Spearman's
+    bias: mean signal minus the exact advantage. noise: standard deviation of one signal. right: the probability that
+    one signal has the sign of the advantage, if that is known; a signal of 0 counts one half. rank: Spearman's
     correlation over situations of mean signals with advantages, the same for all.
     """
     exact, error = signal["exact_advantage"], signal["exact_error"]
@@ -139,7 +141,9 @@ def agreement(signal: Mapping[str, Array], there: Array) -> dict[str, Array]:
 
 
 def spearman(x: Array, y: Array, there: Array) -> Array:
-    """[] of x, y [S], where `there`; equal values share their rank. NaN if one of them does not vary."""
+    """Spearman's correlation [] of x, y [S], where `there`; equal values share their rank. NaN if one of them is
+    constant.
+    """
 
     def rank(x: Array) -> Array:
         below = (x[None] < x[:, None]) + 0.5 * (x[None] == x[:, None])
@@ -155,10 +159,10 @@ def measured(
     key: Key, env: Environment, team: Algorithm, state: Any, rules: tuple[Rule, ...], question: Question, sizes: Sizes,
     gamma: Any, count: int,
 ) -> dict[str, Array]:  # fmt: skip
-    """{metric: [count]}: PART_SIGNAL_STATISTIC, and of each part what the action is worth and how well that is known.
+    """Returns {metric: [count]}: PART_SIGNAL_STATISTIC, and for each part the worth of the action and its precision.
 
     PART_worth: the advantage by the agent's own reward. PART_error: its standard error. PART_left: the share of the
-    variance that common random numbers leave. PART_known: whether its sign is known. there: whether a situation was
+    variance that remains with common random numbers. PART_known: 1 if its sign is known. there: 1 if a situation was
     found. chance: pi(a).
     """
     keys = jax.random.split(key, 3)

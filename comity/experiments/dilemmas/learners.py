@@ -1,4 +1,4 @@
-"""Harvest and Cleanup at one small budget of play: what each learner ends with."""
+"""Compares learners on Harvest and Cleanup at one small budget of play."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Ends, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
-claim = dated("2026-11-30")  # before any of their runs but one: 150 iterations of IPPO on Harvest, seed 0
+claim = dated("2026-11-30")  # before all of their runs but one: 150 iterations of IPPO on Harvest, seed 0
 
 STEPS = 240_000  # env steps of five agents, in each arm: 300 x 16 x 50, or 75 x 16 episodes of 200
 LEARNERS: dict[str, tuple[str, str, dict[str, Any]]] = {  # label: (algorithm, preset, settings)
@@ -25,7 +25,7 @@ def arm(label: str, task: str) -> Arm:
     algorithm, preset, settings = LEARNERS[label]
     budget = {"qmix": "episodes", "random": "random"}.get(algorithm, "steps")
     name = f"{task}-{algorithm.replace('+', '-')}"
-    condition = {"ippo+social-influence": 1, "ippo+inequity": 2}.get(algorithm, 0)  # with IPPO's hue
+    condition = {"ippo+social-influence": 1, "ippo+inequity": 2}.get(algorithm, 0)  # they have IPPO's hue
     hue = "rusp-ppo" if algorithm == "rusp" else algorithm.partition("+")[0]
     return Arm(name, algorithm, preset, settings, {}, task, "laptop", budget, learner=hue, condition=condition)
 
@@ -37,14 +37,14 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "episodes": Budget(3, 75, 16, points=20),
         "random": Budget(3, 1, 16),
     },
-    # The 500 million steps of the games' release.
+    # The release of the games trains for 500 million steps.
     "paper": {
         "steps": Budget(5, 104_000, 96),
         "episodes": Budget(5, 26_000, 96),
         "random": Budget(5, 1, 96),
     },
 }
-TOGETHER = Measure("welfare_sum", "last")  # points of all in an episode, of the last policy
+TOGETHER = Measure("welfare_sum", "last")  # points of all agents in an episode, of the last policy
 
 
 def of(task: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Learners on sequential social dilemmas: what records keep, what an arm costs, how it is made small."""
+"""Learners on sequential social dilemmas: the metrics of records, the cost of an arm, and its small version."""
 
 from dataclasses import replace
 from typing import Any
@@ -38,7 +38,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm with tiny networks and short episodes: it shows that the machinery works."""
+    """Returns the same arm with tiny networks and short episodes, to show that the code works."""
     small = SMALL.get(arm.algorithm, {"hidden": 4, "steps": 4, "chunk": 2, "epochs": 1, "minibatches": 1})
     settings, options = {**arm.settings, **small}, {**arm.options, "length": 6, "radius": 2}
     return replace(arm, name=f"{arm.name}-smoke", settings=settings, options=options)

@@ -1,4 +1,4 @@
-"""The prisoner's dilemma in a pool: do sequence agents that must find out whom they play come to cooperate?"""
+"""The prisoner's dilemma in a pool: do sequence agents cooperate if they have to find out whom they play with?"""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale, Trial
 from comity.experiments.measures import Measure
 
 claim = dated("2026-11-30")
-LEARNERS = Trial({"tables": 0.0})  # both learners, in every episode
+LEARNERS = Trial({"tables": 0.0})  # both agents learn, in every episode
 TABLES = Trial({"tables": 1.0})
 
 
 def pool(name: str, tables: float, tells: bool = False, algorithm: str = "a2c") -> Arm:
-    """GRU agents of separate parameters; tables: the pool's share of random tables."""
+    """Returns an arm of GRU agents with separate parameters. tables: the pool's share of random tables."""
     settings: dict[str, Any] = {"core": "gru", "width": 64, "learning_rate": 0.002, "entropy_coefficient": 0.02}
     options = {"tables": tables, "tells": tells, "length": 100}
     trials = {"learners": LEARNERS, "tables": TABLES}

@@ -1,4 +1,4 @@
-"""The figure of in-context co-player inference: what records keep, what an arm costs, how it is made small."""
+"""The figure of in-context co-player inference: the metrics of records, the cost of an arm, and its small version."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def cost(arm: Arm, recipe: Recipe) -> float:
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm with tiny networks and short episodes: it shows that the machinery works."""
+    """Returns the same arm with tiny networks and short episodes, to show that the code works."""
     settings, options = {**arm.settings, "width": 4}, {**arm.options, "length": 6}
     return replace(arm, name=f"{arm.name}-smoke", settings=settings, options=options)
 

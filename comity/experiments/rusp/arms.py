@@ -1,7 +1,7 @@
-"""What the figures of RUSP share: trials, budgets, claims.
+"""Shared parts of the figures of RUSP: trials, budgets, claims.
 
-Networks and learning rate are those of the learner's preset `sound` at the laptop's scale, those of the paper at its
-scale. docs/papers/rusp/README.md says what came of it.
+At the laptop's scale networks and learning rate are those of the learner's preset `sound`, at the paper's scale those
+of the paper. docs/papers/rusp/README.md gives the results.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from comity.experiments.measures import Measure
 
 WRITTEN = "2026-11-21"  # the day on which the claims were written down, before any of their runs
 
-# The paper's evaluation: T = I, and nothing to be unsure of; or T = I, and all levels as high as they may be.
+# The paper's evaluation: T = I without uncertainty, or T = I with all noise levels as high as possible.
 SURE, UNSURE = {"sharing": "selfish"}, {"sharing": "selfish-unsure"}
 
 PAPERS_LEARNER = {"width": 128, "hidden": 128, "learning_rate": 3e-4, "minibatches": 12}
@@ -26,8 +26,8 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "images": Budget(3, 1_000, 16, points=6),
         "oasis": Budget(3, 2_500, 32, points=6),
     },
-    # 12 minibatches of the paper's 8,000 chunks: of 5 steps 480,000 steps of agents an iteration, of 20 (indirect) four
-    # times as many. How many iterations it trained is not known.
+    # 12 minibatches of the paper's 8,000 chunks. With chunks of 5 steps an iteration has 480,000 agent steps, with
+    # chunks of 20 (indirect) four times as many. The paper's number of iterations is unknown.
     "paper": {
         "ipd": Budget(5, 1_000, 2_400, {**PAPERS_LEARNER, "steps": 100}),
         "selfish": Budget(5, 1_000, 2_400, {**PAPERS_LEARNER, "steps": 100}),
@@ -38,7 +38,7 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
     },
 }
 
-# The means of the last fifth of training: what agents do on all-d comes and goes.
+# Means over the last fifth of training, because behaviour against all-d varies over time.
 LATE = (0.8, 1.0)
 
 
@@ -51,5 +51,5 @@ claim = dated(WRITTEN)
 
 def trained(name: str, task: str, profile: str, budget: str, trials: dict[str, Trial], options: dict[str, Any],
             **settings: Any) -> Arm:  # fmt: skip
-    """A policy of RUSP's learner. options: of game and preferences."""
+    """Returns an arm of RUSP's learner. options: of game and preferences."""
     return Arm(name, "rusp", "sound", settings, options, f"{task}+rusp", profile, budget, trials)

@@ -1,4 +1,6 @@
-"""Harvest and Cleanup (figure 11), and Oasis: what random uncertain preferences do where agents act over time."""
+"""Harvest and Cleanup (figure 11), and Oasis: the effect of random uncertain preferences on agents that act
+over time.
+"""
 
 from typing import Any
 
@@ -13,7 +15,7 @@ claim = dated("2026-11-30")  # before any of their runs
 
 
 def seen(task: str, name: str, **options: Any) -> Arm:
-    """5 agents, 1,000 steps, planes of 15 x 15 with preferences drawn into them."""
+    """Returns an arm of 5 agents, 1,000 steps, planes of 15 x 15 with preferences drawn into them."""
     trials = {"self": Trial(SURE)}
     return Arm(f"{task}-{name}", "rusp", "images", {}, options, f"{task}+rusp", "paper", "images", trials)
 
@@ -85,18 +87,18 @@ FIG11 = Figure(
 # Oasis ---------------------------------------------------------------------------------------------------------------
 
 
-EVEN = {"length": 1_000, "end_chance": 0.0}  # trials are alike long, so that counts of deaths can be compared
+EVEN = {"length": 1_000, "end_chance": 0.0}  # all trials have the same length, so that counts of deaths can be compared
 
 
 def oasis(name: str, **options: Any) -> Arm:
-    settings = {"chunk": 100, "steps": 100}  # the paper's: deaths come 20 steps after what caused them
+    settings = {"chunk": 100, "steps": 100}  # as in the paper: deaths come 20 steps after their cause
     trials = {"self": Trial({**SURE, **EVEN}), "unsure-self": Trial({**UNSURE, **EVEN})}
-    if options.get("largest_team"):  # its teams are the same in evaluation: who is with whom is the question
+    if options.get("largest_team"):  # the evaluation keeps its teams, because they are the question
         trials = {"self": Trial(EVEN)}
     return Arm(f"oasis-{name}", "rusp", "sound", settings, options, "oasis+rusp", "paper", "oasis", trials)
 
 
-# Two who share alike against one who has itself alone: U is 1 inside a team.
+# Two agents that share equally against one that has only itself: U is 1 inside a team.
 TWO_ON_ONE = {"smallest_team": 2, "largest_team": 2, "alpha": 1000.0, "own_weight": "one", "uncertainty": 0.0}
 DEATHS, OTHERS = late("self:deaths"), late("self:deaths_of_others")
 OASIS = Figure(

@@ -1,4 +1,4 @@
-"""More than two agents: indirect reciprocity, and Prisoner's Buddy (figure 10)."""
+"""Figures with more than two agents: indirect reciprocity, and Prisoner's Buddy (figure 10)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Figures 3, 8 and 9: the prisoner's dilemma. Who answers in kind, and what uncertainty has to do with it."""
+"""Figures 3, 8 and 9: the prisoner's dilemma. Which agents answer in kind, and what is the effect of uncertainty?"""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ SELFISH = ipd("selfish", "selfish", SURE)
 RUSP = ipd("rusp")  # uncertainty up to 1
 HARD = {"alpha": 1000.0, "own_weight": "one"}  # weights of 1 in a team: 0 or 0.999
 
-# How much more an agent cooperates with who always does than with who never does.
+# How much more an agent cooperates with a partner that always cooperates than with one that always defects.
 ANSWER = "all-c:cooperation.0 - all-d:cooperation.0"
 UNSURE_ANSWER = "unsure-all-c:cooperation.0 - unsure-all-d:cooperation.0"
 DRIFT = Measure(ANSWER, "drift", LATE)
@@ -150,7 +150,7 @@ FIG9 = Figure(
             "With past play the answer in kind stays; without, it does not.",
             (Comparison("past play, 10 %", "above", "no past play", late(ANSWER), 0.1),),
             WRITTEN,
-            replaced_by="stays-to-the-end",  # a level is not what stays or goes
+            replaced_by="stays-to-the-end",  # stability is about change, not about a level
         ),
         dated("2026-11-30")(
             "stays-to-the-end",

@@ -1,4 +1,4 @@
-"""The figures of RUSP together: what records keep, what an arm costs, how it is made small."""
+"""The figures of RUSP together: the metrics of records, the cost of an arm, and its small version."""
 
 from dataclasses import replace
 from typing import Any
@@ -47,7 +47,7 @@ KEPT = (
     "critic_loss",
 )
 
-COST = {  # CPU seconds, 32 games, networks of 32
+COST = {  # CPU seconds of an iteration with 32 games and networks of 32
     "ipd": 0.13,
     "indirect-reciprocity": 0.28,
     "prisoners-buddy": 0.4,
@@ -69,7 +69,7 @@ SMALL["prisoners-buddy"] = {"length": 8, "period": 2, "identity_size": 2}
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm with tiny networks, short episodes and one trial: it shows that the machinery works."""
+    """Returns the same arm with tiny networks, short episodes and one trial, to show that the code works."""
     task = arm.task.partition("+")[0]
     small = {"width": 4, "hidden": 4, "steps": 4, "chunk": 2, "epochs": 1, "minibatches": 1}
     if arm.settings.get("versions") != 0:

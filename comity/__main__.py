@@ -1,4 +1,4 @@
-"""`python -m comity` is `comity`."""
+"""`python -m comity` runs the command `comity`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the command line does, from Python."""
+"""The functions of `import comity`, which do from Python what the commands do."""
 
 import dataclasses
 import warnings
@@ -23,7 +23,7 @@ from comity.types import Algorithm, Environment
 
 __all__ = ["algorithm", "compare", "evaluate", "load", "make", "population", "resume", "train"]
 
-COMPILED = Programs()  # in this process
+COMPILED = Programs()  # compiled programs, kept as long as this process
 
 
 def make(task: str, profile: str | None = None, **options: Any) -> Any:
@@ -81,7 +81,7 @@ def train(
 
 
 def heard(listen: Listen, on_chunk: Callable[[dict[str, Any]], Any]) -> Listen:
-    """A listener that calls `listen`, and calls a user's function with the facts of every chunk."""
+    """Returns a listener that calls `listen` and calls a user's function with the facts of every chunk."""
     places: list[Path] = []
 
     def both(event: str, facts: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def heard(listen: Listen, on_chunk: Callable[[dict[str, Any]], Any]) -> Listen:
 
 
 def warned(event: str, facts: dict[str, Any]) -> None:
-    """A listener that prints nothing and turns notices about the game or the settings into warnings."""
+    """Turns notices about the game or the settings into warnings. A listener that prints nothing."""
     if event == "notice":
         warnings.warn(facts["text"], stacklevel=2)
 

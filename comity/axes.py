@@ -1,8 +1,8 @@
-"""Flags have fewer axes than what they speak of: a step ends [T, B], its rewards are [T, B, N]."""
+"""Axes of flags. Flags have fewer axes than the arrays that they select from: ends [T, B], rewards [T, B, N]."""
 
 from jax import Array
 
 
 def aligned(flags: Array, x: Array) -> Array:
-    """`flags` with trailing axes of size 1, so that it broadcasts against `x`, whose leading axes it shares."""
+    """Adds trailing axes of size 1 to `flags`, so that it broadcasts against `x`. Both share their leading axes."""
     return flags.reshape(flags.shape + (1,) * (x.ndim - flags.ndim))

@@ -1,4 +1,4 @@
-"""Which games an algorithm can play, by what their specs say, before anything compiles."""
+"""Checks, from a game's spec and before anything compiles, whether an algorithm can play the game."""
 
 import sys
 
@@ -11,8 +11,8 @@ FIT = "`comity list algorithms` says what there is"
 def require_discrete(env: Environment, algorithm: str, several_heads: bool = False, images: bool = False) -> None:
     """Raises ValueError unless agents choose one of `action.n` actions from views that are plain vectors.
 
-    several_heads: they may choose one of each head; images: views may be those. The line says what the game has and
-    which algorithms would fit.
+    several_heads: actions with several heads are allowed, too. images: views that are images are allowed, too. The
+    message says what the game has and what to do.
     """
     require_choices(env, algorithm)
     if not several_heads:
@@ -29,7 +29,7 @@ def require_choices(env: Environment, what: str) -> None:
 
 
 def require_one_head(env: Environment, algorithm: str) -> None:
-    """Raises ValueError if agents choose one action of each of several heads."""
+    """Raises ValueError if actions have several heads."""
     action = env.spec.action
     if isinstance(action, MultiDiscrete):
         name, asked = type(env).__name__, len(action.heads)
@@ -46,7 +46,7 @@ def require_vectors(env: Environment, algorithm: str) -> None:
 
 
 def one_headed(env: Environment) -> list[str]:
-    """Profiles of a game, under whatever wrappers, in which agents choose one action."""
+    """Names of the profiles of the innermost game in which actions have one head."""
     kind = type(innermost(env))
     profiles = getattr(sys.modules[kind.__module__], "PROFILES", {})
     return [name for name, values in profiles.items() if not isinstance(kind(**values).spec.action, MultiDiscrete)]

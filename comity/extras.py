@@ -1,9 +1,9 @@
-"""Packages that only a part of comity asks for, and how to get them: by their own names, which needs no checkout."""
+"""Packages that only a part of comity needs, and how to install them: by their own names, so without a checkout."""
 
 import importlib
 from types import ModuleType
 
-EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: none does)
+EXTRAS = {  # module: (names of the packages for pip, the extra of comity that installs them; None: no extra does)
     "gymnasium": ("gymnasium pettingzoo", "interop"),
     "pettingzoo": ("gymnasium pettingzoo", "interop"),
     "mujoco": ("mujoco", "continuous"),
@@ -27,7 +27,10 @@ EXTRAS = {  # module: (what pip calls it, comity's extra that brings it; None: n
 
 
 def needed(name: str, otherwise: str = "") -> ModuleType:
-    """The module. Raises ImportError, one line, with what to install. otherwise: what can be done without it."""
+    """Imports and returns a module. Raises ImportError, one line, that says what to install.
+
+    otherwise: what the user can do without the module.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as error:

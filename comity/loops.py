@@ -1,4 +1,4 @@
-"""Loops over time, unrolled where launching them costs more than running them."""
+"""Loops over time. On an accelerator they are unrolled, because launching a round costs more than running it."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +13,9 @@ UNROLLED = int(os.environ.get("COMITY_UNROLL", "5"))  # steps of one round on an
 
 
 def over_time(step: Callable[[Any, Any], tuple[Any, Any]], start: PyTree, xs: PyTree, reverse: bool = False):
-    """`lax.scan(step, start, xs)`. On an accelerator several steps are one round of the loop: a step is a few dozen
-    kernels of microseconds, and each round is launched, and its results written, at a price of its own."""
+    """Calls `lax.scan(step, start, xs)`, on an accelerator with several steps in each round of the loop.
+
+    A step is a few dozen kernels of microseconds, and each round costs extra time, for its launch and its results.
+    """
     unroll = 1 if jax.default_backend() == "cpu" else UNROLLED
     return lax.scan(step, start, xs, reverse=reverse, unroll=unroll)

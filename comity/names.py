@@ -1,4 +1,4 @@
-"""Names a user may give, taken apart and checked without importing anything heavy."""
+"""Splits and checks the names that a user may give, without importing anything heavy."""
 
 import re
 from typing import NamedTuple
@@ -14,10 +14,10 @@ VERSION = re.compile(r"(?s)(?P<name>.*)@(?P<version>[0-9a-f]{8}|object|\d+)(?P<a
 
 
 class Named(NamedTuple):
-    """A name's parts: `ipd+rusp`, `games/my_game.py:MyGame+rusp`, `package.module:Class`."""
+    """The parts of a name such as `ipd+rusp`, `games/my_game.py:MyGame+rusp` or `package.module:Class`."""
 
     target: str  # ipd, games/my_game.py, package.module
-    attribute: str  # MyGame; "": not said
+    attribute: str  # MyGame; "": not given
     wrappers: tuple[str, ...]
 
     @property
@@ -26,7 +26,7 @@ class Named(NamedTuple):
 
 
 def parsed(name: str) -> Named:
-    """The parts of a name. The name of a file may hold any character, as long as it ends in .py."""
+    """Splits a name into its parts. The name of a file may hold any character, as long as it ends in .py."""
     if found := FILE.fullmatch(name):
         return Named(found["target"], found["attribute"] or "", tuple(found["around"].split("+")[1:]))
     whole, *around = name.split("+")
@@ -35,9 +35,9 @@ def parsed(name: str) -> Named:
 
 
 def members(name: str) -> tuple[tuple[str, str], ...]:
-    """((role, algorithm), ...) of a population, `good:maddpg,adversary:ddpg`; () of any other name.
+    """Splits the name of a population, `good:maddpg,adversary:ddpg`, into ((role, algorithm), ...).
 
-    A role is a word or numbers of agents, 0 or 1-2.
+    Returns () for any other name. A role is a word, the number of an agent, 0, or a range of numbers, 1-2.
     """
     pairs = [part.partition(":") for part in name.split(",")]
     named = all(colon and ROLE.fullmatch(role) for role, colon, _ in pairs)
@@ -46,41 +46,41 @@ def members(name: str) -> tuple[tuple[str, str], ...]:
     return tuple((role, algorithm) for role, _, algorithm in pairs)
 
 
-HOSTS = {  # whose environments Python steps, HOST:WHAT, and one of them
+HOSTS = {  # libraries whose environments Python steps, named HOST:WHAT, and an example of WHAT
     "pettingzoo": "mpe2.simple_spread_v3",
     "gymnasium": "CartPole-v1",
     "mujoco": "half-cheetah",
     "pybullet": "half-cheetah",
     "mamujoco": "half-cheetah",
 }
-ENGINES = ("mujoco", "pybullet", "mamujoco")  # the hosts whose environments are bodies
-BODIES = {  # of physics engines: the names that these give them
+ENGINES = ("mujoco", "pybullet", "mamujoco")  # the hosts whose environments are bodies that move
+BODIES = {  # the bodies, and their names in the physics engines
     "hopper": "Hopper",
     "walker2d": "Walker2d",
     "half-cheetah": "HalfCheetah",
     "ant": "Ant",
     "humanoid": "Humanoid",
 }
-PARTS = {"hopper": "3x1", "walker2d": "2x3", "half-cheetah": "2x3", "ant": "4x2", "humanoid": "9|8"}  # of mamujoco
+PARTS = {"hopper": "3x1", "walker2d": "2x3", "half-cheetah": "2x3", "ant": "4x2", "humanoid": "9|8"}  # mamujoco agents
 
 
 def host_of(name: str) -> str | None:
-    """The host of a task that Python steps, `pettingzoo:mpe2.simple_spread_v3`; None of other tasks."""
+    """The host of a task that Python steps, such as `pettingzoo:mpe2.simple_spread_v3`; None for other tasks."""
     host, colon, what = name.partition(":")
     return host if host in HOSTS and colon and what else None
 
 
 def versioned(text: str) -> tuple[str, str]:
-    """(name, version) of `manitokan@1`, `ipd+rusp@1+1`, `my_game.py:MyGame@135c2d0d`; version "" where none stands."""
+    """Splits `manitokan@1`, `ipd+rusp@1+1` or `my_game.py:MyGame@135c2d0d` into (name, version); "": no version."""
     if found := VERSION.fullmatch(text):
         return found["name"], found["version"] + found["around"]
     return text, ""
 
 
 def unknown(kind: str, name: str) -> str | None:
-    """One line if `name` is neither a shipped task or algorithm nor can be a user's own; else None.
+    """Returns an error message, one line, if `name` is neither shipped with comity nor can be a user's own; else None.
 
-    A task may wear wrappers, `ipd+rusp`; an algorithm bonuses, `ippo+counts`; a population has members.
+    A task may have wrappers, `ipd+rusp`, and an algorithm may have bonuses, `ippo+counts`. A population has members.
     """
     if kind == "algorithm" and (pairs := members(name)):
         return _unknown_member(pairs)
@@ -112,7 +112,7 @@ def unknown(kind: str, name: str) -> str | None:
 
 
 def _unknown_member(pairs: tuple[tuple[str, str], ...]) -> str | None:
-    """One line if a population names a role twice, or as its member what is not shipped with comity."""
+    """Returns an error message, one line, if a population names a role twice or a member that is not shipped."""
     roles = [role for role, _ in pairs]
     for role in roles:
         if roles.count(role) > 1:

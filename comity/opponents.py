@@ -1,6 +1,7 @@
 """Games whose opponents learn, as tasks with a name: `ipd+learners` puts naive actor-critics into a game.
 
-Here, above games and algorithms, because such a game holds an algorithm. docs/tasks/learners.md.
+The module stands above the packages of games and algorithms, because such a game holds an algorithm. See
+docs/tasks/learners.md.
 """
 
 from __future__ import annotations
@@ -19,36 +20,38 @@ from comity.settings import Fraction, NotNegative, OneOrMore, Positive, check
 from comity.spec import Functions, Spec
 from comity.types import Environment, Key, Observation, Timestep
 
-VERSION = 1  # of the rules
+VERSION = 1  # version of the game's rules
 
 
 @dataclass(frozen=True)
 class Learners:
     """`LearningOpponents(game, a2c, ...)`: M inner episodes against naive learners, or against other players."""
 
-    game: Environment  # the wrapped one
+    game: Environment  # the wrapped game
     episodes: Positive[int] = 20  # M, inner episodes of an episode
     games: Positive[int] = 16  # b, inner games at once against the same opponents
-    naive_share: Fraction = 1.0  # probability that all opponents are naive, not other players
-    players: Positive[int] = 1  # how many learn to play; with as many as seats or more, nobody meets itself
-    starts: NotNegative[int] = 10  # first parameters of naive learners, always the same; 0: new ones for every episode
-    starts_seed: int = 0  # of those
-    naive_network: Sequence = "gru"  # paper: hawk
-    naive_width: Positive[int] = 32  # of its memory
-    naive_optimizer: Literal["adam", "sgd"] = "adam"  # of the naive learner; sgd: plain gradient steps
-    naive_learning_rate: Positive[float] = 0.005  # of one step after each inner episode
-    naive_gamma: Fraction = 0.99  # per step
-    naive_reward_factor: Positive[float] = 0.05  # its rewards are multiplied by it, for learning only
+    naive_share: Fraction = 1.0  # probability that all opponents are naive learners, not other players
+    players: Positive[int] = 1  # number of players that learn; if there is one or more per seat, no player meets itself
+    starts: NotNegative[int] = 10  # size of the fixed set of initial parameters that naive learners begin from;
+    # 0: new parameters for every episode
+    starts_seed: int = 0  # the seed of that set
+    naive_network: Sequence = "gru"  # network of a naive learner; paper: hawk
+    naive_width: Positive[int] = 32  # width of its memory
+    naive_optimizer: Literal["adam", "sgd"] = "adam"  # optimizer of a naive learner; sgd: plain gradient steps
+    naive_learning_rate: Positive[float] = 0.005  # learning rate of its one step after each inner episode
+    naive_gamma: Fraction = 0.99  # its discount factor per step
+    naive_reward_factor: Positive[float] = 0.05  # factor of its rewards, for learning only
 
-    naive_change: Literal["none", "rate", "optimizer"] = "none"  # at an inner episode that is drawn their rule changes:
-    # rate: steps r^u times as long, u uniform in [-1, 1] | optimizer: the other of adam and sgd
-    naive_rate_range: OneOrMore = 10.0  # r, by which a rate is multiplied or divided, at most
+    naive_change: Literal["none", "rate", "optimizer"] = "none"  # how naive learners change, from a random inner
+    # episode on | rate: their steps become r^u times as long, u uniform in [-1, 1] | optimizer: adam becomes sgd, or
+    # the other way round
+    naive_rate_range: OneOrMore = 10.0  # r, the largest factor by which a rate is multiplied or divided
     naive_changed_rate: Positive[float] = 0.1  # learning rate of the other optimizer
-    dynamic: bool = False  # in training learners begin from the players' networks, of which each copies one
-    keeps: bool = False  # in training learners go on from where they stood after the last episode that they played
+    dynamic: bool = False  # in training each learner begins from a copy of one of the players' networks
+    keeps: bool = False  # in training learners keep the parameters that they had after their last episode
     blind: Fraction = 0.0  # chance that a player sees nothing of the others in a step; learners see all
 
-    RENAMED: ClassVar = {  # an episode is many of the game's, an agent one of many games
+    RENAMED: ClassVar = {  # here an episode is many episodes of the game, and an agent is one of many games
         "length": "inner_length",
         "num_agents": "inner_agents",
     }
@@ -59,7 +62,7 @@ class Learners:
 
     @cached_property
     def made(self) -> LearningOpponents:
-        require_sides(self.game)  # before the learner, which would speak of one side
+        require_sides(self.game)  # before the learner is made, because its message would be about one side
         config = a2c.Config(
             actors="shared",
             core=self.naive_network,
@@ -76,7 +79,7 @@ class Learners:
             other = "sgd" if self.naive_optimizer == "adam" else "adam"
             changed = replace(config, optimizer=other, learning_rate=self.naive_changed_rate)
             own["later"] = a2c.make(changed, Side(self.game))  # pyright: ignore[reportArgumentType]
-        learner = a2c.make(config, Side(self.game))  # pyright: ignore[reportArgumentType]  # sizes are all it asks
+        learner = a2c.make(config, Side(self.game))  # pyright: ignore[reportArgumentType]  # it only reads sizes
         return LearningOpponents(self.game, learner, naive_share=self.naive_share, **own)
 
     @property

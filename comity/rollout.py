@@ -36,7 +36,7 @@ class Play(NamedTuple):
 
 
 def start(key: Key, env: Environment, memory: PyTree, games: int, episode: Array | int = 0) -> Play:
-    """`games` fresh games. memory: of one game, at the start of an episode. episode: [] or [games]."""
+    """Begins `games` fresh games. memory: of one game, at the start of an episode. episode: [] or [games]."""
     episode = jnp.broadcast_to(jnp.asarray(episode, jnp.int32), (games,))
     keys = jax.random.split(key, games)
     game, observation = jax.vmap(lambda key, number: begin(env, key, number))(keys, episode)
@@ -45,7 +45,7 @@ def start(key: Key, env: Environment, memory: PyTree, games: int, episode: Array
 
 
 def numbered(memory: PyTree, episode: Array) -> PyTree:
-    """Memories of B games in which every `EpisodeNumber` is episode [B]."""
+    """Sets every `EpisodeNumber` in the memories of B games to `episode` [B]."""
     is_number = lambda x: isinstance(x, EpisodeNumber)  # noqa: E731
     of = lambda x: EpisodeNumber(jnp.broadcast_to(aligned(episode, x.number), x.number.shape)) if is_number(x) else x  # noqa: E731
     return jax.tree.map(of, memory, is_leaf=is_number)
@@ -61,7 +61,7 @@ def collect_episodes(key: Key, env: Environment, act: Act, play: Play) -> Transi
 
 
 def _episodes(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:
-    """(the games after their last step, `collect_episodes`)."""
+    """Returns (the games after their last step, the steps that `collect_episodes` returns)."""
 
     def step(carry, key):
         play, over = carry
@@ -113,7 +113,11 @@ def collect_steps(
 def collect(
     key: Key, env: Environment, algorithm: Algorithm, state: PyTree, play: Play, spread: Spread = unsharded
 ) -> tuple[Play, Transition]:
-    """One training rollout, of whole episodes or of `algorithm.steps` steps. spread: for games that start here."""
+    """Plays one training rollout, of whole episodes or of `algorithm.steps` steps.
+
+    spread: is applied to the games of whole episodes, which start here. Returns (the games after the rollout, steps).
+    Raises ValueError if the game's opponents begin from other networks and the algorithm cannot provide them.
+    """
 
     practise = algorithm.practise or algorithm.act
 
@@ -160,7 +164,7 @@ def shapes(env: Environment, act: Act, memory: PyTree) -> Transition:
 
 
 def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:
-    """One step of B games, without resets and without padding."""
+    """Plays one step of B games, without resets and without padding."""
     key_act, key_step = jax.random.split(key)
     action, memory, notes = act(key_act, play.memory, play.observation)
     step = functions(env).step_games or jax.vmap(env.step)
@@ -184,7 +188,7 @@ def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Trans
 
 
 def _select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
-    """`yes` where condition [B], else `no`; typed keys included."""
+    """Selects `yes` where condition [B] is True, else `no`. Leaves may be typed keys."""
     return jax.tree.map(lambda a, b: jnp.where(aligned(condition, a), a, b), yes, no)
 
 

@@ -11,12 +11,12 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import numpy as np
 
 T = TypeVar("T")
-LARGEST_WHOLE = 2**31 - 1  # int32's, in which programs count
+LARGEST_WHOLE = 2**31 - 1  # the largest int32; compiled programs use int32
 LARGEST = float(np.finfo(np.float32).max)
 
 
 class Range(NamedTuple):
-    """From `low` to `high`, None: without end; `above`, `below`: that end itself is not allowed."""
+    """The numbers from `low` to `high`; None: no limit. above: `low` is not allowed; below: `high` is not allowed."""
 
     low: float | None = None
     high: float | None = None
@@ -24,7 +24,10 @@ class Range(NamedTuple):
     below: bool = False
 
     def problem(self, value: float, whole: bool) -> str | None:
-        """'is above 1: give a number from 0 to 1', or None. Whole numbers above 0 are of 1 or more."""
+        """Returns a message such as 'is above 1: give a number from 0 to 1', or None if the value is in range.
+
+        For whole numbers the message says "1 or more" in place of "above 0".
+        """
         low, above = self.low, self.above
         if whole and low is not None and above:
             low, above = low + 1, False
@@ -45,7 +48,7 @@ class Range(NamedTuple):
         return ", ".join([f"{number} from {low} to {self.high}", *ends])
 
 
-# Annotations of settings, which `check` heeds: `gamma: Fraction = 0.99`, `hidden: Positive[int] = 64`.
+# Annotations of settings, which `check` enforces: `gamma: Fraction = 0.99`, `hidden: Positive[int] = 64`.
 Fraction = Annotated[float, Range(0, 1)]
 BelowOne = Annotated[float, Range(0, 1, below=True)]
 Positive = Annotated[T, Range(0, above=True)]
@@ -55,15 +58,15 @@ OneOrMore = Annotated[float, Range(1)]
 
 
 class Misfit(ValueError):
-    """A value of another kind or out of its range; the message is the end of a line."""
+    """Raised for a value of a wrong type or out of range. `check` puts the setting's name before the message."""
 
 
 def check(settings: Any) -> None:
-    """Holds every field against its annotation, type and range.
+    """Checks the type and the range of every field against its annotation.
 
-    What `__post_init__` calls, so that a bad value is refused before anything is traced, be it of a flag, a file or
-    Python. Numpy's scalars become Python's numbers, lists tuples where one is declared. Raises ValueError with one
-    line: what came, what is allowed, what to do.
+    `__post_init__` calls it, so that a bad value from a flag, a file or Python is refused before anything is traced.
+    Numpy scalars become Python numbers, and lists become tuples if the field is declared as a tuple. Raises ValueError
+    with one line: the value, what is allowed, what to do.
     """
     hints = typing.get_type_hints(type(settings), include_extras=True)
     for field in dataclasses.fields(settings):
@@ -77,7 +80,10 @@ def check(settings: Any) -> None:
 
 
 def _held(hint: Any, value: Any) -> Any:
-    """`value` as the annotation has it. Raises Misfit. What is no plain type (a game inside a game) passes."""
+    """Returns `value` in the type of its annotation. Raises Misfit if it does not fit.
+
+    Values of other than plain types, such as a game inside a game, are not checked.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
@@ -116,7 +122,7 @@ def _is(one: Any, two: Any) -> bool:
 
 
 def _either(hints: tuple[Any, ...], value: Any) -> Any:
-    """Of `int | None` and the like: the first that takes the value, None before all others."""
+    """Does the same as `_held` for a union such as `int | None`: the first type that takes the value decides."""
     if value is None and type(None) in hints:
         return None
     problems = []
@@ -167,15 +173,17 @@ def _short_repr(value: Any) -> str:
 
 
 def did_you_mean(name: Any, known: Any) -> str:
-    """'; did you mean X?' with the nearest known names, or ''."""
+    """Returns '; did you mean X?' with the nearest known names, or ''."""
     names, asked = [str(k) for k in known], str(name)
     near = _abbreviated(asked, names) or difflib.get_close_matches(asked, names, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _abbreviated(asked: str, names: list[str]) -> list[str]:
-    """Names of which `asked` gives the words' first letters, lr of learning-rate; behind the same dots, if it has any.
-    At most three, those of the fewest words first."""
+    """Names that `asked` abbreviates by the first letters of their words, as lr does learning-rate.
+
+    If `asked` has dots, the part before the last dot must be the same. At most three names, fewest words first.
+    """
     before, _, last = asked.lstrip("-").lower().rpartition(".")
     if not 2 <= len(last) <= 4 or not last.isalpha():
         return []
@@ -186,10 +194,10 @@ def _abbreviated(asked: str, names: list[str]) -> list[str]:
 
 
 def floats(settings: Any) -> dict[str, float]:
-    """The fields declared `float`: they change no shape, so they enter a compiled program as arguments.
+    """Values of the fields that are declared `float`. They change no shape, so they are arguments of compiled programs.
 
-    A sweep over them compiles once and can be vmapped. Choices and sizes are static. Those of settings inside settings
-    are called `good.learning_rate`.
+    So a sweep over them compiles once and can be vmapped. Choices and sizes are static. Fields of settings inside
+    settings have names such as `good.learning_rate`.
     """
     if not dataclasses.is_dataclass(settings):
         return {}
@@ -204,13 +212,15 @@ def floats(settings: Any) -> dict[str, float]:
 
 
 def nested(hint: Any, value: Any) -> bool:
-    """Whether a setting is itself a dataclass of settings, and declared so."""
+    """True if a setting is itself a dataclass of settings and is declared as one."""
     return isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, hint)
 
 
 def with_floats(settings: T, values: dict[str, Any]) -> T:
-    """`settings` with traced values in place of its floats. They were checked when `settings` was made; this copy is
-    not checked again, because a traced value cannot be compared."""
+    """Returns a copy of `settings` with traced values in place of its floats.
+
+    The floats were checked when `settings` was made. The copy is not checked, because traced values cannot be compared.
+    """
     if not values:
         return settings
     copy = object.__new__(type(settings))

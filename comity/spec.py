@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 @dataclass(frozen=True)
 class Entities:
-    """Which columns of a vector describe the agent itself, and which describe each other agent. Any order."""
+    """The columns of a vector that describe the agent itself and those that describe each other agent, in any order."""
 
     own: tuple[int, ...]  # columns of the vector
     others: tuple[tuple[int, ...], ...]  # columns about the k-th other, all of the same length and meaning
@@ -59,7 +59,7 @@ class Image:
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """Number of numbers in the image."""
         return math.prod(self.shape)
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class Discrete:
 
     @property
     def heads(self) -> tuple[int, ...]:
-        """How many actions each head has."""
+        """Number of actions of each head."""
         return (self.n,)
 
 
@@ -93,7 +93,7 @@ class MultiDiscrete:
 
     @property
     def n(self) -> int:
-        """Actions of all heads together."""
+        """Number of actions of all heads together."""
         return sum(self.heads)
 
 
@@ -108,7 +108,7 @@ Action = Discrete | MultiDiscrete | Box
 
 
 class MetaEpisodes(NamedTuple):
-    """How an episode of a game with learning opponents is made of inner games. An agent is a seat in all inner games.
+    """The inner games that make up an episode of a game with learning opponents. An agent is a seat in all inner games.
 
     The game's state begins with [] 1.0 if the opponent is a naive learner, then the number of the player in each seat.
     """
@@ -216,7 +216,7 @@ class Functions(NamedTuple):
 
 
 def functions(env: Any) -> Functions:
-    """The optional functions of a game: `env.functions` if it has one, as wrappers do, else its methods by name."""
+    """The optional functions of a game: `env.functions` if it has them, as wrappers do, else its methods by name."""
     own = getattr(env, "functions", None)
     return own if own is not None else Functions(*(getattr(env, name, None) for name in Functions._fields))
 
@@ -229,5 +229,5 @@ def innermost(env: Any) -> Any:
 
 
 def member(thing: Any, name: str, default: Any = None) -> Any:
-    """A member of an object that may be no game, or a game from before `spec`. Only `comity.check` needs it."""
+    """An attribute of an object that may be no game, or a game without `spec`. Only `comity.check` needs it."""
     return getattr(thing, name, default)

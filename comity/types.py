@@ -28,7 +28,7 @@ class Observation(NamedTuple):
 
 
 class Timestep(NamedTuple):
-    """What one step of a game returns.
+    """The result of one step of a game.
 
     `info` holds numbers about the true state in this step, [] or [N]: 1 for a door that was opened, a distance.
     Statistics sum them over an episode unless the game has a `summary` of its own. No learner reads `info`.

@@ -1,4 +1,4 @@
-"""The field's mathematics, as functions without state."""
+"""The mathematics of reinforcement learning, as functions without state."""
 
 from comity.learning.choices import chosen, entropy, epsilon_greedy, linear, log_prob, masked, policy_logits, sample
 from comity.learning.circles import in_a_circle, side_by_side

@@ -1,6 +1,7 @@
-"""Transitions in which one agent saw and did the same as in one given transition: ALITA's sets D_t.
+"""Transitions in which an agent saw and did the same as in one given transition: ALITA's sets D_t.
 
-Indices of rows, and their weights. docs/algorithms/alita.md says why there are three readings.
+The functions give indices of rows of a replay, and their weights. docs/algorithms/alita.md says why there are three
+readings.
 """
 
 import jax
@@ -11,9 +12,10 @@ from comity.types import Key
 
 
 def hashed(factors: Array, vectors: Array) -> Array:
-    """[...] uint32 of vectors [..., V]: sum_i factors_i x_i mod 2^32, of whole numbers, or of the bits of others.
+    """Hash, [...] uint32, of vectors [..., V]: sum_i m_i xor (m_i >> 15) mod 2^32, with m_i = factors_i x_i mod 2^32.
 
-    factors [V] uint32, odd. Equal vectors have equal hashes; of what is equal here, `equal` is the proof.
+    x_i: the vector's whole numbers, or the bits of its floats as float32. factors: odd numbers, [V] uint32. Equal
+    vectors have equal hashes. Equal hashes prove nothing; `equal` compares the vectors themselves.
     """
     whole = jnp.issubdtype(vectors.dtype, jnp.integer)
     numbers = vectors if whole else lax.bitcast_convert_type(vectors.astype(jnp.float32), jnp.uint32)
@@ -22,24 +24,24 @@ def hashed(factors: Array, vectors: Array) -> Array:
 
 
 def last_row(key: Key, position: Array, fresh: int, capacity: int) -> Array:
-    """[] int32: one of the `fresh` rows that a replay (`learning/replay.py`) was given last, uniformly."""
+    """Index, [] int32, of a uniform one of the last `fresh` rows that were written to a `learning.replay.Replay`."""
     return (position - 1 - jax.random.randint(key, (), 0, fresh)) % (capacity // fresh * fresh)
 
 
-BLOCK = 256  # rows; a running sum over 100,000 rows costs more than all else here
+BLOCK = 256  # rows of a block; a running sum over 100,000 rows would cost more than everything else here
 
 
 def exact_rows(key: Key, hashes: Array, filled: Array, at: Array, count: int) -> Array:
-    """[count] int32: row `at`, then rows of its hash, uniformly among the first `filled`. hashes [capacity] uint32.
+    """Indices, [count] int32: `at`, then uniform draws from the first `filled` rows that have the same hash as `at`.
 
-    The n-th of those rows is found by blocks: in which one it is, then where in that. Whether a row is one of them is
-    asked twice, for an array of all answers costs more than the comparison.
+    hashes: [capacity] uint32. The n-th row of that hash is found by blocks: first its block, then its place in the
+    block. Rows are compared twice, because an array of all results costs more than the comparison.
     """
     size = -(-len(hashes) // BLOCK)
     blocks = jnp.pad(hashes, (0, size * BLOCK - len(hashes))).reshape(size, BLOCK)
 
     def alike(rows: Array, number: Array) -> Array:
-        """[K, BLOCK] bool of the blocks of these numbers [K]."""
+        """[K, BLOCK] bool, True for rows of the hash. rows: K blocks; number [K]: their numbers."""
         return (rows == hashes[at]) & (number[:, None] * BLOCK + jnp.arange(BLOCK) < filled)
 
     upto = jnp.cumsum(alike(blocks, jnp.arange(size)).sum(-1))
@@ -51,13 +53,15 @@ def exact_rows(key: Key, hashes: Array, filled: Array, at: Array, count: int) ->
 
 
 def nearest(vectors: Array, count: int) -> Array:
-    """[count] int32: which of vectors [C, V] are nearest to the first one, itself first; each number in units of its
-    deviation among them."""
+    """Indices, [count] int32, of those of vectors [C, V] that are nearest to the first one, itself first.
+
+    Each number is measured in units of its standard deviation over the C vectors.
+    """
     deviation = vectors.std(0)
     away = jnp.where(deviation > 0, (vectors - vectors[0]) / jnp.maximum(deviation, 1e-6), 0.0)
     return lax.top_k(-jnp.square(away).sum(-1), count)[1]
 
 
 def equal(vectors: Array) -> Array:
-    """[C] float32: 1 where vectors [C, V] equal the first one."""
+    """[C] float32: 1 for those of vectors [C, V] that equal the first one, else 0."""
     return (vectors == vectors[0]).all(-1).astype(jnp.float32)

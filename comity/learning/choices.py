@@ -58,16 +58,17 @@ def entropy(logits: Logits) -> PerChoice:
 
 
 def linear(start: Scalar, end: Scalar, steps: Scalar, time: Int[Array, ""]) -> Float[Array, ""]:
-    """What falls or rises from `start` to `end` over `steps`, and stays there."""
+    """A number that goes linearly from `start` to `end` over `steps`, then stays at `end`."""
     return start + (end - start) * jnp.minimum(time / steps, 1)
 
 
 def epsilon_greedy(
     key: Key, greedy: Int[Array, "*axes"], available: Bool[Array, "*axes A"], epsilon: Scalar, together: bool = False
 ) -> tuple[Int[Array, "*axes"], Bool[Array, "*flags"]]:
-    """Actions [...] int32, with probability epsilon uniform over those available, else `greedy`; and who explored.
+    """Returns (actions [...] int32, explored [...] bool).
 
-    together: one draw decides for all agents and games at once (the code of "hidden gifts"); the flag is then [].
+    With probability `epsilon` an action is uniform over those available, else it is `greedy`. together: one draw
+    decides for all agents and games at once (as in the code of "hidden gifts"); then `explored` is [].
     """
     key_explore, key_action = jax.random.split(key)
     uniform = sample(key_action, masked(jnp.zeros(available.shape), available))
@@ -76,6 +77,6 @@ def epsilon_greedy(
 
 
 def chosen(values: Logits, action: Int[Array, "*axes"]) -> PerChoice:
-    """The entry of values [..., A] that belongs to action [...]."""
+    """The entries [...] of values [..., A] that belong to action [...]."""
     # A sum over a mask instead of a gather: it becomes one vectorised kernel.
     return jnp.where(jnp.arange(values.shape[-1]) == action[..., None], values, 0.0).sum(-1)

@@ -1,13 +1,13 @@
-"""The agents of a game as each of them sees them: itself first, then the others in a circle."""
+"""Arrays over the agents of a game in the order of each agent: itself first, then the others in a circle."""
 
 import jax.numpy as jnp
 from jax import Array
 
 
 def in_a_circle(x: Array, axis: int = -1, own: bool = True) -> Array:
-    """x [..., N, *rest] of all agents, as each sees it: [..., N, N, *rest], for agent i those of i, i + 1, i + 2, ...
+    """x [..., N, *rest] in the order of each agent, [..., N, N, *rest]: for agent i the entries of i, i + 1, i + 2, ...
 
-    axis: where agents stand. own: False leaves itself out, [..., N, N - 1, *rest].
+    axis: the agent axis of x. own: False leaves out the agent itself, [..., N, N - 1, *rest].
     """
     axis %= x.ndim
     first = 0 if own else 1
@@ -18,5 +18,5 @@ def in_a_circle(x: Array, axis: int = -1, own: bool = True) -> Array:
 
 
 def side_by_side(x: Array) -> Array:
-    """[..., M, K] -> [..., M K]."""
+    """Merges the last two axes: [..., M, K] -> [..., M K]."""
     return x.reshape(*x.shape[:-2], -1)

@@ -1,4 +1,4 @@
-"""Shapley values: what each agent adds to those who came before it, averaged over orders of arrival."""
+"""Shapley values: the worth that each agent adds to the agents before it, averaged over orders of arrival."""
 
 from collections.abc import Callable
 from itertools import permutations
@@ -12,24 +12,24 @@ from comity.types import Key
 
 
 def all_orders(agents: int) -> Int[Array, "M N"]:
-    """Every order of arrival, as places: [m, i] is how many come before agent i."""
+    """All orders of arrival, as places: [m, i] is the number of agents that come before agent i."""
     return jnp.array(list(permutations(range(agents))), jnp.int32)
 
 
 def drawn_orders(key: Key, count: int, agents: int) -> Int[Array, "M N"]:
-    """`count` orders of arrival as places, uniformly."""
+    """Draws `count` orders of arrival uniformly, as places: [m, i] is the number of agents that come before agent i."""
     return jax.vmap(lambda key: jax.random.permutation(key, agents))(jax.random.split(key, count)).astype(jnp.int32)
 
 
 def present(places: Int[Array, "*M N"]) -> Bool[Array, "*M N N"]:
-    """[..., i, j]: agent j is there when i has joined, j = i included."""
+    """[..., i, j]: True if agent j is present once agent i has joined; j = i is present."""
     return places[..., None, :] <= places[..., :, None]
 
 
 def shapley_values(worth: Callable[[Array], Array], orders: Int[Array, "M N"]) -> Float[Array, " N"]:
-    """Mean over orders of worth(those before i, and i) - worth(those before i). worth(present [N] bool) -> [].
+    """Mean over orders of worth(i and the agents before i) - worth(the agents before i). worth(present [N] bool) -> [].
 
-    The shares add up to worth(all) - worth(nobody), in each order alike.
+    The values add up to worth(all) - worth(nobody), within each order too.
     """
     agents = orders.shape[-1]
     there = present(orders).reshape(-1, agents)  # [M N, N]

@@ -1,4 +1,4 @@
-"""What one agent's action was worth, given what the others did (Foerster et al. 2018, arXiv 1705.08926)."""
+"""The advantage of one agent's action, given the others' actions (COMA, Foerster et al. 2018, arXiv 1705.08926)."""
 
 import jax
 from jax import Array
@@ -7,9 +7,9 @@ from comity.learning.choices import chosen
 
 
 def counterfactual_baseline(q: Array, logits: Array) -> Array:
-    """sum_b pi_i(b) Q(s, (b, a_-i)), [..., N] (eq. 4): what agent i would earn if only its own action were redrawn.
+    """sum_b pi_i(b) Q(s, (b, a_-i)), [..., N] (eq. 4): the expected Q if only agent i's own action were drawn again.
 
-    q [..., N, A]: the worth of each own action, given the others'; logits [..., N, A] of pi.
+    q [..., N, A]: Q of each own action, given the others' actions; logits [..., N, A] of pi.
     """
     return (jax.nn.softmax(logits) * q).sum(-1)
 

@@ -1,8 +1,8 @@
-"""Steps that heed the curvature of a divergence: products with its Hessian, conjugate gradients, a line search.
+"""Steps that use the curvature of a divergence: products with its Hessian, conjugate gradients, a line search.
 
-Parameters are trees. Those of separate networks are stacked on a leading agent axis, and then everything is of each
-agent apart: dot products, step lengths, the search, all [N]. A divergence that is summed over agents has a Hessian of
-one block for each, so that one product with it gives all of theirs. No matrix is built, none is factored.
+Parameters are trees. Separate networks are stacked on a leading agent axis. With `apart`, dot products, step lengths
+and the line search are taken for each agent by itself, [N]. The Hessian of a divergence that is summed over agents has
+one block for each agent, so one product with it gives the products of all agents. No matrix is built or factored.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from comity.types import PyTree
 
 
 def inner(a: PyTree, b: PyTree, apart: bool) -> Array:
-    """The dot product of two trees: [], or apart [N], of leaves [N, ...]."""
+    """Dot product of two trees, []; or with `apart` one for each agent, [N], of leaves [N, ...]."""
     over = lambda x: x.reshape(len(x), -1).sum(-1) if apart else x.sum()  # noqa: E731
     return jnp.stack([over(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)]).sum(0)
 
@@ -35,7 +35,10 @@ def moved(tree: PyTree, factor: Array, step: PyTree) -> PyTree:
 def curvature_product(
     divergence: Callable[[PyTree], Array], params: PyTree, damping: float | Array
 ) -> Callable[[PyTree], PyTree]:
-    """v -> (H + damping) v, H the Hessian of `divergence` [] at `params`: a derivative of its gradient along v."""
+    """Returns the function v -> (H + damping) v, where H is the Hessian of `divergence` [] at `params`.
+
+    H v is the derivative of the gradient along v.
+    """
     gradient = jax.grad(divergence)
 
     def product(vector: PyTree) -> PyTree:
@@ -48,10 +51,11 @@ def curvature_product(
 def conjugate_gradients(
     product: Callable[[PyTree], PyTree], target: PyTree, steps: int, apart: bool, tolerance: float = 1e-10
 ) -> PyTree:
-    """x near A^-1 target after so many steps from 0 (Hestenes & Stiefel 1952). product: v -> A v, A positive definite.
+    """Approximates A^-1 target by `steps` steps from 0 (Hestenes & Stiefel 1952).
 
-    Who is done, its residual's square below `tolerance` times the target's, stays as it is: a further step would divide
-    rounding by rounding. apart: of every agent by itself, with A of one block for each.
+    product: v -> A v, A positive definite. Steps end once the squared residual is below `tolerance` times the squared
+    target, because a further step would divide one rounding error by another. apart: for each agent by itself; A has
+    one block for each agent.
     """
     least = tolerance * inner(target, target, apart)
 
@@ -70,19 +74,19 @@ def conjugate_gradients(
 
 
 class Search(NamedTuple):
-    """Where a line search ended."""
+    """The result of a line search."""
 
     params: PyTree
-    accepted: Array  # [] or [N] bool; who found no step stays
-    fraction: Array  # [] or [N], of the whole step
+    accepted: Array  # [] or [N] bool; False: no step was found, and parameters are unchanged
+    fraction: Array  # [] or [N], the fraction of the whole step that was taken
 
 
 def line_search(
     fits: Callable[[PyTree], Array], params: PyTree, step: PyTree, tries: int, shrink: float | Array, apart: bool
 ) -> Search:
-    """params + f step with the first f of 1, shrink, shrink^2, ... that fits; apart: of every agent by itself.
+    """Finds params + f step with the first f of 1, shrink, shrink^2, ... that fits; apart: for each agent by itself.
 
-    fits(params) -> [] or [N] bool, where what agent n asks depends on its own parameters alone.
+    fits(params) -> [] or [N] bool, where entry n depends on the parameters of agent n alone.
     """
     none = jnp.zeros(jax.tree.leaves(params)[0].shape[:1] if apart else (), bool)
 
@@ -98,7 +102,7 @@ def line_search(
 
     start = jnp.zeros((), jnp.int32), none, jnp.zeros(none.shape)
     _, accepted, fraction = lax.while_loop(ready, attempt, start)
-    # Not fraction 0 times a step, which may be infinite.
+    # A select, not a product with fraction 0, because the step may be infinite.
     after = moved(params, fraction, step)
     params = jax.tree.map(lambda new, old: jnp.where(aligned(accepted, new), new, old), after, params)
     return Search(params, accepted, fraction)

@@ -18,13 +18,13 @@ def mean_choice(x: Array, available: Array, valid: Array) -> Array:
 
 
 def entropy_term(logits: Array, available: Array, valid: Array, kind: Entropy) -> Array:
-    """What the actors gain from entropy, [], to be weighed by xi or beta (section 4.2).
+    """The entropy term [] of the actors' objective, without its weight xi or beta (section 4.2).
 
-    logits [T, B, N, A], masked. With H the entropy of an agent in a state (nats), means over valid steps and agents
-    that have a choice, and sg for no gradient:
+    logits [T, B, N, A], masked. H is the entropy of an agent in a state (nats), sg stops the gradient, and means are
+    over valid steps and agents that have a choice.
     batch: mean H / sg(mean H), whose gradient is that of log mean H (the authors' code);
     per_agent: mean (H / sg H), dH_k = -(log p_k + 1) / H (eq. 8);
-    l2: mean (H sg |p - uniform|_2), the other measure that the paper names, 1 / |p - uniform|, in the place of H;
+    l2: mean (H sg |p - uniform|_2), which divides by the paper's other measure, 1 / |p - uniform|_2, instead of H;
     fixed: mean H.
     """
     each = entropy(logits)

@@ -1,26 +1,29 @@
-"""Zero-determinant extortion: strategies that fix by how much they earn more than whoever they meet.
+"""Zero-determinant extortion: strategies that fix the ratio of their own surplus to the other player's.
 
-Press and Dyson 2012 (PNAS 109), for players who remember one outcome of a symmetric game of two actions. Vectors of
-four stand for the outcomes CC, CD, DC, DD, own action first.
+Press and Dyson 2012 (PNAS 109), for players who remember one outcome of a symmetric game with two actions. The four
+entries of a vector belong to the outcomes CC, CD, DC, DD, own action first.
 """
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-COOPERATES = jnp.array([1.0, 1.0, 0.0, 0.0])  # what an unconditional repeat of the last action would do
+COOPERATES = jnp.array([1.0, 1.0, 0.0, 0.0])  # cooperation probabilities of a player who repeats its last action
 
 
 def directions(points: Float[Array, " 4"]) -> tuple[Float[Array, " 4"], Float[Array, " 4"]]:
-    """(own points above mutual defection, minus the other's): the policy is COOPERATES + phi (first + chi second)."""
+    """Returns (own points above those of mutual defection, minus the other's points above them).
+
+    The policy is COOPERATES + phi (first + chi second).
+    """
     theirs = points[jnp.array([0, 2, 1, 3])]
     return points - points[3], -(theirs - points[3])
 
 
 def extortion(points: Float[Array, " 4"], chi: float, phi: float) -> Float[Array, " 4"]:
-    """Probabilities of cooperation after each outcome: own surplus over DD is chi times the other's, against anyone.
+    """Cooperation probabilities after each outcome. The own surplus over DD is chi times the other's, against anyone.
 
-    points: own, at each outcome. chi 1 with the largest phi is tit-for-tat.
+    points: own points at each outcome. chi 1 with the largest phi is tit-for-tat.
     """
     mine, theirs = directions(points)
     return COOPERATES + phi * (mine + chi * theirs)
@@ -29,7 +32,7 @@ def extortion(points: Float[Array, " 4"], chi: float, phi: float) -> Float[Array
 def extortion_fit(
     points: Float[Array, " 4"], policy: Float[Array, "*axes 4"]
 ) -> tuple[Float[Array, "*axes"], Float[Array, "*axes"]]:
-    """(chi, squared residual) of the extortion nearest to a policy, least squares over phi and chi."""
+    """Returns (chi, squared residual) of the extortion nearest to a policy, by least squares over phi and chi."""
     mine, theirs = directions(points)
     away = policy - COOPERATES
     a, b, c = mine @ mine, mine @ theirs, theirs @ theirs

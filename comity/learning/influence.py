@@ -1,6 +1,6 @@
 """The gradient of ALITA's influence in tabular games, exact (Fayad & Ibrahim 2021, arXiv 2108.12581, theorem 1).
 
-Numpy in float64: what tests hold estimates against. docs/algorithms/alita.md derives it.
+Tests compare estimates with these values, in numpy and float64. docs/algorithms/alita.md derives the gradient.
 """
 
 from typing import NamedTuple
@@ -11,27 +11,30 @@ Array = np.ndarray
 
 
 class Game(NamedTuple):
-    """The influencer's part of a game, averaged over what the others do by their policies."""
+    """A game as the influencer meets it: averaged over the others' actions, which follow their policies."""
 
     transitions: Array  # [S, A, S] probabilities
-    rewards: Array  # [I, S, A] of I others
+    rewards: Array  # [I, S, A], rewards of the I others
     gamma: float
 
 
 def averaged(transitions: Array, rewards: Array, others: Array, gamma: float) -> Game:
-    """transitions [S, A, U, S], rewards [I, S, A, U]; others [S, U]: probabilities of the others' U joint actions."""
+    """Averages a game over the others' actions.
+
+    transitions [S, A, U, S], rewards [I, S, A, U]; others [S, U]: probabilities of the others' U joint actions.
+    """
     mixed = np.einsum("sauz,su->saz", transitions, others)
     return Game(mixed, np.einsum("isau,su->isa", rewards, others), gamma)
 
 
 def probabilities(logits: Array) -> Array:
-    """[S, A], the softmax policy of logits [S, A]."""
+    """The softmax policy [S, A] of logits [S, A]."""
     power = np.exp(logits - logits.max(-1, keepdims=True))
     return power / power.sum(-1, keepdims=True)
 
 
 def log_slopes(logits: Array) -> Array:
-    """[S, A, S, A]: d log pi(a | s) / d logits."""
+    """d log pi(a | s) / d logits, [S, A, S, A]."""
     states, choices = logits.shape
     slopes = np.zeros((states, choices, states, choices))
     for s, row in enumerate(probabilities(logits)):
@@ -40,20 +43,20 @@ def log_slopes(logits: Array) -> Array:
 
 
 def step_matrix(game: Game, policy: Array) -> Array:
-    """[S A, S A]: the probability of (s', a') after (s, a)."""
+    """Probability of (s', a') after (s, a), [S A, S A]."""
     states, choices, _ = game.transitions.shape
     return np.einsum("saz,zb->sazb", game.transitions, policy).reshape(states * choices, -1)
 
 
 def expected_values(game: Game, policy: Array) -> Array:
-    """q_i(s, a), [I, S, A]: what i may expect once the influencer has done a in s and all follow their policies."""
+    """q_i(s, a), [I, S, A]: the expected return of i after the influencer took a in s, if all follow their policies."""
     size = game.transitions.shape[0] * game.transitions.shape[1]
     solved = np.linalg.solve(np.eye(size) - game.gamma * step_matrix(game, policy), game.rewards.reshape(-1, size).T)
     return solved.T.reshape(game.rewards.shape)
 
 
 def influence(game: Game, logits: Array, weights: Array, best: Array) -> float:
-    """F = 1/I sum_i E_{s, a} (q_i(s, a) - z_i(s))^2. weights [S]: of states, held fixed; best z [I, S]."""
+    """F = 1/I sum_i E_{s, a} (q_i(s, a) - z_i(s))^2. weights [S]: of the states, held fixed; best: z [I, S]."""
     policy = probabilities(logits)
     gap = expected_values(game, policy) - best[:, :, None]
     return float(np.einsum("s,sa,isa->", weights, policy, gap**2) / len(best))
@@ -71,7 +74,7 @@ def value_slopes(game: Game, logits: Array) -> Array:
 def influence_gradient(game: Game, logits: Array, weights: Array, best: Array, printed: bool = False) -> Array:
     """grad F, [S, A]: 1/I sum_i E[grad log pi g_i^2 + 2 g_i grad q_i], g_i = q_i - z_i.
 
-    printed: as the paper's theorem has it, whose weights of visits are normalised: (1 - gamma) / gamma of grad q_i.
+    printed: the form in the paper's theorem, whose visit weights are normalised: grad q_i times (1 - gamma) / gamma.
     """
     policy = probabilities(logits)
     gap = expected_values(game, policy) - best[:, :, None]
@@ -81,9 +84,10 @@ def influence_gradient(game: Game, logits: Array, weights: Array, best: Array, p
 
 
 def sampled_gradient(game: Game, logits: Array, best: Array, first: tuple, later: tuple) -> Array:
-    """The estimator of grad F of one play, [S, A]: (s, a) first, (s_k, a_k) k >= 1 steps later.
+    """The estimate of grad F from one play, [S, A]. first: (s, a); later: (s_k, a_k), k >= 1 steps later.
 
-    Unbiased if s is drawn by the weights of states, a by the policy, k with probability (1 - gamma) gamma^(k - 1).
+    It is unbiased if s is drawn by the states' weights, a by the policy, and k with probability
+    (1 - gamma) gamma^(k - 1).
     """
     q, slopes = expected_values(game, probabilities(logits)), log_slopes(logits)
     gap = q[(slice(None), *first)] - best[:, first[0]]  # [I]

@@ -1,4 +1,4 @@
-"""max_u Q(x, u) over joint actions: by asking all of them, or by a search."""
+"""max_u Q(x, u) over joint actions: over all of them, or by a search."""
 
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -12,16 +12,16 @@ from comity.learning.actions import Actions
 from comity.spec import Box
 from comity.types import Key, PyTree
 
-SWEEPS, STEPS, STEP = 2, 5, 0.2  # of coordinate ascent; gradient steps, and how long one is
+SWEEPS, STEPS, STEP = 2, 5, 0.2  # sweeps of coordinate ascent; number of gradient steps, and their length
 
 Value = Callable[[Array], Array]  # joint actions [U, batch, J or 1, N, A] -> [U, batch, J], of J functions
 
 
 def best_value(value: Value, acts: Actions, key: Key, first: Array, available: PyTree, all_up_to: int, drawn: int):
-    """[batch, J]: the largest value of available joint actions, for each of J functions by itself.
+    """The largest value over available joint actions, [batch, J], for each of J functions by itself.
 
-    first [K, batch, N, A]: joint actions that a search begins with, beside `drawn` uniform ones. Up to `all_up_to`
-    joint actions of one choice each are all asked.
+    If there are at most `all_up_to` joint actions, discrete with one head, all of them are evaluated. Otherwise a
+    search begins with the joint actions first [K, batch, N, A] and with `drawn` uniform ones.
     """
     _, _, agents, size = first.shape
     if not isinstance(acts.space, Box) and len(acts.space.heads) == 1 and size**agents <= all_up_to:
@@ -38,7 +38,7 @@ def best_value(value: Value, acts: Actions, key: Key, first: Array, available: P
 
 
 def uniform(acts: Actions, key: Key, available: PyTree, count: int) -> Array:
-    """[count, batch, N, A] joint actions as numbers, uniform among those available."""
+    """Draws joint actions uniformly among those available, as numbers: [count, batch, N, A]."""
     if isinstance(acts.space, Box):
         numbers = jax.random.uniform(key, (count, *available.shape), minval=-1.0, maxval=1.0)
         return jnp.where(available, numbers, 0.0)
@@ -48,7 +48,10 @@ def uniform(acts: Actions, key: Key, available: PyTree, count: int) -> Array:
 
 
 def swept(value: Value, heads: Sequence[int], best: Array, chosen: Array, available: PyTree) -> Array:
-    """[batch, J] after coordinate ascent from chosen [batch, J, N, A]: one agent's one choice after the other."""
+    """The best value [batch, J] after coordinate ascent from chosen [batch, J, N, A].
+
+    It optimises one head of one agent at a time.
+    """
     masks = available if isinstance(available, tuple) else (available,)
     edges = np.cumsum((0, *heads))
 
@@ -65,12 +68,12 @@ def swept(value: Value, heads: Sequence[int], best: Array, chosen: Array, availa
             best = jnp.maximum(best, values.max(0))
         return (best, chosen), None
 
-    order = jnp.tile(jnp.arange(chosen.shape[-2]), SWEEPS)  # a loop, for unrolled it takes minutes to compile
+    order = jnp.tile(jnp.arange(chosen.shape[-2]), SWEEPS)  # a loop, because unrolled it would take minutes to compile
     return jax.lax.scan(of_agent, (best, chosen), order)[0][0]
 
 
 def climbed(value: Value, best: Array, chosen: Array, available: Array) -> Array:
-    """[batch, J] after steps up the gradient from chosen [batch, J, N, A], numbers in [-1, 1]."""
+    """The best value [batch, J] after steps up the gradient from chosen [batch, J, N, A], numbers in [-1, 1]."""
     for _ in range(STEPS):
         slope = jax.grad(lambda u: value(u[None]).sum())(chosen) * available[:, None]
         size = jnp.sqrt(jnp.square(slope).sum((-2, -1), keepdims=True))

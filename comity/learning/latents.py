@@ -1,4 +1,4 @@
-"""What networks draw inside themselves: one of several, and Gaussian vectors with a price."""
+"""Latent variables of networks: categorical ones that carry gradient, and the KL divergence of Gaussian ones."""
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,12 @@ from jaxtyping import Float
 def straight_through(scores: Float[Array, "*axes K"], noise: Float[Array, "*axes K"]) -> Float[Array, "*axes K"]:
     """One-hot of argmax(scores + noise), with the gradient of softmax(scores + noise) (Jang et al. 2017, eq. 2).
 
-    With noise from `jax.random.gumbel` k is chosen with probability softmax(scores)_k; with noise 0 it is the best.
+    With noise from `jax.random.gumbel` k is chosen with probability softmax(scores)_k; with noise 0 the best is chosen.
     """
     soft = jax.nn.softmax(scores + noise)
-    # By rank, not by the largest value of `soft`: of two equal ones exactly one is chosen.
+    # By argmax, not by comparison with the largest value: of two equal scores exactly one is chosen.
     hard = jax.nn.one_hot((scores + noise).argmax(-1), scores.shape[-1], dtype=soft.dtype)
-    return hard + (soft - lax.stop_gradient(soft))  # in this order: what is added is exactly 0
+    return hard + (soft - lax.stop_gradient(soft))  # in this order the value of the added term is exactly 0
 
 
 def gaussian_kl(

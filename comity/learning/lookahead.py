@@ -78,7 +78,7 @@ def dice_values(
 
 
 def learning_path(values: Values, mine: Any, theirs: Any, rate: Any, steps: int) -> tuple[Array, Array]:
-    """([M + 1], [M + 1]), my value and a naive learner's value, before its first update and after each of M updates."""
+    """Returns (my values [M + 1], a naive learner's values [M + 1]), before its first and after each of M updates."""
 
     def step(theirs: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
         return stepped(values, mine, theirs, rate), values(mine, theirs)

@@ -1,4 +1,4 @@
-"""Advantages and returns brought to mean 0 and variance 1."""
+"""Normalisation of advantages, returns and inputs to mean 0 and variance 1."""
 
 from typing import NamedTuple
 
@@ -11,20 +11,20 @@ from comity.learning.returns import mean_valid
 
 
 class Sample(NamedTuple):
-    """Mean and variance of all that was ever seen."""
+    """Mean and variance of all values so far."""
 
     mean: Array  # [...]
-    variance: Array  # [...], 1 before anything was seen
+    variance: Array  # [...], 1 before the first value
     count: Array  # [] float32
 
 
 def fresh_sample(*shape: int) -> Sample:
-    """Before anything was seen: mean 0, variance 1."""
+    """A sample without values: mean 0, variance 1."""
     return Sample(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
 
 
 def with_sample(sample: Sample, x: Float[Array, "R *rest"], valid: Bool[Array, "R"]) -> Sample:
-    """The sample and the valid ones of x as one (Chan et al. 1979)."""
+    """Adds the valid entries of x to the sample (Chan et al. 1979)."""
     new = valid.sum().astype(jnp.float32)
     over = lambda x: jnp.where(aligned(valid, x), x, 0.0).sum(0) / jnp.maximum(new, 1.0)  # noqa: E731
     mean = over(x)
@@ -38,13 +38,15 @@ def with_sample(sample: Sample, x: Float[Array, "R *rest"], valid: Bool[Array, "
 def in_deviations(
     x: Float[Array, "*axes"], sample: Sample, least: float = 0.01, most: float = 5.0
 ) -> Float[Array, "*axes"]:
-    """x with the sample's mean 0 and deviation 1, at most `most` away from 0. least: the smallest deviation, in x's
-    own units, so that numbers that hardly vary are not blown up."""
+    """x in units of the sample's deviation from the sample's mean, clipped to [-most, most].
+
+    least: the smallest deviation, in units of x, so that numbers that hardly vary are not blown up.
+    """
     return jnp.clip((x - sample.mean) / jnp.sqrt(jnp.maximum(sample.variance, least**2)), -most, most)
 
 
 class Moments(NamedTuple):
-    """Exponential averages of x and x^2, not yet divided by their weight: both began at 0."""
+    """Exponential averages of x and x^2, not yet divided by their weight, because they begin at 0."""
 
     mean: Array  # [N]
     square: Array  # [N]
@@ -63,8 +65,11 @@ def updated_moments(
     decay: float | Float[Array, ""],
     together: bool = False,
 ) -> Moments:
-    """`moments` after one more batch, which weighs 1 - decay: its means over valid steps, for each agent apart or
-    together over all of them. A batch without a valid step changes nothing."""
+    """`moments` after one more batch, which weighs 1 - decay.
+
+    Means of a batch are over valid steps, for each agent by itself, or over all agents `together`. A batch without a
+    valid step changes nothing.
+    """
     mean, square = mean_valid(x, valid), mean_valid(jnp.square(x), valid)
     if together:
         mean, square = (jnp.broadcast_to(m.mean(), m.shape) for m in (mean, square))
@@ -76,7 +81,7 @@ def updated_moments(
 def mean_and_deviation(
     moments: Moments, least: float = 0.1, first: float | Array = 1.0
 ) -> tuple[Float[Array, "N"], Float[Array, "N"]]:
-    """(mean, standard deviation) without the pull to 0 of the first values; 0 and `first` before the first batch.
+    """Returns (mean, standard deviation), without the averages' bias towards 0; 0 and `first` before the first batch.
 
     least: the smallest deviation, in units of x, so that values that hardly vary are not blown up.
     """
@@ -87,13 +92,13 @@ def mean_and_deviation(
 
 
 def normalised(x: Float[Array, "*axes N"], moments: Moments, first: float | Array = 1.0) -> Float[Array, "*axes N"]:
-    """x in units of its own deviation from its mean. first: the deviation before the first batch."""
+    """(x - mean) / deviation, by `moments`. first: the deviation before the first batch."""
     mean, deviation = mean_and_deviation(moments, first=first)
     return (x - mean) / deviation
 
 
 def denormalised(x: Float[Array, "*axes N"], moments: Moments, first: float | Array = 1.0) -> Float[Array, "*axes N"]:
-    """What `normalised` was given."""
+    """x * deviation + mean: the inverse of `normalised`."""
     mean, deviation = mean_and_deviation(moments, first=first)
     return x * deviation + mean
 
@@ -101,9 +106,9 @@ def denormalised(x: Float[Array, "*axes N"], moments: Moments, first: float | Ar
 def standardised(
     x: Float[Array, "T B N"], valid: Bool[Array, "T B"], together: bool = False, everywhere: bool = False
 ) -> Float[Array, "T B N"]:
-    """x with mean 0 and variance 1 over valid steps, for each agent apart or together over all; 0 in padding.
+    """x with mean 0 and variance 1 over valid steps, for each agent by itself or over all `together`; 0 in padding.
 
-    everywhere: what stands in padding is moved and scaled like the rest.
+    everywhere: entries in padding are shifted and scaled like the rest, not set to 0.
     """
 
     def mean(x: Array) -> Array:
@@ -115,7 +120,7 @@ def standardised(
 
 
 def smoothly_standardised(advantage: Array, valid: Array) -> Array:
-    """Mean 0 and deviation 1 over valid steps and agents; what it is divided by has a finite gradient also at 0."""
+    """The advantage with mean 0, deviation 1 over valid steps and agents. Its gradient is finite if all are equal."""
     count = jnp.maximum(valid.sum() * advantage.shape[-1], 1)
     over = lambda x: jnp.where(valid[..., None], x, 0.0).sum() / count  # noqa: E731
     away = advantage - over(advantage)

@@ -1,4 +1,4 @@
-"""Optimizers, of optax: one step, and parameters stacked on an agent axis."""
+"""Optimizers, built on optax, their steps, and their form for parameters stacked on an agent axis."""
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
@@ -19,10 +19,10 @@ Optimizer = Literal["adam", "radam", "rmsprop", "sgd"]
 def optimizer(
     name: Optimizer, learning_rate: Any, clip: Any, decay: Any = 0.99, epsilon: Any = 1e-5
 ) -> optax.GradientTransformation:
-    """Adam, rectified Adam (Liu et al. 2020), RMSprop or plain descent after clipping the gradient to the norm `clip`.
+    """Adam, rectified Adam (Liu et al. 2020), RMSprop or plain descent, on gradients clipped to the norm `clip`.
 
-    learning_rate: a number or a function of the steps taken. decay: RMSprop's only; epsilon is added to the root, and
-    sgd has none.
+    learning_rate: a number or a function of the number of steps. decay: for RMSprop only. epsilon: a number that is
+    added to the root; sgd does not use it.
     """
     if name == "adam":
         step = optax.adam(learning_rate, eps=epsilon)
@@ -36,18 +36,18 @@ def optimizer(
 
 
 def towards(target: T, params: T, tau: Any, when: Array | bool = True) -> T:
-    """(1 - tau) target + tau params, where `when`; else target. tau = 1 is a copy."""
+    """(1 - tau) target + tau params if `when` is True, else target. tau = 1 copies `params`."""
     return jax.tree.map(lambda old, new: jnp.where(when, (1 - tau) * old + tau * new, old), target, params)
 
 
 def take_step(optimizer: optax.GradientTransformation, params: T, opt_state: PyTree, grads: Any) -> tuple[T, PyTree]:
-    """(params, opt_state) after one step down `grads`."""
+    """Takes one step down `grads`. Returns (params, opt_state)."""
     updates, opt_state = optimizer.update(grads, opt_state, params)  # pyright: ignore[reportArgumentType]
     return optax.apply_updates(params, updates), opt_state  # pyright: ignore
 
 
 def clip_by_array(limit: Any) -> optax.GradientTransformation:
-    """Each array of a gradient shortened to the norm `limit`."""
+    """Clips each array of a gradient to the norm `limit`."""
 
     def shortened(x: Array) -> Array:
         return x * jnp.minimum(1.0, limit / jnp.maximum(jnp.linalg.norm(x), 1e-12))
@@ -56,7 +56,7 @@ def clip_by_array(limit: Any) -> optax.GradientTransformation:
 
 
 def differentiable_rmsprop(learning_rate: Any, clip: Any, decay: Any, epsilon: Any) -> optax.GradientTransformation:
-    """RMSprop after clipping to a norm, through which one can differentiate also where a gradient is exactly 0."""
+    """RMSprop after clipping to a norm. It can be differentiated through even where a gradient is exactly 0."""
 
     def shortened(grads: PyTree) -> PyTree:
         square = sum(jnp.square(x).sum() for x in jax.tree.leaves(grads))
@@ -67,7 +67,10 @@ def differentiable_rmsprop(learning_rate: Any, clip: Any, decay: Any, epsilon: A
 
 
 def if_ready(ready: Array, learn: Callable[[T], tuple[T, PyTree]], state: T) -> tuple[T, PyTree]:
-    """learn(state) -> (state, metrics), or before a warm-up is over the state as it is and metrics of zeros."""
+    """Calls learn(state) -> (state, metrics) if `ready`; else returns the state unchanged and metrics of zeros.
+
+    Learners with a warm-up use it.
+    """
 
     def wait(state: T) -> tuple[T, PyTree]:
         return state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(learn, state)[1])
@@ -84,18 +87,18 @@ def fit_backwards(
     valid: Bool[Array, "T B"],
     groups: int,
 ) -> tuple[T, PyTree, PyTree]:
-    """One optimizer step per group of time indices, the last group first, as COMA trains its critic.
+    """Takes one optimizer step per group of time indices, the last group first, as COMA does for its critic.
 
     loss(params, data of a group, leaves [T / groups, B, ...]) -> ([], aux with leaves [T / groups, B, ...]); data:
-    leaves [T, B, ...]. groups = T: one step per time index; 1: one step in all. A group without a valid step makes
-    none. Returns (params, opt_state, aux), leaves [T, B, ...], where aux[t] is from just before the step on time t.
+    leaves [T, B, ...]. groups = T: one step per time index; 1: one step in all. For a group without a valid step none
+    is taken. Returns (params, opt_state, aux), leaves [T, B, ...], where aux[t] is from just before the step on time t.
     """
 
     def step(carry, group):
         data, present = group
         grads, aux = jax.grad(loss, has_aux=True)(carry[0], data)
         after = take_step(optimizer, carry[0], carry[1], grads)
-        # When every game has ended there is nothing to learn from, and RMSprop's average stays as it is.
+        # If every game has ended, there is nothing to learn from, and RMSprop's average must stay as it is.
         return jax.tree.map(lambda new, old: jnp.where(present.any(), new, old), after, carry), aux
 
     grouped = jax.tree.map(lambda x: x.reshape(groups, -1, *x.shape[1:]), (data, valid))
@@ -104,7 +107,7 @@ def fit_backwards(
 
 
 def per_agent_optimizer(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """`optimizer` for each agent apart: what is a norm over all parameters becomes a norm over one agent's."""
+    """Applies `optimizer` to each agent by itself. So a norm over all parameters becomes a norm over one agent's."""
 
     def update(updates, state, params=None):
         return jax.vmap(optimizer.update)(updates, state, params)

@@ -18,16 +18,16 @@ def divisor(size: int, most: int) -> int:
 
 
 def cut(x: Array, chunk: int) -> Array:
-    """[T, B, ...] -> [chunk, T/chunk * B, ...]: pieces of consecutive steps, side by side."""
-    pieces = len(x) // chunk  # no -1: there may be no numbers
+    """Cuts a rollout into pieces of `chunk` consecutive steps: [T, B, ...] -> [chunk, T/chunk * B, ...]."""
+    pieces = len(x) // chunk  # not -1, because an axis may have size 0
     return x.reshape(pieces, chunk, *x.shape[1:]).swapaxes(0, 1).reshape(chunk, pieces * x.shape[1], *x.shape[2:])
 
 
 def orders(key: Key, count: int, epochs: int, minibatches: int, agents: int | None = None) -> Array:
-    """Which of `count` pieces each optimizer step takes, [epochs * minibatches, count / minibatches].
+    """Indices of the `count` pieces that each optimizer step takes, [epochs * minibatches, count / minibatches].
 
-    Every epoch takes each piece once, in a new order. agents: each of them has an order of its own, and the result an
-    axis [N] before the last.
+    Every epoch takes each piece once, in a new order. agents: each agent has an order of its own, and the result has an
+    axis [N] before the last one.
     """
     shuffled = lambda key: jax.random.permutation(key, count)  # noqa: E731
     if agents is None:
@@ -37,7 +37,7 @@ def orders(key: Key, count: int, epochs: int, minibatches: int, agents: int | No
 
 
 def picked(rows: T, axes: T, chosen: Array) -> T:
-    """The entries `chosen` of every field of `rows`, along the axis that `axes` gives for it; both a NamedTuple."""
+    """The entries `chosen` of every field of `rows`, along the axis that the same field of `axes` gives."""
     take = lambda part, axis: jax.tree.map(lambda x: jnp.take(x, chosen, axis, mode="clip"), part)  # noqa: E731
     return type(rows)(*map(take, rows, axes))
 
@@ -51,9 +51,9 @@ def over_minibatches(
     minibatches: int,
     agents: int | None = None,
 ) -> tuple[Any, Any]:
-    """(carry, metrics as means) after `step(carry, chosen)` on every minibatch of every epoch; see `orders`.
+    """Calls `step(carry, chosen)` on every minibatch of every epoch. Returns (carry, means of the metrics).
 
-    chosen: None if there is one minibatch, which is all pieces, in any order.
+    chosen: indices of pieces, see `orders`; None if there is one minibatch, which has all pieces.
     """
     if minibatches == 1:
         carry, metrics = lax.scan(lambda carry, _: step(carry, None), carry, None, epochs)

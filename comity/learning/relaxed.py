@@ -1,4 +1,4 @@
-"""Discrete actions as vectors that carry gradient: how a critic can be climbed by a policy of choices."""
+"""Discrete actions as vectors that carry gradient, so that a policy can follow the gradient of a critic."""
 
 from typing import Literal
 
@@ -16,10 +16,10 @@ Relaxed = Literal["straight-through", "gumbel", "softmax"]
 def relaxed(
     key: Key, logits: Float[Array, "*axes A"], how: Relaxed, temperature: float | Float[Array, ""] = 1.0
 ) -> Float[Array, "*axes A"]:
-    """A vector [..., A] of sum 1 for each choice of softmax(logits [..., A]); unavailable actions, at -1e9, are 0.
+    """A vector [..., A] with sum 1 for each policy softmax(logits [..., A]); 0 for unavailable actions, at -1e9.
 
-    gumbel: a sample of the Gumbel-softmax (Jang et al. 2017, arXiv 1611.01144) | straight-through: the action that it
-    is nearest to, as one-hot, whose gradient is the sample's | softmax: the policy itself, nothing is drawn.
+    gumbel: a sample of the Gumbel-softmax (Jang et al. 2017, arXiv 1611.01144) | straight-through: the one-hot nearest
+    to that sample, with the gradient of the sample | softmax: the probabilities themselves, nothing is drawn.
     """
     if how == "softmax":
         return jax.nn.softmax(logits)
@@ -28,7 +28,7 @@ def relaxed(
 
 
 def replaced(actions: Float[Array, "*B N A"], mine: Float[Array, "*B N A"]) -> Float[Array, "*B N N A"]:
-    """[..., i, j, A]: joint actions as agent i imagines them, its own new and the others' as they were."""
+    """Joint actions [..., i, j, A] in which agent i's own action comes from `mine`, the others' from `actions`."""
     agents = actions.shape[-2]
     own = jnp.eye(agents, dtype=bool)[:, :, None]
     return jnp.where(own, mine[..., :, None, :], actions[..., None, :, :])

@@ -1,5 +1,5 @@
-"""Replay. A row is a whole episode of one game (`Row`), stored exactly in the smallest dtypes, or another pytree of an
-algorithm.
+"""Replay. A row is a whole episode of one game (`Row`), stored without loss in the smallest dtypes, or another pytree
+of an algorithm.
 
 The replay is part of an algorithm's state. On a CPU it is updated in place, whatever its size, as long as the state is
 donated. If the game packs observations (`comity.spec.Functions.pack`), only the codes of the T + 1 observations are
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     """One stored episode; `stored` gives leaves [B, ...], a replay has [capacity, ...]."""
 
     observation: PyTree  # [T + 1, ...], packed
-    action: Array  # [T, N] int8, int16 or int32, by the number of actions
+    action: Array  # [T, N] int8, int16 or int32, depending on the number of actions
     reward: Array  # [T, N] float32
     length: Array  # [] int32, number of valid steps
     terminated: Array  # [] bool, of the last valid step
@@ -33,11 +33,11 @@ class Replay(NamedTuple):
 
     rows: PyTree  # a `Row`, or another pytree: leaves [capacity, ...]
     position: Array  # [] int32, where the next rollout is written
-    filled: Array  # [] int32, the first so many rows hold episodes
+    filled: Array  # [] int32, number of rows that hold episodes; they are the first ones
 
 
 class Episodes(NamedTuple):
-    """Episodes in the form that losses read, time axis first."""
+    """Episodes in the form that losses read, with the time axis first."""
 
     observation: Observation  # leaves [T + 1, B, ...]
     action: Array  # [T, B, N] int32
@@ -71,12 +71,12 @@ def observed(steps: Transition) -> Observation:
 
 
 def of_rollout(steps: Transition) -> Episodes:
-    """The episodes of a rollout in the form of drawn ones, with T + 1 observations in one array."""
+    """The episodes of a rollout in the form of episodes from a replay, with T + 1 observations in one array."""
     return Episodes(observed(steps), steps.action, steps.reward, steps.terminated, steps.ended, steps.valid, extra=())
 
 
 def stored(env: Environment, steps: Transition, extra: PyTree = ()) -> Row:
-    """Rows, leaves [B, ...], of a rollout of whole episodes with leaves [T, B, ...]; extra: leaves [B, ...]."""
+    """Turns a rollout of whole episodes, leaves [T, B, ...], into rows, leaves [B, ...]. extra: leaves [B, ...]."""
     observation = observed(steps)
     last = steps.valid.sum(0, dtype=jnp.int32)
     action = small_actions(env, steps.action)
@@ -102,7 +102,7 @@ def episodes_of(env: Environment, rows: Row) -> Episodes:
 
 
 def paid(episodes: Episodes, reward_of: Callable[[Experience], Array] | None) -> Episodes:
-    """The episodes with a bonus, computed now, added to their rewards; None: unchanged."""
+    """Adds a bonus, computed now, to the episodes' rewards. reward_of: None leaves the episodes unchanged."""
     if reward_of is None:
         return episodes
     return episodes._replace(reward=episodes.reward + reward_of(episodes.experience))
@@ -152,9 +152,9 @@ def draw(key: Key, replay: Replay, count: int, block: int = 1, replacement: bool
 def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int, block: int = 1) -> PyTree:
     """Sum of function(slice of rows) over slices of at most `size` rows, one after the other.
 
-    rows: leaves [B, ...]. The size of a slice is the largest divisor of B that is at most `size` and made of whole
-    blocks (at least one; B is a multiple of `block`). On a CPU more than about 64 episodes at once do not fit in the
-    cache, and the function takes half as long again.
+    rows: leaves [B, ...]. The size of a slice is the largest divisor of B that is at most `size` and a multiple of
+    `block` (at least one block; B is a multiple of `block`). On a CPU more than about 64 episodes at once do not fit in
+    the cache, and the function takes 1.5 times as long.
     """
     count = jax.tree.leaves(rows)[0].shape[0]
     blocks = count // block
@@ -170,9 +170,9 @@ def in_slices(function: Callable[[PyTree], PyTree], rows: PyTree, size: int, blo
 
 
 def packed(env: Environment, observation: Observation, lead: int = 2, stateless: bool = False) -> PyTree:
-    """Observations with `lead` leading axes in the form that a replay stores: unchanged if the game has no `pack`.
+    """Observations with `lead` leading axes in the form that a replay stores; unchanged if the game has no `pack`.
 
-    stateless: nobody reads the state, so it is left out, unless the game's `pack` includes it.
+    stateless: nobody reads the state, so it is left out, unless the game has `pack`, which may include it.
     """
     pack = functions(env).pack
     return _over(lead, pack)(observation if pack or not stateless else observation._replace(state=()))

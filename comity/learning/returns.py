@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from comity.axes import aligned
 from comity.loops import over_time
 
-Reward = Literal["own", "mean", "sum"]  # whose reward an agent learns from
+Reward = Literal["own", "mean", "sum"]  # the reward that an agent learns from
 
 
 def discounted_returns(
@@ -74,8 +74,8 @@ def credited(reward: Float[Array, "*axes N"], whose: Reward) -> Float[Array, "*a
 def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B *own"]) -> Float[Array, "*rest"]:
     """Mean of x [T, B, ...] over the valid steps [T, B]: [...]. Padding has no effect, not even NaN.
 
-    valid may have more of x's axes; then each entry has its own valid steps.
+    valid may have more of the axes of x; then each entry has its own valid steps.
     """
     chosen = aligned(valid, x)
-    # A select, not a product: 0 x infinity is not a number.
+    # A select, not a product, because 0 times infinity is NaN.
     return jnp.where(chosen, x, 0).sum((0, 1)) / jnp.maximum(chosen.sum((0, 1)), 1)

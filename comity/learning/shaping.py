@@ -1,8 +1,8 @@
-"""Credit for shaping others: what an action of one inner game is worth when its opponent learns from all of them.
+"""Credit for shaping others: advantages of actions in one inner game, whose opponent learns from all inner games.
 
 COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, section 3, appendix E). b inner games are played at once against one
-learner, M episodes of T steps in a row; the learner changes at the end of each episode, by what happened in all games.
-So an action counts for the rest of its own episode in its own game, and for the later episodes of all of them.
+learner, M episodes of T steps in a row. At the end of each episode the learner updates from all games. So an action
+affects the rest of its own episode in its own game, and the later episodes of all games.
 """
 
 from typing import Literal, NamedTuple
@@ -15,10 +15,10 @@ Estimator = Literal["coala", "m-fos", "batch-unaware"]
 
 
 class Credit(NamedTuple):
-    """How an estimator weighs an action of game b: cur_b, the rest of its episode, and fut_b, what follows."""
+    """The weights of an estimator for an action of game b. cur_b: the rest of its episode; fut_b: later episodes."""
 
-    averages: bool  # later episodes: the mean over all games, or the own game's
-    normalises: bool  # the own episode: 1 / games of it, or the whole
+    averages: bool  # True: later episodes count by their mean over all games; False: by the own game
+    normalises: bool  # True: the own episode is divided by the number of games b
 
 
 CREDITS: dict[Estimator, Credit] = {
@@ -37,11 +37,12 @@ def batch_lambda_returns(
     credit: Credit,
     last: float | Float[Array, "*B b"] = 0.0,
 ) -> Float[Array, "L *B b"]:
-    """Lambda returns over M episodes in a row, games of a batch joined where episodes end (appendix E, algorithm 1).
+    """Lambda returns over M episodes in a row, which join the games of a batch where episodes end (appendix E,
+    algorithm 1).
 
-    value: of what follows each step; episode_ends [L], L = M T: the last steps of inner episodes; last: what the sums
-    start from behind step L. With TD errors as reward, last 0 and lambda 1 these are advantages, with rewards and the
-    credit of no averaging the targets of a critic.
+    value: of the observation after each step; episode_ends [L], L = M T: True for the last steps of inner episodes;
+    last: the return after step L. With TD errors as reward, last 0 and lambda 1 the results are advantages. With
+    rewards and a credit that does not average they are the targets of a critic.
     """
     games = reward.shape[-1]
     share = games if credit.normalises else 1
@@ -68,10 +69,11 @@ def batch_advantages(
     lambda_: float | Float[Array, ""],
     estimator: Estimator,
 ) -> Float[Array, "L *B b"]:
-    """What an action is worth beyond the critic's expectation, by one of the three estimators (C.3).
+    """Advantages of actions by one of the three estimators (C.3).
 
-    value, next_value: of the critic, before and after each step; it predicts the rest of its own game's M episodes, and
-    inner ends do not cut it. They attenuate the shaping signal by (gamma lambda)^T an episode: keep both at 1.
+    value, next_value: the critic's, before and after each step. It predicts the return over the rest of its own game's
+    M episodes; the ends of inner episodes do not cut it. gamma and lambda reduce the shaping signal by (gamma lambda)^T
+    per episode, so keep both at 1.
     """
     errors = reward + gamma * next_value - value
     zeros = jnp.zeros_like(errors)

@@ -1,4 +1,4 @@
-"""Versions of a policy from the past: a uniform sample of all that there were."""
+"""Earlier versions of a policy: a uniform sample of all versions so far."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,8 @@ from comity.types import Key, PyTree
 
 
 def remembered(key: Key, past: PyTree, count: Array, new: PyTree) -> PyTree:
-    """`past` after one more version, the `count`-th from 0: still a uniform sample of all so far (Vitter 1985, R).
+    """Adds one more version, number `count` from 0. `past` stays a uniform sample of all versions so far (Vitter 1985,
+    algorithm R).
 
     past: leaves [versions, ...].
     """
@@ -18,7 +19,7 @@ def remembered(key: Key, past: PyTree, count: Array, new: PyTree) -> PyTree:
 
 
 def recalled(key: Key, past: PyTree, count: Array) -> PyTree:
-    """One of the versions in `past`, `count` of which were ever stored."""
+    """Draws one of the versions in `past`. count: number of versions that were ever added."""
     room = len(jax.tree.leaves(past)[0])
     chosen = jax.random.randint(key, (), 0, jnp.minimum(count, room))
     return jax.tree.map(lambda xs: xs[chosen], past)

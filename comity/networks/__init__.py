@@ -1,4 +1,4 @@
-"""Equinox modules whose only leaves are arrays, on inputs of any leading axes."""
+"""Equinox modules whose only leaves are arrays. Their inputs may have any leading axes."""
 
 from comity.networks.agents import per_agent, shared, stacked
 from comity.networks.attention import Attention, AttentionLayer, Slots

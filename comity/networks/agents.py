@@ -11,19 +11,19 @@ from comity.types import Key, PyTree
 
 
 def stacked(make: Callable[[Key], PyTree], key: Key, agents: int) -> PyTree:
-    """One network per agent: leaves [N, ...]."""
+    """Makes one network per agent: leaves [N, ...]."""
     return jax.vmap(make)(jax.random.split(key, agents))
 
 
 def per_agent(
     f: Callable, in_axes: Sequence[int | None], out_axes: int | Sequence[int] = 0, batched: bool | None = None
 ) -> Callable:
-    """`jax.vmap(f, in_axes, out_axes)` over agents, which on a CPU runs the agents in turn.
+    """Maps `f` over agents, as `jax.vmap(f, in_axes, out_axes)` does; on a CPU the agents run in turn.
 
     A batch axis makes a CPU matmul a third slower than plain 2-D products (docs/performance.md). in_axes: for each
-    argument the agent axis of all its leaves; None: the same for every agent. out_axes: where that axis stands in the
-    result, one number, or one for each entry of a tuple. batched: None asks the default backend. Raises ValueError
-    when called with agent axes of different sizes.
+    argument the agent axis of all its leaves; None: the same for every agent. out_axes: the agent axis of the result,
+    one number, or one for each entry of a tuple. batched: True maps by `jax.vmap`, False runs in turn, None decides by
+    the default backend. The result raises ValueError when it is called with agent axes of different sizes.
     """
     if jax.default_backend() != "cpu" if batched is None else batched:
         return jax.vmap(f, tuple(in_axes), out_axes if isinstance(out_axes, int) else tuple(out_axes))
@@ -50,6 +50,6 @@ def _stack(results: Sequence[PyTree], axis: int) -> PyTree:
 
 
 def shared(f: Callable, in_axes: Sequence[int | None], out_axes: int | Sequence[int] = 0) -> Callable:
-    """The counterpart of `per_agent` when all agents use one network: networks take any leading axes."""
+    """The counterpart of `per_agent` if all agents use one network. Returns `f`: networks take any leading axes."""
     del in_axes, out_axes
     return f

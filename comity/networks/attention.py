@@ -1,7 +1,7 @@
 """Attention with one head, for sets of a few members: agents, their messages, slots.
 
-Products of queries with keys are batched ones: of four members with four, on a CPU, four times faster than sums over a
-broadcast product, gradient included. All else is plain dense layers.
+Queries and keys are multiplied as batched products. For four queries and four members on a CPU this is four times
+faster than sums over a broadcast product, gradient included. Everything else is plain dense layers.
 """
 
 import math
@@ -16,9 +16,9 @@ from comity.types import Key
 
 
 class Attention(eqx.Module):
-    """What each query finds among the members of a set: out(softmax(q k^T / sqrt(D)) v) (Vaswani et al. 2017, eq. 1).
+    """Attention of queries to the members of a set: out(softmax(q k^T / sqrt(D)) v) (Vaswani et al. 2017, eq. 1).
 
-    Queries and keys have no bias: one of the keys would move all scores of a query alike, and so nothing.
+    Queries and keys have no bias. A bias of the keys would shift all scores of a query alike and so change nothing.
     """
 
     query: Array  # [Q, D]
@@ -27,7 +27,7 @@ class Attention(eqx.Module):
     out: Linear  # [D, Q]
 
     def __init__(self, key: Key, queries: int, members: int, width: int):
-        """queries, members: how many numbers one of them has; width: D."""
+        """queries, members: numbers in one query and in one member; width: D."""
         key_query, key_key, key_value, key_out = jax.random.split(key, 4)
         self.query = orthogonal(key_query, queries, width)
         self.key = orthogonal(key_key, members, width)
@@ -35,7 +35,7 @@ class Attention(eqx.Module):
         self.out = Linear(key_out, width, queries, 1.0)
 
     def weights(self, x: Array, members: Array) -> Array:
-        """How much each of x [..., X, Q] attends to each of members [..., M, C]: [..., X, M], sums 1."""
+        """Attention weights of each of x [..., X, Q] for each of members [..., M, C]: [..., X, M], with sums 1."""
         query, key = product(x, self.query), product(members, self.key)
         scores = jnp.einsum("...xd,...md->...xm", query, key)
         return jax.nn.softmax(scores / math.sqrt(self.query.shape[-1]))
@@ -46,7 +46,7 @@ class Attention(eqx.Module):
 
 
 class AttentionLayer(eqx.Module):
-    """x + attention, then x + two dense layers, each on normalised inputs. Without members x attends to itself."""
+    """Adds attention to x, then two dense layers, each on normalised inputs. Without members x attends to itself."""
 
     norm: LayerNorm
     norm_members: LayerNorm | None
@@ -75,10 +75,10 @@ class AttentionLayer(eqx.Module):
 class Slots(eqx.Module):
     """A few learned slots that read a set and then each other (Perceiver, Jaegle et al. 2021).
 
-    `blocks` times the same layers, so that depth costs no parameters.
+    The same layers are applied `blocks` times, so that depth costs no parameters.
     """
 
-    slots: Array  # [K, D] before anything is written
+    slots: Array  # [K, D], the slots before they read the set
     write: AttentionLayer
     layers: tuple[AttentionLayer, ...]
     blocks: int = eqx.field(static=True)

@@ -1,7 +1,8 @@
-"""A long memory: attention over all earlier steps of the own episode, one step for play, a whole rollout for learning.
+"""A long memory: attention over all earlier steps of the episode, one step for play, a whole rollout for learning.
 
-For play a layer keeps what it has read, one row per step, and not keys and values: q k^T = y (W_q W_k^T) y'^T, so the
-rows are enough, and half as many numbers. For learning keys and values are taken as usual, for all steps at once.
+For play a layer keeps its normalised inputs, one row per step, instead of keys and values. As
+q k^T = y (W_q W_k^T) y'^T, the rows are enough, and they have half as many numbers. For learning keys and values are
+computed as usual, for all steps at once.
 """
 
 import math
@@ -18,10 +19,10 @@ from comity.types import Key
 
 
 class Context(NamedTuple):
-    """What an agent has read of its episode."""
+    """The memory of an agent: its inputs in the steps of its episode so far."""
 
     rows: tuple[Array, ...]  # one for each layer: [..., L, H], a row for every step so far, then zeros
-    time: Array  # [...] int32, how many steps
+    time: Array  # [...] int32, number of steps so far
 
 
 def fresh_context(layers: int, length: int, size: int, agents: int) -> Context:
@@ -30,7 +31,7 @@ def fresh_context(layers: int, length: int, size: int, agents: int) -> Context:
 
 
 def positions(length: int, size: int) -> np.ndarray:
-    """[L, H] sines and cosines of the time, of wave lengths from 2 pi to 2 pi L steps (Vaswani et al. 2017, 3.5)."""
+    """Sines and cosines of the time, [L, H], with wavelengths from 2 pi to 2 pi L steps (Vaswani et al. 2017, 3.5)."""
     waves = -(-size // 2)
     rates = length ** -(np.arange(waves) / max(waves - 1, 1))
     angles = np.arange(length)[:, None] * rates
@@ -38,10 +39,11 @@ def positions(length: int, size: int) -> np.ndarray:
 
 
 class ContextLayer(eqx.Module):
-    """x + attention to this and all earlier steps, then x + two dense layers, each on normalised inputs.
+    """Adds attention to this and all earlier steps to x, then two dense layers, each on normalised inputs.
 
-    With y = norm(x), head h gives softmax(y W_q^h (y' W_k^h)^T / sqrt(d)) y' W_v^h (Vaswani et al. 2017, eq. 1). No
-    biases inside: of the keys it would move all scores alike, of the values it is that of `out`.
+    With y = norm(x), head h gives softmax(y W_q^h (y' W_k^h)^T / sqrt(d)) y' W_v^h (Vaswani et al. 2017, eq. 1). Keys
+    and values have no biases. A bias of the keys would shift all scores alike; a bias of the values is part of the bias
+    of `out`.
     """
 
     norm: LayerNorm
@@ -63,13 +65,13 @@ class ContextLayer(eqx.Module):
         self.heads, self.activation = heads, activation
 
     def __call__(self, x: Array, rows: Array, time: Array) -> tuple[Array, Array]:
-        """One step. x [..., H], rows [..., L, H] before it, time [...] -> (x [..., H], rows)."""
+        """Takes one step. x [..., H], rows [..., L, H] before the step, time [...] -> (x [..., H], rows)."""
         size, y, steps = x.shape[-1], self.norm(x), jnp.arange(rows.shape[-2])
         by_head = lambda weight: weight.reshape(size, self.heads, -1)  # noqa: E731
-        # Products of weights: the same at every step, so they leave the loop over time.
+        # These products of weights are the same at every step, so the compiler moves them out of the loop over time.
         asked = jnp.einsum("ihd,jhd->ihj", by_head(self.query), by_head(self.key)).reshape(size, -1)
         given = jnp.einsum("ihd,hdj->hij", by_head(self.value), self.out.weight.reshape(self.heads, -1, size))
-        # A select, not an update in place: games stand at different times, and it fuses with what freezes and resets.
+        # A select, not an update in place: games are at different times, and a select fuses with freezes and resets.
         rows = jnp.where((steps == time[..., None])[..., None], y[..., None, :], rows)
         query = product(y, asked).reshape(*y.shape[:-1], self.heads, size)
         scores = jnp.einsum("...hi,...ti->...ht", query, rows)
@@ -78,7 +80,8 @@ class ContextLayer(eqx.Module):
         return self._dense(x), rows
 
     def unroll(self, x: Array, rows: Array | None, mask: Array) -> Array:
-        """All steps. x [..., T, H]; rows [..., L, H] of before, or None; mask [..., T, L + T]: who is attended to."""
+        """Takes all steps. x [..., T, H]; rows [..., L, H] of earlier steps, or None; mask [..., T, L + T]: True for
+        steps that are attended to."""
         y = self.norm(x)
         read = y if rows is None else jnp.concatenate([rows, y], -2)
         by_head = lambda x: x.reshape(*x.shape[:-1], self.heads, -1)  # noqa: E731
@@ -97,9 +100,10 @@ class ContextLayer(eqx.Module):
 
 
 class ContextNet(eqx.Module):
-    """Dense layers, the time, layers of attention to all earlier steps, linear: an actor that forgets nothing.
+    """An actor that forgets nothing: dense layers, the time, layers of attention to all earlier steps, a linear layer.
 
-    The counterpart of `RecurrentNet` and `DeepRecurrentNet`. Its memory is a `Context`. Orthogonal weights, biases 0.
+    It is the counterpart of `RecurrentNet` and `DeepRecurrentNet`. Its memory is a `Context`. Weights begin orthogonal,
+    biases at 0.
     """
 
     encoder: tuple[Linear, ...]
@@ -123,7 +127,7 @@ class ContextNet(eqx.Module):
         activation: Activation = "relu",
         head_gain: float = 0.01,
     ):
-        """encoder: widths of the dense layers; hidden: H; length: most steps of an episode."""
+        """encoder: widths of the dense layers; hidden: H; length: largest number of steps of an episode."""
         *keys, key_embed, key_layers, key_head = jax.random.split(key, len(encoder) + 3)
         sizes = (inputs, *encoder)
         self.encoder = tuple(Linear(*a, math.sqrt(2)) for a in zip(keys, sizes[:-1], sizes[1:], strict=True))
@@ -134,13 +138,13 @@ class ContextNet(eqx.Module):
         self.length, self.activation = length, activation
 
     def encode(self, x: Array, time: Array) -> Array:
-        """x [..., in] at time [...] of its episode -> [..., H]."""
+        """x [..., in] at time [...] of its episode -> inputs of the first layer of attention [..., H]."""
         for layer in self.encoder:
             x = ACTIVATIONS[self.activation](layer(x))
         return self.embed(x) + jnp.asarray(positions(self.length, self.norm.scale.shape[-1])).take(time, 0, mode="clip")
 
     def output(self, memory: Array) -> Array:
-        """Outputs [..., out] of what `memories` gives, [..., H]; not of a `Context`."""
+        """Outputs [..., out] from the result of `memories`, [..., H]; not from a `Context`."""
         return self.head(memory)
 
     def __call__(self, x: Array, memory: Context) -> tuple[Array, Context]:
@@ -152,10 +156,10 @@ class ContextNet(eqx.Module):
         return self.output(self.norm(x)), Context(tuple(rows), memory.time + 1)
 
     def memories(self, x: Array, memory: Context | None = None, starts: Array | None = None) -> Array:
-        """What the head reads at each step, [T, ..., H], for x [T, B, ..., in].
+        """The inputs of the head at each step, [T, ..., H], for x [T, B, ..., in].
 
-        memory: before the first step, leaves [B, ...]; None: an episode begins. starts [T, B]: episodes that begin
-        inside; steps before them are out of reach.
+        memory: before the first step, leaves [B, ...]; None: an episode begins. starts [T, B]: True where an episode
+        begins inside the rollout; its steps do not attend to steps before it.
         """
         times, lead = len(x), x.shape[1:-1]
         clock = jnp.arange(times).reshape(times, *(1,) * len(lead))  # [T, 1, ...]
@@ -187,5 +191,5 @@ class ContextNet(eqx.Module):
 
 
 def _flags(starts: Array, axes: int) -> Array:
-    """starts [T, B] as whole numbers [T, B, 1, ...], with so many axes after the first."""
+    """starts [T, B] as whole numbers [T, B, 1, ...], with `axes` axes after the first."""
     return starts.astype(jnp.int32).reshape(*starts.shape, *(1,) * (axes + 1 - starts.ndim))

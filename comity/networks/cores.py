@@ -1,5 +1,4 @@
-"""What a recurrent network carries from step to step, by name: gates, a long short-term memory, a linear recurrence, or
-nothing."""
+"""The recurrent cells of networks, by name: a gated unit, a long short-term memory, a linear recurrence, or none."""
 
 from typing import Literal
 
@@ -17,13 +16,13 @@ Core = Literal["gru", "lstm", "rg-lru", "none"]
 
 
 class Feedforward(eqx.Module):
-    """A dense layer in the place of a memory."""
+    """A dense layer in the place of a recurrent cell."""
 
     layer: Linear
     activation: Activation = eqx.field(static=True)
 
     def advance(self, x: Array, memory: Array) -> tuple[Array, Array]:
-        """x [..., in], memory [..., 0] -> (what is read [..., H], the memory as it came)."""
+        """x [..., in], memory [..., 0] -> (what other layers read [..., H], the same memory)."""
         return ACTIVATIONS[self.activation](self.layer(x)), memory
 
     def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
@@ -36,7 +35,7 @@ Cell = GRU | LSTM | LinearRecurrence | Feedforward
 
 
 def new_cell(core: Core, key: Key, inputs: int, size: int, activation: Activation, gain: float | None = None) -> Cell:
-    """gain: of orthogonal weights; None: uniform ones (an LSTM's always are)."""
+    """Makes the cell that `core` names. gain: of orthogonal weights; None: uniform weights, as an LSTM always has."""
     if core == "gru":
         return GRU(key, inputs, size, gain)
     if core == "rg-lru":
@@ -45,7 +44,7 @@ def new_cell(core: Core, key: Key, inputs: int, size: int, activation: Activatio
 
 
 def fresh_core(core: Core, size: int, agents: int) -> PyTree:
-    """One game's memory at the start of an episode: zeros, leaves [N, ...]."""
+    """The memory of one game at the start of an episode: zeros, leaves [N, ...]."""
     if core == "lstm":
         return fresh_lstm(size, agents)
     if core == "rg-lru":

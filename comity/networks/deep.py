@@ -10,13 +10,14 @@ from comity.types import Key, PyTree
 
 
 class DeepRecurrentNet(eqx.Module):
-    """Dense layers, GRU, layer norm if asked for, linear: actor and critic of PPO. Orthogonal weights, biases 0.
+    """Dense layers, a cell such as a GRU, a layer norm if `norm`, a linear layer: the actor and the critic of PPO.
 
-    normed_layers: a layer norm stands between each dense layer and its activation.
+    Weights begin orthogonal, biases at 0. normed_layers: a layer norm is put between each dense layer and its
+    activation.
     """
 
     layers: tuple[Linear, ...]
-    norms: tuple[LayerNorm, ...]  # of `layers`; empty without
+    norms: tuple[LayerNorm, ...]  # of `layers`; empty without `normed_layers`
     cell: Cell
     norm: LayerNorm | None
     head: Linear
@@ -32,7 +33,7 @@ class DeepRecurrentNet(eqx.Module):
         activation: Activation = "relu",
         norm: bool = True,
         head_gain: float | Array | None = 1.0,
-        gain: float | Array = 2**0.5,  # of `layers`: a rectifier halves the square
+        gain: float | Array = 2**0.5,  # gain of `layers`: a rectifier halves the mean square
         core: Core = "gru",
         normed_layers: bool = False,
     ):
@@ -46,14 +47,14 @@ class DeepRecurrentNet(eqx.Module):
         self.activation = activation
 
     def encode(self, x: Array) -> Array:
-        """x [..., in] -> what the GRU reads, [..., width of the last of `layers`], or x itself without layers."""
+        """x [..., in] -> the input of the cell, [..., width of the last of `layers`], or x itself without layers."""
         for i, layer in enumerate(self.layers):
             x = layer(x)
             x = ACTIVATIONS[self.activation](self.norms[i](x) if self.norms else x)
         return x
 
     def output(self, read: Array) -> Array:
-        """Outputs [..., out] of what `memories` gives, [..., H], through the layer norm if there is one."""
+        """Outputs [..., out] from the result of `memories`, [..., H], through the layer norm if there is one."""
         return self.head(read if self.norm is None else self.norm(read))
 
     def __call__(self, x: Array, memory: PyTree) -> tuple[Array, PyTree]:
@@ -62,9 +63,9 @@ class DeepRecurrentNet(eqx.Module):
         return self.output(read), memory
 
     def memories(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
-        """What the head reads [T, ..., H] after each step of x [T, ..., in], from the memory before the first."""
+        """The inputs of the head, [T, ..., H], after each step of x [T, ..., in]. memory: before the first step."""
         return self.cell.unroll(self.encode(x), memory, starts)
 
     def unroll(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
-        """Outputs [T, ..., out] for x [T, ..., in], from the memory before the first step."""
+        """Outputs [T, ..., out] for x [T, ..., in]. memory: before the first step."""
         return self.output(self.memories(x, memory, starts))

@@ -25,10 +25,10 @@ ACTIVATIONS = {
 
 
 def orthogonal(key: Key, inputs: int, outputs: int) -> Array:
-    """[in, out] uniform among matrices whose rows, or columns if there are fewer, are orthonormal.
+    """Draws a matrix [in, out] uniformly among those whose rows, or columns if there are fewer, are orthonormal.
 
-    The polar factor of a normal matrix, by Newton's iteration x <- (3 x - x x^T x) / 2. Not by QR: LAPACK's, called
-    for two seeds at once from two threads, never returns (jax 0.10.2, CPU).
+    It is the polar factor of a normal matrix, by Newton's iteration x <- (3 x - x x^T x) / 2. LAPACK's QR is not used,
+    because it never returns when two threads call it for two seeds at once (jax 0.10.2, CPU).
     """
     drawn = jax.random.normal(key, (min(inputs, outputs), max(inputs, outputs)))
     drawn /= jnp.linalg.norm(drawn)  # singular values in (0, 1]; small ones grow by half in each of the iterations
@@ -39,8 +39,8 @@ def orthogonal(key: Key, inputs: int, outputs: int) -> Array:
 def product(x: Array, weight: Array) -> Array:
     """x [..., in] @ weight [in, out] -> [..., out].
 
-    On several accelerators the leading axes stay apart: time and games flattened into one axis could not be spread over
-    them by games (`training/seeds.py`).
+    On several accelerators the leading axes are not flattened: with time and games in one axis the games could not be
+    sharded over the accelerators (`training/seeds.py`).
     """
     if jax.default_backend() != "cpu" and jax.device_count() > 1:
         return multiplied(x, weight)
@@ -48,16 +48,17 @@ def product(x: Array, weight: Array) -> Array:
 
 
 def multiplied(x: Array, weight: Array) -> Array:
-    """x [..., in] @ weight [in, out]; of weights in bfloat16 both factors are rounded, and the sums are float32."""
+    """x [..., in] @ weight [in, out]. With weights in bfloat16 both factors are rounded to it; sums are float32."""
     if weight.dtype != jnp.bfloat16:
         return x @ weight
     return jnp.matmul(x.astype(jnp.bfloat16), weight, preferred_element_type=jnp.float32)
 
 
 class Linear(eqx.Module):
-    """x @ weight + bias, both drawn uniformly from +-1/sqrt(in). With a `gain`: orthogonal times it, and 0.
+    """x @ weight + bias. Weights and biases are drawn uniformly from +-1/sqrt(in), unless `gain` or `start` is given.
 
-    start: bias 0, weights in +-sqrt(6 / (in + out)), glorot (Glorot 2010), or +-sqrt(6 / in), he (He et al. 2015).
+    gain: orthogonal weights times the gain, biases 0. start: biases 0, weights uniform in +-sqrt(6 / (in + out)) for
+    glorot (Glorot 2010) or +-sqrt(6 / in) for he (He et al. 2015).
     """
 
     weight: Array  # [in, out]
@@ -84,8 +85,10 @@ class Linear(eqx.Module):
         return product(x.astype(self.weight.dtype), self.weight) + self.bias
 
     def of_parts(self, parts: Sequence[Array]) -> Array:
-        """Of vectors side by side, parts [..., in_k], whose leading axes are broadcast: a part that stands beside many
-        others is multiplied once."""
+        """The layer's output for the concatenation of `parts` [..., in_k], whose leading axes are broadcast.
+
+        A part that is broadcast is multiplied only once.
+        """
         rows = np.cumsum([x.shape[-1] for x in parts])
         weights = jnp.split(self.weight, rows[:-1])
         return sum(map(self._product, parts, weights), self.bias)
@@ -95,8 +98,11 @@ class Linear(eqx.Module):
 
 
 class MLP(eqx.Module):
-    """Linear layers with an activation between them, none after the last. With a `head_gain` weights are orthogonal,
-    the last layer's times it, the others' times sqrt 2."""
+    """Linear layers with an activation between them, none after the last.
+
+    head_gain: weights are orthogonal, times `head_gain` in the last layer and times sqrt 2 in the others; None: weights
+    are uniform, see `Linear`.
+    """
 
     layers: tuple[Linear, ...]
     activation: Activation = eqx.field(static=True)
@@ -121,14 +127,14 @@ class MLP(eqx.Module):
         return self.behind(self.layers[0](x))
 
     def behind(self, x: Array) -> Array:
-        """x [..., hidden], what the first layer gives -> [..., out]."""
+        """x [..., hidden], the output of the first layer -> [..., out]."""
         for layer in self.layers[1:]:
             x = layer(ACTIVATIONS[self.activation](x))
         return x
 
 
 class LayerNorm(eqx.Module):
-    """Each vector brought to mean 0 and variance 1, then scaled and shifted (Ba et al. 2016)."""
+    """Normalises each vector to mean 0 and variance 1, then scales and shifts it (Ba et al. 2016)."""
 
     scale: Array  # [size]
     shift: Array  # [size]
@@ -169,14 +175,14 @@ class NormedMLP(eqx.Module):
         return self.behind(self.layers[0](x))
 
     def behind(self, x: Array) -> Array:
-        """x [..., hidden], what the first layer gives -> [..., out]."""
+        """x [..., hidden], the output of the first layer -> [..., out]."""
         for norm, layer in zip(self.norms, self.layers[1:], strict=True):
             x = layer(ACTIVATIONS[self.activation](norm(x)))
         return x
 
 
 class Twins(eqx.Module):
-    """Networks that read the same, their outputs side by side."""
+    """Networks that read the same input. Their outputs are concatenated."""
 
     nets: tuple[eqx.Module, ...]
 

@@ -1,4 +1,4 @@
-"""Deviations that depend on nothing, beside the means that a network gives."""
+"""Free standard deviations: parameters that do not depend on the input, beside a network that outputs the means."""
 
 import math
 from typing import Any
@@ -12,13 +12,13 @@ from comity.types import PyTree
 
 
 class FreeDeviation(eqx.Module):
-    """A network whose outputs are means, and one log-deviation for each number that depends on nothing."""
+    """A network whose outputs are means, and for each mean a log-deviation that does not depend on the input."""
 
     net: PyTree
     log_deviation: Array  # [A]
 
     def beside(self, outputs: Array) -> Array:
-        """outputs [..., O], of which A are means, -> [..., O + A]."""
+        """Appends the log-deviations to outputs [..., O], the last A of which are means: [..., O + A]."""
         deviations = jnp.broadcast_to(self.log_deviation, (*outputs.shape[:-1], len(self.log_deviation)))
         return jnp.concatenate([outputs, deviations], -1)
 
@@ -29,20 +29,20 @@ class FreeDeviation(eqx.Module):
         return self.beside(outputs), after
 
     def output(self, read: PyTree) -> Array:
-        """Outputs of what `memories` gives."""
+        """Outputs from the result of `memories`, with log-deviations."""
         return self.beside(self.net.output(read))
 
     def memories(self, *arguments: PyTree) -> PyTree:
-        """The network's."""
+        """The network's `memories`."""
         return self.net.memories(*arguments)
 
     def unroll(self, *arguments: PyTree) -> Array:
-        """Outputs [T, ..., O + A]."""
+        """Outputs with log-deviations, [T, ..., O + A]."""
         return self.beside(self.net.unroll(*arguments))
 
 
 def with_deviations(net: PyTree, acts: Actions) -> PyTree:
-    """The network, with deviations beside it if actions are numbers whose deviations depend on nothing."""
+    """Adds free deviations to the network if the policy has them (`Actions.free_deviations`); else returns it as is."""
     if not acts.free_deviations:
         return net
     return FreeDeviation(net, jnp.full(acts.size, math.log(acts.first_deviation), jnp.float32))

@@ -20,7 +20,7 @@ from comity.types import Key
 
 Convolutions = Literal["small", "dilemma", "atari"]
 STACKS: dict[str, tuple[tuple[int, int, int], ...]] = {  # (channels out, side of the kernel, stride) of each layer
-    "small": ((16, 3, 2), (32, 3, 2)),  # ours, for windows of some 3 to 32 cells
+    "small": ((16, 3, 2), (32, 3, 2)),  # comity's own, for windows of about 3 to 32 cells
     "dilemma": ((6, 3, 1),),  # sequential social dilemmas, RUSP on images: 6 of 3 x 3
     "atari": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),  # Mnih et al. 2015
 }
@@ -45,13 +45,15 @@ class Convolution(eqx.Module):
 
 
 def _convolved(x: Array, weight: Array, stride: int) -> Array:
-    layout, x = ("NHWC", "HWIO", "NHWC"), x.astype(weight.dtype)  # what is rounded on accelerators is both
+    layout, x = ("NHWC", "HWIO", "NHWC"), x.astype(weight.dtype)  # both factors are rounded on accelerators
     return lax.conv_general_dilated(x, weight, (stride,) * 2, "SAME", dimension_numbers=layout)
 
 
 def _sums(x: Array, weight: Array, stride: int) -> Array:
-    """The same convolution as one matrix product, with the inputs under the kernel side by side. On CPU XLA's own
-    gradients of convolutions take 8 to 40 times as long inside a loop (docs/performance.md)."""
+    """Computes the same convolution as one matrix product, with the inputs under the kernel concatenated.
+
+    On a CPU XLA's own gradients of convolutions take 8 to 40 times as long inside a loop (docs/performance.md).
+    """
     side = len(weight)
     sizes = [-(-size // stride) for size in x.shape[1:3]]
     missing = [max((n - 1) * stride + side - size, 0) for n, size in zip(sizes, x.shape[1:3], strict=True)]
@@ -89,10 +91,10 @@ class Eyes(eqx.Module):
 
 
 def encoder(key: Key, view: View, width: int, convolutions: Convolutions, activation: Activation) -> Eyes | None:
-    """The encoder in front of a network; None for vectors, which need none."""
+    """Makes the encoder in front of a network; None for vectors, which need none."""
     return Eyes(key, view, width, convolutions, activation) if isinstance(view, Image) else None
 
 
 def encoded_size(view: View, width: int) -> int:
-    """The number of inputs of a network behind the encoder."""
+    """Number of inputs of a network behind the encoder."""
     return width if isinstance(view, Image) else view.size

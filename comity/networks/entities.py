@@ -1,7 +1,7 @@
-"""A recurrent network for an agent among others: what it knows of each of them passes through the same layers.
+"""A recurrent network for an agent among others: the entries about each of them pass through the same layers.
 
-Baker 2020 (RUSP, arXiv 2011.05373), appendix on training. Renaming the others changes nothing but the order of the
-choices among them.
+Baker 2020 (RUSP, arXiv 2011.05373), appendix on training. If the others are renumbered, only the order of the choices
+among them changes.
 """
 
 from typing import NamedTuple
@@ -18,19 +18,19 @@ from comity.types import Key, PyTree
 
 
 class EntityView(NamedTuple):
-    """What an agent sees, in parts."""
+    """The view of an agent, in parts."""
 
     own: Array  # [..., O]
-    others: Array | None  # [..., K, F]; None: nothing is known of others
-    picture: Array | None = None  # [..., h, w, c], what it sees as an image
+    others: Array | None  # [..., K, F]; None: the view has no entries about others
+    picture: Array | None = None  # [..., h, w, c], the part that is an image
 
 
 class EntityNet(eqx.Module):
-    """Dense layers for each other (without others: for oneself), their mean, dense, LSTM, layer norm, linear heads.
+    """Dense layers for each other agent (or for the agent alone if there are no others), the mean of their outputs, a
+    dense layer, an LSTM, a layer norm, linear heads.
 
     One of the heads may be a pointer, which chooses one of the others: an MLP reads the memory and the embedding of
-    each, and gives one logit.
-    Outputs [..., A] are those of all heads, one after the other.
+    each, and outputs one logit. The outputs [..., A] of all heads are concatenated.
     """
 
     embed: tuple[Linear, Linear]  # O + F -> W -> W, for each other with the agent's own numbers
@@ -38,9 +38,9 @@ class EntityNet(eqx.Module):
     cell: Cell
     norm: LayerNorm
     head: Linear  # H -> outputs of all heads but the pointer
-    eyes: Eyes | None  # what makes W numbers of an agent's own of a picture
+    eyes: Eyes | None  # turns a picture into further numbers of the agent's own
     pointer: MLP | None  # H + W -> W -> 1
-    before: int = eqx.field(static=True)  # outputs that stand before the pointer's
+    before: int = eqx.field(static=True)  # number of outputs before the pointer's
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class EntityNet(eqx.Module):
         core: Core = "lstm",
         eyes: Eyes | None = None,
     ):
-        """own, other: O, F, how many numbers; width: W; hidden: H; heads: outputs of each; pointer: which of them."""
+        """own, other: O, F; width: W; hidden: H; heads: number of outputs of each head; pointer: index of that head."""
         keys = jax.random.split(key, 6)
         own += 0 if eyes is None else eyes.dense.bias.shape[0]
         self.embed = (Linear(keys[0], own + other, width), Linear(keys[1], width, width))
@@ -68,7 +68,7 @@ class EntityNet(eqx.Module):
         self.eyes = eyes
 
     def encode(self, view: EntityView) -> tuple[Array, Array | None]:
-        """(x [..., W] for the LSTM, embeddings [..., K, W])."""
+        """Returns (the input of the LSTM [..., W], embeddings of the others [..., K, W] or None)."""
         first, second = self.embed
         mine, own = view.own, view.own.shape[-1]
         if self.eyes is not None and view.picture is not None:
@@ -83,7 +83,7 @@ class EntityNet(eqx.Module):
         return jax.nn.relu(self.dense(embedded.mean(-2))), embedded
 
     def output(self, memory: Array, embedded: Array | None) -> Array:
-        """All heads [..., A] from the LSTM's output [..., H]."""
+        """Outputs of all heads [..., A] from the LSTM's output [..., H] and the embeddings of the others."""
         known = self.norm(memory)
         outputs = self.head(known)
         if self.pointer is None or embedded is None:
@@ -93,12 +93,12 @@ class EntityNet(eqx.Module):
         return jnp.concatenate([outputs[..., : self.before], choice, outputs[..., self.before :]], -1)
 
     def __call__(self, view: EntityView, memory: PyTree) -> tuple[Array, PyTree]:
-        """One step: (outputs [..., A], next memory)."""
+        """Takes one step. Returns (outputs [..., A], next memory)."""
         x, embedded = self.encode(view)
         read, memory = self.cell.advance(x, memory)
         return self.output(read, embedded), memory
 
     def unroll(self, view: EntityView, memory: PyTree, starts: Array | None = None) -> Array:
-        """Outputs [T, ..., A] for leaves [T, ...], from the memory before the first step; starts [T, B]."""
+        """Outputs [T, ..., A] for a view with leaves [T, ...]. memory: before the first step; starts [T, B]."""
         x, embedded = self.encode(view)
         return self.output(self.cell.unroll(x, memory, starts), embedded)

@@ -25,7 +25,7 @@ class GRU(eqx.Module):
         self.weight, self.bias = recurrent.weight, recurrent.bias
 
     def step(self, gates: Array, memory: Array) -> Array:
-        """One step. gates [..., 3H]: `self.inputs(x)`; memory [..., H]. Returns the next memory."""
+        """Takes one step. gates [..., 3H]: `self.inputs(x)`; memory [..., H]. Returns the next memory."""
         size = memory.shape[-1]
         recurrent = multiplied(memory.reshape(-1, size), self.weight) + self.bias
         recurrent = recurrent.reshape(*memory.shape[:-1], 3 * size)
@@ -38,14 +38,14 @@ class GRU(eqx.Module):
         return self.step(self.inputs(x), memory)
 
     def advance(self, x: Array, memory: Array) -> tuple[Array, Array]:
-        """x [..., in], memory [..., H] -> (what other layers read [..., H], the next memory): the same."""
+        """x [..., in], memory [..., H] -> (what other layers read [..., H], the next memory), which are the same."""
         memory = self(x, memory)
         return memory, memory
 
     def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:
-        """All memories after each step. x [T, ..., in], memory [..., H], starts [T, B] (None: no restarts inside).
+        """Memories [T, ..., H] after each step. x [T, ..., in], memory [..., H], starts [T, B] (None: no restarts).
 
-        The input product is taken for all T at once; only the recurrent product is in the scan.
+        The input product is computed for all T at once; only the recurrent product is in the scan.
         """
 
         def step(memory, xs):

@@ -1,7 +1,7 @@
 """Hawk: a residual block around a gated linear recurrence, the sequence policy of COALA-PG.
 
 De et al. 2024, "Griffin" (arXiv 2402.19427), section 2; sizes and weights as in Meulemans et al. 2025 (arXiv
-2410.18636), appendix. The recurrence is linear in its memory, whose gradient through many steps does not explode.
+2410.18636), appendix. The recurrence is linear in its memory, so gradients through many steps do not explode.
 """
 
 import math
@@ -16,13 +16,13 @@ from comity.axes import aligned
 from comity.networks.dense import product
 from comity.types import Key
 
-WINDOW = 4  # steps that the convolution over time sees
-SHARPNESS = 8.0  # c: how far a full gate opens the decay
+WINDOW = 4  # steps in the window of the convolution over time
+SHARPNESS = 8.0  # c: the factor of the gate in the exponent of the decay
 HEADS = 2  # blocks of the gates' matrices
 
 
 class Trace(NamedTuple):
-    """What a block remembers of its episode; zeros at the start."""
+    """The memory of a block; zeros at the start of an episode."""
 
     past: Array  # [..., WINDOW - 1, W] the last inputs of the convolution, the oldest first
     memory: Array  # [..., W]
@@ -30,14 +30,14 @@ class Trace(NamedTuple):
 
 
 def fresh_trace(blocks: int, width: int, agents: int) -> tuple[Trace, ...]:
-    """One for each block, leaves [N, ...]."""
+    """The memory at the start of an episode: a `Trace` for each block, leaves [N, ...]."""
     zeros = lambda *axes: jnp.zeros((agents, *axes))  # noqa: E731
     return tuple(Trace(zeros(WINDOW - 1, width), zeros(width), zeros()) for _ in range(blocks))
 
 
 @jax.custom_jvp
 def bounded_root(x: Array) -> Array:
-    """sqrt(x), whose derivative, 1 / (2 sqrt(x)), is at most 1,000."""
+    """sqrt(x) with its derivative, 1 / (2 sqrt(x)), limited to 1,000."""
     return jnp.sqrt(x)
 
 
@@ -48,7 +48,7 @@ def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
 
 
 class Dense(eqx.Module):
-    """x @ weight + bias, weights normal with variance scale / inputs, biases 0."""
+    """x @ weight + bias. Weights begin normal with variance scale / inputs, biases at 0."""
 
     weight: Array  # [in, out]
     bias: Array  # [out]
@@ -76,8 +76,8 @@ class RootNorm(eqx.Module):
 class RGLRU(eqx.Module):
     """Real-gated linear recurrent unit (De et al. 2024, eqs. 1 to 4): h_t = a_t h_{t-1} + sqrt(1 - a_t^2) (i_t x_t).
 
-    a_t = exp(-8 r_t softplus(decay)); r_t, i_t: gates of x_t, matrices in blocks. The first step of an episode has no
-    square root.
+    a_t = exp(-8 r_t softplus(decay)); r_t, i_t: gates of x_t, with block-diagonal matrices. In the first step of an
+    episode h_t = i_t x_t, without the square root.
     """
 
     recurrence_gate: Array  # [heads, W / heads, W / heads]
@@ -92,12 +92,12 @@ class RGLRU(eqx.Module):
         draw = lambda key: jax.random.normal(key, (heads, part, part)) / math.sqrt(part)  # noqa: E731
         self.recurrence_gate, self.input_gate = draw(key_recurrence), draw(key_input)
         self.recurrence_bias = self.input_bias = jnp.zeros(width)
-        # So that exp(-softplus(decay)), a at a gate of 1/8, has a square uniform between 0.9^2 and 0.999^2.
+        # The square of exp(-softplus(decay)), which is a_t at a gate of 1/8, is uniform between 0.9^2 and 0.999^2.
         square = jax.random.uniform(key_decay, (width,), minval=0.9**2, maxval=0.999**2)
         self.decay = jnp.log(jnp.expm1(-0.5 * jnp.log(square)))
 
     def gates(self, x: Array) -> tuple[Array, Array, Array]:
-        """x [..., W] -> (a, sqrt(1 - a^2), i x), each [..., W]: all that needs no memory."""
+        """x [..., W] -> (a, sqrt(1 - a^2), i x), each [..., W]: everything that does not depend on the memory."""
         r = jax.nn.sigmoid(_in_blocks(x, self.recurrence_gate) + self.recurrence_bias)
         i = jax.nn.sigmoid(_in_blocks(x, self.input_gate) + self.input_bias)
         log_a = -SHARPNESS * r * jax.nn.softplus(self.decay)
@@ -111,12 +111,12 @@ class RGLRU(eqx.Module):
 
 
 class HawkBlock(eqx.Module):
-    """x + recurrence of the normalised x, then x + a gated dense layer of the normalised x."""
+    """Adds to x a recurrence of the normalised x, then a gated dense layer of the normalised x."""
 
     norm: RootNorm
-    into: Dense  # to the convolution and the recurrence
-    gate: Dense  # beside them
-    taps: Array  # [WINDOW, W] of the convolution, each number apart; the oldest step first
+    into: Dense  # the layer before the convolution and the recurrence
+    gate: Dense  # the gate of the recurrence's output
+    taps: Array  # [WINDOW, W], weights of the convolution, which takes each number by itself; the oldest step first
     taps_bias: Array  # [W]
     recurrence: RGLRU
     out: Dense
@@ -135,7 +135,7 @@ class HawkBlock(eqx.Module):
         self.dense = (gate, value, Dense(keys[7], width, width, 2 / blocks))
 
     def __call__(self, x: Array, trace: Trace) -> tuple[Array, Trace]:
-        """One step. x [..., W] -> (x [..., W], the trace after it)."""
+        """Takes one step. x [..., W] -> (x [..., W], the trace after the step)."""
         z = self.norm(x)
         window = jnp.concatenate([trace.past, self.into(z)[..., None, :]], -2)  # [..., WINDOW, W]
         convolved = (window * self.taps).sum(-2) + self.taps_bias
@@ -143,13 +143,13 @@ class HawkBlock(eqx.Module):
         return self._after(x, z, memory), Trace(window[..., 1:, :], memory, jnp.ones_like(trace.begun))
 
     def unroll(self, x: Array, trace: Trace, starts: Array | None) -> Array:
-        """All steps. x [T, ..., W], the trace before the first of them, starts [T, B] -> [T, ..., W]."""
+        """Takes all steps. x [T, ..., W], the trace before the first step, starts [T, B] -> [T, ..., W]."""
         z = self.norm(x)
         into = self.into(z)
         before = jnp.moveaxis(trace.past, -2, 0)  # [WINDOW - 1, ..., W]
         whole = jnp.concatenate([before, into])
         convolved = self.taps_bias
-        age = None if starts is None else _age(starts)  # [T, B] steps since the start, at least WINDOW if none is known
+        age = None if starts is None else _age(starts)  # [T, B] steps since the last start; WINDOW or more: no start
         for back in range(WINDOW):
             shifted = whole[WINDOW - 1 - back : len(whole) - back]  # `back` steps ago
             if age is not None:
@@ -169,7 +169,7 @@ class HawkBlock(eqx.Module):
         return self._after(x, z, memories)
 
     def _after(self, x: Array, z: Array, memory: Array) -> Array:
-        # GELU in the tanh form, on which the records of this network rest.
+        # GELU in its tanh form, with which the recorded runs of this network were trained.
         x = x + self.out(jax.nn.gelu(self.gate(z)) * memory)
         gate, value, back = self.dense
         z = self.norm_dense(x)
@@ -177,7 +177,7 @@ class HawkBlock(eqx.Module):
 
 
 class HawkNet(eqx.Module):
-    """Dense, residual blocks, a norm, and a head whose weights begin at 0. Its memory is a tuple of `Trace`."""
+    """A dense layer, residual blocks, a norm, and a head whose weights begin at 0. Its memory is a tuple of `Trace`."""
 
     encoder: Dense
     blocks: tuple[HawkBlock, ...]
@@ -192,7 +192,7 @@ class HawkNet(eqx.Module):
         self.head = Dense(key_head, width, outputs, 0.0)
 
     def output(self, memory: Array) -> Array:
-        """Outputs [..., out] of what `memories` gives, [..., W]; not of a `Trace`."""
+        """Outputs [..., out] from the result of `memories`, [..., W]; not from a `Trace`."""
         return self.head(memory)
 
     def __call__(self, x: Array, memory: tuple[Trace, ...]) -> tuple[Array, tuple[Trace, ...]]:
@@ -204,19 +204,19 @@ class HawkNet(eqx.Module):
         return self.output(self.norm(x)), tuple(traces)
 
     def memories(self, x: Array, memory: tuple[Trace, ...], starts: Array | None = None) -> Array:
-        """What the head reads, [T, ..., W], for x [T, ..., in], from the memory before the first step."""
+        """The inputs of the head, [T, ..., W], for x [T, ..., in]. memory: before the first step."""
         x = self.encoder(x)
         for block, trace in zip(self.blocks, memory, strict=True):
             x = block.unroll(x, trace, starts)
         return self.norm(x)
 
     def unroll(self, x: Array, memory: tuple[Trace, ...], starts: Array | None = None) -> Array:
-        """Outputs [T, ..., out] for x [T, ..., in], from the memory before the first step."""
+        """Outputs [T, ..., out] for x [T, ..., in]. memory: before the first step."""
         return self.output(self.memories(x, memory, starts))
 
 
 def _age(starts: Array) -> Array:
-    """[T, B] how many steps ago the episode started inside the rollout; WINDOW where it did not."""
+    """[T, B] steps since the episode started inside the rollout, at most WINDOW; WINDOW if it did not start inside."""
 
     def step(age: Array, start: Array) -> tuple[Array, Array]:
         age = jnp.where(start, 0, jnp.minimum(age + 1, WINDOW))

@@ -1,4 +1,4 @@
-"""A recurrent network whose last layer a latent picks: the agents of MAVEN."""
+"""A recurrent network whose last layer depends on a latent: the agents of MAVEN."""
 
 import math
 
@@ -13,16 +13,16 @@ from comity.types import Key, PyTree
 
 
 class LatentNet(eqx.Module):
-    """Linear, activation, GRU, and a last layer h W(z, id), where W is a linear hypernetwork of one-hots.
+    """A linear layer, an activation, a GRU, and a last layer h W(z, id), where W is a linear hypernetwork of one-hots.
 
-    Such a hypernetwork is a table with one matrix for each z (and one for each agent, and its bias, added), so h is
-    multiplied by all of them and z picks: a plain 2-D product instead of one small product per game.
+    Such a hypernetwork is a table with one matrix for each z, to which one for each agent and the bias are added. So h
+    is multiplied by all matrices, and z selects a result: a plain 2-D product instead of one small product per game.
     """
 
     encoder: Linear
     cell: Cell
     head: Array  # [H, Z A], one matrix for each z
-    names: Array | None  # [N, H, A], of the agents, where one network serves all
+    names: Array | None  # [N, H, A], one matrix for each agent, if one network serves all agents
     shift: Array | None  # [H, A], the hypernetwork's bias, if it has one
     latents: int = eqx.field(static=True)
     activation: Activation = eqx.field(static=True)
@@ -39,8 +39,8 @@ class LatentNet(eqx.Module):
         core: Core = "gru",
         hypernetwork: bool = False,
     ):
-        """names: how many agents one network serves; 0: it is one agent's. hypernetwork: it has a bias, and is drawn
-        as a layer on the one-hots that it reads, not as layers on the memory."""
+        """names: number of agents that the network serves; 0: it is one agent's. hypernetwork: W has a bias, and it is
+        initialised as a layer on the one-hots, not as layers on the memory."""
         keys = jax.random.split(key, 4)
         self.encoder = Linear(keys[0], inputs, hidden)
         self.cell = new_cell(core, keys[1], hidden, hidden, activation)
@@ -59,15 +59,15 @@ class LatentNet(eqx.Module):
         return self.output(read), memory
 
     def encode(self, x: Array) -> Array:
-        """What the cell reads [..., H]."""
+        """The input of the cell, [..., H]."""
         return ACTIVATIONS[self.activation](self.encoder(x))
 
     def memories(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
-        """What the last layer reads [T, ..., H] after each step of x [T, ..., in]."""
+        """The inputs of the last layer, [T, ..., H], after each step of x [T, ..., in]."""
         return self.cell.unroll(self.encode(x), memory, starts)
 
     def output(self, read: Array) -> Array:
-        """Q of every z and action [..., Z, A]; read [..., H], with N before H where one network serves all."""
+        """Q of every z and action [..., Z, A]. read: [..., H], with N before H if one network serves all agents."""
         q = product(read, self.head).reshape(*read.shape[:-1], self.latents, -1)
         if self.shift is not None:
             q += product(read, self.shift)[..., None, :]

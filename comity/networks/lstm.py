@@ -11,25 +11,25 @@ from comity.axes import aligned
 from comity.networks.dense import Linear, multiplied
 from comity.types import Key
 
-SHORT = 5  # steps up to which the loop is written out: a fifth faster on a CPU, and compiled no slower
+SHORT = 5  # steps up to which the loop is unrolled: it runs a fifth faster on a CPU and compiles as fast
 
 
 class LSTMState(NamedTuple):
-    """What an LSTM remembers; zeros at the start of an episode."""
+    """The memory of an LSTM; zeros at the start of an episode."""
 
     output: Array  # [..., H] what other layers read
     cell: Array  # [..., H]
 
 
 def fresh_lstm(size: int, agents: int) -> LSTMState:
-    """Of one game, leaves [N, H]."""
+    """The memory of one game at the start of an episode: zeros, leaves [N, H]."""
     return LSTMState(jnp.zeros((agents, size)), jnp.zeros((agents, size)))
 
 
 class LSTM(eqx.Module):
     """c' = f c + i g, h' = o tanh(c') (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
 
-    i, f, o: sigmoid, g: tanh, of x W + h U + b. The forget gate's bias begins one higher (Jozefowicz et al. 2015).
+    i, f, o: sigmoid, g: tanh, of x W + h U + b. 1 is added to the forget gate's first bias (Jozefowicz et al. 2015).
     """
 
     inputs: Linear  # [in, 4H], gates in the order i, f, o, g
@@ -43,7 +43,7 @@ class LSTM(eqx.Module):
         self.weight = Linear(key_memory, size, 4 * size).weight
 
     def step(self, gates: Array, memory: LSTMState) -> LSTMState:
-        """One step. gates [..., 4H]: `self.inputs(x)`."""
+        """Takes one step. gates [..., 4H]: `self.inputs(x)`."""
         size = memory.cell.shape[-1]
         recurrent = multiplied(memory.output.reshape(-1, size), self.weight)
         gates = gates + recurrent.reshape(gates.shape)
@@ -63,7 +63,7 @@ class LSTM(eqx.Module):
     def unroll(self, x: Array, memory: LSTMState, starts: Array | None = None) -> Array:
         """Outputs [T, ..., H] of each step. x [T, ..., in], memory leaves [..., H], starts [T, B] (None: no restarts).
 
-        The input product is taken for all T at once; only the recurrent product is in the scan.
+        The input product is computed for all T at once; only the recurrent product is in the scan.
         """
 
         def step(memory: LSTMState, xs: tuple[Array, Array | None]) -> tuple[LSTMState, Array]:

@@ -1,4 +1,4 @@
-"""Networks that put the agents' values, or their actions, together, with weights that depend on the state."""
+"""Networks that combine the agents' values or actions into one value, mostly with weights that depend on the state."""
 
 import math
 
@@ -12,7 +12,7 @@ from comity.types import Key
 
 
 class MonotoneMixer(eqx.Module):
-    """Q_tot = f(q) with dQ_tot/dq_i >= 0, weights from hypernetworks of the state (Rashid et al. 2018, eq. 5).
+    """Q_tot = f(q) with dQ_tot/dq_i >= 0 and weights from hypernetworks of the state (Rashid et al. 2018, eq. 5).
 
     hidden = elu(q^T |W_1(s)| + b_1(s)), Q_tot = hidden^T |w_2(s)| + b_2(s).
     """
@@ -34,7 +34,7 @@ class MonotoneMixer(eqx.Module):
         activation: Activation = "elu",
         bias_activation: Activation = "relu",
     ):
-        """width: E; hyper: hidden layers of the networks for W_1 and w_2; out_bias: of the one for b_2."""
+        """width: E; hyper: hidden layers of the networks for W_1 and w_2; out_bias: those of the one for b_2."""
         keys = jax.random.split(key, 4)
         self.weights = MLP(keys[0], state, hyper, agents * width)
         self.bias = MLP(keys[1], state, (), width)
@@ -50,10 +50,10 @@ class MonotoneMixer(eqx.Module):
 
 
 class MixingCritic(eqx.Module):
-    """Q(s, u) = w_2(s)^T relu(W_1(s)^T u + b_1(s)) + b_2(s): what all agents' actions u are worth together, with
-    weights from hypernetworks of the state (Zhou et al. 2020, LICA, section 4.1). Their signs are free.
+    """Q(s, u) = w_2(s)^T relu(W_1(s)^T u + b_1(s)) + b_2(s): the value of all agents' actions u together, with weights
+    from hypernetworks of the state (Zhou et al. 2020, LICA, section 4.1). The weights may have any sign.
 
-    dQ/du = W_1(s) (w_2(s) where the hidden units are above 0): which action is worth how much depends on the state.
+    dQ/du = W_1(s) (w_2(s) where the hidden units are above 0): the value of an action depends on the state.
     """
 
     weights: MLP  # s -> W_1, [K, E] flattened
@@ -62,9 +62,10 @@ class MixingCritic(eqx.Module):
     out_bias: MLP  # s -> b_2, [1]
 
     def __init__(self, key: Key, state: int, actions: int, width: int = 64, layers: int = 2):
-        """actions: K, numbers of all agents' actions; width: E; layers: of the hypernetworks for W_1 and w_2, 1 or 2.
+        """actions: K, size of all agents' actions together; width: E; layers: 1 or 2, number of layers of the
+        hypernetworks for W_1 and w_2.
 
-        The hidden layer of the one for W_1 is as wide as its output.
+        The hidden layer of the hypernetwork for W_1 is as wide as its output.
         """
         keys = jax.random.split(key, 4)
         self.weights = MLP(keys[0], state, (actions * width,) * (layers - 1), actions * width)
@@ -80,7 +81,7 @@ class MixingCritic(eqx.Module):
 
 
 class FlatCritic(eqx.Module):
-    """Q(s, u) of a plain network on state and actions side by side: two hidden layers, relu."""
+    """Q(s, u) of a plain network on state and actions, concatenated: two hidden layers, relu."""
 
     net: MLP
 
@@ -94,6 +95,6 @@ class FlatCritic(eqx.Module):
 
 
 def matched_width(inputs: int, parameters: int) -> int:
-    """The width at which two hidden layers on `inputs` numbers, and one output, have about so many parameters."""
+    """The width at which two hidden layers on `inputs` numbers, with one output, have about `parameters` parameters."""
     half = (inputs + 3) / 2  # (I + 1) w + (w + 1) w + w + 1 = P
     return max(1, round(math.sqrt(half**2 + parameters - 1) - half))

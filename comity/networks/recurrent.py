@@ -10,10 +10,10 @@ from comity.types import Key, PyTree
 
 
 class RecurrentNet(eqx.Module):
-    """Linear, activation, GRU, linear: the actor of the hidden-gifts paper (its section 2).
+    """A linear layer, an activation, a GRU, a linear layer: the actor of the hidden-gifts paper (its section 2).
 
-    hidden: width of the memory; encoder_width: of the layer before it, 0 for the same; core: what stands in the place
-    of the GRU.
+    hidden: width of the memory; encoder_width: width of the first layer, 0: the same as `hidden`; core: the kind of
+    cell.
     """
 
     encoder: Linear
@@ -38,7 +38,7 @@ class RecurrentNet(eqx.Module):
         self.activation = activation
 
     def encode(self, x: Array) -> Array:
-        """x [..., in] -> what the cell reads [..., width]."""
+        """x [..., in] -> the input of the cell [..., width]."""
         return ACTIVATIONS[self.activation](self.encoder(x))
 
     def __call__(self, x: Array, memory: PyTree) -> tuple[Array, PyTree]:
@@ -47,13 +47,13 @@ class RecurrentNet(eqx.Module):
         return self.output(read), memory
 
     def output(self, read: Array) -> Array:
-        """Outputs [..., out] of what `memories` gives, [..., H]."""
+        """Outputs [..., out] from the result of `memories`, [..., H]."""
         return self.head(read)
 
     def memories(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
-        """What the head reads [T, ..., H] after each step of x [T, ..., in], from the memory before the first."""
+        """The inputs of the head, [T, ..., H], after each step of x [T, ..., in]. memory: before the first step."""
         return self.cell.unroll(self.encode(x), memory, starts)
 
     def unroll(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
-        """Outputs [T, ..., out] for x [T, ..., in], from the memory before the first step."""
+        """Outputs [T, ..., out] for x [T, ..., in]. memory: before the first step."""
         return self.output(self.memories(x, memory, starts))

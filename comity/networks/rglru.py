@@ -1,7 +1,7 @@
 """A gated linear recurrence as a cell: one step for play, all steps at once for learning.
 
-The memory enters a step linearly, so steps compose associatively, and a rollout of T steps takes log2 T rounds instead
-of T: on an accelerator, where each round costs the same, long episodes take a fraction of a GRU's time.
+A step is linear in the memory, so steps compose associatively, and a rollout of T steps takes log2 T rounds instead of
+T. On an accelerator, where each round costs the same, long episodes take a fraction of a GRU's time.
 """
 
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from comity.types import Key
 
 
 class LinearState(NamedTuple):
-    """What a linear recurrence remembers; zeros at the start of an episode."""
+    """The memory of a linear recurrence; zeros at the start of an episode."""
 
     memory: Array  # [..., H]
-    begun: Array  # [..., 1] 1 after the first step, which has no square root
+    begun: Array  # [..., 1] 1 after the first step; the first step has no square root, see `RGLRU`
 
 
 def fresh_linear(size: int, agents: int) -> LinearState:
-    """Of one game, leaves [N, *]."""
+    """The memory of one game at the start of an episode: zeros, leaves [N, *]."""
     return LinearState(jnp.zeros((agents, size)), jnp.zeros((agents, 1)))
 
 
@@ -33,8 +33,8 @@ class LinearRecurrence(eqx.Module):
     """gelu(x W_g) times the memory of an `RGLRU` that reads x W_i (De et al. 2024, section 2.4, without convolution).
 
     h_t = a_t h_{t-1} + b_t, where a_t and b_t are functions of x_t alone. Pairs (a, b) compose as
-    (a', b') after (a, b) = (a' a, a' b + b'), so `unroll` takes them in a tree. At a start a_t is 0, and the pair
-    forgets what came before: restarts need no rounds of their own.
+    (a', b') after (a, b) = (a' a, a' b + b'), so `unroll` composes them in a tree. At a start a_t is 0, so the pair
+    forgets everything before it, and restarts need no rounds of their own.
     """
 
     inputs: Linear
@@ -52,8 +52,8 @@ class LinearRecurrence(eqx.Module):
         return self._read(x, held), LinearState(held, jnp.ones_like(memory.begun))
 
     def unroll(self, x: Array, memory: LinearState, starts: Array | None = None) -> Array:
-        """What other layers read after each step [T, ..., H]. x [T, ..., in], memory leaves [..., *], starts [T, B]
-        (None: no restarts inside)."""
+        """What other layers read after each step, [T, ..., H]. x [T, ..., in], memory leaves [..., *], starts [T, B]
+        (None: no restarts)."""
         decay, root, given = self.recurrence.gates(self.inputs(x))
         later = jnp.ones_like(given[1:, ..., :1])
         begun = jnp.concatenate([jnp.broadcast_to(memory.begun, given[:1, ..., :1].shape), later])
@@ -68,5 +68,5 @@ class LinearRecurrence(eqx.Module):
 
 
 def composed(first: tuple[Array, Array], then: tuple[Array, Array]) -> tuple[Array, Array]:
-    """h -> a h + b, one after the other."""
+    """Composes two maps h -> a h + b, given as (a, b): `first`, then `then`."""
     return then[0] * first[0], then[0] * first[1] + then[1]

@@ -1,4 +1,4 @@
-"""Networks for whole sequences, by name: what a policy remembers of all it has seen."""
+"""Networks for whole sequences, by name. They differ in the memory that a policy has of earlier steps."""
 
 from functools import partial
 from typing import Literal
@@ -17,7 +17,7 @@ Sequence = Literal["gru", "lstm", "rg-lru", "none", "hawk", "table"]
 
 
 class Table(eqx.Module):
-    """One row of outputs for each place of a one-hot view, and no memory: what tabular players are."""
+    """A tabular policy: one row of outputs for each place of a one-hot view, without memory."""
 
     rows: Array  # [in, out], 0 at the start
 
@@ -26,7 +26,7 @@ class Table(eqx.Module):
         self.rows = jnp.zeros((inputs, outputs))
 
     def __call__(self, x: Array, memory: PyTree) -> tuple[Array, PyTree]:
-        """x [..., in] -> (output [..., out], the memory as it came)."""
+        """x [..., in] -> (output [..., out], the same memory)."""
         return self.unroll(x, memory), memory
 
     def unroll(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:
@@ -40,13 +40,16 @@ NETS = {name: partial(RecurrentNet, core=core) for name, core in PLAIN.items()} 
 
 
 def sequence_net(kind: Sequence, key: Key, inputs: int, width: int, outputs: int) -> PyTree:
-    """gru, lstm, rg-lru: a dense layer, a memory, a dense layer | none: two hidden layers | hawk: one residual
-    block around a gated linear recurrence | table: a row for each place of a one-hot view."""
+    """Makes a network by name.
+
+    gru, lstm, rg-lru: a dense layer, a memory, a dense layer | none: two hidden layers | hawk: one residual block
+    around a gated linear recurrence | table: a row for each place of a one-hot view.
+    """
     return NETS[kind](key, inputs, width, outputs)
 
 
 def sequence_memory(kind: Sequence, width: int, agents: int) -> PyTree:
-    """What it remembers at the start of an episode, leaves [N, ...]. Raises ValueError for a width that cannot be."""
+    """The memory at the start of an episode, leaves [N, ...]. Raises ValueError for a width that is not possible."""
     if kind == "hawk" and width % HEADS:
         raise ValueError(f"width {width} with network 'hawk', whose gates have {HEADS} blocks: give an even width")
     if kind == "hawk":

@@ -1,4 +1,4 @@
-"""Networks of all agents of a game, one for each agent or one for all, and their inputs.
+"""The networks of all agents of a game, one for each agent or one for all, and their inputs.
 
     team = Team(make, spec, "separate", size)       # make(key, inputs) -> a network
     net = team.init(key)
@@ -35,7 +35,7 @@ Sharing = Literal["separate", "shared"]
 
 
 class Sight(NamedTuple):
-    """A picture, and further numbers."""
+    """A picture and further numbers."""
 
     view: Array  # [..., h, w, c]
     beside: Array | tuple[()]  # [..., I]
@@ -55,7 +55,7 @@ class Seeing(eqx.Module):
     net: PyTree
 
     def encode(self, x: Sight) -> Array:
-        """[..., width + I]."""
+        """The vector of the picture and the further numbers, [..., width + I]."""
         vector = self.eyes(x.view)
         return vector if isinstance(x.beside, tuple) else jnp.concatenate([vector, x.beside], -1)
 
@@ -77,14 +77,14 @@ class Seeing(eqx.Module):
 
 @dataclass(frozen=True)
 class Team:
-    """Networks of N agents. `make(key, inputs)` draws a network with that many inputs."""
+    """The networks of N agents. `make(key, inputs)` makes a network with that many inputs."""
 
     make: Callable[[Key, int], PyTree]
     agents: int
     view: View
     sharing: Sharing = "separate"
     actions: Actions | None = None  # outputs describe a policy over these; None: outputs are values
-    core: PyTree = ()  # one game's memory at the start of an episode, leaves [N, ...]
+    core: PyTree = ()  # memory of the networks in one game at the start of an episode, leaves [N, ...]
     reads_id: bool = False  # the agent's number as a one-hot: for a shared network
     reads_last: bool = False  # the agent's last action
     convolutions: Convolutions = "small"
@@ -94,24 +94,24 @@ class Team:
 
     @property
     def separate(self) -> bool:
-        """One network for each agent."""
+        """True if each agent has its own network."""
         return self.sharing == "separate"
 
     @property
     def memory(self) -> PyTree:
-        """One game's memory at the start of an episode, with the last action if it is read."""
+        """The memory of one game at the start of an episode, with the last action if it is read."""
         return Remembered(self.core, self._nothing_done()) if self.reads_last else self.core
 
     def begin(self, games: int) -> PyTree:
-        """Memories of `games` games at the start of an episode, leaves [B, N, ...]."""
+        """The memories of `games` games at the start of an episode, leaves [B, N, ...]."""
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (games, *x.shape)), self.memory)
 
     def init(self, key: Key) -> PyTree:
-        """The networks; leaves [N, ...] if separate."""
+        """Makes the networks; leaves [N, ...] if separate."""
         return stacked(self._one, key, self.agents) if self.separate else self._one(key)
 
     def step(self, net: PyTree, view: Array, memory: PyTree) -> tuple[Array, PyTree]:
-        """(outputs [..., N, out], the next memory), for views [..., N, ...]. `acted` then stores the action."""
+        """Returns (outputs [..., N, out], the next memory) for views [..., N, ...]. `acted` then stores the action."""
         axis = view.ndim - 1 - len(self.view.shape)
         core, last = self.parts(memory)
         over = self.over(lambda net, x, h: net(x, h), (0, axis, axis), (axis, axis))
@@ -119,7 +119,7 @@ class Team:
         return outputs, core if last is None else Remembered(core, last)
 
     def acted(self, memory: PyTree, action: PyTree) -> PyTree:
-        """The memory after an action."""
+        """Stores the action in the memory if it is read."""
         if not self.reads_last or self.actions is None:
             return memory
         return memory._replace(last=self.actions.encoded(action))
@@ -129,7 +129,7 @@ class Team:
     ) -> Array:
         """Outputs [T, B, N, out]. memory: before the first step; None: no memory of earlier steps.
 
-        view [T, B, N, ...]. starts [T, B]: memory is reset before these steps. action: leaves [T, B, N, ...], only read
+        view [T, B, N, ...]. starts [T, B]: memory is reset before these steps. action: leaves [T, B, N, ...], read only
         with `reads_last`; the last step's action is not read and may be missing.
         """
         core, last = self.parts(memory)
@@ -140,7 +140,7 @@ class Team:
     def memories(
         self, net: PyTree, view: Array, memory: PyTree, starts: Array | None = None, action: PyTree = None
     ) -> Array:
-        """The inputs of the networks' heads, [T, B, N, H]; arguments as of `unroll`."""
+        """The inputs of the networks' heads, [T, B, N, H]. The arguments are those of `unroll`."""
         core, last = self.parts(memory)
         x = self.reads(view, self.last_actions(action, last, starts, len(view)))
         memories = self.over(lambda net, x, h, s: net.memories(x, h, s), (0, 2, 1, None), 2)
@@ -156,11 +156,11 @@ class Team:
         return self.over(lambda net, x: net(x), (0, axis), axis)(net, self.reads(view))
 
     def over(self, f: Callable, in_axes: tuple, out_axes: int | tuple[int, ...]) -> Callable:
-        """`f(net, ...)` for every agent; in_axes, out_axes: the agent axis of each argument and result."""
+        """Applies `f(net, ...)` to every agent. in_axes, out_axes: the agent axis of each argument and result."""
         return (per_agent if self.separate else shared)(self.rounded(f), in_axes, out_axes)
 
     def rounded(self, f: Callable) -> Callable:
-        """`f(net, ...)` of one network, whose matrices are rounded to the dtype `products`."""
+        """Returns `f(net, ...)` with the matrices of `net` rounded to the dtype `products`."""
         if self.products == "float32":
             return f
         less = lambda x: x.astype(jnp.bfloat16) if x.ndim > 1 else x  # noqa: E731
@@ -179,14 +179,14 @@ class Team:
         return jnp.concatenate([view.astype(jnp.float32), *beside], -1) if beside else view
 
     def parts(self, memory: PyTree) -> tuple[PyTree, Array | None]:
-        """(the network's memory, the last action or None)."""
+        """Splits a memory into (the network's memory, the last action or None)."""
         if memory is None:
             return None, None
         return (memory.core, memory.last) if self.reads_last else (memory, None)
 
     def last_actions(self, action: PyTree, first: Array | None, starts: Array | None, steps: int) -> Array | None:
-        """[T, B, N, A] the action before each of `steps` steps: `first` [B, N, A] before the first step, zeros at the
-        start of an episode."""
+        """The action before each of `steps` steps, [T, B, N, A]: `first` [B, N, A] before the first step, zeros at the
+        start of an episode; None if the action is not read."""
         if not self.reads_last or self.actions is None:
             return None
         done = self.actions.encoded(action)
@@ -195,7 +195,7 @@ class Team:
         return last if starts is None else jnp.where(aligned(starts, last), 0.0, last)
 
     def optimizer(self, one: optax.GradientTransformation) -> optax.GradientTransformation:
-        """The optimizer of all networks. With separate networks, a norm over parameters is taken for each agent."""
+        """The optimizer of all networks. With separate networks a norm over parameters is taken for each agent."""
         return per_agent_optimizer(one) if self.separate else one
 
     def total(self, losses: Array) -> Array:

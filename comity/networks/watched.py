@@ -1,7 +1,7 @@
-"""Networks of dense layers as matrices, and what goes through each: what Kronecker factors are made of.
+"""Networks of dense layers as matrices, and the Kronecker factors of each layer.
 
-A layer is W [I + 1, O], its weights over its bias. Deviations that depend on nothing are a layer of no inputs, [1, A].
-Networks of separate agents have a leading axis in every matrix.
+A layer is W [I + 1, O], its weights above its bias. Free deviations are a layer without inputs, [1, A]. Networks of
+separate agents have a leading axis in every matrix.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Matrices = tuple[Array, ...]
 
 
 class Watched(eqx.Module):
-    """A dense layer whose gradient holds its Kronecker factors, see `kronecker.watched_product`."""
+    """A dense layer whose gradient contains its Kronecker factors, see `kronecker.watched_product`."""
 
     matrix: Array  # [I + 1, O]
     factors: Factors  # zeros
@@ -36,17 +36,17 @@ class WatchedDeviation(FreeDeviation):
     log_deviation: Watched  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def beside(self, outputs: Array) -> Array:
-        """As `FreeDeviation.beside`."""
+        """Does the same as `FreeDeviation.beside`."""
         return jnp.concatenate([outputs, self.log_deviation(outputs[..., :0])], -1)
 
 
 def is_layer(x: PyTree) -> bool:
-    """What becomes a matrix."""
+    """True if a part of a network becomes a matrix."""
     return isinstance(x, Linear | FreeDeviation | Watched)
 
 
 def matrices(net: PyTree) -> Matrices:
-    """W of every layer. Raises ValueError if anything else is learned, a memory or convolutions."""
+    """W of every layer. Raises ValueError if the network has other parameters, such as a memory or convolutions."""
     found: list[Array] = []
     for part in jax.tree.leaves(net, is_leaf=is_layer):
         if isinstance(part, FreeDeviation):
@@ -70,8 +70,11 @@ def with_matrices(net: PyTree, new: Matrices) -> PyTree:
 
 
 def factors_of(log_probs: Callable[[PyTree], Array], net: PyTree) -> tuple[Factors, ...]:
-    """A and G of every layer, in the order of `matrices`. log_probs(net) -> any shape, of single samples: log p of what
-    was drawn from the network's own distribution."""
+    """A and G of every layer, in the order of `matrices`.
+
+    log_probs(net) -> log p of single samples, of any shape, where the samples are drawn from the network's own
+    distribution.
+    """
 
     def watched(w: Array) -> Watched:
         square = lambda n: jnp.zeros((*w.shape[:-2], n, n))  # noqa: E731
@@ -84,7 +87,7 @@ def factors_of(log_probs: Callable[[PyTree], Array], net: PyTree) -> tuple[Facto
 
 
 def _rebuilt(net: PyTree, layer: Callable, deviation: Callable) -> PyTree:
-    """The network with other layers, asked for in the order of `matrices`."""
+    """Replaces the layers of a network, in the order of `matrices`."""
 
     def part(old: PyTree) -> PyTree:
         if isinstance(old, FreeDeviation):

@@ -1,1 +1,1 @@
-"""Policy gradients with a critic of values, of actions or of everyone's actions."""
+"""Policy gradients with a critic of values, of actions, or of joint actions."""

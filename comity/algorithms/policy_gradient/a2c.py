@@ -1,8 +1,11 @@
-"""Advantage actor-critic for two-player and other small games: one recurrent network for policy and value (Mnih et al.
-2016, arXiv 1602.01783, in its synchronous form).
+"""A2C: advantage actor-critic with one recurrent network for policy and value, for two-player and other small games
+(Mnih et al. 2016, arXiv 1602.01783, in its synchronous form).
 
-It plays the naive learner of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, appendix): Monte-Carlo returns inside
-the episode, one step after each batch of episodes, memory forgotten at every start. docs/algorithms/a2c.md.
+    minimise  -mean (G_t - V_t) log pi(a_t | history) + c_V mean (V_t - G_t)^2 - c_H mean H
+
+G_t is the Monte-Carlo return inside the episode. There is one optimizer step after each batch of episodes, and the
+memory starts anew with each episode. This is the naive learner of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636,
+appendix). docs/algorithms/a2c.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -31,17 +34,17 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 @dataclass(frozen=True)
 class Config(actors.Settings):
-    """Settings of A2C. Defaults are those of the naive learners of COALA-PG's IPD (its table of hyper-parameters)."""
+    """Settings of A2C. The defaults are those of the naive learners in COALA-PG's IPD (its hyper-parameter table)."""
 
     actors: Literal["separate", "shared"] = "separate"  # networks: one set for each agent, or one for all
     core: Sequence = "gru"  # paper: hawk
-    width: Positive[int] = 32  # of every layer and of the memory
+    width: Positive[int] = 32  # width of every layer and of the memory
     optimizer: Literal["adam", "sgd"] = "adam"  # sgd: plain gradient steps
-    learning_rate: Positive[float] = 0.005  # of the optimizer
-    epsilon: Positive[float] = 1e-5  # Adam's, added to the root
-    gradient_clip: Positive[float] = 1.0  # norm, of each network
-    gamma: Fraction = 0.99  # per step
-    normalise: bool = True  # advantages of a batch to mean 0, variance 1
+    learning_rate: Positive[float] = 0.005  # learning rate of the optimizer
+    epsilon: Positive[float] = 1e-5  # Adam's epsilon, added to the root
+    gradient_clip: Positive[float] = 1.0  # largest gradient norm, of each network
+    gamma: Fraction = 0.99  # discount per step
+    normalise: bool = True  # normalise the advantages of a batch to mean 0 and variance 1
     value_coefficient: NotNegative[float] = 0.5  # weight of the critic's loss
     entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
     reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
@@ -54,14 +57,14 @@ PRESETS = {"sound": {}, "paper": {"core": "hawk"}}
 
 
 class State(NamedTuple):
-    net: PyTree  # outputs what makes a policy, and a value; leaves [N, ...] if separate
+    net: PyTree  # outputs the parameters of a policy, and a value; leaves [N, ...] if separate
     opt_state: PyTree
 
 
 def losses(policy: Any, value: Array, steps: Transition, advantage: Array, returns: Array) -> tuple[Array, ...]:
-    """(policy loss, squared error of the value, entropy in nats), each [N].
+    """Returns (policy loss, squared error of the value, entropy in nats), each [N].
 
-    value, advantage, returns [T, B, N]. -mean_m A log pi, mean_m (V - G)^2, mean_m H.
+    They are means over valid steps: -mean A log pi, mean (V - G)^2, mean H. value, advantage, returns [T, B, N].
     """
     log_probs, entropy = policy.log_prob(steps.action), policy.entropy(steps.action)
     error = critic_loss(value, returns, steps.valid)
@@ -80,7 +83,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     )
 
     def policy_and_value(outputs: Array, available: PyTree) -> tuple[Any, Array]:
-        """(the policy, V [...]) of outputs [..., size + 1], behind which free deviations may stand."""
+        """Returns (the policy, V [...]) from outputs [..., size + 1], which log deviations may follow."""
         of_policy = jnp.concatenate([outputs[..., : acts.size], outputs[..., acts.size + 1 :]], -1)
         return acts(of_policy, available), outputs[..., acts.size]
 

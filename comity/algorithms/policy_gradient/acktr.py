@@ -1,10 +1,11 @@
-"""ACKTR: actor-critic by natural gradients with Kronecker factors, inside a trust region (Wu et al. 2017, arXiv
-1708.05144), each agent for itself.
+"""ACKTR: actor-critic with Kronecker-factored natural gradients and a trust region (Wu et al. 2017, arXiv 1708.05144),
+one learner per agent.
 
-    actor: F = E[grad log pi grad log pi^T],  critic: Gauss-Newton, F of values with normal noise
-    step: -min(eta_max, sqrt(2 delta / v^T F v)) v,  v = F^-1 grad,  F ~ A (x) G of each layer
+    actor:  F = E[grad log pi grad log pi^T]
+    critic: F = the Gauss-Newton matrix, which is the Fisher matrix of values with normal noise
+    step:   -min(eta_max, sqrt(2 delta / v^T F v)) v,   v = F^-1 grad,   F ~ A (x) G for each layer
 
-The factors, their averages and the step stand in learning/kronecker.py. docs/algorithms/acktr.md.
+learning/kronecker.py has the factors, their averages and the step. docs/algorithms/acktr.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -33,26 +34,26 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config(actors.Settings, Views):
     """Settings of ACKTR. Paper: Wu et al. 2017 and its authors' code."""
 
-    actors: Literal["separate", "shared"] = "separate"  # separate: each agent with factors and a bound of its own
-    hidden: Positive[int] = 64  # width of two layers of actors and critics
-    activation: Activation = "tanh"  # behind every hidden layer
+    actors: Literal["separate", "shared"] = "separate"  # separate: each agent has its own factors and bound
+    hidden: Positive[int] = 64  # width of the two layers of actors and critics
+    activation: Activation = "tanh"  # after every hidden layer
     steps: NotNegative[int] = 0  # T of a rollout; 0: the game's length. Paper 2,500 transitions
-    gamma: Fraction = 0.99  # per step
-    lambda_: Fraction = 0.97  # of the advantages
-    learning_rate: Positive[float] = 0.25  # eta_max, in natural gradients
-    rate_falls: bool = False  # to 0 over rate_steps, in a line; paper True
+    gamma: Fraction = 0.99  # discount per step
+    lambda_: Fraction = 0.97  # lambda of the advantages
+    learning_rate: Positive[float] = 0.25  # eta_max, largest factor of the natural gradient
+    rate_falls: bool = False  # the actors' rate falls linearly to 0 over rate_steps; paper True
     rate_steps: Positive[float] = 1e6  # transitions
-    limit: Positive[float] = 2e-3  # delta, nats: KL of a step of actors; paper 0.001
-    momentum: BelowOne = 0.0  # of the average of natural gradients; paper 0.9
-    factor_decay: BelowOne = 0.95  # of the averages of factors; paper 0.99
-    damping: Positive[float] = 0.01  # added to F
-    inverse_every: Positive[int] = 1  # rollouts from one inversion of the factors to the next
-    entropy_coefficient: NotNegative[float] = 0.0  # of H in the loss; paper 0.01
-    clip: Positive[float] = 1e6  # gradient norm of each network, before F^-1; paper 0.5
-    critic_steps: Positive[int] = 20  # of a critic, on the whole rollout; paper 1
+    limit: Positive[float] = 2e-3  # delta, nats: bound of the KL of a step of actors; paper 0.001
+    momentum: BelowOne = 0.0  # decay of the average of natural gradients; paper 0.9
+    factor_decay: BelowOne = 0.95  # decay of the averages of factors; paper 0.99
+    damping: Positive[float] = 0.01  # is added to F
+    inverse_every: Positive[int] = 1  # rollouts between two inversions of the factors
+    entropy_coefficient: NotNegative[float] = 0.0  # weight of the entropy in the loss; paper 0.01
+    clip: Positive[float] = 1e6  # largest gradient norm of each network, before F^-1; paper 0.5
+    critic_steps: Positive[int] = 20  # steps of a critic per rollout, each on the whole rollout; paper 1
     critic_limit: Positive[float] = 0.03  # delta of one step of a critic; paper 0.001
-    critic_deviation: Literal["error", "one"] = "error"  # of noise around values: a critic's error; paper 1
-    value_coefficient: Positive[float] = 0.5  # of the squared error
+    critic_deviation: Literal["error", "one"] = "error"  # deviation of the values' noise: the error; paper 1
+    value_coefficient: Positive[float] = 0.5  # weight of the critic's squared error
 
     def __post_init__(self):
         check(self)
@@ -89,7 +90,10 @@ def rules(config: Config, rate: Any) -> Rules:
 def learned(
     rules: Rules, team: Team, curvature: Curvature, net: PyTree, grads: PyTree, limit: Array
 ) -> tuple[PyTree, Curvature, Array]:
-    """(networks after a step, curvature, its size [N] or []). grads: as the networks; limit [N] or [], delta."""
+    """Returns (networks after a step, curvature, the step's size v^T F v, [N] or []).
+
+    grads: gradients of the networks; limit: delta, [N] or [].
+    """
     step = partial(trusted_step, rules)
     steps, curvature, size = (jax.vmap(step) if team.separate else step)(curvature, matrices(grads), limit)
     return with_matrices(net, tuple(map(jnp.add, matrices(net), steps))), curvature, size
@@ -98,7 +102,7 @@ def learned(
 def updated_curvature(
     rules: Rules, team: Team, curvature: Curvature, log_probs: Any, net: PyTree, renew: Array
 ) -> Curvature:
-    """Curvature with one more rollout in it. log_probs(net): see `factors_of`."""
+    """Returns the curvature after one more rollout. log_probs(net): see `factors_of`."""
     add = partial(observed, rules)
     add = jax.vmap(add, (0, 0, None)) if team.separate else add
     return add(curvature, factors_of(log_probs, net), renew)
@@ -112,7 +116,7 @@ def learner(config: Config, env: Environment) -> Algorithm:
     values = Team(new_critic, spec.agents, sees)
 
     def evaluate(critic: PyTree, view: Array) -> Array:
-        """V of every agent: views [..., N, V] -> [..., N]."""
+        """Returns V of every agent, [..., N], for views [..., N, V]."""
         return values.call(critic, actors.present_view(sees, view))[..., 0]
 
     def init(key: Key) -> State:
@@ -128,7 +132,7 @@ def learner(config: Config, env: Environment) -> Algorithm:
         return action, team.acted(memory, action), policy.notes()
 
     def improve(state: State, steps: Transition, advantage: Array) -> tuple[PyTree, Curvature, dict[str, Array]]:
-        """(actors, their curvature, metrics) after a step up the advantage."""
+        """Returns (actors, their curvature, metrics) after one step on the advantage."""
         before, valid = jax.tree.map(lambda x: x[0], steps.memory), steps.valid
 
         def policy_of(net: PyTree) -> Any:
@@ -144,7 +148,7 @@ def learner(config: Config, env: Environment) -> Algorithm:
         left = 1 - state.updates * valid.size / config.rate_steps
         rate = config.learning_rate * (jnp.maximum(left, 0.0) if config.rate_falls else 1.0)
         how, renew = rules(config, rate), state.updates % config.inverse_every == 0
-        # The rollout's own actions are draws from the policy at its views, as F wants them.
+        # F needs actions drawn from the policy; the actions of the rollout are such draws.
         log_probs = lambda net: policy_of(net).log_prob(steps.action)  # noqa: E731
         curvature = updated_curvature(how, team, state.actor_curvature, log_probs, state.actor, renew)
         grads, (old, climbed, entropy) = jax.grad(loss, has_aux=True)(state.actor)
@@ -156,10 +160,10 @@ def learner(config: Config, env: Environment) -> Algorithm:
         return actor, curvature, metrics
 
     def fit(state: State, steps: Transition, targets: Array) -> tuple[PyTree, Curvature, Array]:
-        """(critics, their curvature, their loss before) after all of their steps on the rollout."""
+        """Returns (critics and their curvature after all steps on the rollout, their loss before)."""
         view, how = steps.observation.view, rules(config, config.learning_rate)
         renew = state.updates % config.inverse_every == 0
-        # Noise of deviation 1 around values: the mean over it of g g^T is that of the values' own derivatives.
+        # For normal noise of deviation 1 the mean of g g^T over the noise is that of the derivatives of the values.
         outputs = lambda net: evaluate(net, view)  # noqa: E731
         curvature = updated_curvature(how, values, state.critic_curvature, outputs, state.critic, renew)
         errors = lambda critic: critic_loss(evaluate(critic, view), targets, steps.valid)  # noqa: E731

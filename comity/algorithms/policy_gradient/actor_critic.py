@@ -1,5 +1,10 @@
-"""Actor-critic of one step: climb r + gamma V(o') - V(o) (Barto, Sutton & Anderson 1983; Sutton & Barto 2018, section
-13.5), each agent for itself. docs/algorithms/actor_critic.md."""
+"""One-step actor-critic (Barto, Sutton & Anderson 1983; Sutton & Barto 2018, section 13.5), one learner per agent.
+
+    actor:  ascends  mean A log pi(a | o),   A = r + gamma V(o') - V(o)
+    critic: descends mean (r + gamma V(o') - V(o))^2
+
+docs/algorithms/actor_critic.md lists every departure.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +19,9 @@ from comity.types import Algorithm, Environment, Transition
 
 @dataclass(frozen=True)
 class Config(family.Config):
-    """Settings of actor-critic: the family's, and how long a rollout is."""
+    """Settings of actor-critic: the family's, and the length of a rollout."""
 
-    steps: Positive[int] = 25  # T of a rollout, after which actor and critic take a step each
+    steps: Positive[int] = 25  # T of a rollout; after it actor and critic take one step each
 
     def __post_init__(self):
         check(self)
@@ -26,7 +31,7 @@ PRESETS = {"sound": {}, "paper": family.PAPER}
 
 
 def one_step_targets(config: Config, steps: Transition, values: family.Values) -> tuple[Array, Array]:
-    """(r + gamma V(o'), that minus V(o)) [T, B, N]. An end by the clock does not make what follows worthless."""
+    """Returns (r + gamma V(o'), r + gamma V(o') - V(o)), [T, B, N]. V(o') is 0 after termination, not truncation."""
     assert values is not None
     value, following = values
     targets = steps.reward + config.gamma * jnp.where(steps.terminated[..., None], 0.0, following)

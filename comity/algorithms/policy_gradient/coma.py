@@ -1,10 +1,13 @@
 """COMA: counterfactual multi-agent policy gradients (Foerster et al. 2018, arXiv 1705.08926).
 
-One central critic says what each agent's every action is worth, given what the others do: Q(s, (b, a_-i)). Each agent
-climbs E[A_i grad log pi_i(a_i | history)], where A_i is Q of what was done minus what the agent's policy would have
-given on average in its place. Settings and presets are those of "The challenge of hidden gifts in multi-agent
-reinforcement learning" (Malenfant & Richards 2025, arXiv 2505.20579). docs/algorithms/coma.md derives it and lists
-every departure.
+One central critic gives the value of every action b of agent i, given the others' actions: Q(s, (b, a_-i)). Each agent
+ascends its policy gradient with a counterfactual advantage:
+
+    grad = E[A_i grad log pi_i(a_i | history)],   A_i = Q(s, a) - sum over b of pi_i(b | history) Q(s, (b, a_-i))
+
+The critic learns from TD(lambda) targets. Settings and presets are those of "The challenge of hidden gifts in
+multi-agent reinforcement learning" (Malenfant & Richards 2025, arXiv 2505.20579). docs/algorithms/coma.md derives it
+and lists every departure.
 """
 
 from collections.abc import Callable
@@ -58,7 +61,7 @@ PRESETS = {
 }
 
 
-RewardOf = Callable[[Experience], Array] | None  # what a bonus pays today for what a replay gives
+RewardOf = Callable[[Experience], Array] | None  # a bonus, computed with its present state for steps of a replay
 
 
 class State(NamedTuple):
@@ -68,14 +71,14 @@ class State(NamedTuple):
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     replay: replay.Replay | tuple[()]
-    since: Array  # [] int32, critic steps since the target was copied
+    since: Array  # [] int32, critic steps since the last copy to the target
     time: Array  # [] int32, steps of a batch so far
 
 
 def critic_loss(q: Array, action: Array, targets: Array, valid: Array) -> Array:
-    """Mean squared error of Q(s, a) against its targets over valid steps, per agent [N].
+    """Returns the mean squared error of Q(s, a) against its targets over valid steps, per agent [N].
 
-    q [T, B, N, A]; action, targets [T, B, N]; valid [T, B]. The actions not taken are not in it.
+    q [T, B, N, A]; action, targets [T, B, N]; valid [T, B]. Only the values of the actions taken enter.
     """
     return mean_valid(jnp.square(chosen(q, action) - targets), valid)
 
@@ -90,8 +93,11 @@ def new_critic(config: Settings, spec: Spec, key: Key) -> JointNet:
 
 
 def critic_reads(config: Settings, spec: Spec, observation: Observation, action: Array) -> tuple[Array, ...]:
-    """The parts that the critic reads of agent i, leaves [..., N, 1, *]: state, own view, the others' actions, as
-    one-hot in a circle, with its id; or the own view alone. action [..., N]."""
+    """Returns the inputs of the critic for each agent, leaves [..., N, 1, *]. action [..., N].
+
+    They are the state, the agent's own view, the others' actions as one-hot, in a circle, and the agent's id; or the
+    own view alone.
+    """
     lead = action.shape  # [..., N]
     if config.critic_reads == "present":
         return (jnp.expand_dims(actors.present_view(actors.present(spec), observation.view), len(lead)),)
@@ -110,7 +116,7 @@ def learn_from(
     ending: PyTree,
     reward_of: RewardOf,
 ) -> tuple[PyTree, replay.Episodes]:
-    """(what the replay holds now, or (), the episodes of this update). ending: `critics.Ending`, or ()."""
+    """Returns (the replay, or (); the episodes of this update). ending: `critics.Ending`, or ()."""
     if config.learns_from == "rollout":
         return memories, replay.of_rollout(steps)._replace(extra=ending)
     memories = replay.push(memories, replay.stored(env, steps, ending))
@@ -119,7 +125,7 @@ def learn_from(
 
 
 def critic_rewards(config: Settings, episodes: replay.Episodes, logits: Array) -> Array:
-    """What the critic predicts the sums of, [T, B, N]. logits [T, B, N, A] of the policies."""
+    """Returns the rewards whose discounted sums the critic predicts, [T, B, N]. logits [T, B, N, A] of the policies."""
     reward = credited(episodes.reward, config.credit)
     if config.entropy_enters == "too-late":
         return reward
@@ -129,7 +135,7 @@ def critic_rewards(config: Settings, episodes: replay.Episodes, logits: Array) -
 def targets_of(
     config: Settings, spec: Spec, target: JointNet, episodes: replay.Episodes, action: Array, reward: Array
 ) -> Array:
-    """The critic's targets [T, B, N]. action [T + 1, B, N]: what was done, and what would be after that."""
+    """Returns the critic's targets [T, B, N]. action [T + 1, B, N]: the actions taken, and one after the last step."""
 
     def worth(observation: Observation, did: Array) -> Array:
         return chosen(target(*critic_reads(config, spec, observation, did)), did)
@@ -149,9 +155,9 @@ def critic_step(
     targets: Array,
     valid: Array,
 ) -> tuple[State, Array, Array]:
-    """(state with critic and target after an update, Q [T, B, N, A] just before each step, the loss []).
+    """Returns (state after the critic's update, Q [T, B, N, A] just before each optimizer step, the loss []).
 
-    parts: what the critic reads, leaves [T, B, N, ...].
+    parts: the inputs of the critic, leaves [T, B, N, ...].
     """
 
     def error(critic: JointNet, group: tuple) -> tuple[Array, Array]:
@@ -218,7 +224,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             return acts(outputs, observation.available, floor)
 
         policy, pull_back = jax.vjp(policies, state.actor)
-        # What follows a cut episode is worth Q of what the policy would do next: drawn, because it was not played.
+        # After a truncated episode comes Q of the policy's next action. It was not played, so it is drawn here.
         after = episodes.extra.action if marked else Categorical(policy.logits[-1]).sample(key_last)
         done, logits, action = jnp.concatenate([episodes.action, after[None]]), policy.logits[:-1], episodes.action
         reward = critic_rewards(config, episodes, logits)

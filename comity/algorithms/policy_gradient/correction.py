@@ -1,9 +1,13 @@
-"""The collective correction terms of "hidden gifts", for policy-gradient learners: which episodes count, who gave, and
-how far a term may reach.
+"""The collective correction terms of "hidden gifts", for policy-gradient learners.
 
-In an episode one agent has its own reward first, the giver; from then on all that anybody does serves the collective
-reward. What a term does to an agent's parameters is in `learning/corrections.py`; docs/algorithms/correction.md derives
-it. The game says who gave and what was collective (`env.collective`).
+The giver is the agent that earns its individual reward first in an episode; from then on all actions serve the
+collective reward. `env.collective` gives the giver and the collective reward. With episode returns R_e, a baseline b_e,
+scores S (sums of grad log pi after the giver's reward) and s the mean score of successes:
+
+    mixed: sum over e of (R_e - b_e) w_e S_giver,   w_e = <S_others, s> / (|s|^2 + delta)
+
+This module selects the episodes and the agents, and limits the size of a term. `learning/corrections.py` has the
+mathematics; docs/algorithms/correction.md derives it.
 """
 
 from collections.abc import Callable
@@ -27,7 +31,7 @@ from comity.spec import functions
 from comity.types import Collective, Environment, Key, PyTree, Transition
 
 Correction = Literal["none", "mixed", "self_pure", "self_mixed", "released"]
-ROLES = {  # term: whose score a u goes along, whose parameters move
+ROLES = {  # term: (whose score gives u, whose parameters move)
     "mixed": ("others", "giver"),
     "self_mixed": ("giver", "others"),
     "self_pure": ("giver", "giver"),
@@ -36,35 +40,35 @@ ROLES = {  # term: whose score a u goes along, whose parameters move
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the correction; the learner has those of its own."""
+    """Settings of the correction. The learner adds its own settings."""
 
     correction: Correction = (
-        "none"  # a term added to the gradient: theorem 1, the main text's, the appendix's, the code's
+        "none"  # the term: mixed (theorem 1), self_pure (main text), self_mixed (appendix), released (code)
     )
     correction_coefficient: float = 1.0  # c; the paper's 1, anti-collective -1
     correction_direction: Direction = "damped"  # u; elementwise: the paper's Psi read literally
-    correction_damping: Positive[float] = 1e-3  # times max(1, |s|^2), beside |s|^2 in u
-    correction_decay: Fraction = 0.9  # of the average over batches that s is taken from
-    correction_clip: NotNegative[float] = 1.0  # most the term's norm may be, in norms of the plain gradient
-    correction_weight_clip: Positive[float] = 10.0  # most an episode's weight may be
+    correction_damping: Positive[float] = 1e-3  # this times max(1, |s|^2) is added to |s|^2 in u
+    correction_decay: Fraction = 0.9  # decay of the averages over batches that give s
+    correction_clip: NotNegative[float] = 1.0  # largest norm of the term, in norms of the plain gradient
+    correction_weight_clip: Positive[float] = 10.0  # largest weight of an episode
     correction_return: Literal["undiscounted", "discounted"] = (
-        "undiscounted"  # R_e; discounted: back to the gift's start
+        "undiscounted"  # R_e; discounted: by gamma for each step since the giver's reward
     )
-    correction_baseline: Baseline = "leave-one-out"  # over the episodes in which somebody had its reward
+    correction_baseline: Baseline = "leave-one-out"  # over the episodes in which an agent had its own reward
     correction_trigger: Literal["success", "reward"] = (
-        "success"  # steps that "released" acts at: of the collective reward, or of any own reward of 1 or more (code)
+        "success"  # where "released" acts: at the collective reward, or (code) at each own reward of 1 or more
     )
 
 
 class Average(NamedTuple):
-    """What s is taken from: averages over batches, for each of N separate actors; a shared one has no such axis."""
+    """Averages over batches, whose quotient is s. Leaves have the axis N only if actors are separate."""
 
-    score: PyTree  # [N, ...] of sum_e R_e S_e, over the episodes in which an agent's score is one to go along
-    success: Array  # [N] of sum_e R_e over the same
+    score: PyTree  # [N, ...], average of sum_e R_e S_e over the episodes in which u comes from the agent's score
+    success: Array  # [N], average of sum_e R_e over the same episodes
 
 
 def require(config: Settings, env: Environment) -> None:
-    """ValueError, one line, for a game that does not say what of its reward is collective."""
+    """Raises ValueError, one line, for a game without `collective`, or with one agent."""
     if config.correction == "none":
         return
     if functions(env).collective is None:
@@ -77,7 +81,7 @@ def require(config: Settings, env: Environment) -> None:
 
 
 def terms(config: Settings, env: Environment, team: Team) -> tuple[Term, ...]:
-    """The term that the settings ask for, if any. Raises ValueError as `require`."""
+    """Returns the term that the settings ask for, if any. Raises the ValueErrors of `require`."""
     require(config, env)
     if config.correction == "none":
         return ()
@@ -95,16 +99,16 @@ def corrected(
     config: Any, collective: Callable[[Transition], Collective], average: Average | None, actor: Actor,
     learned: Learned, grads: PyTree,
 ) -> tuple[PyTree, Average | None, dict[str, Array]]:  # fmt: skip
-    """(grads with the term, the next average, metrics). grads go down, so the term is subtracted.
+    """Returns (grads with the term, the next average, metrics). grads are of a loss, so the term is subtracted.
 
-    In the units of the plain loss: a mean over valid steps, and over the agents of a shared actor. Only "released"
-    reads the advantage of the one step, r - V.
+    The term has the units of the plain loss: a mean over valid steps, and over the agents of a shared actor. Only
+    "released" reads the advantage of one step, r - V.
     """
     steps, separate = learned.steps, actor.team.separate
     shared, advantage = collective(steps), learned.reward - learned.baseline
     agents = steps.reward.shape[-1]
     scale = config.correction_coefficient / jnp.maximum(steps.valid.sum() * (1 if separate else agents), 1)
-    if average is None:  # "released", which needs none
+    if average is None:  # "released", which needs no average
         of_reward = config.correction_trigger == "reward"
         paid = steps.reward >= 1 if of_reward else jnp.broadcast_to(shared.reward[..., None] > 0, advantage.shape)
         objective = lambda outputs: released.objective(actor.log_probs(outputs), advantage, paid)  # noqa: E731
@@ -121,19 +125,19 @@ def corrected(
 
 
 class Weighed(NamedTuple):
-    """What a term gives an episode, and to which of its steps."""
+    """The weight of a term in each episode, and the steps that it concerns."""
 
-    weight: Array  # [B], of the log-probabilities `onto`: as much as an advantage of so much would
-    onto: Array  # [T, B, N] bool, steps of whom it moves
-    along: Array  # [T, B, N] bool, steps of those along whose score it goes
-    whose: Array  # [B, N] bool, those
+    weight: Array  # [B], weight of the log_probs of the steps `onto`, in place of an advantage
+    onto: Array  # [T, B, N] bool, steps of the agents whose parameters move
+    along: Array  # [T, B, N] bool, steps of the agents whose score gives u
+    whose: Array  # [B, N] bool, the agents whose score gives u
     returns: Array  # [B], the collective return
-    ray: PyTree  # where u points
-    scaled: Array  # [B], of the curvature that "self_pure" has besides
+    ray: PyTree  # the direction of u, before it is divided by its size
+    scaled: Array  # [B], weight of the additional curvature in "self_pure"
 
 
 def weighed(config: Any, actor: Actor, shared: Collective, average: Average) -> Weighed:
-    """The term's weights, before any limit on its norm."""
+    """Returns the term's weights, before the limit on its norm."""
     separate = actor.team.separate
     returns = collective_returns(config, shared, config.gamma)  # [B]
     given = shared.giver.any(-1, keepdims=True)  # [B, 1]
@@ -141,7 +145,7 @@ def weighed(config: Any, actor: Actor, shared: Collective, average: Average) -> 
     whose, moved = (roles[role] for role in ROLES[config.correction])
     along, onto = (shared.after[..., None] & role for role in (whose, moved))  # [T, B, N]
 
-    # s is the average of earlier batches, so that u does not depend on the episodes it is used on.
+    # s is the average of earlier batches, so u does not depend on the episodes in which it is used.
     score = jax.tree.map(lambda x: _quotient(x, aligned(average.success, x)), average.score)
     ray_of = partial(corrections.ray_of, kind=config.correction_direction)
     ray, size = jax.vmap(ray_of)(score) if separate else ray_of(score)  # size [N] or []
@@ -149,7 +153,7 @@ def weighed(config: Any, actor: Actor, shared: Collective, average: Average) -> 
     if config.correction_direction == "damped":
         size = jnp.where(size > 0, size + config.correction_damping * jnp.maximum(1.0, size), 0.0)
 
-    # Episodes of one giver are one objective; a shared actor has one for all.
+    # The episodes of each giver have their own baseline; with a shared actor all episodes have one.
     groups = shared.giver.T if separate else given.T  # [G, B]
     means = jax.vmap(lambda group: corrections.baseline(returns, group, config.correction_baseline))(groups)
     centred = jnp.where(groups, returns - means, 0.0).sum(0)  # [B]
@@ -160,12 +164,12 @@ def weighed(config: Any, actor: Actor, shared: Collective, average: Average) -> 
 
 
 def log_probs(actor: Actor, params: PyTree) -> Array:
-    """[T, B, N] of what was done, at other parameters."""
+    """Returns the log_probs of the actions taken, [T, B, N], at other parameters."""
     return actor.log_probs(actor.unroll(params))
 
 
 def term(config: Any, actor: Actor, shared: Collective, average: Average) -> tuple[PyTree, Average]:
-    """(the term as a sum over episodes, which goes up; the next average)."""
+    """Returns (the term, a sum over episodes that points uphill; the next average)."""
 
     def pull(cotangent: Array) -> PyTree:
         (of_outputs,) = jax.vjp(actor.log_probs, actor.outputs)[1](cotangent)
@@ -187,12 +191,15 @@ def term(config: Any, actor: Actor, shared: Collective, average: Average) -> tup
 
 
 def _quotient(x: Array, y: Array) -> Array:
-    """x / y, 0 where y is not greater than 0."""
+    """Returns x / y, and 0 where y is not greater than 0."""
     return jnp.where(y > 0, x / jnp.maximum(y, 1e-30), 0.0)
 
 
 def collective_returns(config: Settings, shared: Collective, gamma: Array | float) -> Array:
-    """R_e [B], an episode's collective reward; "discounted": by gamma for each step since the giver's own reward."""
+    """Returns R_e [B], the collective reward of each episode.
+
+    "discounted": it is discounted by gamma for each step since the giver's own reward.
+    """
     if config.correction_return == "undiscounted":
         return shared.reward.sum(0)
     since = jnp.cumsum(shared.after, 0)  # [T, B], 1 at the first step after

@@ -1,8 +1,13 @@
 """LICA: learning implicit credit assignment (Zhou et al. 2020, arXiv 2007.02529).
 
-One central critic Q(s, u) of what all agents do. The actors climb it at u = their action probabilities, all at once and
-straight through it, so that nobody says who contributed what. An entropy term whose gradient is divided by the entropy
-keeps policies as random as its weight says. docs/algorithms/lica.md derives it and lists every departure.
+One central critic Q(s, u) reads the actions of all agents. The actors ascend it at their action probabilities, by the
+gradient through the critic, so credit is assigned implicitly:
+
+    maximise  mean Q(s, pi_1(. | o_1), ..., pi_N(. | o_N))  +  xi * entropy
+
+The gradient of the entropy term is divided by the entropy, so that the weight xi sets how random policies stay. The
+critic is a mixing network whose weights come from hypernetworks of the state; it learns TD(lambda) targets.
+docs/algorithms/lica.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass, replace
@@ -50,29 +55,30 @@ class Config(actors.Reads):
     """Settings of LICA. Paper: its text; code: the authors' implementation, on StarCraft maps."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: shared
-    core: Core = "gru"  # of an actor; none: two hidden layers and no memory
+    core: Core = "gru"  # memory of an actor; none: two hidden layers and no memory
     last_action: bool = False  # an actor reads its own last action beside its view; code: True
-    agent_id: bool = True  # a shared actor reads which agent it is; separate ones never do
+    agent_id: bool = True  # a shared actor reads the agent's number; separate actors never do
     critic: Literal["mixing", "mlp", "mlp-matched"] = "mixing"
-    # mlp: a plain network of critic_width, or of as many parameters as the mixing one has
-    critic_reads: Literal["state", "views"] = "state"  # views: all agents', side by side
-    critic_width: Positive[int] = 64  # E; of the two hidden layers of a plain one
-    critic_layers: Literal["one", "two"] = "two"  # of the hypernetworks of its weights
-    climbs: Literal["probabilities", "gumbel"] = "probabilities"  # what of the actors goes into the critic
-    temperature: Positive[float] = 1.0  # of gumbel
-    entropy: Entropy = "batch"  # by what its gradient is divided; paper per_agent, code batch; fixed: by nothing
+    # mlp: a plain network of width critic_width; mlp-matched: one with as many parameters as the mixing critic
+    critic_reads: Literal["state", "views"] = "state"  # views: the views of all agents, side by side
+    critic_width: Positive[int] = 64  # E of the mixing critic; width of the two hidden layers of a plain one
+    critic_layers: Literal["one", "two"] = "two"  # layers of the hypernetworks that give the critic's weights
+    climbs: Literal["probabilities", "gumbel"] = "probabilities"
+    # the actors' input to the critic: action probabilities, or straight-through Gumbel samples
+    temperature: Positive[float] = 1.0  # temperature of the Gumbel samples
+    entropy: Entropy = "batch"  # the divisor of the entropy's gradient; paper per_agent, code batch; fixed: none
     entropy_weight: NotNegative[float] = 0.06  # xi, or beta if fixed;
     # paper and code 0.11 on 5m_vs_6m, 0.03 to 0.06 elsewhere
-    credit: Literal["mean", "sum"] = "mean"  # of agents' rewards: the team's
-    learning_rate: Positive[float] = 2.5e-3  # of actors (code)
+    credit: Literal["mean", "sum"] = "mean"  # the team's reward: the mean or the sum of the agents' rewards
+    learning_rate: Positive[float] = 2.5e-3  # learning rate of actors (code)
     critic_learning_rate: Positive[float] = 5e-4  # (code)
-    gamma: Fraction = 0.99  # per step (code)
-    lambda_: Fraction = 0.8  # of the targets (code)
+    gamma: Fraction = 0.99  # discount per step (code)
+    lambda_: Fraction = 0.8  # lambda of the targets (code)
     target_period: Positive[int] = 200  # updates between two copies of the critic to its target (code)
-    clip: Positive[float] = 10.0  # gradient norm: of the critic, of each actor (code)
-    epsilon: Positive[float] = 1e-8  # Adam's, added to the root
+    clip: Positive[float] = 10.0  # largest gradient norm, of the critic and of each actor (code)
+    epsilon: Positive[float] = 1e-8  # Adam's epsilon, added to the root
     hidden: Positive[int] = 64  # width of every layer of an actor
-    activation: Activation = "relu"  # of actors
+    activation: Activation = "relu"  # activation of actors
 
     def __post_init__(self):
         check(self)
@@ -83,8 +89,8 @@ PRESETS = {
     "sound": {},
     "paper": {**RELEASED, "entropy": "per_agent"},
     "released": RELEASED,
-    "pymarl": {**RELEASED, "entropy_weight": 0.06},  # of most maps
-    "particle": {"core": "none", "critic_reads": "views"},  # unpublished: a reading
+    "pymarl": {**RELEASED, "entropy_weight": 0.06},  # the weight on most maps
+    "particle": {"core": "none", "critic_reads": "views"},  # the paper gives no settings: our reading of its text
     "mlp-critic": {"critic": "mlp"},
     "gumbel": {"climbs": "gumbel"},
     "fixed-entropy": {"entropy": "fixed", "entropy_weight": 0.15},
@@ -93,31 +99,31 @@ PRESETS = {
 
 class State(NamedTuple):
     actor: RecurrentNet  # leaves [N, ...] if separate
-    critic: JointNet  # of a MixingCritic or a FlatCritic
+    critic: JointNet  # an encoder and a MixingCritic or a FlatCritic
     target_critic: JointNet
     actor_opt_state: PyTree
     critic_opt_state: PyTree
-    since: Array  # [] int32, updates since the target was copied
+    since: Array  # [] int32, updates since the last copy to the target
 
 
 def critic_loss(q: Array, targets: Array, valid: Array) -> Array:
-    """Mean squared error of Q(s_t, a_t) against its targets over valid steps, []. Leaves [T, B]."""
+    """Returns the mean squared error of Q(s_t, a_t) against its targets over valid steps, []. Arguments [T, B]."""
     return mean_valid(jnp.square(q - targets), valid)
 
 
 def critic_targets(config: Config, reward: Array, following: Array, terminated: Array, ended: Array) -> Array:
-    """Lambda-returns G_t of the team's reward, [T, B].
+    """Returns lambda-returns G_t of the team's reward, [T, B].
 
-    reward [T, B, N]; following [T, B]: the target critic's Q of what was seen and done after step t; flags [T, B].
+    reward [T, B, N]; following [T, B]: the target critic's Q of state and actions after step t; flags [T, B].
     """
     team = credited(reward, config.credit)[..., 0]
     return lambda_returns(team, following, terminated, ended, config.gamma, config.lambda_)
 
 
 def climbed(config: Config, key: Key, logits: Array) -> Array:
-    """u [..., N, A], what of the actors goes into the critic; an unavailable action's entry is exactly 0.
+    """Returns u [..., N, A], the actors' input to the critic. The entry of an unavailable action is exactly 0.
 
-    probabilities: the policies themselves. gumbel: one-hot draws from them, with the gradient of
+    "probabilities": the policies themselves. "gumbel": one-hot draws from them, with the gradient of
     softmax((logits + noise) / temperature) (straight-through; Jang et al. 2017). logits [..., N, A], masked.
     """
     how = "softmax" if config.climbs == "probabilities" else "straight-through"
@@ -125,13 +131,15 @@ def climbed(config: Config, key: Key, logits: Array) -> Array:
 
 
 def worth_of_policies(config: Config, key: Key, critic: JointNet, sees: Array, logits: Array) -> Array:
-    """Q(s, u) [...] at what goes into the critic of policies with logits [..., N, A]: what the actors climb, all at
-    once. sees: see `central`."""
+    """Returns Q(s, u) [...] for policies with logits [..., N, A]: the objective of all actors. sees: see `central`."""
     return critic(sees, beside=(side_by_side(climbed(config, key, logits)),))
 
 
 def policy_loss(q: Array, valid: Array, randomness: Array, weight: Array | float) -> Array:
-    """-(mean_m Q(s_t, pi_1, ..., pi_N)) - weight randomness, []. q, valid [T, B]; randomness []: `entropy_term`."""
+    """Returns -(mean Q(s_t, pi_1, ..., pi_N) over valid steps) - weight * randomness, [].
+
+    q, valid [T, B]; randomness []: see `entropy_term`.
+    """
     return -mean_valid(q, valid) - weight * randomness
 
 
@@ -152,7 +160,7 @@ def new_critic(config: Config, spec: Spec, key: Key) -> JointNet:
 
 
 def central(config: Config, spec: Spec, observation: Observation) -> Array:
-    """What the critic reads: the state [..., 1, *], or all agents' views [..., N, *]."""
+    """Returns the critic's input: the state [..., 1, *], or all agents' views [..., N, *]."""
     if config.critic_reads == "views":
         return observation.view
     return jnp.expand_dims(observation.state, observation.available.ndim - 2)
@@ -182,7 +190,10 @@ def make(config: Config, env: Environment) -> Algorithm:
         return action, team.acted(memory, action), notes
 
     def critic_step(state: State, sees: Array, taken: Array, steps: Transition) -> tuple[State, Array]:
-        """(state, loss []). sees [T + 1, B, ...], taken [T + 1, B, N A]: what was seen and done, and what after it."""
+        """Returns (state, loss []) after a step of the critic.
+
+        sees [T + 1, B, ...], taken [T + 1, B, N A]: critic inputs and joint actions, with those after the last step.
+        """
         following = state.target_critic(sees[1:], beside=(taken[1:],))
         targets = critic_targets(config, steps.reward, following, steps.terminated, steps.ended)
         error = lambda critic: critic_loss(critic(sees[:-1], beside=(taken[:-1],)), targets, steps.valid)  # noqa: E731
@@ -202,7 +213,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             return acts(outputs, observation.available)
 
         policy, pull_back = jax.vjp(policies, state.actor)
-        # What follows a cut episode is worth Q of what the policy would do next: drawn, because it was not played.
+        # After a truncated episode comes Q of the policy's next action. It was not played, so it is drawn here.
         after = Categorical(policy.logits[-1]).sample(key_last)
         taken = side_by_side(acts.encoded(jnp.concatenate([steps.action, after[None]])))  # [T + 1, B, N A]
         sees = central(config, spec, observation)

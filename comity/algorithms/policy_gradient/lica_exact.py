@@ -1,9 +1,13 @@
-"""LICA's one-step study: a critic that knows every joint action, and three ways to climb it (Zhou et al. 2020, arXiv
-2007.02529, section 4.3.1).
+"""LICA's one-step study: a critic that is fitted to every joint action, and three gradients for the policy (Zhou et al.
+2020, arXiv 2007.02529, section 4.3.1).
 
-One shared policy reads an agent's number, one critic the joint action; nothing is sampled. "lica" climbs the critic at
-the actions' probabilities, "coma" the expected counterfactual advantage, "coma-reference" what the authors' code of
-their figure 5 computes in its place. docs/algorithms/lica_exact.md.
+One shared policy reads an agent's number, and one critic reads the joint action. Nothing is sampled.
+
+    lica:           ascends Q(pi_1, ..., pi_N)
+    coma:           ascends sum over a of pi(a) sum over i of A_i(a) log pi_i(a_i), A_i the counterfactual advantage
+    coma-reference: the loss that the authors' code of figure 5 computes in place of COMA's
+
+docs/algorithms/lica_exact.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -22,20 +26,20 @@ from comity.networks import MLP
 from comity.settings import Positive, check
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
-MOST = 64  # joint actions
+MOST = 64  # largest number of joint actions
 
 
 @dataclass(frozen=True)
 class Config:
     """Settings of the study; defaults are the authors'."""
 
-    rule: Literal["lica", "coma", "coma-reference"] = "lica"  # what the policy climbs
+    rule: Literal["lica", "coma", "coma-reference"] = "lica"  # the policy's objective
     critic_steps: Positive[int] = 5  # k, full-batch steps of the critic before each step of the policy
-    critic_factor: Positive[float] = 2.0  # learning rate of the critic over that of the policy
-    learning_rate: Positive[float] = 0.01  # of the policy; both Adam
+    critic_factor: Positive[float] = 2.0  # the critic's learning rate, divided by the policy's
+    learning_rate: Positive[float] = 0.01  # learning rate of the policy; both use Adam
     hidden: Positive[int] = 32  # width of the one hidden layer of policy and critic
-    runs: Positive[int] = 1  # learners side by side, each from a start of its own;
-    # metrics are their means, the first one plays
+    runs: Positive[int] = 1  # number of learners that run in parallel, each from its own start;
+    # metrics are their means, and the first one plays
 
     def __post_init__(self):
         check(self)
@@ -53,8 +57,8 @@ PRESETS = {
 class Learner(NamedTuple):
     """One of the runs."""
 
-    policy: MLP  # number of an agent -> logits of its actions but the first, whose logit is 0
-    critic: MLP  # chances of all agents' actions but their first, side by side -> Q
+    policy: MLP  # number of an agent -> logits of its actions except the first, whose logit is 0
+    critic: MLP  # probabilities of all agents' actions except each first one, side by side -> Q
     policy_opt_state: PyTree
     critic_opt_state: PyTree
 
@@ -64,36 +68,38 @@ class State(NamedTuple):
 
 
 def policy_logits(policy: MLP, agents: int) -> Array:
-    """[N, A]; with two actions a sigmoid of one number."""
+    """Returns the logits of all agents' actions, [N, A]. With two actions, the policy is a sigmoid of one number."""
     free = policy(jnp.arange(agents, dtype=jnp.float32)[:, None])
     return jnp.concatenate([jnp.zeros((agents, 1)), free], -1)
 
 
 def critic_values(critic: MLP, chances: Array) -> Array:
-    """Q [...] of actions [..., N, A], one-hot or mixed."""
+    """Returns Q [...] of actions [..., N, A], which are one-hot or probabilities."""
     return critic(chances[..., 1:].reshape(*chances.shape[:-2], -1))[..., 0]
 
 
 def critic_loss(critic: MLP, joint: Array, payoff: Array) -> Array:
-    """Mean squared error over all joint actions. joint [J, N, A] one-hot, payoff [J]."""
+    """Returns the mean squared error over all joint actions. joint [J, N, A] one-hot, payoff [J]."""
     return jnp.square(critic_values(critic, joint) - payoff).mean()
 
 
 def lica_loss(logits: Array, critic: MLP) -> Array:
-    """-Q(pi_1, ..., pi_N). logits [N, A]."""
+    """Returns -Q(pi_1, ..., pi_N). logits [N, A]."""
     return -critic_values(critic, jax.nn.softmax(logits))
 
 
 def replaced(joint: Array) -> Array:
-    """[J, N, A, N, A]: each joint action [J, N, A] with one agent's own replaced by each of its actions."""
+    """Returns each joint action [J, N, A] with one agent's action replaced by each of its actions: [J, N, A, N, A]."""
     _, agents, choices = joint.shape
-    own = jnp.eye(agents, dtype=bool)[:, None, :, None]  # whose
+    own = jnp.eye(agents, dtype=bool)[:, None, :, None]  # True for the agent whose action is replaced
     return jnp.where(own, jnp.eye(choices)[:, None, :], joint[:, None, None])
 
 
 def coma_loss(logits: Array, critic: MLP, joint: Array) -> Array:
-    """-sum_a pi(a) sum_i A_i(a) log pi_i(a_i), A_i(a) = Q(a) - sum_b pi_i(b) Q(b, a_-i), in which only log pi_i carries
-    gradient. logits [N, A], joint [J, N, A] one-hot."""
+    """Returns -sum_a pi(a) sum_i A_i(a) log pi_i(a_i), with A_i(a) = Q(a) - sum_b pi_i(b) Q(b, a_-i).
+
+    Only log pi_i carries gradient. logits [N, A], joint [J, N, A] one-hot.
+    """
     chances = lax.stop_gradient(jax.nn.softmax(logits))
     weight = (joint * chances).sum(-1).prod(-1)  # pi(a), [J]
     q = lax.stop_gradient(critic_values(critic, replaced(joint)))  # [J, N, A]
@@ -103,10 +109,11 @@ def coma_loss(logits: Array, critic: MLP, joint: Array) -> Array:
 
 
 def coma_reference_loss(key: Key, logits: Array, critic: MLP, joint: Array) -> Array:
-    """What the authors' code has for COMA: one row for each joint action, agent and action in place of its own, in it
-    (Q(a) - Q(b, a_-i)) log pi_i(last action), whatever a_i is; the mean over all rows but one drawn at random.
+    """Returns the authors' code's loss for COMA.
 
-    Over all rows the differences cancel, so that the policy follows the row left out.
+    There is one row for each joint action a, agent i and replacing action b: (Q(a) - Q(b, a_-i)) log pi_i(last action),
+    whatever a_i is. The loss is minus the mean over all rows except one that is drawn at random. The differences cancel
+    over all rows, so the policy follows only the row that is left out.
     """
     q = lax.stop_gradient(critic_values(critic, replaced(joint)))  # [J, N, A]
     rows = ((joint * q).sum(-1, keepdims=True) - q) * jax.nn.log_softmax(logits)[:, -1:]
@@ -115,7 +122,7 @@ def coma_reference_loss(key: Key, logits: Array, critic: MLP, joint: Array) -> A
 
 
 def require_one_step(env: Environment) -> None:
-    """Raises ValueError unless the game is one step of few joint actions."""
+    """Raises ValueError unless the game has one step and at most `MOST` joint actions."""
     spec = env.spec
     if spec.length != 1 or spec.action.n**spec.agents > MOST:
         raise ValueError(
@@ -125,7 +132,7 @@ def require_one_step(env: Environment) -> None:
 
 
 def payoffs(env: Environment, actions: Array) -> Array:
-    """[J], mean over agents, of joint actions [J, N] in the one state of a game."""
+    """Returns the payoffs of joint actions [J, N] in the game's one state, means over agents, [J]."""
     key = jax.random.key(0)
     state, _ = env.reset(key)
     return jax.vmap(lambda action: env.step(key, state, action)[1].reward.mean())(actions)
@@ -195,5 +202,5 @@ def make(config: Config, env: Environment) -> Algorithm:
 
 
 def name(action: np.ndarray) -> str:
-    """A joint action in digits: 10, the first agent takes action 1 and the second 0."""
+    """Returns a joint action as digits: in "10" the first agent takes action 1 and the second action 0."""
     return "".join(str(int(a)) for a in action)

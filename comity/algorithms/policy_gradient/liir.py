@@ -1,9 +1,13 @@
 """LIIR: learning individual intrinsic rewards (Du et al. 2019, "LIIR: learning individual intrinsic reward in
 multi-agent reinforcement learning").
 
-Every agent climbs a reward of its own, the team's plus an intrinsic one, r + w r_in_i; the intrinsic rewards climb what
-the team then earns: the gradient of the extrinsic objective at the policies *after* their step, through that step.
-docs/algorithms/liir.md derives it and lists every departure.
+Each agent has a proxy reward, the team's reward plus its own intrinsic one, and ascends its policy gradient:
+
+    theta_i' = theta_i + alpha grad log pi_i(a_i) A_proxy_i     for the proxy reward r + w r_in_i          (eq. 6)
+    eta'     = eta + beta grad_eta J_ex(theta')                 through the step of theta                  (eq. 9)
+
+The intrinsic rewards r_in with parameters eta ascend the team's extrinsic objective J_ex at the policies *after* their
+step, by the chain rule through that step. docs/algorithms/liir.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass
@@ -52,26 +56,26 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 @dataclass(frozen=True)
 class Config(actors.Reads):
-    """Settings of LIIR. Paper and code: of its runs on StarCraft, as LICA's comparison repeats them."""
+    """Settings of LIIR. Paper and code: its runs on StarCraft, as LICA's comparison repeats them."""
 
     actors: Literal["shared", "separate"] = "shared"  # paper: one network for all agents
     intrinsic_weight: NotNegative[float] = 0.01  # w of r + w r_in
     intrinsic_limit: Positive[float] = 10.0  # r_in = limit tanh(x / limit)
-    credit: Reward = "mean"  # the extrinsic reward: the team's
-    learning_rate: Positive[float] = 5e-4  # of actors, RMSprop; the step that intrinsic rewards look through
-    critic_learning_rate: Positive[float] = 5e-4  # of values and intrinsic rewards, RMSprop
-    gamma: Fraction = 0.99  # per step
-    lambda_: Fraction = 0.8  # of both returns
-    core: Core = "gru"  # of an actor; none: two hidden layers and no memory
+    credit: Reward = "mean"  # the extrinsic reward: the team's mean or sum, or each agent's own
+    learning_rate: Positive[float] = 5e-4  # RMSprop's rate for actors; the intrinsic rewards' gradient uses this step
+    critic_learning_rate: Positive[float] = 5e-4  # RMSprop's rate for values and intrinsic rewards
+    gamma: Fraction = 0.99  # discount per step
+    lambda_: Fraction = 0.8  # lambda of both returns
+    core: Core = "gru"  # memory of an actor; none: two hidden layers and no memory
     hidden: Positive[int] = 64  # width of every layer of an actor
     critic_hidden: Positive[int] = 128  # width of both layers that values and intrinsic rewards share
-    activation: Activation = "relu"  # behind every hidden layer
-    standardise: bool = True  # proxy advantages to mean 0 and deviation 1, over what is valid
+    activation: Activation = "relu"  # after every hidden layer
+    standardise: bool = True  # normalise proxy advantages to mean 0 and deviation 1 over valid steps
     entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
-    target_period: Positive[int] = 200  # updates between two copies of the values to their target
-    clip: Positive[float] = 10.0  # gradient norm, of critic and actors
+    target_period: Positive[int] = 200  # updates between two copies of the critic to its target
+    clip: Positive[float] = 10.0  # largest gradient norm, of the critic and of actors
     decay: Fraction = 0.99  # RMSprop's alpha
-    epsilon: Positive[float] = 1e-5  # RMSprop's; of actors inside the root, whose gradient is finite at 0
+    epsilon: Positive[float] = 1e-5  # RMSprop's epsilon; for actors inside the root, so its gradient is finite at 0
 
     def __post_init__(self):
         check(self)
@@ -81,8 +85,8 @@ PRESETS = {"sound": {}, "paper": {}, "released": {}, "pymarl": {"agent_id": True
 
 
 class Critic(eqx.Module):
-    """Two shared layers, and on them: an intrinsic reward of each own action, the value of the proxy reward, that of
-    the extrinsic one."""
+    """A network of two shared layers with three heads: the intrinsic reward of each own action, the value of the proxy
+    reward, and the value of the extrinsic reward."""
 
     layers: tuple[Linear, Linear]
     rewards: Linear
@@ -96,7 +100,7 @@ class Critic(eqx.Module):
         self.activation = activation
 
     def __call__(self, x: Array) -> tuple[Array, Array, Array]:
-        """x [..., I] -> (raw intrinsic rewards [..., A], proxy value [...], extrinsic value [...])."""
+        """Returns (raw intrinsic rewards [..., A], proxy value [...], extrinsic value [...]) of x [..., I]."""
         for layer in self.layers:
             x = ACTIVATIONS[self.activation](layer(x))
         values = self.values(x)
@@ -105,7 +109,7 @@ class Critic(eqx.Module):
 
 class State(NamedTuple):
     actor: RecurrentNet  # leaves [N, ...] if separate
-    critic: JointNet  # of a Critic, one for all agents
+    critic: JointNet  # encoders and a `Critic`, one for all agents
     target_critic: JointNet
     actor_opt_state: PyTree
     critic_opt_state: PyTree
@@ -113,7 +117,7 @@ class State(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """What the critic says of a rollout, leaves [T, B, N]. Only `proxy_advantage` carries gradient, to the critic."""
+    """The critic's estimates on a rollout, leaves [T, B, N]. Only `proxy_advantage` is used with its gradient."""
 
     intrinsic: Array  # r_in
     proxy_return: Array
@@ -131,17 +135,17 @@ def new_critic(config: Config, spec: Spec, key: Key) -> JointNet:
 
 
 def critic_reads(spec: Spec, observation: Observation) -> tuple[Array, ...]:
-    """State, own view, who one is: the parts that the critic reads, leaves [..., N, 1, *]."""
+    """Returns the inputs of the critic: state, own view and agent id, leaves [..., N, 1, *]."""
     return *actors.central(spec, observation), jnp.eye(spec.agents)[:, None]
 
 
 def intrinsic_rewards(config: Config, raw: Array) -> Array:
-    """r_in of every own action, bounded. raw [..., A]: as the critic gives them."""
+    """Returns the bounded r_in of every own action, [..., A]. raw [..., A]: the critic's outputs."""
     return config.intrinsic_limit * jnp.tanh(raw / config.intrinsic_limit)
 
 
 def credit(config: Config, spec: Spec, critic: JointNet, target: JointNet, episodes: replay.Episodes) -> Credit:
-    """Proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values."""
+    """Returns proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values."""
     raw, proxy_value, extrinsic_value = critic(*critic_reads(spec, episodes.before))
     _, proxy_after, extrinsic_after = target(*critic_reads(spec, episodes.after))
     intrinsic = chosen(intrinsic_rewards(config, raw), episodes.action)
@@ -160,19 +164,24 @@ def credit(config: Config, spec: Spec, critic: JointNet, target: JointNet, episo
 
 
 def policy_loss(logits: Array, action: Array, advantage: Array, valid: Array) -> Array:
-    """-(sum m A_i log pi(a_i)) / sum m, per agent [N]. Here the advantage does carry gradient, for who learns it."""
+    """Returns -(sum m A_i log pi(a_i)) / sum m, per agent [N], with the mask m of valid steps.
+
+    The advantage carries gradient, because the intrinsic rewards learn through it.
+    """
     return -mean_valid(advantage * log_prob(logits, action), valid)
 
 
 def extrinsic_objective(logits: Array, before: Array, action: Array, advantage: Array, valid: Array) -> Array:
-    """What the team earns with new policies, to first order, by data of the old ones: mean over agents of
-    (pi_i' / pi_i) A_ex (eq. 9). logits, before [T, B, N, A] of new and old."""
+    """Returns the extrinsic objective of new policies, to first order, from data of the old ones (eq. 9), [].
+
+    It is the mean over agents of (pi_i' / pi_i) A_ex. logits, before [T, B, N, A]: of the new and the old policies.
+    """
     ratio = jnp.exp(log_prob(logits, action) - lax.stop_gradient(log_prob(before, action)))
     return mean_valid(ratio * advantage, valid).mean()
 
 
 def value_errors(values: tuple[Array, Array], found: Credit, valid: Array) -> Array:
-    """Squared errors of the proxy value and of the extrinsic one, the mean over agents, []."""
+    """Returns the sum of the squared errors of the proxy and the extrinsic value, each the mean over agents, []."""
     pairs = zip(values, (found.proxy_return, found.extrinsic_return), strict=True)
     return jnp.stack([critic_loss(value, lax.stop_gradient(target), valid).mean() for value, target in pairs]).sum()
 
@@ -200,13 +209,13 @@ def make(config: Config, env: Environment) -> Algorithm:
         return action, team.acted(memory, action), {**policy.notes(), "value": value}
 
     def logits_of(actor: RecurrentNet, steps: Transition) -> Array:
-        """log pi(. | history) up to a constant, [T, B, N, A]."""
+        """Returns log pi(. | history) up to a constant, [T, B, N, A]."""
         before = jax.tree.map(lambda x: x[0], steps.memory)
         outputs = team.unroll(actor, steps.observation.view, before, None, steps.action)
         return acts(outputs, steps.observation.available).logits
 
     def actor_step(state: State, steps: Transition, advantage: Array) -> tuple[RecurrentNet, PyTree, Array]:
-        """The actors after their step along the proxy advantages (eq. 6), and the loss []."""
+        """Returns (actors, their optimizer state, loss []) after the step on the proxy advantages (eq. 6)."""
 
         def loss(actor: RecurrentNet) -> Array:
             logits = logits_of(actor, steps)

@@ -1,7 +1,7 @@
-"""The two oldest policy gradients, one gradient step after each rollout: REINFORCE and actor-critic are members.
+"""The family of REINFORCE and one-step actor-critic: one gradient step after each rollout.
 
-An actor climbs mean A log pi(a | o); members say what A is, and whether a critic learns beside it. Separate agents each
-climb their own. docs/algorithms/reinforce.md, docs/algorithms/actor_critic.md.
+An actor ascends mean A log pi(a | o). A member of the family defines the advantage A, and whether a critic learns. With
+separate actors, each agent ascends its own objective. docs/algorithms/reinforce.md, docs/algorithms/actor_critic.md.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,17 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 @dataclass(frozen=True)
 class Config(actors.Settings, Views):
-    """Settings of both. Paper: what is known of ALITA's table 3, widths and rate, beside its common ones."""
+    """Settings of both members. Paper: the widths and rate known from ALITA's table 3, and its common settings."""
 
     actors: Literal["separate", "shared"] = "separate"  # networks: one set for each agent, or one for all
-    core: Core = "none"  # what an actor remembers by; critics remember nothing
-    hidden: Positive[int] = 128  # width of two layers
-    activation: Activation = "relu"  # behind every hidden layer
-    learning_rate: Positive[float] = 1e-3  # Adam
-    epsilon: Positive[float] = 1e-8  # Adam's, added to the root
-    clip: Positive[float] = 10.0  # gradient norm, of each network; paper 0.5
-    gamma: Fraction = 0.95  # per step
-    entropy_coefficient: NotNegative[float] = 0.01  # of H in the loss; paper none
+    core: Core = "none"  # memory of an actor; critics have no memory
+    hidden: Positive[int] = 128  # width of the two layers
+    activation: Activation = "relu"  # after every hidden layer
+    learning_rate: Positive[float] = 1e-3  # learning rate of actors and critics (Adam)
+    epsilon: Positive[float] = 1e-8  # Adam's epsilon, added to the root
+    clip: Positive[float] = 10.0  # largest gradient norm, of each network; paper 0.5
+    gamma: Fraction = 0.95  # discount per step
+    entropy_coefficient: NotNegative[float] = 0.01  # weight of the entropy in the loss; paper none
 
     def __post_init__(self):
         check(self)
@@ -56,10 +56,10 @@ Values = tuple[Array, Array] | None  # V before and after each step, [T, B, N]
 
 
 class Member(NamedTuple):
-    """What makes an algorithm of the family."""
+    """The definition of an algorithm of the family."""
 
-    targets: Callable[[Transition, Values], tuple[Array, Array]]  # -> (targets of a critic, A), [T, B, N]
-    critic: bool
+    targets: Callable[[Transition, Values], tuple[Array, Array]]  # -> (targets of the critic, A), [T, B, N]
+    critic: bool  # True: a critic learns
     whole_episodes: bool
     steps: int | None = None  # T of a rollout
 
@@ -74,7 +74,7 @@ def plain(config: Config, env: Environment, member: Member) -> Algorithm:
     descent, fit = team.optimizer(adam), values.optimizer(adam)
 
     def evaluate(critic: PyTree, view: Array) -> Array:
-        """V of every agent: views [..., N, V] -> [..., N]."""
+        """Returns V of every agent, [..., N], for views [..., N, V]."""
         return values.call(critic, actors.present_view(sees, view))[..., 0]
 
     def init(key: Key) -> State:

@@ -1,10 +1,13 @@
-"""PG: independent recurrent policy gradient with a Monte-Carlo critic.
+"""PG: independent recurrent policy gradients with a Monte-Carlo critic.
 
-The central learner of "The challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025,
+The main learner of "The challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025,
 arXiv 2505.20579).
 
-Each agent climbs E[(G_t - V(o_t)) grad log pi(a_t | history)], where G_t is the discounted return of its own rewards
-and V its own critic of the present observation. docs/algorithms/pg.md derives it and lists every departure.
+    actor:  ascends  E[(G_t - V(o_t)) grad log pi(a_t | history)]
+    critic: descends E[(G_t - V(o_t))^2]
+
+G_t is the discounted return of the agent's own rewards, and V its own critic of the present observation.
+docs/algorithms/pg.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass
@@ -49,23 +52,25 @@ class Config(
     """Settings of PG. Paper: the text and tables; code: the authors' implementation."""
 
     actors: Literal["separate", "shared"] = "separate"  # paper and code: one actor for all agents; critics are separate
-    learning_rate: Positive[float] = 5e-4  # of the actor; paper 5e-5, code 5e-4
+    learning_rate: Positive[float] = 5e-4  # learning rate of the actor; paper 5e-5, code 5e-4
     critic_learning_rate: Positive[float] = 5e-4  # paper 5e-5, code 5e-4
-    gamma: Fraction = 0.99  # per step
+    gamma: Fraction = 0.99  # discount per step
     hidden: Positive[int] = 64  # width of every layer
     activation: Activation = "relu"  # paper ReLU, code GELU
     critic_schedule: Literal["each-step", "batch"] = (
-        "each-step"  # one critic step per time index, last first, or one in all
+        "each-step"  # each-step: one critic step per time index, the last first; batch: one step in all
     )
     critic_reads: Literal["present", "view"] = (
-        "present"  # without or with the agent's own last action, if the view has it
+        "present"  # present: the view without the agent's action history, if it has one; view: the whole view
     )
-    critic_optimizer: Literal["separate", "joint"] = "separate"  # joint: one, with one clip, for all critics (code)
-    critic_clip: Positive[float] = 10.0  # gradient norm, per optimizer
+    critic_optimizer: Literal["separate", "joint"] = "separate"
+    # joint: one optimizer with one gradient clip for all critics (code)
+    critic_clip: Positive[float] = 10.0  # largest gradient norm, per optimizer
     decay: Fraction = 0.99  # RMSprop's alpha, per optimizer step
-    epsilon: Positive[float] = 1e-5  # RMSprop's, added to the root
+    epsilon: Positive[float] = 1e-5  # RMSprop's epsilon, added to the root
     entropy_bonus: float = 0.0  # c in r + c H(pi); the paper's max-entropy 1e-4, its code -1e-4 (a penalty)
-    last_value: Literal["zero", "first-critic"] = "zero"  # behind the critic's last target; first-critic: code
+    last_value: Literal["zero", "first-critic"] = "zero"
+    # the value after the last step in the critic's targets; first-critic (code): of the critic's first parameters
 
     def __post_init__(self):
         check(self)
@@ -81,14 +86,14 @@ RELEASED = {
     "last_value": "first-critic",
     "correction_trigger": "reward",
 }
-FAST = {  # most success on Manitokan for a CPU second; docs/performance.md, "Seconds to a score", has the trials
-    "core": "none",  # views tell nearly all that matters: an update costs a quarter of a GRU's
-    "actors": "shared",  # one actor learns from both; separate ones ended without a gift in 2 of 7 trials at this rate
-    "agent_id": True,  # it knows which of the two it is, and can take turns: 89 % where 78 % had been reached without
-    "critic_schedule": "batch",  # one critic step instead of 150: a sixth of what is left of an update
+FAST = {  # most success on Manitokan per CPU second; docs/performance.md, "Seconds to a score", has the trials
+    "core": "none",  # views contain nearly all that matters, and an update costs a quarter of an update with a GRU
+    "actors": "shared",  # one actor learns from both; of 7 trials with separate ones at this rate 2 ended without gifts
+    "agent_id": True,  # an agent knows which of the two it is and can take turns: success 89 % instead of 78 %
+    "critic_schedule": "batch",  # one critic step instead of 150, which saves a sixth of the remaining update
     "learning_rate": 2e-3,  # four times `sound`; 3e-3 and 5e-3 with separate actors ended at 0
-    "critic_learning_rate": 2e-3,  # 5e-3 was no better, and one of its two seeds gave up
-    "gamma": 0.97,  # 0.99 is slower, 0.95 no longer sees the door from the key
+    "critic_learning_rate": 2e-3,  # 5e-3 was no better, and one of its two seeds failed
+    "gamma": 0.97,  # 0.99 is slower; with 0.95 the door's reward is too small at the key
 }
 PRESETS = {
     "sound": {},
@@ -107,22 +112,22 @@ PRESETS = {
 class State(NamedTuple):
     actor: RecurrentNet | ContextNet  # leaves [N, ...] if separate
     critic: MLP  # leaves [N, ...]
-    first_critic: MLP | None  # the critic as it was drawn, the "target" that the code never updates
+    first_critic: MLP | None  # the critic with its first parameters, the code's "target", which it never updates
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     time: Array  # [] int32, steps of a batch so far
-    terms: tuple[PyTree, ...]  # states of what is added to the gradient
+    terms: tuple[PyTree, ...]  # states of the terms that are added to the gradient
 
 
 def new_actor(config: Config, spec: Spec, acts: Actions, key: Key, inputs: int) -> RecurrentNet | ContextNet:
-    """An actor that reads so many numbers."""
+    """Returns a new actor that reads `inputs` numbers."""
     if config.core == "attention":
         return context.new_actor(config, key, spec.length, inputs, acts.size, (config.hidden,), config.activation)
     return RecurrentNet(key, inputs, config.hidden, acts.size, config.activation, core=config.core)
 
 
 def team_of(config: Config, env: Environment) -> Team:
-    """The actors."""
+    """Returns the team of actors."""
     spec, acts = env.spec, actors.actions_of(config, env)
     memory, new = context.fresh_memory(config, spec), partial(new_actor, config, spec, acts)
     return actors.team(config, env, acts, config.actors, new, memory, config.hidden)
@@ -146,7 +151,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     terms = (*correction.terms(config, env, team), *prediction.terms(config, env, team, config.hidden, actor_optimizer))
 
     def evaluate(critic: PyTree, view: Array) -> Array:
-        """V of every agent: views [..., N, V] -> [..., N]."""
+        """Returns V of every agent, [..., N], for views [..., N, V]."""
         return values.call(critic, actors.present_view(sees, view))[..., 0]
 
     def init(key: Key) -> State:
@@ -168,7 +173,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         view, available, valid = steps.observation.view, steps.observation.available, steps.valid
         policy_of = lambda outputs: acts(outputs, available, actors.floor(config, state.time))  # noqa: E731
         log_probs = lambda outputs: policy_of(outputs).log_prob(steps.action)  # noqa: E731
-        # Whole episodes begin with no context; that of every step, which `act` gave, would be T times too much to keep.
+        # Whole episodes begin with an empty context. The context of every step would take T times the memory.
         before = None if config.core == "attention" else jax.tree.map(lambda x: x[0], steps.memory)
         actor = actor_of(team, state.actor, steps, before, log_probs, keep=config.predict == "others")
 

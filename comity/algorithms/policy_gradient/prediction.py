@@ -1,7 +1,9 @@
-"""A head on the actor's memory that predicts what the others do in the same step, for PG and PPO.
+"""A head on the actor's memory that predicts the others' actions in the same step, for PG and PPO.
+
+    loss: - weight * mean over valid steps and other agents of log p(a_t of the other | memory after o_0, ..., o_t)
 
 Section 5.2 of "hidden gifts" asks whether agents that predict each other leave gifts. At step t an agent has seen
-o_0, ..., o_t, and the others choose a_t at the same time, so a_t is the next action there is to predict.
+o_0, ..., o_t, and the others choose a_t at the same time, so a_t is the next action that can be predicted.
 docs/algorithms/pg.md.
 """
 
@@ -23,10 +25,10 @@ from comity.types import Environment, Key, PyTree
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the prediction; the learner has those of its own."""
+    """Settings of the prediction. The learner adds its own settings."""
 
-    predict: Literal["none", "others"] = "none"  # others: a head on the actor's memory names every other agent's action
-    prediction_weight: NotNegative[float] = 0.1  # of its cross-entropy, nats, in the actor's loss; not tuned
+    predict: Literal["none", "others"] = "none"  # others: a head on the actor's memory predicts the others' actions
+    prediction_weight: NotNegative[float] = 0.1  # weight of its cross-entropy (nats) in the actor's loss; not tuned
 
 
 class Predictor(NamedTuple):
@@ -37,7 +39,10 @@ class Predictor(NamedTuple):
 def begin(
     config: Settings, key: Key, env: Environment, size: int, separate: bool, optimizer: optax.GradientTransformation
 ) -> Predictor | None:
-    """size: numbers of an actor's memory. Raises ValueError if there is nobody else, or no single choice to predict."""
+    """Returns a new predictor, or None if the settings ask for none. size: width of an actor's memory.
+
+    Raises ValueError if there is no other agent, or if actions are not one discrete choice.
+    """
     if config.predict == "none":
         return None
     spec = env.spec
@@ -53,7 +58,7 @@ def begin(
 def terms(
     config: Settings, env: Environment, team: Team, size: int, optimizer: optax.GradientTransformation
 ) -> tuple[Term, ...]:
-    """The prediction as a term of a learner from whole rollouts, if the settings ask for it; size as in `begin`."""
+    """Returns the prediction as a term of the actors' gradient, if the settings ask for it. size: see `begin`."""
     if config.predict == "none":
         return ()
 
@@ -69,16 +74,16 @@ def terms(
 
 
 def unrolled(config: Settings, net, x: Array, memory: PyTree, starts: Array | None = None) -> tuple[Array, PyTree]:
-    """(outputs [T, ..., out], what they were read from [T, ..., H], or () if nothing is predicted)."""
+    """Returns (outputs [T, ..., out], the memories they are computed from [T, ..., H], or () without prediction)."""
     memories = net.memories(x, memory, starts)
     return net.output(memories), memories if config.predict == "others" else ()
 
 
 def prediction_loss(head: Linear, memories: Array, action: Array, valid: Array, separate: bool) -> tuple[Array, Array]:
-    """(-mean_m log p(a_t of the others | memory), share of right guesses), means over the others, per agent [N].
+    """Returns (-mean log p(a_t of the others | memory), share of correct predictions), means over the others, [N].
 
-    memories [T, B, N, H], action [T, B, N], valid m [T, B]. What is available to others is not known, so all actions
-    count.
+    memories [T, B, N, H], action [T, B, N], valid [T, B]. An agent does not know which actions are available to the
+    others, so the prediction is over all actions.
     """
     outputs = per_agent(lambda net, x: net(x), (0, 2), 2)(head, memories) if separate else head(memories)
     theirs = in_a_circle(action, own=False)  # [T, B, N, N - 1]
@@ -90,7 +95,7 @@ def prediction_loss(head: Linear, memories: Array, action: Array, valid: Array, 
 def objective(
     config: Settings, head: Linear, memories: Array, action: Array, valid: Array, separate: bool
 ) -> tuple[Array, dict[str, Array]]:
-    """(what the actors' loss gains, metrics). Separate actors climb each their own, so the sum only collects them."""
+    """Returns (the term of the actors' loss, metrics). With separate actors it is a sum of independent losses."""
     losses, right = prediction_loss(head, memories, action, valid, separate)
     total = config.prediction_weight * (losses.sum() if separate else losses.mean())
     return total, {"prediction_loss": losses.mean(), "prediction_accuracy": right.mean()}
@@ -105,7 +110,7 @@ def learned_head(
     valid: Array,
     separate: bool,
 ) -> tuple[Array, Predictor, dict[str, Array]]:
-    """(gradient of memories, the predictor after one step, metrics)."""
+    """Returns (gradient by memories, the predictor after one step, metrics)."""
 
     def loss(head: Linear, memories: Array):
         return objective(config, head, memories, action, valid, separate)

@@ -1,5 +1,9 @@
-"""REINFORCE: climb what whole episodes earned, above what others earned (Williams 1992), each agent for itself.
-docs/algorithms/reinforce.md."""
+"""REINFORCE: Monte-Carlo policy gradient with a mean return as baseline (Williams 1992), one learner per agent.
+
+    ascend mean (G_t - b) log pi(a_t | o_t),   b = mean return of the rollout's other games
+
+docs/algorithms/reinforce.md lists every departure.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +23,8 @@ class Config(family.Config):
     """Settings of REINFORCE: the family's, and the baseline."""
 
     baseline: Literal["others", "mean", "none"] = "others"
-    # others: the mean return of the rollout's other games, which leaves the gradient unbiased; mean: of all of them
-    # (paper), which shortens it by 1 / B
+    # others: the mean return of the rollout's other games, which keeps the gradient unbiased; mean (paper): the mean
+    # return of all games, which shortens the gradient by 1 / B
 
     def __post_init__(self):
         check(self)
@@ -30,7 +34,7 @@ PRESETS = {"sound": {}, "paper": {**family.PAPER, "baseline": "mean"}}
 
 
 def baseline_of(returns: Array, valid: Array, whose: str) -> Array:
-    """[B, N] or [N], what returns [T, B, N] of valid steps [T, B] are measured from."""
+    """Returns the baseline, [B, N] or [N], of returns [T, B, N] in valid steps [T, B]."""
     if whose == "mean":
         return mean_valid(returns, valid)
     each = jnp.where(valid[..., None], returns, 0.0).sum(0)  # [B, N]
@@ -41,7 +45,7 @@ def baseline_of(returns: Array, valid: Array, whose: str) -> Array:
 
 
 def above(config: Config, steps: Transition, values: family.Values) -> tuple[Array, Array]:
-    """(G_t, G_t - baseline) [T, B, N]."""
+    """Returns (G_t, G_t - baseline), [T, B, N]."""
     del values
     returns = discounted_returns(steps.reward, steps.ended, config.gamma)
     return returns, returns - baseline_of(returns, steps.valid, config.baseline)

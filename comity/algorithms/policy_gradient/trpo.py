@@ -1,9 +1,10 @@
-"""TRPO: the longest natural step that a bound on the policy's change allows (Schulman et al. 2015, arXiv 1502.05477).
+"""TRPO: trust region policy optimisation (Schulman et al. 2015, arXiv 1502.05477).
 
-    maximise mean rho A,  rho = pi / pi_old,   with mean KL(pi_old || pi) <= delta
+    maximise mean rho A,  rho = pi / pi_old,   subject to  mean KL(pi_old || pi) <= delta
 
-By conjugate gradients on the KL's Hessian, then a backtracking search for a step that keeps the bound and improves the
-surrogate. Separate agents have a bound, a step and a search each. docs/algorithms/trpo.md.
+The direction is the natural gradient, by conjugate gradients on the Hessian of the KL. Its length is the longest that
+the bound allows. A backtracking line search then shortens the step until it keeps the bound and improves the surrogate.
+With separate actors, each agent has its own bound, step and search. docs/algorithms/trpo.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -37,24 +38,24 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 @dataclass(frozen=True)
 class Config(actors.Settings, Views):
-    """Settings of TRPO. Paper: ALITA's table of rivals, after OpenAI's baselines."""
+    """Settings of TRPO. Paper: ALITA's table of the compared algorithms, after OpenAI's baselines."""
 
-    actors: Literal["separate", "shared"] = "separate"  # separate: each agent with a bound and a search of its own
-    core: Core = "none"  # what an actor remembers by; critics remember nothing
-    hidden: Positive[int] = 64  # width of two layers of actors and critics; paper 32
-    activation: Activation = "tanh"  # behind every hidden layer
+    actors: Literal["separate", "shared"] = "separate"  # separate: each agent has its own bound and line search
+    core: Core = "none"  # memory of an actor; critics have no memory
+    hidden: Positive[int] = 64  # width of the two layers of actors and critics; paper 32
+    activation: Activation = "tanh"  # after every hidden layer
     steps: NotNegative[int] = 0  # T of a rollout; 0: the game's length. Paper 1,024 transitions
-    gamma: Fraction = 0.99  # per step
-    lambda_: Fraction = 0.98  # of the advantages
-    limit: Positive[float] = 0.01  # delta, nats: mean KL of a step
-    slack: Positive[float] = 1.5  # a step may go so many times delta, which holds to second order alone
-    gradients: Positive[int] = 10  # conjugate steps
-    damping: NotNegative[float] = 0.1  # added to the Hessian
-    tries: Positive[int] = 10  # of the line search
-    shrink: BelowOne = 0.5  # from one try to the next
-    value_learning_rate: Positive[float] = 1e-3  # Adam
-    value_epochs: Positive[int] = 5  # passes of the critic over a rollout
-    value_minibatches: Positive[int] = 16  # per epoch, at most, see `divisor`
+    gamma: Fraction = 0.99  # discount per step
+    lambda_: Fraction = 0.98  # lambda of the advantages
+    limit: Positive[float] = 0.01  # delta, nats: bound of the mean KL of a step
+    slack: Positive[float] = 1.5  # a step's KL may be this many times delta, because the model of the KL is quadratic
+    gradients: Positive[int] = 10  # number of conjugate gradient steps
+    damping: NotNegative[float] = 0.1  # is added to the Hessian
+    tries: Positive[int] = 10  # number of tries of the line search
+    shrink: BelowOne = 0.5  # factor of the step's length from one try to the next
+    value_learning_rate: Positive[float] = 1e-3  # learning rate of the critics (Adam)
+    value_epochs: Positive[int] = 5  # passes of the critics over a rollout
+    value_minibatches: Positive[int] = 16  # most minibatches per epoch; the number divides the steps of a rollout
 
     def __post_init__(self):
         check(self)
@@ -70,7 +71,7 @@ class State(NamedTuple):
 
 
 class Local(NamedTuple):
-    """What a policy is judged by near the one that played."""
+    """Measures of a policy that is close to the policy that played."""
 
     surrogate: Array  # [N], mean of rho A
     kl: Array  # [N] nats, mean KL(old || new)
@@ -78,7 +79,7 @@ class Local(NamedTuple):
 
 
 def local(team: Team, acts: Any, old: Any, steps: Transition, advantage: Array, params: PyTree) -> Local:
-    """`Local` of a policy on a rollout that `old`, a policy too, has played. advantage [T, B, N]."""
+    """Returns `Local` of the policy with `params`, on a rollout that the policy `old` played. advantage [T, B, N]."""
     action, valid = steps.action, steps.valid
     outputs = team.unroll(
         params, steps.observation.view, jax.tree.map(lambda x: x[0], steps.memory), starts(steps), action
@@ -90,7 +91,7 @@ def local(team: Team, acts: Any, old: Any, steps: Transition, advantage: Array, 
 
 
 def trust_step(config: Config, team: Team, params: PyTree, measure: Any) -> tuple[PyTree, dict[str, Array]]:
-    """(parameters after one step, metrics). measure(params) -> `Local`."""
+    """Returns (parameters after one step, metrics). measure(params) -> `Local`."""
     of_each = lambda x: x if team.separate else x.mean()  # noqa: E731
     before, pull = jax.vjp(lambda params: measure(params).surrogate, params)
     weight = 1.0 if team.separate else 1 / len(before)
@@ -125,7 +126,7 @@ def learner(config: Config, env: Environment) -> Algorithm:
     adam = values.optimizer(optimizer("adam", config.value_learning_rate, 1e6, epsilon=1e-8))
 
     def evaluate(critic: PyTree, view: Array) -> Array:
-        """V of every agent: views [..., N, V] -> [..., N]."""
+        """Returns V of every agent, [..., N], for views [..., N, V]."""
         return values.call(critic, actors.present_view(sees, view))[..., 0]
 
     def init(key: Key) -> State:
@@ -140,7 +141,7 @@ def learner(config: Config, env: Environment) -> Algorithm:
         return action, team.acted(memory, action), policy.notes()
 
     def fit(key: Key, state: State, steps: Transition, targets: Array) -> tuple[PyTree, PyTree, Array]:
-        """(critic, its optimizer's state, loss) after all epochs over the rollout."""
+        """Returns (critic, its optimizer's state, loss) after all epochs over the rollout."""
         view, valid = steps.observation.view, steps.valid
         rows = jax.tree.map(lambda x: x.reshape(1, -1, *x.shape[2:]), (view, targets, valid))
 

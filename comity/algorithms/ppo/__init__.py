@@ -1,1 +1,1 @@
-"""Clipped surrogates over minibatches: the PPO family."""
+"""The PPO family: clipped surrogate objectives, learned in several epochs of minibatches."""

@@ -1,6 +1,7 @@
-"""IPPO: independent PPO, each agent with a critic of its own (de Witt et al. 2020, arXiv 2011.09533).
+"""IPPO: independent PPO, in which each agent has its own critic (de Witt et al. 2020, arXiv 2011.09533).
 
-The family is in `ppo.py`; here is what the critics read: each its agent's own view. docs/algorithms/ippo.md.
+`ppo.py` has the update, which MAPPO shares. This module defines the critics: each reads its agent's own view.
+docs/algorithms/ippo.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -16,13 +17,13 @@ from comity.types import Algorithm, Environment
 class Config(ppo.Config):
     """Settings of IPPO; those of the family are in `ppo.Config`."""
 
-    critic_reads: Literal["view", "views"] = "view"  # paper: its agent's; code: everyone's, which is central
+    critic_reads: Literal["view", "views"] = "view"  # view (paper): the agent's own; views (code): all agents' views
 
 
 RELEASED = {
     **ppo.PAPER,
     "minibatches": 5,
-    "critic_clip": 1.0,  # a switch, passed as the norm
+    "critic_clip": 1.0,  # the code passes a switch, so 1, as the norm
     "critic_reads": "views",
     "encoder": (64, 128, 128),
     "hidden": 128,

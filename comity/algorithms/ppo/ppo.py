@@ -1,9 +1,12 @@
-"""PPO for teams of recurrent agents (Schulman et al. 2017, arXiv 1707.06347): what IPPO and MAPPO have in common.
+"""PPO for teams of recurrent agents (Schulman et al. 2017, arXiv 1707.06347), the family of IPPO and MAPPO.
 
-Both play on without a break, learn from generalised advantages, and climb a clipped surrogate for several epochs over
-chunks of the rollout. They differ by their critics only, which `Critics` says: how many, and what they read.
-docs/algorithms/mappo.md derives it and lists every departure; what the code of "hidden gifts" also does is in
-`released/ppo.py`.
+    actor:  maximise mean min(rho A, clip(rho, 1 - epsilon, 1 + epsilon) A) + c_H H,   rho = pi / pi_old
+    critic: minimise the clipped Huber loss of V against lambda-returns
+
+A are generalised advantages, and H is the entropy of the policies. Rollouts continue across episode ends. Each rollout
+is learned for several epochs, in minibatches of pieces of consecutive steps. IPPO and MAPPO differ only in the number
+and the inputs of the critics (`Critics`). docs/algorithms/mappo.md derives it and lists every departure;
+`released/ppo.py` has what the code of "hidden gifts" does in addition.
 """
 
 from dataclasses import replace
@@ -65,7 +68,7 @@ __all__ = [
 
 
 def estimates(teams: Teams, critic: PyTree, batch: Batch, alternating: bool) -> Array:
-    """V [c, R, N] of a batch, in deviations. alternating: see `released.folded`."""
+    """Returns normalised V [c, R, N] of a batch. alternating: see `released.folded`."""
     x, restart = batch.critic_input, batch.starts
     if alternating:
         x, restart = released.folded(jnp.moveaxis(x, 0, 2))[None], released.folded(restart)
@@ -77,7 +80,7 @@ def estimates(teams: Teams, critic: PyTree, batch: Batch, alternating: bool) -> 
 
 
 def objective(config: Config, teams: Teams, networks: PyTree, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """(the loss of actors, critics and predictor, metrics). Separate networks climb each their own."""
+    """Returns (the loss of actors, critics and predictor; metrics). Separate networks have independent losses."""
     (actor, critic, head), separate, critics = networks, teams.actors.separate, teams.kinds
     remember = lambda net, x, memory, restart: prediction.unrolled(config, net, x, memory, restart)  # noqa: E731
     axes = (0 if separate else None, 0, 0, 2 if batch.starts.ndim == 3 else None)
@@ -93,7 +96,7 @@ def objective(config: Config, teams: Teams, networks: PyTree, batch: Batch) -> t
     values = estimates(teams, critic, batch, config.rows == "alternating") if values is None else values
     errors = value_loss(values, batch.value, batch.target, batch.valid, config.clip, config.huber)
     actors_loss = policy - config.entropy_coefficient * entropy  # [N]
-    # A sum only collects what separate networks climb each for itself; a mean of N of them climbs an N-th of it.
+    # In a sum, each separate network gets the gradient of its own loss; in a mean, an N-th of it.
     total = actors_loss.sum() if separate and config.actors_loss == "sum" else actors_loss.mean()
     if teams.together:
         total += config.value_coefficient * teams.actors.total(errors)
@@ -106,7 +109,7 @@ def objective(config: Config, teams: Teams, networks: PyTree, batch: Batch) -> t
         "policy_loss": policy.mean(),
         "critic_loss": errors.mean(),
         "entropy": entropy.mean(),
-        "kl": -mean_valid(log_ratio, batch.valid).mean(),  # from the policy that played to this one
+        "kl": -mean_valid(log_ratio, batch.valid).mean(),  # KL(policy that played || present policy)
         "clipped": mean_valid(clipped.astype(jnp.float32), batch.valid).mean(),
     }
     if head is not None:
@@ -116,7 +119,7 @@ def objective(config: Config, teams: Teams, networks: PyTree, batch: Batch) -> t
 
 
 def teams_of(config: Config, env: Environment, critics: Critics) -> Teams:
-    """The networks that the settings ask for."""
+    """Returns the networks that the settings ask for."""
     spec, acts = env.spec, actors.actions_of(config, env)
     net = partial(DeepRecurrentNet, layers=config.encoder, hidden=config.hidden, activation=config.activation)
     net = partial(net, norm=config.layer_norm, gain=config.gain)
@@ -144,12 +147,12 @@ def teams_of(config: Config, env: Environment, critics: Critics) -> Teams:
 
 
 def critic_core(config: Config) -> Core:
-    """What critics remember by: as actors do, but for attention."""
+    """Returns the critics' memory: the actors', or "gru" if actors use attention."""
     return "gru" if config.core == "attention" else config.core
 
 
 def learner(config: Config, env: Environment, name: str, critics: Critics, misread_actions: bool = False) -> Algorithm:
-    """The family's algorithm with these critics. misread_actions: see docs/algorithms/mappo.md."""
+    """Returns the family's algorithm with these critics. misread_actions: see docs/algorithms/mappo.md."""
     spec, teams = env.spec, teams_of(config, env, critics)
     agents, team, acts = spec.agents, teams.actors, teams.actions
     released.check(config, critics.count == critics.values == 1, critics.count == agents)
@@ -169,10 +172,10 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
 
     def act(key: Key, state: State, memory: tuple[PyTree, PyTree], observation: Observation, explore: bool = True):
         available = observation.available
-        slip = misread_actions and available.ndim > 2  # among several games
+        slip = misread_actions and available.ndim > 2  # it needs several games
         outputs, actor_memory = team.step(state.actor, actor_sees(config, env, observation), memory[0])
         outputs, value = trunk.parted(outputs) if teams.together else (outputs, None)
-        # What the game takes for an agent's action is legal: masks are taken for others in the same way.
+        # Masks are misread in the same way, so that the action which the game reads is available.
         policy = acts(outputs, released.unread(available) if slip else available)
         action = policy.sample(key) if explore else policy.mode()
         if value is None:
@@ -186,7 +189,7 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
         return action, (team.acted(actor_memory, action), critic_memory), {**policy.notes(), **notes}
 
     def overwritten(key: Key, state: State, steps: Transition) -> Transition:
-        """The rollout with the step after the end in the place of its first."""
+        """Returns the rollout with its first step overwritten by the step after the end."""
         after = jax.tree.map(lambda x: x[-1], steps.next_observation)
         start = jax.tree.map(lambda x: jnp.broadcast_to(x, (len(after.available), *x.shape)), memory)
         action, remembered, notes = act(key, state, start, after)
@@ -201,7 +204,7 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
         returns, advantage = targets(config, env, teams, state, steps)
         moments = after_rollout(config, critics, state, returns, steps.valid, config.epochs * minibatches)
         rows = rows_of(config, env, teams, state, steps, (returns, advantage), moments, chunk)
-        optimizers = actor_optimizer, critic_optimizer, actor_optimizer  # the last one of the predictor
+        optimizers = actor_optimizer, critic_optimizer, actor_optimizer  # the last is the predictor's
 
         def step(carry, chosen: Array | None):
             networks, opt_states, moments = carry

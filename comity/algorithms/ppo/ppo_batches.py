@@ -1,4 +1,4 @@
-"""What a rollout is worth to PPO, and how it is cut into the pieces that losses read."""
+"""Values, targets and advantages of a rollout for PPO, and the pieces of the rollout that its losses read."""
 
 from functools import partial
 from typing import NamedTuple
@@ -30,19 +30,19 @@ from comity.types import Environment, Observation, PyTree, Transition
 
 
 class Teams(NamedTuple):
-    """The networks, as functions."""
+    """The functions of the networks."""
 
     actors: Team
-    critics: Team  # of C = N or 1 networks
+    critics: Team  # C = N or 1 networks
     actions: Actions
     kinds: Critics
-    together: bool = False  # values are further outputs of the actors' networks, see `trunk`
+    together: bool = False  # True: values are additional outputs of the actors' networks, see `trunk`
 
 
 class State(NamedTuple):
     actor: PyTree  # leaves [N, ...] if separate
-    critic: PyTree  # leaves [C, ...], C = N or 1; None: it is in the actor's network
-    returns: Moments  # mean and variance of returns so far, per agent
+    critic: PyTree  # leaves [C, ...], C = N or 1; None: the actor's network has the value
+    returns: Moments  # running moments of returns, per agent
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     predictor: prediction.Predictor | None
@@ -53,24 +53,24 @@ class Batch(NamedTuple):
 
     actor_input: PyTree  # [N, c, R, V]
     critic_input: PyTree  # [C, c, R, S]
-    actor_memory: PyTree  # [N, R, H] before the first step; None: it begins with no context
+    actor_memory: PyTree  # [N, R, H] before the first step; None: it begins with an empty context
     critic_memory: PyTree  # [C, R, H]
     starts: Array  # [c, R] or [c, R, N] bool, memory restarts before this step
     available: PyTree  # [c, R, N, A]
     action: PyTree  # [c, R, N]
-    log_prob: Array  # [c, R, N], when it was played
+    log_prob: Array  # [c, R, N], by the policy that played
     advantage: Array  # [c, R, N], mean 0, variance 1
-    value: Array  # [c, R, N], as the critic gave it in play
-    target: Array  # [c, R, N], what it should give; reward units if `moments` is "minibatch"
+    value: Array  # [c, R, N], the critic's normalised value in play
+    target: Array  # [c, R, N], the critic's normalised target; in reward units if `moments` is "minibatch"
     valid: Array  # [c, R] or [c, R, N]
 
 
-PIECES = Batch(2, 2, 1, 1, *(1,) * 8)  # pyright: ignore[reportArgumentType]  # which axis of each is R
-AGENTS = Batch(0, 0, 0, 0, *(2,) * 8)  # pyright: ignore[reportArgumentType]  # which is N
+PIECES = Batch(2, 2, 1, 1, *(1,) * 8)  # pyright: ignore[reportArgumentType]  # the axis R of each field
+AGENTS = Batch(0, 0, 0, 0, *(2,) * 8)  # pyright: ignore[reportArgumentType]  # the axis N of each field
 
 
 def each_value(outputs: Array, agents: int) -> Array:
-    """Outputs of all critics [..., C, values] as one value per agent [..., N]."""
+    """Returns the outputs of all critics [..., C, values] as one value per agent [..., N]."""
     lead = outputs.shape[:-2]
     return jnp.broadcast_to(outputs.reshape(*lead, -1), (*lead, agents))
 
@@ -78,14 +78,14 @@ def each_value(outputs: Array, agents: int) -> Array:
 def evaluate(
     config: Config, env: Environment, teams: Teams, state: State, observation: Observation, memory: PyTree
 ) -> tuple[Array, PyTree]:
-    """(V in reward units [..., N], next memory [..., N, H]). One critic's memory is repeated for all agents.
+    """Returns (V in reward units [..., N], next memory [..., N, H]). One critic's memory is repeated for all agents.
 
-    memory: the critics'; of those in the actors' networks, the actors'.
+    memory: the critics' memory, or with a shared trunk the actors'.
     """
     if teams.together:
         outputs, after = teams.actors.step(state.actor, actor_sees(config, env, observation), memory)
         return in_reward_units(config, state, trunk.parted(outputs)[1]), after
-    axis = jax.tree.leaves(observation.available)[0].ndim - 2  # where agents stand
+    axis = jax.tree.leaves(observation.available)[0].ndim - 2  # the agents' axis
     held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], memory)
     outputs, after = teams.critics.step(state.critic, critic_sees(config, teams.kinds, observation), held)
     agents = teams.actors.agents
@@ -94,12 +94,12 @@ def evaluate(
 
 
 def in_reward_units(config: Config, state: State, value: Array) -> Array:
-    """Values as critics give them, in reward units."""
+    """Returns the critics' outputs in reward units."""
     return denormalised(value, state.returns, config.first_deviation) if config.value_normalisation else value
 
 
 def targets(config: Config, env: Environment, teams: Teams, state: State, steps: Transition) -> tuple[Array, Array]:
-    """(returns, advantages) [T, B, N]: lambda-returns in reward units, and what they are above the critic."""
+    """Returns (lambda-returns in reward units, advantages), [T, B, N]. Advantages are returns minus the baseline."""
     bonus = jnp.where(steps.valid[..., None], config.entropy_bonus * steps.notes["entropy"], 0.0)
     reward = credited(steps.reward, config.credit) + bonus
     next_memory = steps.next_memory[0 if teams.together else 1]
@@ -115,7 +115,7 @@ def targets(config: Config, env: Environment, teams: Teams, state: State, steps:
 
 
 def after_rollout(config: Config, critics: Critics, state: State, returns: Array, valid: Array, steps: int) -> Moments:
-    """Moments of returns after a rollout that is learned from in so many optimizer steps."""
+    """Returns the moments of returns after a rollout. steps: number of optimizer steps on it."""
     if not config.value_normalisation or config.moments == "minibatch":
         return state.returns
     one_value = critics.one_value(returns.shape[-1])
@@ -132,7 +132,7 @@ def rows_of(
     moments: Moments,
     chunk: int,
 ) -> Batch:
-    """The rollout [T, B] as pieces of `chunk` steps. moments: in which targets are normalised."""
+    """Returns the rollout [T, B] as pieces of `chunk` steps. moments: those that normalise the targets."""
     target, advantage = targets
     value, restart, valid = steps.notes["value"], starts(steps), steps.valid
     if config.value_normalisation:
@@ -156,11 +156,11 @@ def rows_of(
         actor_memory = jax.tree.map(lambda x: jnp.moveaxis(pieces(x)[0], 1, 0), core)
     else:
         pieces = partial(cut, chunk=chunk)
-        count = steps.valid.size // chunk  # not -1: a memory of nothing has size 0
+        count = steps.valid.size // chunk  # not -1: an empty memory has size 0
         first = lambda x: jnp.moveaxis(x[::chunk].reshape(count, *x.shape[2:]), 1, 0)  # noqa: E731
         held = jax.tree.map(lambda x: x[..., : teams.kinds.count, :], steps.memory[1])
         critic_memory = jax.tree.map(first, held)
-        # Whole episodes begin with no context; that of every step would be T times too much to keep.
+        # Whole episodes begin with an empty context. The context of every step would take T times the memory.
         actor_memory = None if config.core == "attention" else jax.tree.map(first, core)
     every = partial(jax.tree.map, pieces)
     agents_first = partial(jax.tree.map, lambda x: jnp.moveaxis(pieces(x), 2, 0))
@@ -181,7 +181,7 @@ def rows_of(
 
 
 def in_deviations(config: Config, teams: Teams, moments: Moments, batch: Batch) -> tuple[Moments, Batch]:
-    """(moments, the batch with its targets normalised in them), where they move with every minibatch."""
+    """Returns (moments updated with a minibatch, the batch with targets normalised by them), if `moments` says so."""
     if not config.value_normalisation or config.moments != "minibatch":
         return moments, batch
     one_value = teams.kinds.one_value(teams.actors.agents)
@@ -190,7 +190,10 @@ def in_deviations(config: Config, teams: Teams, moments: Moments, batch: Batch) 
 
 
 def minibatch(config: Config, rows: Batch, chosen: Array | None) -> Batch:
-    """The pieces [R] that are `chosen`, [r] or for each agent [N, r], as they are unrolled; None: all."""
+    """Returns the chosen pieces in the order in which they are unrolled.
+
+    chosen: numbers of pieces, [r], or for each agent [N, r]; None: all.
+    """
     if chosen is None:
         batch = rows
     elif chosen.ndim == 1:

@@ -1,4 +1,4 @@
-"""What PPO's networks read: actors their views or everyone's, critics as the member of the family has it."""
+"""Inputs of PPO's networks: actors read their own views or all views, critics what the family's member defines."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,26 +14,28 @@ from comity.types import Environment, Observation
 
 
 class Critics(NamedTuple):
-    """What members of the family differ in."""
+    """The critics, in which the members of the family differ."""
 
-    count: int  # networks: N, or 1
-    values: int  # that each of them gives: 1, or N
-    reads: Callable[[Observation], Array]  # what they read, [..., count or 1, ...]
-    view: View  # of what size
+    count: int  # number of critics: N, or 1
+    values: int  # number of values of each critic: 1, or N
+    reads: Callable[[Observation], Array]  # observation -> the critics' input, [..., count or 1, ...]
+    view: View  # size of the input of one critic
 
     def one_value(self, agents: int) -> bool:
-        """One value for all agents."""
+        """True if all agents have the same value."""
         return self.count * self.values < agents
 
 
 def own_views(observation: Observation) -> Array:
-    """[..., N, ...] what each agent sees."""
+    """Returns each agent's own view, [..., N, ...]."""
     return observation.view
 
 
 def all_views(env: Environment, observation: Observation) -> Array:
-    """What all agents see, without their own pasts (`spec.history`): [..., 1, N V'] one after the other, or
-    [..., 1, h, w, N c] one behind the other."""
+    """Returns all agents' views in one, without the agents' action histories (`spec.history`).
+
+    Vectors are concatenated, [..., 1, N V']; images are stacked by channels, [..., 1, h, w, N c].
+    """
     view = present_view(present(env.spec), observation.view)
     if isinstance(env.spec.view, Image):
         behind = jnp.moveaxis(view, -4, -2)  # [..., h, w, N, c]
@@ -42,7 +44,7 @@ def all_views(env: Environment, observation: Observation) -> Array:
 
 
 def views_of_all(spec: Spec) -> View:
-    """The size of what `all_views` gives."""
+    """Returns the description of the output of `all_views`."""
     view = present(spec)
     if isinstance(view, Image):
         return replace(view, channels=spec.agents * view.channels)
@@ -50,7 +52,7 @@ def views_of_all(spec: Spec) -> View:
 
 
 def actor_view(config: Config, spec: Spec) -> View:
-    """The size of what `actor_sees` gives."""
+    """Returns the description of the output of `actor_sees`."""
     if config.actor_reads == "view":
         return spec.view
     everyone = views_of_all(spec)
@@ -58,7 +60,7 @@ def actor_view(config: Config, spec: Spec) -> View:
 
 
 def actor_sees(config: Config, env: Environment, observation: Observation) -> Array:
-    """[..., N, ...] what each actor sees; vectors are float and to scale."""
+    """Returns the actors' inputs, [..., N, ...]; vectors are float and scaled."""
     view, spec = observation.view, env.spec
     if config.actor_reads == "views":
         everyone = all_views(env, observation)
@@ -70,12 +72,12 @@ def actor_sees(config: Config, env: Environment, observation: Observation) -> Ar
 
 
 def critic_sees(config: Config, critics: Critics, observation: Observation) -> Array:
-    """[..., C, ...] what each critic sees; vectors are float and to scale."""
+    """Returns the critics' inputs, [..., C, ...]; vectors are float and scaled."""
     read = critics.reads(observation)
     lead = read.shape[: read.ndim - len(critics.view.shape) - 1]
     return to_scale(config, critics.view, jnp.broadcast_to(read, (*lead, critics.count, *critics.view.shape)))
 
 
 def to_scale(config: Config, view: View, x: Array) -> Array:
-    """Numbers of a vector, scaled; encoders scale images."""
+    """Returns a vector view, scaled, as float. Images stay as they are, because encoders scale them."""
     return x.astype(jnp.float32) * config.view_scale if isinstance(view, Vector) else x

@@ -1,8 +1,13 @@
-"""RUSP's learner: PPO of one recurrent policy for all agents, with an omniscient critic and opponents from the past.
+"""RUSP's learner: PPO with one recurrent policy for all agents, an omniscient critic, and opponents from the past.
 
 Baker 2020, "Emergent reciprocity and team formation from randomized uncertain social preferences" (arXiv 2011.05373),
-the appendix on training. The preferences themselves are a wrapper of the game. docs/algorithms/rusp.md derives it and
-lists every departure.
+the appendix on training. The loss is PPO's:
+
+    - mean min(rho A, clip(rho, 1 - epsilon, 1 + epsilon) A)  -  c_H H  +  c_V (V - target)^2
+
+A are generalised advantages. In training, each agent is driven with probability `past_play` by an earlier version of
+the policy for an episode; its steps are not learned from. The randomised preferences are a wrapper of the game.
+docs/algorithms/rusp.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass
@@ -44,26 +49,26 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 __all__ = ["PRESETS", "Config", "make"]
 
-SELF, RIVAL = 1, 2  # who drives an agent; 0: not yet drawn
+SELF, RIVAL = 1, 2  # the policy that drives an agent: the present one, or a past one; 0: not yet drawn
 
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """Settings of RUSP's learner; they stand in `rusp_settings.py`."""
+    """Settings of RUSP's learner, defined in `rusp_settings.py`."""
 
 
 class State(NamedTuple):
     policy: Player
     critic: Player
-    returns: Moments  # [1]
-    opt_state: PyTree  # of both networks
+    returns: Moments  # [1], running moments of returns
+    opt_state: PyTree  # optimizer state of both networks
     past: Player | None  # leaves [versions, ...], a uniform sample of all versions so far
-    rival: Player | None  # the one of them that drives agents in the next rollout
-    count: Array  # [] int32, versions so far
+    rival: Player | None  # the past version that drives agents in the next rollout
+    count: Array  # [] int32, number of versions so far
 
 
 class Memory(NamedTuple):
-    """What an agent carries through an episode."""
+    """The memory of an agent during an episode."""
 
     policy: PyTree  # [N, H]
     critic: PyTree  # [N, H]
@@ -80,17 +85,17 @@ class Batch(NamedTuple):
     starts: Array  # [c, R] bool, memory restarts before this step
     available: PyTree  # of each head, [c, R, A]
     action: PyTree  # [c, R]
-    log_prob: Array  # [c, R], when it was played
+    log_prob: Array  # [c, R], by the policy that played
     advantage: Array  # [c, R], mean 0, variance 1
-    target: Array  # [c, R], what the critic should give, in deviations
+    target: Array  # [c, R], the critic's normalised target
     learnt: Array  # [c, R] bool, the step is learned from
 
 
-PIECES = Batch(1, 1, 0, 0, *(1,) * 7)  # pyright: ignore[reportArgumentType]  # which axis of each is R
+PIECES = Batch(1, 1, 0, 0, *(1,) * 7)  # pyright: ignore[reportArgumentType]  # the axis R of each field
 
 
 def loss(config: Config, acts: Actions, nets: tuple[PyTree, PyTree], batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """(the clipped surrogate, the entropy and the critic's squared error as one loss, metrics)."""
+    """Returns (the sum of clipped surrogate loss, entropy loss and the critic's squared error; metrics)."""
     policy, critic = nets
     now = acts(policy.unroll(batch.policy_seen, batch.policy_memory, batch.starts), batch.available)
     log_probs = now.log_prob(batch.action)
@@ -103,7 +108,7 @@ def loss(config: Config, acts: Actions, nets: tuple[PyTree, PyTree], batch: Batc
         "policy_loss": climbed,
         "critic_loss": error,
         "entropy": entropy,
-        "kl": -mean_valid(moved, batch.learnt),  # from the policy that played to this one
+        "kl": -mean_valid(moved, batch.learnt),  # KL(policy that played || present policy)
         "clipped": mean_valid((jnp.abs(jnp.exp(moved) - 1) > config.clip).astype(jnp.float32), batch.learnt),
     }
     return climbed - config.entropy_coefficient * entropy + config.value_weight * error, metrics
@@ -112,11 +117,11 @@ def loss(config: Config, acts: Actions, nets: tuple[PyTree, PyTree], batch: Batc
 def rows_of(
     config: Config, env: Environment, state: State, steps: Transition, learnt: Array, target: Array, advantage: Array
 ) -> Batch:
-    """All pieces; learnt, target, advantage [T, B, N]."""
+    """Returns all pieces of the rollout. learnt, target, advantage [T, B, N]."""
     times = len(steps.valid)
     chunk = divisor(times, config.chunk)
-    # Games and agents side by side: all agents have one policy.
-    # No -1: who sees pictures alone has numbers of size 0, and so has a memory of nothing.
+    # Games and agents share one axis, because all agents have one policy.
+    # No -1 in the shape: an agent that sees only a picture has 0 numbers, and an empty memory has size 0.
     pieces = lambda x: cut(x.reshape(times, learnt[0].size, *x.shape[3:]), chunk)  # noqa: E731
     count = learnt.size // chunk
     first = lambda x: x[::chunk].reshape(count, *x.shape[3:])  # noqa: E731
@@ -139,8 +144,8 @@ def rows_of(
 def targets(
     config: Config, moments: Moments, steps: Transition, learnt: Array, next_value: Array, decay: Array | float
 ) -> tuple[Array, Array, Moments]:
-    """(what the critic should give, in deviations; advantages of mean 0 and variance 1; moments of returns after the
-    rollout). learnt, next_value and the first two: [T, B, N]."""
+    """Returns (the critic's normalised targets, advantages of mean 0 and variance 1, moments of returns after the
+    rollout). learnt, next_value, targets and advantages: [T, B, N]."""
     returns = lambda_returns(steps.reward, next_value, steps.terminated, steps.ended, config.gamma, config.lambda_)
     side_by_side = lambda x: x.reshape(len(x), -1)  # noqa: E731  # [T, B, N] -> [T, B N]
     flat = side_by_side(learnt)
@@ -165,7 +170,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         return State(policy, critic, fresh_moments(1), opt_state, past, rival, jnp.zeros((), jnp.int32))
 
     def evaluate(state: State, observation: Observation, memory: PyTree) -> tuple[Array, PyTree]:
-        """(V in reward units [..., N], next memory)."""
+        """Returns (V in reward units [..., N], next memory)."""
         outputs, memory = state.critic.net(scaled(seen_by_critic(env, observation), state.critic.scale), memory)
         return denormalised(outputs, state.returns)[..., 0], memory
 
@@ -198,7 +203,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         next_value, _ = evaluate(state, steps.next_observation, steps.next_memory.critic)
         count = learnt.size // divisor(len(learnt), config.chunk)
         minibatches = divisor(count, config.minibatches)
-        decay = config.decay ** (config.epochs * minibatches)  # as if by one small step for each gradient step
+        decay = config.decay ** (config.epochs * minibatches)  # the setting is per gradient step
         target, advantage, moments = targets(config, state.returns, steps, learnt, next_value, decay)
         rows = rows_of(config, env, state, steps, learnt, target, advantage)
 
@@ -212,7 +217,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         carry = (state.policy.net, state.critic.net), state.opt_state
         carry, metrics = over_minibatches(step, carry, key_order, count, config.epochs, minibatches)
         (policy, critic), opt_state = carry
-        # Networks learned on the scale of the rollout. The next one's differs from it by a little: 1 - decay.
+        # The networks learned with the scale of the rollout. The scale of the next one differs only by 1 - decay.
         rescaled = lambda player, reads: updated_scale(player.scale, reads(env, steps.observation), learnt, decay)  # noqa: E731
         policy = Player(policy, rescaled(state.policy, seen_by_policy))
         critic = Player(critic, rescaled(state.critic, seen_by_critic))

@@ -1,4 +1,4 @@
-"""Networks of RUSP's learner: one policy for all agents, and a critic that knows everything.
+"""Networks of RUSP's learner: one policy for all agents, and a critic that also reads the state.
 
 docs/algorithms/rusp.md.
 """
@@ -18,14 +18,14 @@ from comity.types import Environment, Key, PyTree
 
 
 class Player(NamedTuple):
-    """A network and the scale of what it reads: all that its outputs depend on."""
+    """A network and the scale of its inputs. Its outputs depend on both."""
 
     net: PyTree  # an `EntityNet`
     scale: Scale
 
 
 def require_columns(env: Environment) -> None:
-    """Raises ValueError if agents choose one of the others and see nothing of them."""
+    """Raises ValueError if an action chooses another agent, but views do not describe the other agents."""
     action, view = env.spec.action, env.spec.view
     others = view.entities.others if isinstance(view, Vector) and view.entities else ()
     if isinstance(action, MultiDiscrete) and action.pointer is not None and not (others and all(others)):
@@ -33,7 +33,7 @@ def require_columns(env: Environment) -> None:
 
 
 def new_players(key: Key, config: Any, env: Environment, acts: Actions) -> tuple[Player, Player]:
-    """(policy, critic) of so many numbers as they see."""
+    """Returns (policy, critic), with the input sizes of the game."""
     spec, shape = env.spec, jax.eval_shape(env.reset, key)[1]
     action, view = spec.action, spec.view
     several = isinstance(action, MultiDiscrete)

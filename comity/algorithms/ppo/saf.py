@@ -1,10 +1,14 @@
 """SAF: a stateful active facilitator, PPO with messages and a pool of policies (Liu et al. 2022, arXiv 2210.03022).
 
-All networks are shared. At every step each agent's message is written into a few slots and read back by all, and each
-agent picks one policy of a pool by attention over learned keys. The critic knows the other agents only through small
-latents, whose distance from what an agent could have known before is a price. Settings and presets are those of "The
-challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025, arXiv 2505.20579).
-docs/algorithms/saf.md derives it and lists every departure.
+All agents share all networks. At every step the agents' messages are written into a few slots by attention, and every
+agent reads the slots. Each agent then chooses one policy of a pool, by attention of its query over learned keys. The
+critic reads the agent's own encoding and a small latent z of every agent:
+
+    loss = PPO's loss  +  c_KL mean KL( q(z | messages read) || p(z | encoding one step earlier) )
+
+The KL limits the information of a latent that its agent could not have known one step earlier. Settings and presets are
+those of "The challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025, arXiv
+2505.20579). docs/algorithms/saf.md derives it and lists every departure.
 """
 
 import dataclasses
@@ -56,50 +60,50 @@ __all__ = ["PRESETS", "Config", "make"]
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """Settings of SAF; they stand in `saf_settings.py`."""
+    """Settings of SAF, defined in `saf_settings.py`."""
 
 
 class State(NamedTuple):
     params: Params
     opt_state: PyTree
-    count: Array  # [] int32, optimizer steps so far
+    count: Array  # [] int32, number of optimizer steps so far
 
 
 class Batch(NamedTuple):
-    """What the loss reads of a rollout; leaves [1, R, N, ...] of R steps, or [1, R]."""
+    """The part of a rollout that the loss reads; leaves [1, R, N, ...] of R steps, or [1, R]."""
 
-    read: PyTree  # [1, R, N, I]
-    before: PyTree  # [1, R, N, I] what was read one step earlier, 0 at the start of an episode
+    read: PyTree  # [1, R, N, I] input of the encoder
+    before: PyTree  # [1, R, N, I] input one step earlier, 0 at the start of an episode
     available: PyTree
-    gumbel: Array  # [1, R, N, P] that chose the policy
-    noise: Array  # [1, R, N, Z] of the latent
+    gumbel: Array  # [1, R, N, P] noise that chose the policy
+    noise: Array  # [1, R, N, Z] noise of the latent
     action: PyTree
-    log_prob: Array  # when it was played
+    log_prob: Array  # by the policy that played
     advantage: Array  # mean 0, variance 1
-    value: Array  # as the critic gave it in play
-    target: Array  # what it should give
+    value: Array  # the critic's value in play
+    target: Array  # target of the critic
     valid: Array
 
 
-AXES = Batch(*(1,) * 11)  # pyright: ignore[reportArgumentType]  # which axis of each is R
+AXES = Batch(*(1,) * 11)  # pyright: ignore[reportArgumentType]  # the axis R of each field
 
 
 def policy_of(
     config: Config, acts: Actions, params: Params, encodings: Encodings, available: PyTree, gumbel: Array
 ) -> tuple[Any, Array]:
-    """(what agents play by, chosen policies [..., N, P])."""
+    """Returns (the distribution of actions, the chosen policies [..., N, P], one-hot)."""
     x = encodings.exchanged if config.policies_read == "exchanged" else encodings.own
     chosen = choose(params, x, gumbel, config.choice == "probabilities")
     return acts(policy_outputs(params, x, chosen), available), chosen
 
 
 def critic_of(config: Config, params: Params, encodings: Encodings, noise: Array) -> tuple[Array, tuple[Array, Array]]:
-    """`values`, as the settings ask for them."""
+    """Returns `values` with the options of the settings."""
     return values(params, encodings, noise, config.latent_scale == "raw", config.critic_encoding == "first")
 
 
 def objective(config: Config, acts: Actions, params: Params, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """(PPO's losses, and the price of what latents tell, metrics)."""
+    """Returns (PPO's loss plus the KL of the latents, metrics)."""
     straight = config.encoding == "linear"
     encodings = look(params, batch.read, straight)
     policy, _ = policy_of(config, acts, params, encodings, batch.available, batch.gumbel)
@@ -116,9 +120,9 @@ def objective(config: Config, acts: Actions, params: Params, batch: Batch) -> tu
 
 
 def encoder_of(config: Config, env: Environment) -> Team:
-    """The encoder that all agents share, with what stands beside a view. Its memory: what was read a step before."""
+    """Returns the encoder that all agents share. Its memory is its input of the step before."""
     new = partial(MLP, hidden=config.encoder, outputs=config.width, activation="relu", head_gain=1.0)
-    done = actions(env.spec.action, "point")  # its outputs are no actions, so they have no deviations beside them
+    done = actions(env.spec.action, "point")  # "point", because the encoder's outputs are no actions with deviations
     team = actors.team(config, env, done, "shared", new, (), config.width)
     agents = env.spec.agents
     view = to_scale(config, env.spec, jnp.zeros((agents, *env.spec.view.shape)))
@@ -127,7 +131,7 @@ def encoder_of(config: Config, env: Environment) -> Team:
 
 
 def to_scale(config: Config, spec: Spec, view: Array) -> Array:
-    """Numbers of a vector, scaled. Images stay in few bytes: they are kept as memory, and encoders scale them."""
+    """Returns a vector view, scaled, as float. Images stay integers: memories store them, and encoders scale them."""
     if isinstance(spec.view, Image):
         return view.astype(jnp.uint8 if spec.view.high < 256 else jnp.int32)
     return view.astype(jnp.float32) * config.view_scale
@@ -142,7 +146,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     adam = optimizer("adam", rate, config.gradient_clip, epsilon=config.epsilon)
 
     def read(view: Array, memory: PyTree) -> PyTree:
-        """What encoders read, [..., N, I] or a `Sight`; memory: with the last action, if it is read."""
+        """Returns the encoder's input, [..., N, I] or a `Sight`. memory: holds the last action, if it is an input."""
         return team.reads(to_scale(config, env.spec, view), team.parts(memory)[1])
 
     def init(key: Key) -> State:
@@ -173,10 +177,10 @@ def make(config: Config, env: Environment) -> Algorithm:
         return action, team.acted(before, action), notes
 
     def rows_of(state: State, steps: Transition) -> Batch:
-        """All steps of a rollout, and what they were worth."""
+        """Returns all steps of a rollout with their advantages and targets."""
         notes, reward = steps.notes, credited(steps.reward, config.credit)
         after = look(state.params, read(steps.next_observation.view, steps.next_memory), straight)
-        # The latent's noise is that of the step: what follows is worth the same on average, and nothing is drawn here.
+        # The next value uses the noise of this step's latent. Its mean is the same, and nothing is drawn here.
         next_value, _ = critic_of(config, state.params, after, notes["noise"])
         returns = lambda_returns(reward, next_value, steps.terminated, steps.ended, config.gamma, config.lambda_)
         advantage = standardised(returns - notes["value"], steps.valid, together=True)

@@ -1,4 +1,4 @@
-"""SAF's networks: what agents make of what they see, tell each other, choose a policy by; what a critic knows."""
+"""SAF's networks: encoder, messages and slots, choice of a policy, and the critic with its latents."""
 
 import math
 from functools import partial
@@ -19,31 +19,31 @@ from comity.types import Key, PyTree
 class Params(NamedTuple):
     """One network of each kind, for all agents."""
 
-    encoder: PyTree  # what is read -> what an agent makes of it; an MLP, behind eyes if views are images
+    encoder: PyTree  # input -> encoding; an MLP, after convolutions if views are images
     message: Linear | MLP
-    slots: Slots  # the shared knowledge
-    read: Attention
-    join: Linear | MLP  # own encoding and what was read -> exchanged
-    query: Linear | MLP  # what a policy is chosen by
-    keys: Array  # [P, W] of the policies
+    slots: Slots  # the shared memory
+    read: Attention  # attention of agents to the slots
+    join: Linear | MLP  # own encoding and the slots read -> exchanged encoding
+    query: Linear | MLP  # encoding -> query that chooses a policy
+    keys: Array  # [P, W], keys of the policies
     pool: PyTree  # policies: MLPs, leaves [P, ...]
-    latent: Linear | MLP  # exchanged -> mean and scale of the latent
+    latent: Linear | MLP  # exchanged encoding -> mean and scale of the latent
     prior: Linear | MLP  # encoding of the step before -> mean and scale
     critic: MLP
-    question: Linear | MLP | None = None  # own encoding -> what is asked of the slots; None: the encoding itself
+    question: Linear | MLP | None = None  # own encoding -> query to the slots; None: the encoding itself
 
 
 class Encodings(NamedTuple):
-    """What agents make of what they see."""
+    """The encodings of all agents."""
 
     own: Array  # [..., N, W] encoding of the own view
-    exchanged: Array  # [..., N, W] the same after reading what all have written
+    exchanged: Array  # [..., N, W] encoding after the agent has read the slots
 
 
 def gaussian(outputs: Array, raw: bool = False) -> tuple[Array, Array]:
-    """(mean, scale) [..., Z] of a network's outputs [..., 2 Z]; softplus keeps scales positive, 1e-3 away from 0.
+    """Returns (mean, scale), [..., Z], from a network's outputs [..., 2 Z]. Scales are softplus + 1e-3, so positive.
 
-    raw: scales are outputs as they are, of either sign, but none nearer to 0 than 1e-3, which would make a KL infinite.
+    raw: scales are the outputs themselves, of either sign, but no nearer to 0 than 1e-3, because 0 makes a KL infinite.
     """
     mean, scale = jnp.split(outputs, 2, -1)
     if raw:
@@ -52,13 +52,13 @@ def gaussian(outputs: Array, raw: bool = False) -> tuple[Array, Array]:
 
 
 def encoded(params: Params, read: PyTree, linear: bool = False) -> Array:
-    """[..., N, W] of what agents read, [..., N, I] or a `Sight`; linear: without the last tanh."""
+    """Returns the encodings [..., N, W] of inputs [..., N, I] or a `Sight`. linear: without the last tanh."""
     own = params.encoder(read)
     return own if linear else jnp.tanh(own)
 
 
 def look(params: Params, read: PyTree, linear: bool = False) -> Encodings:
-    """Encodes what agents read, exchanges messages among the N of them, and reads these. linear: see `encoded`."""
+    """Encodes the agents' inputs and exchanges messages through the slots. linear: see `encoded`."""
     own = encoded(params, read, linear)
     slots = params.slots(params.message(own))  # [..., K, W]
     question = own if params.question is None else params.question(own)
@@ -67,7 +67,7 @@ def look(params: Params, read: PyTree, linear: bool = False) -> Encodings:
 
 
 def scores_of(params: Params, x: Array) -> Array:
-    """q k^T / sqrt(W) [..., N, P] of each agent's query with each policy's key; x [..., N, W]."""
+    """Returns q k^T / sqrt(W), [..., N, P], of each agent's query and each policy's key. x [..., N, W]."""
     query = params.query(x)  # [..., N, W]
     keys = jnp.swapaxes(params.keys, 0, 1)
     scores = (query.reshape(-1, query.shape[-1]) @ keys).reshape(*query.shape[:-1], -1)
@@ -75,7 +75,7 @@ def scores_of(params: Params, x: Array) -> Array:
 
 
 def choose(params: Params, x: Array, gumbel: Array, softened: bool = False) -> Array:
-    """[..., N, P] one-hot of the policy that each agent plays by: softmax of the scores, with Gumbel noise.
+    """Returns the policy that each agent plays, one-hot [..., N, P]: the largest score with Gumbel noise.
 
     softened: the noise is added to the softmax of the scores, so that all policies play nearly as often (code).
     """
@@ -84,19 +84,19 @@ def choose(params: Params, x: Array, gumbel: Array, softened: bool = False) -> A
 
 
 def policy_outputs(params: Params, x: Array, chosen: Array) -> Array:
-    """Outputs [..., N, out] of the chosen policies; x [..., N, W], chosen [..., N, P]."""
+    """Returns the outputs [..., N, out] of the chosen policies. x [..., N, W], chosen [..., N, P]."""
     axis = x.ndim - 1
-    every = per_agent(lambda net, x: net(x), (0, None), axis)(params.pool, x)  # [..., N, P, out], one after another
+    every = per_agent(lambda net, x: net(x), (0, None), axis)(params.pool, x)  # [..., N, P, out]
     return (chosen[..., None] * every).sum(-2)
 
 
 def values(
     params: Params, encodings: Encodings, noise: Array, raw: bool = False, first: bool = False
 ) -> tuple[Array, tuple[Array, Array]]:
-    """(V [..., N], (mean, scale) of the latents [..., N, Z]): each agent's own encoding and all agents' latents,
-    its own first, those of the others in a circle. noise [..., N, Z], standard normal.
+    """Returns (V [..., N], (mean, scale) of the latents [..., N, Z]).
 
-    raw: see `gaussian`; first: all agents have the value of agent 0.
+    The critic reads each agent's own encoding and all agents' latents, its own first, the others' in a circle. noise
+    [..., N, Z], standard normal. raw: see `gaussian`; first: all agents have the value of agent 0.
     """
     mean, scale = gaussian(latents(params, encodings), raw)
     latent = mean + scale * noise
@@ -106,14 +106,17 @@ def values(
 
 
 def latents(params: Params, encodings: Encodings) -> Array:
-    """[..., N, 2 Z], of what was exchanged, or with hidden layers of that behind the own encoding."""
+    """Returns the latents' parameters, [..., N, 2 Z].
+
+    A linear network reads the exchanged encoding; one with hidden layers reads the own encoding, too.
+    """
     own, exchanged = encodings.own, encodings.exchanged
     read = exchanged if isinstance(params.latent, Linear) else jnp.concatenate([own, exchanged], -1)
     return params.latent(read)
 
 
 def projector(key: Key, inputs: int, outputs: int, hidden: tuple[int, ...], uniform: bool = False) -> Linear | MLP:
-    """A linear layer, or hidden ones with tanh before it; orthogonal, or uniform with biases."""
+    """Returns a linear layer, after hidden layers with tanh if `hidden` has any; orthogonal, or uniform with biases."""
     gain = None if uniform else 1.0
     if not hidden:
         return Linear(key, inputs, outputs, gain)
@@ -121,7 +124,7 @@ def projector(key: Key, inputs: int, outputs: int, hidden: tuple[int, ...], unif
 
 
 def new_params(config: Settings, agents: int, encoder: Team, acts: Actions, key: Key) -> Params:
-    """All networks as drawn; encoder: the team that draws it."""
+    """Draws all networks. encoder: the team that draws the encoder."""
     parts = ("encoder", "message", "slots", "read", "join", "query", "keys", "pool", "latent", "prior", "critic")
     keys = dict(zip(parts, jax.random.split(key, len(parts)), strict=True))
     width, latent, activation = config.width, config.latent, config.activation

@@ -1,4 +1,4 @@
-"""Settings of SAF, and its presets."""
+"""Settings and presets of SAF."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,43 +13,45 @@ from comity.settings import Fraction, NotNegative, Positive, check
 class Settings(actors.Settings):
     """Settings of SAF. Paper: the text and tables of "hidden gifts"; code: its authors' implementation."""
 
-    steps: NotNegative[int] = 0  # T of a rollout; 0: `Spec.length`
+    steps: NotNegative[int] = 0  # T of a rollout; 0: the game's length
     epochs: Positive[int] = 4  # passes over a rollout; paper 15, code 10
-    minibatches: Positive[int] = 5  # per epoch, at most: the largest divisor of the steps of a rollout; paper 5, code 1
-    learning_rate: Positive[float] = 5e-4  # Adam's; paper and code 3e-4
+    minibatches: Positive[int] = 5  # most minibatches per epoch; the number divides the steps. Paper 5, code 1
+    learning_rate: Positive[float] = 5e-4  # Adam's learning rate; paper and code 3e-4
     last_learning_rate: NotNegative[float] = 5e-4  # code 0
-    learning_rate_steps: Positive[float] = 100_000.0  # optimizer steps from the one to the other, linearly
-    epsilon: Positive[float] = 1e-5  # Adam's, added to the root
-    gradient_clip: Positive[float] = 9.0  # gradient norm, of all parameters together
-    clip: Positive[float] = 0.2  # of the ratio
-    value_clip: Positive[float] = 0.2  # of what a value moves, reward units
-    value_coefficient: NotNegative[float] = 1.0  # of the critic's loss, a square or Huber's with the factor 1/2
-    huber: Positive[float] = 10.0  # reward units: where the critic's loss turns from a square into a line; code never
-    entropy_coefficient: NotNegative[float] = 0.01  # of H in the loss
-    kl_coefficient: NotNegative[float] = 0.01  # of the latents' KL in the loss; paper and code 1, as far as stated
-    gamma: Fraction = 0.99  # per step
-    lambda_: Fraction = 0.95  # of the advantages; paper and code 1: discounted returns
-    credit: Reward = "own"  # whose reward an agent learns from
-    policies: Positive[int] = 4  # in the pool
-    policy_hidden: tuple[Positive[int], ...] = (64,)  # widths inside a policy; paper and code 128, 128
+    learning_rate_steps: Positive[float] = 100_000.0  # optimizer steps in which the rate changes linearly to the last
+    epsilon: Positive[float] = 1e-5  # Adam's epsilon, added to the root
+    gradient_clip: Positive[float] = 9.0  # largest gradient norm, of all parameters together
+    clip: Positive[float] = 0.2  # clip range of the ratio
+    value_clip: Positive[float] = 0.2  # clip range of the change of a value, reward units
+    value_coefficient: NotNegative[float] = 1.0  # weight of the critic's loss, a square or Huber's with the factor 1/2
+    huber: Positive[float] = 10.0  # error at which the critic's loss turns from a square into a line; code never
+    entropy_coefficient: NotNegative[float] = 0.01  # weight of the entropy in the loss
+    kl_coefficient: NotNegative[float] = 0.01  # weight of the latents' KL in the loss; paper, code 1, as far as stated
+    gamma: Fraction = 0.99  # discount per step
+    lambda_: Fraction = 0.95  # lambda of the advantages; paper and code 1: discounted returns
+    credit: Reward = "own"  # the reward that an agent learns from: own, or the team's mean or sum
+    policies: Positive[int] = 4  # number of policies in the pool
+    policy_hidden: tuple[Positive[int], ...] = (64,)  # hidden widths of a policy; paper and code 128, 128
     policies_read: Literal["exchanged", "own"] = "exchanged"  # own: messages reach the critic only
-    critic_hidden: tuple[Positive[int], ...] = (64,)  # widths inside the critic; paper and code 128, 128
-    encoder: tuple[Positive[int], ...] = (64,)  # widths inside the encoder; paper 256, code 32, 64, 512, see docs
-    width: Positive[int] = 64  # of encodings, messages and slots
-    slots: Positive[int] = 4  # of the shared memory
-    blocks: Positive[int] = 1  # how often the slots' layers are run through; paper and code 2
-    layers: Positive[int] = 1  # of attention among the slots; paper and code 2
-    latent: Positive[int] = 8  # numbers of an agent's latent
-    projector_hidden: tuple[Positive[int], ...] = ()  # tanh, before message, query, question, joining; both 128, 128
-    latent_hidden: tuple[Positive[int], ...] = ()  # tanh, before the latent, which then reads own and exchanged
-    # paper and code 64, 64
-    prior_hidden: tuple[Positive[int], ...] = ()  # tanh, before the prior; paper and code 64, 64
-    encoding: Literal["tanh", "linear"] = "tanh"  # after the encoder's last layer; code linear
-    critic_encoding: Literal["own", "first"] = "own"  # first: of agent 0, for all agents (code)
-    choice: Literal["scores", "probabilities"] = "scores"  # what the Gumbel noise is added to; code: softmaxed scores
-    latent_scale: Literal["softplus", "raw"] = "softplus"  # raw: outputs as they are, of either sign (code)
-    activation: Activation = "tanh"  # of policies and critic
-    mask: Literal["always", "learning"] = "always"  # learning: unavailable actions can be played (code)
+    critic_hidden: tuple[Positive[int], ...] = (64,)  # hidden widths of the critic; paper and code 128, 128
+    encoder: tuple[Positive[int], ...] = (64,)  # hidden widths of the encoder; paper 256, code 32, 64, 512, see docs
+    width: Positive[int] = 64  # width of encodings, messages and slots
+    slots: Positive[int] = 4  # number of slots of the shared memory
+    blocks: Positive[int] = 1  # how many times the slots' layers are applied; paper and code 2
+    layers: Positive[int] = 1  # layers of attention among the slots; paper and code 2
+    latent: Positive[int] = 8  # size of an agent's latent
+    projector_hidden: tuple[Positive[int], ...] = ()
+    # hidden widths, with tanh, of message, query, question and join; paper and code 128, 128
+    latent_hidden: tuple[Positive[int], ...] = ()  # hidden widths, with tanh, of the latent's network, which then reads
+    # the own and the exchanged encoding; paper and code 64, 64
+    prior_hidden: tuple[Positive[int], ...] = ()  # hidden widths, with tanh, of the prior; paper and code 64, 64
+    encoding: Literal["tanh", "linear"] = "tanh"  # activation after the encoder's last layer; code linear
+    critic_encoding: Literal["own", "first"] = "own"  # first (code): the critic reads agent 0's encoding for all agents
+    choice: Literal["scores", "probabilities"] = "scores"
+    # the Gumbel noise is added to the scores of policies, or (code) to their softmax
+    latent_scale: Literal["softplus", "raw"] = "softplus"  # raw (code): outputs are scales, of either sign
+    activation: Activation = "tanh"  # activation of policies and critic
+    mask: Literal["always", "learning"] = "always"  # learning (code): unavailable actions can be played
     view_scale: Positive[float] = 1.0  # vectors are multiplied by it; encoders scale images
 
     def __post_init__(self):
@@ -76,7 +78,7 @@ RELEASED = {
     "epochs": 10,
     "minibatches": 1,
     "last_learning_rate": 0.0,
-    "learning_rate_steps": 3e9,  # so in practice constant
+    "learning_rate_steps": 3e9,  # so many that the rate is nearly constant
     "huber": 1e6,
     "encoder": (32, 64, 512),  # a 3 x 3 kernel on the 3 x 3 window is a dense layer of 32, a 1 x 1 kernel one of 64
     "mask": "learning",

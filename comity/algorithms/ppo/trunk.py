@@ -1,6 +1,6 @@
-"""One network for actor and critic: a trunk that both read, the value as one more output. docs/algorithms/ippo.md.
+"""One network for actor and critic: both share the trunk, and the value is one more output. docs/algorithms/ippo.md.
 
-Everything up to the last layer is played, unrolled and learned once instead of twice.
+All layers except the last are computed once instead of twice, in play and in learning.
 """
 
 from typing import Any
@@ -10,11 +10,11 @@ from jax import Array
 
 from comity.spec import View
 
-POLICY_GAIN, VALUE_GAIN = 0.01, 1.0  # of the head's orthogonal weights: a policy begins near uniform
+POLICY_GAIN, VALUE_GAIN = 0.01, 1.0  # gains of the head's orthogonal weights; the first policy is nearly uniform
 
 
 def check(config: Any, each: bool, actor_view: View, critic_view: View) -> None:
-    """ValueError, one line, where nothing can be shared. each: there is a critic for each agent."""
+    """Raises ValueError, one line, if actor and critic cannot share a trunk. each: True if each agent has a critic."""
     if not each or actor_view != critic_view:
         raise ValueError(
             "trunk 'shared' needs a critic for each agent that reads what its actor reads, as IPPO's with critic_reads "
@@ -25,10 +25,10 @@ def check(config: Any, each: bool, actor_view: View, critic_view: View) -> None:
 
 
 def gains(outputs: int) -> Array:
-    """[1 + outputs] of the head's columns: the value's, then the policy's."""
+    """Returns the gains of the head's columns, [1 + outputs]: the value's, then the policy's."""
     return jnp.full(1 + outputs, POLICY_GAIN).at[0].set(VALUE_GAIN)
 
 
 def parted(outputs: Array) -> tuple[Array, Array]:
-    """Outputs [..., 1 + O] as (what the policy is made of [..., O], the value [...])."""
+    """Splits outputs [..., 1 + O] into (outputs of the policy [..., O], the value [...])."""
     return outputs[..., 1:], outputs[..., 0]

@@ -1,13 +1,14 @@
-"""What training costs on one accelerator: milliseconds per update against the number of seeds in one batch, kernels in
-each loop of the compiled program, what several processes gain that train side by side, and whole trainings.
+"""Measures the cost of training on one accelerator: milliseconds per update by the number of seeds in one batch,
+kernels in each loop of the compiled program, the gain of several processes that train side by side, and whole
+trainings.
 
     python benchmarks/accelerator.py [pg:10 pg:40 mappo:10 ...] [--updates 20] [--beside pg:10 --processes 1 4 8]
     python benchmarks/accelerator.py --whole pg:10x10000 mappo:10x10000 qmix:10x10000 [--limit 500]
 
 ALGORITHM[+SETTING=VALUE...]:SEEDS is one compiled program on Manitokan, 32 games x 150 steps. Programs compile side by
 side, each in a process of its own, and are timed in turn, alone on the accelerator. --whole times `comity train` from
-start to end, ALGORITHM:SEEDSxUPDATES, one after the other; what is not over after --limit seconds is stopped and
-reported as far as it got. Prints a line of JSON for each.
+start to end, ALGORITHM:SEEDSxUPDATES, one after the other. A training that is not finished after --limit seconds is
+stopped, and its progress is reported. Prints a line of JSON for each.
 """
 
 import argparse
@@ -30,7 +31,9 @@ NO_KERNEL = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "
 
 
 def kernels(hlo: str) -> dict[str, int]:
-    """Kernels of one round of each loop of an optimized program, loops inside it left out: {"name xTRIPS": kernels}."""
+    """Counts kernels in one round of each loop of an optimized program, without inner loops: {"name
+    xTRIPS": kernels}.
+    """
     bodies: dict[str, int] = {}
     current = ""
     for line in hlo.splitlines():
@@ -48,7 +51,7 @@ def kernels(hlo: str) -> dict[str, int]:
 
 
 def built(what: str, updates: int) -> tuple[Any, Any, int]:
-    """(chunk program, its arguments, seeds) of ALGORITHM[+SETTING=VALUE...]:SEEDS."""
+    """Returns (chunk program, its arguments, seeds) of ALGORITHM[+SETTING=VALUE...]:SEEDS."""
     import jax
     import numpy as np
     import yaml
@@ -75,7 +78,7 @@ def built(what: str, updates: int) -> tuple[Any, Any, int]:
 
 
 def alone(what: str, updates: int, lock: Path, hlo: Path | None, repeats: int = 3) -> dict[str, Any]:
-    """Times one program while no other process is timed. Wall clock, medians. hlo: a folder for what was compiled."""
+    """Times one program while no other process is timed: wall time, medians. hlo: a folder for the compiled program."""
     began = time.perf_counter()
     chunk, (runs, (values, keys, zero, count, carry)), seeds = built(what, updates)
     compiled, took = time.perf_counter() - began, []
@@ -103,7 +106,7 @@ def alone(what: str, updates: int, lock: Path, hlo: Path | None, repeats: int = 
 
 
 def beside(what: str, updates: int, barrier: Path, processes: int, seconds: float) -> dict[str, Any]:
-    """Updates per second of this process while `processes` of its like train on the same accelerator."""
+    """Measures updates per second of this process while `processes` such processes train on the same accelerator."""
     chunk, (runs, (values, keys, zero, count, carry)), _ = built(what, updates)
     flags = (False, True, False, False, True)
     carry, *_ = runs.call(chunk, (values, keys, zero, count, carry), flags)
@@ -118,7 +121,7 @@ def beside(what: str, updates: int, barrier: Path, processes: int, seconds: floa
 
 
 def whole(what: str, limit: float, out: Path) -> dict[str, Any]:
-    """One training as a user starts it, processes and compilation included. Wall clock."""
+    """Times one training as a user starts it, with processes and compilation. Wall time."""
     words, _, size = what.partition(":")
     (name, *given), (seeds, updates) = words.split("+"), size.split("x")
     settings = [word for pair in given for word in (f"--algorithm.{pair.partition('=')[0]}", pair.partition("=")[2])]

@@ -1,7 +1,8 @@
-"""What ALITA's update costs beside that of the MADDPG it is built on: `python benchmarks/alita_cost.py [--rounds 6]`.
+"""Compares the cost of ALITA's update with that of MADDPG, on which it is built: `python benchmarks/alita_cost.py
+[--rounds 6]`.
 
-Push-Box, 32 games, rollouts of 25 steps (8 updates). Learners take turns in one process; of each the least time of the
-processor is told, per rollout and its updates, play included, and its ratio to MADDPG of the same layers.
+Push-Box, 32 games, rollouts of 25 steps (8 updates). Learners take turns in one process. For each the smallest
+processor time per rollout is printed, with its play and updates, and its ratio to MADDPG with the same layers.
 """
 
 import argparse
@@ -26,7 +27,7 @@ LEARNERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 def program(name: str, preset: str, settings: dict[str, Any]):
-    """(where a trained run stands, a compiled program that goes on from there for so many rollouts)."""
+    """Returns (the state of a trained run, a compiled program that continues it for ROLLOUTS rollouts)."""
     thing, env = find_algorithm(name).thing, PushBox()
     learner = thing.make(thing.Config(**{**thing.PRESETS[preset], **settings}), env)
 
@@ -41,7 +42,7 @@ def program(name: str, preset: str, settings: dict[str, Any]):
     run = lambda carry, key: lax.scan(iterate, carry, jax.random.split(key, ROLLOUTS))[0]  # noqa: E731
     carry = jax.jit(start)(jax.random.key(0))
     run = jax.jit(run, donate_argnums=0).lower(carry, jax.random.key(0)).compile()
-    for n in range(3):  # past the first updates
+    for n in range(3):  # until the first updates are over
         carry = run(carry, jax.random.key(n))
     return jax.block_until_ready(carry), run
 

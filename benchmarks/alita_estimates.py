@@ -1,9 +1,9 @@
-"""ALITA's estimates against values in closed form, by updates: docs/images/alita_estimates.png.
+"""Compares ALITA's estimates with values in closed form, by updates: docs/images/alita_estimates.png.
 
     python benchmarks/alita_estimates.py
 
-The tabular game of tests/algorithms/test_alita.py, policies that do not change. The old buffer holds as many rollouts
-of other policies, surer of what they do, when they begin, so that what the others do in it is a mixture.
+It uses the tabular game of tests/algorithms/test_alita.py, with policies that do not change. The old buffer begins with
+as many rollouts of other, more certain policies, so that the others' actions in it are a mixture.
 """
 
 import sys
@@ -35,7 +35,7 @@ CAPACITY = 2 * ROLLOUTS * GAMES * TINY["steps"]
 
 
 def tables(config: Any, nets: Any, state: Any) -> tuple[jax.Array, jax.Array]:
-    """(mean estimate [S, A] over what agent 1 would do today, and over what it does in the buffer)."""
+    """Returns (mean estimate [S, A] over agent 1's present actions, the same over its actions in the buffer)."""
     seen = Observation(VIEWS, jnp.zeros(()), jnp.ones((2, 2, 2), bool))
     today = policies(nets, state.actors, seen)[0].probabilities[:, 1]  # [S, U]
     rows = state.replay.rows
@@ -56,7 +56,7 @@ def tables(config: Any, nets: Any, state: Any) -> tuple[jax.Array, jax.Array]:
 
 
 def curves(kind: str) -> np.ndarray:
-    """[2, SEEDS, ROLLOUTS, 2]: with a buffer of its own and with an old one, the largest error of both means."""
+    """Returns [2, SEEDS, ROLLOUTS, 2]: without and with an old buffer, the largest error of both means."""
     settings: dict[str, Any] = {**TINY, "capacity": CAPACITY, "influence_batch": 64, "gamma": 0.5, "tau": 0.05}
     settings |= {"influence": kind, "novelty_by": "none", "learning_rate": 1e-12, "critic_learning_rate": 3e-3}
     config = alita.Config(**settings)
@@ -72,7 +72,7 @@ def curves(kind: str) -> np.ndarray:
     def of_seed(old: jax.Array, key: jax.Array) -> Any:
         keys = jax.random.split(key, 5)
         fresh, game = learner.init(keys[0]), rollout.start(keys[1], ENV, learner.memory, GAMES)
-        other = jax.tree.map(lambda x: 4 * x, fresh.actors)  # surer of what they do
+        other = jax.tree.map(lambda x: 4 * x, fresh.actors)  # more certain policies
 
         def phase(carry: Any, inputs: tuple[jax.Array, jax.Array]) -> tuple[Any, Any]:
             (state, game), (key, now) = carry, inputs
@@ -111,7 +111,7 @@ def main() -> None:
         for axes, old in zip(canvas.subplots(1, 2, sharey=True), (0, 1), strict=True):
             for kind, hue in (("clones", "#0072B2"), ("single", "#C36605")):
                 mean = found[kind][old]
-                updates = 2 * np.arange(1, ROLLOUTS + 1)  # of 80 steps, an update for each 40
+                updates = 2 * np.arange(1, ROLLOUTS + 1)  # a rollout has 80 steps, and there is an update every 40
                 axes.plot(updates, mean[:, 0], color=hue, label=f"{kind}, the others as today")
                 axes.plot(updates, mean[:, 1], color=hue, linestyle=":", label=f"{kind}, the others as in the buffer")
                 print(kind, "old" if old else "own", *(f"{x:.3f}" for x in mean[[3, 30, -1]].ravel()))

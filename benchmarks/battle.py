@@ -1,4 +1,5 @@
-"""How fast SMAC's battles are played at random on this machine: steps of the game per second of processor time.
+"""Measures the speed of SMAC's battles with random play on this machine: steps of the game per second of processor
+time.
 
 python benchmarks/battle.py [MAP ...] [--games 32]
 """
@@ -15,7 +16,9 @@ STEPS = 60
 
 
 def measured(name: str, games: int) -> tuple[float, float, float]:
-    """(seconds to compile reset and step, steps per second of processor time, per second of the clock)."""
+    """Returns (seconds to compile reset and step, steps per second of processor time, steps per second of
+    wall time).
+    """
     env, key = SMAC(map=name), jax.random.key(0)  # pyright: ignore[reportArgumentType]
     keys = jax.random.split(key, games)
     begun = time.process_time()

@@ -1,8 +1,8 @@
-"""Steps per second of MuJoCo's bodies through comity's host, beside plain gymnasium.vector: extra `continuous`.
+"""Compares the speed of MuJoCo's bodies through comity's host and through plain gymnasium.vector: extra `continuous`.
 
     python benchmarks/bodies.py [half-cheetah ...]
 
-Random actions, 8 games, wall time; medians of 3 rounds in turn.
+Steps per second of wall time with random actions and 8 games; medians of 3 rounds in turn.
 """
 
 import sys

@@ -1,11 +1,11 @@
-"""What of the correction term of "hidden gifts" is signal: the term of a trained policy beside the collective gradient
-that it would equal if the collective objective factorised (docs/algorithms/correction.md).
+"""Measures how much of the correction term of "hidden gifts" is signal: compares the term of a trained policy with the
+collective gradient, which it would equal if the collective objective factorised (docs/algorithms/correction.md).
 
     python benchmarks/correction_signal.py RUN [--batches 64]     # RUN: of PG with a shared actor on Manitokan
 
-Everything is restricted as the term is: to episodes in which somebody had its reward first, the giver, and to the steps
-after that. g is the collective gradient of the giver, C the term (`mixed`), w the weight of an episode in C, whose mean
-over successes is 1 if s is known. s and the reference g come from batches of their own.
+Everything is restricted as the term is: to episodes in which one agent, the giver, had its reward first, and to the
+steps after that. g is the collective gradient of the giver, C the term (`mixed`), w the weight of an episode in C,
+whose mean over successes is 1 if s is known. s and the reference g come from batches of their own.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def measured(run: Run, batches: int) -> dict[str, float]:
     flat, whole = ravel_pytree(state.actor)
 
     def episodes(key):
-        """(log pi(a_t) of parameters, roles [B, N], steps after [T, B], R_e [B])."""
+        """Returns (log pi(a_t) as a function of parameters, roles [B, N], steps after [T, B], R_e [B])."""
         start = rollout.start(key, env, algorithm.memory, GAMES)
         act = lambda key, memory, observation: algorithm.act(key, state, memory, observation)  # noqa: E731
         steps = rollout.collect_episodes(key, env, act, start)
@@ -51,7 +51,7 @@ def measured(run: Run, batches: int) -> dict[str, float]:
 
     @jax.jit
     def first(key):
-        """Sums of a batch: R_e S_others, R_e, (R - b) S_giver."""
+        """Returns sums over a batch: R_e S_others, R_e, (R - b) S_giver, and the number of episodes with a giver."""
         log_probs, giver, others, after, earned = episodes(key)
         given = giver.any(-1)
         centred = jnp.where(given, earned - corrections.baseline(earned, given), 0.0)
@@ -60,7 +60,9 @@ def measured(run: Run, batches: int) -> dict[str, float]:
 
     @jax.jit
     def second(key, s):
-        """The term of a batch, with and without bounds on w; the collective gradient; w and what it is of."""
+        """Returns the term of a batch with and without bounds on w, the collective gradient, w, and masks of its
+        episodes.
+        """
         log_probs, giver, others, after, earned = episodes(key)
         given = giver.any(-1)
         centred = jnp.where(given, earned - corrections.baseline(earned, given), 0.0)

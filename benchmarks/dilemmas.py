@@ -1,9 +1,9 @@
-"""Speed of Harvest and Cleanup alone: random play, one core, CPU time. `python benchmarks/dilemmas.py`.
+"""Measures the speed of Harvest and Cleanup alone: random play, one core, CPU time. `python benchmarks/dilemmas.py`.
 
 `--agents 7 --radius 5 --games 32 --obs channels` are the sizes at which SocialJax was measured, docs/tasks/harvest.md.
 
-Prints env steps per CPU second (all agents moved once) for both kinds of views; every view is summed, so that none of
-its numbers is left out by the compiler.
+Prints env steps per CPU second (all agents moved once) for both kinds of views. Every view is summed, so that the
+compiler cannot leave out any of its numbers.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import os
 import time
 
 if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core: before jax counts them
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, set before jax counts the cores
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from comity.environments.dilemmas.harvest import Harvest
 
 
 def program(env, games: int, steps: int):
-    """(key) -> a number that depends on every reward and every number of every view."""
+    """Returns (key) -> a number that depends on every reward and every number of every view."""
 
     def play(key):
         key_start, key_play = jax.random.split(key)
@@ -41,7 +41,7 @@ def program(env, games: int, steps: int):
 
 
 def measured(env, games: int, steps: int, repeats: int) -> list[float]:
-    """Env steps per CPU second of each repeat."""
+    """Returns env steps per CPU second of each repeat."""
     run = program(env, games, steps)
     run(jax.random.key(0)).block_until_ready()
     found = []

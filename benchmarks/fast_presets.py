@@ -1,14 +1,14 @@
-"""Which number of a preset `fast` gives how much, and learners beside one another after equal seconds.
+"""Measures the effect of each number of the presets `fast`, and compares learners after equal seconds of training.
 
     python benchmarks/fast_presets.py ablation [--only "PG on manitokan"] [--seeds 3] [--limit 60]
     python benchmarks/fast_presets.py equal [--seeds 3] [--limit 8]
     python benchmarks/fast_presets.py ablation --table
 
-ablation: each number of the preset is put back alone to what `sound` has, and seconds of training until the score is
-held are measured by the function of `comity bench --to-score`, with the aims that docs/results/to_score_*.json has.
-equal: what learners have reached after so many seconds. A row and seed that is finished is a line of
-docs/results/fast_ablation.jsonl or equal_seconds.jsonl, so the work may be stopped and taken up again; --table only
-prints. One process on one core compiles a program once for all seeds and rates, so its compile times say nothing.
+ablation: each number of the preset alone is set back to its value in `sound`. The function of `comity bench --to-score`
+measures seconds of training until the score is held, with the aims of docs/results/to_score_*.json. equal: the scores
+of learners after the same number of seconds. Each finished row and seed is a line of docs/results/fast_ablation.jsonl
+or equal_seconds.jsonl, so the work may be stopped and continued; --table only prints. One process on one core compiles
+a program once for all seeds and rates, so its compile times mean nothing.
 """
 
 import argparse
@@ -31,19 +31,19 @@ from comity.training import remembered
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 FILES = {"ablation": RESULTS / "fast_ablation.jsonl", "equal": RESULTS / "equal_seconds.jsonl"}
 CLAIMED = "to_score_spread.json", "to_score_3m.json", "to_score_manitokan.json"
-LARGEST = {  # where a seed costs half a minute: what an update costs most by, and rates
+LARGEST = {  # tasks on which a seed takes half a minute: the settings that change the cost of an update most, and rates
     "manitokan": ("core", "actors", "critic_schedule", "learning_rate", "gamma")
 }
-EQUAL = {  # task, profile: what is judged, greedy
+EQUAL = {  # task, profile: metric of the greedy policy
     ("cooperative-navigation", "jaxmarl"): "return",
     ("smac/3m", "paper"): "won",
 }
-LEARNERS = "pqn", "iql", "vdn"  # preset `sound`
+LEARNERS = "pqn", "iql", "vdn"  # with preset `sound`
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What is measured for every seed."""
+    """A learner with one change, measured for every seed."""
 
     learner: str
     change: str
@@ -86,7 +86,7 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
 
 
 def table(lines: list[dict[str, Any]], rows: list[Row], what: str) -> None:
-    """Medians over seeds of what is there."""
+    """Prints medians over the finished seeds."""
     for row in rows:
         found = [x for x in lines if (x["learner"], x["change"]) == (row.learner, row.change)]
         if not found:

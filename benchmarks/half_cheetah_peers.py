@@ -1,13 +1,13 @@
-"""TD3 and SAC on MuJoCo's half-cheetah beside Stable-Baselines3: returns and processor time, of equal settings.
+"""Compares TD3 and SAC on MuJoCo's half-cheetah with Stable-Baselines3: returns and processor time at equal settings.
 
     python benchmarks/half_cheetah_peers.py --steps 100000 --seeds 3            # about 4 core-hours
     python benchmarks/half_cheetah_peers.py --steps 5000 --seeds 1 --learners td3 --libraries comity
 
-Needs stable-baselines3 (and torch) beside comity with the extra `continuous`. Both learn by the same table: two layers
+Needs stable-baselines3 (and torch) beside comity with the extra `continuous`. Both have the same settings: two layers
 of 256, Adam 3e-4, batch 256, one update of the critics for each step, 1,000 uniform first steps, gamma 0.99, tau 0.005;
-TD3 with noise 0.1, smoothing 0.2 cut at 0.5, one step of the actor in two; SAC with a moving alpha that begins at 1.
-Policies are judged by the same function: 10 episodes without noise, of the same seeds. Processor time is the process's,
-all threads, without what building and the first compilation cost, which is told apart. One line of JSON for each run.
+TD3 with noise 0.1, smoothing 0.2 clipped at 0.5, one step of the actor in two; SAC with a learned alpha that begins at
+1. The same function judges all policies: 10 episodes without noise, with the same seeds. Processor time is that of the
+process with all threads; building and first compilation are reported apart. Prints one line of JSON for each run.
 """
 
 import argparse
@@ -24,7 +24,7 @@ Policy = Callable[[np.ndarray], np.ndarray]
 
 
 def returns(policy: Policy) -> list[float]:
-    """Of `EPISODES` episodes; policy: view [V] -> action [A] in [-1, 1]."""
+    """Returns of `EPISODES` episodes. policy: view [V] -> action [A] in [-1, 1]."""
     env, found = gymnasium.make(BODY), []
     for seed in range(EPISODES):
         view, _ = env.reset(seed=10_000 + seed)
@@ -37,7 +37,7 @@ def returns(policy: Policy) -> list[float]:
 
 
 def comity_run(name: str, steps: int, seed: int) -> tuple[Policy, float, float]:
-    """(policy, processor seconds of training, of compiling and the first steps)."""
+    """Returns (policy, processor seconds of training, of compiling and the first steps)."""
     import jax
     import jax.numpy as jnp
 
@@ -65,7 +65,7 @@ def comity_run(name: str, steps: int, seed: int) -> tuple[Policy, float, float]:
 
 
 def sb3_run(name: str, steps: int, seed: int) -> tuple[Policy, float, float]:
-    """As `comity_run`."""
+    """Does the same as `comity_run` with Stable-Baselines3."""
     import torch  # pyright: ignore[reportMissingImports]
     from stable_baselines3 import SAC, TD3  # pyright: ignore[reportMissingImports]
     from stable_baselines3.common.noise import NormalActionNoise  # pyright: ignore[reportMissingImports]

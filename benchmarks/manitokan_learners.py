@@ -1,10 +1,11 @@
-"""Every learner on Manitokan after an equal budget of environment steps: trains what is missing, then prints the table.
+"""Compares every learner on Manitokan after an equal budget of environment steps: trains what is missing, then prints
+the table.
 
     python benchmarks/manitokan_learners.py [--algorithms pg vdn] [--seeds 3] [--workers 2] [--minutes 60] [--table]
 
-One process per (algorithm, action history, seed), each on a core of its own, first seed 0 of all, then seed 1, and so
-on. A finished seed is one line of docs/results/manitokan_learners.jsonl, so the work may be stopped and taken up again.
---table only prints. Settings are each algorithm's preset `sound`, the task's profile is the paper's.
+Each (algorithm, action history, seed) has a process and a core of its own: first seed 0 of all, then seed 1, and so
+on. A finished seed is one line of docs/results/manitokan_learners.jsonl, so the work may be stopped and continued.
+--table only prints. Settings are each algorithm's preset `sound`; the task's profile is the paper's.
 """
 
 import argparse
@@ -87,7 +88,7 @@ def lines(path: Path) -> list[dict]:
 
 
 def work(wanted: list[tuple], workers: int, minutes: float | None) -> None:
-    """Trains what is missing, `workers` at once; nothing new begins after `minutes`."""
+    """Trains what is missing, `workers` processes at once; nothing new begins after `minutes`."""
     done = {name(line) for line in finished()}
     jobs = [job for job in wanted if job not in done]
     lock, start = threading.Lock(), time.monotonic()
@@ -118,7 +119,7 @@ def work(wanted: list[tuple], workers: int, minutes: float | None) -> None:
 
 
 def interval(values: list[float], scale: float, digits: int) -> str:
-    """Mean and, of three seeds or more, 95 % t interval over seeds."""
+    """Returns the mean and, with three seeds or more, the 95 % t interval over seeds."""
     values = [scale * value for value in values]
     if len(values) < 3:
         return f"{np.mean(values):.{digits}f}"
@@ -127,7 +128,7 @@ def interval(values: list[float], scale: float, digits: int) -> str:
 
 
 def table() -> str:
-    """Markdown, a row per learner and condition: the last policy on 320 new episodes per seed."""
+    """Returns a Markdown table, a row per learner and condition: the last policy on 320 new episodes per seed."""
     rows = ["| learner | action history | seeds | env steps | success % | return | drops | greedy success % |"]
     rows.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for learner in LEARNERS:

@@ -1,10 +1,11 @@
-"""PG on Manitokan against the arithmetic it cannot do without, counted by hand. Prints ratios from one run.
+"""Compares PG on Manitokan with the arithmetic that it needs, counted by hand. Prints ratios from one run.
 
     python benchmarks/manitokan_pg.py [--iterations 10] [--repeats 7]
 
-`comity bench pg` counts the products of the traced program; here play and learning share one forward pass, each layer
-is once forward, twice backward, and nothing is counted for the inputs' gradient. The process is pinned to one core;
-times are process CPU time, medians over rounds. Two cores: wall time of four seeds, as `comity train` runs them.
+`comity bench pg` counts the products of the traced program. Here play and learning share one forward pass, each layer
+counts once forward and twice backward, and the inputs' gradient does not count. The process is pinned to one core;
+times are process CPU time, medians over rounds. With two cores it also measures the wall time of four seeds, as
+`comity train` runs them.
 """
 
 import argparse
@@ -14,7 +15,9 @@ from comity.bench.measure import GAMES, SEEDS, in_process, products
 
 
 def flop_per_update() -> float:
-    """2 per multiply-add: play and learning share one forward pass, the backward pass takes two."""
+    """Floating-point operations, 2 per multiply-add: play and learning share one forward pass, the backward pass takes
+    two.
+    """
     import comity
     from comity.algorithms.policy_gradient import pg
 

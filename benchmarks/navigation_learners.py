@@ -1,12 +1,13 @@
-"""Learners on cooperative navigation of three after an equal budget, tuned alike, beside random play and a script.
+"""Compares learners on cooperative navigation of three after an equal budget and equal tuning, with random play and a
+script.
 
     python benchmarks/navigation_learners.py [--learners lica qmix] [--seeds 5] [--minutes 60] [--table]
 
-For each learner a grid of trials, the same number for all, is trained on seeds of its own for a part of the budget; the
-trial with the highest greedy return is trained on the seeds of the table for all of it. Every policy then plays the
-same games: equal keys, so equal starts. A run's seeds are lines of docs/results/navigation_learners.jsonl, and what is
-there is not trained again. Then the tables of docs/results/navigation_learners.md are written anew from the lines;
---table does only this.
+Each learner has a grid of trials, the same number for all, which are trained on seeds of their own for a part of the
+budget. The trial with the highest greedy return is trained for all of the budget on the seeds of the table. Every
+policy then plays the same games: equal keys give equal starts. The seeds of a run are lines of
+docs/results/navigation_learners.jsonl, and what is there is not trained again. Then the tables of
+docs/results/navigation_learners.md are written again from the lines; --table does only this.
 """
 
 import argparse
@@ -34,9 +35,9 @@ from comity.types import Algorithm
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "navigation_learners.jsonl"
 PAGE = RESULTS.with_suffix(".md")
-LENGTH = 25  # steps of an episode; else the task's defaults: three agents, classic physics, LICA's reward
+LENGTH = 25  # steps of an episode; other settings are the task's defaults: three agents, classic physics, LICA's reward
 BUDGET, TRIAL = 500_000, 125_000  # env steps per seed: of the table, of a trial
-TRIAL_SEEDS = (100, 2)  # first, how many; the table's are 0, 1, ...
+TRIAL_SEEDS = (100, 2)  # first seed, number of seeds; the table's seeds are 0, 1, ...
 EPISODES = 640  # per seed and policy, at the end
 CHUNK = 125  # iterations between two points of a curve
 GAMMA = 0.95  # per step, of all learners (Lowe et al. 2017)
@@ -44,13 +45,15 @@ MEASURES = ("return", "reward_per_step", "distance", "final_distance", "occupied
 
 
 class Learner(NamedTuple):
-    """How a learner is trained. An iteration is one rollout of so many games, one episode each, and an update."""
+    """Settings of a learner's training. An iteration is one rollout of `games` games, one episode each, and
+    an update.
+    """
 
     algorithm: str
     preset: str
     games: int
     settings: dict[str, Any]  # over the preset, in every trial
-    grid: dict[str, tuple]  # setting: its values; a name with + sets several alike; trials are the product
+    grid: dict[str, tuple]  # setting: its values; a name with + sets several settings alike; trials are the product
 
     def trials(self) -> list[dict[str, Any]]:
         return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
@@ -83,10 +86,10 @@ LEARNERS = {
         "qmix",
         "sound",
         8,
-        {"gamma": GAMMA, "explore_steps": 6_000.0},  # of a batch: 48,000 env steps
+        {"gamma": GAMMA, "explore_steps": 6_000.0},  # batches explored: 48,000 env steps
         {"learning_rate+last_learning_rate": (5e-4, 1e-3, 2e-3), "updates": (2, 4)},  # Rashid et al.: 5e-4
     ),
-    # Critic's rate and target: looked for beforehand, see the page; the code's 5e-4 and 200 are for longer runs.
+    # The critic's rate and target were searched before, see the page; the code's 5e-4 and 200 are for longer runs.
     "LICA": Learner(
         "lica",
         "particle",
@@ -99,7 +102,7 @@ CIRCLE = 0.5  # radius of `circle`, the best of 0, 0.2, 0.3, 0.4, 0.5, 0.6
 
 
 def player(choose: Callable[[Array], Array]) -> Algorithm:
-    """An algorithm that learns nothing and acts by choose(view [..., N, V]) -> actions [..., N]."""
+    """Returns an algorithm that learns nothing and acts by choose(view [..., N, V]) -> actions [..., N]."""
 
     def act(key, state, memory, observation, explore=True):
         return choose(observation.view), memory, {}
@@ -112,7 +115,9 @@ def still(view: Array) -> Array:
 
 
 def circle(view: Array) -> Array:
-    """Each agent to a place of its own on a circle around the landmarks' mean, always the same side: no assignment."""
+    """Sends each agent to its own place on a circle around the landmarks' mean, always on the same side:
+    no assignment.
+    """
     agents = view.shape[-2]
     seen = view[..., 4 : 4 + 2 * agents].reshape(*view.shape[:-1], agents, 2)
     angle = 2 * jnp.pi * jnp.arange(agents) / agents
@@ -122,7 +127,7 @@ def circle(view: Array) -> Array:
 
 
 def script(view: Array) -> Array:
-    """The cheapest assignment of agents to landmarks."""
+    """Returns actions of the cheapest assignment of agents to landmarks."""
     return assigned(view, view.shape[-2])
 
 
@@ -136,13 +141,15 @@ def lines() -> list[dict]:
 
 
 def found(learner: str, kind: str, trial: dict[str, Any] | None = None) -> list[dict]:
-    """Lines of a learner, of a trial if one is given, in the order of seeds."""
+    """Returns the lines of a learner, or of one of its trials, in the order of seeds."""
     match = [x for x in lines() if (x["learner"], x["kind"]) == (learner, kind) and trial in (None, x["trial"])]
     return sorted(match, key=lambda x: x["seed"])
 
 
 def run(algorithm: Any, games: int, iterations: int, first: int, seeds: int) -> list[dict]:
-    """Trains, then plays EPISODES new games with every seed's last policy, greedy and drawn. A dict for each seed."""
+    """Trains, then plays EPISODES new games with every seed's last policy, greedy and sampled. Returns a dict
+    per seed.
+    """
     env = comity.make("cooperative-navigation", length=LENGTH)
     with tempfile.TemporaryDirectory() as out:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -190,7 +197,7 @@ def mean_return(rows: list[dict]) -> float:
 
 
 def chosen(learner: str) -> dict[str, Any] | None:
-    """The trial with the highest greedy return, mean of its seeds; None while some are missing."""
+    """Returns the trial with the highest greedy return, as mean over its seeds; None while some are missing."""
     trials = LEARNERS[learner].trials()
     rows = [found(learner, "trial", trial) for trial in trials]
     if any(len(row) < TRIAL_SEEDS[1] for row in rows):
@@ -199,7 +206,7 @@ def chosen(learner: str) -> dict[str, Any] | None:
 
 
 def work(learners: list[str], seeds: int, minutes: float | None) -> None:
-    """All that is missing, one run at a time: players, trials, the table. Nothing begins after `minutes`."""
+    """Trains all that is missing, one run at a time: players, trials, the table. Nothing begins after `minutes`."""
     start = time.monotonic()
     late = lambda: minutes is not None and time.monotonic() - start > 60 * minutes  # noqa: E731
     for name, algorithm in PLAYERS.items():
@@ -229,13 +236,13 @@ def words(trial: dict[str, Any]) -> str:
 
 
 def interval(values: Any, digits: int) -> str:
-    """Mean and half of its 95 % t interval over seeds."""
+    """Returns the mean and half of its 95 % t interval over seeds."""
     mean, _, high = mean_ci(np.asarray(values))
     return f"{mean:.{digits}f} ± {high - mean:.{digits}f}"
 
 
 def shares(rows: list[dict], policy: str) -> np.ndarray:
-    """Of each seed, how far its return is from random play's (0) to the script's (1), each on the seed's own games."""
+    """Share of each seed's return on the way from random play (0) to the script (1), each on the seed's own games."""
     side = lambda player: {row["seed"]: row[policy]["return"] for row in found(player, "table")}  # noqa: E731
     low, high = side("random"), side("script")
     value = {row["seed"]: row[policy]["return"] for row in rows}
@@ -243,7 +250,7 @@ def shares(rows: list[dict], policy: str) -> np.ndarray:
 
 
 def table(policy: str) -> str:
-    """Markdown, a row per learner: the last policies, playing `policy` ("greedy", "sampled")."""
+    """Returns a Markdown table, a row per learner: the last policies, playing `policy` ("greedy", "sampled")."""
     out = [
         "| learner | share % | return | reward per step | final distance | occupied % | collisions | seeds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -268,7 +275,7 @@ def table(policy: str) -> str:
 
 
 def trial_table() -> str:
-    """Markdown, a row per trial; the chosen one in bold."""
+    """Returns a Markdown table, a row per trial; the chosen one is in bold."""
     out = ["| learner | trial | greedy return of two seeds | drawn | CPU s a seed |", "| --- | --- | --- | --- | --- |"]
     for name, learner in LEARNERS.items():
         for trial in learner.trials():
@@ -284,7 +291,7 @@ def trial_table() -> str:
 
 
 def cost_table() -> str:
-    """Markdown, a row per learner: how the seeds of the table were trained."""
+    """Returns a Markdown table, a row per learner: how the seeds of the table were trained."""
     out = ["| learner | games at once | iterations | env steps | CPU s a seed | env steps per CPU s |"]
     out.append("| --- | --- | --- | --- | --- | --- |")
     for name, learner in LEARNERS.items():
@@ -299,7 +306,9 @@ def cost_table() -> str:
 
 
 def curve_table(points: tuple[int, ...] = (125_000, 250_000, 375_000, 500_000)) -> str:
-    """Markdown, a row per learner: return of training episodes, mean of the chunk that ends at so many env steps."""
+    """Returns a Markdown table, a row per learner: return of training episodes, mean of the chunk that ends at these
+    env steps.
+    """
     out = [f"| learner | {' | '.join(f'{point:,}' for point in points)} |", f"| --- |{' --- |' * len(points)}"]
     for name, learner in LEARNERS.items():
         rows = found(name, "table")

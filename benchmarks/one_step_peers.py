@@ -1,10 +1,11 @@
-"""One step of comity's second-order learners beside libraries that others trust, from the same parameters and batch.
+"""Compares one step of comity's second-order learners with that of well-known libraries, from the same parameters and
+batch.
 
-    python benchmarks/one_step_peers.py trpo                 # where sb3-contrib is installed beside comity
-    python benchmarks/one_step_peers.py kronecker PYTHON     # PYTHON: of an environment with kfac-jax, and no comity
+    python benchmarks/one_step_peers.py trpo                 # in an environment with sb3-contrib and comity
+    python benchmarks/one_step_peers.py kronecker PYTHON     # PYTHON: of an environment with kfac-jax, without comity
 
-docs/algorithms/trpo.md and docs/algorithms/acktr.md have the figures. kfac-jax 0.0.8 does not run with the jax that
-comity needs, so it gets numbers in a file and leaves its own in another.
+docs/algorithms/trpo.md and docs/algorithms/acktr.md have the numbers. kfac-jax 0.0.8 does not run with the jax that
+comity needs, so it reads its numbers from a file and writes its own to another.
 """
 
 import subprocess
@@ -31,10 +32,11 @@ def rollout_of(algorithm, env, state, key, games: int = 64):
 
 
 def trpo_step(seed: int, numbers: int) -> list[float]:
-    """[cosine of both steps, length of ours over theirs, KL of ours, of theirs, gain of ours, of theirs].
+    """Returns [cosine of both steps, length of ours over theirs, KL of ours, of theirs, gain of ours, of theirs].
 
-    numbers: how many of an action sb3's mean divergence counts: it is a mean over samples and over numbers, ours a mean
-    over samples of a sum. With bound and damping times 2, the same is asked of both; with 1, what is written in papers.
+    numbers: how many numbers of an action sb3's mean divergence counts. It is a mean over samples and over numbers;
+    ours is a mean over samples of a sum. With bound and damping times 2, both have the same task; with 1, that of the
+    papers.
     """
     import jax
     import jax.numpy as jnp
@@ -53,7 +55,7 @@ def trpo_step(seed: int, numbers: int) -> list[float]:
     key = jax.random.key(seed)
     state = algorithm.init(key)
     steps = jax.jit(lambda state: rollout_of(algorithm, env, state, key))(state)
-    reached = jnp.cumsum(steps.reward[::-1], 0)[::-1]  # [T, B, 1] what followed
+    reached = jnp.cumsum(steps.reward[::-1], 0)[::-1]  # [T, B, 1] the rewards that followed
     advantage = (reached - reached.mean((1,), keepdims=True)) / reached.std()
     before = jax.tree.map(lambda x: x[0], steps.memory)
     policy = lambda params: acts(team.unroll(params, steps.observation.view, before), steps.observation.available)  # noqa: E731
@@ -62,7 +64,9 @@ def trpo_step(seed: int, numbers: int) -> list[float]:
     ours, _ = trpo.trust_step(config, team, state.actor, measure)
 
     def flat(actor) -> list[np.ndarray]:
-        """Arrays in the order of sb3's policy: of every layer weight [out, in] and bias, then log deviations."""
+        """Returns arrays in the order of sb3's policy: weight [out, in] and bias of every layer, then
+        log deviations.
+        """
         net = actor.net
         layers = net.encoder, net.cell.layer, net.head
         return [np.asarray(x[0]) for layer in layers for x in (layer.weight.swapaxes(-1, -2), layer.bias)] + [
@@ -88,7 +92,7 @@ def trpo_step(seed: int, numbers: int) -> list[float]:
 
 
 def with_arrays(actor, arrays: list[np.ndarray]):
-    """The actor with sb3's arrays."""
+    """Returns the actor with sb3's arrays."""
     import equinox as eqx
     import jax.numpy as jnp
 
@@ -104,14 +108,14 @@ def with_arrays(actor, arrays: list[np.ndarray]):
 
 
 def sb3_step(arrays: list[np.ndarray], view: np.ndarray, action: np.ndarray, advantage: np.ndarray):
-    """The policy's arrays after one update of sb3-contrib's TRPO from these, on this batch [M, ...]."""
+    """Returns the policy's arrays after one update of sb3-contrib's TRPO from these arrays, on this batch [M, ...]."""
     import gymnasium
     import torch  # pyright: ignore[reportMissingImports]
     from sb3_contrib import TRPO  # pyright: ignore[reportMissingImports]
     from stable_baselines3.common.logger import configure  # pyright: ignore[reportMissingImports]
 
     class Shapes(gymnasium.Env):
-        """Never played: it says what is seen and done."""
+        """An environment that is never played: it only gives shapes of views and actions."""
 
         observation_space = gymnasium.spaces.Box(-np.inf, np.inf, view.shape[1:], np.float32)
         action_space = gymnasium.spaces.Box(-1.0, 1.0, action.shape[1:], np.float32)
@@ -150,7 +154,7 @@ def sb3_step(arrays: list[np.ndarray], view: np.ndarray, action: np.ndarray, adv
 
 
 def kronecker(python: str) -> None:
-    """Factors of a policy on a batch, and a preconditioned gradient, by both."""
+    """Compares the factors of a policy on a batch, and a preconditioned gradient, of both libraries."""
     import jax
     import jax.numpy as jnp
 
@@ -189,8 +193,11 @@ def kronecker(python: str) -> None:
 
 
 def kfac(given: str, left: str) -> None:
-    """In the other environment: kfac-jax's factors, G times the batch (it holds the Fisher matrix of a mean of M
-    losses for an M-th), and its preconditioned gradient, with damping an M-th for the same reason."""
+    """Runs in the other environment: writes kfac-jax's factors and its preconditioned gradient.
+
+    G is multiplied by the batch size M, since kfac-jax holds the Fisher matrix of a mean of M losses, which is an M-th.
+    For the same reason its damping is divided by M.
+    """
     import jax
     import jax.numpy as jnp
     import kfac_jax  # pyright: ignore[reportMissingImports]

@@ -1,8 +1,10 @@
-"""How much play and processor time a learner takes to hold the pendulum up: `python benchmarks/pendulum.py [NAME ...]`.
+"""Measures the play and processor time that a learner needs to hold the pendulum up: `python benchmarks/pendulum.py
+[NAME ...]`.
 
-In the repository's root: rows are those of tests/algorithms/test_pendulum.py. Five seeds each. Every so many env steps
-50 greedy episodes are played; the learner has done it when their mean return was above -200 in two checks in a row, of
-which the first is told. Processor time is the process's, of learning alone: compiling and checks are apart.
+Run it in the repository's root. Rows are those of tests/algorithms/test_pendulum.py, with five seeds each. At regular
+numbers of env steps (EVERY) 50 greedy episodes are played. The learner has solved the task if their mean return is
+above -200 in two checks in a row; the first of them is printed. Processor time is that of learning alone, without
+compiling and checks.
 """
 
 import sys
@@ -20,7 +22,7 @@ from tests.algorithms.test_pendulum import ENV, ROWS
 
 SEEDS, EPISODES, SOLVED = 5, 50, -200.0
 EVERY = {1: 1_000, 8: 16_000, 16: 32_000}  # env steps between checks, by the number of games
-MOST = 20  # checks
+MOST = 20  # number of checks
 
 
 def measured(name: str, algorithm: str, preset: str, settings: dict, games: int) -> None:

@@ -1,9 +1,10 @@
-"""Battles beside SMAX of JaxMARL (Rutherford et al. 2023): random play of 2s3z, both in one process, on one core.
+"""Compares battles with SMAX of JaxMARL (Rutherford et al. 2023): random play of 2s3z, both in one process, on one
+core.
 
 In an environment that has jaxmarl 0.2.0 beside comity: python benchmarks/smax.py [--map 2s3z] [--games 32]
 
-They take turns; of each the most of so many rounds is told, in env steps per second of processor time. All
-numbers of every view, state and reward are summed. Nobody resets: SMAX's own `step` would do so at every step.
+They take turns. For each the highest speed over the rounds is printed, in env steps per second of processor time. All
+numbers of every view, state and reward are summed. No game is reset: SMAX's own `step` would do so at every step.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import os
 import time
 
 if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core: before jax counts them
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, set before jax counts the cores
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ STEPS = 60
 
 
 def drawn(key, can):
-    """One of the available actions for each agent; can [..., A]."""
+    """Draws one of the available actions for each agent; can [..., A]."""
     return jax.random.categorical(key, jnp.where(can, 0.0, -jnp.inf))
 
 
@@ -48,7 +49,7 @@ def ours(name: str, games: int):
 
 
 def theirs(name: str, games: int):
-    """Against the enemy that JaxMARL scripts."""
+    """Returns random play of SMAX against the enemy that JaxMARL scripts."""
     env = make("HeuristicEnemySMAX", scenario=map_name_to_scenario(name))
 
     @jax.jit

@@ -1,10 +1,10 @@
-"""What a signal costs in each phase of a run: how long until the process ends, with which status, and what is saved.
+"""Measures the effect of a signal in each phase of a run: seconds until the process ends, its status, what is saved.
 
     python benchmarks/stopping.py [--task manitokan] [--algorithm pg]
 
-For each signal and phase a training is started in a process of its own and gets the signal soon after it says that the
-phase has begun. Prints the table of docs/stopping.md. Programs are kept from the first training on, so the phase
-"compile" has a network of another width each time.
+For each signal and phase a training starts in a process of its own and gets the signal soon after it says that the
+phase has begun. Prints the table of docs/stopping.md. Programs of earlier trainings are reused, so the phase "compile"
+has a network of another width each time.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 COMITY = [sys.executable, "-c", "import sys; from comity.cli.main import main; sys.exit(main())"]
 SIZES = ["--seeds", "2", "--evaluations", "2", "--final-episodes", "3200"]
-PHASES = {  # phase: (iterations, what the process says when it begins)
+PHASES = {  # phase: (iterations, the words of the process when the phase begins)
     "compile": (2000, "numbers of state each"),
     "chunk": (2000, "to go"),
     "evaluation": (10, "compiled in"),
@@ -28,7 +28,7 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 def stopped(task: str, algorithm: str, phase: str, name: str, width: int, out: Path) -> tuple[float, int, str]:
-    """(seconds from the signal to the end, exit status, what is saved)."""
+    """Returns (seconds from the signal to the end, exit status, what is saved)."""
     iterations, words = PHASES[phase]
     hidden = ["--algorithm.hidden", str(width)] if phase == "compile" else []
     said = out / "said"

@@ -1,9 +1,9 @@
-"""The shape of a code base in numbers: lengths of functions and files, repeated lines, import circles.
+"""Prints the structure of a code base in numbers: lengths of functions and files, repeated lines, import circles.
 
     python benchmarks/structure.py comity [other/package ...]
 
 Lines of code are those that hold a token, docstrings and comments left out. A line is shared if it lies in a run of
-WINDOW such lines, imports and signatures left out, that another file of the same folder has, too.
+WINDOW such lines, imports and signatures left out, that also occurs in another file of the same folder.
 """
 
 import ast
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-WINDOW = 4  # lines that must be equal in a row to count as shared
+WINDOW = 4  # number of equal lines in a row that count as shared
 GUESS = re.compile(r"\b(?:getattr|hasattr)\(\s*(?:self\.)?(?:env|game|environment)\b")
 BUILDERS, UPDATES = ("make", "learner"), ("update",)
 
@@ -26,11 +26,11 @@ class Function(NamedTuple):
 
     file: Path
     name: str
-    lines: int  # first to last, decorators left out
+    lines: int  # from first to last, without decorators
 
 
 def code_lines(text: str) -> dict[int, str]:
-    """{line number: the line without comment and leading space}, docstrings left out."""
+    """Returns {line number: the line without comment and leading space}, without docstrings."""
     tree = ast.parse(text)
     said = set()
     for node in ast.walk(tree):
@@ -45,14 +45,14 @@ def code_lines(text: str) -> dict[int, str]:
 
 
 def functions(file: Path, tree: ast.AST) -> Iterator[Function]:
-    """All functions of a file, nested ones too."""
+    """Yields all functions of a file, also nested ones."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield Function(file, node.name, (node.end_lineno or node.lineno) - node.lineno + 1)
 
 
 def comparable(text: str) -> list[tuple[int, str]]:
-    """Code lines without imports and without the heads of functions and classes."""
+    """Returns code lines without imports and without the heads of functions and classes."""
     tree, left_out = ast.parse(text), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -63,7 +63,7 @@ def comparable(text: str) -> list[tuple[int, str]]:
 
 
 def shared_share(files: list[Path]) -> float:
-    """Share of comparable lines that another of the files has in a run of WINDOW."""
+    """Share of comparable lines that lie in a run of WINDOW lines that another file has, too."""
     texts = {file: comparable(file.read_text(encoding="utf-8")) for file in files}
     seen: dict[tuple[str, ...], set[Path]] = defaultdict(set)
     for file, lines in texts.items():
@@ -80,7 +80,9 @@ def shared_share(files: list[Path]) -> float:
 
 
 def imports(package: Path) -> dict[str, set[str]]:
-    """{module: modules of the package that it imports when it is imported}; those inside functions wait."""
+    """Returns {module: modules of the package that it imports when it is imported}. Imports inside functions do not
+    count.
+    """
     names = {}
     for file in package.rglob("*.py"):
         parts = file.relative_to(package.parent).with_suffix("").parts
@@ -104,7 +106,7 @@ def imports(package: Path) -> dict[str, set[str]]:
 
 
 def circles(graph: dict[str, set[str]]) -> list[set[str]]:
-    """Sets of modules that reach each other."""
+    """Returns sets of modules that reach each other."""
     reach = {name: set(others) for name, others in graph.items()}
     changed = True
     while changed:
@@ -123,7 +125,7 @@ def circles(graph: dict[str, set[str]]) -> list[set[str]]:
 
 
 def longest(found: list[Function], count: int = 3) -> str:
-    """The longest functions, as text."""
+    """Returns the longest functions as text."""
     best = sorted(found, key=lambda f: -f.lines)[:count]
     return ", ".join(f"{f.file.name} {f.lines}" for f in best) or "none"
 

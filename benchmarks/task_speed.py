@@ -1,8 +1,8 @@
-"""How fast a task steps: random play with resets, on one core.
+"""Measures how fast a task steps: random play with resets, on one core.
 
     python benchmarks/task_speed.py cleanup-lite coin-game oasis --games 32 1024
 
-Prints env steps (of all agents together) per second of this process's own CPU time: median of five, and all of them.
+Prints env steps (of all agents together) per second of this process's own CPU time: the median of five, and all five.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from comity import rollout
 from comity.algorithms import random
 from comity.recipes import find_task
 
-STEPS = 200  # of a timed call
+STEPS = 200  # steps of a timed call
 
 
 def speeds(task: str, games: int, repeats: int = 5) -> list[float]:
-    """Env steps per CPU second, of each repeat."""
+    """Returns env steps per CPU second of each repeat."""
     env = find_task(task).thing()
     algorithm = random.make(random.Config(), env)
     act = lambda key, memory, observation: algorithm.act(key, (), memory, observation)  # noqa: E731

@@ -1,6 +1,6 @@
-"""Runs docs/notebook.ipynb, which needs no Jupyter, and writes down what its cells show: `python -m studies.notebook`.
+"""Runs docs/notebook.ipynb without Jupyter and stores the outputs of its cells: `python -m studies.notebook`.
 
-What a cell shows is what it prints and its last expression, as Jupyter would: text, and HTML where there is some.
+The output of a cell is what it prints and its last expression, as in Jupyter: text, and HTML if there is some.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ PAGE = Path(__file__).parents[1] / "docs" / "notebook.ipynb"
 
 
 def cells_of(page: dict[str, Any]) -> list[dict[str, Any]]:
-    """Those with code."""
+    """Returns the cells with code."""
     return [cell for cell in page["cells"] if cell["cell_type"] == "code"]
 
 
 def source_of(page: dict[str, Any]) -> str:
-    """A digest of all code, which the outputs were made by."""
+    """Returns a digest of all code, which says from which code the outputs come."""
     return hashlib.sha256("\0".join("".join(cell["source"]) for cell in cells_of(page)).encode()).hexdigest()[:16]
 
 
 def shown(code: str, names: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Runs one cell; its outputs in the form of notebooks. names: what cells before it left."""
+    """Runs one cell; returns its outputs in the form of notebooks. names: variables that earlier cells left."""
     tree = ast.parse(code)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     printed, value = io.StringIO(), None
@@ -54,7 +54,9 @@ def lines(text: str) -> list[str]:
 
 
 def execute(page: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    """Runs all cells in an empty folder and fills in their outputs. changed: other values of names in the first one."""
+    """Runs all cells in an empty folder and fills in their outputs. changed: replaces variables that the first cell
+    sets.
+    """
     names: dict[str, Any] = {"__name__": "__main__"}
     home = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="comity-notebook-") as folder:

@@ -3,10 +3,10 @@
     python studies/pack.py [PAPER ...]                                all of studies/new; without a name, of all papers
     python studies/pack.py hidden-gifts --from reproductions/hidden-gifts/data    what `comity reproduce` trained
     python studies/pack.py hidden-gifts --drop 'released-*'           first drops packed records of these arms
-    python studies/pack.py --list                                     says what is packed
+    python studies/pack.py --list                                     lists what is packed
 
-A packed file changes as a whole, and a repository keeps every version of it: fold rarely, when a page is redrawn.
-Records to drop are named as arms are; `--drop` leaves new records alone and may be given several times.
+A packed file changes as a whole, and a repository keeps every version of it. So fold rarely, when a page is redrawn.
+`--drop` takes names of arms, may be given several times, and leaves new records alone.
 """
 
 import argparse
@@ -20,7 +20,9 @@ from comity.runs.writing import write_bytes
 
 
 def fold(target: Path, source: Path, drop: Sequence[str] = ()) -> list[str]:
-    """Drops arms from packed file `target`, adds the records of folder `source`, removes those; says what it did."""
+    """Drops arms from packed file `target`, adds the records of folder `source` and removes them there. Returns lines
+    that say what it did.
+    """
     before = packed.unpack(target).rows() if target.exists() else {}
     kept = {arm: some for arm, some in before.items() if not any(fnmatchcase(arm, glob) for glob in drop)}
     files = {path: path.stat().st_size for path in sorted(source.glob("*.jsonl"))}
@@ -36,7 +38,7 @@ def fold(target: Path, source: Path, drop: Sequence[str] = ()) -> list[str]:
     for path, size in files.items():
         if path.stat().st_size == size:
             path.unlink()
-        else:  # something is trained right now; its next line came after this was read
+        else:  # a training is going on; its next line came after this was read
             said.append(f"  {path} has grown meanwhile and stays")
     return [*said, f"  {count(rows)} seeds of {len(rows)} arms in {target}"]
 

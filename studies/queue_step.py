@@ -1,4 +1,4 @@
-"""One step of the queue in studies/queue.md: one seed is trained, recorded, counted and committed."""
+"""One step of the queue in studies/queue.md: trains one seed, records, counts and commits it."""
 
 import importlib
 import os
@@ -20,19 +20,19 @@ Say = Callable[[str], None]
 
 
 class Work(NamedTuple):
-    """A row with what its names mean."""
+    """A row with the paper, jobs and folders that it names."""
 
     paper: Paper
     jobs: list[Job]
     folders: Folders
 
     def missing(self) -> list[tuple[int, Job]]:
-        """(seed, job), seed 0 of all arms first."""
+        """Returns (seed, job) pairs, with seed 0 of all arms first."""
         pairs = [(seed, job) for job in self.jobs for seed in job.missing]
         return sorted(pairs, key=lambda pair: pair[0])
 
     def counted(self, row: Row) -> Row:
-        """The row with its hours and its state."""
+        """Returns the row with its hours and its state."""
         there = [x for job in self.jobs for seed, x in job.found.items() if seed < job.budget.seeds]
         missing = len(self.missing())
         state = f"{len(there)} of {len(there) + missing} seeds" if there else "open"
@@ -42,7 +42,7 @@ class Work(NamedTuple):
 
 
 def work(queue: Queue, row: Row) -> Work:
-    """Raises ValueError, one line, for a row whose words mean nothing."""
+    """Returns the work of a row. Raises ValueError with one line if the row names something that does not exist."""
     name, _, figure = row.figure.partition("/")
     module = PAPERS[name][0] if name in PAPERS else name
     paper: Paper = importlib.import_module(module).PAPER
@@ -57,7 +57,9 @@ def work(queue: Queue, row: Row) -> Work:
 
 
 def code() -> str:
-    """The commit that last changed comity's code: that of a seed's record, whatever the queue has committed since."""
+    """Returns the commit that last changed comity's code. A seed's record names it, whatever the queue has committed
+    since.
+    """
     asked = git(Path(comity.__file__).parents[1], "log", "-1", "--format=%H", "--", "comity")
     changed = git(Path(comity.__file__).parents[1], "status", "--porcelain", "-uno", "--", "comity")
     if asked and not changed:
@@ -66,7 +68,7 @@ def code() -> str:
 
 
 def step(queue: Queue, until: float | None, commit: bool, say: Say) -> int:
-    """Trains one seed of the first row that is open and claimed by nobody; says in one line what came of it."""
+    """Trains one seed of the first row that is open and unclaimed; says the result in one line."""
     with queue.locked("table"):
         pending = commit and git(queue.root, "status", "--porcelain", "--", "studies/new")
         if pending:
@@ -77,7 +79,7 @@ def step(queue: Queue, until: float | None, commit: bool, say: Say) -> int:
                 continue
             try:
                 known = work(queue, queue.row(name))
-            except ValueError as error:  # somebody's typing error keeps no other row waiting
+            except ValueError as error:  # a typing error in one row does not stop the others
                 say(f"{name}: {error}")
                 continue
             kept(queue, known)
@@ -89,7 +91,7 @@ def step(queue: Queue, until: float | None, commit: bool, say: Say) -> int:
 
 
 def kept(queue: Queue, known: Work) -> None:
-    """Seeds whose records were written just before a kill."""
+    """Keeps seeds whose records were written just before a kill."""
     for job in known.jobs:
         if late := [x for x in job.found.values() if known.folders.made_here(x)]:
             with queue.locked("table"):
@@ -97,14 +99,14 @@ def kept(queue: Queue, known: Work) -> None:
 
 
 def plain(record: packed.Record) -> packed.Record:
-    """As it was written, without where it was read."""
+    """Returns a record as it was written, without the file it was read from."""
     return {key: value for key, value in record.items() if key != "file"}
 
 
 def trained(
     queue: Queue, name: str, known: Work, seed: int, job: Job, until: float | None, commit: bool, say: Say
 ) -> int:  # fmt: skip
-    """One seed; the caller has claimed the row."""
+    """Trains one seed; the caller has claimed the row."""
     alone = job._replace(missing=[seed])
     minutes = None if until is None else (until - time.time()) / 60
     if minutes is not None and minutes <= 0:
@@ -123,7 +125,7 @@ def trained(
     share = (time.process_time() - busy) / (time.monotonic() - began)  # of the core: others were served first
     record = plain(alone.found[seed])
     record["core_seconds"] = round(record["core_seconds"] * min(share, 1.0), 1)
-    with queue.locked("table"):  # no other process commits a half-written line
+    with queue.locked("table"):  # so that no other process commits a half-written line
         records.write(queue.records(known.paper.name), job.arm, [record])
     shutil.rmtree(known.folders.out, ignore_errors=True)
     finish(queue, name, f"{what} ({record['core_seconds'] / 3600:.2f} core-hours", commit, say)
@@ -131,7 +133,7 @@ def trained(
 
 
 def finish(queue: Queue, name: str, what: str, commit: bool, say: Say) -> None:
-    """Counts the row's seeds anew, commits, says so."""
+    """Counts the row's seeds again, commits, and says so."""
     known = work(queue, queue.row(name))
     with queue.locked("table"):
         row = known.counted(queue.row(name))
@@ -147,13 +149,15 @@ def silent(event: str, facts: dict[str, Any]) -> None:
 
 
 def git(root: Path, *words: str) -> str:
-    """What git answers; nothing where it fails."""
+    """Returns git's answer; "" if it fails."""
     done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def committed(queue: Queue, message: str, say: Say) -> None:
-    """Commits the table and new records, and nothing else, on the current branch; if that fails, the next seed does."""
+    """Commits the table and new records, and nothing else, on the current branch; if it fails, the next seed's commit
+    has them.
+    """
     files = [str(path.relative_to(queue.root)) for path in (queue.root / "studies" / "new").rglob("*.jsonl")]
     files.append(str(queue.table.relative_to(queue.root)))
     if not git(queue.root, "symbolic-ref", "HEAD"):
@@ -167,7 +171,7 @@ def committed(queue: Queue, message: str, say: Say) -> None:
 
 
 def refreshed(queue: Queue) -> None:
-    """Counts seeds and hours of all rows anew."""
+    """Counts seeds and hours of all rows again."""
     for row in queue.rows():
         if row.counted:
             known = work(queue, row)

@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-DONE, NOTHING_OPEN, TIME_IS_UP, INTERRUPTED = 0, 3, 4, 130  # how the process of a seed ends
+DONE, NOTHING_OPEN, TIME_IS_UP, INTERRUPTED = 0, 3, 4, 130  # exit codes of the process of a seed
 HEAD = ("row", "figure", "scale", "arms", "seeds", "hours left", "hours spent", "state", "why")
 
 
 class Row(NamedTuple):
-    """One line. The last columns but `why` are computed from plan and records; the others a person wrote."""
+    """One line of the table. The columns from `left` to `state` are computed; a person writes the others."""
 
     name: str  # also of its claim
     figure: str  # PAPER/FIGURE
     scale: str
-    arms: str  # names or beginnings of names, as of `comity reproduce --arms`; all: every arm of the figure
+    arms: str  # names or beginnings of names, as for `comity reproduce --arms`; all: every arm of the figure
     seeds: int  # of each arm; 0, in the table -: as many as the figure asks for
-    left: str  # core-hours that missing seeds will take
-    spent: str  # core-hours of the seeds that are there
-    state: str  # open, N of M seeds, done; any other words: waits for what they say
+    left: str  # core-hours that the missing seeds will take
+    spent: str  # core-hours of the finished seeds
+    state: str  # open, N of M seeds, done; any other words: the row waits, for the reason they give
     why: str
 
     @property
     def counted(self) -> bool:
-        """Whether the state is one that is computed: words of a person are left alone."""
+        """True if the state is a computed one. Words of a person are left alone."""
         return self.state in ("open", "done") or bool(re.fullmatch(r"\d+ of \d+ seeds", self.state))
 
     @property
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 def parse(text: str) -> list[Row]:
-    """Rows in their order. Raises ValueError, one line, for a table that cannot be read."""
+    """Returns the rows in their order. Raises ValueError with one line if the table cannot be read."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     head = f"| {' | '.join(HEAD)} |"
     if head not in lines:
@@ -57,7 +57,7 @@ def parse(text: str) -> list[Row]:
 
 
 def replaced(text: str, row: Row) -> str:
-    """The text with the row of that name anew, all else as it is."""
+    """Replaces the row of that name in the text; the rest stays as it is."""
     lines = text.splitlines(keepends=True)
     (place,) = (i for i, line in enumerate(lines) if line.startswith(f"| {row.name} |"))
     lines[place] = row.line() + "\n"
@@ -65,7 +65,7 @@ def replaced(text: str, row: Row) -> str:
 
 
 class Queue(NamedTuple):
-    """Of a checkout: its table, claims, new records and runs under way, which git ignores."""
+    """The queue of a checkout: its table, and claims, new records and runs in training, which git ignores."""
 
     root: Path
 
@@ -87,7 +87,7 @@ class Queue(NamedTuple):
         return next(row for row in self.rows() if row.name == name)
 
     def write(self, row: Row) -> None:
-        """Whoever calls this holds `locked("table")`."""
+        """Writes a row; the caller holds `locked("table")`."""
         from comity.runs.writing import write_text  # `--list` needs no jax
 
         text = self.table.read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ class Queue(NamedTuple):
 
     @contextlib.contextmanager
     def locked(self, name: str, wait: bool = True) -> Iterator[bool]:
-        """Whether this process alone holds the name, until it leaves the block or dies in whatever way."""
+        """Yields True if this process alone holds the name, until it leaves the block or dies in any way."""
         folder = self.runs / "claims"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}.lock").open("w") as file:

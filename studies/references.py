@@ -1,10 +1,10 @@
 """Trains the teams that come with comity, and writes them to comity/references/.
 
-    python -m studies.references [TASK ...]     # those that are missing, or the named ones anew
-    python -m studies.references --page         # docs/references.md alone
+    python -m studies.references [TASK ...]     # the missing teams, or the named ones again
+    python -m studies.references --page         # only docs/references.md
 
-A team is small on purpose: all of them together are a few hundred kB of the wheel. Settings beside `sound` are in
-`TEAMS`, and in each reference's config.yaml.
+A team is small on purpose: all of them together take a few hundred kB of the wheel. Settings that differ from `sound`
+are in `TEAMS`, and in each reference's config.yaml.
 """
 
 import sys
@@ -17,28 +17,28 @@ from comity.runs.saved import REFERENCES, open_run, references
 from comity.training.references import reference_of, ship
 
 PAGE = Path(__file__).parents[1] / "docs" / "references.md"
-VERIFIED = 3  # seeds that `comity verify` trains, if it is not told otherwise
+VERIFIED = 3  # number of seeds that `comity verify` trains by default
 
 
 @dataclass(frozen=True)
 class Team:
-    """How a reference is trained."""
+    """Settings with which a reference is trained."""
 
     algorithm: str
     iterations: int
     settings: dict[str, Any] = field(default_factory=dict)
     profile: str | None = None  # of the task
     preset: str | None = None  # of the algorithm
-    task: dict[str, Any] = field(default_factory=dict)  # settings of it
+    task: dict[str, Any] = field(default_factory=dict)  # settings of the task
     training: dict[str, Any] = field(default_factory=dict)
-    metric: str | None = None  # what must rise; None: the headline
+    metric: str | None = None  # the metric that must rise; None: the headline
 
 
 SMALL = {"hidden": 32, "encoder": (32,)}
-TINY = {"hidden": 16, "encoder": (16,)}  # all of them have to fit into the wheel
+TINY = {"hidden": 16, "encoder": (16,)}  # all references have to fit into the wheel
 FEW = {"evaluations": 8}
 FEW_GAMES = {"evaluations": 4, "seeds": 3, "envs": 16}
-TEAM = {"credit": "sum"}  # who learns from its own reward alone ends below random play here
+TEAM = {"credit": "sum"}  # learners from their own reward alone end below random play here
 PICTURES = {**SMALL, "trunk": "shared"}
 EASY = {"reward": "oracle", "size": 3, "length": 100, "symbols": 2, "observe": "last-action+door-signal+key-signal"}
 TEAMS = {
@@ -50,7 +50,7 @@ TEAMS = {
     "manitokan": Team("ippo", 700, SMALL),
     "cooperative-navigation": Team("ippo", 400, {**SMALL, "actors": "shared"}, "farama"),
     "physical-deception": Team("ippo", 200, SMALL, "farama"),
-    "n-step": Team("ippo", 40, TINY, training=FEW, metric="return"),  # the rule; that it breaks at the end is rare
+    "n-step": Team("ippo", 40, TINY, training=FEW, metric="return"),  # it learns the rule; the break at the end is rare
     "point-mass": Team("ippo", 120, TINY, training=FEW),
     "pendulum": Team("ippo", 90, TINY, training=FEW),
     "predator-prey": Team("ippo", 100, {**TINY, "actors": "shared"}, "farama", training=FEW),
@@ -67,7 +67,7 @@ TEAMS = {
     "cleanup": Team("ippo", 40, PICTURES, "laptop", "images", training=FEW_GAMES, metric="return"),
     "manitokan-messages": Team("pg", 600, {"hidden": 32}, preset="fast", task=EASY, training=FEW),
 }
-WITHOUT = {  # task: why it has none
+WITHOUT = {  # task: why it has no reference
     "push-box": "only two agents that push together earn a reward; no learner here moved a box to the wall in minutes.",
     "oasis": "after 300,000 steps IPPO's agents still starve (return -153, untrained -156), also on a small floor.",
     "secret-room": "the shortest plan has 49 steps without a reward; no learner here has found one in minutes.",
@@ -76,7 +76,7 @@ HEAD = "| task | learner | measured | mean | seeds | untrained | least | seconds
 
 
 def page() -> str:
-    """docs/references.md, whose table is made from the references' files."""
+    """Returns docs/references.md, whose table is made from the references' files."""
     text, rows = PAGE.read_text(encoding="utf-8").partition(HEAD)[0], [HEAD, "| --- " * 8 + "|"]
     for task in references():
         said, algorithm = reference_of(REFERENCES / task), open_run(REFERENCES / task).algorithm.partition("@")[0]

@@ -1,12 +1,12 @@
 """Trains what studies/queue.md asks for, one seed at a time, at lowest priority on one core, and commits each seed.
 
-    python -m studies.train_queue                  goes through the queue; Ctrl-C saves the seed under way
-    python -m studies.train_queue --minutes 60     no longer than this; the next call goes on
-    python -m studies.train_queue --list           what is open, done, and running right now
-    python -m studies.train_queue --refresh        counts seeds and hours of all rows anew
+    python -m studies.train_queue                  goes through the queue; Ctrl-C saves the seed in training
+    python -m studies.train_queue --minutes 60     stops after this time; the next call goes on
+    python -m studies.train_queue --list           lists what is open, done, and running right now
+    python -m studies.train_queue --refresh        counts seeds and hours of all rows again
 
 Each seed has a process of its own, so that it is trained by the code as it is when the seed begins. Seed 0 of all arms
-of a row comes before seed 1. A seed that was interrupted goes on as long as the code is the same, else it begins anew.
+of a row comes before seed 1. An interrupted seed continues if the code is still the same; otherwise it starts again.
 """
 
 import argparse
@@ -28,18 +28,19 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 def humble(core: int | None) -> None:
-    """Lowest priority for this process and those it starts, on one core: the last, if none is named."""
+    """Gives this process and its children the lowest priority and one core: the last, if none is named."""
     os.nice(19)
-    with contextlib.suppress(AttributeError, OSError):  # not everywhere, not always allowed
+    with contextlib.suppress(AttributeError, OSError):  # not on every system, and not always allowed
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0)) if core is None else core})
 
 
 def behind_others(process: int) -> None:
-    """Linux shares cores among sessions first, and priority counts only within one; a child has a session of its own,
-    which gets what others leave."""
-    with contextlib.suppress(OSError):  # not everywhere
+    """Lets a child run only when other sessions leave time. Linux divides cores among sessions first, and priority
+    counts only within a session; the child has a session of its own.
+    """
+    with contextlib.suppress(OSError):  # not on every system
         Path(f"/proc/{process}/autogroup").write_text("19")
 
 
@@ -56,9 +57,9 @@ def one_after_another(command: Sequence[str]) -> int:
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         while not stopped:
-            child = subprocess.Popen(command, start_new_session=True)  # so that a terminal's Ctrl-C comes once
+            child = subprocess.Popen(command, start_new_session=True)  # so that a terminal's Ctrl-C reaches it once
             behind_others(child.pid)
-            if stopped:  # just before there was a child to pass it on to
+            if stopped:  # the signal came just before there was a child
                 child.send_signal(signal.SIGINT)
             if code := child.wait():
                 return code
@@ -69,7 +70,7 @@ def one_after_another(command: Sequence[str]) -> int:
 
 
 def one_step(queue: Queue, until: float | None, commit: bool, say: Say) -> int:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore the signal
     try:
         from comity.training.loop import Interrupted
         from studies.queue_step import step

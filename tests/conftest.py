@@ -1,4 +1,6 @@
-"""All tests share one persistent compilation cache, so that a program is compiled once: quickly rather than well."""
+"""All tests share one persistent compilation cache, so that each program is compiled once. Compilation is set to be
+fast.
+"""
 
 import gc
 import itertools

@@ -1,7 +1,7 @@
-"""Ten errors put into the code on purpose, each of which the named test must notice: `python tests/mutations.py`.
+"""Puts ten errors into the code on purpose; the named test must notice each: `python tests/mutations.py`.
 
-Every error is made in a copy of the package. A line says whether the tests failed, as they must; the exit code is the
-number of errors that no test noticed. `tests/test_architecture.py` holds that the lines to be changed still exist.
+Every error is made in a copy of the package. A line says whether the tests failed, as they must. The exit code is the
+number of errors that no test noticed. `tests/test_architecture.py` checks that the lines to be changed still exist.
 """
 
 import os

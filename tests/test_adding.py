@@ -1,4 +1,4 @@
-"""What docs/adding.md says: toys of every kind, put into a copy of the package, and the places that they touch."""
+"""docs/adding.md: toys of every kind, put into a copy of the package, and the places that they change."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The arrows of ARCHITECTURE.md: who may import whom."""
+"""The arrows of ARCHITECTURE.md: which modules may import which."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Every way in which a game or an algorithm may not fit is told in one line."""
+"""Every way in which a game or an algorithm may not fit gives one line."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""docs/commands.md: its Python, run from top to bottom with tiny numbers; its tables beside what the code takes."""
+"""docs/commands.md: its Python, run from top to bottom with tiny numbers, and its tables against the code's flags."""
 
 import dataclasses
 import re

@@ -1,11 +1,12 @@
-"""What plays what: what fits can be traced as `comity train TASK ALGORITHM` traces it, what does not is refused in one
-line before anything compiles. The tables here are also the page docs/compatibility.md, which
+"""Which algorithms play which games. A pair that fits can be traced as `comity train TASK ALGORITHM` traces it; any
+other pair is refused in one line before anything compiles. The tables here are also the page docs/compatibility.md,
+which
 
     python tests/test_compatibility.py
 
-writes anew. Names come from the registries, so a new game or algorithm is tested here without a new line. Every
-algorithm is traced on one game of each kind of action, every game by one algorithm: their number grows as a sum, not as
-a product. Images: tests/algorithms/test_kinds.py. All pairs: `pytest -m slow`.
+writes again. Names come from the registries, so a new game or algorithm is tested here without a new line. Every
+algorithm is traced on one game of each kind of action, and every game with one algorithm: their number grows as a sum,
+not as a product. Images: tests/algorithms/test_kinds.py. All pairs: `pytest -m slow`.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Loops over time: what an accelerator does in longer rounds is what a CPU does step by step."""
+"""Loops over time: the longer rounds of an accelerator give the same results as the single steps of a CPU."""
 
 import jax
 import jax.numpy as jnp

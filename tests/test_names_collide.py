@@ -1,4 +1,4 @@
-"""No name of a game or an algorithm hides a number of a run's files; `reset` gets nothing that it did not ask for."""
+"""No name of a game or an algorithm hides a number in a run's files; `reset` gets only what it asks for."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""Settings: one check of types and ranges, by annotation; no setting of anything that is shipped takes nonsense."""
+"""Settings: one check of types and ranges, by annotation; no shipped setting accepts invalid values."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""The docs as a site: its menu names every page, its links lead somewhere, its API pages have modules."""
+"""The docs as a site: its menu names every page, its links have targets, its API pages have modules."""
 
 import importlib.util
 import os.path

@@ -1,4 +1,4 @@
-"""What a game says of itself is true, and a wrapper hands on what it does not name."""
+"""A game's spec is true, and a wrapper passes on what it does not change."""
 
 import dataclasses
 from dataclasses import dataclass, replace

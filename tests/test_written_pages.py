@@ -1,4 +1,4 @@
-"""Pages that list what there is name all of it, and their links lead somewhere."""
+"""Pages that list things list all of them, and their links have targets."""
 
 import re
 from pathlib import Path

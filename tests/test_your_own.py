@@ -1,4 +1,4 @@
-"""The installed wheel in an empty directory: docs/your_own.md to the letter, and verdicts of shipped records."""
+"""The installed wheel in an empty directory: docs/your_own.md word for word, and verdicts of shipped records."""
 
 import json
 import os

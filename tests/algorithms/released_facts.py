@@ -1,4 +1,4 @@
-"""What the released learners of "hidden gifts" compute, recorded (tests/golden/README.md), as our modules.
+"""Recorded results of the released learners of "hidden gifts" (tests/golden/README.md), as modules of ours.
 
 Recorded layers are in the layout of PyTorch: weights [out, in]; a GRU has two weights and two biases, gates in the
 order reset, update, new, which is ours.

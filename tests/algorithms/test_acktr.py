@@ -1,4 +1,4 @@
-"""ACKTR: every step obeys the KL clip, actors' and critics' alike; agents apart; a matrix game whose end is known."""
+"""ACKTR: the KL clip at every step of actors and critics, agents apart, and a matrix game with a known solution."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""ALITA: its estimates against values in closed form, what its influence and its rewards do, the sets D_t."""
+"""ALITA: estimates against values in closed form, the effect of its influence and rewards, the sets D_t."""
 
 from dataclasses import dataclass
 from typing import Any

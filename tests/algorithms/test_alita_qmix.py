@@ -1,4 +1,6 @@
-"""ALITA on QMIX: QMIX where nothing is added, critics of rewards with bonuses, an influence that moves Q-values."""
+"""ALITA on QMIX: it equals QMIX if nothing is added; critics of rewards with bonuses; an influence that
+moves Q-values.
+"""
 
 from typing import Any
 

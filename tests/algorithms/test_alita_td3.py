@@ -1,4 +1,4 @@
-"""ALITA on TD3: two policies that take turns in one body, against TD3, by hand, and one after the other."""
+"""ALITA on TD3: two policies that take turns in one body, compared with TD3 and with hand calculation."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,5 +1,6 @@
-"""What must hold for every algorithm, whatever it learns by. Names come from the registry, so a new one is tested here
-without a new line; `SIZES` makes it small, and `ORDERED` says which of its parameters stand in the order of agents."""
+"""Properties that hold for every algorithm. Names come from the registry, so a new algorithm is tested here without a
+new line. `SIZES` makes it small, and `ORDERED` lists its parameters that are in the order of agents.
+"""
 
 import dataclasses
 import re

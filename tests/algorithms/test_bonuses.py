@@ -1,4 +1,4 @@
-"""Bonuses: counts with known answers, what a learner is paid from fresh play and from a replay."""
+"""Bonuses: counts with known answers, and the rewards of a learner from fresh play and from a replay."""
 
 import dataclasses
 from collections import Counter

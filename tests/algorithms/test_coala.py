@@ -1,4 +1,4 @@
-"""COALA-PG on games with learners inside: credit, weights, players; what it learns."""
+"""COALA-PG on games with learners inside: credit, weights, players, and learning."""
 
 import functools
 from typing import Any

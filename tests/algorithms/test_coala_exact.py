@@ -1,4 +1,4 @@
-"""Exact shaping: its path and gradient by hand, what it learns of naive learners and of another shaper."""
+"""Exact shaping: its path and gradient by hand, and what it learns against naive learners and another shaper."""
 
 import jax
 import jax.numpy as jnp

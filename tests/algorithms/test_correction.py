@@ -1,4 +1,6 @@
-"""Correction terms inside a learner: episodes agree with enumeration, and what the terms do to a gift."""
+"""Correction terms inside a learner: agreement with enumeration over episodes, and the effect of the terms on
+a gift.
+"""
 
 from typing import Any
 

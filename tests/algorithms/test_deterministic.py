@@ -1,4 +1,4 @@
-"""MADDPG, DDPG, independent DDPG, SQDDPG: what they learn on bandits, what holds between them, shares of a value."""
+"""MADDPG, DDPG, independent DDPG, SQDDPG: learning on bandits, relations between them, shares of a value."""
 
 from dataclasses import dataclass, replace
 from functools import cache, partial

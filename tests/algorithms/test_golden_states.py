@@ -1,7 +1,7 @@
-"""Every algorithm and preset learns what it learned when tests/golden/states.npz was recorded, to 1e-5.
+"""Every algorithm and preset gives the same states as when tests/golden/states.npz was recorded, to 1e-5.
 
-A leaf's sum, norm and projection may differ by 1e-5 of its norm (times the root of its size, but for the norm) plus
-1e-6; tests/tiny/golden_states.py says how leaves are matched. It fails where a learning rate is changed by 1 %.
+A leaf's sum, norm and projection may differ by 1e-5 of its norm (times the root of its size, except for the norm) plus
+1e-6. tests/tiny/golden_states.py describes how leaves are matched. A learning rate changed by 1 % makes it fail.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""REINFORCE, actor-critic and DQN, each agent for itself, against closed forms on bandits and on a chain."""
+"""REINFORCE, actor-critic and DQN with independent agents, against closed forms on bandits and on a chain."""
 
 from dataclasses import dataclass, replace
 from itertools import product

@@ -1,4 +1,4 @@
-"""Inequity aversion beside its formula, and with the numbers of a hand-made step."""
+"""Inequity aversion: its formula, and the numbers of a step made by hand."""
 
 import jax
 import jax.numpy as jnp

@@ -1,8 +1,8 @@
-"""Every learner of policies on every kind of view and action that it plays: traced row by row, and what it refuses in
-one line.
+"""Every policy learner on every kind of view and action that it plays, traced row by row, and what it refuses in one
+line.
 
-A new learner gives its line of `LEARNERS`, rows of what else it can be set to, and lines of `REFUSED`. That kinds are
-not only played but learned is in test_learns_kinds.py; learners of values are in test_value_kinds.py.
+A new learner adds its line to `LEARNERS`, rows for its other settings, and lines to `REFUSED`. test_learns_kinds.py
+tests that kinds are also learned; test_value_kinds.py tests value learners.
 """
 
 import re

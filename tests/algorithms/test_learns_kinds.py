@@ -1,5 +1,6 @@
-"""That kinds of games are learned, not only played: each by learners that see nothing but their rewards, against the
-known answer of the game. In every row all seeds must do it."""
+"""Kinds of games are learned, not only played: learners that see nothing but their rewards find the known answer of
+each game. In every row all seeds must succeed.
+"""
 
 from dataclasses import replace
 from functools import cache

@@ -1,4 +1,6 @@
-"""LIIR: its outer gradient against finite differences, what it is without intrinsic rewards, what these learn."""
+"""LIIR: its outer gradient against finite differences, the case without intrinsic rewards, and what the
+rewards learn.
+"""
 
 from typing import Any
 

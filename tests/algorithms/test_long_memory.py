@@ -1,5 +1,6 @@
-"""Actors that attend to their whole episode, in PG and PPO: what is played is what is learned from, and what they
-remember. What must hold for every algorithm is tested of them in test_all.py."""
+"""Actors that attend to their whole episode, in PG and PPO: play and learning see the same, and what actors remember.
+test_all.py tests what holds for every algorithm.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cache

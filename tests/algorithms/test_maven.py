@@ -1,4 +1,4 @@
-"""MAVEN: the latent is drawn once and shapes play, the discriminator and the chooser learn what they should."""
+"""MAVEN: the latent is drawn once and changes play; the discriminator and the chooser learn what they should."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Views in deviations from their running mean: the moments, what a learner is shown, what it is refused."""
+"""Views in deviations from their running mean: the moments, the views that a learner gets, and refusals."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,6 @@
-"""Who solves the pendulum: a mean return above -200 of 50 greedy episodes. docs/algorithms/td3.md has the table."""
+"""Learners that solve the pendulum, with a mean return above -200 over 50 greedy episodes. docs/algorithms/td3.md has
+the table.
+"""
 
 from typing import Any
 

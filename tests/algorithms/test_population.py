@@ -1,4 +1,4 @@
-"""Populations: each learner sees its own agents and no others, and learns as if alone where nothing joins them."""
+"""Populations: each learner sees only its own agents, and learns as if alone if nothing connects them."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,4 @@
-"""PQN and PQN-VDN: targets by hand, what is replayed from pieces, and games whose values are known."""
+"""PQN and PQN-VDN: targets by hand, replay of pieces, and games with known values."""
 
 from functools import cache, partial
 from typing import Any

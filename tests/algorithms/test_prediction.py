@@ -1,4 +1,6 @@
-"""The head that predicts the others: its loss by hand, what its gradient reaches, a game in which it is never wrong."""
+"""The head that predicts the others: its loss by hand, where its gradient goes, and a game in which it is
+always right.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cache

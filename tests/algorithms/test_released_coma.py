@@ -1,8 +1,8 @@
 """COMA's preset `released` against what the authors' code computed on recorded batches (tests/golden/README.md).
 
-Tolerance 1e-5, of the parameters after one and after three updates too. What makes which test fail: an end value at the
-last step of the array, or of a short rollout's own last observation, an episode drawn twice: the targets of
-`coma_replay` and `coma`; entropy that enters the targets: `coma_max_entropy`.
+The tolerance is 1e-5, also for the parameters after one and after three updates. These errors make tests fail. In
+`coma_replay` and `coma`, the targets: an end value at the last step of the array, or of a short rollout's own last
+observation, or an episode drawn twice. In `coma_max_entropy`: entropy that enters the targets.
 """
 
 from typing import Any

@@ -1,10 +1,10 @@
 """Presets `released` of VDN, QMIX, QTRAN and MAVEN against what the authors' code computed on recorded batches
 (tests/golden/README.md): targets, losses, parameters after one and after three updates.
 
-What the updates catch was seen by breaking it: a loss that is the mean over agents, values read in the right order
-(`parallel`), the tanh form of GELU, another `tau`, a target that moves behind a step, ends that teach, empty steps that
-are masked, or that keep their views (`early`), QTRAN's memories in the right order or its next actions greedy. Targets
-in which nothing available is worth 1e-10 fail `early`, and with a single such action
+Each of these errors was tried and made the updates fail: a loss that is the mean over agents, values read in the right
+order (`parallel`), the tanh form of GELU, another `tau`, a target that moves one step late, ends that teach, empty
+steps that are masked, or that keep their views (`early`), QTRAN's memories in the right order or its next actions
+greedy. Targets in which nothing available is worth 1e-10 fail `early`, and with a single such action
 `test_value_decomposition.py::test_td_loss_by_hand`.
 """
 

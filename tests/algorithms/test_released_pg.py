@@ -1,9 +1,9 @@
 """PG's preset `released` against what the authors' code computed on a recorded batch (tests/golden/README.md).
 
-Tolerance 1e-5, of the parameters after one and after three updates too. What makes which test fail:
-an end value in the actor's returns, or none in the critic's targets, or marks that are counted beyond the batch: the
-targets and returns; a clip for each critic: `pg_small_clip`; the sum instead of the mean over agents, GELU's tanh form,
-a critic that reads the last action: parameters and values.
+The tolerance is 1e-5, also for the parameters after one and after three updates. These errors make tests fail. In the
+targets and returns: an end value in the actor's returns, none in the critic's targets, or marks that are counted beyond
+the batch. In `pg_small_clip`: a clip for each critic. In parameters and values: the sum instead of the mean over
+agents, GELU's tanh form, or a critic that reads the last action.
 """
 
 from dataclasses import dataclass

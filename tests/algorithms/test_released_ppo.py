@@ -1,8 +1,8 @@
 """Presets `released` of MAPPO and IPPO against what the authors' code computed on recorded rollouts.
 
-tests/golden/README.md says what the arrays are. Each of these makes a test here fail: rows unrolled in their order,
+tests/golden/README.md describes the arrays. Each of these errors makes a test here fail: rows unrolled in their order,
 advantages of MAPPO normalised for each agent, sums of losses where the code has means, moments of returns updated after
-the loss, GELU in its tanh form (which shows in a test of its own only: views divided by 255 are too small).
+the loss, GELU in its tanh form (only in a test of its own: views divided by 255 are too small to show it).
 """
 
 import math

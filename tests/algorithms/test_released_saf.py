@@ -1,7 +1,7 @@
 """SAF's preset `released` against what the authors' code computed in its first pass over a recorded rollout.
 
-Encodings, scores of policies, log-probabilities, entropies, returns and losses; docs/algorithms/saf.md lists what is
-not compared. tests/golden/README.md says what the arrays are.
+It compares encodings, scores of policies, log-probabilities, entropies, returns and losses; docs/algorithms/saf.md
+lists what is not compared. tests/golden/README.md describes the arrays.
 """
 
 from functools import cache

@@ -1,4 +1,6 @@
-"""EITI, EDTI and social influence: what they pay by closed forms and by hand, and what a learner makes of it."""
+"""EITI, EDTI and social influence: their bonuses against closed forms and by hand, and what a learner does
+with them.
+"""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""SAF: what carries gradient, who hears whom, its loss by hand, and a game that cannot be won without messages."""
+"""SAF: which parts have gradients, which agents hear each other, its loss by hand, and a game that needs messages."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""TAC: index 1 is SAC, whole update; both gradients have one mean; the best policy of a bandit, by either of them."""
+"""TAC: with index 1 the whole update is SAC's; both gradients have the same mean; both find a bandit's best policy."""
 
 from functools import partial
 from typing import Any

@@ -1,4 +1,4 @@
-"""TRPO: bound and improvement at every step, the step against the exact natural gradient, agents apart."""
+"""TRPO: bound and improvement at every step, the step against the exact natural gradient, independent agents."""
 
 from functools import partial
 from typing import Any

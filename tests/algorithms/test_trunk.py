@@ -1,4 +1,4 @@
-"""PPO with one network for actor and critic: what is shared, whose values they are, what is refused, that it learns."""
+"""PPO with one network for actor and critic: what they share, whose values it gives, what it refuses, and learning."""
 
 from dataclasses import replace
 from functools import cache, partial

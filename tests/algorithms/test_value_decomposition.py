@@ -1,4 +1,4 @@
-"""Value decomposition: targets and mixers against closed forms; what members learn on games with known values."""
+"""Value decomposition: targets and mixers against closed forms, and learning on games with known values."""
 
 from dataclasses import replace
 from functools import cache

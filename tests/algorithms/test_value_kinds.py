@@ -1,4 +1,4 @@
-"""Value decomposition on every kind of view and memory: pictures, last actions, who one is; and what it refuses."""
+"""Value decomposition on every kind of view and memory: images, last actions, agent ids, and refusals."""
 
 import re
 from functools import partial

@@ -1,4 +1,4 @@
-"""`comity bench`: what it counts, and that it measures, holds against an earlier file, and refuses."""
+"""`comity bench`: what it counts, what it measures, the comparison with an earlier file, and refusals."""
 
 import json
 import os

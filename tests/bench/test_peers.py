@@ -1,4 +1,6 @@
-"""comity beside JaxMARL follows the peer's configuration, whatever its numbers: fake ones, no JaxMARL needed."""
+"""The comparison with JaxMARL follows JaxMARL's configuration, whatever its numbers. It uses made-up numbers and does
+not need JaxMARL.
+"""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`comity bench --to-score`: when a score counts as held, whose seconds count, and what is said where it is not."""
+"""`comity bench --to-score`: when a score counts as held, which seconds count, and its words if a score is not held."""
 
 import json
 import math

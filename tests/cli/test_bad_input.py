@@ -1,4 +1,4 @@
-"""What is wrong is said in one line: what came, what is allowed, what to do; and the exit status is not 0."""
+"""Wrong input gives one line that says what came, what is allowed and what to do, and an exit status other than 0."""
 
 import re
 

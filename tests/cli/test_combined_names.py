@@ -1,4 +1,4 @@
-"""Populations and bonuses by name: one run through every command, and what is wrong in one line."""
+"""Populations and bonuses by name: one run through every command, and errors in one line."""
 
 import dataclasses
 from pathlib import Path

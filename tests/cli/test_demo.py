@@ -1,4 +1,4 @@
-"""The demo, with as little training as it takes."""
+"""The demo, with as little training as possible."""
 
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Thousands of wrong inputs, made from seeds: each is one line and a status that is not 0, and nothing is written.
+"""Thousands of wrong inputs, made from seeds: each gives one line and a status other than 0, and nothing is written.
 
 A failure names its seeds; `FUZZ=17 pytest tests/cli/test_fuzz.py -k lines` makes one again.
 """

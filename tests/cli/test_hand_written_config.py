@@ -1,4 +1,4 @@
-"""A config.yaml written by hand: numbers as people write them, and one line for what it cannot mean."""
+"""A config.yaml written by hand: numbers as people write them, and one line for values that have no meaning."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Help: what every setting means, which presets there are, and the nearest names."""
+"""Help: texts of all settings, lists of presets, and the nearest names."""
 
 import dataclasses
 import importlib

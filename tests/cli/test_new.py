@@ -1,4 +1,4 @@
-"""Scaffolds: they fit, train from the command line, and pass the tests that come with them, before any change."""
+"""Scaffolds: without any change they fit, train from the command line, and pass the tests that come with them."""
 
 import importlib
 import inspect

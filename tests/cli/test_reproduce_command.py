@@ -1,4 +1,4 @@
-"""`comity reproduce` where no results came with the code."""
+"""`comity reproduce` if no results came with the code."""
 
 from comity.cli.main import main
 from comity.experiments import packed

@@ -1,4 +1,4 @@
-"""Pictures of Manitokan: right shapes, and another one for every other state."""
+"""Pictures of Manitokan: right shapes, and a different picture for each different state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of the particle world: right shapes, and another one for every other state."""
+"""Pictures of the particle world: right shapes, and a different picture for each different state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Battles in a replay: units alone are kept, and all that agents see is computed again bit for bit."""
+"""Battles in a replay: only units are stored, and all views are computed again, equal in every bit."""
 
 from dataclasses import replace
 from functools import partial

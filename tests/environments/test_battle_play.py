@@ -1,4 +1,4 @@
-"""SMAC's battles played: what holds in every state, scripts, both teams as players, names, pictures."""
+"""SMAC's battles played: properties of every state, scripts, both teams as players, names, pictures."""
 
 from functools import cache
 from typing import Any

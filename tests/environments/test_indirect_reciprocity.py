@@ -1,4 +1,4 @@
-"""Indirect reciprocity against its rules, written here a second time in plain Python (specification A.2)."""
+"""Indirect reciprocity against its rules, written again here in plain Python (specification A.2)."""
 
 import math
 from functools import lru_cache

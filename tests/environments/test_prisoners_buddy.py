@@ -1,4 +1,4 @@
-"""Prisoner's Buddy against its rules, written here a second time in plain Python (specification A.3)."""
+"""Prisoner's Buddy against its rules, written again here in plain Python (specification A.3)."""
 
 import itertools
 import math

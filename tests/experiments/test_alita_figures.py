@@ -1,4 +1,6 @@
-"""The figures of ALITA: the trial that holds estimates against play, by a game with known values; all made small."""
+"""The figures of ALITA: the trial that compares estimates with play, on a game with known values; all of it
+made small.
+"""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The figures of COALA-PG that are not trained, and what their arms are."""
+"""The figures of COALA-PG without training, and the settings of the arms."""
 
 import math
 

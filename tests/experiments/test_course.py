@@ -1,4 +1,4 @@
-"""What verdicts allow for where training was shorter than the paper's, on made-up seeds."""
+"""Verdicts if training was shorter than the paper's, on made-up seeds."""
 
 from dataclasses import replace
 

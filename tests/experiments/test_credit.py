@@ -1,4 +1,4 @@
-"""Credit at the gift, on the smallest gift (specification 3.6, G1), where every number is known in closed form."""
+"""Credit at the gift, on the smallest gift (specification 3.6, G1), whose numbers are all known in closed form."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""The table of learners on Harvest and Cleanup: that its budget is one, and its arms are what labels say."""
+"""The comparison of learners on Harvest and Cleanup: all have one budget, and the arms match their labels."""
 
 from typing import Any
 

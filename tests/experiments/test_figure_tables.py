@@ -1,4 +1,4 @@
-"""Rows of FIGURE.md, of made-up seeds."""
+"""Rows of FIGURE.md, from made-up seeds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The figures of hidden gifts: that every arm can be trained, and that the machinery runs from end to end."""
+"""The figures of hidden gifts: every arm can be trained, and the code runs from end to end."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The figures of LICA: curves of figure 2a by numbers, what arms are, and all of it made small."""
+"""The figures of LICA: curves of figure 2a in numbers, the settings of the arms, and all of it made small."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Records packed into columns and back, and the script that folds new ones in."""
+"""Records packed into columns and unpacked again, and the script that folds new records in."""
 
 import json
 import zipfile

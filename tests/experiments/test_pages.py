@@ -1,4 +1,4 @@
-"""Tables in the papers' pages say what figures and verdicts say."""
+"""Tables in the papers' pages agree with figures and verdicts."""
 
 import json
 

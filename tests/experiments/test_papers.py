@@ -1,4 +1,4 @@
-"""What holds for the figures of every paper: names, arms, claims, and the results that are committed."""
+"""Properties of the figures of every paper: names, arms, claims, and the committed results."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""The machinery of `comity reproduce`, on a tiny paper: what is trained, what is found again, what is written."""
+"""`comity reproduce` on a tiny paper: what is trained, what is found again, what is written."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The figures of RUSP: that arms and trials are what their labels say, and that all of it runs from end to end."""
+"""The figures of RUSP: arms and trials match their labels, and all of it runs from end to end."""
 
 import json
 from dataclasses import replace

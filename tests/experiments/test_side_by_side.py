@@ -1,4 +1,4 @@
-"""Arms trained side by side in processes of their own give the records that they give one after the other."""
+"""Arms trained side by side in processes of their own give the same records as one after the other."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Tests over seeds, against scipy's and against enumeration."""
+"""Tests over seeds, against scipy's tests and against enumeration."""
 
 from itertools import product
 from typing import Any

@@ -1,10 +1,9 @@
-"""Records mpe2.npz: random episodes of four tasks of mpe2 1.1.1, both kinds of actions.
+"""Records mpe2.npz: random episodes of four tasks of mpe2 1.1.1, with both kinds of actions.
 
     python -m venv mpe2-venv && mpe2-venv/bin/pip install mpe2==1.1.1
     mpe2-venv/bin/python tests/golden/record_mpe2.py
 
-It needs numpy and mpe2 and nothing of comity. README.md beside it says what the file holds. Run again, it gives the
-same numbers.
+It needs numpy and mpe2 but not comity. README.md beside it describes the file. A second run gives the same numbers.
 """
 
 import importlib.metadata

@@ -1,6 +1,6 @@
-"""Records states.npz anew, or only cases that are named: `python tests/golden/record_states.py [CASE ...]`.
+"""Records states.npz again, or only the named cases: `python tests/golden/record_states.py [CASE ...]`.
 
-In the repository's root. README.md says when.
+Run it in the repository's root. README.md says when.
 """
 
 import sys

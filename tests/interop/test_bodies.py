@@ -1,5 +1,6 @@
-"""Bodies of physics engines by short names, on engines that are not there (small ones in their place), and on MuJoCo
-itself where it is installed."""
+"""Bodies of physics engines by short names. Small engines replace those that are not installed; MuJoCo itself is tested
+if it is installed.
+"""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Games that Python steps, by name: what names mean, whose code is run, the command line."""
+"""Games that Python steps, by name: the meaning of names, whose code runs, and the command line."""
 
 import dataclasses
 from pathlib import Path

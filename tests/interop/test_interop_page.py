@@ -1,4 +1,4 @@
-"""docs/interop.md: its Python, run with tiny numbers; JaxMARL's, which is no dependency, is left out."""
+"""docs/interop.md: its Python, run with tiny numbers, except JaxMARL's, which is no dependency."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""JaxMARL's environments as games of comity. Skipped without jaxmarl; docs/interop.md says with what this was run."""
+"""JaxMARL's environments as games of comity. Skipped without jaxmarl; docs/interop.md names the versions of its last
+run.
+"""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Other people's environments, as arrays: what the last step shows, when a game is over, masks, states, refusals."""
+"""Environments of other libraries as arrays: the view of the last step, the end of a game, masks, states, refusals."""
 
 import warnings
 from functools import partial

@@ -1,4 +1,4 @@
-"""SMAC's own class as a game, on an object that has its methods; nothing here needs the game."""
+"""SMAC's own class as a game, tested with an object that has its methods; nothing here needs StarCraft."""
 
 from types import SimpleNamespace
 

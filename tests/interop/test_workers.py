@@ -1,4 +1,4 @@
-"""Games dealt out to processes: the same as in one, whatever happens to the processes."""
+"""Games divided among processes: the results are those of one process, whatever happens to the processes."""
 
 import dataclasses
 import os

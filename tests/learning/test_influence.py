@@ -1,4 +1,6 @@
-"""Theorem 1 of ALITA: the exact gradient of the influence against finite differences, its estimator and the print."""
+"""Theorem 1 of ALITA: the exact gradient of the influence against finite differences, its estimator and the printed
+form.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Choices with a straight-through gradient, and the price of Gaussian latents, against closed forms."""
+"""Choices with a straight-through gradient, and the KL cost of Gaussian latents, against closed forms."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Learning with the other's learning in view, against specification D.1, and its identities."""
+"""Learning that takes the other's learning into account, against specification D.1, and its identities."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Attention against a loop, and what follows from reading a set."""
+"""Attention against a loop, and the consequences of reading a set."""
 
 import jax
 import jax.numpy as jnp

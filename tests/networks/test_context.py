@@ -1,4 +1,4 @@
-"""Attention over the episode so far: its equation, one step at a time against all at once, and what it may not see."""
+"""Attention over the episode so far: its equation, single steps against all steps at once, and what it must not see."""
 
 import jax
 import jax.numpy as jnp

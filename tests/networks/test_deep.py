@@ -1,4 +1,4 @@
-"""Dense layers, GRU and layer norm: one step against the whole, and how weights begin."""
+"""Dense layers, GRU and layer norm: single steps against all steps at once, and initial weights."""
 
 import jax
 import jax.numpy as jnp

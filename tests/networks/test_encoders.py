@@ -1,4 +1,4 @@
-"""Convolutions: products of matrices on CPU are what XLA calls a convolution."""
+"""Convolutions: the matrix products on CPU equal XLA's convolution."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The network of an agent among others: renaming the others, pointers, single steps."""
+"""The network of an agent among others: permutations of the others, pointers, single steps."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Hawk: the recurrence by hand (specification D.6), one step against the whole, restarts."""
+"""Hawk: the recurrence by hand (specification D.6), single steps against all steps at once, restarts."""
 
 import equinox as eqx
 import jax

@@ -1,4 +1,4 @@
-"""What a network of several parts reads: vectors and pictures, in their order, the same eyes for all of one part."""
+"""The input of a network of several parts: vectors and images, in their order, with one encoder for all of one part."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Networks against loops in numpy, with any leading axes, and agents batched against agents in turn."""
+"""Networks against loops in numpy, with any leading axes, and agents batched against agents one after the other."""
 
 import jax
 import jax.numpy as jnp

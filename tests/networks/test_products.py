@@ -1,4 +1,4 @@
-"""Matrix products in bfloat16: what is rounded and what is not, that nothing changes by default, that agents learn."""
+"""Matrix products in bfloat16: what is rounded and what is not, unchanged results by default, and learning."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Whose parameters, and what networks read: step by step as all at once, images, who one is, what one did."""
+"""Sharing of parameters, and inputs of networks: single steps against all at once, images, agent ids, last actions."""
 
 from typing import Any
 

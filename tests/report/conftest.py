@@ -1,4 +1,4 @@
-"""Synthetic run directories: what training would have written, without training."""
+"""Synthetic run directories: files as training would have written them, without training."""
 
 from __future__ import annotations
 

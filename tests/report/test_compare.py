@@ -1,4 +1,4 @@
-"""`compare`: what it prints, what it writes, where."""
+"""`compare`: what it prints, what it writes, and where."""
 
 import pytest
 from rich.console import Console

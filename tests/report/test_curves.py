@@ -1,4 +1,4 @@
-"""Learning curves: what is drawn, read off the figure's own lines."""
+"""Learning curves: what is drawn, read from the lines of the figure."""
 
 import re
 from typing import Any

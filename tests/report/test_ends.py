@@ -1,4 +1,4 @@
-"""The picture of what trainings end with."""
+"""The picture of final scores of trainings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Films: what is recorded is what is shown, in the GIF, in the page's data, and in a real browser."""
+"""Films show what is recorded: in the GIF, in the page's data, and in a real browser."""
 
 import base64
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a notebook shows: runs and comparisons as HTML without scripts; data frames."""
+"""Output in notebooks: runs and comparisons as HTML without scripts; data frames."""
 
 import base64
 import io

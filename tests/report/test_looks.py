@@ -1,4 +1,4 @@
-"""One hue for each learner, told apart by every reader; line styles for conditions."""
+"""One hue for each learner, distinct for every reader; line styles for conditions."""
 
 import importlib
 from itertools import combinations

@@ -1,4 +1,4 @@
-"""`comity report`: what the file holds, and that a browser shows it without a network."""
+"""`comity report`: the content of the file, and that a browser shows it without a network."""
 
 import html
 import json

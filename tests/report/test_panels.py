@@ -1,4 +1,4 @@
-"""Figures of several panels: what stands beside and below them is inside the picture, and says what must be said."""
+"""Figures of several panels: texts beside and below the panels lie inside the picture and are complete."""
 
 from typing import Any
 

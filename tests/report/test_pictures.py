@@ -1,4 +1,4 @@
-"""Pictures say what happens: sentences of events, names of numbers, titles of curves, cross-play as a heatmap."""
+"""Texts of pictures: sentences of events, names of numbers, titles of curves, cross-play as a heatmap."""
 
 import numpy as np
 import pytest

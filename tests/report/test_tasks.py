@@ -1,4 +1,4 @@
-"""Algorithms over several tasks: one scale, the aggregate, profiles, and what `compare` writes of them."""
+"""Algorithms over several tasks: one scale, the aggregate, profiles, and the output of `compare`."""
 
 import csv
 

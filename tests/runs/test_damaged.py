@@ -1,5 +1,5 @@
-"""Hundreds of damaged run directories, made from seeds: each command refuses them in one line, does what it does of the
-whole one, or says what it does instead.
+"""Hundreds of damaged run directories, made from seeds: each command refuses them in one line, gives the result of the
+undamaged one, or says what it does instead.
 
 A failure names its seeds; `FUZZ=17 pytest tests/runs/test_damaged.py` makes one again.
 """

@@ -1,4 +1,4 @@
-"""The one reader of JSON lines."""
+"""The reader of JSON lines."""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""A run holds what made it: arguments, settings, every file that the user's file imports, under any name."""
+"""A run stores everything that made it: arguments, settings, and every file that the user's file imports, by
+any name.
+"""
 
 import dataclasses
 import enum

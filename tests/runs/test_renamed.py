@@ -1,4 +1,4 @@
-"""What had another name once: old configs, records and checkpoints keep their meaning."""
+"""Renamed settings: old configs, records and checkpoints keep their meaning."""
 
 import dataclasses
 from typing import Any

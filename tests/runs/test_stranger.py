@@ -1,4 +1,4 @@
-"""A stranger's run directory is data: each attempt is refused in one line before any of its code ran.
+"""A run directory from a stranger is only data: each attempt is refused in one line before any of its code runs.
 
 Code in these attempts writes a marker file when it runs.
 """

@@ -1,4 +1,4 @@
-"""The notebook of the docs: its outputs are of its code, and its code runs."""
+"""The notebook of the docs: its outputs belong to its code, and its code runs."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The queue of runs: its table, its claims, and a tiny paper trained through it in a repository of its own."""
+"""The queue of runs: its table, its claims, and a tiny paper trained through it in a separate repository."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Workers of a sweep that are killed again and again, and what must hold of the sweep afterwards."""
+"""Kills workers of a sweep again and again, and checks what must hold for the sweep afterwards."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Claims: one owner at a time, whatever dies, and whoever tries at once."""
+"""Claims: one owner at a time, whatever dies, and however many try at once."""
 
 import json
 import multiprocessing

@@ -1,4 +1,6 @@
-"""Grids: what fits is planned, the rest is left out with its reason; scores by hand; a budget of processor time."""
+"""Grids: pairs that fit are planned, others are left out with the reason; scores by hand; a budget of
+processor time.
+"""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Studies as data: what their rows are, and refusals in one line before anything compiles."""
+"""Studies as data: their rows, and refusals in one line before anything compiles."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Searches: ranges, one study of several workers, what a kill leaves, pruning. Only trainings take time here."""
+"""Searches: ranges, one study for several workers, recovery after a kill, pruning. Only trainings take time here."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""submitit: its own array script through a queue that runs jobs here, warns one, and gets it back."""
+"""submitit: its own array script through a queue that runs jobs here, warns one job, and gets it back."""
 
 import os
 import signal

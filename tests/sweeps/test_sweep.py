@@ -1,4 +1,4 @@
-"""Sweeps from end to end: killed workers, a queue of jobs, failures, and how little a finished one costs."""
+"""Sweeps from end to end: killed workers, a queue of jobs, failures, and the low cost of a finished sweep."""
 
 import os
 import signal

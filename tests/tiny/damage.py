@@ -1,4 +1,4 @@
-"""A finished run with one thing in its directory damaged, made from a seed."""
+"""A finished run with one damage in its directory, made from a seed."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What tests say about a paper's figures made small, from the command line as its user would call it."""
+"""Checks of a paper's figures made small, from the command line as a user would call it."""
 
 import json
 import subprocess

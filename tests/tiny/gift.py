@@ -1,4 +1,4 @@
-"""The smallest gift: agent 0 has its own reward first, then may give; agent 1 may use what it got; both are paid."""
+"""The smallest gift: agent 0 gets its own reward first, then may give; agent 1 may use the gift; both are paid."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

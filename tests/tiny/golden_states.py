@@ -1,8 +1,8 @@
-"""What a learner's state is after three updates, for every algorithm and preset: cases, their digest, its comparison.
+"""States of every algorithm and preset after three updates: cases, their digest, its comparison.
 
-Kept so that a change of structure shows whether it changes results. No name of a field and no order of leaves is kept:
-states are compared as bags of leaves, so fields may be renamed and regrouped. A setting that is renamed is one edit in
-the tables here. tests/golden/README.md says what the file holds.
+They show whether a change of structure changes results. Names of fields and the order of leaves are not stored: states
+are compared as bags of leaves, so fields may be renamed and regrouped. A renamed setting is one edit in the tables
+here. tests/golden/README.md describes the file.
 """
 
 import dataclasses

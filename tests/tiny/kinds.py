@@ -1,7 +1,7 @@
-"""The smallest games of every kind of view, state and action. In each the best answer is seen, and known.
+"""The smallest games of every kind of view, state and action. In each the best answer is visible and known.
 
-`Named`: at every step each agent sees its target, drawn anew, and is paid for answering it: 1 for the best answer.
-`PixelWalk`: agents walk to a goal that they see in a picture. `Alternate`: what is right is what one did not do last.
+`Named`: at every step each agent sees a target, drawn anew, and earns at most 1, for the best answer. `PixelWalk`:
+agents walk to a goal that they see in an image. `Alternate`: the right action is not the last one.
 """
 
 import dataclasses

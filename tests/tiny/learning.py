@@ -1,5 +1,6 @@
-"""Learning tests: an algorithm trained as one compiled program on a game so small that this takes seconds. Such tests
-are marked `learn`: `pytest -m learn` shows what every algorithm of the house learns."""
+"""Learning tests: an algorithm is trained as one compiled program on a game so small that this takes seconds. Such
+tests are marked `learn`: `pytest -m learn` shows what every algorithm of comity learns.
+"""
 
 from collections.abc import Callable
 from typing import Any

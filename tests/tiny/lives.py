@@ -1,8 +1,8 @@
-"""Starts `comity` again and again in fresh processes and has them killed: a program, spoken to in JSON lines.
+"""Starts `comity` again and again in fresh processes and has them killed: a program that is controlled by JSON lines.
 
-It imports comity once and forks, before jax has made a backend, so a life costs no import. A line
+It imports comity once and forks before jax has made a backend, so that a life costs no import. A line
 {"arguments": [...], "cores": [0], "death": ...} runs one command and answers {"signal": 9} or {"exit": 0}. Deaths:
-null; {"after": seconds}, a SIGKILL from outside so long after the programs were compiled; {"operation": n, "how": h},
+null; {"after": seconds}, a SIGKILL from outside this long after the programs were compiled; {"operation": n, "how": h},
 a SIGKILL at the n-th sync, rename or removal of a file: `before` it, `after` it, or `torn` with the end of the file not
 yet written.
 """

@@ -1,4 +1,4 @@
-"""Records of made-up seeds, and what is claimed of them."""
+"""Records of made-up seeds, and claims about them."""
 
 import functools
 

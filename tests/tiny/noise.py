@@ -1,4 +1,4 @@
-"""A game in which everything is random but pay: what algorithms are tested on whatever they learn by."""
+"""A game in which everything but the reward is random. All algorithms can be tested on it."""
 
 import dataclasses
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""A paper of two small figures, which a process can be told of by the name of this module."""
+"""A paper of two small figures; a process can load it by the name of this module."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small parallel environments of PettingZoo's kind, some of which break its rules as people's do."""
+"""Small parallel environments in PettingZoo's form; some break its rules as real ones do."""
 
 import numpy as np
 from gymnasium import spaces

@@ -1,4 +1,4 @@
-"""A game of random pictures: who names the channel that is brightest is paid."""
+"""A game of random images: an agent is paid if it names the brightest channel."""
 
 import dataclasses
 from typing import NamedTuple

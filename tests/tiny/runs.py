@@ -1,4 +1,4 @@
-"""What tests say about runs of the tiny game: which settings, and whether two runs are the same, bit for bit."""
+"""Helpers for runs of the tiny game: their settings, and whether two runs are equal in every bit."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,7 @@
-"""A tiny game, as a user's own file: each of two agents is shown the number that the other has to name.
+"""A tiny game, as a user's own file: each of two agents sees the number that the other has to name.
 
-What an agent sees of its own number is nothing, so the best is to tell it by one's last action: learnable in part, and
-enough to move every array of a run. Episodes end early when both are right.
+An agent does not see its own number, so the best is to tell the other's number by the last action. This can be learned
+in part, which is enough to change every array of a run. Episodes end early when both are right.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""One step of a game, however it is computed."""
+"""One step of a game, for games of every kind."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""The packages that trackers call, as far as they call them, keeping what they are told."""
+"""Replacements for the packages that trackers call; they keep what they are told."""
 
 import sys
 import types

@@ -1,4 +1,4 @@
-"""Wrong config files, made from a seed: a right one of a small run, and one thing in it that is wrong."""
+"""Wrong config files, made from a seed: a correct one of a small run with one error in it."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Wrong command lines, made from a seed: of every command, each wrong by construction."""
+"""Wrong command lines of every command, made from a seed; each is wrong by construction."""
 
 import functools
 from collections.abc import Callable

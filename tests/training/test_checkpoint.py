@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, readable by anyone, refused in one line when they do not fit."""
+"""Checkpoints: complete or absent, readable by anyone, refused in one line if they do not fit."""
 
 import errno
 import io

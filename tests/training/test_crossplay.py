@@ -1,4 +1,4 @@
-"""What cross-play says of results that were made by hand."""
+"""Reports of cross-play, from results made by hand."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Seeds over several devices and in groups: the same runs."""
+"""Seeds over several devices and in groups give the same runs."""
 
 import os
 import re

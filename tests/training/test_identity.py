@@ -1,4 +1,6 @@
-"""A run knows itself: what is lost, stands there twice or is of another run is said, and is not taken for its own."""
+"""A run checks its own files: lines that are lost, doubled or from another run are reported and not taken as
+its own.
+"""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What a run takes is known before anything is compiled or written, and held against what there is."""
+"""The memory that a run needs is known before anything is compiled or written, and compared with what is available."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What is odd about a game is said before training goes on, from the command line and from Python."""
+"""Strange properties of a game are reported before training goes on, from the command line and from Python."""
 
 import dataclasses
 from typing import Any

@@ -1,4 +1,6 @@
-"""Programs kept between processes: the same bits without tracing; anew whenever something they depend on differs."""
+"""Programs kept between processes: the same bits without tracing, and a new program if anything it depends
+on differs.
+"""
 
 import dataclasses
 import hashlib

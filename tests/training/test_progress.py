@@ -1,4 +1,4 @@
-"""What a run says, on terminals of several widths and without one."""
+"""Progress lines of a run, on terminals of several widths and without a terminal."""
 
 import io
 

@@ -1,5 +1,6 @@
-"""A second training of the same in one process compiles nothing; of another it does. From Python the caches on disk are
-those of the command line."""
+"""A second equal training in one process compiles nothing; a different one does. From Python the caches on disk are
+those of the command line.
+"""
 
 import dataclasses
 import os

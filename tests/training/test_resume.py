@@ -1,4 +1,6 @@
-"""Killed at any moment and resumed, a run is the run that nobody broke: every array and every line, bit for bit."""
+"""A run that is killed at any moment and resumed equals the undisturbed run: every array and every line, in
+every bit.
+"""
 
 import json
 import os

@@ -1,5 +1,6 @@
-"""Films: of every game and wrapper there is; of episodes whose headline is undefined, of several heads, of agents that
-have no choice."""
+"""Films: of every game and wrapper; of episodes with an undefined headline, of several heads, of agents without a
+choice.
+"""
 
 import dataclasses
 

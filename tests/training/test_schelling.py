@@ -1,4 +1,4 @@
-"""Schelling diagrams: by hand, of the prisoner's dilemma, of every game that has a dilemma, from the command line."""
+"""Schelling diagrams: by hand, for the prisoner's dilemma, for every game with a dilemma, and from the command line."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Keys that are computed in Python are those of `jax.random`, and set-up compiles no program for them."""
+"""Keys that are computed in Python equal those of `jax.random`, and set-up compiles no program for them."""
 
 from typing import Any
 

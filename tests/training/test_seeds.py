@@ -1,4 +1,4 @@
-"""Same seed, same bits, however seeds and iterations are cut into pieces; learning rates share one program."""
+"""The same seed gives the same bits, however seeds and iterations are divided; learning rates share one program."""
 
 import dataclasses
 from typing import Any

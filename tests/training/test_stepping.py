@@ -1,4 +1,4 @@
-"""Games that Python steps, in the loop of all games."""
+"""Games that Python steps, in the training loop of all games."""
 
 import functools
 import json

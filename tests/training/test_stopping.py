@@ -1,4 +1,4 @@
-"""Signals in every phase of a run, and that it goes on to the same bits; final evaluations; what is the best."""
+"""Signals in every phase of a run, and resuming to the same bits; final evaluations; the choice of the best policy."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Runs side by side: the same numbers as alone, files of their own, and nobody waits for a run that is gone."""
+"""Runs side by side: the same numbers as alone, files of their own, and no run waits for one that has ended."""
 
 import contextlib
 import dataclasses

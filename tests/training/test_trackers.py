@@ -1,4 +1,4 @@
-"""Trackers are told what the run's files hold, once, also after a resume; and whatever they do, the run goes on."""
+"""Trackers get the numbers of the run's files once, also after a resume. Whatever they do, the run goes on."""
 
 import subprocess
 import sys

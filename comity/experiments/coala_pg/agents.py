@@ -1,7 +1,6 @@
-"""Where agents act over time, and where there are more of them: CleanUp-lite (figures 6, 7, 13, 14), and question 3.
+"""Tasks in which agents act over time, and with more agents: CleanUp-lite (figures 6, 7, 13, 14), and question 3.
 
-The paper trains Hawk on 105 million steps an iteration of CleanUp-lite. Here are GRUs on
-a sixth of a million.
+The paper trains Hawk on 105 million steps an iteration of CleanUp-lite. Here GRUs are trained on a sixth of a million.
 """
 
 from dataclasses import replace
@@ -16,7 +15,7 @@ claim = dated("2026-11-30")  # before any of their runs
 
 # CleanUp-lite --------------------------------------------------------------------------------------------------------
 
-# Learners see fewer games and episodes than the paper's (32 and 100), so each step of theirs is four times as long.
+# Learners see fewer games and episodes than in the paper (32 and 100), so each of their steps is four times as long.
 SHORT = {"games": 8, "episodes": 20, "naive_learning_rate": 0.02, "naive_reward_factor": 0.1}
 RATES = {"coala": 0.001, "m-fos": 0.003, "batch-unaware": 0.001}
 MIXED = {
@@ -26,7 +25,7 @@ MIXED = {
 
 
 def shaping(estimator: str, agents: int = 2) -> Arm:
-    """One player against naive learners on all other sides."""
+    """Returns an arm of one player against naive learners on all other sides."""
     settings: dict[str, Any] = {"core": "gru", "estimator": estimator, "learning_rate": RATES[estimator]}
     settings["reward_factor"] = 0.1 if estimator == "coala" else 1.0
     options = SHORT if agents == 2 else {**SHORT, "agents": agents}
@@ -36,7 +35,7 @@ def shaping(estimator: str, agents: int = 2) -> Arm:
 
 
 def mixed(estimator: str, **options: Any) -> Arm:
-    """Three players, who meet each other in a quarter of the episodes."""
+    """Returns an arm of three players, who meet each other in a quarter of the episodes."""
     settings = {"core": "gru", "estimator": estimator, "learning_rate": 0.1 if estimator == "coala" else 0.03}
     name, task = f"cleanup-lite-pool-{estimator}" + "-keeps" * bool(options), "cleanup-lite+learners"
     options = {**MIXED, **options}
@@ -45,7 +44,7 @@ def mixed(estimator: str, **options: Any) -> Arm:
 
 ALONE = {label: shaping(name) for label, name in ESTIMATORS.items()}
 POOLED = {f"{label}, pool": mixed(name) for label, name in ESTIMATORS.items()}
-KEEP = "COALA-PG, pool, learners keep"  # the other reading of what dynamic learners begin from
+KEEP = "COALA-PG, pool, learners keep"  # the other reading of how dynamic learners start
 KEPT = {KEEP: mixed("coala", dynamic=False, keeps=True)}
 OTHERS = ("M-FOS", "batch-unaware")
 SHARED = Measure("meeting_cleans_equality")
@@ -113,7 +112,7 @@ COUNTS = (2, 3, 4)
 
 
 def many(label: str, agents: int, **options: Any) -> Arm:
-    """Tables on all sides of the prisoner's dilemma of so many."""
+    """Returns an arm of tables on all sides of the prisoner's dilemma of `agents` players."""
     name = f"-agents-{agents}" + ("-pool" if options else "")
     arm = tabular(ESTIMATORS[label], name, "pool" if options else "tables", agents=agents, **options)
     return replace(arm, task="n-ipd+learners")

@@ -1,6 +1,6 @@
-"""Beyond the paper's figures, by its open questions: learners whose rule changes, other dilemmas, other horizons.
+"""Open questions beyond the paper's figures: learners whose rule changes, other dilemmas, other horizons.
 
-Tables of five rows on both sides, as in `sampled`: they shape within a minute.
+Players and learners are tables of five rows, as in `sampled`: they shape within a minute.
 """
 
 from typing import Any
@@ -50,7 +50,7 @@ CHANGING_RULES = Figure(
 
 
 def of_matrix(label: str, estimator: str, payoffs: tuple[float, ...]) -> Arm:
-    """Another game than the prisoner's dilemma."""
+    """Returns an arm on another game than the prisoner's dilemma."""
     settings = {"estimator": estimator, "core": "table", "learning_rate": 0.02}
     options = {"naive_network": "table", "naive_learning_rate": 0.3, "payoffs": payoffs, "inner_length": 10}
     task, name = "repeated-matrix+learners", f"sampled-{estimator}-{label}"

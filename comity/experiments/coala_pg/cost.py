@@ -1,7 +1,9 @@
-"""What a gradient through a whole history costs: CPU time and memory by its length M T and by the size of a view.
+"""Measures the cost of a gradient through a whole history: CPU time and memory by its length M T and the size of a
+view.
 
-One gradient of the mean output of a policy of width 32 over L steps of ROWS games, on one core: the part of an update
-that grows with history. Memory is what the compiled program asks for, so it is the same on each machine of a kind.
+One gradient of the mean output of a policy of width 32 over L steps of ROWS games is computed on one core: the part of
+an update that grows with history. Memory is what the compiled program requests, so it is the same on each machine of a
+kind.
 """
 
 import csv
@@ -16,7 +18,7 @@ from comity.algorithms.shaping.coala_cost import through_history
 CORES = ("gru", "hawk")
 LENGTHS = (50, 200, 800, 3_200)  # the paper: 200 in the prisoner's dilemma, 6,400 in CleanUp-lite
 SIZES = (5, 102, 1_210)  # the prisoner's dilemma, CleanUp-lite, Harvest's window of 11 x 11 x 10 as numbers
-LENGTH, SIZE = 200, 102  # where the other is varied
+LENGTH, SIZE = 200, 102  # fixed while the other varies
 ROWS, WIDTH, TIMES = 16, 32, 3
 
 
@@ -24,12 +26,12 @@ class Cost(NamedTuple):
     core: str
     length: int  # steps, M T
     size: int  # numbers of a view
-    seconds: float  # of CPU, one gradient
-    megabytes: float  # beside arguments and result
+    seconds: float  # CPU seconds of one gradient
+    megabytes: float  # without arguments and result
 
 
 def measured(core: Any, length: int, size: int, rows: int = ROWS, width: int = WIDTH) -> Cost:
-    """One gradient of so many rows side by side."""
+    """Measures one gradient of `rows` games side by side."""
     gradient, net, x = through_history(jax.random.key(0), core, length, size, rows, width)
     program = jax.jit(gradient).lower(net, x).compile()
     jax.block_until_ready(program(net, x))
@@ -42,14 +44,14 @@ def measured(core: Any, length: int, size: int, rows: int = ROWS, width: int = W
 
 
 def table() -> list[Cost]:
-    """Each core by length, then by size."""
+    """Measures each core by length, then by size."""
     cells = [(core, length, SIZE) for core in CORES for length in LENGTHS]
     cells += [(core, LENGTH, size) for core in CORES for size in SIZES if size != SIZE]
     return [measured(*cell) for cell in cells]
 
 
 def draw(out: Path) -> list[Path]:
-    """cost.png, .svg and .csv, measured now, on this machine."""
+    """Draws cost.png and .svg and writes cost.csv, measured now, on this machine."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -58,7 +60,7 @@ def draw(out: Path) -> list[Path]:
     from comity.report.looks import HUES
 
     found = table()
-    usual = SIZE, LENGTH  # of what is not varied
+    usual = SIZE, LENGTH  # the fixed values
     hues = dict(zip(CORES, (HUES["coala"], HUES["m-fos"]), strict=True))
     with matplotlib.rc_context(panels.LETTERS):
         figure = Figure(figsize=(panels.WIDTH, 5.2), dpi=panels.DPI, layout="constrained")

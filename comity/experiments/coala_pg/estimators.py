@@ -1,4 +1,4 @@
-"""How far each estimator's mean is from the true gradient, on a game small enough to be enumerated.
+"""Compares each estimator's mean with the true gradient, on a game small enough to be enumerated.
 
 A player cooperates with probability p in three inner episodes of one step. The other's cooperation q is 0.5 in the
 first, and 0.1 + 0.8 n / b afterwards, where n of the b inner games saw cooperation in the first; the player earns
@@ -19,27 +19,28 @@ NAMES: dict[str, Estimator] = {"COALA-PG": "coala", "M-FOS": "m-fos", "batch-una
 
 
 def expected(estimator: Estimator, b: int, p: float = 0.6) -> float:
-    """The mean of an estimate of dJ / dp, exact: a sum over n. The score of an action is (a - p) / (p (1 - p))."""
+    """Exact mean of an estimate of dJ / dp, as a sum over n. The score of an action is (a - p) / (p (1 - p))."""
     averages, normalises = CREDITS[estimator]
     total = 0.0
     for n in range(b + 1):
         chance = comb(b, n) * p**n * (1 - p) ** (b - n)
-        # Sums over games of (a - p) x what the action's own episode pays: in the first, 1 - a for b - n defectors; in
-        # the two later ones, whose actions change nothing else, E[(a - p)(2 q - a)] = -p (1 - p) each.
+        # Sums over games of (a - p) times the pay of the action's own episode. In the first it is 1 - a for b - n
+        # defectors. In the two later ones, whose actions change nothing else, it is E[(a - p)(2 q - a)] = -p (1 - p)
+        # each.
         own = -p * (b - n) - 2 * b * p * (1 - p)
-        # Both later episodes together pay every game as much, in the mean over their own actions.
+        # Both later episodes together pay every game the same, in the mean over their own actions.
         later = (n - b * p) * 2 * (2 * (0.1 + 0.8 * n / b) - p)
         total += chance * (own / b if normalises else own) + chance * later
     return total / (p * (1 - p)) / (1 if averages else b)
 
 
 def table() -> dict[str, NDArray[np.float64]]:
-    """estimator -> its mean at each of GAMES."""
+    """Returns estimator -> its mean at each of GAMES."""
     return {label: np.array([expected(name, b) for b in GAMES]) for label, name in NAMES.items()}
 
 
 def draw(out: Path) -> list[Path]:
-    """estimators.png, .svg and .csv."""
+    """Draws estimators.png and .svg, and writes estimators.csv."""
     import csv
 
     import matplotlib

@@ -1,7 +1,7 @@
-"""Tabular players with exact values: the paper's analytic experiments (its section 4), and two questions beside them.
+"""Tabular players with exact values: the paper's analytic experiments (its section 4), and two further questions.
 
-A naive learner's rate is 5 on points per step, and its path 20 steps; where groups are mixed, the share of naive
-learners is a weight of the gradient. docs/papers/coala-pg/README.md says what came of it.
+A naive learner's rate is 5 on points per step, and its path has 20 steps. In mixed groups the share of naive learners
+is a weight of the gradient. docs/papers/coala-pg/README.md gives the results.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from comity.experiments.claims import Claim, Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
-WRITTEN = "2026-11-21"  # the day on which the claims below were written down, before any of their runs
-SEEN = "2026-11-29"  # of those that came in the place of others, after what they speak of had been seen
+WRITTEN = "2026-11-21"  # the day on which the claims of this date were written down, before any of their runs
+SEEN = "2026-11-29"  # date of claims that replaced others after their subject had been seen
 TIT_FOR_TAT = (0.99, 0.99, 0.01, 0.99, 0.01)
 
 
@@ -26,7 +26,7 @@ def shaper(name: str, **settings: Any) -> Arm:
 
 
 def dice(look_aheads: int, weight: float = 1.0) -> Arm:
-    """LOLA-DiCE with values per step; its look-ahead rate is 5, and 10 for a single look-ahead."""
+    """Returns an arm of LOLA-DiCE with values per step; its look-ahead rate is 5, or 10 with a single look-ahead."""
     settings = {
         "rule": "dice",
         "look_aheads": look_aheads,
@@ -42,7 +42,7 @@ def dice(look_aheads: int, weight: float = 1.0) -> Arm:
 
 
 def mixed(weight: float) -> Arm:
-    """From a random start."""
+    """Returns a shaper with a random start."""
     return shaper(f"mixed-{weight:g}", naive_weight=weight)
 
 
@@ -132,7 +132,7 @@ ANALYTIC = Figure(
 
 
 def still(name: str, start: tuple[float, ...]) -> Arm:
-    """Policies that hardly move, so that their gradients can be read."""
+    """Returns an arm whose policies hardly move, so that their gradients can be read."""
     settings = {"start": start, "deviation": 0.1, "learning_rate": 1e-7, "naive_weight": 0.5}
     return Arm(
         f"exact-at-{name}",
@@ -178,7 +178,7 @@ TIME_SCALES = Figure(
             WRITTEN,
             replaced_by="out-of-defection-projected",
         ),
-        claim(  # what pushes a probability of 0.01 further down is no way out of defection: the paper projects it away
+        claim(  # a push of a probability of 0.01 further down is no way out of defection: the paper projects it away
             "out-of-defection-projected",
             "At defection naive learners pull towards extortion: the component DC is positive, no other is.",
             Comparison("defection", "above", 0.0, slope("naive", "dc"), 0.001),
@@ -202,8 +202,9 @@ TIME_SCALES = Figure(
             WRITTEN,
             replaced_by="tit-for-tat-is-left-by-the-group",
         ),
-        # The mixture's components are 0.1 x the naive learners' + 0.9 x the players', so by these at least 0.0006. Only
-        # CD and DD can move: the others stand at 0.99, and what pushes them further up the paper projects away.
+        # The mixture's components are 0.1 x the naive learners' + 0.9 x the players', so with these bounds at least
+        # 0.0006. Only CD and DD can move: the others are at 0.99, and the paper projects away what pushes them further
+        # up.
         afterwards(
             "tit-for-tat-is-left-by-the-group",
             "Tit-for-tat is not where a group stays that is naive by a tenth: together both parts raise cooperation "

@@ -1,4 +1,4 @@
-"""What the paper says of each figure, and what was found as long as these verdicts stand, in a sentence each."""
+"""Statements of the paper about each figure, and our findings, which hold as long as the verdicts stand."""
 
 from comity.experiments.figure import Finding
 

@@ -1,4 +1,4 @@
-"""The figures of COALA-PG together: what records keep, what an arm costs, how it is made small."""
+"""The figures of COALA-PG together: the metrics of records, the cost of an arm, and its small version."""
 
 from dataclasses import replace
 
@@ -64,14 +64,14 @@ KEPT = (
 
 
 def cost(arm: Arm, recipe: Recipe) -> float:
-    """CPU seconds of an iteration, times 32 games over those played."""
+    """CPU seconds of an iteration, scaled to 32 games."""
     if arm.algorithm == "coala-exact":
         return 32 * 0.003
     if arm.algorithm == "lola":
         ahead = getattr(recipe.config, "look_aheads", 1)
         return 16 * 0.02 * ahead if getattr(recipe.config, "play", "exact") == "sampled" else 32 * 0.0005 * (1 + ahead)
     meta = recipe.env.spec.meta
-    assert meta is not None  # every other figure is of a game that holds learners
+    assert meta is not None  # every other figure is about a game with learners inside
     each = 0.08 if getattr(recipe.config, "core", "table") == "table" else 2.0
     steps = meta.length * meta.episodes / 200
     return each * steps * meta.seats * meta.games / 16 * (1.5 if meta.players > 1 else 1.0)
@@ -85,7 +85,7 @@ SMALL = {
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm, small: it shows that the machinery works."""
+    """Returns the same arm, made small, to show that the code works."""
     options = {**arm.options}
     if arm.task.endswith("+learners"):
         options |= {"inner_length": 3, "episodes": 2, "games": min(2, int(options.get("games", 2))), "naive_width": 4}

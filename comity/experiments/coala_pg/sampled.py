@@ -1,7 +1,7 @@
-"""Shaping from play: players against naive actor-critics on the iterated prisoner's dilemma, all of them tabular.
+"""Shaping by play: players against naive actor-critics on the iterated prisoner's dilemma, all of them tabular.
 
-The paper's players remember whole histories (Hawk) and train for a billion steps; these are tables of five rows, which
-shape within a minute. Settings of `sequence` are the paper's. docs/papers/coala-pg/README.md says what that leaves out.
+The paper's players remember whole histories (Hawk) and train for a billion steps. These are tables of five rows, which
+shape within a minute. The settings of `sequence` are the paper's. docs/papers/coala-pg/README.md lists the differences.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ TABLES = {"naive_network": "table", "naive_learning_rate": 0.3}
 def tabular(
     estimator: str, name: str = "", budget: str = "tables", measure: bool = False, exact: bool = False, **options: Any
 ) -> Arm:
-    """Players of five rows; options: of the game."""
+    """Returns an arm of players with five rows. options: of the game."""
     settings = {"estimator": estimator, "core": "table", "learning_rate": 0.02, "measure": measure}
     settings |= {"exact": True} if exact else {}
     return Arm(
@@ -37,7 +37,7 @@ def tabular(
 
 
 def sequence(estimator: str) -> Arm:
-    """The paper's: Hawk on both sides."""
+    """Returns the paper's arm: Hawk on both sides."""
     settings = {"estimator": estimator, "core": "hawk"}
     options = {"naive_network": "hawk"}
     return Arm(
@@ -283,7 +283,7 @@ def blurred(chance: float) -> Arm:
 
 
 def sampled_dice(chance: float) -> Arm:
-    """Two players who look ahead, from play as long as the shapers'."""
+    """Returns an arm of two players who look ahead, with as much play as the shapers."""
     settings = {"look_ahead_rate": 1.0, "learning_rate": 0.5, "gamma": 0.96}
     return Arm(
         f"sampled-dice-misseen-{chance:g}", "lola", "sampled", settings, {"misseen": chance, "length": 50}, "ipd",

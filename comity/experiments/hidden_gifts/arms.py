@@ -1,8 +1,8 @@
-"""What the figures of "hidden gifts" share: arms, budgets, measures, panels.
+"""Shared parts of the figures of "hidden gifts": arms, budgets, measures, panels.
 
 Games follow the paper's text (150 steps, agents see keys and doors). PG is the paper's, one actor for all agents, with
-the learning rates of its code, which are ten times those of its tables; the others follow the tables, except that a
-replay draws 32 episodes. docs/papers/hidden-gifts/README.md says what came of it.
+the learning rates of its code, which are ten times those of its tables. The others follow the tables, except that a
+replay draws 32 episodes. docs/papers/hidden-gifts/README.md gives the results.
 """
 
 from dataclasses import replace
@@ -12,9 +12,9 @@ from comity.experiments.claims import Comparison, Relation, dated
 from comity.experiments.figure import Arm, Budget, Panel, Scale
 from comity.experiments.measures import Measure
 
-RATES = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4}  # of the code, for PG and COMA
-EPISODES = {"batch_of": "episodes", "batch": 32, "warmup": 32}  # 32 episodes a draw, not 32 rollouts of 32
-# Not the tables': Adam's 1e-5, and for QMIX a last bias from 64 hidden units; `tables.py` has those.
+RATES = {"learning_rate": 5e-4, "critic_learning_rate": 5e-4}  # those of the code, for PG and COMA
+EPISODES = {"batch_of": "episodes", "batch": 32, "warmup": 32}  # a draw is 32 episodes, not 32 rollouts of 32
+# These differ from the tables, which have Adam's epsilon 1e-5 and for QMIX 64 hidden units; `tables.py` has those.
 OWN = {"vdn": {"epsilon": 1e-8}, "qmix": {"epsilon": 1e-8, "bias_hidden": 32}, "qtran": {"epsilon": 1e-8}, "maven": {}}
 HISTORY = {"observe": "last-action"}
 SIGNALS = {"observe": "door-signal+key-signal"}
@@ -27,14 +27,14 @@ def pg(name: str, options: dict[str, Any] | None = None, **settings: Any) -> Arm
 
 
 def learner(algorithm: str, sees: str = "window", preset: str = "paper") -> Arm:
-    """Another learner of the paper, by its tables; sees: window, signals, history."""
+    """Returns another learner of the paper, with the settings of its tables. sees: window, signals, history."""
     settings: dict[str, Any] = {}
     if algorithm in OWN:
         settings = EPISODES | OWN[algorithm]
-    elif algorithm == "saf":  # linear where table 5 has hidden layers, as it was trained
+    elif algorithm == "saf":  # linear where table 5 has hidden layers, because it was trained so
         settings = {"projector_hidden": (), "latent_hidden": (), "prior_hidden": ()}
     elif algorithm == "coma":
-        settings = {**RATES, "target_period": 200}  # of the code; the tables' target interval is one update
+        settings = {**RATES, "target_period": 200}  # of the code; in the tables it is one update
     budget = {"coma": "coma", "saf": "saf", "mappo": "ppo", "ippo": "ppo"}.get(algorithm, "replay")
     suffix = "" if preset == "paper" else f"-{preset}"
     style = STYLES[sees] if preset == "paper" else None
@@ -46,7 +46,7 @@ PG_WINDOW, PG_HISTORY, PG_SIGNALS = (
     replace(pg(f"pg-{name}", options), condition=STYLES[name]) for name, options in SEEN.items()
 )
 
-# Replays explore over a whole training, as theirs do over 10,000 batches of 300 steps.
+# Replays explore for a whole training, as in the paper, whose training has 10,000 batches of 300 steps.
 BUDGETS: dict[Scale, dict[str, Budget]] = {
     "smoke": {},
     "laptop": {
@@ -71,15 +71,15 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
 
 
 def longer(iterations: int) -> dict[Scale, dict[str, Budget]]:
-    """The budgets, with as many batches of PG at the paper's scale as a figure has."""
+    """Returns the budgets; at the paper's scale PG has `iterations` batches."""
     paper = {**BUDGETS["paper"], "pg": Budget(10, iterations)}
     return {**BUDGETS, "paper": paper}
 
 
-# Measures. Training's own numbers in the last tenth of training, unless said.
+# Measures: training's own numbers in the last tenth of training, unless stated otherwise.
 SUCCESS, SHARE, DROPS = Measure("success"), Measure("reward_share"), Measure("drops")
 DISTANCE, FIRST_REWARD = Measure("distance"), Measure("first_reward_time")
-WRITTEN = "2026-11-21"  # the day on which the claims below were written down, before any of their runs
+WRITTEN = "2026-11-21"  # the day on which the claims of this date were written down, before any of their runs
 
 PANELS = {
     "success": Panel("success", "success (%)", scale=100),
@@ -95,10 +95,10 @@ def all_of(labels: tuple[str, ...], relation: Relation, second: str | float, mea
 
 
 claim = dated(WRITTEN)
-# Of claims that replace others after their runs, because those did not say what was meant, or that were forgotten.
+# For claims written after their runs: they were forgotten, or replace others that did not say what was meant.
 LATER = "2026-11-29"
 later = dated(LATER)
-# Of claims that replace one-sided ones: "sometimes" means more than never and less than random play.
+# For claims that replace one-sided ones: "sometimes" means more than never and less than random play.
 both_sides = dated("2026-11-30")
 
 

@@ -1,4 +1,4 @@
-"""Figures 11 and 12: how far agents are from each other, and when the first reward comes."""
+"""Figures 11 and 12: the distance between agents, and the time of the first reward."""
 
 from comity.experiments.claims import Comparison
 from comity.experiments.figure import Figure, Panel

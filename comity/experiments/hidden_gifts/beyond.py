@@ -1,4 +1,6 @@
-"""What the paper leaves open, its sections 5.1 and 5.2: the same experiments with PG and with PPO."""
+"""Questions that the paper leaves open in its sections 5.1 and 5.2, answered by the same experiments with PG and with
+PPO.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,7 +12,7 @@ from comity.experiments.hidden_gifts.arms import BUDGETS, HISTORY, SUCCESS, WRIT
 from comity.experiments.measures import Measure
 
 MIDDLE = Measure("success", window=(0.4, 0.8))
-SILENCE = "silence:success - success"  # what the same policies lose once nobody hears them
+SILENCE = "silence:success - success"  # success that the same policies lose if their messages are not heard
 SILENCED = {"silence": Trial({"closed": True})}
 LEARNERS_WRITTEN = "2026-11-29"  # the day on which the claims about PPO and silence were written, before their runs
 
@@ -20,12 +22,14 @@ def of_pg(name: str, options: Mapping[str, Any], **settings: Any) -> Arm:
 
 
 def of_ippo(name: str, options: Mapping[str, Any], **settings: Any) -> Arm:
-    """Of the preset that learns the task: by the paper's settings nobody leaves a gift that could be compared."""
+    """Returns an arm with the preset that learns the task. With the paper's settings IPPO leaves no gifts
+    to compare.
+    """
     return Arm(f"ippo-sound-{name}", "ippo", "sound", settings, options, budget="ippo")
 
 
 def arms(make: Callable[..., Arm]) -> dict[str, Arm]:
-    """label -> arm of one learner."""
+    """Returns label -> arm of one learner."""
 
     def talking(name: str, closed: bool) -> Arm:
         arm = make(name, {**HISTORY, "symbols": 4, "closed": closed})
@@ -54,7 +58,7 @@ PANELS = (
 
 
 def claims(since: str) -> tuple[Claim, ...]:
-    """The same of both learners."""
+    """Returns the claims, which are the same for both learners."""
     claim = dated(since)
     return (
         claim(
@@ -94,7 +98,7 @@ def claims(since: str) -> tuple[Claim, ...]:
 
 IPPO_BUDGETS: dict[Scale, dict[str, Budget]] = {
     "smoke": {},
-    "laptop": {"ippo": Budget(5, 300)},  # by then two agents succeed in 98 %
+    "laptop": {"ippo": Budget(5, 300)},  # enough for two agents to succeed in 98 %
     "paper": {"ippo": Budget(10, 10_000)},
 }
 BEYOND = Figure(

@@ -53,7 +53,7 @@ FIG6 = Figure(
             "Max-entropy does not make it vary less.",
             (Comparison("max-entropy", "wider", "correction", LATE, 1.0),),
             WRITTEN,
-            replaced_by="entropy-steadier",  # it said nothing of PG without either
+            replaced_by="entropy-steadier",  # it did not compare with PG without either
         ),
         later(
             "entropy-steadier",

@@ -1,7 +1,8 @@
-"""Ours: which rule sees the gift? What a drop of the key is worth to its giver, and what rules of credit say of it.
+"""Ours: which rule sees the gift? Compares the worth of a drop of the key to its giver with what credit rules say of
+it.
 
-Situations are steps of Manitokan in which an agent whose own door is open holds the key, could lay it down, and the
-other's door is shut. The measurement is in `experiments/credit`; here are its teams, sizes and claims.
+Situations are steps of Manitokan in which an agent whose own door is open holds the key and could lay it down, while
+the other's door is shut. `experiments/credit` holds the measurement; this module holds teams, sizes and claims.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from comity.recipes import Recipe
 
 SEEN = {"observe": "door-signal+key-signal+last-action"}
 TEAM = {"core": "none", "learning_rate": 2e-3, "critic_learning_rate": 2e-3}  # no memory: ALITA's actors have none
-SITUATIONS = 48  # of a seed
+SITUATIONS = 48  # number of situations of a seed
 STATISTICS = ("bias", "noise", "right", "rank")
 FACTS = ("worth", "error", "left", "known")
 METRICS = (
@@ -30,21 +31,21 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of one seed's measurement."""
+    """Sizes of one seed's measurement."""
 
-    replays: int = 64  # K from each situation, twice
-    rollouts: int = 16  # of 32 games, that every rule learns from
+    replays: int = 64  # K pairs of replays from each situation
+    rollouts: int = 16  # rollouts of 32 games, from which every rule learns
     games: int = 32
-    passes: int = 5  # steps, per rollout, of critics that take one step an update
-    searched: int = 16  # episodes in which one situation is looked for
-    every_rule: bool = True  # False: the first two, to show that the machinery works
+    passes: int = 5  # updates per rollout of critics that take one step per update
+    searched: int = 16  # episodes that are searched for one situation
+    every_rule: bool = True  # False: only the first two, to show that the code works
 
 
 SMALL = Sizes(2, 1, 4, 1, 4, every_rule=False)
 
 
 def probe(recipe: Recipe, count: int, sizes: Sizes = Sizes()) -> Callable[..., dict[str, Any]]:
-    """(key, state of PG) -> METRICS, [count] each."""
+    """Returns (key, state of PG) -> METRICS, [count] each."""
     import jax.numpy as jnp
 
     from comity.environments.grid.geometry import in_front
@@ -57,7 +58,7 @@ def probe(recipe: Recipe, count: int, sizes: Sizes = Sizes()) -> Callable[..., d
     team = recipe.make(config, env)
 
     def possible(game):
-        """[N] bool: who could give now."""
+        """Mask of agents that could give now, bool [N]."""
         free = ~of_game.blocked(env, game, in_front(game.position, game.heading))
         return game.holding & game.opened & free & ~of_game.completed(env, game)
 
@@ -78,7 +79,7 @@ def probe(recipe: Recipe, count: int, sizes: Sizes = Sizes()) -> Callable[..., d
 
 
 def small(trials: Mapping[str, Trial]) -> dict[str, Trial]:
-    """The same trials, small where they are of this figure."""
+    """Returns the same trials; those of this figure are made small."""
     ours = lambda trial: getattr(trial.probe, "func", trial.probe) is probe  # noqa: E731
     smaller = partial(probe, sizes=SMALL)
     return {name: trial._replace(probe=smaller) if ours(trial) else trial for name, trial in trials.items()}
@@ -87,7 +88,7 @@ def small(trials: Mapping[str, Trial]) -> dict[str, Trial]:
 # The figure -----------------------------------------------------------------------------------------------------------
 
 CREDIT = {"credit": Trial(probe=probe, once=SITUATIONS)}
-LONG = Sizes(rollouts=60, passes=60)  # some 60 times as many steps of the critics that take few
+LONG = Sizes(rollouts=60, passes=60)  # about 60 times as many steps for the critics that take few
 TEAMS = {
     "untrained": Arm("credit-untrained", "pg", "sound", TEAM, SEEN, budget="start", trials=CREDIT),
     "partly trained": Arm("credit-partly", "pg", "sound", TEAM, SEEN, budget="partly", trials=CREDIT),
@@ -118,7 +119,7 @@ def says(team: str, relation: Relation, second: float, what: str, margin: float 
 
 
 def less(team: str, relation: Relation, what: str, other: str, margin: float = 0.0) -> Comparison:
-    """Of the difference of two signals' numbers, in the same seeds."""
+    """Compares the difference of two signals' numbers, in the same seeds, with 0."""
     return Comparison(
         team, relation, 0.0, Measure(f"credit:collective_{what} - credit:collective_{other}", "last"), margin
     )

@@ -1,4 +1,4 @@
-"""Which rule sees the gift: the picture of `credit`, and its table."""
+"""Draws the picture of the figure `credit`, which asks which rule sees the gift, and makes its table."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-SIGNALS: dict[str, tuple[str, str]] = {  # of `experiments.credit.rules`: in words, hue
+SIGNALS: dict[str, tuple[str, str]] = {  # rules of `experiments.credit.rules`: in words, hue
     "monte-carlo": ("Monte Carlo - V", "pg"),
     "gae-95": ("GAE, 0.95", "ippo"),
     "gae-50": ("GAE, 0.5", "mappo"),
@@ -30,7 +30,7 @@ PANELS = (  # part, statistic, words
 
 
 def seeds_of(some: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
-    """[S] of a metric of the trial, those seeds that have it."""
+    """Returns a metric of the trial, [S], for the seeds that have it."""
     from comity.experiments.records import at_end
 
     found = np.array([at_end(record, f"credit:{name}") for record in some], float)  # pyright: ignore[reportArgumentType]
@@ -38,7 +38,7 @@ def seeds_of(some: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
 
 
 def draw(found: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> list[Path]:
-    """credit.png and .svg: a row for each signal, a dot for each seed, a bar for the interval."""
+    """Draws credit.png and .svg: a row for each signal, a dot for each seed, a bar for the interval."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
@@ -85,7 +85,7 @@ def draw(found: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> list[Pa
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Lines of the table of docs/credit.md: mean over seeds and 95 % interval's half-width."""
+    """Returns the lines of the table in docs/credit.md: mean over seeds and half the width of the 95 % interval."""
     from comity.report.statistics import FEWEST_SEEDS, mean_ci
 
     def cell(some: Sequence[Mapping[str, Any]], name: str) -> str:

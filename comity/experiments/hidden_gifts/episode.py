@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-WAIT = 5  # to open a door without the key: nothing happens
+WAIT = 5  # opens a door; without the key nothing happens
 START = {"position": [(1, 2), (3, 3)], "heading": [0, 0], "doors": [(4, 2), (4, 4)], "key": (2, 2)}
 PICK, FORWARD, LEFT, RIGHT, DROP, OPEN = 3, 2, 0, 1, 4, 5
-SCRIPT = (  # what both do, step by step
+SCRIPT = (  # the actions of both agents, step by step
     (PICK, WAIT),
     (FORWARD, FORWARD),
     (FORWARD, LEFT),
@@ -19,7 +19,7 @@ SCRIPT = (  # what both do, step by step
     (WAIT, RIGHT),
     (WAIT, OPEN),
 )
-SHOWN = (  # steps played: what is seen then
+SHOWN = (  # number of steps played: caption
     (0, "1. find the key"),
     (3, "2. find the own door"),
     (4, "3. open it: +0.5"),
@@ -36,7 +36,7 @@ class Episode(NamedTuple):
 
 
 def play() -> Episode:
-    """The scripted episode on the paper's task."""
+    """Plays the scripted episode on the paper's task."""
     import jax
     import jax.numpy as jnp
 
@@ -55,7 +55,7 @@ def play() -> Episode:
 
 
 def draw(out: Path) -> list[Path]:
-    """fig1.png and .svg: six frames with their captions."""
+    """Draws fig1.png and .svg: six frames with their captions."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The gift in three games that have a closed form, and where each rule's exact gradient leads two players in them.
+"""Gifts in three games that have a closed form, and the flow of each rule's exact gradient in them.
 
 One player gives with probability p = sigmoid(theta), the other uses the gift with q = sigmoid(phi). Nothing is sampled:
 a rule is a function of both players' expected values, and a flow is many small steps along it. Games G1 and G3:
@@ -16,40 +16,41 @@ from jax import Array
 from comity.learning.corrections import mixed, self_pure
 from comity.learning.lookahead import Values, dice_objective, lola_term, naive_gradient, shaping_objective
 
-PRICE = 0.6  # of giving, of the gift's worth
+PRICE = 0.6  # price of giving, as a fraction of the gift's worth
 RATE, STEPS = 1.0, 3_000  # of a flow, on logits
-AHEAD, PATH = 3, 10  # naive steps of the other that DiCE and the shaper look through
-AHEAD_RATE = 5.0  # of those
-GIVES = 0.9  # a player that gives at least so often ends in giving
+AHEAD, PATH = 3, 10  # number of the other's naive steps that DiCE and the shaper look ahead
+AHEAD_RATE = 5.0  # rate of these steps
+GIVES = 0.9  # a player that gives with at least this probability ends in giving
 
 
 # Games: both logits -> both expected values ---------------------------------------------------------------------------
 
 
 def one_gift(theta: Array, phi: Array) -> Array:
-    """G1: J = p q, a gift given once and used once."""
+    """G1: J = p q, a gift that is given once and used once."""
     return jax.nn.sigmoid(theta) * jax.nn.sigmoid(phi)
 
 
 def two_chances(theta: Array, phi: Array) -> Array:
-    """G3: J = p (1 - (1 - q)^2) + (1 - p) p q. Two steps to give at, and who was given at the first may use it at
-    either of two more: J is no product."""
+    """G3: J = p (1 - (1 - q)^2) + (1 - p) p q. There are two steps to give at. A gift at the first may be used at
+    either of two more steps, so J is no product.
+    """
     p, q = jax.nn.sigmoid(theta), jax.nn.sigmoid(phi)
     return p * (1 - (1 - q) ** 2) + (1 - p) * p * q
 
 
 class Game(NamedTuple):
-    """Of numbers, so that one program plays all games."""
+    """A game, described by numbers, so that one program plays all games."""
 
-    again: Array | float = 0.0  # 1: G3, else G1
-    price: Array | float = 0.0  # what the giver pays for giving, in expectation p times so much
+    again: Array | float = 0.0  # 1 means G3, 0 means G1
+    price: Array | float = 0.0  # the giver's price; its expected cost is p times the price
 
     def collective(self, theta: Array, phi: Array) -> Array:
-        """J, the same for both."""
+        """Expected collective value J, the same for both."""
         return jnp.where(self.again, two_chances(theta, phi), one_gift(theta, phi))
 
     def values(self, theta: Array, phi: Array) -> tuple[Array, Array]:
-        """What giver and user expect."""
+        """Expected values of giver and user."""
         shared = self.collective(theta, phi)
         return shared - self.price * jax.nn.sigmoid(theta), shared
 
@@ -62,13 +63,13 @@ GAME_WORDS = {
 }
 
 
-# Rules: game -> (theta, phi) -> where both go -------------------------------------------------------------------------
+# Rules: game -> (theta, phi) -> the direction of both -----------------------------------------------------------------
 
 Rule = Callable[[Game, Array, Array], tuple[Array, Array]]
 
 
 def other_way(values: Values) -> Values:
-    """The same game seen by the second player."""
+    """Returns the same game as the second player sees it."""
 
     def swapped(mine: Array, theirs: Array) -> tuple[Array, Array]:
         first, second = values(theirs, mine)
@@ -78,12 +79,14 @@ def other_way(values: Values) -> Values:
 
 
 def both(climb: Callable[[Values, Array, Array], Array], game: Game, theta: Array, phi: Array) -> tuple[Array, Array]:
-    """Either player climbs by the same rule."""
+    """Returns the directions if both players climb by the same rule."""
     return climb(game.values, theta, phi), climb(other_way(game.values), phi, theta)
 
 
 def corrected(term: Callable, coefficient: float, game: Game, theta: Array, phi: Array) -> tuple[Array, Array]:
-    """Policy gradient and, for the giver, so much of a correction term of the collective part."""
+    """Returns the policy gradient, plus, for the giver, `coefficient` times a correction term of the
+    collective part.
+    """
     mine, theirs = both(naive_gradient, game, theta, phi)
     return mine + coefficient * term(game.collective, theta, phi), theirs
 
@@ -101,7 +104,7 @@ def with_dice(values: Values, mine: Array, theirs: Array) -> Array:
 
 
 def with_shaping(values: Values, mine: Array, theirs: Array) -> Array:
-    """COALA-PG's objective, exact: what is earned along a naive learner's path, the mean over its stations."""
+    """Exact gradient of COALA-PG's objective: the mean earning over the stations of a naive learner's path."""
     return jax.grad(lambda mine: shaping_objective(values, mine, theirs, AHEAD_RATE, PATH))(mine) / (PATH + 1)
 
 
@@ -117,15 +120,15 @@ RULES: dict[str, tuple[str, str, Rule]] = {  # name -> (words, hue, rule)
 
 
 class Flow(NamedTuple):
-    """Where starts lead, leaves [S]."""
+    """The ends of flows, leaves [S]."""
 
     gives: Array  # p at the end
     uses: Array  # q at the end
-    steps: Array  # before p q reached one half; all of them if it never did
+    steps: Array  # number of steps before p q reached one half; all steps if it never did
 
 
 def flow(game: Game, rule: Rule, p: Array, q: Array, steps: int = STEPS) -> Flow:
-    """The rule's flow from each start (p, q) [S]."""
+    """Returns the rule's flow from each start (p, q) [S]."""
 
     def go(theta: Array, phi: Array) -> Flow:
         def step(carry: tuple[Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array], None]:
@@ -141,7 +144,7 @@ def flow(game: Game, rule: Rule, p: Array, q: Array, steps: int = STEPS) -> Flow
 
 
 def flows(p: Array, q: Array, steps: int = STEPS) -> dict[str, dict[str, Flow]]:
-    """game -> rule -> `Flow` of the starts."""
+    """Returns game -> rule -> `Flow` of the starts."""
     games = jax.tree.map(lambda *xs: jnp.stack([jnp.float32(x) for x in xs]), *GAMES.values())
     every = {
         name: jax.vmap(lambda g, rule=rule: flow(g, rule, p, q, steps))(games) for name, (*_, rule) in RULES.items()
@@ -150,5 +153,5 @@ def flows(p: Array, q: Array, steps: int = STEPS) -> dict[str, dict[str, Flow]]:
 
 
 def giving(found: Flow) -> Array:
-    """[S] bool, whether a start ended in giving and using."""
+    """True if a start ended in giving and using, bool [S]."""
     return (found.gives >= GIVES) & (found.uses >= GIVES)

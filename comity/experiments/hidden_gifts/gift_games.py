@@ -1,7 +1,6 @@
-"""Ours: where each rule's exact gradient leads two players who may give, in games that have a closed form.
+"""Ours: where the exact gradient of each rule leads two players who may give, in games that have a closed form.
 
-Which starts end in giving says which rule sees the gift when no noise is in the way. Games and rules stand in
-`gift_flows`.
+The starts that end in giving show which rules see the gift if there is no noise. `gift_flows` holds games and rules.
 """
 
 import textwrap
@@ -32,15 +31,15 @@ from comity.experiments.hidden_gifts.gift_flows import (
 from comity.experiments.measures import Measure
 from comity.recipes import Recipe
 
-STARTS = 64  # of a seed, p and q uniform over (0.05, 0.95)
+STARTS = 64  # number of starts of a seed; p and q are uniform over (0.05, 0.95)
 LOW, HIGH = 0.05, 0.95
 
 
 def measured(recipe: Recipe, count: int, starts: int = STARTS) -> Callable[..., dict[str, Array]]:
-    """A probe that reads nothing of what was trained: `count` sets of random starts, for every game and rule.
+    """Returns a probe that reads nothing of the training: `count` sets of random starts, for every game and rule.
 
-    GAME_RULE_share: of starts that end in giving and using; _gives, _moved: mean of p at the end, and of that less p at
-    the start; _steps: mean number of steps before p q reached one half.
+    GAME_RULE_share: share of starts that end in giving and using. _gives: mean of p at the end. _moved: mean of p at
+    the end minus p at the start. _steps: mean number of steps before p q reached one half.
     """
 
     def probe(key: Array, state: Any) -> dict[str, Array]:
@@ -64,7 +63,7 @@ claim = dated("2026-11-30")  # before their run; a first look at one seed had an
 
 
 def of(game: str, rule: str, what: str, beside: str = "") -> Measure:
-    """A number of one rule, or how much more it is than another rule's."""
+    """Returns a measure of one rule's number, or of its difference from another rule's."""
     name = f"flows:{game}_{rule}_{what}"
     return Measure(f"{name} - flows:{game}_{beside}_{what}" if beside else name, "last")
 
@@ -74,7 +73,7 @@ def says(relation: Any, second: float, measure: Measure, margin: float = 0.0) ->
 
 
 def draw(out: Path) -> list[Path]:
-    """gift-games.png and .svg: of each game and rule an arrow from every start of a grid to where it leads."""
+    """Draws gift-games.png and .svg: for each game and rule, an arrow from every start of a grid to its end."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 

@@ -1,4 +1,4 @@
-"""Figures 2 to 5, 7, 8 and 10: what each learner makes of the task, by what agents see."""
+"""Figures 2 to 5, 7, 8 and 10: the results of each learner, by what agents see."""
 
 from dataclasses import replace
 
@@ -232,7 +232,7 @@ FIG8 = Figure(
             "There is one late burst of drops by QMIX's second agent.",
             (Comparison("QMIX", "above", 0.2, Measure("drops.1", "peak", (0.5, 1.0)), 0.0),),
             WRITTEN,
-            replaced_by="burst-on-top",  # halfway through, half of the actions are random ones, which drop that often
+            replaced_by="burst-on-top",  # halfway through, half of the actions are random: these drop as often
         ),
         later(
             "burst-on-top",

@@ -12,7 +12,7 @@ Found = Mapping[str, Sequence[dict[str, Any]]]  # label -> a record for each see
 
 
 def table(found: Found) -> list[str]:
-    """Lines of markdown: success in the last tenth of training, mean over seeds [smallest, largest] (seeds)."""
+    """Returns lines of Markdown: success in the last tenth of training, mean over seeds [smallest, largest] (seeds)."""
     defects = list(dict.fromkeys(name for names in REPAIRS.values() for name in names))
     lines = [f"| repaired | {' | '.join(STUDIES)} |", "| --- |" + " --- |" * len(STUDIES)]
     rows = {"nothing: as released": "released", **{f"{name} alone": f"repaired: {name}" for name in defects}}
@@ -36,7 +36,7 @@ def _cell(label: str, arms: Mapping[str, Arm], found: Found) -> str:
 
 
 def _number(label: str, found: Found) -> str:
-    """Percent."""
+    """Returns the success of an arm in percent."""
     seeds = 100 * values(label, SUCCESS, found)
     if not seeds.size:
         return "being trained"

@@ -1,4 +1,4 @@
-"""Figure 9: who moves first."""
+"""Figure 9: the order in which agents move."""
 
 from comity.experiments.claims import Claim, Comparison
 from comity.experiments.figure import Figure, Panel
@@ -50,7 +50,7 @@ FIG9 = Figure(
                 ),
             ),
             WRITTEN,
-            replaced_by="turns-tell",  # points are means over 30 batches, 15 of each order: it saw the trend alone
+            replaced_by="turns-tell",  # a point is a mean over 30 batches, 15 of each order: it saw only the trend
         ),
         Claim(
             "turns-tell",

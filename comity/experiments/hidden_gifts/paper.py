@@ -1,4 +1,4 @@
-"""The figures of "hidden gifts" together: what records keep, what an arm costs, how it is made small."""
+"""The figures of "hidden gifts" together: the metrics of records, the cost of an arm, and its small version."""
 
 from dataclasses import replace
 
@@ -57,14 +57,14 @@ COST = {  # CPU seconds of one update, 32 games of 150 steps, settings as in the
     "maven": 0.14,
     "random": 0.012,
 }
-OTHER_COSTS = {  # of other presets, where they differ
+OTHER_COSTS = {  # for other presets, if they differ
     "released": {"qmix": 0.85, "mappo": 1.1, "coma": 0.28, "pg": 0.1},
     "sound": {"ippo": 0.42},
 }
 CORRECTION_COST = {"none": 1.0, "released": 1.3, "mixed": 1.85, "self_mixed": 1.85, "self_pure": 3.4}
 
 
-MEASURED = {"credit-untrained": 90.0, "credit-partly": 0.3, "credit-long": 1.1}  # beside: what a probe at the end takes
+MEASURED = {"credit-untrained": 90.0, "credit-partly": 0.3, "credit-long": 1.1}  # added per update for the final probe
 
 
 def cost(arm: Arm, recipe: Recipe) -> float:
@@ -74,7 +74,7 @@ def cost(arm: Arm, recipe: Recipe) -> float:
     return of_preset.get(arm.algorithm, 0.2) * times + MEASURED.get(arm.name, 0.0)
 
 
-SMALL = {  # settings that make any of them small, if it has them
+SMALL = {  # settings that make an algorithm small, if it has them
     "hidden": 4,
     "context_heads": 2,
     "critic_hidden": 4,
@@ -98,7 +98,7 @@ SMALL = {  # settings that make any of them small, if it has them
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm on ten steps with tiny networks: it shows that the machinery works."""
+    """Returns the same arm with ten steps and tiny networks, to show that the code works."""
     import dataclasses
 
     from comity.recipes import find_algorithm

@@ -7,12 +7,12 @@ from comity.experiments.figure import Arm, Budget, Ends, Figure, Panel
 from comity.experiments.hidden_gifts.arms import HISTORY, RANDOM, SUCCESS, all_of, claim
 from comity.experiments.measures import Measure
 
-Repair = tuple[dict[str, Any], dict[str, Any]]  # what a repair changes of the game, of the algorithm
+Repair = tuple[dict[str, Any], dict[str, Any]]  # what a repair changes in the game, and in the algorithm
 SIGHT: Repair = ({"content": "scene", "show_carried": False}, {})
 THAWED: Repair = ({"frozen_observation": False}, {})
 SHORT: Repair = ({"length": 150}, {})
 NO_FLOOR: Repair = ({}, {"exploration": "none"})
-REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order in which they are made
+REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order of the repairs
     "pg": {
         "frozen views": THAWED,
         "blind views": SIGHT,
@@ -55,15 +55,15 @@ REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order in w
         "300 steps": SHORT,
     },
 }
-# Alone, of the learners but PG, laptop scale trains the repairs of these: what they are has changed since they were
-# first trained. It trains the released arm and the end of the chain as well, and all arms of PG.
+# Single repairs that laptop scale trains for learners other than PG: those whose meaning changed after they were first
+# trained. It also trains the released arm and the end of the chain, and all arms of PG.
 ALONE = {
     "coma": ("end value",),
     "mappo": ("misread actions", "late views"),
     "qmix": ("mixed views", "silent ends", "optimizer and target"),
 }
-ROLLOUT = {"batch": 32, "warmup": 32}  # one rollout of 32 games a draw, not 32 of them: values are misread within each
-# Frozen views are a slip of the loop of PG, COMA and MAVEN only, late ones of the buffers of MAPPO and IPPO.
+ROLLOUT = {"batch": 32, "warmup": 32}  # a draw is one rollout of 32 games, not 32: values are misread within each
+# Frozen views are an error in the loop of PG, COMA and MAVEN only; late views are one of MAPPO's and IPPO's buffers.
 ALWAYS: dict[str, Repair] = {
     "pg": ({}, {}),
     "coma": ({}, {}),
@@ -73,13 +73,13 @@ ALWAYS: dict[str, Repair] = {
 
 
 def at_laptop(algorithm: str, names: tuple[str, ...]) -> bool:
-    """Whether laptop scale trains the arm with these repairs."""
+    """True if laptop scale trains the arm with these repairs."""
     alone = [(name,) for name in ALONE.get(algorithm, ())]
     return algorithm == "pg" or len(names) in (0, len(REPAIRS[algorithm])) or names in alone
 
 
 def repaired(algorithm: str, names: tuple[str, ...], options: dict[str, Any], kind: str) -> Arm:
-    """The released code without the defects `names`. kind: of the arm's name."""
+    """Returns the released code without the defects `names`. kind: part of the arm's name."""
     changes = [ALWAYS[algorithm], *(REPAIRS[algorithm][name] for name in names)]
     game = {**options, **{k: v for change, _ in changes for k, v in change.items()}}
     settings = {k: v for _, change in changes for k, v in change.items()}
@@ -94,7 +94,9 @@ def repaired(algorithm: str, names: tuple[str, ...], options: dict[str, Any], ki
 
 
 def repairs(algorithm: str, words: str, options: dict[str, Any], kind: str) -> tuple[dict[str, Arm], list[str]]:
-    """(label -> arm: as released, each repair alone, then one after the other; the labels of the latter)."""
+    """Returns (label -> arm: as released, each repair alone, then the repairs one after the other; the labels of the
+    last kind).
+    """
     names = tuple(REPAIRS[algorithm])
     arms = {f"{words}, released": repaired(algorithm, (), options, kind)}
     arms |= {f"{words}, repaired: {name}": repaired(algorithm, (name,), options, kind) for name in names}
@@ -118,13 +120,14 @@ SHORT_RANDOM = "random, 150 steps"
 
 
 def reference(label: str) -> str:
-    """The random policy on as many steps."""
+    """Returns the label of the random policy that plays as many steps."""
     return SHORT_RANDOM if "300 steps" in label else "random"
 
 
 def budgets(seeds: int, iterations: int, schedule: str = "", steps: float = 0.0, later: int = 0) -> dict[str, Budget]:
-    """For one learner: of 300 steps; of 150, where schedules are of steps; and `later` seeds of what laptop scale
-    leaves out."""
+    """Returns the budgets of one learner: for 300 steps, for 150 if schedules count steps, and `later` seeds for the
+    arms that laptop scale leaves out.
+    """
     whole = {"": Budget(seeds, iterations, settings={schedule: steps} if schedule else {})}
     half = {"-short": Budget(seeds, iterations, settings={schedule: steps / 2})} if schedule else {}
     return whole | half | {f"{kind}-later": x._replace(seeds=later) for kind, x in (whole | half).items()}
@@ -135,11 +138,11 @@ def of_learners(**learners: dict[str, Budget]) -> dict[str, Budget]:
 
 
 def trained(name: str) -> tuple[str, ...]:
-    """Labels of a study that laptop scale trains."""
+    """Returns the labels of a study that laptop scale trains."""
     return tuple(label for label, arm in STUDIES[name][0].items() if not arm.budget.endswith("-later"))
 
 
-# Written on the day on which PG's end value was put where the code has it, before any run of it.
+# Written before any run with the corrected end value, on the day when PG's was moved to its place in the code.
 END_VALUE = ("PG, repaired up to: blind views", "PG with history, repaired up to: blind views")
 NO_END_VALUE = ("PG, repaired up to: end value", "PG with history, repaired up to: end value")
 WHOLE = Measure("success", window=(0.0, 1.0))
@@ -164,7 +167,7 @@ PREDICTIONS = (
     ),
 )
 
-FEW = ("MAPPO", "QMIX")  # trained for so short that a point of a record is of few games
+FEW = ("MAPPO", "QMIX")  # trained so briefly that a point of a record has few games
 REPAIR_STUDY = Figure(
     "repairs",
     "The released code, one defect repaired at a time",

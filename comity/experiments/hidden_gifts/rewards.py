@@ -18,7 +18,9 @@ from comity.experiments.measures import Measure
 
 
 def by_rewards(*labels: str) -> Claim:
-    """Success by rewards where it matters: with normal rewards and two agents both measures are the same."""
+    """Returns a claim about success by rewards for arms where it matters. With normal rewards and two agents both
+    measures are the same.
+    """
     return Claim(
         "measured-by-rewards",
         "Success as the code measures it, by agent 0's rewards, is success by the doors.",
@@ -27,8 +29,8 @@ def by_rewards(*labels: str) -> Claim:
     )
 
 
-OLD_LAW = "inject, mean 0"  # trained while the text's law was read as noise of mean 0
-MENDED = "2026-11-30"  # of the claims about the text's law, before its runs
+OLD_LAW = "inject, mean 0"  # trained when the text's rule was read as noise of mean 0
+MENDED = "2026-11-30"  # date of the claims about the text's rule, before its runs
 mended = dated(MENDED)
 REWARD_SPREAD = Measure("reward_share", window=(0.5, 1.0))
 

@@ -1,8 +1,8 @@
-"""Learners with every number and layer that their tables print, beside those of figure 2.
+"""Learners with every number and layer that the paper's tables print, beside those of figure 2.
 
-The arms of all other figures keep what they were trained with (`arms.learner`): VDN, QMIX and QTRAN Adam's epsilon 1e-8
-instead of 1e-5, QMIX a last bias from 32 hidden units instead of 64, COMA the target interval of its code, 200 critic
-steps instead of one update, and SAF one linear layer where table 5 has hidden ones.
+The arms of all other figures keep the settings with which they were trained (`arms.learner`). There VDN, QMIX and QTRAN
+have Adam's epsilon 1e-8 instead of 1e-5, QMIX a last bias from 32 hidden units instead of 64, COMA the target interval
+of its code, 200 critic steps instead of one update, and SAF one linear layer where table 5 has hidden ones.
 """
 
 from dataclasses import replace

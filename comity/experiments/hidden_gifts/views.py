@@ -1,7 +1,7 @@
-"""The experiment that decides: when does PG need its own last action, and does a reading of the text change it?
+"""The decisive experiment: when does PG need its own last action, and does a reading of the text change it?
 
-Two slips of the released code concern what agents see: views stay those of an episode's first step (frozen), and they
-show neither keys nor doors (blind). Here both are crossed with action history, in PG that is otherwise without a slip.
+Two errors of the released code concern what agents see: views stay those of an episode's first step (frozen), and they
+show neither keys nor doors (blind). Here both are crossed with action history, in a PG without other errors.
 """
 
 from dataclasses import replace
@@ -33,7 +33,7 @@ CRIPPLED = tuple(sight for sight in SIGHTS if sight != "live, seen")
 
 
 def cell(sight: str, history: bool) -> Arm:
-    """PG without a slip in the learner, on 300 steps as in the code, with the rates of the code."""
+    """Returns an arm of PG without errors in the learner, on 300 steps as in the code, with the rates of the code."""
     name = f"pg-{sight.replace(', ', '-')}-{'history' if history else 'window'}"
     return pg(name, {"length": 300, **SIGHTS[sight], **(HISTORY if history else {})})
 
@@ -46,7 +46,9 @@ def with_and_without(sight: str) -> tuple[str, str]:
 
 
 def claims_of_sights():
-    """Of the published contrast, in odds: who comes from 2 to 4 % has gained as much as one from 94 to 97."""
+    """Returns claims about the published contrast, in odds: a rise from 2 to 4 % counts as much as one from 94 to
+    97 %.
+    """
     ordinary = with_and_without("live, seen")
     return (
         claim(
@@ -84,7 +86,7 @@ def _against(relation, sight: str):
 
 
 def budgets(seeds: int, iterations: int) -> dict[Scale, dict[str, Budget]]:
-    """Those of the other figures, with another one for PG at the laptop's scale."""
+    """Returns the budgets of the other figures, with another one for PG at the laptop's scale."""
     return {**BUDGETS, "laptop": {**BUDGETS["laptop"], "pg": Budget(seeds, iterations)}}
 
 
@@ -107,7 +109,7 @@ VIEWS = Figure(
     ),
 )
 
-# Cells that still move after 3,000 batches, by the rule in the note above. Filled when those are there.
+# Cells that still move after 3,000 batches, by the rule in the note above. To be filled when their records exist.
 MOVING: tuple[str, ...] = ()
 PAIR = {
     "as released": replace(repaired("pg", (), {}, "pg-window"), budget="pg"),

@@ -1,7 +1,7 @@
-"""Figure 4, and the arms of figures 2b, 2c and 6 on 5m_vs_6m, as the paper has them.
+"""Figure 4, and the arms of figures 2b, 2c and 6 on 5m_vs_6m, as in the paper.
 
-Settings are those of the published configuration, preset `pymarl`, by map. On maps the battles are comity's own: close
-to SMAC's rules, not the game. docs/tasks/smac.md; docs/papers/lica/README.md.
+Settings are those of the published configuration, preset `pymarl`, for each map. The battles are comity's own: close to
+SMAC's rules, but not the game. See docs/tasks/smac.md and docs/papers/lica/README.md.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ WRITTEN = "2026-11-30"  # the day on which the claims were written down, before 
 claim = dated(WRITTEN)
 
 LEARNERS = ("LICA", "COMA", "LIIR", "VDN", "QMIX", "QTRAN")
-OURS = ("3m", "8m", "3s5z")  # maps that the paper has not
+OURS = ("3m", "8m", "3s5z")  # maps that are not in the paper
 EASY, HARD = ("2s3z", "1c3s5z"), ("5m_vs_6m", "2c_vs_64zg", "MMM2", "3s5z_vs_3s6z")
 PLACES = (*OURS, *EASY, *HARD)
 PLACE = "5m_vs_6m"
@@ -74,7 +74,7 @@ FIG4 = Figure(
 
 
 def part(name: str, **settings: Any) -> Arm:
-    """LICA on 5m_vs_6m, one thing changed."""
+    """Returns LICA on 5m_vs_6m with one thing changed."""
     return battles.arm("LICA", PLACE, f"lica-{name}", **settings)
 
 

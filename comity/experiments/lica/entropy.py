@@ -1,8 +1,8 @@
-"""Figure 2a: how hard the two entropy terms push, exactly, for a choice between two actions.
+"""Figure 2a: the exact strength of the two entropy terms for a choice between two actions.
 
-Left, as the paper plots it: dH_k with respect to the probability p of one action, -beta (log p + 1), and divided by the
-entropy, -xi (log p + 1) / H(p). Right, ours: with respect to the logit z of p = sigmoid(z), which is what a policy
-feels: beta dH/dz, and xi (dH/dz) / H, which is the gradient of xi log H.
+Left, as in the paper: dH_k with respect to the probability p of one action, -beta (log p + 1), and divided by the
+entropy, -xi (log p + 1) / H(p). Right, ours: with respect to the logit z of p = sigmoid(z), which is what moves a
+policy: beta dH/dz, and xi (dH/dz) / H, which is the gradient of xi log H.
 """
 
 from pathlib import Path
@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 FIXED = (0.13, 0.15, 0.17)  # beta of the paper's figure 2b
-ADAPTIVE = (0.06, 0.11)  # xi of it
+ADAPTIVE = (0.06, 0.11)  # xi of the same figure
 Curve = NDArray[np.float64]
 
 
 def height(p: Curve) -> Curve:
-    """H(p) of two actions, nats."""
+    """Entropy H(p) of two actions, nats."""
     return -p * np.log(p) - (1 - p) * np.log(1 - p)
 
 
 def by_probability(p: Curve, weight: float, divided: bool) -> Curve:
-    """What the term adds to the gradient with respect to p (the paper's section 4.2)."""
+    """Addition of the term to the gradient with respect to p (the paper's section 4.2)."""
     return -weight * (np.log(p) + 1) / (height(p) if divided else 1.0)
 
 
 def by_logit(p: Curve, weight: float, divided: bool) -> Curve:
-    """The same with respect to z, p = sigmoid(z): dH/dz = p (1 - p) log((1 - p) / p)."""
+    """Addition of the term to the gradient with respect to z, p = sigmoid(z): dH/dz = p (1 - p) log((1 - p) / p)."""
     return weight * p * (1 - p) * np.log((1 - p) / p) / (height(p) if divided else 1.0)
 
 
 def table(points: int = 199) -> dict[str, Curve]:
-    """Columns of the curves at `points` probabilities between 0 and 1."""
+    """Returns the columns of the curves at `points` probabilities between 0 and 1."""
     p = np.arange(1, points + 1) / (points + 1)
     columns = {"p": p}
     for what, push in (("probability", by_probability), ("logit", by_logit)):
@@ -41,7 +41,7 @@ def table(points: int = 199) -> dict[str, Curve]:
 
 
 def draw(out: Path) -> list[Path]:
-    """fig2-exact.png, .svg and .csv."""
+    """Draws fig2-exact.png and .svg, and writes fig2-exact.csv."""
     import csv
 
     import matplotlib
@@ -58,7 +58,7 @@ def draw(out: Path) -> list[Path]:
         for axes, what in zip(figure.subplots(1, 2), ("probability", "logit"), strict=True):
             names = [name for name in columns if name.startswith(what)]
             for number, name in enumerate(names):
-                ours = "xi" in name  # LICA's term; the plain one is nobody's
+                ours = "xi" in name  # xi is LICA's term; the plain one belongs to no learner
                 dashes = DASHES[(number - len(FIXED) * ours) % len(DASHES)]
                 colour, label = HUES["lica"] if ours else "#000000", name.partition(", ")[2]
                 axes.plot(p, columns[name], linestyle=dashes, color=colour, label=label)

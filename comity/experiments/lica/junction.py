@@ -1,7 +1,8 @@
 """Figure 5: two cars, one step, and three ways to climb a critic that knows all four outcomes.
 
-An arm's seed is 2,000 learners side by side, so that ten seeds are the paper's 20,000; its metrics are shares and means
-over them. The curves of single learners, averaged over those that end alike as in the paper, are drawn anew.
+A seed of an arm is 2,000 learners side by side, so that ten seeds are the paper's 20,000. Its metrics are shares and
+means over them. The curves of single learners are computed again and averaged over those with the same end, as in the
+paper.
 """
 
 from pathlib import Path
@@ -14,10 +15,10 @@ from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
-WRITTEN = "2026-11-21"  # the day on which the claims below were written down; README.md says what had been seen
+WRITTEN = "2026-11-21"  # the day on which the claims of this date were written down; README.md says what had been seen
 claim = dated(WRITTEN)
 UPDATES, RUNS = 60, 2_000
-DRAWN = 1_000  # learners of each rule whose curves are averaged
+DRAWN = 1_000  # number of learners of each rule whose curves are averaged
 TASK = "one-step-traffic-junction"
 RULES = {"LICA": "lica", "COMA, reference": "coma-reference", "COMA, as written": "coma"}
 
@@ -43,12 +44,12 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
 
 
 def end(metric: str) -> Measure:
-    """At the last update, which is where the paper looks."""
+    """Returns a measure of the last update, at which the paper looks."""
     return Measure(metric, "mean", (0.99, 1.0))
 
 
 def tracks(rule: str, runs: int, updates: int = UPDATES) -> NDArray[np.float32]:
-    """P(pass) of both cars before each update, [updates, runs, 2]."""
+    """Probability that each car passes before each update, [updates, runs, 2]."""
     import jax
     from jax import lax
 
@@ -67,7 +68,7 @@ def tracks(rule: str, runs: int, updates: int = UPDATES) -> NDArray[np.float32]:
 
 
 def draw(out: Path) -> list[Path]:
-    """fig5-tracks.png and .svg: means and standard deviations over the learners that end with one car passing."""
+    """Draws fig5-tracks.png and .svg: means and standard deviations over the learners that end with one car passing."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 

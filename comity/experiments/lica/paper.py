@@ -1,4 +1,4 @@
-"""The figures of LICA together: what records keep, what an arm costs, how it is made small."""
+"""The figures of LICA together: the metrics of records, the cost of an arm, and its small version."""
 
 from dataclasses import replace
 from typing import Any
@@ -37,11 +37,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "coma": {"hidden": 4, "critic_hidden": 4, "critic_schedule": "batch"},
     **dict.fromkeys(("maddpg", "iddpg", "sqddpg"), STEPWISE),
 }
-SECONDS = {"lica": 0.05, "coma": 0.3, "random": 0.01}  # CPU, of an iteration of 10 games x 200 steps
+SECONDS = {"lica": 0.05, "coma": 0.3, "random": 0.01}  # CPU seconds of an iteration of 10 games x 200 steps
 
 
 def cost(arm: Arm, recipe: Recipe) -> float:
-    """CPU seconds of an iteration, times 32 games over those played."""
+    """CPU seconds of an iteration, scaled to 32 games."""
     if arm.algorithm == "lica-exact":
         return 32 * 1e-5 * getattr(recipe.config, "runs", 1)
     if arm.task.startswith("smac/"):
@@ -50,7 +50,7 @@ def cost(arm: Arm, recipe: Recipe) -> float:
 
 
 def smoke(arm: Arm) -> Arm:
-    """The same arm, small: it shows that the machinery works."""
+    """Returns the same arm, made small, to show that the code works."""
     if arm.task.startswith("smac/"):
         return battles.smoke(arm)
     options = arm.options if arm.algorithm == "lica-exact" else {**arm.options, "length": 4}

@@ -1,8 +1,9 @@
 """Figure 3, and the ablations of figures 2b, 2c and 6, on particle tasks.
 
-The paper's ablations are StarCraft maps'; here they are navigation of three. DDPG's kind have the settings that the
-paper quotes, those of SQDDPG's runs. COMA has their rates, widths, gammas and shared weights, and is comity's in the
-rest. LICA's own on these tasks were not published. docs/papers/lica/README.md lists what differs and what is left open.
+The paper's ablations are on StarCraft maps; here they are on navigation of three. DDPG and its variants have the
+settings that the paper quotes, those of SQDDPG's runs. COMA has their rates, widths, gammas and shared weights, and is
+otherwise comity's. LICA's own settings on these tasks were not published. docs/papers/lica/README.md lists differences
+and open points.
 """
 
 import math
@@ -13,11 +14,11 @@ from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.lica import battles, entropy
 from comity.experiments.measures import Measure
 
-WRITTEN = "2026-11-21"  # the day on which the claims below were written down, before any of their runs
+WRITTEN = "2026-11-21"  # the day on which the claims of this date were written down, before any of their runs
 claim = dated(WRITTEN)
 
-# 5,000 episodes of 200 steps, 10 at once: learners of whole episodes 500 times, those with a replay every 50 steps. In
-# predator-prey that is not the same: the former freeze a game that has ended, the latter begin another.
+# 5,000 episodes of 200 steps, 10 at once: learners of whole episodes learn 500 times, those with a replay every 50
+# steps. In predator-prey these differ: the former freeze a game that has ended, the latter begin another.
 BUDGETS: dict[Scale, dict[str, Budget]] = {
     scale: {"episodes": Budget(5, 500, 10, points=50), "steps": Budget(5, 2_000, 10, points=50)} | of_battles
     for scale, of_battles in battles.BUDGETS.items()
@@ -29,12 +30,12 @@ PLACES = {  # label: (task, profile)
 }
 COMA = {"actors": "shared", "gamma": 0.9, "entropy_bonus": 0.0, "learning_rate": 1e-2, "critic_learning_rate": 1e-4}
 COMA_PREDATOR = {**COMA, "gamma": 0.99, "learning_rate": 1e-3}
-COSTS = (-math.inf, 0.0)  # on navigation agents are charged for distance and touches, and paid for nothing
+COSTS = (-math.inf, 0.0)  # on navigation agents pay for distance and touches, and earn nothing
 LICA = {"entropy_weight": 0.06}
 
 
 def arm(method: str, place: str, **settings: Any) -> Arm:
-    """A method of figure 3 at a place. settings: over those that the paper quotes."""
+    """Returns a method of figure 3 on a task. settings: replace those that the paper quotes."""
     task, profile = PLACES[place]
     hunt = place == "predator-prey"
     name = f"{method.lower()}-{place.replace(' ', '-')}"
@@ -128,7 +129,7 @@ PARTICLE = Figure(
 
 
 def ablation(name: str, **settings: Any) -> Arm:
-    """LICA on navigation of three, one thing changed."""
+    """Returns LICA on navigation of three with one thing changed."""
     task, profile = PLACES["navigation 3"]
     return Arm(f"lica-{name}", "lica", "particle", settings, {}, task, profile, "episodes")
 

@@ -1,4 +1,6 @@
-"""Tasks of control: Gymnasium's equations step by step, what is conserved, walls and clocks, scripts that solve."""
+"""Control tasks: Gymnasium's equations step by step, conserved quantities, walls and time limits, scripts
+that solve.
+"""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""CleanUp-lite against its rules, written here a second time in plain Python (specification A.6), and their balance."""
+"""CleanUp-lite against its rules, written again here in plain Python (specification A.6), and their balance."""
 
 import math
 from functools import cache

@@ -1,4 +1,6 @@
-"""The coin game: its rules, random play worth exactly nothing, and what keeping to one's own colour is worth."""
+"""The coin game: its rules, random play with an expected return of 0, and the return of collecting only the
+own colour.
+"""
 
 import itertools
 import math

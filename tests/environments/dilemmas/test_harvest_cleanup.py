@@ -1,4 +1,4 @@
-"""Harvest and Cleanup: chance, maps, windows, known mistakes of others, statistics, scripts, pictures."""
+"""Harvest and Cleanup: chance, maps, windows, known errors of other versions, statistics, scripts, pictures."""
 
 import jax
 import jax.numpy as jnp

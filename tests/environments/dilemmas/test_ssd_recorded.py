@@ -1,4 +1,4 @@
-"""Harvest and Cleanup step by step against the recorded release, from its own draws; mutated rules are noticed."""
+"""Harvest and Cleanup step by step against the recorded release, with its own random draws; mutated rules fail."""
 
 from collections.abc import Callable
 from functools import cache

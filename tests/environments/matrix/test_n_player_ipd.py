@@ -1,4 +1,4 @@
-"""The prisoner's dilemma of several: with two players it is `ipd`; with more, against sums over pairs."""
+"""The prisoner's dilemma of several players: with two it is `ipd`; with more, it is tested against sums over pairs."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Repeated matrix games: the rules, and what tabular players earn, against tables of specification D.1."""
+"""Repeated matrix games: the rules, and the returns of tabular players, against tables of specification D.1."""
 
 import jax
 import jax.numpy as jnp

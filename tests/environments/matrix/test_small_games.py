@@ -1,4 +1,4 @@
-"""The four small games: every transition against their tables, written here a second time."""
+"""The four small games: every transition against their tables, written again here."""
 
 import itertools
 

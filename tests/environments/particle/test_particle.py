@@ -1,4 +1,4 @@
-"""The particle tasks: physics and rewards by hand, padding, statistics, and what uniformly random play gives."""
+"""The particle tasks: physics and rewards by hand, padding, statistics, and the returns of uniformly random play."""
 
 from __future__ import annotations
 

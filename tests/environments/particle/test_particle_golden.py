@@ -1,7 +1,7 @@
-"""The particle tasks equal mpe2 1.1.1 step by step, and would not if any one rule were another.
+"""The particle tasks equal mpe2 1.1.1 step by step, and a change of any one rule is noticed.
 
-110 recorded episodes of 25 steps, tests/golden/mpe2.npz. In float64 with the state set to the recorded one at every
-step; in float32 running freely from the first.
+110 recorded episodes of 25 steps, tests/golden/mpe2.npz: in float64 with the state set to the recorded one at every
+step, in float32 running freely from the first step.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Wrapped games by name: fields of both, one game."""
+"""Wrapped games by name: one game with the fields of both."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Opponents that learn inside the game: its clock, its learner, its seats."""
+"""Opponents that learn inside the game: its time steps, its learner, its seats."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Messages: who hears what and when, what the game itself sees, and a game that only talk can win."""
+"""Messages: which agents hear what and when, what the game itself sees, and a game that needs messages."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple

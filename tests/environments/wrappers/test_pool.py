@@ -1,4 +1,4 @@
-"""The pool: who plays whom, what a learner sees and earns, what tables do."""
+"""The pool: pairings, views and rewards of a learner, actions of tables."""
 
 from functools import partial
 

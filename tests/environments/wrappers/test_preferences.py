@@ -1,4 +1,4 @@
-"""RUSP: the sampler, the routing of what is seen, the rewards, against specification B and D.5."""
+"""RUSP: the sampler, which agents see what, and the rewards, against specification B and D.5."""
 
 from dataclasses import dataclass
 from typing import Any

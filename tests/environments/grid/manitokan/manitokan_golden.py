@@ -1,4 +1,4 @@
-"""Replays the recorded episodes of tests/golden/manitokan.npz and says where the game differs from them."""
+"""Replays the recorded episodes of tests/golden/manitokan.npz and reports where the game differs from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manitokan equals the original step by step, and would not if any one rule were another."""
+"""Manitokan equals the original step by step, and a change of any one rule is noticed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The uniformly random player of Manitokan, against a million episodes recorded per column of the table.
+"""The uniformly random player of Manitokan, against a table recorded from a million episodes per column.
 
-A test of the dynamics as a whole, and of placement: each number within 4 standard errors of this sample and half a unit
-of the table's last digit.
+This tests the dynamics as a whole, and placement: each number lies within 4 standard errors of this sample and half a
+unit of the table's last digit.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which of a seed's checkpoints is its best, by the evaluations that training made of them."""
+"""Chooses the best checkpoint of each seed by the evaluations during training."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -8,26 +8,28 @@ from comity.types import Environment
 
 
 class Best(NamedTuple):
-    iteration: int  # at which the policy was evaluated
-    score: float  # its mean of the `aim` over sampled episodes; -inf where that is undefined
+    iteration: int  # the iteration at which the policy was evaluated
+    score: float  # mean of the `aim` over its sampled episodes; -inf if that is undefined
 
 
 def aim(env: Environment) -> str:
-    """What the best is chosen by: success where the game declares that as its headline, else the return.
+    """The metric that the best is chosen by: success if the game declares it as its headline, else the return.
 
-    Each agent's return counts alike, so the mean over agents orders policies as the team's return or the sum does.
+    Returns count equally for all agents, so the mean over agents ranks policies as the team's return or the sum does.
     """
     return "success" if env.spec.headline == "success" else "return"
 
 
 def better(old: Best | None, new: Best) -> bool:
-    """Whether `new`, which was evaluated later, takes the place of `old`: of equals the later one is the best, and a
-    policy that was trained is always preferred to the one at iteration 0."""
+    """True if `new`, which was evaluated later, replaces `old`.
+
+    Of two equal scores the later one is better. Any trained policy is better than the one at iteration 0.
+    """
     return old is None or old.iteration == 0 or new.score >= old.score
 
 
 def chosen(lines: Iterable[Mapping[str, Any]], by: str) -> dict[int, Best]:
-    """{seed: its best} among periodic evaluations in the order of eval.jsonl."""
+    """{seed: its best} among periodic evaluations, given in the order of eval.jsonl. by: the metric, see `aim`."""
     found: dict[int, Best] = {}
     for line in lines:
         if line["which"] == "periodic" and line["policy"] == "sampled":

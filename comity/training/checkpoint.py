@@ -1,6 +1,7 @@
-"""Checkpoints: a tree of arrays as one npz file of plain arrays and a JSON manifest. No pickle, never half-written.
+"""Checkpoints: a tree of arrays as one npz file of plain arrays and a JSON manifest, without pickle.
 
-A file is written beside its place, synced and renamed, so a kill at any moment leaves the old file or the new one.
+A file is written under another name, synced and renamed. So a kill at any moment leaves the old file or the new one,
+never half a file.
 """
 
 import hashlib
@@ -25,13 +26,13 @@ MANIFEST = "manifest.json"  # beside the arrays in the zip file
 
 
 class CorruptCheckpoint(ValueError):
-    """The file is not a whole checkpoint, or not one of this program."""
+    """Raised if a file is not a whole checkpoint, or does not fit this program."""
 
 
 def save(path: Path, tree: PyTree, about: dict[str, Any]) -> None:
     """Writes `tree` (leaves: arrays, typed keys) and `about` (JSON values) to `path`, whole or not at all.
 
-    Raises OSError (a full disk), ValueError (two leaves of one name).
+    Raises OSError (such as a full disk), ValueError (two leaves have the same name).
     """
     arrays, leaves = {}, {}
     for name, leaf in named(tree):
@@ -49,21 +50,21 @@ def save(path: Path, tree: PyTree, about: dict[str, Any]) -> None:
 
 
 def about(path: Path) -> dict[str, Any]:
-    """What was saved beside the arrays. Raises CorruptCheckpoint."""
+    """The JSON values `about` that were saved with the arrays. Raises CorruptCheckpoint."""
     return _open(path)[0]["about"]
 
 
 def arrays(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """(what was saved beside the arrays, the arrays by name). Raises CorruptCheckpoint."""
+    """Returns (`about`, the arrays by name). Raises CorruptCheckpoint."""
     manifest, found = _whole(path)
     return manifest["about"], found
 
 
 def load(path: Path, like: PyTree, part: bool = False) -> tuple[PyTree, dict[str, Any]]:
-    """The tree saved at `path`, in the structure of `like` (arrays or shapes, as of `jax.eval_shape(init)`).
+    """Reads the tree at `path` in the structure of `like` (arrays or shapes, such as `jax.eval_shape(init)` gives).
 
-    part: `like` may be a part of what was saved. Returns (tree, about). Raises CorruptCheckpoint, naming the file and
-    the first array that does not fit.
+    part: `like` may be a part of the tree that was saved. Returns (tree, about). Raises CorruptCheckpoint, which names
+    the file and the first array that does not fit.
     """
     manifest, arrays = _whole(path)
     wanted = named(like)
@@ -92,10 +93,10 @@ def newest(
     skipped: Callable[[CorruptCheckpoint], None] = lambda error: None,
     check: Callable[[Path, dict[str, Any]], None] = lambda path, about: None,
 ) -> tuple[PyTree, dict[str, Any]] | None:
-    """What `load` reads from the last whole one of `paths` (oldest first); None without paths.
+    """Loads the newest whole checkpoint of `paths` (oldest first); None if there are no paths.
 
-    skipped: told of each damaged file that a whole one stands before. check: raises CorruptCheckpoint for one that is
-    not the run's. Raises CorruptCheckpoint if none is whole.
+    skipped: is called with the error of each damaged file that is skipped. check: raises CorruptCheckpoint for a
+    checkpoint that does not belong to the run. Raises CorruptCheckpoint if no file is whole.
     """
     for path in reversed(paths):
         try:
@@ -110,7 +111,7 @@ def newest(
 
 
 def _whole(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What `_open` gives, if its checksum matches."""
+    """Does the same as `_open` and compares the checksum."""
     manifest, arrays = _open(path)
     if manifest["sha256"] != _checksum(arrays):
         raise CorruptCheckpoint(f"{path} is corrupt: its checksum does not match")
@@ -128,13 +129,16 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return manifest, arrays
     except (CorruptCheckpoint, FileNotFoundError, PermissionError):
         raise
-    except Exception as error:  # damaged bytes make zip and npy readers raise whatever they hit upon
+    except Exception as error:  # damaged bytes make the readers of zip and npy files raise almost anything
         raise CorruptCheckpoint(f"{path} is corrupt ({type(error).__name__}: {error})") from error
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Arrays by name, the manifest as bytes. Sizes that the file states are held against its own before they are used:
-    a few bytes that claim to be gigabytes are refused."""
+    """Reads the arrays by name, and the manifest as bytes.
+
+    The sizes that the file states are compared with the size of the file first. So a few bytes that claim to be
+    gigabytes are refused.
+    """
     if not path.is_file() and path.exists():
         raise CorruptCheckpoint(f"{path} is not a plain file")
     found = {}
@@ -154,7 +158,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _array(data: bytes, name: str) -> np.ndarray:
-    """The array of an .npy entry."""
+    """Reads the array of an .npy entry."""
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -166,12 +170,12 @@ def _array(data: bytes, name: str) -> np.ndarray:
 
 
 def named(tree: PyTree) -> list[tuple[str, Any]]:
-    """(name, leaf) pairs; names like 0.state.actor.encoder.weight."""
+    """(name, leaf) pairs of a tree, with names such as 0.state.actor.encoder.weight."""
     return [(jax.tree_util.keystr(path, simple=True, separator="."), x) for path, x in jax.tree.leaves_with_path(tree)]
 
 
 def _plain(leaf: Any) -> tuple[np.ndarray, str]:
-    """(array that npz holds without pickle, how to read it back)."""
+    """Returns (an array that npz stores without pickle, the kind of the leaf, by which `_array_of` restores it)."""
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return np.asarray(jax.random.key_data(leaf)), f"key:{jax.random.key_impl(leaf)}"
     array = np.asarray(leaf)

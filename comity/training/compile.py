@@ -1,4 +1,4 @@
-"""The compile step: a run's programs, remembered, fetched from the cache on disk, or compiled side by side."""
+"""Gets a run's programs ready: they are remembered by this process, fetched from disk, or compiled in parallel."""
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,17 +20,17 @@ class Ready(NamedTuple):
     """Programs that can be called for all seeds."""
 
     by_name: Mapping[str, Callable[..., Any]]  # init, chunk, evaluate
-    largest: Any  # the part whose memory decides how many seeds fit
+    largest: Any  # the program whose memory decides how many seeds fit
 
     def call(self, seeds: Seeds, name: str, *arguments: Any) -> Any:
-        """The results for all seeds; arguments as `programs.Programs` has them, `PER_SEED` of them PerSeed."""
+        """Runs a program for all seeds. arguments: those in `programs.Programs`; PerSeed if `PER_SEED` is True."""
         return seeds.call(self.by_name[name], arguments, PER_SEED[name])
 
 
 def seeds_of(recipe: Recipe, training: Training, at_once: int | None = None) -> Seeds:
-    """How the run's seeds are run: one after the other where Python steps the game, else as `training` says.
+    """Makes the `Seeds` of a run: seeds run one after the other if Python steps the game, else as `training` says.
 
-    Raises ValueError for a mode that the game cannot have.
+    Raises ValueError for a mode that is not possible with the game.
     """
     if functions(recipe.env).host is None:
         return Seeds(training.seeds, training.mode, at_once=at_once, games=training.envs)
@@ -44,7 +44,7 @@ def seeds_of(recipe: Recipe, training: Training, at_once: int | None = None) -> 
 def built(
     recipe: Recipe, games: int, capacity: int, episodes: int, spread: rollout.Spread = rollout.unsharded
 ) -> Programs:
-    """The programs of a recipe, uncompiled; arguments as of `programs.programs`."""
+    """Builds the programs of a recipe, without compiling them. The arguments are those of `programs.programs`."""
     made = recipe.make, recipe.config, recipe.env, games, capacity, episodes
     return stepping.programs(*made) if functions(recipe.env).host else programs.programs(*made, spread)
 
@@ -53,8 +53,11 @@ def compiled(
     one: Programs, recipe: Recipe, seeds: Seeds, sizes: dict[str, int], names: Sequence[str] = (),
     known: remembered.Programs | None = None, heed: Callable[[], None] = lambda: None,
 ) -> Ready:  # fmt: skip
-    """sizes: what `one` was built with, by name; names: of the parts that are needed, none: all; known: what this
-    process remembers; heed: called again and again while it waits."""
+    """Compiles the programs `one`, or fetches them from this process's memory or from the disk.
+
+    sizes: the sizes that `one` was built with, by name; names: the parts that are needed, empty: all; known: programs
+    that this process remembers; heed: is called again and again while the function waits.
+    """
     parts = {name: part for name, part in one.parts.items() if not names or name in names}
     known, pool = known or remembered.Programs(), ThreadPoolExecutor(visible_cores())
     made_from, shelf = remembered.made_from(recipe, seeds, **sizes), program_cache.shelf(recipe, seeds, **sizes)
@@ -73,7 +76,7 @@ def compiled(
         fetched = {name: pool.submit(shelf.fetch, name, first[name], one.shape) for name in wanted if shelf}
         ready |= {name: found for name, future in fetched.items() if (found := future.result())}
         with program_cache.compiled_anew() if shelf else contextlib.nullcontext():
-            compiling = {}  # outside Python's lock: the longest first, while the others are traced
+            compiling = {}  # outside of Python's lock: the slowest first, while the others are traced
             for name, part in parts.items():
                 heed()
                 if name not in ready:
@@ -83,7 +86,7 @@ def compiled(
                 heed()
         ready |= {name: program.result() for name, program in compiling.items()}
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C need not wait
+        pool.shutdown(wait=False, cancel_futures=True)  # so that Ctrl-C does not wait
     for name, program in ready.items():
         known.keep(made_from, name, first[name], program)
     return Ready(one.join(ready), ready.get(one.largest))

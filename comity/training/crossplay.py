@@ -1,4 +1,4 @@
-"""Cross-play: teams that never met play one game together. Row team gives agent 0, column team all others."""
+"""Cross-play: teams that never met play one game together. The row team plays agent 0, the column team all others."""
 
 import csv
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ SCRIPTED = ("random",)  # partners that need no training
 
 @dataclass(frozen=True)
 class Team:
-    """Whoever can act in all places of a game."""
+    """A team that can act for all agents of a game."""
 
     label: str
     algorithm: Algorithm
     state: PyTree
-    kind: str  # teams of one kind share a compiled program
+    kind: str  # teams of the same kind share a compiled program
 
 
 @dataclass(frozen=True)
 class Results:
-    """values[row, column]: {statistic: [E] or [E, N]} of every pairing."""
+    """Results of cross-play. values[row, column]: {statistic: [E] or [E, N]} of every pairing."""
 
     labels: tuple[str, ...]
     values: dict[tuple[int, int], dict[str, np.ndarray]]
@@ -46,7 +46,7 @@ class Results:
     policy: str
 
     def matrix(self, metric: str) -> np.ndarray:
-        """[rows, columns] means over episodes and agents; of NAME.K over episodes, of agent K.
+        """Means of a metric over episodes and agents, [rows, columns]; for NAME.K over episodes, for agent K alone.
 
         Raises ValueError for an unknown metric.
         """
@@ -59,8 +59,8 @@ class Results:
         return np.array([[known_mean(of(self.values[i, j])) for j in size] for i in size])
 
     def to_csv(self, path: Path) -> Path:
-        """Writes a line per pairing and returns `path`: both labels, then the mean of each statistic over episodes and
-        agents, in its own units; nan if it is undefined in all. Raises OSError."""
+        """Writes one line per pairing and returns `path`. A line has both labels, then the mean of each statistic over
+        episodes and agents, in its own units; nan if it is undefined in all. Raises OSError."""
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["agent_0", "others", *self.values[0, 0]])
@@ -70,9 +70,9 @@ class Results:
 
 
 def partner(name: str, env: Environment) -> tuple[str, Algorithm]:
-    """(label `scripted:NAME`, an algorithm that does not learn, for all N places) of a partner by name.
+    """Returns (label `scripted:NAME`, an algorithm that does not learn and acts for all N agents).
 
-    name: one of `Spec.scripts`, or of `SCRIPTED`, for any game. Raises ValueError with the nearest names.
+    name: one of `Spec.scripts`, or, for any game, of `SCRIPTED`. Raises ValueError with the nearest names.
     """
     own = env.spec.scripts
     if name in own:
@@ -92,8 +92,10 @@ def partner(name: str, env: Environment) -> tuple[str, Algorithm]:
 def cross_play(
     runs: list[Run], partners: list[tuple[str, Algorithm]], episodes: int = 320, policy: str = "sampled", draw: int = 0
 ) -> Results:
-    """Every pairing of all seeds' teams and partners, over the same fresh episodes. Raises ValueError if the runs are
-    of different games."""
+    """Plays every pairing of all seeds' teams and partners, over the same fresh episodes.
+
+    Raises ValueError if the runs are of different games, if Python steps the game, or if it has only one agent.
+    """
     first = runs[0]
     for run in runs[1:]:
         if run.env != first.env:
@@ -132,8 +134,11 @@ def cross_play(
 def pairing(
     env: Environment, row: Algorithm, column: Algorithm, explore: bool, first: int | Array = 1, episodes: int = 32
 ):  # fmt: skip
-    """(key, state of row, state of column) -> statistics of `episodes`. Row plays the `first` agents, column all after
-    them. Each team keeps its own memory of all places and acts in its own."""
+    """Returns a function (key, state of row, state of column) -> statistics of `episodes` episodes.
+
+    The row team plays the `first` agents, the column team all others. Each team acts for all agents with a memory of
+    its own; only the actions of the agents that it plays are used.
+    """
 
     def play(key, row_state, column_state):
         def act(key, memory, observation):
@@ -152,7 +157,7 @@ def pairing(
 
 
 def crossplay_sheets(results: Results, metric: str) -> list[Sheet]:
-    """The matrix of `metric`, and what it says: a team with itself against strangers, with welfare."""
+    """The matrix of `metric`, and a summary: teams with themselves, with strangers and with scripts, with welfare."""
     matrix, rate = results.matrix(metric), metric.startswith("success")
     show = (lambda x: "-" if np.isnan(x) else f"{100 * x:.1f}") if rate else (lambda x: f"{x:.3g}")
     unit = " %" if rate else ""
@@ -188,7 +193,7 @@ def crossplay_sheets(results: Results, metric: str) -> list[Sheet]:
 
 
 def _welfare(returns: np.ndarray) -> tuple[float, float, float]:
-    """(sum, minimum, equality) of the agents' mean returns. returns [E, N]."""
+    """Returns (sum, minimum, equality) of the agents' mean returns. returns [E, N]."""
     means = returns.mean(0)
     total = np.abs(means).sum()
     gini = np.abs(means[:, None] - means[None]).sum() / (2 * len(means) * total) if total > 0 else 0.0

@@ -1,4 +1,4 @@
-"""Statistics of episodes: what a game's rewards and `info` say of each, and their means."""
+"""Statistics of episodes, from a game's rewards and `info`, and their means."""
 
 import math
 from typing import Any
@@ -14,10 +14,10 @@ from comity.types import Environment, PyTree, Transition
 
 
 def episode_statistics(env: Environment, steps: Transition) -> dict[str, Array]:
-    """Of whole episodes: return [B, N] in reward units, length [B] in steps, and the game's own summary; welfare, where
-    motives are mixed.
+    """Statistics of whole episodes: return [B, N] in reward units, length [B] in steps, the game's own summary, and
+    welfare if motives are mixed.
 
-    steps: leaves [T, B, ...] of `collect_episodes`. A game without `summary` gets the sums of its `info`.
+    steps: leaves [T, B, ...] of `collect_episodes`. Without a `summary` the sums of the game's `info` take its place.
     """
     own = functions(env).summary
     extra = own(steps.reward, steps.info, steps.valid) if own else {k: v.sum(0) for k, v in steps.info.items()}
@@ -25,11 +25,11 @@ def episode_statistics(env: Environment, steps: Transition) -> dict[str, Array]:
 
 
 def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Array]:
-    """The statistics, and of a game with mixed motives how well off all are: sum, minimum and equality of returns.
+    """Adds the welfare of all agents if motives are mixed: sum, minimum and equality of returns.
 
-    Of the game's own rewards, where a wrapper has shared them out anew. Equality is 1 - sum |R_i - R_j| / (2 N sum R)
-    (Perolat et al. 2017, section 4), 1 minus Gini's coefficient; undefined (NaN) unless the sum is positive and no
-    return negative.
+    Returns are in the game's own rewards, even if a wrapper redistributes them. Equality is
+    1 - sum |R_i - R_j| / (2 N sum R) (Perolat et al. 2017, section 4), 1 minus Gini's coefficient. It is undefined
+    (NaN) unless the sum is positive and no return is negative.
     """
     if not env.spec.mixed_motive:
         return statistics
@@ -47,8 +47,10 @@ def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Ar
 
 
 def of_each_policy(statistics: dict[str, Array], number: Array, policies: int) -> dict[str, Array]:
-    """The statistics, and `alone` [B, policies]: the return of who played an episode, NaN of all others. number [B]: of
-    episodes, by which policies take turns."""
+    """Adds `alone` [B, policies]: the mean return of the policy that played the episode, NaN for all other policies.
+
+    number [B]: numbers of the episodes, by which policies take turns.
+    """
     if policies == 1:
         return statistics
     mine = number[:, None] % policies == jnp.arange(policies)
@@ -56,17 +58,17 @@ def of_each_policy(statistics: dict[str, Array], number: Array, policies: int) -
 
 
 def own_returns(statistics: dict[str, Any]) -> Any:
-    """Returns in the game's own rewards, [..., N], where a wrapper may have shared them out anew."""
+    """Returns in the game's own rewards, [..., N], even if a wrapper redistributes rewards."""
     return statistics[next(name for name in ("raw_return", "raw_reward", "return") if name in statistics)]
 
 
 def fresh_totals(steps: Transition) -> PyTree:
-    """Zeros of what `finished_episodes` carries from one rollout to the next: sums so far, leaves [B, ...]."""
+    """Zeros for the sums that `finished_episodes` carries from one rollout to the next, leaves [B, ...]."""
     return jax.tree.map(lambda x: jnp.zeros_like(x[0]), _amounts(steps))
 
 
 def finished_episodes(totals: PyTree, steps: Transition) -> tuple[PyTree, dict[str, Array]]:
-    """Of continuing play: (totals to carry on, statistics [T, B, ...], NaN except where an episode ended).
+    """Returns (totals to carry on, statistics [T, B, ...], NaN except where an episode ended), for continuing play.
 
     Statistics are sums over each episode, which may have begun in an earlier rollout.
     """
@@ -81,10 +83,10 @@ def finished_episodes(totals: PyTree, steps: Transition) -> tuple[PyTree, dict[s
 
 
 def means(statistics: dict[str, Array]) -> dict[str, Array]:
-    """Scalars: each statistic's mean over episodes (and agents), and per agent as `name.0`, `name.1`, ...
+    """Scalars: the mean of each statistic over episodes (and agents), and per agent as `name.0`, `name.1`, ...
 
-    Leaves [..., B] or [..., B, N], told apart by the shape of `length`, which has no agents. NaN counts as absent;
-    the mean of nothing is NaN.
+    Leaves are [..., B] or [..., B, N]; the shape of `length`, which has no agent axis, tells which. NaN is left out;
+    the mean of no values is NaN.
     """
     episodes = statistics["length"].ndim
     columns, rows, first = [], {}, 0
@@ -95,7 +97,7 @@ def means(statistics: dict[str, Array]) -> dict[str, Array]:
         if x.ndim > episodes:
             rows |= {f"{name}.{agent}": range(at, at + 1) for agent, at in enumerate(rows[name])}
         first = end
-    # All at once, in one table: one by one they would be a hundred kernels, each of which is compiled.
+    # All means are computed at once, in one table: one by one they would be a hundred kernels to compile.
     table = jnp.concatenate(columns, 1)  # [episodes, columns]
     known = ~jnp.isnan(table)
     sums, counts = jnp.where(known, table, 0.0).sum(0), known.sum(0)

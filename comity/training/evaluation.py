@@ -1,4 +1,4 @@
-"""Evaluation: fresh episodes of a fixed policy, greedy and sampled, kept per episode and per agent."""
+"""Evaluation: plays fresh episodes of a fixed policy, greedy and sampled, and keeps values per episode and agent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POLICIES = ("sampled", "greedy")
 
 
 class Stopped(RuntimeError):
-    """A signal came while an evaluation had batches of episodes left to play."""
+    """Raised if a signal came while an evaluation had batches of episodes left to play."""
 
 
 def evaluate(
@@ -29,8 +29,8 @@ def evaluate(
 ) -> list[dict[str, dict[str, np.ndarray]]]:  # fmt: skip
     """Plays `episodes` per seed and policy with the program `evaluate`, which plays `batch` of each.
 
-    Keys come from the seed's name, the stream and `at` (the iteration), so training never sees them and they never
-    shift. begun: the number of the first episode, for games that change with it. Returns for each seed
+    Keys come from the seed's name, the stream and `at` (the iteration), so they differ from those of training and never
+    change. begun: the number of the first episode, for games that change with it. Returns for each seed
     {policy: {statistic: [episodes] or [episodes, N]}}. Raises Stopped if `stopped()` before one of the later batches.
     """
     results = []
@@ -52,7 +52,7 @@ def line(
 ) -> dict[str, Any]:
     """One line of eval.jsonl: means over episodes (and agents, and per agent) and every episode's own values.
 
-    iteration: at which it was made; of: the iteration of the policy, which of the best is an earlier one.
+    iteration: the iteration of the evaluation; of: the iteration of the policy, which is an earlier one for the best.
     """
     return {
         "seed": seed,
@@ -78,7 +78,7 @@ def means(values: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def known_mean(x: np.ndarray) -> float:
-    """Mean of what is not NaN; NaN if nothing is."""
+    """Mean of the values that are not NaN; NaN if there are none."""
     known = np.asarray(x, np.float64)
     known = known[~np.isnan(known)]
     return float(known.mean()) if known.size else math.nan
@@ -89,5 +89,5 @@ def _key(name: int, stream: int, at: int, part: int):
 
 
 def _plain(x: np.ndarray) -> list:
-    """For the file: whole numbers as such, others to 7 digits."""
+    """Numbers for the file: whole numbers as such, others to 7 decimal places."""
     return x.astype(int).tolist() if x.dtype.kind in "ib" else np.round(x.astype(np.float64), 7).tolist()

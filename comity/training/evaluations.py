@@ -1,4 +1,4 @@
-"""A run's evaluations: at fixed points of training, and of the last policy and the best at the end."""
+"""The evaluations of a run: at fixed points of training, and at the end, of the last policy and the best."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from comity.training.session import Session
 
 
 def periodic(session: Session, listen: Listen) -> None:
-    """Evaluates the present policies, and saves those that are their seed's best so far."""
+    """Evaluates the current policies and saves those that are the best of their seed so far."""
     lines = _lines(session, listen, "periodic", session.states, EVALUATE, session.episodes)
     session.lines.add("eval.jsonl", lines)
     session.directory.append("eval.jsonl", lines)
@@ -25,15 +25,17 @@ def periodic(session: Session, listen: Listen) -> None:
 
 
 def final(session: Session, listen: Listen) -> None:
-    """The headline: the last policy, and each seed's best checkpoint, on new episodes. A signal cuts it short; it is
-    then made again on resume."""
+    """Evaluates the last policy and each seed's best checkpoint on new episodes.
+
+    A signal cuts the evaluation short; resume then makes it again.
+    """
     directory = session.directory
     if session.planned:  # a kill may have left some of these lines
         directory.keep("eval.jsonl", lambda line: not _is_final(session, line))
     else:  # stopped by the clock
         directory.keep("eval.jsonl", lambda line: line["iteration"] < session.iteration)
         chosen = best.chosen(directory.lines("eval.jsonl"), session.aim)
-        session.best = {seed: one for seed, one in chosen.items() if seed in session.best}  # not what was lost
+        session.best = {seed: one for seed, one in chosen.items() if seed in session.best}  # without lost ones
         periodic(session, listen)
     listen("finals", {"episodes": session.final_episodes, "seconds": final_seconds(session)})
     last, bests, at = session.states, [], {}
@@ -54,14 +56,14 @@ def final(session: Session, listen: Listen) -> None:
 
 
 def complete(session: Session) -> bool:
-    """Whether training is over and every line of the final tables is there."""
+    """True if training is over and eval.jsonl has every line of the final evaluation."""
     over = session.iteration >= session.training.iterations or not session.alive
     finals = sum(_is_final(session, line) for line in session.directory.lines("eval.jsonl")) if over else 0
     return over and finals == 2 * len(evaluation.POLICIES) * len(session.alive)
 
 
 def seconds_left(session: Session) -> float:
-    """That the evaluations to come will take, the final one included."""
+    """Seconds that the remaining evaluations will take, the final one included."""
     every, training = session.training.every, session.training
     ahead = training.iterations // every - session.iteration // every if training.evaluations else 0
     return ahead * session.evaluation_seconds + final_seconds(session)
@@ -80,8 +82,11 @@ def _lines(
     session: Session, listen: Listen, which: str, states: Any, stream: int, episodes: int,
     at: dict[int, int] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Lines of eval.jsonl. at: {seed: iteration of its policy}, where that is not the present one. Raises
-    evaluation.Stopped if a signal comes before the last of several batches of episodes."""
+    """Evaluates `states` and returns lines of eval.jsonl.
+
+    at: {seed: iteration of its policy}; None: the current iteration. Raises evaluation.Stopped if a signal comes before
+    the last of several batches of episodes.
+    """
     start, batch, env, now = time.monotonic(), session.episodes, session.env, session.iteration
     count = begun(session.programs.outline, env, now)
     values = evaluation.evaluate(

@@ -1,4 +1,4 @@
-"""What a run tells whoever listens: events, and the facts of the longer ones."""
+"""Events that a run sends to its listener, and the facts that the longer events carry."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +14,11 @@ from comity.training.session import Session
 # (event, facts): preparing, header, notice, compiling, compiled, chunk, evaluation, finals, note, done
 Listen = Callable[[str, dict[str, Any]], None]
 
-NEIGHBOURS = 20  # runs of the same task and algorithm that are asked how long they compiled
+NEIGHBOURS = 20  # runs of the same task and algorithm whose manifests are searched for a compile time
 
 
 def silent(event: str, facts: dict[str, Any]) -> None:
-    """Listens to a run and keeps quiet."""
+    """A listener that does nothing."""
 
 
 def header(session: Session, resuming: bool) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def header(session: Session, resuming: bool) -> dict[str, Any]:
 
 
 def compiling(session: Session) -> dict[str, Any]:
-    """Which programs, and the seconds that this took the last time this run, or else its newest neighbour, did it."""
+    """The programs to compile, and the seconds that it took this run, or else its newest neighbour, the last time."""
     own = session.directory.path
     folders = [own, *sorted((x for x in own.parent.iterdir() if x != own), reverse=True)[:NEIGHBOURS]]
     found = (_compile_seconds(folder) for folder in folders)
@@ -54,7 +54,7 @@ def _compile_seconds(folder: Path) -> float | None:
 
 
 def progress(session: Session, history: Any, count: int, seconds: float) -> dict[str, Any]:
-    """Of a chunk of `count` iterations; history: of each seed."""
+    """The facts of a chunk of `count` iterations. history: the metrics of each seed."""
     values = [history[index] for index, _ in session.alive]
     names = dict.fromkeys((session.env.spec.headline, "return"))
     rollout = session.training.envs * (session.programs.outline.steps or session.env.spec.length)
@@ -66,7 +66,7 @@ def progress(session: Session, history: Any, count: int, seconds: float) -> dict
         "count": count,
         "seconds": seconds,
         "env_steps": found,
-        "steps": max(found, float(rollout * count * len(values))),  # games that ended and wait for others included
+        "steps": max(found, float(rollout * count * len(values))),  # with games that ended and wait for others
         "seeds": len(values),
         "metrics": {n: [mean(v[n]) for v in values] for n in names if n in values[0]} if values else {},
     }

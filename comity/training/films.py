@@ -1,4 +1,4 @@
-"""Films of episodes: one of them as a Recording, with the pictures that the game draws."""
+"""Plays episodes for films and turns them into Recordings, with the pictures that the game draws."""
 
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -13,16 +13,19 @@ from comity.training import evaluation, hosted_play
 from comity.training.episodes import episode_statistics
 from comity.types import Environment, Key, PyTree, Timestep, Transition
 
-STEPPED = 8  # most episodes of a game that Python steps and draws
+STEPPED = 8  # largest number of episodes of a game that Python steps and draws
 
 
 def record(
     key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int, episode: int | None, most: int,
     title: str, task: str, algorithm: str, seed: int, policy: Literal["sampled", "greedy"],
 ) -> list[Any]:  # fmt: skip
-    """Plays `games` episodes, fewer where Python steps the game, and returns one as a Recording, or up to `most` that
-    succeed alike. It reads only what `act`, the observations, `info` and a game's `draw`, `draw_view` and `sharing`
-    give, if it has them. Raises ValueError for an episode that is not there."""
+    """Plays `games` episodes, fewer if Python steps the game, and returns Recordings: one, or up to `most` that succeed
+    equally.
+
+    It reads only the results of `act`, the observations, `info` and those of the game's functions `draw`, `draw_view`
+    and `sharing` that exist. Raises ValueError if there is no episode of the number `episode`.
+    """
     host = functions(env).host
     games = min(games, STEPPED) if host else games
     if episode is not None and not 0 <= episode < games:
@@ -38,12 +41,12 @@ def record(
 
 
 class Filmed(NamedTuple):
-    """Episodes of B games, [T, B, ...], and their states, where the game draws them; else ()."""
+    """Episodes of B games, [T, B, ...], with their states if the game draws them."""
 
-    first: PyTree  # [B, ...]
-    after: PyTree  # [T, B, ...], of each step
+    first: PyTree  # [B, ...], first states, or ()
+    after: PyTree  # [T, B, ...], states after each step, or ()
     steps: Transition
-    pictures: tuple[Any, ...] = ()  # of each game [length + 1, H, W, 3], where Python steps it and it draws itself
+    pictures: tuple[Any, ...] = ()  # for each game [length + 1, H, W, 3] or None; only if Python steps the game
 
 
 def filmed(key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
@@ -59,7 +62,7 @@ def filmed(key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: 
 
 
 def stepped(host: Any, key: Key, env: Environment, act: rollout.Act, memory: PyTree, games: int) -> Filmed:
-    """As `filmed`, of a game that Python steps, one episode after the other. host: one game of it."""
+    """Does the same as `filmed` for a game that Python steps, one episode after the other. host: a host of one game."""
     jitted, steps, pictures = jax.jit(act), [], []
 
     def decide(key: Key, step: Any, memory: PyTree, observation: Any, fresh: Any, over: Any):
@@ -80,7 +83,7 @@ def stepped(host: Any, key: Key, env: Environment, act: rollout.Act, memory: PyT
 
 
 def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
-    """One of the episodes as a Recording, of arrays of numpy. words: what else it says (title, caption, seed, ...)."""
+    """Makes a Recording of one episode, with numpy arrays. words: its other fields (title, caption, seed, ...)."""
     from comity.report.recording import Recording
 
     steps, length = played.steps, int(played.steps.valid[:, chosen].sum())
@@ -119,8 +122,8 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
 
 
 def _counted(env: Environment, actions: PyTree, available: PyTree) -> PyTree:
-    """Masks [T + 1, N, A] of each head, without a choice where what was chosen, [T, N], means nothing beside the other:
-    who sits out chooses nobody."""
+    """Masks [T + 1, N, A] of each head. If a head's action [T, N] has no effect (`Functions.counts`), only that action
+    is available: an agent that passes has no choice of a target."""
     counts_of = functions(env).counts
     if counts_of is None or not isinstance(env.spec.action, MultiDiscrete):
         return available
@@ -137,7 +140,7 @@ STATE = "the state, for the film"  # in `info`
 
 
 class _Watched:
-    """A game that puts its state into `info`, for the film, by whichever of its steps is played."""
+    """A game that adds its state to `info`, for the film, in `step` and in `step_games`."""
 
     def __init__(self, env: Any):
         self.env, self.reset, self.spec, self.functions = env, env.reset, env.spec, functions(env)
@@ -154,19 +157,21 @@ def _with_state(state: PyTree, timestep: Timestep) -> tuple[PyTree, Timestep]:
 
 
 def plain(x: Any) -> np.ndarray:
-    """As numpy knows it; a random key as its numbers."""
+    """Converts an array to numpy, and a random key to its numbers."""
     return np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
 
 
-SHOWN = 240  # steps; of films in turn, which say less each
+SHOWN = 240  # largest number of steps of several films together, since each further one tells less
 
 
 def _choose(env: Environment, steps: Any, episode: int | None, most: int) -> tuple[list[int], str]:
-    """(indices of games, how they were picked in words): of the best, where they are above 0, up to `most` that have
-    no more than `SHOWN` steps together."""
+    """Returns (indices of games, a caption that says how they were chosen).
+
+    The best games are chosen: one, or if their value is above 0 up to `most` with at most `SHOWN` steps together.
+    """
     games, name = steps.valid.shape[1], env.spec.headline
     values = np.asarray(episode_statistics(env, steps)[name], float)
-    values = np.array([evaluation.known_mean(x) for x in values])  # over agents; NaN: undefined for all of them
+    values = np.array([evaluation.known_mean(x) for x in values])  # means over agents; NaN: undefined for all agents
     if episode is not None:
         return [episode], f"episode {episode} of {games}, not chosen; {name} {values[episode]:g}"
     if np.isnan(values).all():

@@ -1,6 +1,6 @@
-"""Play of games that Python steps: rollouts and whole episodes, as `comity.rollout` makes them of compiled ones.
+"""Plays games that Python steps. Rollouts and episodes have the form that `comity.rollout` gives for compiled games.
 
-The seeds of episodes are drawn from whole numbers that name them.
+The seed of an episode is drawn from a tuple of whole numbers, its name.
 """
 
 from collections.abc import Callable
@@ -14,27 +14,27 @@ from comity.types import Observation, PyTree, Transition
 
 @jax.tree_util.register_static
 class Under:
-    """Games under way, and what their present episodes have brought: in a carry, but no part of its arrays."""
+    """Games in progress and the totals of their current episodes. It is part of a carry, but has no arrays of it."""
 
     def __init__(self, host: Any, count: int, memory: PyTree, totals: PyTree):
-        """count: B; memory: [B, N, ...]; totals: see `finished_episodes`."""
+        """count: B; memory: leaves [B, N, ...]; totals: see `finished_episodes`."""
         self.host, self.count, self.memory, self.totals = host, count, memory, totals
         self.observation: Observation | None = None  # None: no episode has begun
         self.fresh = np.ones(count, bool)  # [B] an episode begins with the next step
 
     def begin(self, which: np.ndarray, name: tuple[int, ...]) -> None:
-        """New episodes where `which` [B], with seeds that are drawn from `name`."""
+        """Begins new episodes in the games where `which` [B], with seeds drawn from `name`."""
         self.observation, self.fresh = Observation(*self.host.begin(which, _seeds(name, self.count))), which
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Under)  # whichever games they are, the structure of the tree is the same
+        return isinstance(other, Under)  # always equal, so that trees with different games have the same structure
 
     def __hash__(self) -> int:
         return hash(Under)
 
 
 class Watched:
-    """One game, and a picture of each of its moments, for a film."""
+    """A host of one game that keeps a picture of each observation, for a film."""
 
     def __init__(self, host: Any):
         self.host, self.seen = host, []
@@ -50,15 +50,15 @@ class Watched:
         return found
 
     def pictures(self) -> np.ndarray | None:
-        """[length + 1, H, W, 3], None if the game draws none."""
+        """The pictures of the episode, [length + 1, H, W, 3]; None if the game draws none."""
         return None if any(x is None for x in self.seen) else np.stack(self.seen)
 
 
 def rollout_of(under: Under, decide: Callable[..., Any], length: int, whole: bool, name: tuple[int, ...]) -> Transition:
-    """A rollout, leaves [length, B, ...], as `comity.rollout.collect` makes it, of numpy.
+    """Plays a rollout in the form of `comity.rollout.collect`, with numpy leaves [length, B, ...].
 
-    decide: (step, memory, observation, fresh, over) -> (memory before, action, memory after, notes). whole: of whole
-    episodes, frozen at their ends. name: what the seeds of its episodes are drawn from.
+    decide: (step, memory, observation, fresh, over) -> (memory before, action, memory after, notes). whole: the rollout
+    has whole episodes, frozen at their ends. name: the numbers from which the seeds of its episodes are drawn.
     """
     count, rows = under.count, []
     if whole or under.observation is None:
@@ -83,7 +83,7 @@ def rollout_of(under: Under, decide: Callable[..., Any], length: int, whole: boo
 def evaluation_episodes(
     host: Any, decide: Callable[..., Any], memory: PyTree, spec: Any, count: int, name: tuple[int, ...]
 ):
-    """Whole episodes of `count` games, [T, count, ...]: what statistics read of them."""
+    """Plays whole episodes of `count` games. Returns the fields that statistics read, leaves [T, count, ...]."""
     observation = Observation(*host.begin(np.ones(count, bool), _seeds(name, count)))
     reward, over = np.zeros((spec.length, count, spec.agents), np.float32), np.zeros(count, bool)
     terminated, truncated, valid = (np.zeros((spec.length, count), bool) for _ in range(3))
@@ -99,7 +99,7 @@ def evaluation_episodes(
 
 
 def _padding(last: Transition) -> Transition:
-    """What stands after the end of all games, of which this was the last step."""
+    """Returns the padding after the end of all games. last: their last step."""
     off = np.zeros_like(last.valid)
     return last._replace(
         observation=last.next_observation, memory=last.next_memory, reward=np.zeros_like(last.reward),
@@ -112,5 +112,5 @@ def numbers_of(key: Any) -> tuple[int, ...]:
 
 
 def _seeds(name: tuple[int, ...], count: int) -> np.ndarray:
-    """[count] seeds for `reset`, below 2^31, from whole numbers that name them."""
+    """Draws seeds for `reset`, [count], below 2^31, from the whole numbers `name`."""
     return np.random.SeedSequence(name).generate_state(count) >> 1

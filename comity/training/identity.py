@@ -1,4 +1,4 @@
-"""What a run says of itself: how it was made, and whether what lies in its directory is its own."""
+"""The identity of a run: its manifest, which says how it was made, and checks that its files belong to it."""
 
 import contextlib
 import datetime
@@ -21,7 +21,7 @@ from comity.types import PyTree
 
 
 def manifest(recipe: Recipe, training: Training, command: str, run: str | None = None) -> dict[str, Any]:
-    """run: the name that its checkpoints know it by, None: a new one."""
+    """The first manifest of a run. run: the run's name, which its checkpoints also contain; None: a new name."""
     return {
         "run": run or secrets.token_hex(8),
         "command": command,
@@ -29,7 +29,7 @@ def manifest(recipe: Recipe, training: Training, command: str, run: str | None =
         "git": git_state(),
         "versions": {**versions(), **packages(recipe.task.packages)},
         "hardware": hardware(),
-        "bits": fingerprint(training.mode),  # what float bits depend on
+        "bits": fingerprint(training.mode),  # the facts that float bits depend on
         "step_unit": "joint actions",
         "task": f"{recipe.task.name}@{recipe.task.version}",
         "sources": [str(s.file.resolve()) for s in (recipe.task, recipe.algorithm) if s.file],
@@ -38,13 +38,16 @@ def manifest(recipe: Recipe, training: Training, command: str, run: str | None =
 
 
 def differences(then: Any, now: dict[str, Any]) -> list[str]:
-    """What float bits depend on and has changed, in words. Until 28 November 2026 no option of the compiler was set."""
+    """Describes which of the facts that float bits depend on have changed.
+
+    Manifests from before 28 November 2026 have no compiler options, because none were set.
+    """
     then = {"compiler": {}, **then} if isinstance(then, dict) and then else {}
     return [f"{k} was {then[k]}, is {now.get(k)}" for k in then if then[k] != now.get(k)]
 
 
 def other_packages(manifest: dict[str, Any], recipe: Recipe) -> list[str]:
-    """What is said of installed packages that hold the game and are of another version than the run was made with."""
+    """Notes about installed packages that contain the game and have another version than when the run was made."""
     then, now = manifest.get("versions"), packages(recipe.task.packages)
     then = then if isinstance(then, dict) else {}
     return [
@@ -53,13 +56,13 @@ def other_packages(manifest: dict[str, Any], recipe: Recipe) -> list[str]:
     ]  # fmt: skip
 
 
-# ---------------------------------------------------------------------- what lies in the directory
+# ---------------------------------------------------------------------- the files of the directory
 
 
 def own(run: str | None, seeds: list[int]) -> Callable[[Path, dict[str, Any]], None]:
-    """A check of checkpoints: raises CorruptCheckpoint if one is of another run, other seeds or another iteration.
+    """Returns a check that raises CorruptCheckpoint for a checkpoint of another run, other seeds or another iteration.
 
-    run: what the run's manifest calls it; None before there was such a name.
+    run: the run's name in its manifest; None for old runs, which have no name.
     """
 
     def check(path: Path, about: dict[str, Any]) -> None:
@@ -76,7 +79,7 @@ def own(run: str | None, seeds: list[int]) -> Callable[[Path, dict[str, Any]], N
 
 
 def _misfit(about: dict[str, Any], seeds: list[int]) -> str | None:
-    """What a checkpoint of all seeds says that it cannot mean; None if there is nothing."""
+    """The first value in a checkpoint's `about` that is missing or impossible; None if there is none."""
     is_count = lambda x: whole(x, 0, 2**63) is not None  # noqa: E731
     per_seed = lambda x, fits: isinstance(x, dict) and all(k.isdecimal() and fits(v) for k, v in x.items())  # noqa: E731
     steps, wall, lines = about.get("env_steps"), about.get("wall_seconds"), about.get("lines", {})
@@ -92,7 +95,7 @@ def _misfit(about: dict[str, Any], seeds: list[int]) -> str | None:
 
 
 def lost(directory: RunDirectory, manifest: dict[str, Any]) -> list[str]:
-    """What is said of a run that came to its end, and whose last checkpoint is not there."""
+    """A note if the run has finished but its last checkpoint is missing."""
     done, saved = whole(manifest.get("iterations_done"), 0, 2**63), directory.saved()
     if manifest.get("status") != "finished" or done is None or not saved or int(saved[-1].stem) >= done:
         return []
@@ -100,8 +103,11 @@ def lost(directory: RunDirectory, manifest: dict[str, Any]) -> list[str]:
 
 
 def best_problem(path: Path, seed: int, run: str | None, expected: Best | None = None, at: int = 0) -> str | None:
-    """Why a file is not the seed's best checkpoint, None if it is. expected: what the evaluations up to iteration `at`
-    say it is; a kill may have come after a later one, which is then made again."""
+    """The reason why a file is not the seed's best checkpoint; None if it is.
+
+    expected: the best by the evaluations up to iteration `at`. A file of a later iteration is allowed: a kill may have
+    come after its evaluation, which is then made again.
+    """
     if not path.is_file():
         return f"{path} is lost"
     try:
@@ -122,7 +128,10 @@ def best_problem(path: Path, seed: int, run: str | None, expected: Best | None =
 def bests(
     directory: RunDirectory, by: str, run: str | None, seeds: list[int], at: int
 ) -> tuple[dict[int, Best], list[str]]:
-    """({seed: its best}, what is said of those that are lost or not the run's own). at: iteration of the checkpoint."""
+    """Returns ({seed: its best}, notes about best checkpoints that are lost or do not belong to the run).
+
+    at: iteration of the newest checkpoint.
+    """
     found, notes = {}, []
     for seed, expected in best.chosen(directory.lines("eval.jsonl"), by).items():
         path = directory.checkpoints / f"best-{seed}.npz"
@@ -136,9 +145,9 @@ def bests(
 
 
 def given(run: Path, names: list[int], shape: PyTree) -> tuple[list[PyTree], dict[str, Any]]:
-    """(the algorithm's states in another run's last checkpoint, repeated if it has fewer seeds; what to say of them).
+    """Returns (the algorithm's states in another run's last checkpoint, {"run": path, "iteration": number}).
 
-    Raises ValueError, CorruptCheckpoint.
+    States are repeated if the other run has fewer seeds. Raises ValueError, CorruptCheckpoint.
     """
     other = RunDirectory(run)
     saved = other.saved()
@@ -154,7 +163,7 @@ def given(run: Path, names: list[int], shape: PyTree) -> tuple[list[PyTree], dic
 
 
 class Lines:
-    """How many lines of a run's files its checkpoints count: those of training, and of periodic evaluations."""
+    """Counts the lines of a run's files that checkpoints record: those of training and of periodic evaluations."""
 
     def __init__(self) -> None:
         self.counts = {"metrics.jsonl": 0, "eval.jsonl": 0}
@@ -163,9 +172,9 @@ class Lines:
         self.counts[name] += sum(map(_counts, lines))
 
     def read(self, directory: RunDirectory, counted: dict[str, int] | None, seeds: list[int]) -> list[str]:
-        """Counts what is there, removes what stands there twice, and tells of what is not as the checkpoint counted.
+        """Counts the lines, removes repeated ones, and returns notes about differences from the checkpoint's counts.
 
-        counted: `counts` as the checkpoint has them; None: it has none, from before they were counted.
+        counted: the counts in the checkpoint; None: it is old and has none.
         """
         notes = []
         for name in self.counts:
@@ -191,7 +200,7 @@ class Lines:
         return notes
 
 
-KEY = ("seed", "iteration", "policy", "which")  # of a line: no two have the same
+KEY = ("seed", "iteration", "policy", "which")  # no two lines have the same values of these
 
 
 def _counts(row: dict[str, Any]) -> bool:
@@ -210,8 +219,10 @@ def _lines(count: int) -> str:
 
 
 def failed_start(directory: RunDirectory, error: BaseException, begun: bool) -> None:
-    """Takes away the directory of a run that failed before there was anything to save, so that it is no run for
-    `latest`. Where nobody foresaw the error, the log stays, which tells of it."""
+    """Removes the directory of a run that failed before there was anything to save, so that `latest` does not find it.
+
+    After an unexpected error only config.yaml is renamed, so that the log stays.
+    """
     if begun or isinstance(error, KeyboardInterrupt):
         return  # `resume` begins it again; `latest` passes it by
     if isinstance(error, (ValueError, OSError)):

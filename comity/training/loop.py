@@ -1,8 +1,8 @@
 """The training loop: compiled chunks of iterations. After each chunk the host works in this order: metrics, check for
-NaN, evaluation, best policy, checkpoint. The loop knows no algorithm by name.
+NaN, evaluation, best policy, checkpoint. The loop does not depend on any particular algorithm.
 
-If the process is killed, at most the current chunk is lost: resume drops what was written after the last checkpoint and
-computes it again, bit for bit on a CPU.
+If the process is killed, at most the current chunk is lost: resume drops the lines that were written after the last
+checkpoint and computes them again, bit for bit on a CPU.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from comity.training.together import Member
 
 
 class NotFinite(RuntimeError):
-    """A seed's state became NaN or infinite. The other seeds were trained to the end."""
+    """Raised if a seed's state became NaN or infinite. The other seeds were trained to the end."""
 
     def __init__(self, text: str, directory: RunDirectory):
         super().__init__(text)
@@ -58,7 +58,7 @@ def train(
     trackers.refuse(training.track)
     listen, recipe = listen if processes.first() else silent, settled(recipe)
     listen("preparing", {"recipe": recipe})
-    session = Session(recipe, training, programs, member)  # refuses what does not fit before anything is written
+    session = Session(recipe, training, programs, member)  # it refuses bad input before anything is written
     training = session.training
     config = {"comity": versions()["comity"], **recipe.describe(), "training": dataclasses.asdict(training)}
     if initialise:
@@ -89,7 +89,7 @@ def resume(
 ) -> RunDirectory:
     """Continues a run from its newest whole checkpoint until it has `iterations` in all (None: as planned).
 
-    Raises as `train`; InUse if another process trains the run.
+    Raises the same exceptions as `train`; InUse if another process trains the run.
     """
     if (directory.path / REFERENCE).is_file():
         raise ValueError(f"{directory.path.name}: a reference has only its policy; comity verify trains it again")
@@ -158,7 +158,7 @@ def _run(
     session: Session, directory: RunDirectory, listen: Listen, initialise: Path | None, resuming: bool,
     planned: dict[str, Any] | None,
 ) -> None:  # fmt: skip
-    """Runs a session from start to end; arguments as of `run`."""
+    """Runs a session from start to end. The arguments are those of `run`."""
     began = time.monotonic()
     session.directory, session.manifest = directory, directory.manifest()
     listen("header", events.header(session, resuming))
@@ -183,7 +183,7 @@ def _run(
             interrupted = session.stopped() and not evaluations.complete(session)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            error.comity_run = directory.path  # pyright: ignore[reportAttributeAccessIssue]  # whose log tells of it
+            error.comity_run = directory.path  # pyright: ignore[reportAttributeAccessIssue]  # the run whose log has the error
             saving.manifest(session, status, quietly=True)
             if isinstance(error, OSError) and session.stop.begun:
                 raise OSError(
@@ -211,10 +211,10 @@ def _run(
 
 def _train(session: Session, began: float, listen: Listen) -> None:
     """Trains chunk by chunk, with the host's work after each, until the planned iterations are done, the time is used
-    up or a signal arrives. began: the start of the run, of `time.monotonic`."""
+    up or a signal arrives. began: start of the run by `time.monotonic`."""
     training, seeds = session.training, session.seeds
     limit, slowest = training.minutes and 60 * training.minutes, 0.0  # seconds of a chunk and the host's work after it
-    dearest = 0.0  # the same in processor time
+    dearest = 0.0  # the largest processor time of these
     while session.iteration < training.iterations and session.alive and not session.stopped():
         start, spent, evaluated = time.monotonic(), time.process_time(), session.evaluated
         final = evaluations.final_seconds(session)

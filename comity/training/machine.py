@@ -1,4 +1,4 @@
-"""What a result depends on besides its config: versions, hardware, and what float bits depend on."""
+"""The facts that a result depends on besides its config: versions, hardware, and the settings behind float bits."""
 
 import contextlib
 import functools
@@ -20,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def packages(names: Iterable[str]) -> dict[str, str]:
-    """Versions of installed packages, of those that have one by that name."""
+    """Versions of those of the packages that are installed."""
     found = {}
     for name in names:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -29,7 +29,7 @@ def packages(names: Iterable[str]) -> dict[str, str]:
 
 
 def pool_size() -> int:
-    """Threads of XLA's CPU pool, as it divides work: the variable NPROC or the visible cores, at least one a device."""
+    """Number of threads in XLA's CPU pool: the variable NPROC or the visible cores, at least one per device."""
     asked = os.environ.get("NPROC", "")
     return max(int(asked) if asked.isdigit() and int(asked) else visible_cores(), jax.local_device_count())
 
@@ -43,7 +43,7 @@ def processor() -> str:
 
 
 def features() -> str:
-    """What compiled programs may ask of the processor: its instructions, by the names that Linux has for them."""
+    """The processor's instruction sets, by their names in Linux, which compiled programs may need."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             lines = [line.split(":", 1)[1] for line in file if line.startswith(("flags", "Features"))]
@@ -65,7 +65,7 @@ def hardware() -> dict[str, Any]:
 
 
 def fingerprint(mode: str) -> dict[str, Any]:
-    """What float bits depend on. On a CPU, equal fingerprints give equal bits."""
+    """The facts that float bits depend on. On a CPU equal fingerprints give equal bits."""
     device = jax.devices()[0]
     return {
         "jax": jax.__version__,
@@ -78,7 +78,8 @@ def fingerprint(mode: str) -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the folder comity is imported from, if it is a checkout; of a copy without one, COMITY_COMMIT's."""
+    """The commit in the variable COMITY_COMMIT, for copies without git; else that of the checkout that comity is
+    imported from; None if it is no checkout."""
     if copied := os.environ.get("COMITY_COMMIT"):
         return {"commit": copied, "dirty": False}
     here = os.path.dirname(os.path.abspath(__file__))
@@ -96,13 +97,15 @@ def git_state() -> dict[str, Any] | None:
 
 @functools.cache
 def first_process() -> int:
-    """Number of the process in which this was first asked; a fork remembers it."""
+    """Number of the process in which this was called first. A fork remembers it."""
     return os.getpid()
 
 
 def refuse_fork() -> None:
-    """Raises RuntimeError, one line, in a process that was forked after comity had used jax: jax's threads are not in
-    it, and what waits for them waits for ever."""
+    """Raises RuntimeError, one line, in a process that was forked after comity had used jax.
+
+    Such a process lacks jax's threads, so a call that waits for them never returns.
+    """
     if first_process() != os.getpid():
         raise RuntimeError(
             f"process {os.getpid()} was forked from {first_process()}, where jax runs: it does not work here; "

@@ -1,7 +1,7 @@
-"""How much memory a run takes at least, known before anything is compiled, and how much there is.
+"""The memory that a run takes at least, estimated before anything is compiled, and the memory that is available.
 
-The sum is of what certainly lies in memory at once: replay, state and games of all seeds, one rollout, one evaluation.
-What the compiler needs on top shows only after compiling (`Seeds.fitting`).
+The estimate adds what is certainly in memory at once: replay, state and games of all seeds, one rollout, one
+evaluation. The memory that compiled programs need in addition is known only after compiling (`Seeds.fitting`).
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ from comity.training.seeds import Seeds
 from comity.training.settings import Training
 from comity.types import PyTree
 
-LARGE = 0.25  # of what there is: from here on the sum is said
-METRICS = 32  # about as many numbers an iteration, of each chunk's history
-PER_SEED = 1000  # bytes, of keys, names and counters
+LARGE = 0.25  # share of the available memory above which a line is returned
+METRICS = 32  # approximate number of metrics per iteration
+PER_SEED = 1000  # bytes of keys, names and counters
 
 
 class Part(NamedTuple):
-    """What of the memory is used for what, and which setting changes it."""
+    """One use of memory, its size, and the setting that changes it."""
 
     name: str
     size: float  # bytes
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 def lines(recipe: Recipe, training: Training, seeds: Seeds, shape: Carry) -> list[str]:
-    """A line if the run takes much of the memory that there is. shape: of one seed's carry.
+    """Returns lines about a run that takes much of the available memory, else none. shape: of one seed's carry.
 
     Raises ValueError, one line, if it cannot fit.
     """
@@ -47,24 +47,24 @@ def lines(recipe: Recipe, training: Training, seeds: Seeds, shape: Carry) -> lis
     apart = len(jax.devices()) if seeds.mode == "games" else 1
     here = [*of_seeds, *_of_a_rollout(recipe, training, shape, steps, once / apart)]
     found = _held(here, *device_limit(training))
-    if seeds.mode != "loop":  # what waits for its turn
+    if seeds.mode != "loop":  # the seeds that wait for their turn
         found += _held(_of_a_seed(recipe, training, shape, training.seeds), available(), "this machine has")
     return found
 
 
 def size(tree: PyTree) -> float:
-    """Bytes of shapes or arrays."""
+    """Number of bytes of a tree of shapes or arrays."""
     return float(sum(np.prod(x.shape, dtype=float) * getattr(x.dtype, "itemsize", 8) for x in jax.tree.leaves(tree)))
 
 
 def of_programs(training: Training) -> float | None:
-    """Bytes of a device that compiled programs may take; None: nobody says."""
+    """Bytes of a device that compiled programs may take; None: unknown."""
     limit = training.memory and 1e9 * training.memory
     return limit or (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
 
 
 def device_limit(training: Training) -> tuple[float | None, str]:
-    """(bytes that training may take where it runs, None: unknown; who says so)."""
+    """Returns (bytes that training may take on its device, None: unknown; the source of this number, in words)."""
     if training.memory:
         return 1e9 * training.memory, "--memory allows"
     of_device = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
@@ -72,7 +72,7 @@ def device_limit(training: Training) -> tuple[float | None, str]:
 
 
 def available(root: Path = Path("/")) -> float | None:
-    """Bytes of memory that are free for this process, where a control group may allow it less; None: unknown."""
+    """Bytes of free memory for this process, within the limits of its control groups; None: unknown."""
     free = [*_free_of_machine(root), *_free_of_groups(root)]
     if not free and hasattr(os, "sysconf"):
         free = [float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")]
@@ -80,19 +80,19 @@ def available(root: Path = Path("/")) -> float | None:
 
 
 def rollout_length(recipe: Recipe) -> int:
-    """Steps of a rollout. Traced, so that no memory of an actor is allocated before its size is known."""
+    """Number of steps of a rollout. `make` is traced, so that no memory is allocated before its size is known."""
     found: list[int] = []
     jax.eval_shape(lambda: found.append(recipe.make(recipe.config, recipe.env).steps or recipe.env.spec.length))
     return found[0]
 
 
 def _observation(recipe: Recipe) -> PyTree:
-    """Of one game, as shapes."""
+    """The observation of one game, as shapes."""
     return jax.eval_shape(recipe.env.reset, one_key())[1]
 
 
 def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> list[Part]:
-    """What `seeds` seeds hold between two iterations."""
+    """The memory that `seeds` seeds take between two iterations."""
     leaves = checkpoint.named(shape.state)
     replay = size([x for name, x in leaves if "replay" in name])
     given = [f"algorithm.{name} ({x})" for name, x in _capacities(recipe.config)]
@@ -106,7 +106,7 @@ def _of_a_seed(recipe: Recipe, training: Training, shape: Carry, seeds: int) -> 
 
 
 def _capacities(settings: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """(name, value) of the sizes of replays, of members of a population, too."""
+    """Yields (name, value) of the settings for replay sizes, including those of a population's members."""
     for field in dataclasses.fields(settings) if dataclasses.is_dataclass(settings) else ():
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
@@ -116,7 +116,7 @@ def _capacities(settings: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
 
 
 def _of_a_rollout(recipe: Recipe, training: Training, shape: Carry, steps: int, share: float) -> list[Part]:
-    """What comes and goes. share: of one rollout, that lies on one device."""
+    """The memory that is taken only for a time. share: the part of one rollout that is on one device."""
     games, episodes = training.envs, 2 * (training.evaluation_episodes or 1)
     seen = size(shape.play.observation) / games if shape.play else size(_observation(recipe))
     step = games * (seen + recipe.env.spec.agents * 8)  # with action and reward
@@ -129,7 +129,8 @@ def _of_a_rollout(recipe: Recipe, training: Training, shape: Carry, steps: int, 
 
 
 def _held(parts: list[Part], limit: float | None, who: str) -> list[str]:
-    """The parts' sum beside what there is."""
+    """Compares the sum of the parts with the limit. Returns a line if the sum is large; raises ValueError if it does
+    not fit."""
     total = sum(part.size for part in parts)
     if limit is None or total <= LARGE * limit:
         return []
@@ -155,7 +156,8 @@ def _free_of_machine(root: Path) -> Iterator[float]:
 
 
 def _free_of_groups(root: Path) -> Iterator[float]:
-    """Of this process's control groups and those above them, of either version: the limit less what cannot be freed."""
+    """Yields the free bytes of this process's control groups and their parents, in version 1 or 2 of control groups:
+    the limit minus the bytes that cannot be freed."""
     try:
         entries = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -183,7 +185,7 @@ def _number(file: Path) -> float | None:
 
 
 def _reclaimable(group: Path) -> float:
-    """Bytes of files that the system would forget for the asking."""
+    """Bytes of cached files that the system can free at once."""
     try:
         words = [line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines()]
     except OSError:

@@ -1,6 +1,6 @@
-"""What is odd about a game, said in one line each before training goes on, or refused where it cannot be meant.
+"""Notices about faults of a game, one line each, before training goes on. Games that cannot be learned are refused.
 
-`comity.check(game)` finds the same by random play. Here the first evaluation is asked, which costs nothing more.
+`comity.check(game)` finds the same faults by random play. Here the first evaluation is used, at no further cost.
 """
 
 import jax.numpy as jnp
@@ -13,14 +13,16 @@ CHECK = "comity.check(game) says more"
 
 
 def faults(steps: Transition, episodes: int) -> dict[str, Array]:
-    """{what: [episodes] bool} of whole episodes, leaves [T, k episodes, ...]: whether none of the k in one place ended,
-    and whether any of them had a reward that is not finite."""
+    """Faults of whole episodes with leaves [T, k episodes, ...]: {name: [episodes] bool}.
+
+    endless: none of the k episodes in a place ended. infinite: at least one of them had a reward that is not finite.
+    """
     ended, finite = steps.ended.any(0), jnp.isfinite(steps.reward).all((0, 2))
     return {"endless": ~ended.reshape(-1, episodes).any(0), "infinite": ~finite.reshape(-1, episodes).all(0)}
 
 
 def of_play(found: list[dict[str, np.ndarray]], env: Environment) -> list[str]:
-    """Lines about the `faults` of an evaluation, one for each seed. Raises ValueError if nothing can be learned."""
+    """Lines about the `faults` of an evaluation, given for each seed. Raises ValueError if nothing can be learned."""
     every = {name: np.concatenate([of[name] for of in found]) for name in found[0]}
     lines, bad, length = [], every["infinite"], env.spec.length
     if bad.all():

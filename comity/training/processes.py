@@ -1,7 +1,7 @@
-"""Several processes, on one host or on many, that train one run together: seeds are sharded over the devices of all.
+"""Several processes, on one or many hosts, that train one run together: seeds are sharded over the devices of all.
 
-Every process holds the results of all seeds and does the host's work, in step with the others; the first one's run
-directory is the run, the others write theirs into a temporary folder.
+Every process holds the results of all seeds and does the host's work, in step with the others. The run directory of the
+first process is the run; the others write theirs to a temporary folder.
 """
 
 import os
@@ -22,10 +22,10 @@ COORDINATOR, PROCESSES, PROCESS = "COMITY_COORDINATOR", "COMITY_PROCESSES", "COM
 
 
 def meet() -> None:
-    """Meets the other processes where the environment says so; call it before jax is used.
+    """Connects to the other processes if the environment variables ask for it. Call it before jax is used.
 
     COMITY_COORDINATOR: HOST:PORT of the first process, or `auto` under Slurm, Open MPI and clouds that jax knows;
-    COMITY_PROCESSES: how many there are; COMITY_PROCESS: which one this is, from 0. Raises ValueError.
+    COMITY_PROCESSES: number of processes; COMITY_PROCESS: number of this process, from 0. Raises ValueError.
     """
     coordinator = os.environ.get(COORDINATOR)
     if not coordinator:
@@ -42,12 +42,12 @@ def meet() -> None:
 
 
 def first() -> bool:
-    """Whether this process is the one that speaks and whose files stay."""
+    """True in the process that prints and whose files stay."""
     return jax.process_index() == 0
 
 
 def agreed(flag: bool) -> bool:
-    """What the first process says, which all must do alike: clocks and signals differ."""
+    """The flag of the first process. All must act alike, but their clocks and signals differ."""
     if jax.process_count() == 1:
         return flag
     from jax.experimental import multihost_utils
@@ -56,7 +56,7 @@ def agreed(flag: bool) -> bool:
 
 
 def spread(tree: PyTree, over: Sharding) -> PyTree:
-    """Arrays that every process holds, cut over the devices of all."""
+    """Shards arrays that every process holds over the devices of all processes."""
 
     def cut(x: Array) -> Array:
         return jax.make_array_from_callback(x.shape, over, lambda index: x[index])
@@ -65,7 +65,7 @@ def spread(tree: PyTree, over: Sharding) -> PyTree:
 
 
 def gathered(tree: PyTree) -> PyTree:
-    """The whole of arrays that are spread over processes, in each of them."""
+    """Gathers arrays that are sharded over processes, so that each process holds all of them."""
     if jax.process_count() == 1:
         return tree
     from jax.experimental import multihost_utils
@@ -75,23 +75,24 @@ def gathered(tree: PyTree) -> PyTree:
 
 
 def _plain(f: Callable[[Array], Array], x: Array) -> Array:
-    """f(x), of a key's numbers where x holds keys."""
+    """Applies f to x, or to the numbers of its keys if x holds keys."""
     if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         return f(x)
     return jax.random.wrap_key_data(f(jax.random.key_data(x)), impl=jax.random.key_impl(x))
 
 
 def own_folder(out: Path | str) -> Path | str:
-    """Where this process makes its run directory."""
+    """The folder in which this process makes its run directory."""
     return out if first() else tempfile.mkdtemp(prefix="comity-")
 
 
 def own_copy(run: Path) -> Path:
-    """The run directory that this process goes on in: a copy, unless it is the first one. All must see the run."""
+    """The run directory in which this process continues: a copy, unless it is the first one. All must have access to
+    the run."""
     if jax.process_count() == 1:
         return run
     from jax.experimental import multihost_utils
 
     copy = run if first() else Path(shutil.copytree(run, Path(tempfile.mkdtemp(prefix="comity-")) / run.name))
-    multihost_utils.sync_global_devices("copied")  # the first one begins to write
+    multihost_utils.sync_global_devices("copied")  # from here on the first process writes
     return copy

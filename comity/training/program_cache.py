@@ -1,14 +1,15 @@
-"""Compiled programs kept between processes: what an earlier one trained is neither traced nor compiled again.
+"""A cache of compiled programs on disk. A program of an earlier process is neither traced nor compiled again.
 
-jax's own cache is asked with the lowered program, which takes seconds to trace and lower. Here the question is all that
-a program is made from: every file of comity, the game, the algorithm's choices and sizes, shapes, versions, the machine
-and jax's settings. A user's own file may import what is not seen here, and code may be changed while it runs, so
-programs are kept only for what is shipped with comity, only from files as they were when this process began, and only
-where the variable COMITY_PROGRAMS names a folder, as the command line does.
+The key of jax's own cache is the lowered program, which takes seconds to trace and lower. Here the key is everything
+that a program is made from: every file of comity, the game, the algorithm's choices and sizes, shapes, versions, the
+machine and jax's settings. A user's own file may import files that are not seen here, and code may change while it
+runs. So programs are kept only for games and algorithms that are shipped with comity, only if comity's files have not
+changed since this process began, and only if the variable COMITY_PROGRAMS names a folder, as the command line does.
 
-Reading a program runs it, by pickle and as machine code. So the folder must belong to the user, with mode 0700, and
-every file carries a MAC over its name and content with a key of the user's (`comity.runs.private`): who may write into
-the folder, or talks the user into unpacking files there, still has not the key. Without one nothing is read or kept.
+Reading a program runs code, by pickle and as machine code. So the folder must belong to the user, with mode 0700, and
+every file has a MAC over its name and content with a key of the user's (`comity.runs.private`). Somebody who can write
+to the folder, or persuades the user to unpack files there, does not have that key. Without a key nothing is read or
+kept.
 """
 
 import contextlib
@@ -40,24 +41,24 @@ from comity.training.machine import features, fingerprint, hardware, versions
 from comity.training.seeds import Seeds, executable
 from comity.types import PyTree
 
-FOLDER = "COMITY_PROGRAMS"  # the variable; empty: nothing is kept
-LARGEST = 1 << 30  # bytes of all files; the one that was not used for longest goes first
+FOLDER = "COMITY_PROGRAMS"  # environment variable; empty: nothing is kept
+LARGEST = 1 << 30  # bytes of all files; the least recently used file is removed first
 BEGAN = time.time()
 KNOWN = "known"
-MAGIC, MAC_BYTES = b"comity program 2\n", 32  # how a file begins: what it is, and the MAC of the rest
+MAGIC, MAC_BYTES = b"comity program 2\n", 32  # the start of a file: a mark, then the MAC of the rest
 NAME = re.compile(r"[a-z]+-[0-9a-f]{32}")
 
 
 class Shelf(NamedTuple):
-    """Where one run's programs are kept."""
+    """The place of one run's programs in the cache."""
 
     folder: Path
-    made_from: str  # digest of all that its programs are made from, but for the shapes of their arguments
+    made_from: str  # digest of everything that the programs are made from, except the shapes of their arguments
 
     def fetch(self, name: str, arguments: Sequence[Any], known: PyTree) -> Compiled | None:
-        """The program `name` for arguments of these shapes, None if there is none that can be read.
+        """Reads the program `name` for arguments of these shapes; None if there is none that can be read.
 
-        known: a tree of the structure that outputs, or parts of them, have; all others are tuples and dictionaries.
+        known: a tree with the structure of the outputs or of parts of them; other parts are tuples and dictionaries.
         """
         path = self._path(name, arguments)
         try:
@@ -72,12 +73,12 @@ class Shelf(NamedTuple):
             given, returned = jax.tree.structure((tuple(arguments), {})), _structure(outputs, known)
             compiled = deserialize_and_load(program, given, returned)
             os.utime(path)
-        except Exception:  # of another jax, half a file, no such file: it is compiled instead
+        except Exception:  # a file of another jax, half a file, no such file: the program is compiled instead
             return None
         return compiled
 
     def keep(self, name: str, arguments: Sequence[Any], known: PyTree, compiled: Compiled) -> None:
-        """Keeps a program if it can be kept; training goes on if not."""
+        """Keeps a program if that is possible; if not, training goes on without."""
         try:
             from jax.experimental.serialize_executable import serialize
 
@@ -97,7 +98,7 @@ class Shelf(NamedTuple):
 
 
 def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
-    """Where the programs of a run are kept; None if they are not. sizes: what else they are built with."""
+    """The `Shelf` of a run's programs; None if they are not kept. sizes: further sizes that they are built with."""
     folder = os.environ.get(FOLDER)
     if (
         not folder
@@ -115,14 +116,14 @@ def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
     surroundings = {name: os.environ.get(name, "") for name in ("XLA_FLAGS", "COMITY_UNROLL")}
     settings = {k: str(v) for k, v in jax.config.values.items() if "cache" not in k}
     machine = [*_machine(seeds), sys.version, versions()]
-    # A set of names prints in another order in every process; these change nothing of a program.
+    # A set prints in another order in every process. These names do not change a program, so they are left out.
     spec = repr(dataclasses.replace(recipe.env.spec, unread=frozenset()))
     facts = [sources, made, spec, seeds.mode, sizes, surroundings, settings, machine]
     return Shelf(Path(folder).expanduser(), _digest(facts))
 
 
 def _machine(seeds: Seeds) -> list[Any]:
-    """What a program needs of the machine: of a CPU its instructions, whatever its name is."""
+    """The facts about the machine that a program depends on; for a CPU its instruction sets, not its name."""
     bits, about = fingerprint(seeds.mode), hardware()
     if jax.default_backend() == "cpu":
         bits["device"], about = features(), {"cores": about["cores"]}
@@ -137,7 +138,7 @@ def _mac(name: str, content: bytes) -> bytes:
 
 
 def program(shelf: Shelf | None, name: str, seeds: Seeds, f: Callable, arguments: Sequence, per_seed: Sequence[bool]):
-    """`f` compiled for all seeds, or as it was kept: one that runs seldom and returns numbers by name."""
+    """Fetches `f` from the shelf or compiles it for all seeds. `f` runs seldom and returns numbers by name."""
     first = seeds.first(arguments, per_seed)
     if shelf and (found := shelf.fetch(name, first, ())):
         return found
@@ -150,7 +151,7 @@ def program(shelf: Shelf | None, name: str, seeds: Seeds, f: Callable, arguments
 
 @contextlib.contextmanager
 def compiled_anew():
-    """Without jax's cache: a CPU's program that was loaded cannot be kept, since it is written without its kernels."""
+    """Turns jax's cache off inside. On a CPU a program that is loaded from it would be kept without its kernels."""
     used = jax.config.jax_enable_compilation_cache  # pyright: ignore[reportAttributeAccessIssue]
     try:
         _ask_the_cache(False)
@@ -161,17 +162,17 @@ def compiled_anew():
 
 def _ask_the_cache(used: bool) -> None:
     jax.config.update("jax_enable_compilation_cache", used)
-    reset_cache()  # jax remembers whether it is used
+    reset_cache()  # jax remembers whether the cache is used
 
 
 def files() -> tuple[Path, ...]:
-    """Every file of comity that may make a program."""
+    """All Python files of comity, since programs may depend on any of them."""
     return tuple(sorted(Path(comity.__file__).parent.rglob("*.py")))
 
 
 def _sources() -> str | None:
-    """Digest of those files; None if one was changed since this process began, for what it has imported may be older or
-    newer than that."""
+    """Digest of comity's files; None if one has changed since this process began, because the imported code may then
+    differ from the file."""
     here = files()
     newest = max((file.stat().st_mtime for file in here), default=BEGAN)
     return _contents(here) if newest < BEGAN - 1 else None
@@ -191,9 +192,9 @@ def _shaped(leaf: Any) -> Any:
 
 
 def _described(outputs: PyTree, known: PyTree) -> PyTree:
-    """`outputs` with a word where they have the structure of `known`, whose classes are not the same after pickling.
+    """Replaces the parts of `outputs` that have the structure of `known` by a word, because pickling changes classes.
 
-    Raises ValueError if there are others of that kind.
+    Raises ValueError if other parts change by pickling, too.
     """
     structure = jax.tree.structure(known)
     same = lambda part: jax.tree.structure(part) == structure  # noqa: E731
@@ -204,12 +205,12 @@ def _described(outputs: PyTree, known: PyTree) -> PyTree:
 
 
 def _structure(described: PyTree, known: PyTree) -> Any:
-    """Of the outputs that `_described` tells of."""
+    """The structure of the outputs that `_described` describes."""
     return jax.tree.structure(jax.tree.map(lambda part: known if part == KNOWN else part, described))
 
 
 def _make_room(folder: Path) -> None:
-    """Removes programs, those first that were not used for longest, until they fit. Other files are somebody's."""
+    """Removes the least recently used programs until the rest fit. Other files in the folder are not touched."""
     found = []
     for path in folder.iterdir():
         about = path.lstat()

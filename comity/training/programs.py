@@ -1,7 +1,7 @@
-"""The programs of a training run, for one seed: pure functions, compiled by `seeds`.
+"""The programs of a training run, for one seed: pure functions, which `compile` and `seeds` compile.
 
-Float settings enter as the argument `floats`, so the same program serves every learning rate. Keys come from the seed
-and the iteration alone, so bits do not depend on how iterations are cut into chunks.
+Float settings are an argument, `floats`, so the same program serves every learning rate. Keys depend on the seed and
+the iteration alone, so bits do not depend on how iterations are cut into chunks.
 """
 
 import dataclasses
@@ -29,44 +29,44 @@ from comity.training.episodes import (
 from comity.training.notices import faults
 from comity.types import Algorithm, Environment, Key, Metrics, PyTree, Transition
 
-SMALL = 100_000  # numbers of an array that may be copied to be looked at
+SMALL = 100_000  # largest size of an array that is copied to be checked
 INIT, PLAY, TRAIN, EVALUATE, FINAL, BEST, FILM, FRESH, TRIAL = range(9)  # streams of keys from one seed
 
 
 class Carry(NamedTuple):
-    """Everything that one seed's training goes on from."""
+    """The whole state of one seed's training between two chunks."""
 
     state: PyTree  # the algorithm's
-    play: PyTree  # rollout.Play; where Python steps the games they are in no checkpoint, see `stepping`
-    totals: PyTree  # of episodes under way, in continuing play; else ()
+    play: PyTree  # rollout.Play; if Python steps the games, they are not saved in checkpoints, see `stepping`
+    totals: PyTree  # sums of the current episodes, in continuing play; else ()
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["table"], meta_fields=["names"])
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """Metrics in one array: each in one of its own would be several kernels to compile, as many as all of learning."""
+    """Metrics in one array. One array for each would be several kernels each, as many to compile as for learning."""
 
     table: Any  # [iterations, M], or [M] of one iteration
     names: tuple[str, ...]
 
     @staticmethod
     def of(metrics: Metrics) -> "Recorded":
-        """Scalars of one iteration."""
+        """Makes a record of one iteration's scalars."""
         return Recorded(jnp.stack([jnp.asarray(x, jnp.float32) for x in metrics.values()]), tuple(metrics))
 
     def by_name(self) -> dict[str, np.ndarray]:
-        """{name: [iterations]}, on the host."""
+        """The metrics on the host, {name: [iterations]}."""
         return dict(zip(self.names, np.asarray(self.table).T, strict=True))
 
 
 class Program(NamedTuple):
-    """A function for one seed, and how it is compiled for many."""
+    """A function for one seed, and the facts with which it is compiled for many seeds."""
 
     f: Callable[..., Any]
     arguments: tuple[Any, ...]  # shapes, of one seed
-    per_seed: tuple[bool, ...]  # which arguments have one value for each seed; results have
+    per_seed: tuple[bool, ...]  # True for arguments that have one value for each seed; all results have
     donated: tuple[int, ...] = ()
-    often: bool = False  # it runs again and again, so its speed counts for more than how long it takes to compile
+    often: bool = False  # it runs many times, so its speed counts for more than its compile time
 
 
 PER_SEED = {"init": (False, True), "chunk": (False, True, False, False, True), "evaluate": (False, False, True, True)}
@@ -74,10 +74,10 @@ PER_SEED = {"init": (False, True), "chunk": (False, True, False, False, True), "
 
 @dataclasses.dataclass(frozen=True)
 class Programs:
-    """What the loop calls, for one seed. `PER_SEED` says which arguments have one value for each seed.
+    """The functions that the loop calls, for one seed. `PER_SEED` says which arguments have one value for each seed.
 
-    Of a compiled game the three are compiled, whole. Where Python steps the game they run in Python; what is compiled
-    are `parts` of them, and `join` makes the three of those.
+    For a compiled game `init`, `chunk` and `evaluate` are compiled as a whole. If Python steps the game, they run in
+    Python, `parts` of them are compiled, and `join` makes the three functions from the compiled parts.
     """
 
     init: Callable[..., Carry]  # (floats, seed_key) -> carry
@@ -87,17 +87,17 @@ class Programs:
     #   (floats, begun, key, state) -> {"sampled": {name: [E] or [E, N]}, "greedy": {...}, "faults": {name: [E]}}
     #   begun: see `begun`
     made: Callable[[], Algorithm]
-    floats: dict[str, float]  # the settings' own
-    parts_of: Callable[[Carry], dict[str, Program]]  # from shapes of one seed's carry
+    floats: dict[str, float]  # the values of the float settings
+    parts_of: Callable[[Carry], dict[str, Program]]  # (shapes of one seed's carry) -> the programs to compile
     join: Callable[[Mapping[str, Callable[..., Any]]], Mapping[str, Callable[..., Any]]] = dict
-    #   parts, compiled -> init, chunk and evaluate by name
+    #   (compiled parts) -> init, chunk and evaluate by name
     largest: str = "chunk"  # the part whose memory decides how many seeds fit
-    begins_anew: bool = False  # no checkpoint holds where the games stand, so after `resume` they begin new episodes
+    begins_anew: bool = False  # checkpoints do not hold the games' states, so after `resume` they begin new episodes
     close: Callable[[], None] = lambda: None  # ends the games
 
     @cached_property
     def algorithm(self) -> Algorithm:
-        """With the settings' own floats. Made when it is asked for, since that allocates its memory."""
+        """The algorithm with the settings' own floats. It is made at its first use, as that allocates its memory."""
         return self.made()
 
     @cached_property
@@ -114,7 +114,7 @@ class Programs:
 
     @cached_property
     def shape(self) -> Carry:
-        """One seed's carry, as shapes. Tracing refuses what does not fit."""
+        """The shapes of one seed's carry. Tracing raises the errors of a game and an algorithm that do not fit."""
         return jax.eval_shape(self.init, self.floats, one_key())
 
     @cached_property
@@ -131,13 +131,16 @@ def programs(
     episodes: int,
     spread: rollout.Spread = rollout.unsharded,
 ) -> Programs:
-    """games: parallel games of a rollout; capacity: most iterations of a chunk; episodes: of one `evaluate` call;
-    spread: how games lie on devices."""
+    """Builds the programs of a compiled game.
+
+    games: number of parallel games of a rollout; capacity: largest number of iterations of a chunk; episodes: number of
+    episodes of one `evaluate` call; spread: places games on devices.
+    """
 
     def build(values: dict[str, Array]) -> Algorithm:
         return make(with_floats(config, values), env)
 
-    @jax.jit  # traced once, though `chunk` asks for its shapes before it loops over it
+    @jax.jit  # traced only once, although `chunk` needs its shapes before the loop
     def iterate(values: dict[str, Array], key: Key, iteration: Array, carry: Carry) -> tuple[Carry, Recorded]:
         algorithm = build(values)
         key_play, key_reward, key_update = jax.random.split(jax.random.fold_in(key, iteration), 3)
@@ -156,7 +159,7 @@ def programs(
 
         shapes = jax.eval_shape(start)
         keys = any(jnp.issubdtype(x.dtype, jax.dtypes.prng_key) for x in jax.tree.leaves(shapes))
-        if algorithm.whole_episodes:  # every rollout starts anew: only the shapes are needed, so no reset is compiled
+        if algorithm.whole_episodes:  # each rollout starts new episodes: shapes suffice, so no reset is compiled
             return Carry(state, start() if keys else _zeros(shapes), ())
         play = start()
         totals = jax.eval_shape(lambda: fresh_totals(rollout.collect(seed_key, env, algorithm, state, play)[1]))
@@ -214,7 +217,7 @@ def programs(
 
 
 def one_key() -> Any:
-    """The shape of a key."""
+    """The shape and dtype of a key."""
     return jax.eval_shape(lambda: jax.random.key(0))
 
 
@@ -222,8 +225,11 @@ def learned(
     key: Key, env: Environment, algorithm: Algorithm, state: PyTree, totals: PyTree, steps: Transition,
     reward: Array | None = None,
 ) -> tuple[PyTree, PyTree, Metrics]:  # fmt: skip
-    """(state, totals, metrics) after an update on a rollout. totals: of episodes under way, in continuing play. reward:
-    what only the learner sees, such as injected ones; None: the game's own."""
+    """Updates the algorithm on a rollout and returns (state, totals, metrics).
+
+    totals: sums of the current episodes, in continuing play. reward: rewards that only the learner gets, such as
+    injected ones; None: the game's own.
+    """
     if algorithm.whole_episodes:
         statistics = episode_statistics(env, steps)
     else:
@@ -235,12 +241,15 @@ def learned(
 
 
 def begun(algorithm: Algorithm, env: Environment, iteration: int) -> np.int32:
-    """Episodes that training has begun in each place by then, if none ended early: evaluations go on from there."""
+    """Number of episodes that training has begun in each place by an iteration, if none ended early.
+
+    The evaluation at that iteration numbers its episodes from there on.
+    """
     return np.int32(iteration * (algorithm.steps or env.spec.length) // env.spec.length)
 
 
 def finite(tree: PyTree) -> Array:
-    """[] bool: no float in the tree is NaN or infinite."""
+    """True, [] bool, if no float in the tree is NaN or infinite."""
     leaves = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
     small = [x.astype(jnp.float32).ravel() for x in leaves if x.size <= SMALL]  # one kernel for all of them
     each = [x for x in leaves if x.size > SMALL] + ([jnp.concatenate(small)] if small else [])

@@ -1,4 +1,4 @@
-"""What a run says while it trains: a header, a live bar, notes. Without a terminal: plain lines."""
+"""The output of a run while it trains: a header, a live bar, notes. Without a terminal it is plain lines."""
 
 import contextlib
 import io
@@ -20,15 +20,15 @@ from comity.runs.writing import not_through_links
 
 PLAIN_EVERY = 5.0  # seconds between plain lines
 WIDEST_BAR, NARROWEST_BAR = 24, 6  # characters
-MOST_CHANGES = 4  # settings beside the preset that a heading names
+MOST_CHANGES = 4  # largest number of changed settings that a heading names
 
 
 class Bar:
-    """The live lines of a terminal: a bar by time with what is left, and parts that go to further lines where the
-    terminal is narrow. Both tick by themselves."""
+    """The live lines of a terminal: a bar by time with the time left, and parts, which take further lines if the
+    terminal is narrow. Times are updated without calls."""
 
     def __init__(self, parts: Sequence[str], spent: float, left: float | None, waiting: str = ""):
-        """spent, left: seconds, now; left None: nobody knows, a clock runs instead. waiting: what stands before it."""
+        """spent, left: seconds by now; left None: unknown, and a clock runs instead. waiting: text before the clock."""
         self.parts, self.spent, self.left, self.waiting = list(parts), spent, left, waiting
         self.began = time.monotonic()
 
@@ -39,7 +39,7 @@ class Bar:
             yield Text(line, no_wrap=True, overflow="ellipsis")
 
     def lines(self, width: int, spent: float, full: str = "#", empty: str = ".") -> list[str]:
-        """spent: seconds; what is left shrinks as they pass."""
+        """The text in lines of at most `width`. spent: seconds by now; the time left shrinks as they pass."""
         if self.left is None:
             return packed([self.waiting, *self.parts, duration(spent)], width)
         left = max(self.left - (spent - self.spent), 0.0)
@@ -76,14 +76,14 @@ class Steps:
 
 
 def live(bar: Bar, console: Console) -> Live:
-    """Live lines that have begun. What is printed meanwhile stands above them, unless it goes to a file."""
+    """Starts live lines. Text that is printed meanwhile appears above them, unless it goes to a file."""
     shown = Live(bar, console=console, transient=True, refresh_per_second=4, redirect_stdout=sys.stdout.isatty())
     shown.start()
     return shown
 
 
 def packed(parts: Sequence[str], width: int) -> list[str]:
-    """Parts side by side, two blanks between them, in as many lines as it takes; none is cut."""
+    """Joins parts by two blanks, in as many lines as needed. No part is cut."""
     lines: list[str] = []
     for part in filter(None, parts):
         if lines and len(lines[-1]) + 2 + len(part) <= width:
@@ -94,17 +94,17 @@ def packed(parts: Sequence[str], width: int) -> list[str]:
 
 
 class Narrator:
-    """Listens to a training loop and tells a person; everything also goes to the run's log.txt."""
+    """A listener that prints the progress of a training loop. All text also goes to the run's log.txt."""
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(stderr=True)
-        self.console.on_broken_pipe = _raise  # its own ends the process
+        self.console.on_broken_pipe = _raise  # the console's own handler ends the process
         self.live: Live | None = None
         self.told = 0.0
         self.log: Callable[[str], None] = lambda text: None
-        self.took: list[tuple[int, float]] = []  # (iterations, seconds) of chunks, evaluations left out
-        self.elapsed = self.over = 0.0  # seconds since the run began, and how many of them lay before its first chunk
-        self.before: float | None = None  # seconds that compiling took the last time
+        self.took: list[tuple[int, float]] = []  # (iterations, seconds) of chunks, without evaluations
+        self.elapsed = self.over = 0.0  # seconds since the run began, and those before its first chunk
+        self.before: float | None = None  # seconds of compiling the last time
 
     def __enter__(self) -> "Narrator":
         return self
@@ -123,20 +123,20 @@ class Narrator:
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
-        """A terminal that was closed, or a reader that went away, ends what is said and not the training."""
+        """If the terminal was closed or the reader is gone, ends the output, not the training."""
         try:
             yield
         except OSError:
             self.live = None
             file = self.console.file
             self.console = Console(file=io.StringIO(), quiet=True)
-            with contextlib.suppress(OSError, ValueError):  # what is still buffered would fail when Python ends
+            with contextlib.suppress(OSError, ValueError):  # buffered text would raise an error when Python ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
     def _header(self, facts: dict[str, Any]) -> None:
         recipe, training, path = facts["recipe"], facts["training"], facts["directory"]
         self.log = lambda text: _append(path / "log.txt", text)
-        self.took, self.elapsed = [], 0.0  # of this run: one narrator may tell of several
+        self.took, self.elapsed = [], 0.0  # one narrator may follow several runs, one after the other
         first, last = training.first_seed, training.first_seed + training.seeds - 1
         seeds = f"seed {first}" if first == last else f"{training.seeds} seeds ({first}-{last})"
         how = f"{facts['workers']} at a time" if facts["mode"] == "loop" else "as one batch"
@@ -188,12 +188,12 @@ class Narrator:
         now, done, total = facts["elapsed"], facts["iteration"], facts["iterations"]
         alone = now - self.elapsed - facts["evaluating"] if self.elapsed else facts["seconds"]
         self.took = [*self.took[-9:], (facts["count"], alone)]
-        if not self.elapsed:  # what came before, such as compiling, is over
+        if not self.elapsed:  # the work before the first chunk, such as compiling, is over
             self.over = now - facts["seconds"] - facts["evaluating"]
         self.elapsed, spent = now, now - self.over
         pace = sum(s for _, s in self.took) / sum(n for n, _ in self.took)  # seconds per iteration
         left, limit = pace * (total - done) + facts["left"], facts["limit"]
-        cut = limit is not None and limit - now < left  # the clock ends it first
+        cut = limit is not None and limit - now < left  # the time limit comes first
         left = max(limit - now, 0.0) if cut else left
         if len(self.took) == 1:
             rest = f"; {duration(facts['left'])} of it evaluation" if facts["left"] >= 1 and not cut else ""
@@ -213,13 +213,13 @@ class Narrator:
 
     @staticmethod
     def _reached(facts: dict[str, Any], left: float, pace: float) -> int:
-        """The iteration at which the clock will stop, roughly: evaluations take their share of what is left."""
+        """The iteration at which the time limit will stop training, roughly: evaluations take part of the time left."""
         ahead = facts["iterations"] - facts["iteration"]
         whole = pace * ahead + facts["left"]
         return facts["iteration"] + int(ahead * left / max(whole, 1e-9))
 
     def _tell(self, plain: str, live: str) -> None:
-        """A line that waits, in a terminal; else a plain one."""
+        """Shows a line with a running clock in a terminal, else prints a plain line."""
         if self.console.is_terminal:
             self.log(printable(plain))
             self._wait(live)
@@ -231,7 +231,7 @@ class Narrator:
             self._show(Bar([], 0.0, None, text))
 
     def _show(self, bar: Bar) -> None:
-        """The live lines of a terminal."""
+        """Shows a bar as the live lines of a terminal."""
         bar.parts = [printable(part) for part in bar.parts]
         with self._heard():
             if self.live is None:
@@ -252,12 +252,12 @@ class Narrator:
 
 
 def _raise() -> None:
-    """Raises the exception that is being handled."""
+    """Raises the current exception again."""
     raise
 
 
 def _over_seeds(name: str, values: list[float]) -> str:
-    """Mean and 95% t interval over seeds; with fewer than five, the range."""
+    """Mean and 95% t interval over seeds as text; with fewer than five seeds the range."""
     from comity.report.statistics import mean_ci
 
     known = np.array([v for v in values if not np.isnan(v)])
@@ -272,7 +272,7 @@ def _over_seeds(name: str, values: list[float]) -> str:
 
 
 def short(number: float) -> str:
-    """Three digits or so: 0.52, 12.3, 9,876, 115k, 1.2M."""
+    """A number with about three digits: 0.52, 12.3, 9,876, 115k, 1.2M."""
     if number >= 1e4:
         return f"{number / 1e6:.3g}M" if number >= 999_500 else f"{number / 1e3:.0f}k"
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

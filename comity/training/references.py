@@ -1,4 +1,4 @@
-"""Trained teams that come with the package: one small policy for a task, and what training it again must reach.
+"""Trained teams that come with the package: one small policy for a task, and the score that a new training must reach.
 
 A reference is a run directory of one seed under `comity/references/TASK`. Its checkpoint holds the arrays that `act`
 reads, in half precision, and nothing else; `reference.json` says how it was trained and what all its seeds scored.
@@ -27,31 +27,31 @@ from comity.training import checkpoint
 from comity.training.settings import Training, training_of
 from comity.types import Algorithm, Environment, PyTree, begin
 
-SHARE = 0.1  # of the way from an untrained team to the reference: how much less always passes
-ERRORS = 3.0  # standard errors of the difference of two means: as much less passes
-MOST = 0.5  # of that way: more never passes, however far apart seeds are
+SHARE = 0.1  # share of the way from an untrained team to the reference: a score that is less by this always passes
+ERRORS = 3.0  # standard errors of the difference of two means: a score that is less by this passes, too
+MOST = 0.5  # share of that way: a score that is less by more than this never passes, however much seeds differ
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """What a reference says of itself: of the last policies of all its seeds."""
+    """The facts about a reference, from the last policies of all its seeds."""
 
     metric: str
     policy: str  # sampled or greedy: the better of the two
-    scores: tuple[float, ...]  # of its seeds
-    untrained: float  # the same before the first update, mean over seeds
+    scores: tuple[float, ...]  # one for each seed
+    untrained: float  # the score before the first update, mean over seeds
     seconds: float  # wall time of its training, all seeds
-    episodes: int  # of each score
+    episodes: int  # number of episodes for each score
 
     @property
     def mean(self) -> float:
         return float(np.mean(self.scores))
 
     def least(self, seeds: int) -> float:
-        """What the mean of so many new seeds must reach.
+        """The score that the mean of `seeds` new seeds must reach.
 
-        A tenth of the way from the untrained team below the reference always passes, and so do three standard errors
-        of the difference of both means; half of the way never does.
+        It is below the reference by a tenth of the way from the untrained team to the reference, or by three standard
+        errors of the difference of both means if that is more, but at most by half of the way.
         """
         way = self.mean - self.untrained
         deviation = float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
@@ -60,13 +60,13 @@ class Reference:
 
 
 def reference_of(path: Path) -> Reference:
-    """What the reference at `path` says of itself. Raises ValueError, OSError."""
+    """Reads the facts about the reference at `path`. Raises ValueError, OSError."""
     said = read_json(path / REFERENCE)
     return Reference(**{**said, "scores": tuple(said["scores"])})
 
 
 def read_by_act(algorithm: Algorithm, env: Environment) -> set[str]:
-    """Names of the arrays of a state that `act` reads, also through what it notes."""
+    """Names of the arrays of a state that affect the results of `act`, its notes included."""
     key = jax.random.key(0)
     state = jax.eval_shape(algorithm.init, key)
     _, observation = jax.eval_shape(lambda key: begin(env, key, 0), key)
@@ -85,8 +85,10 @@ def read_by_act(algorithm: Algorithm, env: Environment) -> set[str]:
 
 
 def filled(path: Path, shape: PyTree) -> tuple[PyTree, dict[str, Any]]:
-    """(a state with the arrays saved at `path`, zeros elsewhere; what was saved beside them). Raises
-    CorruptCheckpoint."""
+    """Returns (a state with the arrays saved at `path` and zeros for all others, the checkpoint's `about`).
+
+    Raises CorruptCheckpoint.
+    """
     about, saved = checkpoint.arrays(path)
 
     def value(name: str, leaf: Any) -> Any:
@@ -106,8 +108,10 @@ def filled(path: Path, shape: PyTree) -> tuple[PyTree, dict[str, Any]]:
 
 
 def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> Path:
-    """Makes a reference of a finished run (`comity.load`) at `to`, of its best seed by the metric (None: the
-    headline). Returns `to`. Raises ValueError if it learned nothing."""
+    """Makes a reference at `to` from the best seed of a finished run (`comity.load`), and returns `to`.
+
+    metric: chooses the seed; None: the headline. Raises ValueError if the run learned nothing.
+    """
     metric = str(metric or run.env.spec.headline)
     means: dict[str, dict[int, float]] = {"sampled": {}, "greedy": {}}
     for line in run.play(episodes):
@@ -148,6 +152,6 @@ LINE = ("seed", "iteration", "env_steps", "policy", "which", "policy_iteration",
 
 
 def again(path: Path, seeds: int, first: int) -> tuple[Recipe, Training]:
-    """(recipe, training) that train the reference at `path` again, on so many seeds from `first` on."""
+    """Returns (recipe, training) to train the reference at `path` again, on `seeds` seeds from `first` on."""
     config = RunDirectory(path).config()
     return from_config(config, path), training_of(config, seeds=seeds, first_seed=first, minutes=None)

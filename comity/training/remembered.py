@@ -1,10 +1,10 @@
-"""Compiled programs that this process remembers, so that a second `comity.train` of the same compiles nothing, and the
-caches on disk of the command line, used from Python.
+"""Compiled programs that this process remembers, so that a second `comity.train` with the same settings compiles
+nothing; and the command line's caches on disk, for use from Python.
 
-A program is asked for by all that Python can compare: `make`, the game, the algorithm's choices and sizes, shapes,
-jax's settings. Only frozen dataclasses of plain values can be compared; of anything else nothing is remembered, since
-it may have changed in between. A class or a function that is defined anew is another one. What a function reads beside
-its arguments is not seen, as with `jax.jit`: reload the module after changing it.
+The key of a program is everything that Python can compare: `make`, the game, the algorithm's choices and sizes, shapes,
+jax's settings. Only frozen dataclasses of plain values can be compared. With any other object no program is remembered,
+because the object may have changed. A class or a function that is defined again is a different one. Values that a
+function reads besides its arguments are not seen, as with `jax.jit`: reload the module after changing them.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ from comity.settings import floats
 from comity.training.program_cache import FOLDER
 from comity.training.seeds import Seeds
 
-MOST = 24  # programs; the one that was not used for longest goes first. Each holds memory maps, see ARCHITECTURE.md
+MOST = 24  # programs; the least recently used is dropped first. Each holds memory maps, see ARCHITECTURE.md
 JAX_FOLDER = "JAX_COMPILATION_CACHE_DIR"
 
 
 class Programs:
-    """The programs of one process, by what they are made from."""
+    """The compiled programs of one process, by the facts that they are made from."""
 
     def __init__(self):
         self.known: OrderedDict[Hashable, Compiled] = OrderedDict()
@@ -38,7 +38,7 @@ class Programs:
         self.known.clear()
 
     def fetch(self, made_from: Hashable, name: str, arguments: Sequence[Any]) -> Compiled | None:
-        """The program for arguments of these shapes; None if it is not known. made_from: see `made_from`."""
+        """The program for arguments of these shapes; None if it is not known. made_from: see `made_from` below."""
         question = (made_from, name, _shapes(arguments))
         if made_from is None or question not in self.known:
             return None
@@ -54,7 +54,7 @@ class Programs:
 
 
 def made_from(recipe: Recipe, seeds: Seeds, **sizes: int) -> Hashable:
-    """All that a run's programs are made from, but for shapes; None if some of it cannot be compared."""
+    """Everything that a run's programs are made from, except shapes; None if a part of it cannot be compared."""
     if not (comparable(recipe.env) and comparable(recipe.config)):
         return None
     traced = floats(recipe.config)
@@ -67,7 +67,7 @@ def made_from(recipe: Recipe, seeds: Seeds, **sizes: int) -> Hashable:
 
 
 def comparable(x: Any) -> bool:
-    """Whether two of it are the same if they are equal: plain values, and frozen dataclasses and tuples of such."""
+    """True if equality proves sameness: for plain values, and for frozen dataclasses and tuples of such values."""
     if dataclasses.is_dataclass(x) and not isinstance(x, type):
         frozen = x.__dataclass_params__.frozen and x.__dataclass_params__.eq  # pyright: ignore[reportAttributeAccessIssue]
         return frozen and all(comparable(value) for _, value in _fields(x))
@@ -77,7 +77,7 @@ def comparable(x: Any) -> bool:
 
 
 def _told_apart(x: Any) -> Hashable:
-    """The value with its types: 1, 1.0 and True are equal, and make other programs."""
+    """The value with its types. 1, 1.0 and True are equal, but they make different programs."""
     if dataclasses.is_dataclass(x):
         return type(x), tuple((name, _told_apart(value)) for name, value in _fields(x))
     return (type(x), tuple(map(_told_apart, x))) if isinstance(x, tuple) else (type(x), x)
@@ -90,7 +90,7 @@ def _fields(settings: Any) -> list[tuple[str, Any]]:
 
 
 def _settings(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Its fields, and those of settings inside settings as `floats` names them."""
+    """(name, value) of all fields. Fields of settings inside settings have the names that `floats` gives them."""
     found = []
     for name, value in _fields(settings):
         inside = dataclasses.is_dataclass(value)
@@ -106,7 +106,7 @@ def _shapes(arguments: Sequence[Any]) -> Hashable:
 
 @contextlib.contextmanager
 def caches_on_disk() -> Iterator[None]:
-    """The caches of the command line, while a training from Python runs. What the user has set stays as it is."""
+    """Uses the command line's caches while a training from Python runs. Caches that the user has set are kept."""
     programs = own_cache("programs") if FOLDER not in os.environ else None
     unset = jax.config.jax_compilation_cache_dir is None and JAX_FOLDER not in os.environ  # pyright: ignore[reportAttributeAccessIssue]
     jaxs = own_cache("jax") if unset else None
@@ -125,7 +125,7 @@ def caches_on_disk() -> Iterator[None]:
 
 
 def _use(folder: str | None, seconds: float) -> None:
-    """jax's cache in this folder, of what takes longer to compile than that."""
+    """Puts jax's cache into a folder, for programs that take more than `seconds` to compile."""
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
     reset_cache()  # jax remembers which folder it used

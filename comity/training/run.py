@@ -37,7 +37,7 @@ def load(
 ) -> "Run":  # fmt: skip
     """Loads the trained team of a run directory.
 
-    which: the last policy, the best by evaluation, or the iteration of a checkpoint that was kept
+    which: "last": the last policy; "best": the best by evaluation; or the iteration of a checkpoint that was kept
     (`comity train --keep-every`).
 
     env, algorithm: as for `comity.train`. They are needed if only this Python process knows the run's game or
@@ -51,7 +51,7 @@ def load(
 
 
 def locate(run: Path | str, root: Path | str = "runs") -> Path:
-    """One run directory: a path, also relative to `root`, a glob with one match, or `latest` under `root`.
+    """Finds one run directory: a path, also relative to `root`, a glob with one match, or `latest` under `root`.
 
     Raises FileNotFoundError if there is none, ValueError if there are several.
     """
@@ -107,7 +107,7 @@ class Run:
         for text in (*identity.lost(directory, manifest), *identity.other_packages(manifest, self.recipe)):
             say(text)
         self.iteration = about["iteration"]
-        self.iterations = {seed: about["iteration"] for seed in self.seeds}  # of each seed's policy
+        self.iterations = {seed: about["iteration"] for seed in self.seeds}  # the iteration of each seed's policy
         self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
         self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
 
@@ -139,7 +139,7 @@ class Run:
         return f"Run({task}, {algorithm}, seeds {self.seeds}, {self.which} of iteration {self.iteration}, {self.path})"
 
     def _repr_html_(self) -> str:
-        """The view in a notebook: the run, its learning curve, a film of its first seed."""
+        """The run as a notebook shows it: facts, its learning curve, a film of its first seed."""
         from comity.report.inline import run_html
 
         facts = {"seeds": ", ".join(map(str, self.seeds)), "policy": f"{self.which} of iteration {self.iteration:,}"}
@@ -154,7 +154,7 @@ class Run:
     def on(self, env: Environment) -> "Run":
         """The same policies in another game, such as this one with other settings: `dataclasses.replace(run.env, ...)`.
 
-        Raises ValueError if they do not fit there.
+        Raises ValueError if the policies do not fit that game.
         """
         other = copy.copy(self)
         for kept in ("_act", "_shown"):
@@ -170,8 +170,8 @@ class Run:
         return other
 
     def state(self, seed: int | None = None) -> PyTree:
-        """The algorithm's state of a seed (None: the first), as its `init` makes it. Raises ValueError for a seed that
-        is not in the run."""
+        """The algorithm's state of a seed (None: the first), in the structure that its `init` gives. Raises ValueError
+        for a seed that is not in the run."""
         seed = self.seeds[0] if seed is None else seed
         if seed not in self._states:
             raise ValueError(f"seed {seed} is not in this run: it has {', '.join(map(str, self.seeds))}")
@@ -179,7 +179,7 @@ class Run:
 
     @property
     def short(self) -> str:
-        """What tells it from other runs of its task and algorithm: the end of its folder's name."""
+        """The end of the folder's name, which distinguishes the run from others of its task and algorithm."""
         return "reference" if self.is_reference else self.path.name[-6:]
 
     @property
@@ -198,12 +198,14 @@ class Run:
         return jax.jit(self.algorithm.act, static_argnames="explore")
 
     def act(self, key: Key, memory: PyTree, observation: Observation, seed: int | None = None, explore: bool = True):
-        """(action, memory, notes) for an observation of one game or of a batch [..., N]."""
+        """Returns (action, memory, notes) for an observation of one game or of a batch [..., N]."""
         return self._act(key, self.state(seed), memory, observation, explore=explore)
 
     def play(self, episodes: int = 320, draw: int = 0) -> list[dict[str, Any]]:
-        """Plays fresh episodes of every seed, sampled and greedy; returns lines as in eval.jsonl. draw: the number of
-        the draw; another number plays other episodes."""
+        """Plays fresh episodes of every seed, sampled and greedy, and returns lines as in eval.jsonl.
+
+        draw: the number of the draw; another number plays other episodes.
+        """
         batch = min(episodes, 32)
         one = compile.built(self.recipe, batch, 1, batch)
         seeds = compile.seeds_of(self.recipe, self.training)
@@ -229,17 +231,21 @@ class Run:
         self, seed: int | None = None, policy: Literal["sampled", "greedy"] = "sampled", episode: int | None = None,
         games: int = 32,
     ):  # fmt: skip
-        """One recorded episode, for `comity.report.film`. episode: its number among `games` fresh ones; None chooses
-        the first with the best headline, and the caption says so. Raises ValueError for a seed or an episode that is
-        not there."""
+        """Records one episode, for `comity.report.film`.
+
+        episode: its number among `games` fresh ones; None chooses the first with the best headline, and the caption
+        says so. Raises ValueError for a seed that is not in the run or an episode number that is not below `games`.
+        """
         return self.films(seed, policy, episode, 1, games)[0]
 
     def films(
         self, seed: int | None = None, policy: Literal["sampled", "greedy"] = "sampled", episode: int | None = None,
         most: int = 3, games: int = 32,
     ):  # fmt: skip
-        """As `film`, but up to `most` equally good episodes, to be shown in turn: several successes, if the headline is
-        above 0. Only one episode if `episode` names it, or if several together would be long."""
+        """Does the same as `film` for up to `most` equally good episodes, to be shown one after the other.
+
+        There are several only if their headline is above 0, if `episode` is None, and if together they are not long.
+        """
         seed = self.seeds[0] if seed is None else seed
         state = self.state(seed)
 
@@ -254,7 +260,7 @@ class Run:
         )
 
     def curve(self, metric: str | None = None, policy: str = "sampled") -> tuple[np.ndarray, np.ndarray]:
-        """(env steps [P], metric [seeds, P]) at the P evaluations of training that all seeds have.
+        """Returns (env steps [P], metric [seeds, P]) at the P periodic evaluations that all seeds have.
 
         metric: a name in `mean` of eval.jsonl, in its units, NaN if undefined (None: the headline). policy: sampled or
         greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric.

@@ -1,4 +1,4 @@
-"""What a run writes between chunks: metrics, checkpoints, its manifest."""
+"""Writes the files of a run between chunks: metrics, checkpoints, the manifest."""
 
 import contextlib
 import datetime
@@ -13,7 +13,7 @@ from comity.training.session import Session
 
 
 def metrics(session: Session, history: Any, count: int) -> None:
-    """Lines of metrics.jsonl about a chunk of `count` iterations; history: of each seed."""
+    """Writes the lines of metrics.jsonl about a chunk of `count` iterations. history: the metrics of each seed."""
     lines = []
     for index, seed in session.alive:
         values = {name: np.asarray(x)[:count] for name, x in history[index].items()}
@@ -25,7 +25,7 @@ def metrics(session: Session, history: Any, count: int) -> None:
 
 
 def what_is_not_finite(session: Session, sound: Any, listen: Listen) -> None:
-    """Leaves seeds alone from here on whose state is not finite; sound: of each seed."""
+    """Marks seeds whose state is not finite as failed and saves their state. sound: for each seed, True if finite."""
     for index, seed in session.alive:
         if bool(sound[index]):
             continue
@@ -37,7 +37,7 @@ def what_is_not_finite(session: Session, sound: Any, listen: Listen) -> None:
 
 
 def checkpoint_now(session: Session, wall: float = 0.0) -> None:
-    """wall: seconds that the run has taken so far."""
+    """Saves a checkpoint of all seeds and removes old ones. wall: seconds that the run has taken so far."""
     each = session.seeds.each(session.carry)
     tree = {str(seed): carry for seed, carry in zip(session.names, each, strict=True)}
     about = {"iteration": session.iteration, "env_steps": session.env_steps, "failed": session.failed}
@@ -51,7 +51,7 @@ def checkpoint_now(session: Session, wall: float = 0.0) -> None:
 
 
 def manifest(session: Session, status: str, wall: float | None = None, quietly: bool = False) -> None:
-    """quietly: a full disk is no error then, since there was another."""
+    """Writes the manifest. quietly: ignores OSError, such as for a full disk, because another error came before."""
     update = {"status": status, "iterations_done": session.iteration}
     update |= {"headline": session.env.spec.headline, "aim": session.aim}
     update |= {"env_steps": session.env_steps, "compile_seconds": session.compile_seconds}

@@ -1,6 +1,7 @@
-"""Schelling diagrams: what a cooperator and a defector earn, by how many of the others cooperate.
+"""Schelling diagrams: the returns of a cooperator and of a defector, by the number of others that cooperate.
 
-Schelling 1973, "Hockey helmets, concealed weapons, and daylight saving". Agents are alike: the first so many cooperate.
+Schelling 1973, "Hockey helmets, concealed weapons, and daylight saving". Agents are alike, so with k cooperators the
+first k agents cooperate.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from comity.training.programs import FRESH
 from comity.training.run import Run
 from comity.types import Environment
 
-TOGETHER = 32  # most episodes of one call
+TOGETHER = 32  # largest number of episodes of one call
 
 
 def diagram(task: str, env: Environment, episodes: int = 32, draw: int = 0) -> Diagram:
-    """Returns of the game's scripted cooperators and defectors, with every number of cooperators, over the same fresh
-    episodes. Raises ValueError for games without such scripts."""
+    """Makes the diagram of a game's scripted cooperators and defectors.
+
+    Every number of cooperators plays the same fresh episodes. Raises ValueError for games without such scripts.
+    """
     spec = env.spec
     if functions(env).host or not spec.dilemma or not set(spec.dilemma) <= set(spec.scripts):
         raise ValueError(f"{task} has no scripted cooperator and defector, from whom a Schelling diagram is drawn")
@@ -32,13 +35,13 @@ def diagram(task: str, env: Environment, episodes: int = 32, draw: int = 0) -> D
 
 
 def scripted(name: str, env: Environment) -> Team:
-    """One of the game's scripts as a team."""
+    """Makes a team from one of the game's scripts."""
     label, algorithm = partner(name, env)
     return Team(label, algorithm, (), label)
 
 
 def trained(run: Run) -> list[Team]:
-    """The teams of a run, one of each seed."""
+    """The teams of a run, one for each seed."""
     name = run.recipe.algorithm.stem
     return [Team(f"{name}:{seed}", run.algorithm, run.state(seed), str(run.path)) for seed in run.seeds]
 
@@ -53,12 +56,15 @@ def between(
     policy: str = "sampled",
     draw: int = 0,
 ) -> Diagram:
-    """Returns of teams of two kinds, each of the one with each of the other: `episodes` of every pair, which are the
-    same for every number of cooperators. names: of the two kinds. Raises ValueError if Python steps the game."""
+    """Makes the diagram of two kinds of teams. Each team of the one kind plays with each team of the other.
+
+    Every pair plays the same `episodes` for every number of cooperators. names: names of the two kinds. Raises
+    ValueError if Python steps the game.
+    """
     if functions(env).host:
         raise ValueError(f"{task} is stepped by Python, and a Schelling diagram wants a compiled game")
     at_once = min(episodes, TOGETHER)
-    first, second = cooperators[0].algorithm, defectors[0].algorithm  # of one run: seeds differ in their states
+    first, second = cooperators[0].algorithm, defectors[0].algorithm  # the same for all seeds of a run
 
     @jax.jit
     def play(key: Any, count: Any, *states: Any) -> Any:

@@ -1,5 +1,8 @@
-"""Keys of a run as `jax.random` gives them, computed in Python: every jax function that is called outside of a program
-compiles one of its own, a tenth of a second together, and a run needs a few keys only."""
+"""Computes in Python the keys that `jax.random` would give.
+
+A jax function that is called outside of a program compiles a program of its own. For the few keys of a run that takes a
+tenth of a second together.
+"""
 
 from typing import Any
 
@@ -9,12 +12,12 @@ import numpy as np
 from comity.types import Key
 
 WORD = 2**32
-PARITY = 0x1BD11BDA  # of the third key word (Salmon et al. 2011, Threefry)
+PARITY = 0x1BD11BDA  # constant in the third key word (Salmon et al. 2011, Threefry)
 ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)
 
 
 def key_of(seed: int, *numbers: int) -> Key:
-    """`jax.random.key(seed)`, with each number folded in, one after the other."""
+    """The key `jax.random.key(seed)` after `jax.random.fold_in` with each number, one after the other."""
     config: Any = jax.config  # pyright sees none of its settings
     if config.jax_default_prng_impl != "threefry2x32" or config.jax_random_seed_offset:
         key = jax.random.key(seed)
@@ -28,7 +31,7 @@ def key_of(seed: int, *numbers: int) -> Key:
 
 
 def threefry(key: tuple[int, int], count: tuple[int, int]) -> tuple[int, int]:
-    """Threefry-2x32 of 20 rounds (Salmon et al. 2011): two words of 32 bits, encrypted with two."""
+    """Threefry-2x32 with 20 rounds (Salmon et al. 2011): encrypts two words of 32 bits with a key of two words."""
     keys = *key, key[0] ^ key[1] ^ PARITY
     x, y = (count[0] + keys[0]) % WORD, (count[1] + keys[1]) % WORD
     for group in range(5):

@@ -1,11 +1,11 @@
-"""Several seeds of one run. A program is written for one seed; how seeds run is decided here and nowhere else.
+"""Runs several seeds of one run. A program is written for one seed; only this module decides how seeds run.
 
 `loop` (CPU): one compiled program, called for each seed from as many threads as there are cores; XLA releases Python's
-lock, so the cores stay busy. Seed i alone and seed i among ten are then the same program, hence the same bits.
+lock, so the cores stay busy. Seed i alone and seed i among ten run the same program, so their bits are equal.
 `vmap` (an accelerator): one program over a seed axis; equal to `loop` up to float rounding, because sums are ordered
 differently. `shard` (several devices): the seed axis is cut into one piece for each device, and a device runs its seeds
 as an accelerator or a CPU does; nothing is sent between devices. `games` (several devices, few seeds): `vmap` with the
-games of every seed spread over the devices; XLA adds up what each has learned. docs/performance.md has the
+games of every seed sharded over the devices; XLA adds up the devices' results. docs/performance.md has the
 measurements.
 """
 
@@ -25,14 +25,14 @@ from comity.training import processes
 from comity.types import PyTree
 
 Mode = Literal["loop", "vmap", "shard", "games"]
-PerSeed = list[Any]  # loop: a tree for each seed; else: for each group a tree with a leading seed axis
+PerSeed = list[Any]  # loop: one tree for each seed; else: one tree for each group, with a leading seed axis
 
 
 class Seeds:
     """Runs one-seed programs for all of `count` seeds, at most `at_once` of them at a time.
 
-    Groups of `vmap` and `shard` are equally large, of `shard` a multiple of the number of devices; in the last one the
-    last seed is repeated as often as that takes. What waits while another group runs lies in the host's memory.
+    In `vmap` and `shard` all groups have the same size, in `shard` a multiple of the number of devices; the last seed
+    is repeated to fill the last group. Groups that wait while another one runs are kept in the host's memory.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class Seeds:
         at_once: int | None = None,
         games: int = 1,
     ):
-        """games: of each seed; `games` wants a multiple of the number of devices. Raises ValueError."""
+        """games: number of games of each seed; mode `games` needs a multiple of the number of devices. Raises
+        ValueError."""
         self.count, devices = count, jax.devices()
         if mode == "games" and games % len(devices):
             raise ValueError(
@@ -63,12 +64,13 @@ class Seeds:
 
     @property
     def _axis(self) -> str:
-        """What is spread over devices."""
+        """The name of the axis that is sharded over devices."""
         return "seeds" if self.mode == "shard" else "games"
 
     @property
     def spread(self) -> Callable[[PyTree], PyTree]:
-        """How the games of one seed lie on the devices: a function of a tree with leaves [B, ...], traced with it."""
+        """The function that shards the games of one seed over the devices, for a tree with leaves [B, ...]. It is
+        traced as a part of programs."""
         if self.mode != "games":
             return lambda tree: tree
         over = NamedSharding(self._mesh, PartitionSpec(self._axis))  # pyright: ignore[reportArgumentType]
@@ -86,14 +88,14 @@ class Seeds:
         return jax.tree.map(lambda x: x[index % self.size], data[index // self.size])
 
     def each(self, data: PerSeed) -> list[PyTree]:
-        """Every seed's tree, for the host: a batch is fetched as a whole, not array by array for each seed."""
+        """The tree of every seed, on the host. A group is fetched as a whole, not array by array for each seed."""
         if self.mode == "loop":
             return list(data)
         here = [jax.device_get(group) for group in data]
         return [self.of(here, index) for index in range(self.count)]
 
     def shapes(self, one: PyTree) -> PerSeed:
-        """Shapes of all seeds' trees, from one seed's."""
+        """The shapes of all seeds' trees, from those of one seed."""
         if self.mode == "loop":
             return [one] * self.count
         group = jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.size, *x.shape), x.dtype), one)
@@ -104,17 +106,17 @@ class Seeds:
         return [f(tree) for tree in data]
 
     def arguments(self, of_one: Sequence, per_seed: Sequence[bool]) -> list[Any]:
-        """What a program for all seeds is lowered with, from shapes of one seed's arguments."""
+        """The arguments with which a program for all seeds is lowered, from the shapes of one seed's arguments."""
         return [self.shapes(x) if each else x for x, each in zip(of_one, per_seed, strict=True)]
 
     def first(self, arguments: Sequence, per_seed: Sequence[bool]) -> list[Any]:
-        """What the first call of a program is given."""
+        """The arguments of the first call of a program."""
         return [x[0] if each else x for x, each in zip(arguments, per_seed, strict=True)]
 
     def lower(self, f: Callable, arguments: Sequence, per_seed: Sequence[bool], donate: Sequence[int] = ()):
         """Traces `f` for these arguments; those marked in `per_seed` have one value for each seed.
 
-        Returns a lowered program: give it to `executable`, and that to `call`.
+        Returns a lowered program. `executable` compiles it, and `call` runs the result.
         """
         first = self.first(arguments, per_seed)
         if self.mode == "loop":
@@ -134,7 +136,7 @@ class Seeds:
         return jax.jit(mapped, **shardings, donate_argnums=tuple(donate)).lower(*first)
 
     def call(self, compiled: Callable, arguments: Sequence, per_seed: Sequence[bool]) -> Any:
-        """Runs a compiled program for all seeds and waits. A program that returns a tuple gives a tuple of PerSeed."""
+        """Runs a compiled program for all seeds and waits. For a program that returns a tuple, a tuple of PerSeed."""
 
         def run(index: int):
             own = [x[index] if each else x for x, each in zip(arguments, per_seed, strict=True)]
@@ -147,17 +149,16 @@ class Seeds:
         return tuple(map(list, zip(*results, strict=True))) if type(results[0]) is tuple else results
 
     def fitting(self, memory: float, compiled: Any, state: float) -> int:
-        """How many seeds may run at once within `memory` bytes of a device.
+        """Number of seeds that can run at once within `memory` bytes of a device.
 
-        compiled: the training program; state: bytes of what one seed's training goes on from. Raises ValueError if not
-        one fits.
+        compiled: the training program; state: bytes of one seed's carry. Raises ValueError if not one seed fits.
         """
         about = compiled.memory_analysis()
-        if about is None:  # this backend does not tell
+        if about is None:  # this backend has no memory analysis
             return self.at_once
         needs = about.argument_size_in_bytes + about.output_size_in_bytes + about.temp_size_in_bytes
         needs -= about.alias_size_in_bytes
-        if self.mode == "loop":  # states of all seeds stay where they are
+        if self.mode == "loop":  # the states of all seeds stay in memory
             fit = int((memory - self.count * state) // max(needs - state, 1))
             least = self.count * state + needs - state
         else:
@@ -171,28 +172,28 @@ class Seeds:
         return min(fit, self.at_once)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False)  # nothing is under way, unless Ctrl-C came twice, which must not wait
+        self._pool.shutdown(wait=False)  # nothing runs, unless Ctrl-C came twice, and then nothing must wait
 
     def _placed(self, tree: PyTree) -> PyTree:
-        """A group's tree on the devices that run it."""
+        """Puts a group's tree on the devices that run it."""
         if self._mesh is None:
             return jax.device_put(tree, jax.local_devices()[0])
         return processes.spread(tree, self._lying)
 
     @property
     def _lying(self) -> NamedSharding:
-        """How a group's tree lies on the devices between two programs: one piece each, or on all of them."""
+        """The sharding of a group's tree between two programs: one piece on each device, or a copy on each device."""
         spec = PartitionSpec("seeds") if self.mode == "shard" else PartitionSpec()
         return NamedSharding(self._mesh, spec)  # pyright: ignore[reportArgumentType]
 
     def _gathered(self, tree: PyTree) -> PyTree:
-        """A group's results: whole in every process, and out of the way of the next group."""
+        """Gathers a group's results in every process. If there are several groups, moves them to the host's memory."""
         tree = processes.gathered(tree)
         return tree if len(self.groups) == 1 else jax.device_put(tree, jax.local_devices(backend="cpu")[0])
 
 
 def _in_turn(f: Callable, per_seed: Sequence[bool]) -> Callable:
-    """`f` mapped over leading seed axes, one seed after the other."""
+    """Maps `f` over leading seed axes, one seed after the other."""
 
     def mapped(*arguments):
         def one(own):
@@ -205,16 +206,16 @@ def _in_turn(f: Callable, per_seed: Sequence[bool]) -> Callable:
 
 
 def executable(lowered: Lowered, often: bool = True) -> Compiled:
-    """The program, as `Seeds.call` takes it. often: it is run again and again, so that its speed counts for more than
-    how long it takes to compile."""
+    """Compiles a lowered program, for `Seeds.call`. often: it runs many times, so its speed counts for more than its
+    compile time."""
     return lowered.compile(compiler_options=compiler_options(often))
 
 
 def compiler_options(often: bool = True) -> dict[str, Any]:
-    """Options of XLA's compiler for CPUs, except those which the variable XLA_FLAGS sets; none for other backends.
+    """Options of XLA's compiler for CPUs, except those that the variable XLA_FLAGS sets; none for other backends.
 
-    At LLVM's level 1 programs of small kernels run faster than at its 3, and compile sooner; without the newer emitters
-    of fused loops they compile sooner still, and what is learned in them slows down (docs/performance.md).
+    At LLVM's level 1 programs of small kernels run and compile faster than at level 3. Without the newer emitters of
+    fused loops they compile faster still, but learning is slower (docs/performance.md).
     """
     if jax.default_backend() != "cpu":
         return {}
@@ -223,5 +224,5 @@ def compiler_options(often: bool = True) -> dict[str, Any]:
 
 
 def visible_cores() -> int:
-    """Cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What one process holds of one run: what it is made of, and the state that training goes on from."""
+"""The state of one run in one process: the run's parts, and the state of its training."""
 
 from pathlib import Path
 from typing import Any
@@ -17,25 +17,25 @@ from comity.training.together import Member
 
 
 class Session:
-    """A record; what is done with it are functions: `starting`, `compile`, `evaluation`, `saving`, `loop`.
+    """A record of one run. Functions in `starting`, `compile`, `evaluations`, `saving` and `loop` work on it.
 
-    Making one traces the programs, which refuses what does not fit before anything is written.
+    The constructor traces the programs, which raises the errors of parts that do not fit before anything is written.
     """
 
     directory: RunDirectory
     manifest: dict[str, Any]
     ready: compile.Ready | Member  # the compiled programs
-    carry: Any  # PerSeed, what training goes on from
+    carry: Any  # PerSeed, a `programs.Carry` for each seed
 
     def __init__(
         self, recipe: Recipe, training: Training, known: remembered.Programs | None = None,
         member: Member | None = None,
     ):  # fmt: skip
-        """member: the run's place among several that are trained side by side."""
+        """known: programs that this process remembers; member: the run's place among runs that train side by side."""
         refuse_fork()
         self.member = member
         if not (recipe.task.shipped and recipe.algorithm.shipped):
-            checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check what is shipped
+            checking.refuse(recipe.make, recipe.config, recipe.env)  # a user's own; tests check shipped ones
         elif functions(recipe.env).host:
             checking.refuse_game(recipe.env)
         self.recipe, self.env, length = recipe, recipe.env, recipe.env.spec.length
@@ -52,23 +52,23 @@ class Session:
         self.keys = self.seeds.join([key_of(seed) for seed in self.names])
 
         self.iteration, self.env_steps = 0, dict.fromkeys(self.names, 0)
-        self.failed: dict[int, str] = {}  # seed: what is not finite
+        self.failed: dict[int, str] = {}  # seed: name of the array that is not finite
         self.best: dict[int, best.Best] = {}
         self.lines, self.stop = identity.Lines(), member.stop if member else Stop()
-        self.wall_before = 0.0  # seconds, of this run's earlier processes
-        self.cpu_seconds = 0.0  # processor time of training so far, of earlier processes too
+        self.wall_before = 0.0  # wall time of this run's earlier processes, in seconds
+        self.cpu_seconds = 0.0  # processor time of training so far, with earlier processes
         self.compile_seconds: float | None = None
         self.evaluation_seconds = 0.0  # of one batch of episodes
         self.evaluated = 0.0  # seconds of all evaluations so far
 
     @property
     def aim(self) -> str:
-        """What the best is chosen by."""
+        """The metric that the best checkpoint is chosen by."""
         return best.aim(self.env)
 
     @property
     def planned(self) -> bool:
-        """Whether this iteration is one of those that are evaluated."""
+        """True if the policies are evaluated at this iteration."""
         on_grid = self.training.evaluations and self.iteration % self.training.every == 0
         return bool(on_grid) or self.iteration >= self.training.iterations
 
@@ -79,14 +79,14 @@ class Session:
 
     @property
     def states(self) -> Any:
-        """PerSeed, the algorithm's."""
+        """The algorithm's state of each seed, as PerSeed."""
         return self.seeds.part(lambda one: one.state, self.carry)
 
     def best_file(self, seed: int) -> Path:
         return self.directory.checkpoints / f"best-{seed}.npz"
 
     def stopped(self) -> bool:
-        """Whether a signal asked to stop; of several processes, the first one's."""
+        """True if a signal asked to stop. Of several processes the first one decides."""
         stopped = processes.agreed(self.stop.asked.is_set())
         if stopped:
             self.stop.asked.set()

@@ -1,4 +1,4 @@
-"""How long a run trains, on how many games and seeds, and how often it is evaluated."""
+"""Settings of a training run: its length, its numbers of games and seeds, its evaluations."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,11 +7,11 @@ from typing import Any, Literal
 from comity.runs.values import Misfit, checked
 from comity.settings import NotNegative, Positive, check
 
-MOST_SEEDS, LAST_SEED = 100_000, 2**31 - 1  # in a config, which may be anybody's
-EPISODES = 32  # most of an evaluation during training, unless asked for
-SHARE = 4  # all of them together take a quarter of the planned env steps at most
-FINAL_EPISODES = 320  # most of a final evaluation, unless asked for
-FINAL_SHARE = 10  # it takes a tenth of the planned env steps at most
+MOST_SEEDS, LAST_SEED = 100_000, 2**31 - 1  # limits for a config, which may come from anybody
+EPISODES = 32  # largest default number of episodes of an evaluation during training
+SHARE = 4  # by default these evaluations together take at most a quarter of the planned env steps
+FINAL_EPISODES = 320  # largest default number of episodes of a final evaluation
+FINAL_SHARE = 10  # by default the final evaluation takes at most a tenth of the planned env steps
 FINAL_TABLES = 4  # last policy and best, sampled and greedy
 
 
@@ -20,15 +20,15 @@ class Training:
     """Settings of a training run that neither the game nor the algorithm owns."""
 
     seeds: Positive[int] = 4  # number of seeds
-    first_seed: NotNegative[int] = 0  # the first of them; the others follow
+    first_seed: NotNegative[int] = 0  # the first seed; the others follow it
     envs: Positive[int] = 32  # games played at once
     iterations: Positive[int] = 3000  # one iteration plays every game for one rollout, then updates once
     minutes: Positive[float] | None = None  # time limit: stops after the last chunk that fits, or after iterations
     cpu_seconds: Positive[float] | None = None
     # the same limit in processor time of all seeds together, without compiling and the final evaluation
     chunk: Positive[int] = 10  # iterations per compiled call; each chunk gives one line of metrics and one checkpoint
-    keep_every: NotNegative[int] = 0  # keeps a checkpoint every so many iterations, from 0 on, to watch how a team
-    # learned; 0: keeps only the newest two and the best
+    keep_every: NotNegative[int] = 0  # iterations between two checkpoints that are kept, from iteration 0 on, to watch
+    # how a team learned; 0: keeps only the newest two and the best
     evaluations: NotNegative[int] = 100  # number of evaluations over the run, at ends of chunks; iteration 0 and the
     # last are always evaluated
     evaluate_every: Positive[int] | None = None
@@ -42,7 +42,7 @@ class Training:
     # accelerator, shard on several; games: spreads the games of each seed over several devices
     memory: Positive[float] | None = None
     # GB of the device that training may use; seeds then run in groups; None: all of the device
-    track: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow"], ...] = ()  # also sends the numbers to these
+    track: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow"], ...] = ()  # trackers that also get the numbers
 
     def __post_init__(self):
         check(self)
@@ -54,15 +54,15 @@ class Training:
 
     @property
     def every(self) -> int:
-        """Iterations between evaluations: whole chunks."""
+        """Number of iterations between two evaluations, a multiple of `chunk`."""
         fitting = max(1, -(-self.iterations // max(self.evaluations, 1) // self.chunk)) * self.chunk
         return self.evaluate_every or fitting
 
     def settled(self, rollout: int, length: int) -> "Training":
-        """The same with a number of `evaluation_episodes`: 32 if none is given, but fewer, a power of two, where all
-        evaluations together would take more than a quarter of the env steps that training plans.
+        """Sets `evaluation_episodes` if it is None: 32, or fewer, a power of two, if all evaluations together would
+        take more than a quarter of the planned env steps.
 
-        rollout: steps of an iteration; length: steps of an episode, at most.
+        rollout: steps of an iteration; length: largest number of steps of an episode.
         """
         if self.evaluation_episodes is not None:
             return self
@@ -71,10 +71,10 @@ class Training:
         return replace(self, evaluation_episodes=min(EPISODES, 2 ** int(math.log2(max(affordable, 1.0)))))
 
     def finals(self, rollout: int, length: int) -> int:
-        """Episodes of the final evaluation, per seed and policy, of the last policy and of the best.
+        """Number of episodes of the final evaluation, per seed and policy, for the last policy and for the best.
 
-        As many as `final_episodes` says. Without it 320, but fewer where those would take more than a tenth of the
-        env steps that training plans: whole batches of `evaluation_episodes`, one at least. Arguments as of `settled`.
+        It is `final_episodes` if that is given. Else it is 320, or fewer if they would take more than a tenth of the
+        planned env steps: whole batches of `evaluation_episodes`, at least one. The arguments are those of `settled`.
         """
         if self.final_episodes is not None:
             return self.final_episodes
@@ -84,7 +84,8 @@ class Training:
 
 
 def training_of(config: dict[str, Any], **more: Any) -> Training:
-    """The section `training` of a config.yaml, and `more` over it. Raises ValueError, one line."""
+    """The settings in the section `training` of a config.yaml, replaced by those in `more`. Raises ValueError, one
+    line."""
     section = {} if config.get("training") is None else config["training"]
     if not isinstance(section, dict):
         raise Misfit(f"training {section!r} is no section: give its settings below it, such as iterations: 100")

@@ -1,5 +1,5 @@
-"""What a run begins with: a checkpoint, the states of another run, or a first state; and files that hold what led to it
-and no more."""
+"""The start of a run: from a checkpoint, from the states of another run, or from first states. Lines in the run's files
+that came after that point are removed."""
 
 import time
 from pathlib import Path
@@ -13,14 +13,14 @@ from comity.training.session import Session
 
 
 class Start:
-    """What there is to begin with, before anything is compiled."""
+    """The saved states that a run begins with, read before anything is compiled."""
 
     def __init__(self, session: Session, resuming: bool, initialise: Path | None, listen: Listen):
         """initialise: a run whose last checkpoint gives the first states. Raises CorruptCheckpoint, ValueError."""
         self.resuming, directory = resuming, session.directory
         directory.sweep()
         self.saved = _newest(session, listen) if resuming else None
-        for name in session.lines.counts:  # refused before anything is compiled
+        for name in session.lines.counts:  # raises ValueError for damaged lines before anything is compiled
             directory.lines(name)
         self.given = None
         if initialise and not self.saved:
@@ -35,7 +35,7 @@ class Start:
 
 
 def compile_programs(session: Session, listen: Listen) -> None:
-    """For all seeds, or for as many as fit into the memory at once."""
+    """Compiles the programs for all seeds, or for as many seeds as fit into the memory at once."""
     began = time.monotonic()
     listen("compiling", events.compiling(session))
     made = session.programs, session.recipe, session.seeds
@@ -51,9 +51,9 @@ def compile_programs(session: Session, listen: Listen) -> None:
 
 
 def _fewer_at_once(session: Session, listen: Listen) -> bool:
-    """Whether fewer seeds than planned fit into the memory at once, and other programs are needed for that."""
+    """Lets fewer seeds run at once if not all fit into the memory. Returns True if new programs are needed for that."""
     training = session.training
-    limit = None if session.member else memory.of_programs(training)  # of several runs the programs see to it
+    limit = None if session.member else memory.of_programs(training)  # for several runs `together` takes care of it
     if not limit:
         return False
     fits = session.seeds.fitting(limit, session.ready.largest, memory.size(session.shape))
@@ -67,7 +67,7 @@ def _fewer_at_once(session: Session, listen: Listen) -> bool:
 
 
 def begin(session: Session, start: Start, listen: Listen) -> None:
-    """The state of all seeds, compiled programs at hand, and the files as they were at that time."""
+    """Sets the state of all seeds and brings the files to the same iteration. The programs must be compiled."""
     seeds = session.seeds
     if start.saved:
         session.carry = seeds.join([start.saved[0][str(seed)] for seed in session.names])
@@ -76,7 +76,7 @@ def begin(session: Session, start: Start, listen: Listen) -> None:
     if start.given:
         carries = [seeds.of(session.carry, index) for index in range(len(session.names))]
         session.carry = seeds.join([c._replace(state=s) for c, s in zip(carries, start.given, strict=True)])
-    if start.resuming:  # what came after the checkpoint is made again
+    if start.resuming:  # lines after the checkpoint are made again
         at = session.iteration if start.saved else -1
         session.directory.keep("metrics.jsonl", lambda line: line["iteration"] <= at)
         session.directory.keep("eval.jsonl", lambda line: line["iteration"] <= at)
@@ -93,7 +93,7 @@ def begin(session: Session, start: Start, listen: Listen) -> None:
 
 
 def _recognise(session: Session, start: Start, listen: Listen) -> None:
-    """Tells of what in the directory is lost, stands there twice or is of another run, and goes on without it."""
+    """Sends notes about files and lines that are lost, repeated or of another run. The run goes on without them."""
     directory, run = session.directory, session.manifest.get("run")
     counted = start.saved[1].get("lines") if start.saved else None
     notes = identity.lost(directory, session.manifest)
@@ -104,7 +104,7 @@ def _recognise(session: Session, start: Start, listen: Listen) -> None:
 
 
 def _newest(session: Session, listen: Listen) -> tuple[Any, dict[str, Any]] | None:
-    """(tree, about) of the newest whole checkpoint; None if there is none yet. Raises CorruptCheckpoint."""
+    """Loads (tree, about) of the newest whole checkpoint; None if there is none yet. Raises CorruptCheckpoint."""
     like, directory = {str(seed): session.shape for seed in session.names}, session.directory
 
     def skipped(error: checkpoint.CorruptCheckpoint) -> None:

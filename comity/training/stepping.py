@@ -1,8 +1,8 @@
 """The programs of a game that Python steps (`Functions.host`), for one seed: `chunk` and `evaluate` run in Python, and
 call compiled programs to act and to learn.
 
-Rollouts are those of `comity.rollout`. Keys and the seeds of episodes come from the run's seed, the iteration and the
-place alone. Where the games stand is in no checkpoint: after `resume` they begin new episodes.
+Rollouts have the form of `comity.rollout`. Keys and the seeds of episodes depend only on the run's seed, the iteration
+and the place. Checkpoints do not hold the states of the games, so after `resume` they begin new episodes.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ def programs(
     make: Callable[[Any, Environment], Algorithm], config: Any, env: Environment, games: int, capacity: int,
     episodes: int,
 ) -> Programs:  # fmt: skip
-    """Arguments as of `comity.training.programs.programs`."""
+    """Builds the programs. The arguments are those of `comity.training.programs.programs`."""
     one = Stepping(make, config, env, games, capacity, episodes)
     jitted = {name: jax.jit(f) for name, f in one.pure.items()}
     made, evaluate = lambda: one.algorithm, partial(one.evaluate, jitted)
@@ -44,7 +44,7 @@ def programs(
 
 @dataclass(frozen=True)
 class Stepping:
-    """The programs' parts. Fields as the arguments of `programs`."""
+    """The parts of the programs. Its fields are the arguments of `programs`."""
 
     make: Callable[[Any, Environment], Algorithm]
     config: Any
@@ -52,7 +52,7 @@ class Stepping:
     games: int
     capacity: int
     episodes: int
-    hosts: dict[Any, Any] = field(default_factory=dict)  # games that are there, by what they are for
+    hosts: dict[Any, Any] = field(default_factory=dict)  # hosts of games, by the seed's name; (): for evaluations
 
     @cached_property
     def algorithm(self) -> Algorithm:
@@ -64,16 +64,16 @@ class Stepping:
 
     @property
     def slots(self) -> int:
-        """Games of an evaluation at once, for each policy."""
+        """Number of games that an evaluation plays at once, for each policy."""
         return min(self.episodes, self.games)
 
     @property
     def length(self) -> int:
-        """Steps of a rollout."""
+        """Number of steps of a rollout."""
         whole = self.algorithm.whole_episodes
         return self.env.spec.length if whole else self.algorithm.steps or self.env.spec.length
 
-    # ------------------------------------------------------------------ what is compiled
+    # ------------------------------------------------------------------ the compiled functions
 
     @property
     def pure(self) -> dict[str, Callable[..., Any]]:
@@ -86,8 +86,10 @@ class Stepping:
         return Carry(self.build(values).init(jax.random.fold_in(seed_key, INIT)), (), ())
 
     def act(self, values, key, step, state, memory, observation, fresh, over):
-        """(memory before, action, memory after, notes) of B games in training. fresh [B]: where an episode begins;
-        over [B]: where it has ended, and memory stays as it was."""
+        """Returns (memory before, action, memory after, notes) of B games in training.
+
+        fresh [B]: True where an episode begins; over [B]: True where it has ended, and memory stays as it was.
+        """
         algorithm = self.build(values)
         memory = _where(fresh, _anew(_repeated(algorithm.memory, self.games), memory), memory)
         practise = algorithm.practise or algorithm.act
@@ -95,7 +97,7 @@ class Stepping:
         return memory, action, _where(over, memory, after), notes
 
     def judge(self, values, key, step, state, memory, observation, over):
-        """(action, memory after) of 2 `slots` games, the first half sampled, the second greedy."""
+        """Returns (action, memory after) of 2 `slots` games, the first half sampled, the second greedy."""
         algorithm = self.build(values)
         keys = jax.random.split(jax.random.fold_in(key, step))
         half = lambda part: jax.tree.map(lambda x: x[part], (memory, observation))  # noqa: E731
@@ -128,12 +130,12 @@ class Stepping:
         }
 
     def _shapes(self, count: int) -> tuple[PyTree, Observation]:
-        """(memory, observation) of `count` games, as shapes."""
+        """The shapes of (memory, observation) of `count` games."""
         one = jax.eval_shape(lambda: self.env.reset(jax.random.key(0))[1])
         wide = lambda x: jax.ShapeDtypeStruct((count, *jnp.shape(x)), x.dtype)  # noqa: E731
         return jax.tree.map(wide, (self.algorithm.memory, one))
 
-    # ------------------------------------------------------------------ what the loop calls
+    # ------------------------------------------------------------------ the functions that the loop calls
 
     def join(self, compiled: Parts) -> dict[str, Callable[..., Any]]:
         chunk, evaluate = partial(self.chunk, compiled), partial(self.evaluate, compiled)
@@ -179,7 +181,7 @@ class Stepping:
         return {"sampled": sampled, "greedy": best, "faults": jax.tree.map(np.asarray, faults(both, self.episodes))}
 
     def _host(self, name: tuple[int, ...], count: int) -> Any:
-        """Games of the seed that is named so; (): of evaluations, whose episodes are over when they return."""
+        """The host of a seed's games, by the seed's name; (): the host for evaluations, which finish all episodes."""
         if name not in self.hosts:
             self.hosts[name] = functions(self.env).host(count)  # pyright: ignore[reportOptionalCall]
         return self.hosts[name]
@@ -198,7 +200,7 @@ def _repeated(memory: PyTree, count: int) -> PyTree:
 
 
 def _anew(first: PyTree, memory: PyTree) -> PyTree:
-    """What memories begin with in the next episode: `first`, with the episode's number."""
+    """The memory at the start of the next episode: `first`, with the number of that episode."""
     is_number = lambda x: isinstance(x, EpisodeNumber)  # noqa: E731
     of = lambda new, old: EpisodeNumber(old.number + 1) if is_number(new) else new  # noqa: E731
     return jax.tree.map(of, first, memory, is_leaf=is_number)
@@ -209,7 +211,7 @@ def _where(condition: Any, yes: PyTree, no: PyTree) -> PyTree:
 
 
 def _steps(memory: PyTree, observation: Observation, action: PyTree, notes: PyTree, length: int) -> Transition:
-    """Shapes of a rollout, leaves [length, B, ...]."""
+    """The shapes of a rollout, leaves [length, B, ...]."""
     count, agents = observation.available.shape[:2]
     one = lambda kind, *shape: jax.ShapeDtypeStruct((length, *shape), kind)  # noqa: E731
     memory, observation, action, notes = jax.tree.map(

@@ -1,5 +1,5 @@
 """Signals that ask a run to save and stop: Ctrl-C, SIGTERM (docker, pre-emption), SIGUSR1 (Slurm's warning), SIGHUP (a
-terminal that was closed). The first lets what is under way finish, at most one chunk; a second ends the run at once.
+terminal that was closed). After the first signal the current chunk is finished; a second one ends the run at once.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name)
 
 
 class Interrupted(RuntimeError):
-    """A run was stopped by a signal; it is saved. `status`: the exit status, 128 + the signal's number."""
+    """Raised if a signal stopped a run, which is saved. `status`: the exit status, 128 + the signal's number."""
 
     def __init__(self, text: str, number: int = signal.SIGINT):
         super().__init__(text)
@@ -22,7 +22,7 @@ class Interrupted(RuntimeError):
 
 @contextlib.contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM is taken as Ctrl-C; threads other than the main one get no signals."""
+    """Treats SIGTERM as Ctrl-C inside. It does nothing in threads other than the main one, which get no signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -38,10 +38,10 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 
 class Stop:
-    """Whether a run was asked to stop, and by which signal."""
+    """The request to stop a run, and the number of the signal that made it."""
 
     def __init__(self, leader: "Stop | None" = None):
-        """leader: of several runs, who takes the signals for all."""
+        """leader: the `Stop` that takes the signals for several runs."""
         self.leader = leader
         self.asked = leader.asked if leader else threading.Event()
         self._number = int(signal.SIGINT)
@@ -52,16 +52,19 @@ class Stop:
         return self.leader.number if self.leader else self._number
 
     def heed(self) -> None:
-        """Before training has begun: raises KeyboardInterrupt if a signal came and Python lost the exception, as it
-        does where that arises in a callback of the garbage collector; jax has one."""
+        """Raises KeyboardInterrupt if a signal came before training has begun and Python lost the exception.
+
+        Python loses exceptions that are raised in a callback of the garbage collector, and jax has such a callback.
+        """
         if self.asked.is_set():
             raise KeyboardInterrupt(self.number)
 
     @contextlib.contextmanager
     def listening(self, say: Callable[[str], Any]) -> Iterator[None]:
-        """Takes the signals of the main thread. Raises KeyboardInterrupt(number) at the second of them.
+        """Handles the signals inside, in the main thread. Raises KeyboardInterrupt(number) at the second signal, or at
+        the first one before there is something to save.
 
-        A SIGHUP that the process was told to ignore, as by nohup, stays ignored.
+        If the process ignores SIGHUP, as under nohup, it stays ignored.
         """
 
         def ask(number: int, frame: Any) -> None:
@@ -72,7 +75,7 @@ class Stop:
                 raise KeyboardInterrupt(number)
             who = "" if number == signal.SIGINT else f"{signal.Signals(number).name}: "
             once_more = "Ctrl-C again" if number == signal.SIGINT else "a second signal"
-            with contextlib.suppress(RuntimeError):  # it came while another line was being written
+            with contextlib.suppress(RuntimeError):  # the signal came while another line was being written
                 say(f"{who}stopping after this chunk and saving; {once_more} stops at once")
 
         if threading.current_thread() is not threading.main_thread():

@@ -1,11 +1,11 @@
-"""Several runs as one: runs that differ in floats and seeds alone are trained side by side by the same programs.
+"""Trains several runs side by side by the same programs, if the runs differ only in floats and seeds.
 
-Each run keeps its own loop, in a thread of its own, and so its own files: metrics, evaluations, checkpoints, log. What
-the loops ask of the programs is gathered: when every run that is still under way has asked, all that was asked is
-computed at once, a lane for each seed of each run. A run that ends, fails or is stopped leaves, and the others go on.
+Each run has its own loop, in a thread of its own, and so its own files: metrics, evaluations, checkpoints, log. The
+loops' calls of programs are gathered. When every run that still trains has made its call, all calls are computed at
+once, with one lane for each seed of each run. A run that ends, fails or is stopped leaves, and the others go on.
 
-`loop`: the lanes are dealt out to the cores, each by the program that the run would call alone: the same bits. `vmap`:
-all lanes are one program, with the floats along the lanes too: equal to a run alone up to float rounding.
+`loop`: the lanes are distributed over the cores, each with the program that the run would call alone, so bits are
+equal. `vmap`: all lanes are one program, with the floats along the lanes; equal to a run alone up to float rounding.
 """
 
 import contextlib
@@ -27,11 +27,12 @@ from comity.training.seeds import Seeds, visible_cores
 from comity.training.settings import Training
 from comity.training.stopping import Stop
 
-LANES = {name: (True, *each[1:]) for name, each in PER_SEED.items()}  # of one program for all: floats differ as well
+LANES = {name: (True, *each[1:]) for name, each in PER_SEED.items()}  # one value per lane; also of floats
 
 
 def fits(recipe: Recipe, training: Training) -> bool:
-    """Whether such a run can be one of several: on one device, and no clock or processor time ends it."""
+    """True if the run can train together with others: it runs on one device, is not ended by a limit of wall or
+    processor time, and Python does not step its game."""
     here = Seeds(1, training.mode, games=training.envs)
     here.close()
     by_clock = training.minutes or training.cpu_seconds
@@ -39,7 +40,7 @@ def fits(recipe: Recipe, training: Training) -> bool:
 
 
 class Call:
-    """What a run has asked for, and what became of it."""
+    """A run's call of a program, and its result."""
 
     def __init__(self, member: "Member", seeds: Seeds, name: str, arguments: tuple[Any, ...]):
         self.member, self.seeds, self.name, self.arguments = member, seeds, name, arguments
@@ -49,13 +50,13 @@ class Call:
 
     @property
     def alike(self) -> Any:
-        """Calls in which this is equal are computed at once: the program, and what all lanes share."""
+        """Calls with equal values of this are computed at once: the program's name, and arguments that lanes share."""
         shared = [x for x, each in zip(self.arguments, LANES[self.name], strict=True) if not each]
         return self.name, tuple(int(x) for x in shared)
 
 
 class Together:
-    """Runs that are trained side by side. They must differ in floats and seeds alone."""
+    """Runs that train side by side. They must differ only in floats and seeds."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -68,14 +69,14 @@ class Together:
         self._pool = ThreadPoolExecutor(visible_cores(), thread_name_prefix="lane")
 
     def join(self, seeds: int) -> "Member":
-        """A place for one more run; all are joined before the first begins."""
+        """Adds a run and returns its place. All runs are added before the first one begins."""
         self.under_way += 1
         self.lanes += seeds
         return Member(self)
 
     @contextlib.contextmanager
     def heeding(self, say: Callable[[str], Any]) -> Iterator[None]:
-        """Signals of the main thread ask all runs to save and stop."""
+        """Handles signals inside, in the main thread: they ask all runs to save and stop."""
         with self.stop.listening(say):
             yield
 
@@ -117,7 +118,7 @@ class Together:
         self.changed.notify_all()
 
     def _each(self, calls: Sequence[Call]) -> list[Any]:
-        """loop: every seed's program by itself, over all cores."""
+        """Computes calls in mode `loop`: every seed's program by itself, over all cores."""
 
         def run(lane: tuple[Call, int]) -> Any:
             call, index = lane
@@ -127,7 +128,7 @@ class Together:
         return _dealt(calls, list(self._pool.map(run, lanes)))
 
     def _at_once(self, calls: Sequence[Call]) -> list[Any]:
-        """vmap: one program, in as many rounds as the memory asks for."""
+        """Computes calls in mode `vmap`: one program, in as many rounds as the memory needs."""
         assert self.wide
         name, counts = calls[0].name, [call.seeds.count for call in calls]
         given = []
@@ -137,7 +138,7 @@ class Together:
                 given.append(own[0])
             elif PER_SEED[name][position]:
                 given.append(_concatenated([x for groups in own for x in groups]))
-            else:  # floats: each run's own, along its lanes
+            else:  # floats: those of each run, repeated along its lanes
                 given.append({k: np.repeat(np.asarray([x[k] for x in own], np.float32), counts) for k in own[0]})
         result, ends = self.wide.call(name, given, sum(counts)), np.cumsum(counts)
         parts = [_cut(result, end - count, end) for count, end in zip(counts, ends.tolist(), strict=True)]
@@ -153,13 +154,13 @@ def _cut(tree: Any, first: int, end: int) -> Any:
 
 
 def _of_seed(call: Call, index: int) -> list[Any]:
-    """Arguments of a program for one seed."""
+    """The arguments of a call's program for one seed."""
     each = PER_SEED[call.name]
     return [call.seeds.of(x, index) if own else x for x, own in zip(call.arguments, each, strict=True)]
 
 
 def _dealt(calls: Sequence[Call], results: list[Any]) -> list[Any]:
-    """Results of lanes, for each call as `Seeds.call` returns them in mode `loop`."""
+    """Splits the results of lanes by call, in the form that `Seeds.call` returns in mode `loop`."""
     found, rest = [], iter(results)
     for call in calls:
         mine = [next(rest) for _ in range(call.seeds.count)]
@@ -168,13 +169,13 @@ def _dealt(calls: Sequence[Call], results: list[Any]) -> list[Any]:
 
 
 class Wide:
-    """Programs over lanes, compiled for `seeds.count` of them."""
+    """Programs over lanes, compiled for `seeds.count` lanes."""
 
     def __init__(self, seeds: Seeds, ready: compile.Ready):
         self.seeds, self.ready = seeds, ready
 
     def call(self, name: str, arguments: Sequence[Any], count: int) -> Any:
-        """The result for `count` lanes; where fewer are left than compiled for, the last is repeated."""
+        """Returns the result for `count` lanes. If fewer are left than the programs have, the last lane is repeated."""
         width, each, rounds = self.seeds.count, LANES[name], []
         for first in range(0, count, width):
             end = min(first + width, count)
@@ -187,14 +188,14 @@ class Wide:
 
 
 def _filled(tree: Any, first: int, end: int, width: int) -> Any:
-    """Lanes from `first` to `end`, and the last of them again up to `width`."""
+    """The lanes from `first` to `end`, filled up to `width` lanes with copies of the last one."""
     at = np.minimum(np.arange(first, first + width), end - 1)
     whole = first == 0 and all(x.shape[0] == width for x in jax.tree.leaves(tree))
     return tree if whole else jax.tree.map(lambda x: x[at], tree)
 
 
 class Member:
-    """One run's place: what its loop calls instead of programs of its own."""
+    """The place of one run. Its loop calls this object instead of programs of its own."""
 
     by_name: Any
     largest: Any
@@ -205,13 +206,13 @@ class Member:
 
     @property
     def stop(self) -> Stop:
-        """The run's own, which heeds the signals that all are asked by."""
+        """The `Stop` of the run, which follows the signals for all runs."""
         return Stop(self.together.stop)
 
     def compiled(
         self, one: Programs, recipe: Recipe, seeds: Seeds, training: Training, sizes: dict[str, int], **known: Any
     ) -> "Member":
-        """The programs, compiled by the first of the runs that asks."""
+        """Compiles the programs in the first run that calls this; the other runs share them."""
         with self.together.compiling:
             if seeds.mode == "loop":
                 ready = compile.compiled(one, recipe, seeds, sizes, **known)
@@ -221,11 +222,11 @@ class Member:
         return self
 
     def call(self, seeds: Seeds, name: str, *arguments: Any) -> Any:
-        """As of `compile.Ready`."""
+        """Does the same as `compile.Ready.call`."""
         return self.together.call(Call(self, seeds, name, arguments))
 
     def leave(self) -> None:
-        """The others wait no longer for this run."""
+        """Removes the run, so that the others do not wait for it."""
         if not self.left:
             self.left = True
             self.together.leave()
@@ -234,7 +235,7 @@ class Member:
 def _wide(
     one: Programs, recipe: Recipe, training: Training, sizes: dict[str, int], lanes: int, known: dict[str, Any]
 ) -> Wide:
-    """The programs for all lanes, or for as many as the memory holds."""
+    """Compiles the programs for all lanes, or for as many as fit into the memory."""
     numbers = {name: jax.ShapeDtypeStruct((), np.float32) for name in floats(recipe.config)}
 
     def parts_of(shape: Any) -> dict[str, Program]:
@@ -257,9 +258,9 @@ def _wide(
 
 
 def alike(recipe: Recipe, training: Training, config: dict[str, Any]) -> Any:
-    """Runs in which this is equal can be trained together; None if this one cannot be with any other.
+    """Runs with equal values of this can train together; None if the run cannot train together with others.
 
-    config: the run's own.
+    config: the run's config.
     """
     if not fits(recipe, training):
         return None
@@ -270,7 +271,7 @@ def alike(recipe: Recipe, training: Training, config: dict[str, Any]) -> Any:
 
 
 def _flat(section: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """Settings by the names that `floats` gives them."""
+    """(name, value) of all settings, by the names that `floats` gives them."""
     found = []
     for name, value in section.items():
         found += _flat(value, f"{before}{name}.") if isinstance(value, dict) else [(before + name, value)]

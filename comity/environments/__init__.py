@@ -1,4 +1,4 @@
-"""Games: the rules, one file each. The table names modules as text, so that listing them imports nothing."""
+"""Games: the rules, one file each. The tables name modules as text, so that listing the games imports nothing."""
 
 TASKS = {  # name: (module:class, one line)
     "manitokan": (

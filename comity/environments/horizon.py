@@ -1,4 +1,4 @@
-"""How long an episode lasts that ends by chance: a step is the last with a fixed chance, so horizons are geometric."""
+"""Length of episodes that end by chance: each step is the last with a fixed chance, so horizons are geometric."""
 
 import math
 
@@ -10,7 +10,10 @@ from comity.types import Key
 
 
 def drawn_horizon(key: Key, end_chance: float, length: int) -> Array:
-    """[] int32, steps of an episode: 1, 2, ..., cut at `length`. end_chance: that a step is the last; 0: `length`."""
+    """[] int32, number of steps of an episode: 1, 2, ..., at most `length`.
+
+    end_chance: chance that a step is the last; 0: every episode has `length` steps.
+    """
     if end_chance == 0:
         return jnp.asarray(length, jnp.int32)
     # 1 + the number of steps survived, by inversion

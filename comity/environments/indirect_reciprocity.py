@@ -1,8 +1,8 @@
-"""Indirect reciprocity: of several agents two play a prisoner's dilemma at every step, and the others watch.
+"""Indirect reciprocity: at every step two of several agents play a prisoner's dilemma, and the others watch.
 
-The n-player game of RUSP (Baker 2020, arXiv 2011.05373): who defects on one agent can be known for it by another. A
-step is the last with a small chance. Ways of choosing who plays that single out the last agent, which a script may
-play, test what the others have learnt of it. docs/tasks/indirect_reciprocity.md.
+The n-player game of RUSP (Baker 2020, arXiv 2011.05373): an agent that defects on one agent can get a reputation among
+the others. Each step is the last with a small chance. Some settings of `selects` treat the last agent, which a script
+may play, in a special way: they test what the others have learnt about it. docs/tasks/indirect_reciprocity.md.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 
 class State(NamedTuple):
-    identity: Array  # [N, D] float32 in [0, 1), what an agent is known by; drawn for an episode
-    playing: Array  # [N] bool, the two that play the coming step
+    identity: Array  # [N, D] float32 in [0, 1), numbers by which others recognise an agent; drawn for each episode
+    playing: Array  # [N] bool, the two agents that play the coming step
     last: Array  # [N] int32, actions of the last step; -1: did not play
     time: Array  # [] int32, steps played
     horizon: Array  # [] int32, steps of this episode
@@ -40,24 +40,25 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class IndirectReciprocity:
-    """N agents, two of which play each step. view float32 [N, 4 + D + (N - 1) (2 + D)]; state [2 + N (2 + D)].
+    """N agents, two of which play in each step. view float32 [N, 4 + D + (N - 1) (2 + D)]; state [2 + N (2 + D)].
 
-    view: own last action (-1: did not play), whether it played it, whether it plays now, identity, t; then of each
-    other, agents i - 1, i - 2, ...: last action, whether it plays now, identity. state: t / H, H, then of each agent
-    last action, whether it plays now, identity. Who does not play has action 0 alone, and earns 0. Rewards in points.
+    view: own last action (-1: did not play), 1 if it played in the last step, 1 if it plays now, identity, t; then for
+    each other, agents i - 1, i - 2, ...: last action, 1 if it plays now, identity. state: t / H, H, then for each agent
+    last action, 1 if it plays now, identity. An agent that does not play has only action 0, and earns 0. Rewards in
+    points.
     """
 
-    agents: TwoOrMore = 3  # N, how many play
+    agents: TwoOrMore = 3  # N, number of agents
     payoffs: tuple[float, ...] = (2.0, -2.0, 4.0, 0.0)  # own points for CC, CD, DC, DD, own action first
-    length: Positive[int] = 200  # steps, at most: the cut comes in 4 of 100,000 episodes
-    end_chance: Fraction = 0.05  # that a step is the last; 0: every episode has `length` steps
-    identity_size: NotNegative[int] = 16  # D, how many numbers an agent is known by
-    selects: Literal["uniform", "hold-out", "rapport", "always-plays"] = "uniform"  # who plays
+    length: Positive[int] = 200  # most steps of an episode; 4 in 100,000 are cut there
+    end_chance: Fraction = 0.05  # chance that a step is the last; 0: every episode has `length` steps
+    identity_size: NotNegative[int] = 16  # D, size of an agent's identity
+    selects: Literal["uniform", "hold-out", "rapport", "always-plays"] = "uniform"  # the two that play
     # uniform: any two | hold-out: agent 0 only watches, but in the last step it plays the last agent | rapport: any
     # two, but not the last agent in the first `rapport_steps` | always-plays: the last agent and any other
-    rapport_steps: NotNegative[int] = 5  # k: the last agent may play from t = k on, t from 0
+    rapport_steps: NotNegative[int] = 5  # k: the last agent may play from t = k on; t counts from 0
     rapport_starts: bool = False  # True: it must play at t = k
-    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
+    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; an end by chance always is
 
     def __post_init__(self) -> None:
         check(self)
@@ -91,17 +92,17 @@ class IndirectReciprocity:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Others of agent i in order: i - 1, i - 2, ..., modulo N."""
+        """Offsets of the others of agent i, in order: i - 1, i - 2, ..., modulo N."""
         return tuple(range(-1, -self.agents, -1))
 
     @property
     def own_size(self) -> int:
-        """How many numbers of a view are an agent's own; they come first."""
+        """The number of entries of a view that describe the agent itself; they come first."""
         return 4 + self.identity_size
 
     @property
     def other_size(self) -> int:
-        """How many are about each other agent."""
+        """The number of entries that describe each other agent."""
         return 2 + self.identity_size
 
     def reset(self, key: Key) -> tuple[State, Observation]:
@@ -117,7 +118,7 @@ class IndirectReciprocity:
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         playing = state.playing
         action = jnp.where(playing, action, 0).astype(jnp.int32)
-        other = jnp.where(playing, action.sum() - action, 0)  # what the one played against does
+        other = jnp.where(playing, action.sum() - action, 0)  # the action of the partner
         reward = jnp.where(playing, jnp.asarray(self.payoffs, jnp.float32)[2 * action + other], 0.0)  # [N]
         time = state.time + 1
         after = State(
@@ -136,7 +137,10 @@ class IndirectReciprocity:
         return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
 
     def drawn_pair(self, key: Key, time: Array, horizon: Array) -> Array:
-        """[N] bool, who plays step `time`, counted from 0: one drawn of all who may, then another of the others."""
+        """[N] bool, the two agents that play step `time`, counted from 0.
+
+        First come those that must play, then a random draw from those that may.
+        """
         agent = jnp.arange(self.agents)
         last = agent == self.agents - 1
         may, must = jnp.ones(self.agents, bool), jnp.zeros(self.agents, bool)
@@ -155,7 +159,7 @@ class IndirectReciprocity:
 
     def observation(self, state: State) -> Observation:
         playing, last = state.playing.astype(jnp.float32), state.last.astype(jnp.float32)
-        about = jnp.concatenate([last[:, None], playing[:, None], state.identity], -1)  # [N, 2 + D], of each by others
+        about = jnp.concatenate([last[:, None], playing[:, None], state.identity], -1)  # [N, 2 + D]
         own = [last, (state.last >= 0).astype(jnp.float32), playing]
         clock = jnp.broadcast_to(state.time.astype(jnp.float32), (self.agents, 1))
         others = (jnp.arange(self.agents)[:, None] + jnp.asarray(self.offsets)) % self.agents  # [N, N - 1]
@@ -165,11 +169,11 @@ class IndirectReciprocity:
         return Observation(jnp.concatenate(view, -1), jnp.concatenate([jnp.stack(known), about.reshape(-1)]), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Shares of matches, NaN where there was none.
+        """Shares of matches, NaN if there was none.
 
-        `cooperation`, `defection` [B, N]: of an agent's matches. [B]: `defection_against_last` and `_among_others`: of
-        all but the last agent, in matches with it and without it; `_among_others_since`: after the last agent's first
-        match; `defection_in_the_end`: of agent 0 in the last step.
+        [B, N]: `cooperation`, `defection` in an agent's matches. [B]: `defection_against_last` and `_among_others`:
+        defection by all but the last agent, in matches with it and without it; `_among_others_since`: without it, after
+        its first match; `defection_in_the_end`: defection by agent 0 in the last step.
         """
         cooperated, defected = info["cooperated"], info["defected"]  # [T, B, N]
         games = cooperated + defected
@@ -178,7 +182,7 @@ class IndirectReciprocity:
         ends = valid & ~jnp.concatenate([valid[1:], jnp.zeros_like(valid[:1])])
 
         def share(counts: Array, steps: Array, of: slice = slice(None, -1)) -> Array:
-            """Sum of counts over the sum of matches, in these steps [T, B], of these agents."""
+            """Sum of counts over the sum of matches, in the steps [T, B] and for the agents `of`."""
             part = lambda x: jnp.where(steps, x[..., of].sum(-1), 0.0).sum(0)  # noqa: E731
             return ratio(part(counts), part(games))
 
@@ -192,10 +196,10 @@ class IndirectReciprocity:
         }
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory at the start, act): act(memory, view [..., V]) -> (action [...] int32, memory).
+        """Returns (memory at the start, act), where act(memory, view [..., V]) -> (action [...] int32, memory).
 
-        all-c cooperates, all-d defects. tit-for-tat does to each what that one did to it when they last played, and
-        cooperates with whom it has not played. Numbers that a wrapper put behind the game's own are not read.
+        all-c cooperates, all-d defects. tit-for-tat repeats what its partner did when they last played together, and
+        cooperates with a partner it has not met. Entries that a wrapper adds to the view are not read.
         """
         if name not in self.spec.scripts:
             near = did_you_mean(name, self.spec.scripts)
@@ -207,12 +211,12 @@ class IndirectReciprocity:
                 return jnp.where(plays & (name == "all-d"), 1, 0).astype(jnp.int32), memory
             others = view[..., self.own_size : self.spec.view.size].reshape(*view.shape[:-1], -1, self.other_size)
             last, theirs = others[..., 0].astype(jnp.int32), others[..., 1] > 0
-            memory = jnp.where(has_played[..., None] & (last >= 0), last, memory)  # of the one it played, no other
+            memory = jnp.where(has_played[..., None] & (last >= 0), last, memory)  # only of its last partner
             return jnp.where(plays, jnp.where(theirs, memory, 0).sum(-1), 0).astype(jnp.int32), memory
 
         return (jnp.zeros(self.agents - 1, jnp.int32) if name == "tit-for-tat" else ()), act
 
 
 def ratio(part: Array, whole: Array) -> Array:
-    """part / whole; NaN where the whole is 0."""
+    """Returns part / whole, NaN where the whole is 0."""
     return jnp.where(whole > 0, part / jnp.where(whole > 0, whole, 1.0), jnp.nan)

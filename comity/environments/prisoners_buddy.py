@@ -1,7 +1,7 @@
 """Prisoner's Buddy: agents choose partners. A mutual choice pays both, an unanswered one costs the chooser.
 
-The team formation game of RUSP (Baker 2020, arXiv 2011.05373). Only every fifth step pays; what is chosen in between is
-seen, and free. With an odd number of agents somebody stays alone. docs/tasks/prisoners_buddy.md.
+The team formation game of RUSP (Baker 2020, arXiv 2011.05373). Only every fifth step pays; choices in between are seen
+and cost nothing. With an odd number of agents at least one stays alone. docs/tasks/prisoners_buddy.md.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ VERSION = 1  # of the rules
 
 PROFILES: dict[str, dict[str, Any]] = {"paper": {}, "one-head": {"heads_as": "one"}}
 
-CHOOSE, SIT_OUT = 0, 1  # the option
+CHOOSE, SIT_OUT = 0, 1  # values of the option
 
 
 class State(NamedTuple):
-    identity: Array  # [N, D] float32 in [0, 1), what an agent is known by; drawn for an episode
+    identity: Array  # [N, D] float32 in [0, 1), numbers by which others recognise an agent; drawn for each episode
     choice: Array  # [N] int32, the agent chosen in the last step; -1: none
     paid: Array  # [N] int32, the agent chosen in the last paid round; -1: none
     time: Array  # [] int32, steps played
@@ -37,24 +37,24 @@ class State(NamedTuple):
 class PrisonersBuddy:
     """N agents. view float32 [N, 5 + 2 D + (N - 1) (7 + 2 D)]; state [3 + N (2 + 2 N + D)]. Rewards in points.
 
-    Actions: an option (0 choose somebody, 1 sit out) and one of the others, agents i - 1, i - 2, ...; or as one head,
-    others first, sitting out last. view: last option (one-hot, zeros before the first), whether the coming step pays,
-    whether one chose in the last paid round, identity, identity of the last choice (zeros: none), t; then of each other
-    in the same order: last option, chose me, I chose it (last step), the same two (last paid round), whether it chose
-    anybody in that, identity, identity of its last choice. state: t / H, H, whether the coming step pays; of each agent
-    last option, last choice and last paid choice as one-hot, identity.
+    Actions: an option (0 choose, 1 sit out) and one of the others, agents i - 1, i - 2, ...; as one head: the others
+    first, sitting out last. view: last option (one-hot, zeros before the first), 1 if the coming step pays, 1 if the
+    agent chose in the last paid round, identity, identity of its last choice (zeros: none), t; then for each other
+    agent in the same order: last option, it chose me, I chose it (last step), the same two (last paid round), 1 if it
+    chose in that round, identity, identity of its last choice. state: t / H, H, 1 if the coming step pays; for each
+    agent its last option, last choice and last paid choice as one-hot, identity.
     """
 
-    agents: TwoOrMore = 5  # N, how many play
-    length: Positive[int] = 500  # steps, at most: the cut comes in 4 of 100,000 episodes
-    end_chance: Fraction = 0.02  # that a step is the last; 0: every episode has `length` steps
-    period: Positive[int] = 5  # steps, numbered from 1: those that are multiples of it pay
-    identity_size: NotNegative[int] = 16  # D, how many numbers an agent is known by
-    heads_as: Literal["two", "one"] = "two"  # one: a single head of N actions, for learners that have no other
-    mutual: float = 2.0  # points to each of two that choose each other
-    unanswered: float = -2.0  # to who chooses one that does not choose it
-    chosen: float = 1.0  # for each that chooses one without being chosen by it
-    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
+    agents: TwoOrMore = 5  # N, number of agents
+    length: Positive[int] = 500  # most steps of an episode; 4 in 100,000 are cut there
+    end_chance: Fraction = 0.02  # chance that a step is the last; 0: every episode has `length` steps
+    period: Positive[int] = 5  # every so many steps one pays, the first of them at this step
+    identity_size: NotNegative[int] = 16  # D, size of an agent's identity
+    heads_as: Literal["two", "one"] = "two"  # one: a single head of N actions, for learners that need one
+    mutual: float = 2.0  # points for each of two agents that choose each other
+    unanswered: float = -2.0  # points for a choice that is not answered
+    chosen: float = 1.0  # points for an agent, per agent that chooses it and is not chosen by it
+    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; an end by chance always is
 
     def __post_init__(self) -> None:
         check(self)
@@ -81,21 +81,21 @@ class PrisonersBuddy:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Others of agent i in order: i - 1, i - 2, ..., modulo N."""
+        """Offsets of the others of agent i, in order: i - 1, i - 2, ..., modulo N."""
         return tuple(range(-1, -self.agents, -1))
 
     @property
     def own_size(self) -> int:
-        """How many numbers of a view are an agent's own; they come first."""
+        """The number of entries of a view that describe the agent itself; they come first."""
         return 5 + 2 * self.identity_size
 
     @property
     def other_size(self) -> int:
-        """How many are about each other agent."""
+        """The number of entries that describe each other agent."""
         return 7 + 2 * self.identity_size
 
     def counts(self, action: PyTree) -> tuple[Array, ...]:
-        """Who sits out chooses nobody: its second head means nothing. Bool [..., N], one entry per head."""
+        """Bool [..., N] per head, True if the head has an effect: the second has none if the agent sits out."""
         if self.heads_as == "one":
             return (jnp.ones_like(action, bool),)
         option, _ = action
@@ -112,16 +112,16 @@ class PrisonersBuddy:
     def step(self, key: Key, state: State, action: PyTree) -> tuple[State, Timestep]:
         choice, time = self.choices(action), state.time + 1
         pays = time % self.period == 0
-        chose, before = self.chosen_by(choice), self.chosen_by(state.paid)  # [N, N], of this step, of the last round
+        chose, before = self.chosen_by(choice), self.chosen_by(state.paid)  # [N, N], this step, last paid round
         pair, old_pair = chose & chose.T, before & before.T
         one_way = chose & ~chose.T
         points = (
             self.mutual * pair.any(1) + self.unanswered * one_way.any(1) + self.chosen * one_way.sum(0)
-        )  # row: who chooses, column: who is chosen
+        )  # row: the agent that chooses, column: the agent that it chooses
         after = State(state.identity, choice, jnp.where(pays, choice, state.paid), time, state.horizon)
         over = time >= state.horizon
         truncated = over & (time >= self.length) & (not self.clock_terminates)
-        events = {  # of paid rounds only
+        events = {  # counted in paid rounds only
             "teamed": pair.any(1),
             "new_team": (pair & ~old_pair).any(1),
             "team_change": (old_pair & ~pair).any(1),
@@ -135,7 +135,7 @@ class PrisonersBuddy:
         return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
 
     def choices(self, action: PyTree) -> Array:
-        """[N] int32, the agent that each chooses; -1: none."""
+        """[N] int32, the agent that each agent chooses; -1: none."""
         if self.heads_as == "two":
             option, slot = action
             sits = option == SIT_OUT
@@ -145,7 +145,7 @@ class PrisonersBuddy:
         return jnp.where(sits, -1, chosen).astype(jnp.int32)
 
     def chosen_by(self, choice: Array) -> Array:
-        """[N, N] bool: row chooses column."""
+        """[N, N] bool, True where the row agent chooses the column agent."""
         return choice[:, None] == jnp.arange(self.agents)
 
     def observation(self, state: State) -> Observation:
@@ -153,12 +153,12 @@ class PrisonersBuddy:
         begun, chose = state.time > 0, state.choice >= 0
         option = jnp.stack([chose & begun, ~chose & begun], -1).astype(jnp.float32)  # [N, 2]
         last, paid = self.chosen_by(state.choice).astype(jnp.float32), self.chosen_by(state.paid).astype(jnp.float32)
-        taken = jnp.where(chose[:, None], state.identity[state.choice], 0.0)  # [N, D], identity of who was chosen
+        taken = jnp.where(chose[:, None], state.identity[state.choice], 0.0)  # [N, D], identity of the agent chosen
         pays = ((state.time + 1) % self.period == 0).astype(jnp.float32)
         any_paid = (state.paid >= 0).astype(jnp.float32)[:, None]
         clock = state.time.astype(jnp.float32)
         own = [option, jnp.full((n, 1), pays), any_paid, state.identity, taken, jnp.full((n, 1), clock)]
-        # Row: who sees; column: whom, in the order of others.
+        # Row: the agent that sees; column: the agents it sees, in the order of `offsets`.
         others = (jnp.arange(n)[:, None] + jnp.asarray(self.offsets)) % n  # [N, N - 1]
         ties = [jnp.take_along_axis(x, others, 1)[..., None] for x in (last.T, last, paid.T, paid)]
         about_others = [option[others], *ties, any_paid[others], state.identity[others], taken[others]]
@@ -172,12 +172,13 @@ class PrisonersBuddy:
         return Observation(jnp.concatenate(view, -1), jnp.concatenate([known, each.reshape(-1)]), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Of paid rounds, NaN where there was none. A team is a pair of agents that choose each other.
+        """Statistics of paid rounds, NaN if there was none. A team is a pair of agents that choose each other.
 
-        [B]: `agents_in_pairs`: per round; `team_length`: rounds, of a mean team, NaN without any; `team_changes`: times
-        that an agent is no more in the team it was in the round before; `ever_unchosen`: agents that nobody chose in
-        some round; `one_way_choices`: choices not answered; `perfect`: all rounds have the same teams, as many as there
-        can be, NaN below two rounds; `paid_rounds`. [B, N]: `sat_out`: share of rounds.
+        [B]: `agents_in_pairs`: agents in teams, per round; `team_length`: mean number of rounds that a team lasts, NaN
+        without any team; `team_changes`: number of times that an agent is no longer in its team of the round before;
+        `ever_unchosen`: number of agents that in some round nobody chose; `one_way_choices`: number of choices that are
+        not answered; `perfect`: 1 if all rounds have the same teams and as many as possible, NaN below two rounds;
+        `paid_rounds`: their number. [B, N]: `sat_out`: share of rounds in which an agent sat out.
         """
         rounds = info["paid"].sum(0)  # [B]
         known = lambda x, least=1: jnp.where(rounds >= least, x, jnp.nan)  # noqa: E731

@@ -1,4 +1,4 @@
-"""One loop of the engine, a sixteenth of a second: targets, motion, hits that all land at once, healing, deaths."""
+"""One loop of the engine, a sixteenth of a second: targets, motion, simultaneous hits, healing, deaths."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from comity.environments.battle.units import (
     Weapons,
 )
 
-LOOPS = 8  # of a step
-BLAST, BLAST_HALF = 0.15, 1.25  # of a Colossus: half the width of its line beside a body, half the length
-LEAST = 0.5  # damage that armour leaves of a hit
-LONG_AGO = 10_000  # loops
+LOOPS = 8  # loops of a step
+BLAST, BLAST_HALF = 0.15, 1.25  # of the line across the fire that a Colossus hits: half its width, half its length
+LEAST = 0.5  # least damage of a hit, in spite of armour
+LONG_AGO = 10_000  # loops since the last damage, if there was none
 
 
 class Attack(NamedTuple):
-    """Of a team in a loop, [K, B], and whom it strikes."""
+    """The attacks of a team in a loop, [K, B]."""
 
     cooldown: Array
     windup: Array
-    lands: Array  # bool
-    struck: Array  # [K, L, B] bool
+    lands: Array  # bool, the hit lands in this loop
+    struck: Array  # [K, L, B] bool, units that it strikes
 
 
 def fought(
@@ -48,7 +48,7 @@ def fought(
     orders: tuple[Orders, Orders | None],
     luck: Array,
 ) -> Units:
-    """Units after the loops of a step. luck [N, B] uint32: two bits of it for each loop."""
+    """Returns units after the loops of a step. luck [N, B] uint32: random bits, two for each loop."""
 
     def loop(units: Units, number: Array) -> tuple[Units, None]:
         jitter = (luck >> (2 * number).astype(jnp.uint32) & 3).astype(jnp.int32) - 1
@@ -66,7 +66,7 @@ def one_loop(
     orders: tuple[Orders, Orders | None],
     jitter: Array,
 ) -> Units:
-    """jitter [N, B] int32: loops more until the next attack."""
+    """Returns units after one loop. jitter [N, B] int32: loops added to the time until the next attack."""
     intent = intents(rules, units, policy, orders, weapons)
     units = moved(rules, units, intent)
     teams = ((rules.allies, rules.enemies), (rules.enemies, rules.allies))
@@ -85,7 +85,7 @@ def one_loop(
 
 
 def attack(team: Team, foe: Team, weapons: Weapons, units: Units, intent: Intent, jitter: Array) -> Attack:
-    """What a team's weapons do, once everybody stands where it stands."""
+    """Returns the attacks of a team, after all units have moved."""
     own, foes, aim = part(team, units), part(foe, units), part(team, intent)
     reach, period = part(team, weapons.reach), part(team, weapons.period)
     hot = one_hot(aim.target, foe.size) & team.can_hit & ((own.hp > 0)[:, None] & (foes.hp > 0)[None])
@@ -98,7 +98,7 @@ def attack(team: Team, foe: Team, weapons: Weapons, units: Units, intent: Intent
     goes_on = fits & begun
     left = jnp.where(begins, team.table.windup, jnp.where(goes_on, own.windup - 1, 0))
     lands = (begins | goes_on) & (left == 0)
-    broken = (own.windup > 0) & ~goes_on  # no shot, so the weapon is ready
+    broken = (own.windup > 0) & ~goes_on  # the attack is broken off, so the weapon is ready
     cooldown = jnp.where(begins, period + part(team, jitter), jnp.where(broken, 0, own.cooldown))
     struck = hot
     if team.table.line.any():
@@ -109,7 +109,7 @@ def attack(team: Team, foe: Team, weapons: Weapons, units: Units, intent: Intent
 
 
 def in_line(team: Team, foe: Team, hot: Array, dx: Array, dy: Array, distance: Array) -> Array:
-    """[K, L, B] bool: what a Colossus hits beside its target, across its line of fire."""
+    """[K, L, B] bool, units that a Colossus hits beside its target, across its line of fire."""
     along = lambda x: jnp.where(hot, x, 0.0).sum(1)[:, None]  # noqa: E731
     length = jnp.maximum(along(distance), 1e-6)
     ux, uy = along(dx) / length, along(dy) / length
@@ -122,7 +122,7 @@ def in_line(team: Team, foe: Team, hot: Array, dx: Array, dy: Array, distance: A
 
 
 def damage(team: Team, foe: Team, weapons: Weapons, units: Units, by: Attack) -> tuple[Array, Array, Array]:
-    """(shield, hp, attacker) [K, B] of a team after all hits `by` its foe, one after the other in the order of foes."""
+    """Returns (shield, hp, attacker) [K, B] of a team after all hits `by` its foe, in the order of foes."""
     own = part(team, units)
     size = each_hit(foe, team, weapons)  # [L, K, 1 or B]
     hits = foe.table.hits[:, None]
@@ -147,14 +147,14 @@ def damage(team: Team, foe: Team, weapons: Weapons, units: Units, by: Attack) ->
 
 
 def each_hit(foe: Team, team: Team, weapons: Weapons) -> Array:
-    """[L, K, 1 or B], how large one hit of each foe is on each unit."""
+    """[L, K, 1 or B], damage of one hit of each foe on each unit, before shield and armour."""
     own = part(foe, weapons)
     extra = own.on_armoured[:, None] * team.table.armoured[None] + own.on_light[:, None] * team.table.light[None]
     return own.damage[:, None] + extra
 
 
 def recovered(rules: Scenario, units: Units, shield: Array, hp: Array, hurt: Array) -> Units:
-    """Healing and regeneration, the clocks, and deaths."""
+    """Returns units after healing, regeneration, a tick of their clocks, and deaths."""
     table = rules.table
     alive = (units.hp > 0) & (hp > 0)
     energy, windup = units.energy, units.windup
@@ -183,7 +183,7 @@ def recovered(rules: Scenario, units: Units, shield: Array, hp: Array, hurt: Arr
 
 
 def healed(rules: Scenario, units: Units, hp: Array) -> tuple[Array, Array, Array]:
-    """(hp, energy, windup) [N, B] after Medivacs' work; hp: after all hits."""
+    """Returns (hp, energy, windup) [N, B] after healing. hp: after all hits."""
     parts = []
     for team in (rules.allies, rules.enemies):
         own, left, table = part(team, units), hp[team.units], team.table
@@ -201,5 +201,5 @@ def healed(rules: Scenario, units: Units, hp: Array) -> tuple[Array, Array, Arra
 
 
 def weapons_of(rules: Scenario, balance: Array) -> Weapons:
-    """[N, B] of the balance [B] that is played."""
+    """Returns the weapons [N, B] of each game's balance [B]."""
     return Weapons(*(jnp.where(balance == 0, x[0], x[1]) for x in rules.weapons))

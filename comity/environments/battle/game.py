@@ -1,4 +1,4 @@
-"""SMAC's battles (Samvelyan et al. 2019, arXiv 1902.04043) without the game: its interface, and rules close to it.
+"""SMAC's battles (Samvelyan et al. 2019, arXiv 1902.04043) without StarCraft: SMAC's interface, and similar rules.
 
 docs/tasks/smac.md: what is exact, what is approximated, and how to calibrate it.
 """
@@ -51,26 +51,26 @@ class State(NamedTuple):
 class SMAC:
     """n allies against m enemies. view float32 [agents, V], state [S]; sizes are SMAC's."""
 
-    map: Name = "3m"  # which of the eleven: units of both sides, ground, limit
-    balance: Literal["base", "ladder410"] = "base"  # data of units: of the module that SMAC's maps name, or of the
+    map: Name = "3m"  # one of the eleven maps: units of both sides, ground, limit
+    balance: Literal["base", "ladder410"] = "base"  # unit data of the module that SMAC's maps name, or of the
     # multiplayer game
     enemy: Literal["attack_move", "hold", "nearest_global", "focus_weakest", "mixed", "self_play"] = "attack_move"
-    # attack_move: walks to the allies' start, fights whom it meets | hold: stands until somebody comes near |
-    # nearest_global: knows where everybody is | focus_weakest: shoots at the weakest in reach | mixed: one of these
-    # four in each episode | self_play: agents play both teams
-    length: Positive[int] | None = None  # steps of an episode at most; None: the map's
-    reward_sparse: bool = False  # only 1 for a victory and -1 for a defeat, before the scale
-    reward_only_positive: bool = True  # False: half of what allies lose is subtracted
-    reward_scale: bool = True  # a won episode is worth 20
-    align_types: bool = False  # enemies' types are numbered as allies'; in SMAC, maps of Stalkers and Zealots differ
-    obs_last_action: bool = False  # an agent sees what the others in sight did last
-    obs_timestep_number: bool = False  # an agent sees the share of the limit that is over
-    state_timestep_number: bool = False  # the same of the state
-    spawn_jitter: NotNegative[float] = 0.0  # cells by which each unit's start is moved at most, along x and y
-    border: NotNegative[int] = 0  # cells of the map's frame that cannot be walked on
+    # attack_move: walks to the allies' start and fights the units it meets | hold: stands until an ally comes near |
+    # nearest_global: attacks the nearest ally at any distance | focus_weakest: shoots at the weakest in reach |
+    # mixed: one of these four in each episode | self_play: agents play both teams
+    length: Positive[int] | None = None  # most steps of an episode; None: the map's limit
+    reward_sparse: bool = False  # True: only 1 for a victory and -1 for a defeat, before scaling
+    reward_only_positive: bool = True  # False: half of the allies' losses is subtracted
+    reward_scale: bool = True  # True: rewards are scaled so that a won episode is worth 20
+    align_types: bool = False  # True: enemies' types get the numbers of allies'; in SMAC, Stalkers and Zealots differ
+    obs_last_action: bool = False  # True: an agent sees the last actions of the others in sight
+    obs_timestep_number: bool = False  # True: a view ends with the share of the limit that is over
+    state_timestep_number: bool = False  # True: so does the state
+    spawn_jitter: NotNegative[float] = 0.0  # most cells by which a unit's start is moved, along x and y
+    border: NotNegative[int] = 0  # width of the map's frame that is not walkable, in cells
     clock_terminates: bool = False  # True: the time limit is a true end, of value 0
     rounded: bool = (
-        False  # True: agents see places to 1/128 of a cell and points to 1/64; then a replay keeps units alone
+        False  # True: views show positions to 1/128 of a cell and points to 1/64; then a replay stores only units
     )
 
     def __post_init__(self) -> None:
@@ -82,12 +82,12 @@ class SMAC:
 
     @property
     def rules(self) -> Scenario:
-        """What of the map never changes."""
+        """The constants of the map."""
         return scenario(self.map, self.border, self.align_types)
 
     @property
     def both(self) -> bool:
-        """Whether enemies are agents, too."""
+        """True if enemies are agents, too."""
         return self.enemy == "self_play"
 
     @property
@@ -160,7 +160,7 @@ class SMAC:
         return jax.tree.map(lambda x: x[0], self.step_games(key[None], *one))
 
     def step_games(self, keys: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        """`step` of B games at once, which are the last axis inside."""
+        """Does `step` for B games at once. Inside, games are the last axis."""
         rules = self.rules
         luck = jax.vmap(lambda key: jax.random.bits(key, (rules.size,), jnp.uint32))(keys).T
         before, action = jax.tree.map(jnp.transpose, (state, action))
@@ -183,11 +183,11 @@ class SMAC:
         return jax.tree.map(jnp.transpose, state), timestep
 
     def _is_available(self, can: Array, action: Array) -> Array:
-        """[agents, B] bool, whether the action is available; can [agents, A, B]."""
+        """[agents, B] bool, True if the action is available. can [agents, A, B]."""
         return (can & (action[:, None] == jnp.arange(can.shape[1])[None, :, None])).any(1)
 
     def outcome(self, before: Units, after: Units) -> tuple[Array, Array, dict[str, Array]]:
-        """(reward [agents, B], over [B], info) of a step."""
+        """Returns (reward [agents, B], over [B], info) of a step."""
         rules = self.rules
         teams = (rules.allies, rules.enemies)
         dead = [~(part(team, after.hp) > 0) & (part(team, before.hp) > 0) for team in teams]
@@ -203,7 +203,7 @@ class SMAC:
         return reward, over, info
 
     def reward(self, before: Units, after: Units, side: int, won: Array, lost: Array) -> Array:
-        """[B], of one side: damage and deaths of the other, and a victory."""
+        """[B], reward of one side: for damage and deaths of the other side, and for a victory."""
         rules = self.rules
         own, foe = (rules.allies, rules.enemies)[:: 1 - 2 * side]
         table = foe.table
@@ -219,35 +219,35 @@ class SMAC:
         return (points + VICTORY * won) * scale
 
     def observation(self, state: State) -> Observation:
-        """Of one game."""
+        """Returns the observation of one game."""
         one = jax.tree.map(lambda x: x[..., None], state)
         return jax.tree.map(lambda x: x[0], self._observation(one))
 
     def pack(self, observation: Observation) -> packing.Codes:
-        """What a replay keeps of one observation of a game that is `rounded`."""
+        """Packs one observation of a game that is `rounded`, for a replay."""
         timed = self.state_timestep_number
         return packing.packed(self.rules, observation.state, observation.available, self.limit, timed)
 
     def unpack(self, codes: packing.Codes) -> Observation:
-        """And back, bit for bit."""
+        """Restores the observation that `pack` was given, bit for bit."""
         units, last, can, time = packing.unpacked(self.rules, codes, seeing.actions(self.rules, self.both))
         one = jax.tree.map(lambda x: x[..., None], (units, last, time, can))
         return jax.tree.map(lambda x: x[0], self._shown(*one))
 
     def _available(self, units: Units) -> Array:
-        """[agents, A, B] bool."""
+        """[agents, A, B] bool, available actions."""
         rules, count = self.rules, seeing.actions(self.rules, self.both)
         both = ((rules.allies, rules.enemies), (rules.enemies, rules.allies))
         teams = both if self.both else both[:1]
         return jnp.concatenate([seeing.available(rules, a, b, units, count) for a, b in teams])
 
     def _observation(self, state: State) -> Observation:
-        """Of games on the last axis, which comes first in what is returned."""
+        """Returns the observation of games: the last axis of the state, the first axis of the observation."""
         units = packing.rounded(state.units) if self.rounded else state.units
         return self._shown(units, state.last_action, state.time, self._available(state.units))
 
     def _shown(self, units: Units, last_action: Array, time: Array, can: Array) -> Observation:
-        """The observation of such units; can: `available` [agents, A, B]."""
+        """Returns the observation of these units. can: `available` [agents, A, B]."""
         rules, shown = self.rules, self.shown
         numbers = jnp.arange(can.shape[1])[None, :, None]
         last = (last_action[:, None] == numbers).astype(jnp.float32)
@@ -261,7 +261,7 @@ class SMAC:
         return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), seen)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """[B]: whether allies won, lost, or neither; allies alive and enemies dead at the end."""
+        """[B]: `won`, `lost`, `undecided`: 1 if so; `allies_alive` and `enemies_dead` at the end."""
         total = {name: x.sum(0) for name, x in info.items()}
         alive = self.rules.allies.size - total["dead_allies"]
         drawn = 1.0 - total["won"] - total["lost"]
@@ -269,12 +269,12 @@ class SMAC:
         return {**ends, "allies_alive": alive, "enemies_dead": total["dead_enemies"]}
 
     def scripted_team(self, name: str) -> tuple[PyTree, Callable[[PyTree, Observation], tuple[Array, PyTree]]]:
-        """(memory, act) of one of `scripts`, of all agents: they read the state."""
+        """Returns (memory, act) of one of `scripts`, which plays all agents and reads the state."""
         return scripts.team_of(self.rules, self.both, name)
 
     @property
     def functions(self) -> Functions:
-        """Views of both teams are not laid out alike, so that of self-play none is drawn."""
+        """In self-play no view is drawn, because the views of the two teams have different layouts."""
         return Functions(
             draw=self.draw,
             draw_view=None if self.both or self.obs_last_action else self.draw_view,
@@ -286,13 +286,13 @@ class SMAC:
         )
 
     def draw(self, state: State, ranges: bool = False, size: int = 480) -> np.ndarray:
-        """uint8 [size or less, size, 3] of one game. ranges: how far each unit's weapon reaches, too."""
+        """uint8 [size or less, size, 3] of one game. ranges: also draws the range of each weapon."""
         from comity.drawing import battle
 
         return battle.draw(self.rules, state, ranges, size)
 
     def draw_view(self, view: Array) -> np.ndarray:
-        """uint8 [H, W, 3], what an agent sees and whom it may attack."""
+        """uint8 [H, W, 3], the view of an agent, with the enemies that it may attack."""
         from comity.drawing import battle
 
         return battle.draw_view(self.rules, np.asarray(view), seeing.SIGHT)

@@ -1,4 +1,4 @@
-"""The eleven maps: who fights whom, where, and for how long; and all that follows from it once and for all."""
+"""The eleven maps: their units, ground and time limit, and the constants that follow from them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from comity.environments.battle.terrain import SIZE, Terrain, packed, terrain
 from comity.environments.battle.units import BASE, Table, Weapons, table_of, weapons_of
 
 ORDER = ("colossus", "stalker", "zealot", "marauder", "marine", "medivac", "zergling")  # by SMAC's type numbers
-# Enemies' numbers, where SMAC's differ from those.
+# Order of the enemies' types in the maps in which SMAC's is a different one.
 SWAPPED = {name: ("zealot", "stalker") for name in ("2s3z", "3s5z", "3s5z_vs_3s6z")}
 WEST, EAST = (9.0, 16.0), (23.0, 16.0)
-DEATH, VICTORY, SCALE = 10.0, 200.0, 20.0  # points of a dead enemy and of a battle won; what a whole episode is worth
+DEATH, VICTORY, SCALE = 10.0, 200.0, 20.0  # points for a dead enemy, for a victory; of a won episode, scaled
 
 
 class Map(NamedTuple):
-    """Units in the order in which they are created."""
+    """A map. Units stand in the order in which they are created."""
 
     allies: tuple[tuple[str, int], ...]
     enemies: tuple[tuple[str, int], ...]
@@ -26,7 +26,7 @@ class Map(NamedTuple):
     ground: str = "arena"
     ally_start: tuple[float, float] = WEST
     enemy_start: tuple[float, float] = EAST
-    goal: tuple[float, float] | None = WEST  # of enemies; None: the nearest ally, wherever it is
+    goal: tuple[float, float] | None = WEST  # goal of enemies; None: the nearest ally anywhere
 
 
 MAPS = {
@@ -83,18 +83,18 @@ MAPS = {
 class Team(NamedTuple):
     """One side's part of a scenario."""
 
-    units: slice  # among all
+    units: slice  # place among all units
     size: int
-    names: tuple[str, ...]  # types
+    names: tuple[str, ...]  # types of its units
     table: Table
-    shields: bool  # whether shields are seen
-    heals: bool  # whether it has a Medivac
+    shields: bool  # True if views show its shields
+    heals: bool  # True if it has a Medivac
     kinds: np.ndarray  # [size, u] float32, one-hot types as SMAC shows them
     can_hit: np.ndarray  # [size, foes, 1] bool
 
 
 class Scenario(NamedTuple):
-    """All of a map that never changes. Arrays of numpy, units first: n allies, then m enemies."""
+    """The constants of a map. Arrays of numpy, units first: n allies, then m enemies."""
 
     name: str
     map: Map
@@ -104,28 +104,28 @@ class Scenario(NamedTuple):
     weapons: Weapons  # of both balances
     terrain: Terrain
     start: np.ndarray  # [N, 2] float32
-    crowded: bool  # bodies are pushed apart more often
+    crowded: bool  # True: bodies are pushed apart more often
 
     @property
     def size(self) -> int:
-        """N."""
+        """N, the number of units."""
         return self.allies.size + self.enemies.size
 
     @property
     def reward_max(self) -> float:
-        """R: what all enemies have, their deaths and a victory."""
+        """R, the points for hp and shields of all enemies, their deaths, and a victory."""
         table = self.enemies.table
         return float((table.hp + table.shield).sum() + DEATH * self.enemies.size + VICTORY)
 
 
 @lru_cache
 def scenario(name: str, border: int = 0, align_types: bool = False) -> Scenario:
-    """border: see `terrain`. align_types: enemies' types are numbered as allies'."""
+    """Returns the constants of a map. border: see `terrain`. align_types: enemies' types get the numbers of allies'."""
     return built(name, MAPS[name], border, align_types)
 
 
 def built(name: str, rules: Map, border: int = 0, align_types: bool = False) -> Scenario:
-    """All that follows from a map."""
+    """Does the same as `scenario` for the rules of any map."""
     ground = terrain(rules.ground, border)
     ally_names, ally_start = placed(rules.allies, rules.ally_start, ground, border, False)
     order = sorted(range(len(ally_names)), key=lambda k: (ORDER.index(ally_names[k]), *ally_start[k]))
@@ -152,7 +152,7 @@ def built(name: str, rules: Map, border: int = 0, align_types: bool = False) -> 
 def placed(
     kinds: tuple[tuple[str, int], ...], start: tuple[float, float], ground: Terrain, border: int, turned: bool
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """(types, places [K, 2]) in the order of creation."""
+    """Returns (types, positions [K, 2]) of a team's units, in the order of creation."""
     names = tuple(name for name, count in kinds for _ in range(count))
     air = np.zeros((SIZE, SIZE), bool)
     air[border : SIZE - border, border : SIZE - border] = True
@@ -161,14 +161,14 @@ def placed(
 
 
 def team(sides: tuple[tuple[str, ...], tuple[str, ...]], which: int, numbers: list[str], bits: int) -> Team:
-    """One of the two sides. numbers: types in the order of their numbers; bits: how many numbers show a type."""
+    """Builds one of the two teams. numbers: types in the order of their numbers; bits: size of a one-hot type."""
     names, foes = sides[which], sides[1 - which]
     table, other = table_of(names), table_of(foes)
     first = which * len(foes)
     kinds = np.zeros((len(names), bits), np.float32)
     if bits:
         kinds[np.arange(len(names)), [numbers.index(name) for name in names]] = 1
-    # Who hits what flies also hits a Colossus, and everybody hits what stands on the ground or is one.
+    # Every armed unit can hit units on the ground and a Colossus; only some can hit a unit that flies.
     flying = other.layer[:, 0] == BASE["medivac"].layer
     armed = ~table.heals[:, 0]
     can_hit = armed[:, None] & (table.hits_air[:, 0][:, None] | ~flying[None])

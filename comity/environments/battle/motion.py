@@ -1,4 +1,4 @@
-"""Walking, bodies that push each other apart, and walls."""
+"""Motion of units: they walk, push each other apart, and stay out of walls."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from comity.environments.battle.orders import Intent
 from comity.environments.battle.terrain import BITS, HERE, SIZE, Routes, Terrain
 from comity.environments.battle.units import AIR
 
-SAMPLE, SAMPLES = 0.5, 40  # cells between two looks along the straight way; how many: further off the table leads
-PUSH = 0.2  # cells at most, in one pass
-DEEP = 0.1  # the deepest overlap that may be left after them
+SAMPLE, SAMPLES = 0.5, 40  # cells between samples of the straight way; their number: beyond them the table leads
+PUSH = 0.2  # most cells that a pass can push a body
+DEEP = 0.1  # the deepest overlap that may be left after all passes
 PASSES, CROWDED_PASSES = 4, 8
-STANDING = 0.25  # how easily friends are pushed aside: 1 who walks, 0 who fights, and strangers who stand
-CLEARANCE = 0.45  # from walls, of large bodies
-TURN = 2.4  # radians, for bodies in one place
+STANDING = 0.25  # how easily a standing friend is pushed aside; walking: 1; fighting, or a standing enemy: 0
+CLEARANCE = 0.45  # largest distance that a body keeps from walls
+TURN = 2.4  # radians, between the directions in which bodies in one place are pushed
 CORNERS = tuple(k for k, (dx, dy) in enumerate(BITS) if dx and dy)
 
 
 def moved(rules: Scenario, units: Units, intent: Intent) -> Units:
-    """Units after walking and pushing."""
+    """Returns units after walking and pushing."""
     alive = units.hp > 0
     dx, dy = intent.x - units.x, intent.y - units.y
     left = jnp.sqrt(dx * dx + dy * dy)
@@ -42,7 +42,7 @@ def moved(rules: Scenario, units: Units, intent: Intent) -> Units:
 def around(
     terrain: Terrain, layer: np.ndarray, units: Units, intent: Intent, dx: Array, dy: Array, left: Array
 ) -> tuple[Array, Array, Array]:
-    """(x, y, length) of the way to where each unit aims: straight, or to the next cell of the shortest way."""
+    """Returns (x, y, length) of each unit's way: straight to its aim, or to the next cell of the shortest way."""
     routes = terrain.routes
     assert routes is not None
     along = SAMPLE * jnp.arange(1, SAMPLES + 1)[:, None, None]
@@ -58,13 +58,13 @@ def around(
 
 
 def cell_of(x: Array, y: Array) -> Array:
-    """Number of the cell, int32."""
+    """Number of a position's cell, int32."""
     column = jnp.clip(x.astype(jnp.int32), 0, SIZE - 1)
     return column * SIZE + jnp.clip(y.astype(jnp.int32), 0, SIZE - 1)
 
 
 def next_cell(routes: Routes, cell: Array, goal: Array) -> tuple[Array, Array]:
-    """(x, y) of the middle of the cell to walk to."""
+    """Returns (x, y), the middle of the next cell on the way to the goal."""
     number = jnp.asarray(routes.number)
     count = int(routes.number.max()) + 1
     way = jnp.asarray(routes.towards)[number[goal] * count + number[cell]].astype(jnp.int32)
@@ -74,9 +74,9 @@ def next_cell(routes: Routes, cell: Array, goal: Array) -> tuple[Array, Array]:
 
 
 def apart_again(rules: Scenario, units: Units, intent: Intent, walks: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Places (x, y) without overlaps and outside of walls, as far as a few passes bring it about."""
+    """Returns positions (x, y) after a few passes that push bodies apart and out of walls."""
     alive, bodies = units.hp > 0, rules.table.separation
-    room = (bodies[:, None] + bodies[None]) * touches(rules)  # [N, N, 1], 0: they never meet
+    room = (bodies[:, None] + bodies[None]) * touches(rules)  # [N, N, 1], least distance; 0: they never meet
     room = jnp.where(alive[:, None] & alive[None], room, 0.0)
     mobile = jnp.where(walks, 1.0, jnp.where(intent.target >= 0, 0.0, STANDING))
     weight = yielding(mobile, walks, rules.allies.size)
@@ -90,9 +90,11 @@ def apart_again(rules: Scenario, units: Units, intent: Intent, walks: Array, x: 
 
 
 def back(units: Units, room: Array, alive: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Places (x, y) in which nobody is deep in another, unless it was as deep before: who walked into it goes back to
-    where it was. So it may be in the way of another, who then goes back, too, and so on; at the latest it is over when
-    all are where they were."""
+    """Returns positions (x, y) in which no body overlaps another deeply, unless it did so before.
+
+    A unit that walked into such an overlap goes back to its old position. There it may be in the way of another unit,
+    which then goes back, too, and so on. At the latest this ends when all are at their old positions.
+    """
     limit = jnp.minimum(jnp.square(jnp.maximum(room - DEEP, 0.0)), squared(units.x, units.y))
     stuck = lambda x, y: (squared(x, y) < limit).any(1)  # noqa: E731  # [N, B]
 
@@ -111,7 +113,7 @@ def squared(x: Array, y: Array) -> Array:
 
 
 def touches(rules: Scenario) -> np.ndarray:
-    """[N, N, 1] bool: bodies of one layer, and not the same one."""
+    """[N, N, 1] bool, pairs of two different bodies of one layer."""
     layer = rules.table.layer
     return (layer[:, None] == layer[None]) & ~np.eye(rules.size, dtype=bool)[..., None]
 
@@ -128,7 +130,7 @@ def yielding(mobile: Array, walks: Array, allies: int) -> Array:
 
 
 def pushed(x: Array, y: Array, room: Array, weight: Array) -> tuple[Array, Array]:
-    """One pass over all pairs at once. room, weight [N, N, B]."""
+    """Pushes overlapping bodies apart, all pairs at once. room, weight [N, N, B]."""
     dx, dy = x[:, None] - x[None], y[:, None] - y[None]
     square = dx * dx + dy * dy
     same = square < 1e-12
@@ -145,7 +147,7 @@ def pushed(x: Array, y: Array, room: Array, weight: Array) -> tuple[Array, Array
 
 
 def outside_walls(rules: Scenario, x: Array, y: Array) -> tuple[Array, Array]:
-    """Bodies pushed out of blocked cells beside them, and into the map."""
+    """Pushes bodies out of blocked cells beside them, and into the map."""
     clear = np.minimum(rules.table.separation, CLEARANCE)
     if rules.terrain.box is not None:
         flies, whole = rules.table.layer == AIR, (0, 0, SIZE, SIZE)
@@ -173,5 +175,5 @@ def outside_walls(rules: Scenario, x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def bits_at(rules: Scenario, x: Array, y: Array) -> Array:
-    """[N, B] int32: which cells around are blocked for the unit's layer, as in BITS, and its own."""
+    """[N, B] int32, bits of the cells around, as in BITS, and its own (HERE) that are blocked for the unit's layer."""
     return jnp.asarray(rules.terrain.blocked)[rules.table.layer * SIZE * SIZE + cell_of(x, y)]

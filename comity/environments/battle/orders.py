@@ -1,4 +1,4 @@
-"""What each unit is about to do in a loop: by orders, which hold for a whole step, or by the rules of the enemy."""
+"""Intentions of units in a loop: from orders, which hold for a whole step, or from the rules of the enemy."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from comity.environments.battle.arrays import NOBODY, Units, apart, first_least,
 from comity.environments.battle.maps import Scenario, Team
 from comity.environments.battle.units import HEAL_REACH, HEAL_SCAN, LOOPS_PER_SECOND, Weapons
 
-POLICIES = ("attack_move", "hold", "nearest_global", "focus_weakest")  # of the enemy
+POLICIES = ("attack_move", "hold", "nearest_global", "focus_weakest")  # policies of the enemy
 STOP, MOVES, ATTACK = 1, ((2, 0.0, 1.0), (3, 0.0, -1.0), (4, 1.0, 0.0), (5, -1.0, 0.0)), 6  # actions
-FAR = 2.0  # cells that a move order leads
-SCAN = 5.0  # edge to edge, within which an enemy acquires targets; at least as far as it can fire
-SLOP = 1.0  # how much further a target may be once firing has begun
-GRUDGE = 2 * LOOPS_PER_SECOND  # loops that an enemy goes after who has hit it
-CLOSER = 0.05  # a fighter walks on until it is that much nearer than it need be
-ARRIVED = 1.0  # from the goal
+FAR = 2.0  # length of a move order, in cells
+SCAN = 5.0  # from edge to edge, within which an enemy acquires targets; at least the range of its weapon
+SLOP = 1.0  # additional range once an attack has begun
+GRUDGE = 2 * LOOPS_PER_SECOND  # loops for which an enemy pursues a unit that hit it
+CLOSER = 0.05  # a unit walks until it is nearer than its range by so much
+ARRIVED = 1.0  # distance from the goal at which a unit stops
 
 
 class Orders(NamedTuple):
-    """Of a team, for a step: [K, B]."""
+    """Orders of a team for a step, [K, B]."""
 
-    target: Array  # int32, number of whom to attack or heal; NOBODY
+    target: Array  # int32, number of the unit to attack or heal; or NOBODY
     moves: Array  # bool
-    x: Array  # where to
+    x: Array  # position to walk to
     y: Array
 
 
 class Intent(NamedTuple):
-    """Of units, for a loop: [K, B]."""
+    """Intentions of units for a loop, [K, B]."""
 
-    target: Array  # int32, as `Units.target`
-    x: Array  # where to
+    target: Array  # int32, like `Units.target`
+    x: Array  # position to walk to
     y: Array
-    stop: Array  # how near is enough; infinite: stay
-    routed: Array  # bool, goes around what cannot be walked on, by the table
+    stop: Array  # distance at which to stop; infinite: stay
+    routed: Array  # bool, finds its way around blocked cells by the table of routes
 
 
 def orders_of(team: Team, own: Units, action: Array) -> Orders:
-    """action [K, B] int32. What is out of range means `stop`; who may do what is asked before."""
+    """Returns the orders of actions [K, B] int32, which have been checked before. Other numbers mean stop."""
     dx = sum(jnp.where(action == number, FAR * x, 0.0) for number, x, _ in MOVES)
     dy = sum(jnp.where(action == number, FAR * y, 0.0) for number, _, y in MOVES)
     target = jnp.where(action >= ATTACK, action - ATTACK, NOBODY)
@@ -49,7 +49,7 @@ def orders_of(team: Team, own: Units, action: Array) -> Orders:
 
 
 def ordered(team: Team, orders: Orders, own: Units, foes: Units, foe: Team, reach: Array) -> Intent:
-    """A unit whose target is dead, or cannot be hit by it, stands. reach [K, 1 or B]."""
+    """Returns intentions that follow orders. A unit stands if it cannot hit its target. reach [K, 1 or B]."""
     hot = one_hot(orders.target, foe.size) & team.can_hit & (foes.hp > 0)[None]
     target = jnp.where(hot.any(1), orders.target, NOBODY)
     x, y = pick(hot, foes.x), pick(hot, foes.y)
@@ -71,7 +71,7 @@ def ordered(team: Team, orders: Orders, own: Units, foes: Units, foe: Team, reac
 
 
 def hunting(rules: Scenario, policy: Array, own: Units, foes: Units, reach: Array) -> Intent:
-    """Enemies' own rules. policy [B]: number in POLICIES; reach [K, 1 or B]."""
+    """Returns intentions of enemies by their own rules. policy [B]: number in POLICIES; reach [K, 1 or B]."""
     team, foe = rules.enemies, rules.allies
     distance = apart(own, foes)[2]
     between = team.table.radius[:, None] + foe.table.radius[None]
@@ -88,7 +88,7 @@ def hunting(rules: Scenario, policy: Array, own: Units, foes: Units, reach: Arra
     target = jnp.where(kept, own.target, jnp.where(seen.any(1), best, jnp.where(angry, own.attacker, NOBODY)))
     idle = target < 0
     holds = policy == POLICIES.index("hold")
-    if rules.map.goal is None:  # the nearest ally is the goal, and known
+    if rules.map.goal is None:  # enemies know the nearest ally, which is their goal
         nearest, _ = first_least(jnp.where(usable, distance, jnp.inf))
         target = jnp.where(idle & ~holds & usable.any(1), nearest, target)
         idle = target < 0
@@ -107,7 +107,7 @@ def hunting(rules: Scenario, policy: Array, own: Units, foes: Units, reach: Arra
 
 
 def nursing(team: Team, holds: Array, intent: Intent, own: Units) -> Intent:
-    """A Medivac goes to whom it heals, the most wounded in sight, else along with the others."""
+    """Adds the intentions of Medivacs: they go to the most wounded unit in sight to heal it, else with the others."""
     table, alive = team.table, own.hp > 0
     edge = apart(own, own)[2] - (table.radius[:, None] + table.radius[None])
     hurt = alive & (own.hp < table.hp) & table.biological
@@ -134,7 +134,7 @@ def nursing(team: Team, holds: Array, intent: Intent, own: Units) -> Intent:
 def intents(
     rules: Scenario, units: Units, policy: Array | None, orders: tuple[Orders, Orders | None], weapons: Weapons
 ) -> Intent:
-    """Of all units. orders: of allies, and of enemies, None: they follow `policy`."""
+    """Returns the intentions of all units. orders: of allies and of enemies; None: enemies follow `policy`."""
     own, foes = part(rules.allies, units), part(rules.enemies, units)
     reach = [part(team, weapons.reach) for team in (rules.allies, rules.enemies)]
     first = ordered(rules.allies, orders[0], own, foes, rules.enemies, reach[0])

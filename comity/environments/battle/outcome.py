@@ -1,4 +1,4 @@
-"""What a step of a battle comes to: points lost, and who has won."""
+"""The outcome of a step of a battle: points lost, and the winner."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from comity.environments.battle.maps import DEATH, Scenario
 
 
 def harm(before: Units, after: Units) -> Array:
-    """[B], points for what a team has lost: hp and shields, and its dead. Shields that grow count against it."""
+    """[B], points for the losses of a team: hp, shields and dead units. Shields that grow are subtracted."""
     lived, lives = before.hp > 0, after.hp > 0
     had, has = before.hp + before.shield, jnp.where(lives, after.hp + after.shield, 0.0)
     return jnp.where(lived, had - has + jnp.where(lives, 0.0, DEATH), 0.0).sum(0)
 
 
 def ended(rules: Scenario, units: Units) -> tuple[Array, Array, Array]:
-    """(allies won, allies lost, over) [B] bool. A Medivac alone has lost; if nobody is left, nobody has won."""
+    """Returns (allies won, allies lost, over) [B] bool. Only Medivacs left: lost; no unit at all: not won."""
     allies, enemies = part(rules.allies, units.hp) > 0, part(rules.enemies, units.hp) > 0
     fighters = (allies & ~rules.allies.table.heals).any(0), (enemies & ~rules.enemies.table.heals).any(0)
     lost = ~fighters[0] & (enemies.any(0) | rules.allies.heals)

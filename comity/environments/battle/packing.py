@@ -1,7 +1,7 @@
-"""Observations of a battle as a replay keeps them: what units are, from which all is computed again bit for bit.
+"""Compact observations of a battle for replays: the numbers of units, from which `unpacked` restores all, bit for bit.
 
-Of units whose numbers are rounded (`SMAC.rounded`). Squares of distances on the grid of 1 / CELL are exact in float32,
-so that every program computes the same distances from them.
+It needs units whose numbers are rounded (`SMAC.rounded`). Squared distances on a grid of 1 / CELL are exact in float32,
+so every compiled program computes the same distances from them.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from comity.environments.battle.maps import Scenario
 from comity.environments.battle.terrain import MIDDLE, SIZE
 from comity.environments.battle.units import ENERGY_MAX
 
-CELL, POINT = 128, 64  # parts of a cell; of a point of hp, shield and energy
+CELL, POINT = 128, 64  # parts of a cell; parts of a point of hp, shield and energy
 
 
 class Codes(NamedTuple):
     """One observation of N units, n of them allies."""
 
     places: Array  # [N, 3] uint8: x and y in parts of a cell, twelve bits each
-    hp: Array  # [N] uint16, parts of a point; 0 of the dead alone
-    shield: Array  # [N] uint16, or [0] where nobody has any
-    meter: Array  # [n] uint16: energy of who heals in parts of a point, of others the loops until the weapon is ready
-    last_action: Array  # [agents] uint8, plus 1; 0: none yet
+    hp: Array  # [N] uint16, parts of a point; 0 only for dead units
+    shield: Array  # [N] uint16, parts of a point; [0] if no unit has a shield
+    meter: Array  # [n] uint16: energy of Medivacs, in parts of a point; of others loops until the weapon is ready
+    last_action: Array  # [agents] uint8, action + 1; 0: none yet
     available: Array  # [agents, A / 8 rounded up] uint8, eight actions each
-    time: Array  # [1] uint16, steps played; [0] of games that do not show it
+    time: Array  # [1] uint16, steps played; [0] if the state does not show it
 
 
 def rounded(units: Units) -> Units:
-    """Places to the nearest 1 / CELL, points to 1 / POINT; who lives does not die of it."""
+    """Rounds positions to 1 / CELL and points to 1 / POINT. A living unit keeps hp above 0."""
     points = lambda x: jnp.round(x * POINT) / POINT  # noqa: E731
     return units._replace(
         x=jnp.clip(jnp.round(units.x * CELL), 0, SIZE * CELL - 1) / CELL,
@@ -45,7 +45,7 @@ def rounded(units: Units) -> Units:
 
 
 def packed(rules: Scenario, state: Array, available: Array, limit: int, timed: bool) -> Codes:
-    """Of one observation. state [S]; available [agents, A]; limit: steps of an episode; timed: the state tells time."""
+    """Packs one observation. state [S]; available [agents, A]; limit: most steps; timed: the state tells the time."""
     agents, count = available.shape
     columns, first = [], 0
     for team in (rules.allies, rules.enemies):
@@ -76,12 +76,13 @@ def packed(rules: Scenario, state: Array, available: Array, limit: int, timed: b
 
 
 def shielded(rules: Scenario) -> bool:
-    """Whether anybody's shield is seen."""
+    """True if the state shows shields."""
     return rules.allies.shields or rules.enemies.shields
 
 
 def unpacked(rules: Scenario, codes: Codes, actions: int) -> tuple[Units, Array, Array, Array]:
-    """(units [N] as far as they are seen, last actions [agents], available [agents, A], steps played [], or 0)."""
+    """Restores (units [N], as far as the state shows them; last actions [agents]; available [agents, A]; steps played
+    [], or 0)."""
     low, middle, high = jnp.moveaxis(codes.places.astype(jnp.int32), -1, 0)
     healing, size = rules.allies.table.heals[:, 0], rules.size
     meter = codes.meter.astype(jnp.int32)

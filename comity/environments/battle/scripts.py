@@ -1,8 +1,8 @@
-"""Players without learning, which read the state: what they win says how hard a map is.
+"""Scripted players that read the state. Their win rates show how hard a map is.
 
-focus_nearest: keeps its target until it is dead, else the nearest one (SMAC's own heuristic). closest: without memory.
-focus_weakest: of those it may attack the one with the least life. hold: the same, and never walks. stop: does nothing.
-kite (3s_vs_5z): shoots when it can, else runs in a circle. wall (corridor): stands side by side in the neck.
+focus_nearest: attacks the nearest enemy until it is dead (SMAC's own heuristic). closest: always attacks the nearest.
+focus_weakest: attacks the one with the least life in reach. hold: does the same, but never walks. stop: does nothing.
+kite (3s_vs_5z): shoots when it can, else runs in a circle. wall (corridor): the units stand side by side in the neck.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from comity.types import Observation
 
 GENERAL = ("focus_nearest", "closest", "focus_weakest", "hold", "stop")
 SPECIAL = {"3s_vs_5z": ("kite",), "corridor": ("wall",)}
-# Of `kite`: loops until the next shot that are worth waiting for; distances to the nearest Zealot.
+# For `kite`: it waits for a shot that is so many loops away; the others are distances to the nearest Zealot.
 SOON, TOO_NEAR, SAFE, LOST = 4, 2.8, 5.5, 8.0
-ROUND, BACK, FLEE = 10.5, 3.0, 1.2  # radius of the circle; cells off it that count as much as the way along; weight
-# Of `wall`: places of the six, across the neck; how near is there,
+ROUND, BACK, FLEE = 10.5, 3.0, 1.2  # the circle: radius; cells off it that weigh like the way along; weight of flight
+# For `wall`: posts of the six units, across the neck.
 POSTS = np.array([(12.3, 13.7), (13.0, 13.0), (13.7, 12.3), (11.7, 13.1), (12.4, 12.4), (13.1, 11.7)], np.float32)
-THERE, TOUCHES = 0.6, 2.0  # and how near an enemy is worth a blow
+THERE, TOUCHES = 0.6, 2.0  # distance at which a unit is at its post; distance at which it strikes an enemy
 FAR_AWAY = 1e9
 
 
 class Side(NamedTuple):
-    """A team as the state shows it: [K]."""
+    """A team as the state shows it, [K]."""
 
     x: Array
     y: Array
     life: Array  # hp and shield
-    share: Array  # hp of its maximum
-    cooldown: Array  # loops; of enemies 0
+    share: Array  # hp as a share of the maximum
+    cooldown: Array  # loops; 0 for enemies
 
 
 def known(map: str) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def known(map: str) -> tuple[str, ...]:
 
 
 def sides(rules: Scenario, state: Array) -> tuple[Side, Side]:
-    """(allies, enemies) of state [S]."""
+    """Reads (allies, enemies) from state [S]."""
     found, at = [], 0
     for team, more in ((rules.allies, 1), (rules.enemies, 0)):
         width = 3 + more + team.shields + team.kinds.shape[1]
@@ -61,7 +61,10 @@ def sides(rules: Scenario, state: Array) -> tuple[Side, Side]:
 
 
 def team_of(rules: Scenario, both: bool, name: str) -> tuple[Array, Callable]:
-    """(memory, act) of all agents: act(memory [..., N], observation) -> (action [..., N], memory)."""
+    """Returns (memory, act) of a script, where act(memory [..., N], observation) -> (action [..., N], memory).
+
+    It plays all agents. both: enemies are agents, too.
+    """
 
     def play(memory: Array, state: Array, can: Array) -> tuple[Array, Array]:
         allies, enemies = sides(rules, state)
@@ -84,7 +87,7 @@ def team_of(rules: Scenario, both: bool, name: str) -> tuple[Array, Callable]:
 def side(
     rules: Scenario, name: str, team: Team, foe: Team, own: Side, foes: Side, can: Array, memory: Array
 ) -> tuple[Array, Array]:
-    """(actions, targets) [K] of a team. can [K, A]; memory [K]: targets before."""
+    """Returns (actions, targets) [K] of a team. can [K, A]: available actions; memory [K]: last targets."""
     dx, dy = foes.x - own.x[:, None], foes.y - own.y[:, None]
     distance = jnp.sqrt(dx * dx + dy * dy)
     sensible = team.can_hit[..., 0] & (foes.life > 0)  # [K, L]
@@ -116,14 +119,14 @@ def side(
 
 
 def towards(way: Array | np.ndarray, can: Array) -> Array:
-    """[K], of the moves that are available the one best aligned with way [K, 2]; stop if none leads there."""
+    """[K], the available move that is best aligned with way [K, 2]; stop if none leads there."""
     directions = np.array([(x, y) for _, x, y in MOVES], np.float32)
     gain = jnp.where(can[:, [number for number, _, _ in MOVES]], way @ directions.T, -1.0)
     return jnp.where(gain.max(1) > 0, MOVES[0][0] + gain.argmax(1), STOP)
 
 
 def nurse(team: Team, own: Side, can: Array, walks: bool) -> Array:
-    """[K], of Medivacs: heal the nearest wounded mate, or go there; else along with the nearest mate."""
+    """[K], actions of Medivacs: they heal the nearest wounded mate, or go to it; else they follow the nearest mate."""
     dx, dy = own.x - own.x[:, None], own.y - own.y[:, None]
     distance = jnp.sqrt(dx * dx + dy * dy)
     mates = (own.life > 0) & ~team.table.heals[:, 0]
@@ -136,7 +139,7 @@ def nurse(team: Team, own: Side, can: Array, walks: bool) -> Array:
 
 
 def kite(own: Side, foes: Side, distance: Array, ready: Array, walk: Array, can: Array) -> tuple[Array, Array]:
-    """(whether to shoot, else where to go) [K]: around the middle of the map, away from who is near."""
+    """Returns (shoots, moves) [K]: units that do not shoot circle the middle of the map, away from near enemies."""
     alive = foes.life > 0
     nearest = jnp.where(alive, distance, FAR_AWAY).min(1)
     shoots = ready & (own.cooldown <= SOON) & (nearest > TOO_NEAR)

@@ -1,6 +1,6 @@
-"""What SMAC's interface shows: which actions are available, what each agent sees, the state. All of it exact.
+"""SMAC's interface, reproduced exactly: available actions, views and the state.
 
-Of a team's own view of the battle, so that both teams can be players. Units first, games last.
+Functions take a team and its foes, so that both teams can be players. Units first, games last.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from comity.environments.battle.orders import ATTACK, MOVES, STOP
 from comity.environments.battle.terrain import MIDDLE, SIZE
 from comity.environments.battle.units import ENERGY_MAX
 
-SIGHT, SHOT = 9.0, 6.0  # between centres
-OWN_MOVES = 4  # numbers: which way it can move
+SIGHT, SHOT = 9.0, 6.0  # distances between centres
+OWN_MOVES = 4  # numbers of a view that show its available moves
 
 
 class Shown(NamedTuple):
-    """Options of what is seen."""
+    """Optional parts of views and state."""
 
     last_action: bool
     timestep_number: bool
@@ -29,12 +29,12 @@ class Shown(NamedTuple):
 
 
 def actions(rules: Scenario, both: bool) -> int:
-    """How many actions each agent has. both: teams are players."""
+    """The number of actions of each agent. both: both teams are players."""
     return ATTACK + (max(rules.allies.size, rules.enemies.size) if both else rules.enemies.size)
 
 
 def view_size(rules: Scenario, team: Team, shown: Shown, count: int) -> int:
-    """Numbers that an agent of a team sees. count: actions."""
+    """Size of the view of a team's agents. count: number of actions."""
     foe = rules.enemies if team.units.start == 0 else rules.allies
     bits = team.kinds.shape[1]
     mate = 5 + team.shields + bits + shown.last_action * count
@@ -43,14 +43,14 @@ def view_size(rules: Scenario, team: Team, shown: Shown, count: int) -> int:
 
 
 def state_size(rules: Scenario, shown: Shown, count: int, agents: int) -> int:
-    """Numbers of the state. agents: whose last actions it holds."""
+    """Size of the state. agents: number of agents whose last actions it holds."""
     bits, (a, e) = rules.allies.kinds.shape[1], (rules.allies, rules.enemies)
     rows = a.size * (4 + a.shields + bits) + e.size * (3 + e.shields + bits)
     return rows + agents * count + shown.state_timestep_number
 
 
 def available(rules: Scenario, team: Team, foe: Team, units: Units, count: int) -> Array:
-    """[K, A, B] bool."""
+    """[K, A, B] bool, available actions of a team."""
     own, foes = part(team, units), part(foe, units)
     alive = own.hp > 0
     fixed = jnp.stack([~alive, alive] + [alive & walkable(rules, own.x + x, own.y + y) for _, x, y in MOVES], 1)
@@ -65,7 +65,7 @@ def available(rules: Scenario, team: Team, foe: Team, units: Units, count: int) 
 
 
 def walkable(rules: Scenario, x: Array, y: Array) -> Array:
-    """Whether the cell is on the map and can be walked on: of everybody the ground's, as in SMAC."""
+    """True if the cell is on the map and walkable. For all units the cells of the ground count, as in SMAC."""
     column, row = x.astype(jnp.int32), y.astype(jnp.int32)  # cut towards 0
     inside = (column >= 0) & (column < SIZE) & (row >= 0) & (row < SIZE)
     box = rules.terrain.box
@@ -78,8 +78,8 @@ def walkable(rules: Scenario, x: Array, y: Array) -> Array:
 def view(
     rules: Scenario, team: Team, foe: Team, units: Units, can: Array, last: Array, time: Array, shown: Shown
 ) -> Array:
-    """[K, V, B] float32. can: `available` [K, A, B]; last: one-hot last actions [K, A, B]; time [B]: share of the
-    limit."""
+    """[K, V, B] float32, views of a team. can: `available` [K, A, B]; last: one-hot last actions [K, A, B]; time
+    [B]: as a share of the limit."""
     own, foes = part(team, units), part(foe, units)
     alive = own.hp > 0
     pad = jnp.zeros((team.size, max(0, foe.size - (can.shape[1] - ATTACK)), can.shape[2]))
@@ -88,7 +88,7 @@ def view(
     more = [jnp.broadcast_to(last[None, :, k], (team.size, *last[:, k].shape)) for k in range(last.shape[1])]
     seen_mates = team_views(team, team, own, own, jnp.ones(()), more if shown.last_action else [])
     width = seen_mates.shape[2]
-    # All others in order: of agent i those before it, and those after it moved up by one.
+    # The others in order: agents before agent i stay, agents after it move up by one.
     others = range(team.size - 1)
     ahead = jnp.stack([jnp.where(jnp.arange(team.size)[:, None, None] > k, seen_mates[:, k], seen_mates[:, k + 1])
                        for k in others], 1) if others else seen_mates[:, :0]  # fmt: skip
@@ -107,7 +107,7 @@ def view(
 
 
 def team_views(team: Team, other: Team, own: Units, them: Units, first: Array, more: list[Array]) -> Array:
-    """[K, L, F, B], what each of `own` sees of each of `them`; zeros of who is dead or too far away."""
+    """[K, L, F, B], numbers that each of `own` sees of each of `them`; zeros if that is dead or too far away."""
     dx, dy, distance = apart(own, them)
     shape = distance.shape
     row = [jnp.broadcast_to(first, shape), distance / SIGHT, dx / SIGHT, dy / SIGHT]
@@ -121,7 +121,7 @@ def team_views(team: Team, other: Team, own: Units, them: Units, first: Array, m
 
 
 def state(rules: Scenario, units: Units, last: Array, time: Array, shown: Shown) -> Array:
-    """[S, B] float32. last [n, A, B]: one-hot last actions; time [B]: share of the limit."""
+    """[S, B] float32, the state. last [n, A, B]: one-hot last actions; time [B]: as a share of the limit."""
     rows = []
     for team in (rules.allies, rules.enemies):
         own, table = part(team, units), team.table

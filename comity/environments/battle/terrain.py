@@ -1,4 +1,4 @@
-"""Where units can walk: 32 x 32 cells, x to the right, y up. Grids are [x, y], as SMAC's pathing grid."""
+"""The ground on which units walk: 32 x 32 cells, x to the right, y up. Grids are [x, y], like SMAC's pathing grid."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ RAVINE = {
     5: "4-27", 6: "3-28", 7: "2-29", 8: "1-30", **dict.fromkeys(range(9, 12), "0-31"), 12: "0-4 27-31",
     **dict.fromkeys(range(13, 17), "0-31"), 17: "1-30", 18: "2-29", 19: "3-4 7-24 27-28", 20: "4-5 7-24 26-27",
 }  # fmt: skip
-CLIFFS = ((12, range(SIZE)), (19, (5, 6, 25, 26)), (20, (5, 6, 25, 26)))  # what a Colossus steps over besides
+CLIFFS = ((12, range(SIZE)), (19, (5, 6, 25, 26)), (20, (5, 6, 25, 26)))  # more cells that a Colossus can step over
 ROWS = {"arena": dict.fromkeys(range(8, 24), "0-31"), "open": dict.fromkeys(range(SIZE), "0-31"),
         "corridor": CORRIDOR, "ravine": RAVINE}  # fmt: skip
-CONVEX = ("arena", "open")  # where the straight way is the shortest
+CONVEX = ("arena", "open")  # grounds on which the straight way is the shortest
 
 
 class Terrain(NamedTuple):
-    """walkable, cliffwalk [32, 32] bool. box: (x0, y0, x1, y1), all of a convex one; routes: of the others."""
+    """The ground of a map. walkable, cliffwalk: [32, 32] bool. box: (x0, y0, x1, y1) of a convex ground, else None."""
 
     walkable: np.ndarray
-    cliffwalk: np.ndarray  # for a Colossus
+    cliffwalk: np.ndarray  # cells in which a Colossus can walk
     box: tuple[int, int, int, int] | None
-    blocked: np.ndarray  # [3 * 1024] int32, of each layer and cell: which of its neighbours and itself are blocked
-    routes: Routes | None
+    blocked: np.ndarray  # [3 * 1024] int32, for each layer and cell the bits of BITS and HERE that are blocked
+    routes: Routes | None  # of a ground that is not convex
 
 
 class Routes(NamedTuple):
     """The next step on a shortest way between walkable cells, K of them."""
 
-    number: np.ndarray  # [1024] int32, of a cell: its number, or that of the nearest walkable cell
-    towards: np.ndarray  # [K * K] int8, of (goal, cell): a neighbour as in BITS, or HERE
+    number: np.ndarray  # [1024] int32, number of each cell, or of the nearest walkable cell
+    towards: np.ndarray  # [K * K] int8, for each (goal, cell) a neighbour as in BITS, or HERE
 
 
 @lru_cache
 def terrain(name: str, border: int = 0) -> Terrain:
-    """border: how many cells of the map's frame are blocked."""
+    """Returns the ground of that name. border: width of the blocked frame of the map, in cells."""
     walkable = np.zeros((SIZE, SIZE), bool)
     for y, runs in ROWS[name].items():
         for run in runs.split():
@@ -65,7 +65,7 @@ def terrain(name: str, border: int = 0) -> Terrain:
 
 
 def blocked_bits(free: np.ndarray) -> np.ndarray:
-    """[L * 1024] int32 of grids free [L, 32, 32]; what lies outside of the map is blocked."""
+    """[L * 1024] int32, blocked bits of grids free [L, 32, 32]. Cells outside the map are blocked."""
     edge = np.pad(~free, ((0, 0), (1, 1), (1, 1)), constant_values=True)
     look = lambda dx, dy: edge[:, 1 + dx : 1 + dx + SIZE, 1 + dy : 1 + dy + SIZE]  # noqa: E731
     bits = [look(*way).astype(np.int32) << k for k, way in enumerate((*BITS, (0, 0)))]
@@ -73,7 +73,7 @@ def blocked_bits(free: np.ndarray) -> np.ndarray:
 
 
 def neighbours(walkable: np.ndarray) -> list[tuple[int, int, float, np.ndarray]]:
-    """(dx, dy, length, [32, 32] bool: may be stepped from here) of each of BITS; no corner is cut."""
+    """For each of BITS (dx, dy, length, [32, 32] bool: cells that allow this step). No step cuts a corner."""
     edge = np.pad(walkable, 1)
     look = lambda dx, dy: edge[1 + dx : 1 + dx + SIZE, 1 + dy : 1 + dy + SIZE]  # noqa: E731
     return [(dx, dy, float(np.hypot(dx, dy)), walkable & look(dx, dy) & look(dx, 0) & look(0, dy)) for dx, dy in BITS]
@@ -100,9 +100,10 @@ def routes(walkable: np.ndarray) -> Routes:
 def packed(
     place: tuple[float, float], separations: list[float], layers: list[int], free: np.ndarray, turned: bool
 ) -> np.ndarray:
-    """[K, 2] places of units that are created at one point: each on the nearest free point of a lattice of 0.25.
+    """[K, 2], positions of units that are created at one point: each at the nearest free point of a lattice of 0.25.
 
-    free [3, 32, 32]: of each layer. Equally near points go around from the east, or, `turned`, from the west.
+    free [3, 32, 32]: free cells of each layer. Equally near points are taken around from the east, or, `turned`, from
+    the west.
     """
     ticks = np.arange(-40, 41) * 0.25
     dx, dy = (part.reshape(-1) for part in np.meshgrid(ticks, ticks, indexing="ij"))

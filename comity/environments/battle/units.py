@@ -1,6 +1,6 @@
-"""The table of units, per second of the game; a loop of the engine is a sixteenth of it.
+"""The table of units, in seconds of the game. A loop of the engine is a sixteenth of a second.
 
-Two balances: "base", the data module that SMAC's maps name, and "ladder410", that of the multiplayer game.
+There are two balances: "base", the data module that SMAC's maps name, and "ladder410", that of the multiplayer game.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LOOPS_PER_SECOND = 16
-GROUND, COLOSSUS, AIR = range(3)  # layers; bodies of different ones do not touch
+GROUND, COLOSSUS, AIR = range(3)  # layers; bodies of different layers do not touch
 BALANCES = ("base", "ladder410")
 
 
@@ -25,20 +25,20 @@ class Kind(NamedTuple):
     speed: float
     radius: float
     separation: float  # radius of the body that others cannot enter
-    cooldown_max: float  # loops, by which SMAC divides what is seen of a cooldown
-    attributes: str  # light, armoured, biological
+    cooldown_max: float  # loops; SMAC divides the cooldown that it shows by this number
+    attributes: str  # some of light, armoured, biological
     damage: float = 0.0  # of one hit
-    hits: int = 1  # of one attack
-    bonus: float = 0.0
-    bonus_on: str = ""  # attribute
-    period: float = 1.0
-    reach: float = 0.0  # edge to edge
-    windup: int = 0  # loops
+    hits: int = 1  # hits of one attack
+    bonus: float = 0.0  # more damage on targets with the attribute `bonus_on`
+    bonus_on: str = ""
+    period: float = 1.0  # from one attack to the next
+    reach: float = 0.0  # from edge to edge
+    windup: int = 0  # loops before the hit of an attack lands
     hits_air: bool = False
     layer: int = GROUND
-    line: bool = False  # hits what stands beside its target
+    line: bool = False  # also hits units beside its target
     acceleration: float = 1000.0
-    regeneration: float = 0.0  # of hp
+    regeneration: float = 0.0  # hp per second
     heals: bool = False
 
 
@@ -59,26 +59,26 @@ LADDER410 = BASE | {
     "stalker": BASE["stalker"]._replace(damage=13, bonus=5, period=1.87),
     "colossus": BASE["colossus"]._replace(damage=10, bonus=5, bonus_on="light", period=1.5, reach=7),
 }
-SHIELD_DELAY, SHIELD_RATE = 160, 2.0  # loops without damage; per second after them
+SHIELD_DELAY, SHIELD_RATE = 160, 2.0  # loops without damage before a shield grows; points per second then
 ENERGY_START, ENERGY_MAX, ENERGY_RATE, ENERGY_NEEDED = 50.0, 200.0, 0.5625, 5.0
 HEAL_RATE, HEAL_PER_ENERGY = 9.0, 3.0  # hp per second, hp per energy
-HEAL_REACH, HEAL_SCAN = 4.0, 6.0  # edge to edge
+HEAL_REACH, HEAL_SCAN = 4.0, 6.0  # from edge to edge
 
 
 class Table(NamedTuple):
-    """What both balances share, an entry per unit: arrays [N, 1], units first and games last."""
+    """The numbers that both balances share: arrays [N, 1], units first and games last."""
 
     hp: np.ndarray
     shield: np.ndarray
     armour: np.ndarray
     speed: np.ndarray  # cells per loop
-    acceleration: np.ndarray  # cells per loop and loop
+    acceleration: np.ndarray  # cells per loop^2
     radius: np.ndarray
     separation: np.ndarray
     cooldown_max: np.ndarray
     hits: np.ndarray
     windup: np.ndarray  # int32
-    hits_air: np.ndarray  # bool, as the next ones
+    hits_air: np.ndarray  # bool, like the next five
     line: np.ndarray
     heals: np.ndarray
     biological: np.ndarray
@@ -89,17 +89,17 @@ class Table(NamedTuple):
 
 
 class Weapons(NamedTuple):
-    """What the balances differ in: arrays [2, N, 1], a row per balance; of the one that is played [N, 1 or B]."""
+    """The numbers in which the balances differ: [2, N, 1], a row per balance; of the balance in use: [N, 1 or B]."""
 
     damage: Any  # of one hit
-    on_armoured: Any  # bonus
-    on_light: Any
+    on_armoured: Any  # bonus on armoured targets
+    on_light: Any  # bonus on light targets
     period: Any  # loops, int32
     reach: Any
 
 
 def column(values: Iterable[Any], dtype: Any = np.float32) -> np.ndarray:
-    """[N, 1]."""
+    """Returns the values as a column [N, 1]."""
     return np.array(list(values), dtype)[:, None]
 
 
@@ -130,7 +130,7 @@ def table_of(names: tuple[str, ...]) -> Table:
 
 @lru_cache
 def weapons_of(names: tuple[str, ...]) -> Weapons:
-    """Of both balances, in the order of BALANCES."""
+    """Returns the weapons of both balances, in the order of BALANCES."""
     both = [[balance[name] for name in names] for balance in (BASE, LADDER410)]
 
     def rows(value: Callable[[Kind], float], dtype: Any = np.float32) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""What tasks of control have in common: who gives which numbers, angles, the clock. docs/tasks/control.md.
+"""The common parts of the control tasks: the agents of a body, angles, the clock. docs/tasks/control.md.
 
-A body is moved by one agent that gives all numbers, or by several that give one each, see the same and share the
+One agent gives all numbers that move a body, or several agents give one number each, have the same view and share the
 reward.
 """
 
@@ -18,7 +18,10 @@ SPLIT: dict[str, dict[str, Any]] = {"one": {}, "split": {"split": True}}  # prof
 
 
 def spec_of(gives: tuple[str, ...], seen: tuple[str, ...], length: int, split: bool = False, **more: Any) -> Spec:
-    """Of a body, by the names of the numbers that move it and of those that are seen. split: an agent for each."""
+    """Returns the spec of a body.
+
+    gives: names of the numbers that move it; seen: names of the numbers in a view; split: one agent per number.
+    """
     agents, numbers = len(gives) if split else 1, Vector(len(seen), names=seen)
     colours = tuple(agent_hex(k) for k in range(agents))
     names: dict[str, Any] = {"agent_names": gives} if split else {"action_names": gives}
@@ -27,29 +30,32 @@ def spec_of(gives: tuple[str, ...], seen: tuple[str, ...], length: int, split: b
 
 
 def shown(spec: Spec, seen: Array) -> Observation:
-    """Everybody sees all of it."""
+    """Returns the observation: each agent sees all of `seen`."""
     views = jnp.broadcast_to(seen, (spec.agents, seen.shape[-1]))
     return Observation(views, seen, jnp.ones((spec.agents, spec.action.n), bool))
 
 
 def commands(action: Array) -> Array:
-    """[numbers] in [-1, 1], of actions [N, A]."""
+    """Joins actions [N, A] to the numbers that move a body, [N A] in [-1, 1]."""
     return jnp.clip(action.reshape(-1), -1.0, 1.0)
 
 
 def answered(spec: Spec, seen: Array, reward: Array, time: Array, info: dict[str, Array]) -> Timestep:
-    """A step of a body that nothing but the clock stops; the reward [] is everybody's."""
+    """Returns the timestep of a body that only the clock stops. All agents get the reward []."""
     over = time >= spec.length
     return Timestep(shown(spec, seen), jnp.broadcast_to(reward, (spec.agents,)), jnp.zeros_like(over), over, info)
 
 
 def turned(angle: Array) -> Array:
-    """The angle in [-pi, pi)."""
+    """Returns the angle in [-pi, pi)."""
     return (angle + jnp.pi) % (2 * jnp.pi) - jnp.pi
 
 
 def advanced(slope: Callable[[Array], Array], state: Array, interval: float, parts: int) -> Array:
-    """The state [...] after `interval`, by so many Runge-Kutta steps of fourth order of d state / dt = slope(state)."""
+    """Returns the state [...] after `interval`, where d state / dt = slope(state).
+
+    parts: number of fourth-order Runge-Kutta steps.
+    """
     h = interval / parts
     for _ in range(parts):
         a = slope(state)

@@ -1,6 +1,6 @@
-"""Cart and pole: swing a hanging pole up by pushing the cart it hangs from, and hold it.
+"""Cart and pole: swing a hanging pole up by pushing its cart, and hold it up.
 
-Equations of Barto, Sutton & Anderson 1983 as corrected by Florian 2007, which Gymnasium's CartPole has too.
+Equations of Barto, Sutton & Anderson 1983 as corrected by Florian 2007, as in Gymnasium's CartPole.
 docs/tasks/control.md.
 """
 
@@ -25,24 +25,24 @@ PROFILES: dict[str, dict[str, Any]] = {"sound": {}}
 
 GRAVITY = 9.8  # m/s^2
 CART, POLE = 1.0, 0.1  # kg
-HALF = 0.5  # m, half of the pole
+HALF = 0.5  # m, half of the pole's length
 FORCE = 10.0  # N, of an action of 1
-TRACK = 2.4  # m, where walls stop the cart
+TRACK = 2.4  # m, walls at -TRACK and TRACK stop the cart
 SEEN = ("place of the cart", "its speed", "cos of the angle", "sin of the angle", "turning speed")
-INTERVAL, PARTS = 0.04, 2  # s, and steps of the equations in it
+INTERVAL, PARTS = 0.04, 2  # s of one action, and number of integration steps in it
 
 
 class State(NamedTuple):
-    moving: Array  # [4]: place (m), speed (m/s) of the cart; angle from upright (rad), its speed (rad/s)
+    moving: Array  # [4]: position (m) and speed (m/s) of the cart; angle from upright (rad) and its speed (rad/s)
     time: Array  # [] int32, steps played
 
 
 @dataclass(frozen=True)
 class CartpoleSwingUp:
-    """One agent, one number: the force on the cart. view and state [5]: place, speed, cos and sin of the angle, and its
-    speed.
+    """One agent, one number: the force on the cart. view and state [5]: position and speed of the cart, cos and sin of
+    the pole's angle, and its speed.
 
-    reward: (1 + cos angle) / 2 (1 - (place / 2.4)^2 / 2), in [0, 1], after the step.
+    reward: (1 + cos angle) / 2 (1 - (position / 2.4)^2 / 2), in [0, 1], after the step.
     """
 
     length: Positive[int] = 250  # steps of an episode
@@ -86,7 +86,7 @@ class CartpoleSwingUp:
 
 
 def pushed(moving: Array, force: Array, interval: float) -> Array:
-    """[4] after `interval`, places by the new speeds."""
+    """Returns `moving` [4] after `interval`. Positions move by the new speeds (semi-implicit Euler)."""
     place, speed, angle, turning = moving
     total = CART + POLE
     swing = (force + POLE * HALF * turning**2 * jnp.sin(angle)) / total
@@ -98,6 +98,6 @@ def pushed(moving: Array, force: Array, interval: float) -> Array:
 
 
 def view_of(state: State) -> Array:
-    """[5]."""
+    """Returns the view, [5]."""
     place, speed, angle, turning = state.moving
     return jnp.stack([place, speed, jnp.cos(angle), jnp.sin(angle), turning])

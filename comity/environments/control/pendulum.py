@@ -1,4 +1,4 @@
-"""Pendulum: swing a rod up and hold it there with a torque too weak to lift it, Gymnasium's Pendulum-v1.
+"""Pendulum: swing a rod up and hold it there, with a torque too weak to lift it. The rules of Gymnasium's Pendulum-v1.
 
 docs/tasks/control.md.
 """
@@ -22,15 +22,15 @@ VERSION = 1  # of the rules
 
 PROFILES: dict[str, dict[str, Any]] = {"gymnasium": {}}
 
-MASS, LONG = 1.0, 1.0  # kg, m: of a rod that turns about its end
+MASS, LONG = 1.0, 1.0  # kg, m: a rod that turns about its end
 INTERVAL = 0.05  # s
-FASTEST = 8.0  # rad/s
+FASTEST = 8.0  # rad/s, largest turning speed
 SEEN = ("cos of the angle", "sin of the angle", "turning speed")
 TORQUE = 2.0  # N m, of an action of 1
 
 
 class State(NamedTuple):
-    angle: Array  # [] rad from upright, counts on over full turns
+    angle: Array  # [] rad from upright, not reduced after full turns
     speed: Array  # [] rad/s
     time: Array  # [] int32, steps played
 
@@ -42,7 +42,7 @@ class Pendulum:
     reward: -(angle^2 + 0.1 speed^2 + 0.001 torque^2), angle in [-pi, pi), before the step.
     """
 
-    gravity: Positive[float] = 10.0  # m/s^2
+    gravity: Positive[float] = 10.0  # acceleration of gravity, m/s^2
     length: Positive[int] = 200  # steps of an episode
 
     def __post_init__(self) -> None:
@@ -80,5 +80,5 @@ class Pendulum:
 
 
 def view_of(state: State) -> Array:
-    """[3]."""
+    """Returns the view, [3]."""
     return jnp.stack([jnp.cos(state.angle), jnp.sin(state.angle), state.speed])

@@ -1,4 +1,4 @@
-"""Point mass: push a body in a square to a place and stop there; alone, or one agent for each direction.
+"""Point mass: push a body in a square to a target and stop there. One agent, or one for each direction.
 
 docs/tasks/control.md.
 """
@@ -26,7 +26,7 @@ INTERVAL = 0.1  # s
 PUSH = 2.0  # m/s^2, of an action of 1
 DRAG = 0.5  # 1/s
 SEEN = tuple(f"{what}, {axis}" for what in ("place", "speed", "way to the target") for axis in "xy")
-NEAR = 0.1  # m: so near counts as there
+NEAR = 0.1  # m: at this distance the body counts as at the target
 
 
 class State(NamedTuple):
@@ -84,5 +84,5 @@ class PointMass:
 
 
 def view_of(state: State) -> Array:
-    """[6]."""
+    """Returns the view, [6]."""
     return jnp.concatenate([state.position, state.velocity, state.target - state.position])

@@ -1,4 +1,4 @@
-"""Reacher: an arm of two links on a table brings its tip to a place; alone, or one agent for each joint.
+"""Reacher: move the tip of a two-link arm on a table to a target. One agent, or one for each joint.
 
 docs/tasks/control.md.
 """
@@ -22,21 +22,21 @@ VERSION = 1  # of the rules
 
 PROFILES = bodies.SPLIT
 
-LONG, MASS = 0.5, 1.0  # m, kg: of each link, a rod
-HALF, INERTIA = LONG / 2, MASS * LONG**2 / 12  # to its middle, and about it
-INTERVAL, PARTS = 0.05, 2  # s, and Runge-Kutta steps in it
+LONG, MASS = 0.5, 1.0  # m, kg: each link is a rod
+HALF, INERTIA = LONG / 2, MASS * LONG**2 / 12  # m, half of a link; kg m^2, its inertia about its middle
+INTERVAL, PARTS = 0.05, 2  # s of one action, and number of Runge-Kutta steps in it
 TORQUE = 3.0  # N m, of an action of 1
 SEEN = (
     *(f"{f} of the {joint} angle" for f in ("cos", "sin") for joint in ("shoulder", "elbow")),
     *(f"turning speed of the {joint}" for joint in ("shoulder", "elbow")),
     *(f"{what}, {axis}" for what in ("target", "way from the tip to the target") for axis in "xy"),
 )
-NEAR = 0.05  # m: so near counts as there
-PRICE = 0.01  # of the mean square of the actions
+NEAR = 0.05  # m: at this distance the tip counts as at the target
+PRICE = 0.01  # points lost per mean squared action
 
 
 class State(NamedTuple):
-    angles: Array  # [2] rad: of the first link from the x axis, of the second from the first
+    angles: Array  # [2] rad: the first link's from the x axis, the second's from the first link
     speeds: Array  # [2] rad/s
     target: Array  # [2] m
     time: Array  # [] int32, steps played
@@ -51,7 +51,7 @@ class Reacher:
     """
 
     split: bool = False  # two agents, one for each joint
-    friction: NotNegative[float] = 0.3  # N m s, of each joint
+    friction: NotNegative[float] = 0.3  # friction of each joint, N m s
     length: Positive[int] = 50  # steps of an episode
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class Reacher:
         key_angles, key_target = jax.random.split(key)
         angles = jax.random.uniform(key_angles, (2,), minval=-jnp.pi, maxval=jnp.pi)
         share, way = jax.random.uniform(key_target, (2,))
-        far = 2 * LONG * jnp.sqrt(0.04 + 0.92 * share)  # even over a ring that the tip can reach
+        far = 2 * LONG * jnp.sqrt(0.04 + 0.92 * share)  # uniform over a ring that the tip can reach
         target = far * jnp.stack([jnp.cos(2 * jnp.pi * way), jnp.sin(2 * jnp.pi * way)])
         state = State(angles, jnp.zeros(2), target, jnp.zeros((), jnp.int32))
         return state, bodies.shown(self.spec, view_of(state))
@@ -97,14 +97,14 @@ class Reacher:
 
 
 def inertia(angles: Array) -> tuple[Array, Array, Array]:
-    """(M_11, M_12, M_22) of the matrix of inertia, kg m^2."""
+    """Entries (M_11, M_12, M_22) of the inertia matrix, kg m^2."""
     turn = MASS * LONG * HALF * jnp.cos(angles[1])
     outer = INERTIA + MASS * HALF**2
     return 2 * INERTIA + MASS * (2 * HALF**2 + LONG**2) + 2 * turn, outer + turn, jnp.full_like(turn, outer)
 
 
 def accelerations(angles: Array, speeds: Array, torques: Array) -> Array:
-    """[2] rad/s^2: M(q) q'' + c(q, q') = torques."""
+    """Angular accelerations q'' [2], rad/s^2, from M(q) q'' + c(q, q') = torques."""
     first, both, second = inertia(angles)
     pull = MASS * LONG * HALF * jnp.sin(angles[1])
     a = torques[0] + pull * (2 * speeds[0] + speeds[1]) * speeds[1]
@@ -113,17 +113,17 @@ def accelerations(angles: Array, speeds: Array, torques: Array) -> Array:
 
 
 def joint(angles: Array) -> Array:
-    """[2] m, where the links meet."""
+    """Position of the joint between the links, [2] m."""
     return LONG * jnp.stack([jnp.cos(angles[0]), jnp.sin(angles[0])])
 
 
 def tip(angles: Array) -> Array:
-    """[2] m."""
+    """Position of the tip, [2] m."""
     whole = angles.sum()
     return joint(angles) + LONG * jnp.stack([jnp.cos(whole), jnp.sin(whole)])
 
 
 def view_of(state: State) -> Array:
-    """[10]."""
+    """Returns the view, [10]."""
     turns = jnp.cos(state.angles), jnp.sin(state.angles)
     return jnp.concatenate([*turns, state.speeds, state.target, state.target - tip(state.angles)])

@@ -1,1 +1,1 @@
-"""Social dilemmas on grids: what is best for each is not what is best for all."""
+"""Social dilemmas on grids: if each agent does what is best for itself, all of them are worse off."""

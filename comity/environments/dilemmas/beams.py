@@ -1,7 +1,8 @@
-"""Beams: three rays of an agent that fires, what they cover, whom they hit, and what they clean.
+"""Beams: an agent that fires sends three rays. The functions say what rays cover, whom they hit, and what they clean.
 
-With d the facing and r its right-hand side, rays begin at p + d, p + r and p - r and go on along d. A ray ends before a
-wall or the map's edge, and with the first agent, which it covers; a cleaning ray ends with the first waste, too.
+An agent at p faces the direction d, with r to its right. Its rays begin at p + d, p + r and p - r and run along d. A
+ray ends before a wall or the edge of the map. It also ends at the first agent and covers that agent's cell. A cleaning
+ray also ends at the first waste.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from jax import Array, lax
 
 from comity.environments.dilemmas.maps import MOVES
 
-NOTHING, PENALTY, CLEANING = 0, 1, 2  # what an agent fires
+NOTHING, PENALTY, CLEANING = 0, 1, 2  # kinds of beams that an agent fires
 
 
 class Rays(NamedTuple):
     """Three rays of L cells for each agent, whether it fires or not."""
 
-    cells: Array  # [N, 3, L, 2] int32 (row, column), also beyond the map
-    open: Array  # [N, 3, L] bool: nothing but waste keeps the ray from covering the cell
-    met: Array  # [N, 3, L, N] bool: who stands there
+    cells: Array  # [N, 3, L, 2] int32 (row, column), may lie outside the map
+    open: Array  # [N, 3, L] bool: the ray covers the cell unless it ends at waste before
+    met: Array  # [N, 3, L, N] bool: the agents that stand there
 
 
 def rays(walls: np.ndarray, position: Array, heading: Array, length: int) -> Rays:
-    """walls [R, C] bool; position [N, 2], heading [N]."""
+    """Returns the rays of all agents. walls [R, C] bool; position [N, 2]; heading [N]."""
     ahead = jnp.asarray(MOVES)[heading]  # [N, 2]
     right = jnp.asarray(MOVES)[(heading + 1) % 4]
     first = position[:, None] + jnp.stack([ahead, right, -right], 1)  # [N, 3, 2]
@@ -39,9 +40,9 @@ def rays(walls: np.ndarray, position: Array, heading: Array, length: int) -> Ray
 
 
 def hits(found: Rays, fired: Array) -> Array:
-    """[N] int32, how many penalty rays end on each agent; of several in a cell on the one of the highest number.
+    """[N] int32, number of penalty rays that end on each agent. If several share a cell, the highest number is hit.
 
-    fired [N]: what each agent fires.
+    fired [N]: the kind of beam that each agent fires.
     """
     n = len(fired)
     last = jnp.where(found.met, jnp.arange(n), -1).max(-1)  # [N, 3, L]
@@ -50,8 +51,10 @@ def hits(found: Rays, fired: Array) -> Array:
 
 
 def cleaned(found: Rays, fired: Array, order: Array, waste: Array) -> tuple[Array, Array, Array]:
-    """Agents clean in `order` [N], each on what those before it left: (waste [R, C], cells cleaned [N] int32, cells
-    that each cleaning ray covers [N, 3] int32)."""
+    """Cleans with the agents in `order` [N], one after another: each finds the waste that those before it left.
+
+    Returns (waste [R, C], cells cleaned [N] int32, number of cells that each cleaning ray covers [N, 3] int32).
+    """
     rows, columns = waste.shape
     numbers = jnp.arange(rows * columns)
     inside = ((found.cells >= 0) & (found.cells < jnp.array([rows, columns]))).all(-1)
@@ -76,12 +79,12 @@ def cleaned(found: Rays, fired: Array, order: Array, waste: Array) -> tuple[Arra
 
 
 def covered(found: Rays, fired: Array, reach: Array) -> Array:
-    """[N, 3] int32, how many cells each ray covers. reach: of cleaning rays."""
+    """[N, 3] int32, number of cells that each ray covers. reach [N, 3]: the same of cleaning rays, from `cleaned`."""
     return jnp.where((fired == PENALTY)[:, None], found.open.sum(-1), reach)
 
 
 def plane(position: np.ndarray, heading: np.ndarray, reach: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """[R, C] bool, the cells under rays that reach so far [N, 3]: for pictures, with numpy."""
+    """[R, C] bool, the cells under rays, for pictures; with numpy. reach [N, 3]: number of cells under each ray."""
     drawn = np.zeros((rows, columns), bool)
     for agent in range(len(position)):
         ahead, right = MOVES[heading[agent]], MOVES[(heading[agent] + 1) % 4]

@@ -1,4 +1,4 @@
-"""Cleanup: apples grow only while somebody, far from them, cleans the river (a public good).
+"""Cleanup: apples grow only while some agent cleans the river, far from the apples (a public good).
 
 The rules of the sequential social dilemma release, as RUSP used it (Baker 2020, arXiv 2011.05373, appendix; the games
 of Hughes et al. 2018, arXiv 1803.08884). Other games bear the same name. docs/tasks/cleanup.md: the rules in words.
@@ -30,9 +30,9 @@ VERSION = 1  # of the rules: raised whenever the same seed would give another ga
 class Cleanup(Settings):
     """N agents, a river and an orchard. view uint8 [N, S, S, 10] (or 3 colours), S = 2 radius + 1."""
 
-    apple_rate: Fraction = 0.05  # per step and free cell, in a clean river
-    waste_rate: Fraction = 0.5  # of each cell that is tried; one becomes waste at most
-    threshold: Fraction = 0.4  # share of the river that is waste, from which on nothing grows and nothing fouls
+    apple_rate: Fraction = 0.05  # chance per step that an apple grows in a free cell while the river is clean
+    waste_rate: Fraction = 0.5  # chance that a cell that is tried becomes waste; at most one does per step
+    threshold: Fraction = 0.4  # from this share of waste in the river on, no apple grows and no cell becomes waste
 
     def __post_init__(self) -> None:
         check(self)
@@ -42,7 +42,7 @@ class Cleanup(Settings):
 
     @property
     def land(self) -> Map:
-        """Its map."""
+        """The map of the game."""
         return maps.read(self.map or maps.CLEANUP)
 
     @property
@@ -58,7 +58,7 @@ class Cleanup(Settings):
         return play.step(self, state, action, play.draws(key, self.num_agents, self.land))
 
     def grown(self, apples: Array, waste: Array, there: Array, draws: Draws) -> tuple[Array, Array]:
-        """Apples and waste after growth. Both go by the waste that lies there now."""
+        """Returns apples and waste after growth. Both depend on the waste before it."""
         alive, chance = apple_chance(waste.sum() / len(self.land.river_cells), self.threshold, self.apple_rate)
         fouled = new_waste(self.land, waste, draws, self.waste_rate)
         return apples | play.new_apples(self.land, apples, there, draws, chance), waste | (fouled & alive)
@@ -68,22 +68,25 @@ class Cleanup(Settings):
         return play.picture(self, state, tile)
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory, act) of a cooperator or a defector."""
+        """Returns (memory, act) of a scripted player: a cooperator or a defector."""
         from comity.environments.dilemmas import scripts
 
         return scripts.cleanup(self, name)
 
 
 def apple_chance(density: Array, threshold: float, rate: float) -> tuple[Array, Array]:
-    """([] bool, whether anything grows or fouls; [] how likely an apple is in a free cell) at a density of waste."""
+    """Returns ([] bool, True if apples grow and cells become waste; [] chance of an apple in a free cell).
+
+    density: share of the river that is waste.
+    """
     alive = density < threshold
     return alive, jnp.where(alive, rate * (1 - density / max(threshold, 1e-9)), 0.0)
 
 
 def new_waste(land: Map, waste: Array, draws: Draws, rate: float) -> Array:
-    """[R, C] bool, the one cell that is fouled, or none: cells are tried in random order up to the first success.
+    """[R, C] bool, the cell that becomes waste, at most one: cells are tried in random order until one does.
 
-    Also under an agent. waste [R, C] bool.
+    A cell under an agent may become waste, too. waste [R, C] bool.
     """
     number = jnp.asarray(maps.numbered(land.river))
     order = jnp.where(draws.waste < rate, draws.waste_order, 2.0)[number]

@@ -1,7 +1,7 @@
-"""CleanUp-lite: apples grow only while the river is clean, and who cleans it eats none meanwhile.
+"""CleanUp-lite: apples grow only while the river is clean, and an agent that cleans it eats none meanwhile.
 
-The grid game of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, appendix), small enough for learners inside it; here
-for two agents or more. docs/tasks/cleanup_lite.md: the rules in words, and a picture.
+The grid game of COALA-PG (Meulemans et al. 2025, arXiv 2410.18636, appendix), here for two agents or more. It is small
+enough for games that have learners inside. docs/tasks/cleanup_lite.md: the rules in words, and a picture.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ ROWS, COLUMNS = 5, 4  # cells; the orchard is column 0, the river column 3
 ORCHARD, RIVER = 0, COLUMNS - 1
 RIGHT, LEFT, UP, DOWN, ZAP, NOTHING = range(6)
 MOVES = np.array([(0, 1), (0, -1), (-1, 0), (1, 0), (0, 0), (0, 0)], np.int32)  # [action, (row, column)]
-APPLE, DIRT, EMPTY = range(3)  # what a cell holds
+APPLE, DIRT, EMPTY = range(3)  # contents of a cell
 SCRIPTS = ("cleaner", "eater", "turn-taker", "bully")
-TURN = 16  # steps
+TURN = 16  # steps for which a turn-taker cleans
 
 
 class State(NamedTuple):
     """One game. Cells are (row, column)."""
 
     agents: Array  # [N, 2] int32
-    frozen: Array  # [N] int32, steps that each still cannot act
+    frozen: Array  # [N] int32, number of steps for which each agent still cannot act
     apples: Array  # [ROWS] bool, in the orchard
     dirt: Array  # [ROWS] bool, in the river
     time: Array  # [] int32, steps played
@@ -47,20 +47,20 @@ class State(NamedTuple):
 class CleanupLite:
     """N agents on 5 x 4 cells. view int8 [N, 21 N + 60]; state float32 [21 N + 11]. Rewards in points.
 
-    view: own cell (one-hot, 20), each other's cell (20 each, agents i + 1, i + 2, ... modulo N), every cell's content
-    (apple, dirt, empty: 60), own frozen flag, the others'. state: all cells of agents, which cells of orchard and river
-    are full (5 + 5), t / T, and each agent's share of a freeze that is left. Six actions: right, left, up, down, zap,
-    nothing.
+    view: own cell (one-hot, 20), cells of the others (20 each, agents i + 1, i + 2, ..., modulo N), contents of all
+    cells (apple, dirt, empty: 60), own frozen flag, those of the others. state: cells of all agents, full cells of
+    orchard and river (5 + 5), t / T, and each agent's remaining share of a freeze. Six actions: right, left, up, down,
+    zap, nothing.
     """
 
-    agents: TwoOrMore = 2  # N, how many play
+    agents: TwoOrMore = 2  # N, number of agents
     length: Positive[int] = 64  # steps of an episode
-    dirt_chance: Fraction = 0.35  # that a clean cell of the river becomes dirty, per step
-    choking: Positive[int] = 3  # dirty cells at which no apple grows; with fewer, the chance falls in a line from 1
-    first_dirt: NotNegative[int] = 3  # dirty cells at the start
-    reach: NotNegative[int] = 2  # of a zap, in steps up, down, left, right
-    hit_chance: Fraction = 0.9  # that a zap within reach freezes
-    freeze: NotNegative[int] = 5  # steps that a hit agent cannot act
+    dirt_chance: Fraction = 0.35  # chance per step that a clean cell of the river becomes dirty
+    choking: Positive[int] = 3  # with so many dirty cells no apple grows; with fewer, the chance falls linearly from 1
+    first_dirt: NotNegative[int] = 3  # number of dirty cells at the start
+    reach: NotNegative[int] = 2  # range of a zap, in steps up, down, left or right
+    hit_chance: Fraction = 0.9  # chance that a zap freezes an agent within reach
+    freeze: NotNegative[int] = 5  # number of steps for which a hit agent cannot act
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0
 
     def __post_init__(self) -> None:
@@ -127,12 +127,12 @@ class CleanupLite:
         return after, Timestep(self.observation(after), info["eats"], *ends, info)
 
     def apple_chance(self, dirt: Array) -> Array:
-        """Chance that an apple grows in a step, of dirt [..., ROWS] bool."""
+        """Chance that an apple grows in a step, [...], given dirt [..., ROWS] bool."""
         return 1 - jnp.minimum(1.0, dirt.sum(-1) / self.choking)
 
     def hit(self, agents: Array, awake: Array, zaps: Array, aims: Array) -> Array:
-        """[N, N] bool, whom (column) a zap of each (row) would freeze: the nearest awake one within reach; of several
-        that are as near, the one with the smallest of the draws aims [N]."""
+        """[N, N] bool, True where the row agent zaps and aims at the column agent: the nearest awake one within reach.
+        If several are equally near, it is the one with the smallest of the draws `aims` [N]."""
         away = jnp.abs(agents[:, None] - agents[None]).sum(-1)
         possible = (away <= self.reach) & awake[None] & ~jnp.eye(self.agents, dtype=bool)
         order = jnp.where(possible, away + aims[None], jnp.inf)
@@ -147,7 +147,7 @@ class CleanupLite:
         content = content.at[:, ORCHARD].set(jnp.where(state.apples, APPLE, EMPTY))
         content = content.at[:, RIVER].set(jnp.where(state.dirt, DIRT, EMPTY))
         grid = jax.nn.one_hot(content, 3, dtype=jnp.int8).reshape(-1)
-        circle = (jnp.arange(n)[:, None] + jnp.arange(n)) % n  # [N, N], oneself and then the others
+        circle = (jnp.arange(n)[:, None] + jnp.arange(n)) % n  # [N, N], each agent itself, then the others
         view = [where[circle].reshape(n, -1), jnp.broadcast_to(grid, (n, grid.size)), frozen[circle]]
         full = jnp.concatenate([state.apples, state.dirt]).astype(jnp.float32)
         known = [where.reshape(-1), full, (state.time / self.length)[None], state.frozen / max(self.freeze, 1)]
@@ -155,16 +155,19 @@ class CleanupLite:
         return Observation(jnp.concatenate(view, -1), known, jnp.ones((n, 6), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Means over steps. [B, N]: `eats`, `cleans`, `zaps`, `hits`, `frozen` of each agent; [B]: `dirt` and `apples`
-        that lie, and `cleaning_difference`, between who cleans most and who cleans least."""
+        """Means over steps. [B, N]: `eats`, `cleans`, `zaps`, `hits`, `frozen` of each agent. [B]: `dirt` and `apples`,
+        the number of cells with them; `cleaning_difference`, the largest minus the smallest `cleans`."""
         steps = jnp.maximum(valid.sum(0), 1)
         mean = {name: x.sum(0) / (steps[:, None] if x.ndim == 3 else steps) for name, x in info.items()}
         return {**mean, "cleaning_difference": mean["cleans"].max(-1) - mean["cleans"].min(-1)}
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory, act). cleaner: goes to the nearest dirt, and waits in the river. eater: to the nearest apple, and
-        waits in the orchard. turn-taker: a cleaner for TURN steps and an eater until all others have had their turn;
-        who stands nearest to the river at the start begins. bully: an eater that zaps whoever is within reach."""
+        """Returns (memory, act) of a scripted player.
+
+        cleaner: goes to the nearest dirt, or waits in the river. eater: goes to the nearest apple, or waits in the
+        orchard. turn-taker: is a cleaner for TURN steps, then an eater until all others have had their turn; the agent
+        that starts nearest to the river begins. bully: an eater that zaps any agent within reach.
+        """
         if name not in SCRIPTS:
             near = did_you_mean(name, SCRIPTS)
             raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(SCRIPTS)}")
@@ -191,15 +194,18 @@ class CleanupLite:
 
 
 def filled(full: Array, grows: Array, place: Array) -> Array:
-    """full [K] bool with one more, if it grows: the free cells are alike, and place in [0, 1) says which."""
+    """Returns full [K] bool with one more cell filled, if `grows`. place in [0, 1) picks the free cell."""
     free = ~full
     upto = jnp.cumsum(free)
-    number = jnp.floor(place * upto[-1]).astype(jnp.int32)  # the number-th free cell, from 0
+    number = jnp.floor(place * upto[-1]).astype(jnp.int32)  # the free cells are numbered from 0
     return full | (free & (upto == number + 1) & grows)
 
 
 def taken(agents: Array, column: int, full: Array, awake: Array, draws: Array) -> tuple[Array, Array]:
-    """(who takes, [N] bool; what is left [ROWS] bool). Of several in one cell the one with the smallest draw takes."""
+    """Returns (the agents that take something from their cell [N] bool, the cells still full [ROWS] bool).
+
+    If several agents share a cell, the one with the smallest draw takes. column: orchard or river.
+    """
     row = agents[:, 0]
     there = awake & (agents[:, 1] == column) & full[row]
     order = jnp.where(there, draws, jnp.inf)
@@ -210,11 +216,14 @@ def taken(agents: Array, column: int, full: Array, awake: Array, draws: Array) -
 
 # Scripts --------------------------------------------------------------------------------------------------------------
 
-NEARNESS = np.array([1, ROWS], np.int32)  # by it cells (row, column) are ordered, those near to the river last
+NEARNESS = np.array([1, ROWS], np.int32)  # times (row, column): an order of cells, those near the river last
 
 
 def read(view: Array, n: int) -> tuple[Array, Array, Array, Array]:
-    """Of one view [V], oneself first: (cells [N, 2], who is frozen [N], apples [ROWS] and dirt [ROWS], bool)."""
+    """Reads one view [V]. Returns (cells [N, 2], frozen [N] bool, apples [ROWS] bool, dirt [ROWS] bool).
+
+    The viewer comes first among the agents.
+    """
     cells = ROWS * COLUMNS
     cell = view[: n * cells].reshape(n, cells).argmax(-1)
     content = view[n * cells : (n + 3) * cells].reshape(ROWS, COLUMNS, 3) > 0
@@ -223,7 +232,10 @@ def read(view: Array, n: int) -> tuple[Array, Array, Array, Array]:
 
 
 def towards(me: Array, column: Array, wanted: Array) -> Array:
-    """The action [] on the way from me [2] to the nearest wanted row of a column; there, if none is: wait."""
+    """Action [] of an agent at me [2] that goes to the nearest wanted row of a column.
+
+    If no row is wanted, it goes to the column and waits there.
+    """
     row = jnp.where(wanted.any(), jnp.where(wanted, jnp.abs(jnp.arange(ROWS) - me[0]), 2 * ROWS).argmin(), me[0])
     sideways = jnp.where(me[1] < column, RIGHT, LEFT)
     along = jnp.where(row < me[0], UP, jnp.where(row > me[0], DOWN, NOTHING))

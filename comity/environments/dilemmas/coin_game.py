@@ -1,6 +1,6 @@
-"""The coin game: any coin is worth a point, and who takes the other's coin costs it two.
+"""The coin game: each coin gives a point, but an agent that takes the other's coin costs the other two points.
 
-Lerer and Peysakhovich 2017 (arXiv 1707.01068); with one coin at a time as in LOLA (Foerster et al. 2018, arXiv
+Lerer and Peysakhovich 2017 (arXiv 1707.01068), with one coin at a time as in LOLA (Foerster et al. 2018, arXiv
 1709.04326), or a coin of each colour as in M-FOS (Lu et al. 2022, arXiv 2205.01447). docs/tasks/coin_game.md: the rules
 in words, and a picture.
 """
@@ -37,27 +37,27 @@ class State(NamedTuple):
 
     agents: Array  # [2, 2] int32
     coins: Array  # [2, 2] int32, each agent's coin
-    there: Array  # [2] bool, which of them lies on the board
+    there: Array  # [2] bool, the coins that lie on the board
     time: Array  # [] int32, steps played
 
 
 @dataclass(frozen=True)
 class CoinGame:
-    """Two agents on size x size cells whose edges join. view int8 [2, 4 size^2], or an image [2, size, size, 4]; state
+    """Two agents on size x size cells of a torus. view int8 [2, 4 size^2], or an image [2, size, size, 4]; state
     float32 [4 size^2 + 1].
 
     Planes of a view: own cell, the other's cell, own coin, the other's coin. state: agent 0's planes, and t / T.
     """
 
-    size: TwoOrMore = 3  # cells of a side; the edges join
-    coins: Literal["one", "two"] = "one"  # one: a single coin, whose colour changes with each | two: one of each colour
+    size: TwoOrMore = 3  # cells of a side; the board is a torus
+    coins: Literal["one", "two"] = "one"  # one: a single coin, of alternating colour | two: one of each colour
     both: Literal["each", "one"] = (
-        "each"  # two agents on one coin: each takes it, as in the code | a fair draw says who
+        "each"  # if two agents reach one coin: each gets it, as in the code | one gets it, by a fair draw
     )
-    point: float = 1.0  # for a coin, of whichever colour
-    harm: float = -2.0  # to the owner, for a coin that the other takes
-    stay: bool = False  # whether there is a fifth action, which does not move
-    view: Literal["vector", "image"] = "vector"  # the planes as one row, or as a picture for convolutions
+    point: float = 1.0  # points for taking a coin of either colour
+    harm: float = -2.0  # points to an agent whose coin the other takes
+    stay: bool = False  # adds a fifth action, which does not move
+    view: Literal["vector", "image"] = "vector"  # the planes as one vector, or as a picture for convolutions
     length: Positive[int] = 150  # steps of an episode: LOLA 150, M-FOS 16
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0
 
@@ -115,8 +115,8 @@ class CoinGame:
         return after, Timestep(self.observation(after), reward, *ends, info)
 
     def drawn(self, key: Key, agents: Array) -> Array:
-        """Cells [2, 2] of new coins. A single one lies where no agent stands, as in LOLA's code; of two each may lie
-        anywhere, as in that of M-FOS."""
+        """Draws the cells [2, 2] of new coins. A single coin never lies under an agent, as in LOLA's code. Each of two
+        coins may lie anywhere, as in the code of M-FOS."""
         if self.coins == "two":
             return jax.random.randint(key, (2, 2), 0, self.size)
         cells = jnp.arange(self.size**2)
@@ -139,15 +139,18 @@ class CoinGame:
         return Observation(view, known, jnp.ones((2, self.spec.action.n), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """[B, N]: `own_share`, of the coins that an agent took those of its colour, NaN without any; `coins` that it
-        took."""
+        """[B, N]: `own_share`, the share of its own colour among the coins that an agent took, NaN if it took none;
+        `coins`, the number that it took."""
         own, other = info["own_coins"].sum(0), info["other_coins"].sum(0)
         coins = own + other
         return {"own_share": jnp.where(coins > 0, own / jnp.maximum(coins, 1), jnp.nan), "coins": coins}
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory, act). own-only: on the shortest way to its own coin, and onto the other's only where both lie
-        in one cell. greedy: on the shortest way to the nearest coin. Both see vectors."""
+        """Returns (memory, act) of a scripted player. Both read vectors.
+
+        own-only: takes the shortest way to its own coin, and steps on the other's only if both lie in one cell. greedy:
+        takes the shortest way to the nearest coin.
+        """
         if name not in SCRIPTS:
             near = did_you_mean(name, SCRIPTS)
             raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(SCRIPTS)}")
@@ -163,13 +166,13 @@ class CoinGame:
 
 
 def torus_distance(a: Array, b: Array, size: int) -> Array:
-    """Steps between cells a and b [..., 2] on a torus."""
+    """Number of steps between cells a and b [..., 2] on a torus, [...]."""
     away = jnp.abs(a - b)
     return jnp.minimum(away, size - away).sum(-1)
 
 
 def scripted(name: str, view: Array, size: int, actions: int) -> Array:
-    """What a script does, [] int32, of one view [V]: the move that costs least."""
+    """[] int32, the action of a script for one view [V]: the move of the least cost."""
     planes = view.reshape(4, size**2)
     there = planes.any(-1)
     cell = planes.argmax(-1)

@@ -1,4 +1,4 @@
-"""Harvest: apples grow where apples are, and what all have eaten never comes back (a tragedy of the commons).
+"""Harvest: apples grow only near apples, so a patch that is eaten up stays empty (a tragedy of the commons).
 
 The rules of the sequential social dilemma release, as RUSP used it (Baker 2020, arXiv 2011.05373, appendix; the games
 of Hughes et al. 2018, arXiv 1803.08884). Other games bear the same name. docs/tasks/harvest.md: the rules in words.
@@ -32,8 +32,8 @@ class Harvest(Settings):
     """N agents in an orchard. view uint8 [N, S, S, 10] (or 3 colours), S = 2 radius + 1. Points."""
 
     regrowth: tuple[Fraction, Fraction, Fraction, Fraction] = (0.0, 0.005, 0.02, 0.05)
-    # per step, where 0, 1, 2, and 3 or more apples are near
-    neighbours: Literal["eight", "radius-2"] = "eight"  # what is near; the release compares 2 with the square
+    # chance per step that an apple grows in a cell with 0, 1, 2, and 3 or more apples near it
+    neighbours: Literal["eight", "radius-2"] = "eight"  # cells that count as near; the release: squared distance <= 2
 
     def __post_init__(self) -> None:
         check(self)
@@ -41,7 +41,7 @@ class Harvest(Settings):
 
     @property
     def land(self) -> Map:
-        """Its map."""
+        """The map of the game."""
         return maps.read(self.map or maps.HARVEST)
 
     @property
@@ -56,7 +56,7 @@ class Harvest(Settings):
         return play.step(self, state, action, play.draws(key, self.num_agents, self.land))
 
     def grown(self, apples: Array, waste: Array, there: Array, draws: Draws) -> tuple[Array, Array]:
-        """Apples after those that grow, each by how many are near it now."""
+        """Returns apples after growth, and waste. The chance in a cell depends on the number of apples near it."""
         chance = probabilities(apples, self.regrowth, self.neighbours)
         return apples | play.new_apples(self.land, apples, there, draws, chance), waste
 
@@ -65,14 +65,14 @@ class Harvest(Settings):
         return play.picture(self, state, tile)
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory, act) of a cooperator or a defector."""
+        """Returns (memory, act) of a scripted player: a cooperator or a defector."""
         from comity.environments.dilemmas import scripts
 
         return scripts.harvest(self, name)
 
 
 def probabilities(apples: Array, regrowth: tuple[float, ...], neighbours: str) -> Array:
-    """[R, C] float32: how likely an apple is to grow in each cell, from apples [R, C]."""
+    """[R, C] float32, chance that an apple grows in each cell, given apples [R, C]."""
     reach = 1 if neighbours == "eight" else 2
     rows, columns = apples.shape
     edge = jnp.pad(apples, reach).astype(jnp.int8)

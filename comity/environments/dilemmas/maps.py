@@ -1,7 +1,7 @@
-"""Maps of sequential social dilemmas as text, and what lies where on them.
+"""Maps of sequential social dilemmas as text, and the reader of such texts.
 
-W wall, P a place where agents start, A and B places of apples, H waste at the start, R river that is clean at the
-start, S stream (never fouled), a dot or a blank floor. Lines end with a line break or with "/".
+Letters: W wall, P place where an agent may start, A and B places of apples, H waste at the start, R river that is clean
+at the start, S stream (never becomes waste), a dot or a blank floor. Lines end with a line break or with "/".
 """
 
 from __future__ import annotations
@@ -58,38 +58,38 @@ WHHHH.......BBBBBW
 WWWWWWWWWWWWWWWWWW
 """
 
-MOVES = np.array([(-1, 0), (0, 1), (1, 0), (0, -1)], np.int32)  # what headings 0 up, 1 right, 2 down, 3 left go
+MOVES = np.array([(-1, 0), (0, 1), (1, 0), (0, -1)], np.int32)  # [heading]: 0 up, 1 right, 2 down, 3 left
 LETTERS = {"W", "P", "A", "B", "H", "R", "S", "."}
-LARGEST = 200  # rows or columns
+LARGEST = 200  # most rows or columns
 
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """Planes [R, C] bool and lists of cells (row, column). Lists go row by row, as the map is read."""
+    """A map: planes [R, C] bool, and lists of cells (row, column), row by row from the top."""
 
     walls: np.ndarray
     orchard: np.ndarray  # where apples grow
     water: np.ndarray  # river and stream
     fouled: np.ndarray  # waste at the start
-    river: np.ndarray  # what waste may cover: H and R
+    river: np.ndarray  # cells that waste may cover: H and R
     apple_cells: np.ndarray  # [K, 2]
     river_cells: np.ndarray  # [H, 2]
     starts: np.ndarray  # [P, 2]
 
     @property
     def rows(self) -> int:
-        """R."""
+        """Number of rows, R."""
         return self.walls.shape[0]
 
     @property
     def columns(self) -> int:
-        """C."""
+        """Number of columns, C."""
         return self.walls.shape[1]
 
 
 @lru_cache(maxsize=64)
 def read(text: str) -> Map:
-    """The map of a text. Raises ValueError for what is no map."""
+    """Returns the map that a text describes. Raises ValueError if the text is no map."""
     lines = [line.rstrip() for line in text.replace("/", "\n").splitlines()]
     lines = [line.replace(" ", ".") for line in lines if line]
     width = max(map(len, lines), default=0)
@@ -114,6 +114,6 @@ def read(text: str) -> Map:
 
 
 def numbered(plane: np.ndarray) -> np.ndarray:
-    """[R, C] int32: the number of each True cell in the order of reading; 0 elsewhere."""
+    """[R, C] int32, the True cells numbered from 0, row by row; 0 in all other cells."""
     flat = plane.ravel()
     return np.where(flat, np.cumsum(flat) - 1, 0).reshape(plane.shape).astype(np.int32)

@@ -1,7 +1,7 @@
-"""Who goes where when several want one cell: the movement rule of the sequential social dilemmas.
+"""The movement rule of the sequential social dilemmas: it decides who gets a cell that several agents want.
 
-Cells are single numbers (row * columns + column), so that two are compared at once. All sizes are fixed: sets of agents
-are masks [N]. docs/tasks/harvest.md has the rule in words.
+A cell is one number (row * columns + column), so that one comparison is enough. All sizes are fixed: a set of agents is
+a mask [N]. docs/tasks/harvest.md has the rule in words.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ NOWHERE = 2**30  # larger than any cell
 
 
 def occupant(cell: Array, position: Array) -> Array:
-    """[N] bool, who stands in a cell []; of several the one of the highest number. All False: nobody."""
+    """[N] bool, mask of the agent that stands in a cell []; of several the highest number. All False: nobody."""
     here = position == cell
     return here & (jnp.arange(len(position)) == jnp.where(here, jnp.arange(len(position)), -1).max())
 
 
 def of(who: Array, x: Array) -> Array:
-    """[] bool, x [N] of the one agent in `who` [N]; False of nobody."""
+    """[] bool, the entry of x [N] for the one agent in the mask `who` [N]; False if the mask is empty."""
     return (who & x).any()
 
 
 def contested(position: Array, target: Array, wants: Array, priority: Array, may_share: bool) -> tuple[Array, Array]:
-    """Stage 1: cells that two or more want, in order. Returns (position, target) [N].
+    """Stage 1: settles the cells that two or more agents want, in order. Returns (position, target) [N].
 
-    wants [N]: who moves or stays; priority [N]: of several contenders the least goes first.
+    wants [N]: agents that move or stay; priority [N]: of several contenders the one with the least goes first.
     """
     n = len(position)
     rivals = (target[:, None] == target) & wants[:, None] & wants
@@ -37,7 +37,7 @@ def contested(position: Array, target: Array, wants: Array, priority: Array, may
         cell = goal.min()
         contenders = (goal == cell) & (cell < NOWHERE)
         there = occupant(cell, position)
-        wish = jnp.where(there, target, -1).max()  # what who stands there wants
+        wish = jnp.where(there, target, -1).max()  # the target of the agent that stands there
         swaps = (contenders & (position == wish)).any()
         refused = of(there, contenders | ~wants | (target == position)) | (there.any() & swaps)
         if not may_share:
@@ -51,7 +51,7 @@ def contested(position: Array, target: Array, wants: Array, priority: Array, may
 
 
 def one_pass(position: Array, target: Array, pending: Array) -> tuple[Array, Array]:
-    """All pending agents in order, each once. Returns (position, who is still pending) [N]."""
+    """Gives each pending agent one turn, in order. Returns (position, mask of agents still pending) [N]."""
     started = pending
 
     def turn(agent: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -70,7 +70,10 @@ def one_pass(position: Array, target: Array, pending: Array) -> tuple[Array, Arr
 
 
 def settled(position: Array, target: Array, pending: Array) -> Array:
-    """Stage 2: passes until nobody is pending; if one changes nothing, all that are pending move at once. [N]."""
+    """Stage 2: makes passes until nobody is pending. Returns positions [N].
+
+    If a pass changes nothing, all pending agents move at once.
+    """
 
     def again(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         position, pending = carry
@@ -82,13 +85,13 @@ def settled(position: Array, target: Array, pending: Array) -> Array:
 
 
 def moved(position: Array, target: Array, wants: Array, priority: Array, may_share: bool = True) -> Array:
-    """[N] int32, where agents are after a step. Arguments as `contested`'s."""
+    """[N] int32, positions after a step. The arguments are those of `contested`."""
     position, target = contested(position, target, wants, priority, may_share)
     return settled(position, target, wants)
 
 
 def least(scores: Array) -> Array:
-    """[N] int32, agents ordered by scores [N], the least first."""
+    """[N] int32, the agents in the order of their scores [N], the least first."""
     agents, other = jnp.arange(len(scores)), scores[:, None]
     rank = ((scores < other) | ((scores == other) & (agents < agents[:, None]))).sum(-1)
     return (agents[:, None] == rank).argmax(-1).astype(jnp.int32)

@@ -1,4 +1,4 @@
-"""What Harvest and Cleanup share: states, draws, and the order of a step."""
+"""The common parts of Harvest and Cleanup: states, draws, and the order of events in a step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = (  # of events, in films
     ("penalties", "fires the penalty beam"),
     ("hits", "is hit by the penalty beam"),
 )
-ASIDE = np.array([3, 1, 0, 2, 0], np.int32)  # quarter turns from the facing to where an action of moving goes
+ASIDE = np.array([3, 1, 0, 2, 0], np.int32)  # quarter turns from the heading to the direction of each moving action
 
 
 class State(NamedTuple):
@@ -39,42 +39,42 @@ class State(NamedTuple):
     heading: Array  # [N] int32
     apples: Array  # [R, C] bool
     waste: Array  # [R, C] bool
-    fired: Array  # [N] int32, what was fired in the last step: for pictures, as the next
-    reach: Array  # [N, 3] int32, cells under each ray
+    fired: Array  # [N] int32, beams fired in the last step; only pictures use it and `reach`
+    reach: Array  # [N, 3] int32, number of cells under each ray
     time: Array  # [] int32, steps played
 
 
 class Draws(NamedTuple):
-    """All chance of one step. Numbers are uniform in [0, 1)."""
+    """All random numbers of one step, uniform in [0, 1)."""
 
-    priority: Array  # [N]: of several that want a cell the least goes first
-    order: Array  # [N]: beams are fired from the least on
-    apples: Array  # [K]: an apple grows where it is below the probability
-    waste: Array  # [H]: waste comes where it is below the rate,
-    waste_order: Array  # [H]: and of these cells to the least alone
+    priority: Array  # [N], of several agents that want a cell the one with the least goes first
+    order: Array  # [N], beams are fired in this order, the least first
+    apples: Array  # [K], an apple grows where the number is below the chance
+    waste: Array  # [H], a cell may become waste where the number is below the rate
+    waste_order: Array  # [H], of these cells only the one with the least becomes waste
 
 
 Grown = Callable[[Array, Array, Array, Draws], tuple[Array, Array]]
-# (apples, waste, who stands where [R, C], draws) -> (apples, waste)
+# (apples, waste, cells with agents [R, C] bool, draws) -> (apples, waste)
 
 
 def draws(key: Key, agents: int, land: Map) -> Draws:
-    """One call of the generator for all, so that no key is used twice."""
+    """Draws all random numbers of a step with one call of the generator, so that no key is used twice."""
     sizes = (agents, agents, len(land.apple_cells), len(land.river_cells), len(land.river_cells))
     numbers = jax.random.uniform(key, (sum(sizes),))
     return Draws(*jnp.split(numbers, np.cumsum(sizes[:-1])))
 
 
 def stood_on(position: Array, rows: int, columns: int) -> Array:
-    """[R, C] bool: somebody stands there."""
+    """[R, C] bool, the cells in which an agent stands."""
     place = position[:, 0] * columns + position[:, 1]
     return (jnp.arange(rows * columns)[:, None] == place).any(-1).reshape(rows, columns)
 
 
 def start(key: Key, agents: int, land: Map, apples: np.ndarray, grown: Grown) -> State:
-    """A fresh game: agents on different places to start, facing anywhere; then things grow once."""
+    """Returns the first state: agents in different start cells with random headings, after one round of growth."""
     starts = len(land.starts)
-    # One draw for all: places, headings, and what grows.
+    # One call draws places and headings.
     key_places, key_growth = jax.random.split(key)
     numbers = jax.random.uniform(key_places, (starts + agents,))
     position = jnp.asarray(land.starts)[jnp.argsort(numbers[:starts])[:agents]]
@@ -86,16 +86,16 @@ def start(key: Key, agents: int, land: Map, apples: np.ndarray, grown: Grown) ->
 
 
 class Events(NamedTuple):
-    """What happened in a step, [N] int32."""
+    """Events of a step, [N] int32."""
 
-    apples: Array  # eaten
-    cleaned: Array  # cells of waste
-    hits: Array  # rays that ended on the agent
-    fired: Array
+    apples: Array  # apples eaten
+    cleaned: Array  # cells of waste removed
+    hits: Array  # penalty rays that ended on the agent
+    fired: Array  # kind of beam
 
 
 def targets(land: Map, position: Array, heading: Array, action: Array) -> tuple[Array, Array]:
-    """(cell [N, 2] that each agent would go to, who moves or stays [N])."""
+    """Returns (the cell that each agent wants [N, 2], the agents that move or stay [N] bool)."""
     wants = action <= STAY
     turned = (heading + jnp.asarray(ASIDE)[jnp.minimum(action, STAY)]) % 4
     ahead = position + jnp.where((action < STAY)[:, None], jnp.asarray(MOVES)[turned], 0)
@@ -107,7 +107,7 @@ def targets(land: Map, position: Array, heading: Array, action: Array) -> tuple[
 def advanced(
     land: Map, state: State, action: Array, chance: Draws, grown: Grown, length: int, may_share: bool
 ) -> tuple[State, Events]:
-    """A step as a function of its draws: turns and moves, eating, beams, growth. length: of rays."""
+    """Plays a step, given its draws: turns and moves, eating, beams, growth. length: of rays, in cells."""
     n = len(action)
     turn = (action == CLOCKWISE).astype(jnp.int32) - (action == COUNTER)
     heading = (state.heading + turn) % 4
@@ -133,19 +133,19 @@ def advanced(
 
 
 def new_apples(land: Map, apples: Array, there: Array, draws: Draws, chance: Array) -> Array:
-    """[R, C] bool, apples that grow in free cells of the orchard. chance [R, C] or []: how likely each is."""
+    """[R, C] bool, apples that grow in free cells of the orchard. chance [R, C] or []: chance of each."""
     drawn = draws.apples[jnp.asarray(numbered(land.orchard))] if draws.apples.size else 1.0
     return jnp.asarray(land.orchard) & ~apples & ~there & (drawn < chance)
 
 
 def check_map(land: Map, agents: int) -> None:
-    """Raises ValueError if so many agents cannot start on the map."""
+    """Raises ValueError if the map has fewer start cells than agents."""
     if len(land.starts) < agents:
         raise ValueError(f"map has {len(land.starts)} places to start (P) for {agents} agents: give one for each")
 
 
 def spec(game: Harvest | Cleanup, actions: int) -> Spec:
-    """Of both games."""
+    """Returns the spec of either game. actions: number of actions."""
     n, side = game.num_agents, 2 * game.radius + 1
     planes = Image(side, side, len(CHANNELS), 1) if game.obs == "channels" else Image(side, side, 3)
     cleans = actions > CLEAN
@@ -157,7 +157,8 @@ def spec(game: Harvest | Cleanup, actions: int) -> Spec:
         state=Vector(state_size(game)),
         mixed_motive=True,
         headline="apples",
-        # A window that may be upside down does not tell where ahead is, and a script knows no more than the window.
+        # The released rotation may turn a window upside down. A script that reads only the window would not know where
+        # ahead is.
         scripts=("cooperator", "defector") if game.rotation == "ahead" else (),
         dilemma=("cooperator", "defector"),
         agent_colours=tuple("#{:02x}{:02x}{:02x}".format(*player(k)) for k in range(n)),
@@ -168,13 +169,13 @@ def spec(game: Harvest | Cleanup, actions: int) -> Spec:
 
 
 def state_size(game: Harvest | Cleanup) -> int:
-    """How many numbers a central critic may read."""
+    """Size S of the state vector."""
     return 6 * game.num_agents + len(game.land.apple_cells) + len(game.land.river_cells)
 
 
 def state_vector(game: Harvest | Cleanup, state: State) -> Array:
-    """[S] float32: of each agent its row and column as shares of the map and a one-hot facing; then where apples are,
-    of all places in order; then where waste is, of all cells of the river."""
+    """[S] float32: each agent's row and column as shares of the map and its heading as one-hot; then for each place of
+    apples 1 if one is there; then for each cell of the river 1 if it is waste."""
     land = game.land
     share = state.position / jnp.array([land.rows, land.columns], jnp.float32)
     agents = jnp.concatenate([share, jax.nn.one_hot(state.heading, 4)], -1).reshape(-1)
@@ -183,7 +184,7 @@ def state_vector(game: Harvest | Cleanup, state: State) -> Array:
 
 
 def observation(game: Harvest | Cleanup, state: State) -> Observation:
-    """What agents see of a state."""
+    """Returns the observation of a state."""
     look = windows.channels if game.obs == "channels" else windows.colours
     quirk = game.rotation == "released"
     view = look(game.land, state.position, state.heading, state.apples, state.waste, game.radius, quirk)
@@ -198,7 +199,7 @@ def points(game: Harvest | Cleanup, events: Events) -> Array:
 
 
 def step(game: Harvest | Cleanup, state: State, action: Array, chance: Draws) -> tuple[State, Timestep]:
-    """A step of a game, of draws."""
+    """Plays a step of a game, given its draws."""
     after, events = advanced(game.land, state, action, chance, game.grown, game.beam_length, game.shared_cells)
     late = after.time >= game.length
     count = lambda x: x.astype(jnp.float32)  # noqa: E731

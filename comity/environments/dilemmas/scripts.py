@@ -1,7 +1,7 @@
-"""Cooperators and defectors of Harvest and Cleanup, who see what agents see and nothing else.
+"""Scripted players of Harvest and Cleanup: cooperators and defectors. They read the views of agents and nothing else.
 
-They walk without turning: left, right, forward and back are relative to the facing, as the window is. A script has no
-key; where chance is wanted it is a hash of the clock and the window.
+They walk without turning: left, right, forward and back are relative to the heading, as the window is. A script has no
+key; its random numbers are a hash of the clock and the window.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from comity.environments.dilemmas.cleanup import Cleanup
     from comity.environments.dilemmas.harvest import Harvest
 
-FAR = 10_000
-KEPT_NEIGHBOURS = 3  # a cooperator takes an apple only if so many others are around it
+FAR = 10_000  # more than any number of steps
+KEPT_NEIGHBOURS = 3  # a cooperator takes an apple only if at least so many others are around it
 
 Decide = Callable[["Window", Array], Array]
 Script = tuple[Array, Callable[[Array, Array], tuple[Array, Array]]]
 
 
 class Window(NamedTuple):
-    """A window as planes [S, S] bool, and the rows and columns that each cell is away from its middle."""
+    """A window as planes [S, S] bool. down, right: rows and columns from the middle to each cell."""
 
     walls: Array
     apples: Array
@@ -42,7 +42,7 @@ class Window(NamedTuple):
 
 
 def window(view: Array) -> Window:
-    """Of a window [S, S, channels], of planes or of colours."""
+    """Reads a view [S, S, channels], of planes or of colours."""
     radius = view.shape[0] // 2
     away = np.arange(-radius, radius + 1)
     down, right = np.meshgrid(away, away, indexing="ij")
@@ -56,16 +56,17 @@ def window(view: Array) -> Window:
 
 
 def nearest(wanted: Array, look: Window) -> tuple[Array, Array, Array]:
-    """(whether there is one, rows down, columns right) of the nearest cell in `wanted` [S, S], counted in steps."""
+    """Finds the nearest cell of `wanted` [S, S], by steps. Returns (True if there is one, rows down, columns right)."""
     steps = jnp.where(wanted, np.abs(look.down) + np.abs(look.right), FAR).reshape(-1)
     place = steps.argmin()
     return steps[place] < FAR, jnp.asarray(look.down.ravel())[place], jnp.asarray(look.right.ravel())[place]
 
 
 def walk(down: Array, right: Array, shut: Array, chance: Array) -> Array:
-    """A step towards a cell so far away, along the longer way if it is open, else along the other one, else aside.
+    """Action that goes towards a cell `down` rows and `right` columns away.
 
-    shut [S, S] bool: where not to go; chance []: a whole number.
+    It goes along the longer way if that is open, else along the other one, else aside. shut [S, S] bool: cells not to
+    enter; chance []: a random whole number.
     """
     middle = len(shut) // 2
     beside = jnp.stack(
@@ -82,14 +83,14 @@ def walk(down: Array, right: Array, shut: Array, chance: Array) -> Array:
 
 
 def stroll(shut: Array, chance: Array) -> Array:
-    """Ahead as long as nothing is in the way, and a turn now and then."""
+    """Action that goes ahead as long as nothing is in the way, with a turn now and then."""
     middle = len(shut) // 2
     turn = jnp.where(chance % 2 == 0, CLOCKWISE, COUNTER)
     return jnp.where(shut[middle - 1, middle] | (chance % 16 == 3), turn, FORWARD).astype(jnp.int32)
 
 
 def hashed(time: Array, view: Array) -> Array:
-    """[] uint32, as good as random."""
+    """[] uint32, a hash of clock and view, used as a random number."""
     weights = np.random.default_rng(0).integers(1, 2**32, view.size, dtype=np.uint32)
     x = (view.reshape(-1).astype(jnp.uint32) * weights).sum(dtype=jnp.uint32) + time.astype(jnp.uint32) * np.uint32(
         2654435761
@@ -99,14 +100,14 @@ def hashed(time: Array, view: Array) -> Array:
 
 
 def eater(look: Window, chance: Array) -> Array:
-    """To the nearest apple, whatever that does to the orchard. Nobody is shot at: it costs a point and wins none."""
+    """Goes to the nearest apple, whatever that does to the orchard. Never fires: a shot costs a point and wins none."""
     found, down, right = nearest(look.apples, look)
     shut = look.walls | look.others
     return jnp.where(found, walk(down, right, shut, chance), stroll(shut, chance))
 
 
 def keeper(look: Window, chance: Array) -> Array:
-    """Eats only apples among `KEPT_NEIGHBOURS` others, so that they grow again, and does not step on the rest."""
+    """Eats only apples with `KEPT_NEIGHBOURS` others around, so that they grow again. Does not step on other apples."""
     edge = jnp.pad(look.apples, 1).astype(jnp.int32)
     size = len(look.apples)
     around = sum(
@@ -122,21 +123,21 @@ def keeper(look: Window, chance: Array) -> Array:
 
 
 def cleaner(length: int, look: Window, chance: Array) -> Array:
-    """Cleans what waste it sees, turned to it; without any it eats, or walks along the river."""
+    """Turns to the waste that it sees and cleans it. If it sees none, it eats, or walks along the river."""
     found, down, right = nearest(look.waste, look)
     shut = look.walls | look.others
     near = jnp.minimum(jnp.abs(down), jnp.abs(right)) <= 1
     within = jnp.maximum(jnp.abs(down), jnp.abs(right)) < length
     ahead = -jnp.asarray(look.down)  # rows in front of the agent
     rays = (np.abs(look.right) <= 1) & (ahead >= (look.right == 0)) & (ahead < length + (look.right == 0))
-    aims = (look.waste & rays).any() & (chance % 8 != 0)  # not always: somebody may stand in the way
+    aims = (look.waste & rays).any() & (chance % 8 != 0)  # not always: an agent may stand in the way
     turn = jnp.where((right < 0) & (jnp.abs(right) >= jnp.abs(down)), COUNTER, CLOCKWISE)
     go = jnp.where(near & within & (chance % 8 != 0), turn, walk(down, right, shut, chance))
     return jnp.where(found, jnp.where(aims, CLEAN, go), resting(look, chance))
 
 
 def resting(look: Window, chance: Array) -> Array:
-    """Of a cleaner without work: to the water, or an apple, or on."""
+    """Action of a cleaner that sees no waste: it goes to an apple, or back to the water, or strolls."""
     shut = look.walls | look.others
     apple, down, right = nearest(look.apples, look)
     water, down_water, right_water = nearest(look.water, look)
@@ -147,7 +148,7 @@ def resting(look: Window, chance: Array) -> Array:
 
 
 def waiter(look: Window, chance: Array) -> Array:
-    """Eats, and waits for apples as far from the river as it may still be seen."""
+    """Eats. Without an apple it waits where it is still in sight of the river, but far from it."""
     apple, down, right = nearest(look.apples, look)
     shut = look.walls | look.others
     water, down_water, right_water = nearest(look.water, look)
@@ -158,7 +159,7 @@ def waiter(look: Window, chance: Array) -> Array:
 
 
 def script(decide: Decide) -> Script:
-    """(memory: the clock, act) of who decides by what is seen and a random number."""
+    """Returns (memory: the clock, act) of a player that decides by its window and a random number."""
 
     def act(time: Array, view: Array) -> tuple[Array, Array]:
         return decide(window(view), hashed(time, view)).astype(jnp.int32), time + 1
@@ -168,17 +169,17 @@ def script(decide: Decide) -> Script:
 
 
 def harvest(game: Harvest, name: str) -> Script:
-    """Of `Harvest.spec.scripts`. Raises ValueError for others."""
+    """Returns a script of `Harvest.spec.scripts`. Raises ValueError for other names."""
     return script(known(game, {"cooperator": keeper, "defector": eater}, name))
 
 
 def cleanup(game: Cleanup, name: str) -> Script:
-    """Of `Cleanup.spec.scripts`. Raises ValueError for others."""
+    """Returns a script of `Cleanup.spec.scripts`. Raises ValueError for other names."""
     return script(known(game, {"cooperator": partial(cleaner, game.beam_length), "defector": waiter}, name))
 
 
 def known(game: Harvest | Cleanup, rules: dict[str, Decide], name: str) -> Decide:
-    """The rule of a name that the game offers."""
+    """Returns the rule of a script. Raises ValueError if the game does not offer that name."""
     if name not in game.spec.scripts:
         offered = ", ".join(game.spec.scripts) or "none"
         raise ValueError(f"unknown script {name!r}{did_you_mean(name, game.spec.scripts)}; known: {offered}")

@@ -1,4 +1,4 @@
-"""Geometry of a grid: cells, headings, the window that an agent sees, and what hides a part of it.
+"""Geometry of a grid: cells, headings, the window that an agent sees, and the cells of it that are hidden.
 
 A cell is (x, y), x to the right, y down. Headings are 0 right, 1 down, 2 left, 3 up. Functions take any leading axes.
 """
@@ -17,31 +17,31 @@ def cells_between(low: int, high: int) -> np.ndarray:
 
 
 def direction(heading: Array) -> Array:
-    """[..., 2], the step (dx, dy) that a heading [...] makes."""
+    """[..., 2], the step (dx, dy) in the direction of a heading [...]."""
     dx = (heading == 0).astype(jnp.int32) - (heading == 2)
     dy = (heading == 1).astype(jnp.int32) - (heading == 3)
     return jnp.stack([dx, dy], -1)
 
 
 def in_front(position: Array, heading: Array) -> Array:
-    """[..., 2], the cell that is faced from position [..., 2]."""
+    """[..., 2], the cell in front of an agent at position [..., 2]."""
     return position + direction(heading)
 
 
 def same(cell: Array, other: Array) -> Array:
-    """[...] bool: two cells [..., 2] are the same."""
+    """[...] bool, True where two cells [..., 2] are the same."""
     return (cell[..., 0] == other[..., 0]) & (cell[..., 1] == other[..., 1])
 
 
 def on_wall(cell: Array, width: int) -> Array:
-    """[...] bool: the cell [..., 2] lies on the outer ring of a grid of width x width cells, or beyond it."""
+    """[...] bool, True if a cell [..., 2] lies on the outer ring of a grid of width x width cells, or outside it."""
     return ((cell <= 0) | (cell >= width - 1)).any(-1)
 
 
 def window_cells(position: Array, heading: Array, size: int, centred: bool) -> Array:
     """[..., size, size, 2], the cells of a window: [column from left to right, row from far to near].
 
-    The window turns with the agent, who stands in the middle of its last row; centred: in the middle of the window.
+    The window turns with the agent. The agent stands in the middle of the last row; centred: in the middle.
     position: [..., 2], heading: [...]; size is odd.
     """
     ahead = direction(heading)[..., None, None, :]
@@ -52,10 +52,10 @@ def window_cells(position: Array, heading: Array, size: int, centred: bool) -> A
 
 
 def visible(opaque: Array) -> Array:
-    """[..., size, size] bool, the cells that opaque ones do not hide from who stands in the middle of the last row.
+    """[..., size, size] bool, the cells that a viewer in the middle of the last row sees.
 
-    Row by row away from the viewer, a visible cell that lets light through shows its neighbours to the side and ahead.
-    opaque: [..., size, size] bool, as `window_cells` has them.
+    Row by row away from the viewer, a visible cell that is not opaque makes its neighbours beside and ahead visible.
+    opaque: [..., size, size] bool, in the order of `window_cells`.
     """
     size = opaque.shape[-1]
     clear = [[~opaque[..., column, row] for row in range(size)] for column in range(size)]

@@ -1,1 +1,1 @@
-"""Two players, one table of points: matrix games of one step and of many."""
+"""Matrix games of one step and of many steps: a table gives the points of a joint action."""

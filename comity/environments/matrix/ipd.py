@@ -1,7 +1,7 @@
-"""The iterated prisoner's dilemma, with the pay-offs and the horizons of three papers.
+"""The iterated prisoner's dilemma, with the payoffs and horizons of three papers.
 
 coala: Meulemans et al. 2025 (COALA-PG, arXiv 2410.18636); rusp: Baker 2020 (arXiv 2011.05373), whose episodes end by
-chance; lola: Foerster et al. 2018 (arXiv 1709.04326), also of M-FOS. docs/tasks/repeated_matrix.md.
+chance; lola: Foerster et al. 2018 (arXiv 1709.04326), also used by M-FOS. docs/tasks/repeated_matrix.md.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,6 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class IPD(RepeatedMatrix):
-    """Two players; cooperating costs oneself less than it gives the other. See `RepeatedMatrix`."""
+    """Two players. Cooperating costs an agent less than it gives the other. See `RepeatedMatrix`."""
 
     payoffs: tuple[float, ...] = (1.0, -1.0, 2.0, 0.0)  # own points for CC, CD, DC, DD

@@ -1,8 +1,8 @@
-"""One matrix, one step: two agents choose a row and a column, both are paid the entry there.
+"""One matrix, one step: two agents choose a row and a column, and both get the entry there.
 
-The default pay-off is the game of QTRAN (Son et al. 2019, section 5.1): the best entry stands among the worst, so that
-whoever judges its own action by an average over the other's leaves it. docs/tasks/small_games.md: what each learner is
-known to do.
+The default payoff is the game of QTRAN (Son et al. 2019, section 5.1). The best entry stands among the worst, so a
+learner that judges its own action by an average over the other's actions avoids it. docs/tasks/small_games.md: the
+known results of each learner.
 """
 
 import math
@@ -24,7 +24,7 @@ PROFILES: dict[str, dict[str, Any]] = {"paper": {}}
 
 @dataclass(frozen=True)
 class Matrix:
-    """Two agents, as many actions as the matrix has rows. view int8 [2, 3]: 1, own id as one-hot; state int8 [1]: 1."""
+    """Two agents, one action per row of the matrix. view int8 [2, 3]: 1, own index as one-hot; state int8 [1]: 1."""
 
     payoff: tuple[float, ...] = (8, -12, -12, -12, 0, 0, -12, 0, 0)  # points, row by row; rows are agent 0's actions
 
@@ -53,6 +53,6 @@ class Matrix:
         return (), Timestep(self.observation(), jnp.broadcast_to(paid, (2,)), jnp.bool_(True), jnp.bool_(False), info)
 
     def observation(self) -> Observation:
-        """What is seen, before and after: nothing but who one is."""
+        """Returns the observation, the same before and after the step: an agent sees only its own index."""
         view = jnp.concatenate([jnp.ones((2, 1), jnp.int8), jnp.eye(2, dtype=jnp.int8)], -1)
         return Observation(view, jnp.ones(1, jnp.int8), jnp.ones((2, self.spec.action.n), bool))

@@ -1,7 +1,7 @@
-"""The prisoner's dilemma of N players, again and again: each plays every other one, with one action for all.
+"""The iterated prisoner's dilemma of N players: each plays against all others, with one action for all of them.
 
-Two players: the iterated prisoner's dilemma of `ipd`. Who cooperates costs itself less than it gives the others
-together, and nobody can answer one other alone. docs/tasks/repeated_matrix.md.
+With two players it is the game of `ipd`. Cooperating costs an agent less than it gives the others together. No agent
+can answer a single other agent. docs/tasks/repeated_matrix.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VERSION = 1  # of the rules
 
 PROFILES: dict[str, dict[str, Any]] = {"coala": {}, "rusp": {"payoffs": (2.0, -2.0, 4.0, 0.0)}}
 SCRIPTS = ("all-c", "all-d", "majority")
-START = 0  # of the view
+START = 0  # the outcome before the first step
 
 
 class State(NamedTuple):
@@ -32,13 +32,14 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class NPlayerIPD:
-    """N agents. view float32 [N, 1 + 2 N], one-hot: the start, or own last action x N + how many others defected.
+    """N agents. view float32 [N, 1 + 2 N], one-hot: 0 at the start, else 1 + own last action x N +
+    number of others that defected.
 
-    state float32 [N + 1]: last actions, t / T. Reward: the mean of the matches with all others, in points.
+    state float32 [N + 1]: last actions, t / T. Reward: mean over the matches with all others, in points.
     """
 
-    agents: TwoOrMore = 3  # N, how many play
-    payoffs: tuple[float, ...] = (1.0, -1.0, 2.0, 0.0)  # of one match, own points for CC, CD, DC, DD
+    agents: TwoOrMore = 3  # N, number of agents
+    payoffs: tuple[float, ...] = (1.0, -1.0, 2.0, 0.0)  # own points for CC, CD, DC, DD in one match
     length: Positive[int] = 10  # steps of an episode
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0
 
@@ -66,7 +67,7 @@ class NPlayerIPD:
         )
 
     def _shares(self) -> tuple[float, ...]:
-        """Points of a player in the mean over all, if k cooperate: what all have who take turns."""
+        """Mean points of a player if k = 0, ..., N players cooperate. All get as much if they take turns."""
         n, (both, sucker, tempted, neither) = self.agents, self.payoffs
         pairs = n * (n - 1)
         mixed = lambda k: k * (n - k) * (sucker + tempted)  # noqa: E731
@@ -81,7 +82,7 @@ class NPlayerIPD:
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         del key
         after = State(action.astype(jnp.int32), state.time + 1)
-        defectors = action.sum() - action  # [N], among the others
+        defectors = action.sum() - action  # [N], number of defectors among the others
         against_c, against_d = jnp.array(self.payoffs).reshape(2, 2)[action].T  # [N]
         others = self.agents - 1
         reward = ((others - defectors) * against_c + defectors * against_d) / others
@@ -98,11 +99,14 @@ class NPlayerIPD:
         return Observation(view, known, jnp.ones((self.agents, 2), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """`cooperation`, shares of an agent's steps, [B, N]."""
+        """`cooperation` [B, N]: share of an agent's steps in which it cooperates."""
         return {"cooperation": info["action_0"].sum(0) / jnp.maximum(valid.sum(0), 1)[:, None]}
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory, act): all-c, all-d, or majority: cooperates first, then if half of the others did so or more."""
+        """Returns (memory, act) of a scripted player: all-c, all-d or majority.
+
+        majority cooperates at first, and then if at least half of the others did.
+        """
         if name not in SCRIPTS:
             raise ValueError(f"unknown script {name!r}{did_you_mean(name, SCRIPTS)}; known: {', '.join(SCRIPTS)}")
         n = self.agents

@@ -1,8 +1,8 @@
-"""The n-step matrix game (Mahajan et al. 2019, MAVEN, section 5.1): who does not explore together misses the last step.
+"""The n-step matrix game (Mahajan et al. 2019, MAVEN, section 5.1): agents must find the last step's best pay together.
 
 The first joint action fixes a branch, of which two of four pay. To be paid again, the team repeats that joint action
 at every step; anything else ends the episode. Both good branches pay 1 per step, but the last step of branch (0, 0)
-pays by a table of its own, up to 4. docs/tasks/small_games.md: what each learner is known to do.
+pays by a table of its own, up to 4. docs/tasks/small_games.md: the known results of each learner.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ VERSION = 1  # of the rules
 PROFILES: dict[str, dict[str, Any]] = {"paper": {}}
 
 NONE = -1  # the branch before the first joint action
-GOOD = (0, 3)  # branches that pay: (0, 0) and (1, 1), as 2 x action of agent 0 + action of agent 1
+GOOD = (0, 3)  # branches that pay: (0, 0) and (1, 1), numbered 2 x action of agent 0 + action of agent 1
 LAST = np.array([[1.0, 1.0], [1.0, 4.0]], np.float32)  # points at the last step of branch (0, 0)
 
 
@@ -35,7 +35,7 @@ class State(NamedTuple):
 class NStep:
     """Two agents, two actions, n steps. view int8 [2, n + 5]: step as one-hot, branch as one-hot; state: the same."""
 
-    n: TwoOrMore = 10  # steps of an episode that nobody breaks off
+    n: TwoOrMore = 10  # steps of an episode that no agent ends early
 
     def __post_init__(self) -> None:
         check(self)
@@ -47,7 +47,7 @@ class NStep:
 
     @property
     def best(self) -> float:
-        """The most an episode can bring, points; n is what the branch (1, 1) brings."""
+        """Largest return of an episode, in points. Branch (1, 1) gives at most n."""
         return self.n + 3.0
 
     def reset(self, key: Key) -> tuple[State, Observation]:
@@ -71,7 +71,7 @@ class NStep:
         return after, Timestep(self.observation(after), reward, last | (paid == 0), jnp.bool_(False), info)
 
     def observation(self, state: State) -> Observation:
-        """What is seen of a state; before the first joint action the branch is all zeros."""
+        """Returns the observation of a state. Before the first joint action the branch is all zeros."""
         step, branch = jax.nn.one_hot(state.time, self.n + 1), jax.nn.one_hot(state.branch, 4)
         central = jnp.concatenate([step, branch]).astype(jnp.int8)
         return Observation(jnp.tile(central, (2, 1)), central, jnp.ones((2, 2), bool))

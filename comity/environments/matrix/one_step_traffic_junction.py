@@ -1,7 +1,7 @@
-"""One-step traffic junction (Zhou et al. 2020, LICA, section 4.3.1): of two cars exactly one is to pass.
+"""One-step traffic junction (Zhou et al. 2020, LICA, section 4.3.1): exactly one of two cars should pass.
 
-There are two equally good answers, and nothing to see that would choose between them: the agents must part ways.
-docs/tasks/small_games.md: what each learner is known to do.
+The two joint actions that pay are equally good, and a view tells an agent only its own index. So the agents must learn
+to act differently. docs/tasks/small_games.md: the known results of each learner.
 """
 
 from dataclasses import dataclass
@@ -35,5 +35,5 @@ class OneStepTrafficJunction:
         return (), Timestep(self.observation(), jnp.broadcast_to(one, (2,)), jnp.bool_(True), jnp.bool_(False), info)
 
     def observation(self) -> Observation:
-        """What is seen, before and after."""
+        """Returns the observation, the same before and after the step."""
         return Observation(jnp.eye(2, dtype=jnp.int8), jnp.ones(1, jnp.int8), jnp.ones((2, 2), bool))

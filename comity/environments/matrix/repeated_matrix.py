@@ -1,8 +1,8 @@
-"""A matrix game of two players, played again and again: prisoner's dilemma, stag hunt, chicken, or one's own.
+"""A repeated matrix game of two players: prisoner's dilemma, stag hunt, chicken, or a game of your own.
 
-Each step both choose, both see what both chose, and both are paid. Actions of two-action games are 0 = cooperate,
-1 = defect, and outcomes stand in the order CC, CD, DC, DD, own action first, for each player from its own point of
-view. For players that remember one outcome, what they earn is known in closed form (`exact_values`, `finite_values`).
+In each step both choose an action, see both actions, and get their points. In games of two actions 0 is cooperate and 1
+is defect. Outcomes stand in the order CC, CD, DC, DD, own action first, for each player from its own point of view. The
+values of players that remember one outcome are known in closed form (`exact_values`, `finite_values`).
 docs/tasks/repeated_matrix.md.
 """
 
@@ -32,32 +32,32 @@ PROFILES: dict[str, dict[str, Any]] = {
     "matching-pennies": {"payoffs": (1.0, -1.0, -1.0, 1.0), "payoffs_second": (-1.0, 1.0, 1.0, -1.0)},
     "coordination": {"payoffs": (2.0, 0.0, 0.0, 1.0)},
 }
-START = 0  # the outcome before the first; then own action x A + the other's, + 1
+START = 0  # the outcome before the first step; others are 1 + own action x A + the other's action
 
 
 class State(NamedTuple):
     last: Array  # [2] int32, last actions; -1 before the first
-    seen: Array  # [2] int32, the other's last action as each has seen it
+    seen: Array  # [2] int32, the other's last action as each agent saw it
     time: Array  # [] int32, steps played
     horizon: Array  # [] int32, steps of this episode
 
 
 @dataclass(frozen=True)
 class RepeatedMatrix:
-    """Two players, A actions. view float32 [2, V] by `sees`; state float32 [4]: last actions, t / H, H.
+    """Two players, A actions. view float32 [2, V], see `sees`; state float32 [4]: last actions, t / H, H.
 
-    Rewards in points. `end_chance` 0: every episode has `length` steps. Raises ValueError for tables that are none.
+    Rewards in points. `end_chance` 0: every episode has `length` steps. Raises ValueError if a table is not square.
     """
 
     payoffs: tuple[float, ...] = (4.0, 0.0, 3.0, 3.0)  # own points, row by own action, column by the other's
-    payoffs_second: tuple[float, ...] = ()  # of agent 1, rows its own action too; empty: as agent 0
-    length: Positive[int] = 10  # steps, at most
-    end_chance: Fraction = 0.0  # that a step is the last: horizons are geometric, cut at `length`
+    payoffs_second: tuple[float, ...] = ()  # those of agent 1, rows are its own actions; empty: as agent 0
+    length: Positive[int] = 10  # most steps of an episode
+    end_chance: Fraction = 0.0  # chance that a step is the last: horizons are geometric, cut at `length`
     sees: Literal["outcome", "actions"] = "outcome"
     # outcome: one-hot of the last outcome, own action first, or the start | actions: own, the other's (-1: none yet), t
-    misseen: Fraction = 0.0  # chance that an agent sees another action of the other than it took, any of them alike
-    misseen_by: Literal["both", "first", "second"] = "both"  # whose sight; in ipd+learners players sit first
-    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
+    misseen: Fraction = 0.0  # chance that an agent sees a wrong action of the other, drawn evenly from the wrong ones
+    misseen_by: Literal["both", "first", "second"] = "both"  # which agent missees; first: players in ipd+learners
+    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; an end by chance always is
 
     def __post_init__(self) -> None:
         check(self)
@@ -72,7 +72,7 @@ class RepeatedMatrix:
     @property
     def spec(self) -> Spec:
         n = math.isqrt(len(self.payoffs))
-        if self.sees == "outcome":  # of both at once
+        if self.sees == "outcome":  # one code for both actions, so no number is about the other alone
             view = Vector(1 + n**2, Entities(tuple(range(1 + n**2)), ((),), (1,)))
         else:
             view = Vector(3, Entities((0, 2), ((1,),), (1,)))
@@ -92,7 +92,10 @@ class RepeatedMatrix:
         )
 
     def _best_symmetric(self) -> float | None:
-        """Of players who are paid alike: the best of all that both do the same, or take turns in a pair of actions."""
+        """Most points per step that both players can have alike: by the same action, or by turns in a pair of actions.
+
+        None if the players have different tables.
+        """
         table = np.asarray(self.payoffs).reshape(math.isqrt(len(self.payoffs)), -1)
         return None if self.payoffs_second else float((table + table.T).max() / 2)
 
@@ -131,7 +134,7 @@ class RepeatedMatrix:
         return Observation(view, known, jnp.ones((2, self.spec.action.n), bool))
 
     def _misread(self, key: Key, other: Array) -> Array:
-        """The other's actions [2] as they are seen."""
+        """Returns the other's actions [2] as the agents see them, some of them wrong."""
         if not self.misseen:
             return other.astype(jnp.int32)
         key_whether, key_what = jax.random.split(key)
@@ -142,15 +145,15 @@ class RepeatedMatrix:
         return jnp.where(wrong, another, other).astype(jnp.int32)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Shares of an agent's steps, [B, N]: `cooperation` (action 0, of two-action games), or each action's."""
+        """Shares of an agent's steps, [B, N]: `cooperation` (action 0) in games of two actions, else one per action."""
         steps = jnp.maximum(valid.sum(0), 1)[:, None]
         shares = {name: x.sum(0) / steps for name, x in info.items()}
         return {"cooperation": shares["action_0"]} if self.spec.action.n == 2 else shares
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory at the start, act): act(memory, view [..., V]) -> (action [...] int32, memory).
+        """Returns (memory at the start, act), where act(memory, view [..., V]) -> (action [...] int32, memory).
 
-        all-c cooperates, all-d defects, tit-for-tat cooperates first and then does what the other did.
+        all-c cooperates, all-d defects, tit-for-tat cooperates first and then repeats the other's last action.
         """
         if name not in self.spec.scripts:
             near = did_you_mean(name, self.spec.scripts)
@@ -167,17 +170,17 @@ class RepeatedMatrix:
         return (), act
 
     def exact_values(self, logits: Float[Array, "2 5"], gamma: Float[Array, ""] | float) -> Float[Array, " 2"]:
-        """What players that remember one outcome earn, if the game goes on for ever; see the function of that name."""
+        """[2], values of players that remember one outcome, if the game never ends; see the function of that name."""
         return exact_values(jnp.asarray(self.tables), logits, gamma)
 
 
-# What players that remember one outcome earn -------------------------------------------------------------------------
+# Values of players that remember one outcome --------------------------------------------------------------------------
 
 
 def outcomes(logits: Float[Array, "2 5"]) -> tuple[Float[Array, " 4"], Float[Array, "4 4"]]:
-    """(distribution of the first outcome, transitions from outcome to outcome), CC, CD, DC, DD as agent 0 sees them.
+    """Returns (distribution of the first outcome, transition matrix), outcomes CC, CD, DC, DD as agent 0 sees them.
 
-    logits: of cooperation, after the start, CC, CD, DC, DD, each player's from its own point of view.
+    logits: of cooperation at the start and after CC, CD, DC, DD, each player's from its own point of view.
     """
     mine, theirs = jax.nn.sigmoid(logits)
     theirs = theirs[jnp.array([0, 1, 3, 2, 4])]  # agent 1's CD is agent 0's DC
@@ -193,7 +196,7 @@ def rewards_of(tables: Float[Array, "2 2 2"]) -> Float[Array, "2 4"]:
 def exact_values(
     tables: Float[Array, "2 2 2"], logits: Float[Array, "2 5"], gamma: Float[Array, ""] | float
 ) -> Float[Array, " 2"]:
-    """V_i = p_0^T (I - gamma P)^-1 r_i: discounted sums of points, for ever. Times 1 - gamma: points per step.
+    """V_i = p_0^T (I - gamma P)^-1 r_i: discounted returns of a game that never ends. Times 1 - gamma: points per step.
 
     tables [2, 2, 2]: own points by (own action, the other's). Foerster et al. 2018 (LOLA), section 4.3.
     """
@@ -203,7 +206,7 @@ def exact_values(
 
 
 def solution(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
-    """x of matrix @ x = right, whose derivatives are further solutions: those of the elimination itself would make a
+    """Solves matrix @ x = right. Derivatives are further solutions: those of the elimination itself would make the
     program for LOLA several times as large."""
     return jax.lax.custom_linear_solve(
         lambda x: (matrix * x).sum(-1),
@@ -214,9 +217,9 @@ def solution(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Ar
 
 
 def eliminate(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[Array, " 4"]:
-    """x of matrix @ x = right, by elimination without exchanges of rows.
+    """Solves matrix @ x = right by elimination without row exchanges.
 
-    I - gamma P^T needs none: the diagonal dominates its columns. LAPACK is avoided because it hangs where two threads
+    I - gamma P^T needs none: the diagonal dominates its columns. LAPACK is avoided because it hangs if two threads
     run a compiled program (ARCHITECTURE.md).
     """
     rows = [jnp.append(matrix[i], right[i]) for i in range(4)]
@@ -229,7 +232,7 @@ def eliminate(matrix: Float[Array, "4 4"], right: Float[Array, " 4"]) -> Float[A
 def finite_values(
     tables: Float[Array, "2 2 2"], logits: Float[Array, "2 5"], steps: int, gamma: Float[Array, ""] | float = 1.0
 ) -> Float[Array, " 2"]:
-    """The same over `steps` steps."""
+    """Does the same as `exact_values` for a game of `steps` steps."""
     now, transitions = outcomes(logits)
 
     def step(carry, _):

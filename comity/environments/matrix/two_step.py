@@ -1,7 +1,7 @@
-"""The two-step game (Rashid et al. 2018, QMIX, section 5.1): is a risky best joint action worth leaving a safe one for?
+"""The two-step game (Rashid et al. 2018, QMIX, section 5.1): do agents leave a safe table for a better, risky one?
 
-First agent 0 alone decides by its action which table pays; then both choose, and the table pays once. Table 2A pays 7
-whatever they do, table 2B up to 8. docs/tasks/small_games.md: what each learner is known to do.
+First the action of agent 0 alone picks a table; then both choose, and the table pays once. Table 2A pays 7 for any
+joint action, table 2B pays up to 8. docs/tasks/small_games.md: the known results of each learner.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ FIRST, SAFE, RISKY = range(3)  # states 1, 2A, 2B
 PAYOFF = np.zeros((3, 2, 2), np.float32)  # [state, action of agent 0, of agent 1], points to both
 PAYOFF[SAFE] = 7.0
 PAYOFF[RISKY] = [[0.0, 1.0], [1.0, 8.0]]
-BEST = 8.0  # the most an episode can bring
+BEST = 8.0  # largest return of an episode
 
 
 class State(NamedTuple):
@@ -33,7 +33,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class TwoStep:
-    """Two agents, two actions, two steps. view int8 [2, 5]: state as one-hot, own id as one-hot; state int8 [3]."""
+    """Two agents, two actions, two steps. view int8 [2, 5]: state as one-hot, own index as one-hot; state int8 [3]."""
 
     spec = Spec(2, Vector(5), Discrete(2), 2, state=Vector(3), headline="optimal", action_names=("A", "B"))
 
@@ -53,7 +53,7 @@ class TwoStep:
         return after, Timestep(self.observation(after), reward, after.time >= self.spec.length, jnp.bool_(False), info)
 
     def observation(self, state: State) -> Observation:
-        """What is seen of a state. After the end it is the state that paid."""
+        """Returns the observation of a state. After the end it is the state that paid."""
         where = jax.nn.one_hot(state.where, 3, dtype=jnp.int8)
         view = jnp.concatenate([jnp.tile(where, (2, 1)), jnp.eye(2, dtype=jnp.int8)], -1)
         return Observation(view, where, jnp.ones((2, 2), bool))

@@ -1,1 +1,1 @@
-"""Discs that move in a plane: the world they share, and the tasks in it."""
+"""Games of discs that move in a plane, and the physics they share."""

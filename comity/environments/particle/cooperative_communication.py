@@ -1,4 +1,4 @@
-"""Cooperative communication: who knows the goal cannot move, who moves does not know it; three words between them.
+"""Cooperative communication: a speaker knows the goal but cannot move; a listener moves and hears its words.
 
 `simple_speaker_listener` of the particle world (Lowe et al. 2017, arXiv 1706.02275). docs/tasks/particle.md.
 """
@@ -27,18 +27,18 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 SPEAKER, LISTENER = 0, 1
-WORDS = 3  # and landmarks
-COLOURS = ("red", "green", "blue")  # of landmarks
+WORDS = 3  # number of words, and of landmarks
+COLOURS = ("red", "green", "blue")  # colours of landmarks
 SIZE, PLACE_SIZE = 0.075, 0.04  # radii of agents and landmarks; nothing collides
 SHADE, TINT = 0.15, 0.5  # the colour of landmark k: 0.15 in every channel, and 0.5 more in channel k
 
 
 class State(NamedTuple):
-    position: Array  # [2, 2], the speaker's never changes and nobody sees it
+    position: Array  # [2, 2]; the speaker's position never changes, and nobody sees it
     velocity: Array  # [2, 2]
     landmarks: Array  # [3, 2]
     goal: Array  # [] int32
-    message: Array  # [3], what the speaker said last; zeros at the start
+    message: Array  # [3], the speaker's last message; zeros at the start
     time: Array  # [] int32, steps played
 
 
@@ -47,16 +47,17 @@ class CooperativeCommunication:
     """Speaker and listener. view [2, 11]; state [16]. A team game of unequal agents, padded.
 
     view: speaker: colour of the goal (3), zeros; listener: own velocity (2), landmarks relative to itself (6), the last
-    message (3). Actions: the speaker has the first three, its words, the listener all five, which move it. state: the
+    message (3). Actions: the speaker has the first three, which are words; the listener has all five, which
+    move it. state: the
     listener's position and velocity, landmarks, goal as one-hot, last message.
     """
 
-    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
-    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
+    physics: world.Physics = "classic"  # farama: the old velocity moves an agent, so an action shows one step later
+    actions: world.Actions = "discrete"  # discrete: one of five pushes | continuous: five numbers that push
     reward: Literal["classic", "farama"] = "classic"  # to both, minus the squared distance from listener to goal:
-    # classic: twice, the sum over both agents | farama: once
+    # classic: twice that, the sum over both agents | farama: once
     length: Positive[int] = 25  # steps of an episode
-    clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
+    clock_terminates: bool = False  # False: the time limit truncates an episode; True: it is a true end, of value 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -119,13 +120,13 @@ class CooperativeCommunication:
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """[B], at the last step: `final_distance` from listener to goal; `reach_10`, `reach_15`, `reach_20`: it is
-        below 0.10, 0.15, 0.20, and no other landmark is nearer. `distance`: mean over steps."""
+        below 0.10, 0.15, 0.20 and no other landmark is nearer. `distance`: mean over steps."""
         final, nearest = (world.at_end(info[name], valid) for name in ("distance", "goal_is_nearest"))
         reach = {f"reach_{r}": ((final < r / 100) & (nearest > 0)).astype(final.dtype) for r in (10, 15, 20)}
         return {"distance": world.mean_over_steps(info["distance"], valid), "final_distance": final, **reach}
 
     def draw(self, state: State, size: int = 360) -> np.ndarray:
-        """uint8 [size, size, 3], the plane from above; landmarks have colours, and the speaker that of its message."""
+        """uint8 [size, size, 3], the plane from above. Landmarks have colours, the speaker that of its message."""
         from comity.drawing import particle as drawing
 
         landmarks = [

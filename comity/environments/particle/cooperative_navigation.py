@@ -1,7 +1,7 @@
-"""Cooperative navigation: as many places as agents, one team reward for covering all of them without bumping.
+"""Cooperative navigation: N agents cover N landmarks without collisions, for one team reward.
 
-`simple_spread` of the particle world (Lowe et al. 2017, arXiv 1706.02275), as LICA (arXiv 2007.02529) uses it, as the
-original pays it, or as mpe2 does. docs/tasks/particle.md.
+`simple_spread` of the particle world (Lowe et al. 2017, arXiv 1706.02275), with the rewards of LICA (arXiv
+2007.02529), of the original, or of mpe2. docs/tasks/particle.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 SIZE = 0.15  # radius of an agent
-PLACE_SIZE = 0.05  # of a landmark, which nothing bumps into
+PLACE_SIZE = 0.05  # radius of a landmark, which nothing collides with
 OCCUPIED = 0.1  # distance within which a landmark counts as occupied (mpe2)
 
 
@@ -48,19 +48,19 @@ class State(NamedTuple):
 class CooperativeNavigation:
     """N agents, N landmarks. view [N, 6 N]; state [6 N]: positions, velocities, landmarks. A team game.
 
-    view: own velocity (2), own position (2), landmarks (2 N) and other agents (2 (N - 1)) relative to oneself, what the
-    others say (2 (N - 1), zeros: nobody speaks). Discrete: nothing, left, right, down, up.
+    view: own velocity (2), own position (2), landmarks (2 N) and other agents (2 (N - 1)) relative to itself, messages
+    of the others (2 (N - 1), zeros: nobody speaks). Discrete: nothing, left, right, down, up.
     """
 
-    agents: Positive[int] = 3  # N, how many play
-    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
-    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
-    reward: Literal["paper", "classic", "farama"] = "paper"  # with S the sum over landmarks of the distance to the
-    # nearest agent, and c_i how many others agent i overlaps: paper: -S - sum c | classic: -N S - sum c - N, the sum of
-    # all agents' rewards in which each also bumps into itself | farama: -(1 - L) S - L c_i
-    local_share: Fraction = 0.5  # L of farama
+    agents: Positive[int] = 3  # N, number of agents
+    physics: world.Physics = "classic"  # farama: the old velocity moves an agent, so an action shows one step later
+    actions: world.Actions = "discrete"  # discrete: one of five pushes | continuous: five numbers that push
+    reward: Literal["paper", "classic", "farama"] = "paper"  # S: the sum over landmarks of the distance to the nearest
+    # agent; c_i: number of others that agent i overlaps: paper: -S - sum c | classic: -N S - sum c - N, the sum of all
+    # agents' rewards, in which each agent also collides with itself | farama: -(1 - L) S - L c_i
+    local_share: Fraction = 0.5  # L, for farama: share of an agent's own collisions in its reward
     length: Positive[int] = 200  # steps of an episode: LICA 200; MADDPG, ALITA and mpe2 25
-    clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
+    clock_terminates: bool = False  # False: the time limit truncates an episode; True: it is a true end, of value 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -73,7 +73,7 @@ class CooperativeNavigation:
             world.action_of(self.actions),
             self.length,
             state=Vector(6 * self.agents),
-            mixed_motive=self.reward == "farama" and self.local_share > 0,  # one's own collisions
+            mixed_motive=self.reward == "farama" and self.local_share > 0,  # an agent's own collisions count
             agent_colours=tuple(agent_hex(k) for k in range(self.agents)),
             action_names=world.names_of(self.actions, self.physics),
             event_names=("collisions_begun",),
@@ -82,7 +82,7 @@ class CooperativeNavigation:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """What the numbers of a view are."""
+        """Names of the numbers of a view."""
         landmarks = (f"to landmark {k}" for k in range(self.agents))
         others = [f"{what} other {k}" for what in ("to", "said by") for k in range(1, self.agents)]
         return world.pairs_of("own speed", "own place", *landmarks, *others)
@@ -99,7 +99,7 @@ class CooperativeNavigation:
         position, velocity = world.moved(state.position, state.velocity, force, self.physics)
         after = State(position, velocity, state.landmarks, state.time + 1)
 
-        nearest = world.distances(state.landmarks, position).min(-1)  # [N], of each landmark
+        nearest = world.distances(state.landmarks, position).min(-1)  # [N], distance from each landmark
         overlap, before = overlaps(position), overlaps(state.position)
         info = {
             "distance": nearest.sum(),
@@ -136,9 +136,10 @@ class CooperativeNavigation:
         return Observation(jnp.concatenate(parts, -1), jnp.concatenate(known), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """[B]: `distance`: S, mean over steps; `final_distance`: S at the last one; `occupied`: share of landmarks with
-        an agent within 0.1 at the last one; `collisions`: overlapping pairs, counted at every step; `collisions_begun`:
-        only at the step that an overlap begins; `reward_per_step`: mean over agents and steps."""
+        """[B]: `distance`: mean of S over steps; `final_distance`: S at the last step; `occupied`: share of landmarks
+        with an agent within 0.1 at the last step; `collisions`: overlapping pairs, counted at every step;
+        `collisions_begun`: counted only in the step in which an overlap begins; `reward_per_step`: mean over agents and
+        steps."""
         return {
             "distance": world.mean_over_steps(info["distance"], valid),
             "final_distance": world.at_end(info["distance"], valid),
@@ -152,24 +153,24 @@ class CooperativeNavigation:
         """uint8 [size, size, 3], the plane from above."""
         from comity.drawing import particle as drawing
 
-        landmarks = [drawing.landmark(place, PLACE_SIZE) for place in state.landmarks]  # on top of who covers them
+        landmarks = [drawing.landmark(place, PLACE_SIZE) for place in state.landmarks]  # above agents
         return drawing.draw([*drawing.agents(state.position, state.velocity, SIZE), *landmarks], size)
 
 
 def overlaps(position: Array) -> Array:
-    """[N, N] bool, two different agents overlap."""
+    """[N, N] bool, True where two different agents overlap."""
     return (world.distances(position, position) < 2 * SIZE) & ~jnp.eye(len(position), dtype=bool)
 
 
 def assigned(view: Array, agents: int) -> Array:
-    """Actions [..., N] of a team without learning: each agent goes to its landmark in the cheapest assignment.
+    """Actions [..., N] of a scripted team: each agent goes to its landmark in the cheapest assignment.
 
     view [..., N, V] of N agents. All N! assignments are compared by their sum of distances. An agent takes the push
-    after which it is nearest to its landmark during the next two steps (classic physics), the others not regarded.
+    after which it is nearest to its landmark during the next two steps (classic physics). It ignores other agents.
     """
     seen = view[..., 4 : 4 + 2 * agents].reshape(*view.shape[:-1], agents, 2)  # [..., N, L, 2]
     distance = jnp.sqrt(jnp.square(seen).sum(-1))
-    order = np.array(list(permutations(range(agents))))  # [N!, N], whose landmark
+    order = np.array(list(permutations(range(agents))))  # [N!, N], the landmark of each agent
     chosen = jnp.asarray(order)[distance[..., np.arange(agents), order].sum(-1).argmin(-1)]  # [..., N]
     target = jnp.take_along_axis(seen, chosen[..., None, None], -2)[..., 0, :]  # [..., N, 2]
     kept = 1 - world.DAMPING

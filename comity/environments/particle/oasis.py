@@ -1,4 +1,4 @@
-"""Oasis: three agents and food for two. Who stands apart starves, and who stands together may be hit.
+"""Oasis: three agents and food for two. Agents that stay away starve, and agents that come near may be hit.
 
 The game of RUSP (Baker 2020, arXiv 2011.05373) in which agents move, turn, eat and attack; here in the plane.
 docs/tasks/oasis.md: the rules in words, and a picture.
@@ -28,17 +28,17 @@ VERSION = 1  # of the rules: raised whenever the same seed would give another ga
 
 PROFILES: dict[str, dict[str, Any]] = {
     "paper": {},
-    "short": {"end_chance": 0.0, "length": 250},  # two lives of who never eats: to look at, and to learn in minutes
+    "short": {"end_chance": 0.0, "length": 250},  # two lives of an agent that never eats: to watch, to learn in minutes
 }
 
-BINS = np.linspace(-0.9, 0.9, 11, dtype=np.float32)  # of a force or torque
-ATTACK, EAT, NOTHING = range(3)  # the option
-REACH, CONE = 0.7, 3 * math.pi / 8  # of an attack
-BITE = 0.4  # from how far food is eaten
-BLOW = 5.0  # health
-PASSIVE = 100  # steps after a death
-NEVER = 10_000_000  # steps since a death that was not
-SQUARE, FOOD_SQUARE = 0.3, 0.1  # sides of what must not overlap at the start
+BINS = np.linspace(-0.9, 0.9, 11, dtype=np.float32)  # values of a force or torque
+ATTACK, EAT, NOTHING = range(3)  # values of the option
+REACH, CONE = 0.7, 3 * math.pi / 8  # range of an attack, and half angle of its cone
+BITE = 0.4  # distance within which an agent can eat the food
+BLOW = 5.0  # health lost per hit
+PASSIVE = 100  # number of steps after a death in which an agent is passive
+NEVER = 10_000_000  # steps since the last death, if there was none
+SQUARE, FOOD_SQUARE = 0.3, 0.1  # sides of the squares of agents and food, which must not overlap at the start
 SCRIPTS = ("grazer", "fighter")
 
 
@@ -48,39 +48,39 @@ class State(NamedTuple):
     bodies: Bodies
     health: Array  # [N]
     since: Array  # [N] int32, steps since the last death
-    option: Array  # [N] int32, of the last step; -1 before the first
-    hits: Array  # [N, N] bool, who (row) hit whom (column) in the last step
-    identity: Array  # [N, D] in [0, 1), what an agent is known by; drawn for an episode
+    option: Array  # [N] int32, option of the last step; -1 before the first
+    hits: Array  # [N, N] bool, True where the row agent hit the column agent in the last step
+    identity: Array  # [N, D] in [0, 1), numbers by which others recognise an agent; drawn for each episode
     food: Array  # [2]
-    side: Array  # [] of the floor
+    side: Array  # [] side of the floor
     worth: Array  # [] health that the food gives in a step
     time: Array  # [] int32, steps played
-    horizon: Array  # [] int32
+    horizon: Array  # [] int32, steps of this episode
 
 
 @dataclass(frozen=True)
 class Oasis:
     """N agents. view float32 [N, 17 + D + (N - 1) (15 + D)]; state float32 [N (12 + D + N) + 7].
 
-    Actions: force along x, along y, and torque (11 bins each), an option (0 attack, 1 eat, 2 nothing), whom to attack
-    (agents i - 1, i - 2, ... modulo N). view: place (2), velocity (2), angle, spin, health, whether it is passive, its
-    steps since death (of 100, at most 1), last option (one-hot, zeros before the first), how often it was hit in the
-    last step, identity (D), t, place of the food (2), what it gives; of each other, in the order of the fifth head:
-    the same from its place to its identity, without t, whether it hit me, and whether I see it. state: the same of all
-    agents, who hit whom, the food, the floor's side, t, t / H, H.
+    Actions: force along x, along y, and torque (11 bins each), an option (0 attack, 1 eat, 2 nothing), a target (agents
+    i - 1, i - 2, ..., modulo N). view: position (2), velocity (2), angle, spin, health, 1 if it is passive, steps since
+    its death / 100 (at most 1), last option (one-hot, zeros before the first), number of hits on it in the last step,
+    identity (D), t, position of the food (2), health that it gives; for each other, in the order of the fifth head: the
+    same from position to identity, 1 if it hit me, 1 if I see it. state: for each agent position to last option,
+    identity, the agents that it hit (N); the food (3), side of the floor, t, t / H, H.
     """
 
-    agents: TwoOrMore = 3  # N, how many play
-    length: Positive[int] = 5000  # steps, at most: the cut comes in 7 of 1,000 episodes
-    end_chance: Fraction = 0.001  # that a step is the last; 0: every episode has `length` steps
-    identity_size: NotNegative[int] = 16  # D, how many numbers an agent is known by
-    least_side: Positive[float] = 1.5  # of the floor, drawn uniformly for an episode
-    most_side: Positive[float] = 6.0  # of the floor
-    least_food: NotNegative[float] = 2.1  # health per step, drawn uniformly: enough for two of three
-    most_food: NotNegative[float] = 2.7  # health per step, at most
-    full_health: Positive[float] = 20.0  # with which agents begin, and the most they have
-    death_points: float = -100.0  # to an agent whose health is used up
-    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; a drawn one always is
+    agents: TwoOrMore = 3  # N, number of agents
+    length: Positive[int] = 5000  # most steps of an episode; 7 in 1,000 are cut there
+    end_chance: Fraction = 0.001  # chance that a step is the last; 0: every episode has `length` steps
+    identity_size: NotNegative[int] = 16  # D, size of an agent's identity
+    least_side: Positive[float] = 1.5  # smallest side of the floor; drawn uniformly for each episode
+    most_side: Positive[float] = 6.0  # largest side of the floor
+    least_food: NotNegative[float] = 2.1  # least health per step from food; drawn uniformly: enough for two of three
+    most_food: NotNegative[float] = 2.7  # most health per step from food
+    full_health: Positive[float] = 20.0  # health at the start, and the most an agent can have
+    death_points: float = -100.0  # points for an agent that dies: its health is used up
+    clock_terminates: bool = True  # an end by the clock is a true end, of value 0; an end by chance always is
 
     def __post_init__(self) -> None:
         check(self)
@@ -114,16 +114,16 @@ class Oasis:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Others of agent i in order: i - 1, i - 2, ..., modulo N."""
+        """Offsets of the others of agent i, in order: i - 1, i - 2, ..., modulo N."""
         return tuple(range(-1, -self.agents, -1))
 
     @property
     def circle(self) -> Array:
-        """[N, N - 1], the others of each agent."""
+        """[N, N - 1], numbers of the others of each agent."""
         return (jnp.arange(self.agents)[:, None] + jnp.asarray(self.offsets)) % self.agents
 
     def counts(self, action: PyTree) -> tuple[Array, ...]:
-        """Who does not attack chooses nobody. Bool [..., N], one entry per head."""
+        """Bool [..., N] per head, True if the head has an effect: the target has none unless the agent attacks."""
         option = action[3]
         every = jnp.ones_like(option, bool)
         return every, every, every, every, option == ATTACK
@@ -153,11 +153,11 @@ class Oasis:
         return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: PyTree) -> tuple[State, Timestep]:
-        dies = state.health <= 0  # of what came before
+        dies = state.health <= 0  # from the steps before
         since = jnp.where(dies, 0, state.since)
         passive = passive_of(state)
         bodies = state.bodies
-        hits = self.hits_of(bodies, ~passive, action)  # from where they stood, before the dead are moved
+        hits = self.hits_of(bodies, ~passive, action)  # from their positions before dead agents are moved
         outside = beside(key, self.agents, state.side)
         bodies = bodies._replace(place=jnp.where(dies[:, None], outside, bodies.place))
         health = jnp.where(dies, self.full_health, state.health)
@@ -183,7 +183,7 @@ class Oasis:
         return after, Timestep(self.observation(after), reward, over & ~truncated, truncated, info)
 
     def hits_of(self, bodies: Bodies, awake: Array, action: PyTree) -> Array:
-        """[N, N] bool, who (row) hits whom (column): the one it has chosen, if it can."""
+        """[N, N] bool, True where the row agent hits the column agent: its target, if that is in reach and in sight."""
         chosen = jnp.take_along_axis(self.circle, action[4][:, None], 1)  # [N, 1]
         wants = (jnp.arange(self.agents) == chosen) & ((action[3] == ATTACK) & awake)[:, None]
         away = jnp.square(bodies.place[None] - bodies.place[:, None]).sum(-1)
@@ -192,7 +192,7 @@ class Oasis:
     def observation(self, state: State) -> Observation:
         n, bodies = self.agents, state.bodies
         passive = passive_of(state)
-        option = jax.nn.one_hot(state.option, 3)  # of -1: zeros
+        option = jax.nn.one_hot(state.option, 3)  # zeros if -1
         since = jnp.minimum(1.0, jnp.where(state.health <= 0, 0, state.since) / PASSIVE)
         hit = state.hits.sum(0).astype(jnp.float32)
         columns = lambda *xs: jnp.concatenate([x.reshape(n, -1).astype(jnp.float32) for x in xs], -1)  # noqa: E731
@@ -210,9 +210,9 @@ class Oasis:
         return Observation(view, known, (*still, only(3, NOTHING), only(n - 1, 0)))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """[B]: `deaths` of all, `most_deaths` and `least_deaths` of an agent, `deaths_deviation` between agents,
-        `dead_agents`: how many died at all, `only_one_died`, `deaths_of_others`: without those of the agent that died
-        most. [B, N]: `alive`, `ate`, `attacks`, `hit`: shares of steps (`hit`: it hit somebody)."""
+        """[B]: `deaths` of all, `most_deaths` and `least_deaths` of one agent, `deaths_deviation` between agents,
+        `dead_agents`: number of agents that died, `only_one_died`, `deaths_of_others`: all but those of the agent that
+        died most. [B, N]: `alive`, `ate`, `attacks`, `hit` (it hit another agent): shares of steps."""
         deaths = info["died"].sum(0)  # [B, N]
         steps = jnp.maximum(valid.sum(0), 1)[:, None]
         died = (deaths > 0).sum(-1)
@@ -228,8 +228,8 @@ class Oasis:
         }
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[PyTree, PyTree]]]:
-        """(memory, act). grazer: walks to the food and eats. fighter: the same, but turns to the nearest other that is
-        within reach, and hits it when it sees it."""
+        """Returns (memory, act) of a scripted player. grazer: walks to the food and eats. fighter: does the same, but
+        turns to the nearest other agent within reach, and attacks it when it sees it."""
         if name not in SCRIPTS:
             near = did_you_mean(name, SCRIPTS)
             raise ValueError(f"unknown script {name!r}{near}; known: {', '.join(SCRIPTS)}")
@@ -241,7 +241,7 @@ class Oasis:
             aim = jnp.clip(3 * (food - place) - 0.4 * velocity, -0.9, 0.9)
             others = view[own:].reshape(-1, other)
             away = others[:, :2] - place
-            distance = jnp.sqrt(jnp.square(away).sum(-1)) + 100.0 * (others[:, 7] > 0)  # the passive are left alone
+            distance = jnp.sqrt(jnp.square(away).sum(-1)) + 100.0 * (others[:, 7] > 0)  # passive agents are left alone
             nearest = distance.argmin()
             towards = away[nearest] / jnp.maximum(jnp.sqrt(jnp.square(away[nearest]).sum()), 1e-6)
             look = floor.heading(angle)
@@ -259,8 +259,8 @@ class Oasis:
         return (), lambda memory, view: (each(view), memory)
 
     def draw(self, state: State, size: int = 360) -> np.ndarray:
-        """uint8 [size, size, 3], the floor from above: food as a plate, agents with a line where they look, dark while
-        they are passive, a ring around who was hit in the last step."""
+        """uint8 [size, size, 3], the floor from above: food as a plate, agents with a line in the direction they face,
+        dark while they are passive, with a ring if they were hit in the last step."""
         from comity.drawing import particle as drawing
 
         bodies, hit = state.bodies, np.asarray(np.any(state.hits, 0))
@@ -276,23 +276,23 @@ class Oasis:
 
 
 def passive_of(state: State) -> Array:
-    """[N] bool: an agent is passive in the coming step, since it has died, now or less than PASSIVE steps ago."""
+    """[N] bool, True if an agent is passive in the coming step: it died now or less than PASSIVE steps ago."""
     return (state.health <= 0) | (state.since < PASSIVE)
 
 
 def sees(bodies: Bodies) -> Array:
-    """[N, N] bool: column lies in row's cone, and nobody stands between them."""
+    """[N, N] bool, True where the column agent lies in the row agent's cone and nobody stands between them."""
     return floor.in_cone(bodies.place, bodies.angle, CONE) & floor.free_sight(bodies.place)
 
 
 def beside(key: Key, n: int, side: Array) -> Array:
-    """Places [N, 2] outside the floor: each coordinate uniform on (-1, 0) or on (side, side + 1)."""
+    """Draws positions [N, 2] outside the floor: each coordinate is uniform on (-1, 0) or on (side, side + 1)."""
     before, x = jax.random.uniform(key, (2, n, 2))
     return jnp.where(before < 0.5, -x, side + x)
 
 
 def scattered(key: Key, n: int, side: Array) -> Array:
-    """Places [N + 1, 2] of agents and food, uniform over those where their squares lie on the floor and apart."""
+    """Draws positions [N + 1, 2] of agents and food, uniformly: their squares lie on the floor and do not overlap."""
     sizes = jnp.full(n + 1, SQUARE).at[n].set(FOOD_SQUARE)
     least = (sizes[:, None] + sizes[None]) / 2
     pairs = jnp.tril(jnp.ones((n + 1, n + 1), bool), -1)

@@ -1,4 +1,4 @@
-"""Physical deception: good agents know which landmark is the goal, the adversary does not, and watches them.
+"""Physical deception: good agents know which landmark is the goal; the adversary does not, but it sees them.
 
 `simple_adversary` of the particle world (Lowe et al. 2017, arXiv 1706.02275). docs/tasks/particle.md.
 """
@@ -48,13 +48,13 @@ class PhysicalDeception:
     left, right, down, up.
     """
 
-    good: Positive[int] = 2  # N, good agents, and landmarks
-    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
-    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
+    good: Positive[int] = 2  # N, number of good agents and of landmarks
+    physics: world.Physics = "classic"  # farama: the old velocity moves an agent, so an action shows one step later
+    actions: world.Actions = "discrete"  # discrete: one of five pushes | continuous: five numbers that push
     reward: Literal["classic", "farama"] = "classic"  # the adversary's: classic: minus its squared distance to the goal
-    # | farama: minus the distance. Good agents': its distance minus that of the nearest of them
+    # | farama: minus the distance. Good agents get its distance minus that of the nearest good agent
     length: Positive[int] = 25  # steps of an episode
-    clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
+    clock_terminates: bool = False  # False: the time limit truncates an episode; True: it is a true end, of value 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -92,7 +92,7 @@ class PhysicalDeception:
         position, velocity = world.moved(state.position, state.velocity, force, self.physics)
         after = State(position, velocity, state.landmarks, state.goal, state.time + 1)
         mine = (jnp.arange(self.good) == state.goal)[:, None]
-        away = world.distances(position, jnp.where(mine, state.landmarks, 0).sum(0)[None])[:, 0]  # [1 + N], of goal
+        away = world.distances(position, jnp.where(mine, state.landmarks, 0).sum(0)[None])[:, 0]  # [1 + N], to the goal
         theirs, ours = away[ADVERSARY], away[1:].min()
         against = -jnp.square(theirs) if self.reward == "classic" else -theirs
         paid = jnp.where(jnp.arange(1 + self.good) == ADVERSARY, against, theirs - ours)
@@ -113,8 +113,8 @@ class PhysicalDeception:
         return Observation(view, known, jnp.ones((n, world.MOVES), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """[B], at the last step: `good_distance` of the nearest good agent and `adversary_distance` to the goal;
-        `good_success`, `adversary_success`: it is below 0.16; `success_margin`: the first minus the second."""
+        """[B], at the last step: `good_distance` of the nearest good agent to the goal, `adversary_distance`;
+        `good_success`, `adversary_success`: the distance is below 0.16; `success_margin`: their difference."""
         good, adversary = (world.at_end(info[name], valid) for name in ("good_distance", "adversary_distance"))
         ours, theirs = (good < REACH).astype(good.dtype), (adversary < REACH).astype(good.dtype)
         return {
@@ -126,7 +126,7 @@ class PhysicalDeception:
         }
 
     def draw(self, state: State, size: int = 360) -> np.ndarray:
-        """uint8 [size, size, 3], the plane from above; the adversary is red, the goal has a halo."""
+        """uint8 [size, size, 3], the plane from above. The adversary is red, the goal has a halo."""
         from comity.drawing import particle as drawing
 
         places = enumerate(state.landmarks)

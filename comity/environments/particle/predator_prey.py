@@ -1,7 +1,7 @@
 """Predator and prey: slow predators hunt a faster prey among obstacles.
 
-`simple_tag` of the particle world (Lowe et al. 2017, arXiv 1706.02275). Here by default with a prey that moves at
-random, as SQDDPG (Wang et al. 2020, arXiv 1907.05707) and LICA (arXiv 2007.02529) have it; or with one that learns.
+`simple_tag` of the particle world (Lowe et al. 2017, arXiv 1706.02275). By default the prey moves at random, as in
+SQDDPG (Wang et al. 2020, arXiv 1907.05707) and LICA (arXiv 2007.02529); it can also learn.
 docs/tasks/particle.md.
 """
 
@@ -49,22 +49,22 @@ class State(NamedTuple):
 class PredatorPrey:
     """P predators and a prey, the last agent if it learns. view [N, 4 + 2 L + 2 P + 2]; state [4 (P + 1) + 2 L].
 
-    view: own velocity (2), own position (2), obstacles (2 L) and other agents (2 P) relative to oneself, the velocity
+    view: own velocity (2), own position (2), obstacles (2 L) and other agents (2 P) relative to itself, the velocity
     of the prey (2; zeros for the prey). state: positions, velocities, obstacles. Discrete: nothing, left, right, down,
     up. A capture: a predator touches the prey.
     """
 
-    predators: Positive[int] = 3  # P, agents that learn to catch the prey
-    obstacles: NotNegative[int] = 2  # L, discs in the way
-    prey: Literal["random", "learns"] = "random"  # random: any of its five actions, and no agent
-    physics: world.Physics = "classic"  # farama: places move before velocities, so one step later
-    actions: world.Actions = "discrete"  # one of the pushes, or numbers that push
-    reward: Literal["code", "prose", "classic"] = "code"  # predators', all alike; touching: how many do: code: P times
-    # -0.1 (sum of distances to the prey) + 10 touching | prose: minus the least distance, + 10 if any | classic: 10
-    # touching. A prey that learns: -10 touching, and what it costs to leave the field
-    capture_ends: bool = True  # a true end, of value 0
+    predators: Positive[int] = 3  # P, number of agents that learn to catch the prey
+    obstacles: NotNegative[int] = 2  # L, number of discs in the way
+    prey: Literal["random", "learns"] = "random"  # random: takes any of five actions, and is no agent
+    physics: world.Physics = "classic"  # farama: the old velocity moves an agent, so an action shows one step later
+    actions: world.Actions = "discrete"  # discrete: one of five pushes | continuous: five numbers that push
+    reward: Literal["code", "prose", "classic"] = "code"  # the same for all predators; k: number that touch the prey:
+    # code: P (-0.1 sum of distances to the prey + 10 k) | prose: minus the least distance, + 10 if k > 0 | classic:
+    # 10 k. A prey that learns gets -10 k, and loses points when it leaves the field
+    capture_ends: bool = True  # a capture ends the episode: a true end, of value 0
     length: Positive[int] = 200  # steps of an episode at most: SQDDPG and LICA 200, MADDPG and mpe2 25
-    clock_terminates: bool = False  # False: the end by the clock is no end of the game, values go on behind it
+    clock_terminates: bool = False  # False: the time limit truncates an episode; True: it is a true end, of value 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -91,7 +91,7 @@ class PredatorPrey:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """What the numbers of a view are: the prey comes last of a predator's others."""
+        """Names of the numbers of a view. The prey is the last of a predator's others."""
         obstacles = (f"to obstacle {k}" for k in range(self.obstacles))
         others = (f"to other {k}" for k in range(1, self.predators + 1))
         return world.pairs_of("own speed", "own place", *obstacles, *others, "speed of the prey")
@@ -132,7 +132,7 @@ class PredatorPrey:
         return after, Timestep(self.observation(after), self.rewards(away, touching, position[-1]), over, late, info)
 
     def rewards(self, away: Array, touching: Array, prey: Array) -> Array:
-        """[N], rewards. away [P]: distances to the prey; touching: how many predators do; prey [2]: where it is."""
+        """[N], rewards. away [P]: distances to the prey; touching: number that touch it; prey [2]: its position."""
         if self.reward == "code":
             points = self.predators * (-SHAPING * away.sum() + TOUCH * touching)
         elif self.reward == "prose":
@@ -155,9 +155,9 @@ class PredatorPrey:
         return Observation(view, known, jnp.ones((self.spec.agents, world.MOVES), bool))
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """[B]: `captured`: the prey was touched; `capture_steps`: steps until then, `length` if it never was;
-        `captures`: how often a touch began; `touches`: touching predators, summed over steps; `distance` of the nearest
-        predator, mean over steps."""
+        """[B]: `captured`: 1 if the prey was touched; `capture_steps`: steps until then, `length` if it never was;
+        `captures`: number of times that a touch began; `touches`: touching predators, summed over steps; `distance` of
+        the nearest predator, mean over steps."""
         touched = info["touches"] > 0  # [T, B]
         captured = touched.any(0)
         return {
@@ -179,18 +179,18 @@ class PredatorPrey:
 
 
 def to_prey(position: Array) -> Array:
-    """[P], distances of the predators to the prey, who stands last in position [P + 1, 2]."""
+    """[P], distances of the predators to the prey, the last row of position [P + 1, 2]."""
     return world.distances(position[:-1], position[-1:])[:, 0]
 
 
 def leaving(place: Array) -> Array:
-    """What it costs the prey to be at a coordinate: 0 up to 0.9 of the middle, 1 at 1, and no more than 10."""
+    """Points that a coordinate [...] costs the prey: 0 up to 0.9 from the middle, 1 at 1, and at most 10."""
     x = jnp.abs(place)
     return jnp.where(x < 0.9, 0, jnp.where(x < 1, 10 * (x - 0.9), jnp.minimum(jnp.exp(2 * x - 2), 10)))
 
 
 def chase(view: Array, predators: int, obstacles: int = 2) -> Array:
-    """Actions [...] of a predator without learning: it pushes along the larger coordinate difference to the prey.
+    """Actions [...] of a scripted predator: it pushes along the larger coordinate difference to the prey.
 
     view [..., V] of predators. Discrete.
     """

@@ -1,8 +1,8 @@
-"""The particle world: discs in an unbounded plane that push themselves, slow down, and push each other away.
+"""The particle world: discs in an unbounded plane that push themselves, slow down, and push each other apart.
 
 The physics of OpenAI's multi-agent particle environments (Mordatch & Abbeel 2018, arXiv 1703.04908; Lowe et al. 2017,
-arXiv 1706.02275) in the two orders of integration in use: `classic`, the original's, and `farama`, of mpe2 and
-JaxMARL. Here are functions over arrays; each game is a file of its own. All masses are 1. docs/tasks/particle.md.
+arXiv 1706.02275) in the two orders of integration in use: `classic`, as in the original, and `farama`, as in mpe2 and
+JaxMARL. This module has functions of arrays; each game is a file of its own. All masses are 1. docs/tasks/particle.md.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ Actions = Literal["discrete", "continuous"]
 INTERVAL = 0.1  # time of a step
 DAMPING = 0.25  # share of the velocity that is lost in a step
 STIFFNESS = 100.0  # contact force per length of penetration
-MARGIN = 1e-3  # length over which a contact softens
-GAIN = 5.0  # force of an action, unless an agent has its own
+MARGIN = 1e-3  # length over which a contact sets in softly
+GAIN = 5.0  # force of an action, unless a game has its own
 
-MOVES = 5  # actions that move, or numbers of a continuous one
+MOVES = 5  # number of discrete actions, or of numbers in a continuous action
 ACTION_NAMES = ("stay", "left", "right", "down", "up")
 
 
 def action_of(actions: Actions) -> Discrete | Box:
-    """What every agent does."""
+    """Returns the action space of an agent."""
     return Box(MOVES) if actions == "continuous" else Discrete(MOVES)
 
 
 def names_of(actions: Actions, physics: Physics) -> tuple[str, ...]:
-    """What its actions are called, or the numbers of a continuous one: where each pulls, see `pushes`."""
+    """Names of the discrete actions, or of the numbers of a continuous action: their directions, see `pushes`."""
     opposite = actions == "continuous" and physics == "classic"
     return ("stay", "right", "left", "up", "down") if opposite else ACTION_NAMES
 
 
 def pairs_of(*what: str) -> tuple[str, ...]:
-    """Names of two numbers for each thing, along x and along y."""
+    """Names of two numbers for each of `what`, along x and along y."""
     return tuple(f"{name}, {axis}" for name in what for axis in "xy")
 
 
 def pushes(action: Array, physics: Physics, actions: Actions) -> Array:
-    """[N, 2], what agents want to move by, each coordinate in [-1, 1]; the force is this times their gain.
+    """[N, 2], pushes of agents, each coordinate in [-1, 1]; the force is the push times the gain.
 
-    discrete: action [N] int, 0 nothing, 1 and 2 left and right, 3 and 4 down and up; any other is nothing. continuous:
-    [N, A] in [-1, 1], of which the first five are scaled to [0, 1] and pull in these directions (farama); in classic's
-    vectors the directions of 1 and 2, and of 3 and 4, are exchanged. Number 0 moves nothing.
+    discrete: action [N] int, 0 nothing, 1 and 2 left and right, 3 and 4 down and up; any other value is nothing.
+    continuous: [N, A] in [-1, 1], of which the first five are scaled to [0, 1] and push in these directions (farama).
+    In classic, the directions of 1 and 2 are exchanged, and those of 3 and 4. Number 0 has no effect.
     """
     if actions == "discrete":
         number = jnp.result_type(float)
@@ -62,16 +62,16 @@ def pushes(action: Array, physics: Physics, actions: Actions) -> Array:
 
 
 def fractions(action: Array) -> Array:
-    """Continuous actions in [-1, 1] as the original's numbers in [0, 1]."""
+    """Maps continuous actions in [-1, 1] to numbers in [0, 1], as the original has them."""
     return (jnp.clip(action, -1.0, 1.0) + 1) / 2
 
 
 def contact_forces(position: Array, size: Array, obstacles: Array | None = None, obstacle_size: float = 0.0) -> Array:
     """[N, 2], forces on N discs that collide with each other and with fixed obstacles.
 
-    STIFFNESS times the penetration, along the line of centres, with penetration = m log(1 + exp((r0 - r) / m)), r the
-    distance and r0 the sum of radii. position [N, 2], size [N] radii, obstacles [L, 2]. Where two centres are equal
-    there is no direction, and no force.
+    The force is STIFFNESS times the penetration, along the line of centres, with penetration = m log(1 + exp((r0 - r) /
+    m)), m = MARGIN, r the distance, r0 the sum of radii. position [N, 2], size [N] radii, obstacles [L, 2]. If two
+    centres are equal, there is no direction and no force.
     """
     others, radius = position, size
     if obstacles is not None:
@@ -88,9 +88,9 @@ def contact_forces(position: Array, size: Array, obstacles: Array | None = None,
 def moved(
     position: Array, velocity: Array, force: Array, physics: Physics, max_speed: Array | None = None
 ) -> tuple[Array, Array]:
-    """(position, velocity) [N, 2] after one step. max_speed: [N].
+    """Returns (position, velocity) [N, 2] after one step. max_speed: [N].
 
-    classic: the new velocity moves. farama: the old one does, so that an action shows in the place one step later.
+    classic: the new velocity moves an agent. farama: the old one does, so an action shows one step later.
     """
     faster = (1 - DAMPING) * velocity + force * INTERVAL
     if max_speed is not None:
@@ -100,40 +100,40 @@ def moved(
 
 
 def scattered(key: Key, number: int, reach: float = 1.0) -> Array:
-    """[number, 2], uniform in [-reach, reach]^2."""
+    """[number, 2], random positions, uniform in [-reach, reach]^2."""
     return jax.random.uniform(key, (number, 2), minval=-reach, maxval=reach)
 
 
 def relative(places: Array, position: Array) -> Array:
-    """[N, L, 2], places [L, 2] as seen from position [N, 2]."""
+    """[N, L, 2], places [L, 2] relative to position [N, 2]."""
     return places[None] - position[:, None]
 
 
 def without_self(pairs: Array) -> Array:
-    """[N, N - 1, ...], of pairs [N, N, ...] those of two; for each agent the others in their order."""
+    """[N, N - 1, ...], pairs [N, N, ...] without the diagonal: for each agent the others in their order."""
     n, rest = len(pairs), pairs.shape[2:]
-    # In one line of N * N entries, entries on the diagonal are N + 1 apart.
+    # In a flat row of N * N entries, the entries of the diagonal are N + 1 apart.
     return pairs.reshape(n * n, *rest)[1:].reshape(n - 1, n + 1, *rest)[:, :-1].reshape(n, n - 1, *rest)
 
 
 def distances(a: Array, b: Array) -> Array:
-    """[N, L], between a [N, 2] and b [L, 2]."""
+    """[N, L], distances between a [N, 2] and b [L, 2]."""
     return jnp.sqrt(jnp.square(a[:, None] - b[None]).sum(-1))
 
 
 def padded(view: Array, size: int) -> Array:
-    """[..., size], a view with zeros behind it."""
+    """[..., size], a view with zeros added at the end."""
     return jnp.pad(view, [(0, 0)] * (view.ndim - 1) + [(0, size - view.shape[-1])])
 
 
 def clock(time: Array, length: int, terminates: bool) -> tuple[Array, Array]:
-    """(terminated, truncated) of a game that only its length ends."""
+    """Returns (terminated, truncated) of a game that only its time limit ends."""
     over = time >= length
     return over & terminates, over & (not terminates)
 
 
 def at_end(x: Array, valid: Array) -> Array:
-    """[B], x [T, B] at the last valid step."""
+    """[B], value of x [T, B] at the last valid step."""
     ends = valid & ~jnp.concatenate([valid[1:], jnp.zeros_like(valid[:1])])
     return jnp.where(ends, x, 0).sum(0)
 

@@ -1,1 +1,1 @@
-"""Wrappers: a game in, a game out."""
+"""Wrappers: each takes a game and returns a changed game."""

@@ -1,4 +1,4 @@
-"""A wrapper and its game as one dataclass of plain settings: a task's name and flags say both, `ipd+rusp`."""
+"""Turns a game and a wrapper into one dataclass of settings, so that a name and flags select both: `ipd+rusp`."""
 
 import inspect
 import re
@@ -16,8 +16,8 @@ T = TypeVar("T", bound=type)
 def plays_as(wrapper: type, game: type, renamed: dict[str, str] | None = None) -> Callable[[T], T]:
     """Class decorator for a dataclass whose fields are those of `game` and those of `wrapper`.
 
-    Its fields are its own; in all else it is `wrapper(game(...), ...)`. A wrapper is a dataclass whose first field is
-    the game. renamed: {field of the game: its name here}.
+    Apart from its fields, an instance behaves like `wrapper(game(...), ...)`. A wrapper is a dataclass whose first
+    field is the game. renamed: {field of the game: its name here}.
     """
     settings = {f.name: (renamed or {}).get(f.name, f.name) for f in fields(game) if f.init}  # pyright: ignore
     more = [f.name for f in fields(wrapper)[1:]]  # pyright: ignore[reportArgumentType]
@@ -38,7 +38,7 @@ def plays_as(wrapper: type, game: type, renamed: dict[str, str] | None = None) -
         cls.__getattribute__ = attribute  # pyright: ignore[reportAttributeAccessIssue]
 
         def post_init(self: Any) -> None:
-            check(self)  # before `wrapped`, whose cache takes True for 1
+            check(self)  # before `wrapped`, whose cache cannot tell True from 1
             wrapped(self)  # so that game and wrapper check their settings
 
         cls.__post_init__ = post_init
@@ -49,10 +49,10 @@ def plays_as(wrapper: type, game: type, renamed: dict[str, str] | None = None) -
 
 @lru_cache
 def flattened(wrapper: type, game: type, name: str) -> type:
-    """Makes such a class of a game and a wrapper. name: what the class is called, `IPD+rusp`.
+    """Makes such a class from a game and a wrapper. name: name of the class, `IPD+rusp`.
 
-    A wrapper may have `RENAMED`: {setting of a game: its name here}, for settings whose name the wrapper uses itself.
-    Raises ValueError if game and wrapper have a setting of one name.
+    A wrapper may have `RENAMED`: {setting of a game: its name here}, for names that the wrapper uses itself. Raises
+    ValueError if game and wrapper have settings of the same name, or if a setting has no default.
     """
     renamed = getattr(wrapper, "RENAMED", {})
     texts = {renamed.get(name, name): words for name, words in comments(game).items()} | comments(wrapper)
@@ -77,7 +77,7 @@ def flattened(wrapper: type, game: type, name: str) -> type:
 
 @lru_cache
 def fixed(game: type, settings: tuple[tuple[str, Any], ...]) -> type:
-    """The class `game` with these settings fixed: they are read as before, and cannot be given."""
+    """Returns the class `game` with these settings fixed: they can be read, but not set."""
     hints = typing.get_type_hints(game, include_extras=True)
     known = {f.name for f in fields(game)}  # pyright: ignore[reportArgumentType]
     chosen = [(name, hints[name], field(default=value, init=False)) for name, value in settings if name in known]
@@ -90,8 +90,8 @@ def fixed(game: type, settings: tuple[tuple[str, Any], ...]) -> type:
 
 
 def comments(cls: type) -> dict[str, str]:
-    """{setting: its comment in the source, behind it and in the lines below}."""
-    cls = getattr(cls, "plain", cls)  # of `fixed`, which has no source
+    """Returns {setting: its comment in the source, on its line and on the lines below}."""
+    cls = getattr(cls, "plain", cls)  # a class from `fixed` has no source
     if hasattr(cls, "parts"):
         game, wrapper = cls.parts  # pyright: ignore[reportAttributeAccessIssue]
         renamed = getattr(wrapper, "RENAMED", {})

@@ -1,4 +1,4 @@
-"""One side of a game as the learner on it sees it: a game of one agent, and its steps."""
+"""One side of a game, as its learner sees it: a game of one agent, and its steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from comity.types import Environment, Observation, Transition
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a game, as a game of one agent. It has sizes only, which its learner needs."""
+    """One side of a game, as a game of one agent. It has only a spec, for the sizes that its learner needs."""
 
     game: Environment
 
@@ -26,12 +26,12 @@ class Side:
 
 
 def alone(view: View) -> View:
-    """A view without the parts that are about others: agents here are no players of one game."""
+    """Returns a view without its entities: its agents do not play in the same game."""
     return view if isinstance(view, Image) else Vector(view.size)
 
 
 def require_sides(game: Environment) -> None:
-    """Raises ValueError, one line, unless learners can be opponents in this game."""
+    """Raises ValueError unless learners can be opponents in this game."""
     name, spec = type(game).__name__, game.spec
     if spec.agents < 2:
         raise ValueError(f"learners are opponents in games of two or more, {name} has one agent")
@@ -40,7 +40,7 @@ def require_sides(game: Environment) -> None:
 
 
 def sides(observation: Observation) -> Observation:
-    """What all sides but the first see, each as a game of one agent: from leaves [b, N, ...] leaves [K, b, 1, ...]."""
+    """Observations of all sides but the first, each as a game of one agent: leaves [b, N, ...] -> [K, b, 1, ...]."""
     each = lambda x: jnp.moveaxis(x[:, 1:], 1, 0)[:, :, None]  # noqa: E731
     view, available = each(observation.view), each(observation.available)
     return Observation(view, jnp.broadcast_to(observation.state, (len(view), *observation.state.shape)), available)
@@ -50,7 +50,7 @@ def learner_step(
     observation: Observation, action: Array, notes: dict[str, Array], reward: Array, over: Array, terminated: Array,
     truncated: Array,
 ) -> Transition:  # fmt: skip
-    """The learners' step, leaves [K, b, ...], from rewards [b, N] and ends [b] of inner games.
+    """Returns the learners' step, leaves [K, b, ...], given rewards [b, N] and ends [b] of inner games.
 
     `with_next_observations` adds the rest when the inner episode ends.
     """
@@ -61,6 +61,6 @@ def learner_step(
 
 
 def with_next_observations(steps: Transition, last: Observation) -> Transition:
-    """An inner episode [T, b, ...], in which each step has the observation that followed it; last: after the end."""
+    """Adds to each step of an inner episode [T, b, ...] the observation that followed. last: the one after the end."""
     shift = lambda xs, x: jnp.concatenate([xs[1:], x[None]])  # noqa: E731
     return steps._replace(next_observation=jax.tree.map(shift, steps.observation, last))

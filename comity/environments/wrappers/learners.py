@@ -45,7 +45,7 @@ class State(NamedTuple):
     action: Array  # [K, b, 1] int32, the learners' next actions
     notes: dict[str, Array]  # [K, b, 1, ...]
     steps: Transition  # [K, T, b, ...] the learners' steps of this inner episode
-    change: Array | tuple[()] = ()  # [] int32, the inner episode from which on the learners use another rule
+    change: Array | tuple[()] = ()  # [] int32, the first inner episode in which the learners use another rule
     factor: Array | tuple[()] = ()  # [] the factor of the learners' updates from then on
     later: PyTree = ()  # [K, ...] learners of the other rule
     hidden: Array | tuple[()] = ()  # [seats b] bool, the agent sees nothing of the others in the next step
@@ -65,11 +65,11 @@ class LearningOpponents:
     episodes: Positive[int] = 20  # M, inner episodes of an episode
     games: Positive[int] = 16  # b, inner games at once against one opponent
     naive_share: Fraction = 1.0  # probability that the opponent is naive, not another player
-    players: Positive[int] = 1  # with as many as seats or more, nobody meets itself
+    players: Positive[int] = 1  # number of players; if there are at least as many as seats, none meets itself
     starts: NotNegative[int] = 10  # size of the fixed set of initial parameters that learners begin from;
     # 0: new parameters for every episode
     starts_seed: int = 0  # the seed of that set
-    later: Algorithm | None = None  # the learners' rule from a random inner episode on, 1 to M - 1
+    later: Algorithm | None = None  # another rule of the learners, from a random inner episode on (1 to M - 1)
     rate_range: OneOrMore = 1.0  # r: from such an episode on updates are multiplied by r^u, u uniform in [-1, 1]
     dynamic: bool = False  # in training each learner begins from a copy of one of the players' networks
     keeps: bool = False  # in training learners keep the parameters that they had after their last episode
@@ -107,20 +107,20 @@ class LearningOpponents:
             headline="shaping_reward" if seats == 1 else "meeting_reward",
             scripts=(),
             meta=MetaEpisodes(self.games, game.length, self.episodes, seats, self.players, self.naive_share),
-            # agents are inner games, seen from one side or, with two seats, from both
+            # agents are inner games, seen from one side, or from all sides if all are seats
             agent_names=tuple(f"game {i}{self._place(side)}" for side in range(seats) for i in range(self.games)),
             agent_colours=(),
-            event_names=(),  # `info` tells of both sides, not of agents
+            event_names=(),  # `info` describes sides, not agents
         )
 
     @property
     def seats(self) -> int:
-        """1: all agents play against learners; else as many as the game has sides, and all may be players."""
+        """Number of seats for players. 1: all agents play against learners; else one seat for each side of the game."""
         return 1 if self.naive_share == 1 else self.game.spec.agents
 
     @property
     def others(self) -> int:
-        """K, how many sides are not the first."""
+        """K, the number of sides other than the first."""
         return self.game.spec.agents - 1
 
     def _place(self, side: int) -> str:
@@ -156,7 +156,7 @@ class LearningOpponents:
         return state, self.observation(state)
 
     def adopt(self, key: Key, state: State, lent: PyTree) -> tuple[State, Observation]:
-        """A fresh game whose learners begin from players' networks, lent [players, ...]: each from one, drawn."""
+        """Returns a fresh game in which each learner begins from a random player's network. lent: [players, ...]."""
         own, shapes = state.learner.net, lambda tree: [x.shape[1:] for x in jax.tree.leaves(tree)]
         if jax.tree.structure(lent) != jax.tree.structure(own) or shapes(lent) != shapes(own):
             raise ValueError("learners that begin from players' networks need the same: give both one core and width")
@@ -165,12 +165,12 @@ class LearningOpponents:
         return self._with_learners(key_act, state, state.learner._replace(net=jax.tree.map(lambda x: x[who], lent)))
 
     def carry(self, key: Key, state: State, last: State) -> tuple[State, Observation]:
-        """A fresh game whose learners go on from where they stand in `last`, with what their optimizers know. A rule
-        that they change to begins anew in each episode."""
+        """Returns a fresh game in which learners go on with their params and optimizer states from `last`. A rule that
+        they change to begins anew in each episode."""
         return self._with_learners(key, state, last.learner)
 
     def _with_learners(self, key: Key, state: State, learner: PyTree) -> tuple[State, Observation]:
-        """A fresh game with other learners."""
+        """Returns a fresh game with other learners."""
         later = state.later._replace(net=learner.net) if self.later else ()
         seen = sides(state.observation)
         action, memory, notes = jax.vmap(self.learner.act)(self._each(key), learner, self._fresh_memory(), seen)
@@ -196,9 +196,9 @@ class LearningOpponents:
         return jax.random.uniform(key, (self.seats * self.games,)) < self.blind
 
     def _learned(self, keys: Key, state: State, steps: Transition) -> tuple[PyTree, PyTree]:
-        """(learners, learners of the other rule) of B games after an inner episode, leaves [B, K, ...]."""
+        """Returns (learners, learners of the other rule) of B games after an inner episode, leaves [B, K, ...]."""
         after, _ = jax.vmap(jax.vmap(self.learner.update))(keys, state.learner, steps)
-        if self.keeps:  # who only looks on while players meet learns nothing
+        if self.keeps:  # learners do not learn while players meet each other
             plays = lambda new, old: jnp.where(aligned(state.naive, new), new, old)  # noqa: E731
             after = jax.tree.map(plays, after, state.learner)
         if isinstance(state.change, tuple):
@@ -215,7 +215,7 @@ class LearningOpponents:
         return after._replace(net=net), other and other._replace(net=net)
 
     def _each(self, key: Key) -> Key:
-        """[K], a key for each learner; of a single one, the key itself."""
+        """[K], a key for each learner; a single learner gets the key itself."""
         return key[None] if self.others == 1 else jax.random.split(key, self.others)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
@@ -223,7 +223,7 @@ class LearningOpponents:
         return jax.tree.map(lambda x: x[0], self.step_games(*one))
 
     def step_games(self, keys: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        """`step` of B games at once, which share a clock. keys [B], leaves of state [B, ...], action [B, N]."""
+        """Does `step` for B games at once, which share a clock. keys [B], leaves of state [B, ...], action [B, N]."""
         batch, b = action.shape[0], self.games
         keys_game, keys_learn, keys_act, keys_start = jax.vmap(lambda key: jax.random.split(key, 4), out_axes=1)(keys)
         theirs = state.action[..., 0]  # [B, K, b]
@@ -256,7 +256,7 @@ class LearningOpponents:
         def go_on():
             return state.learner, state.later, state.memory, games, observation, over | ended
 
-        # The clock is one for all B games, so this stays a branch; under vmap it would update at every step.
+        # All B games share one clock, so this is a real branch. Under vmap the learners would update at every step.
         learner, later, memory, games, observation, over = lax.cond(now == self.game.spec.length - 1, learn, go_on)
         act = jax.vmap(jax.vmap(self.learner.act))
         chosen, memory, notes = act(keys_of(keys_act), learner, memory, jax.vmap(sides)(observation))
@@ -269,7 +269,7 @@ class LearningOpponents:
         return after, Timestep(jax.vmap(self.observation)(after), mine, done, jnp.zeros_like(done), info_of_step)
 
     def observation(self, state: State) -> Observation:
-        """The observation of all seats."""
+        """Returns the observation of all seats."""
         b, seats = self.games, self.seats
         view = jnp.concatenate([state.observation.view[:, side] for side in range(seats)])
         if self.blind:
@@ -295,15 +295,15 @@ class LearningOpponents:
         return jax.tree.map(lambda x: jnp.broadcast_to(x, (*lead, *jnp.shape(x))), self.learner.memory)
 
     def _info(self, state: State, reward: Array, info: dict[str, Array]) -> dict[str, Array]:
-        """`info` of a step, means over inner games. [B, N]: the inner game's of each side, and rewards. [B]: the inner
-        game's of all; the share of inner games that have not ended, and whether opponents are naive."""
+        """Returns `info` of a step, means over inner games. [B, N]: values of each side and rewards of the inner game.
+        [B]: its other values; `played`: share of inner games that have not ended, `naive`: 1 if opponents are naive."""
         inner = {name: x.mean(1) for name, x in info.items()}
         naive = state.naive.astype(jnp.float32)
         played = jnp.mean(~state.over, 1, dtype=jnp.float32)
         return {**inner, "inner_reward": reward.mean(1), "played": played, "naive": naive}
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Points per step, [B]; NaN where there was no such opponent. docs/tasks/learners.md says what each is."""
+        """Points per step, [B]; NaN if there was no such opponent. docs/tasks/learners.md defines each."""
         naive = info["naive"][0] > 0  # [B]
         game = self.game.spec
         return shaping_statistics(info, naive, game.length, self.episodes, self.seats, game.best_symmetric)

@@ -23,7 +23,7 @@ from comity.types import Environment, Key, Observation, PyTree, Timestep, Transi
 
 class State(NamedTuple):
     game: PyTree
-    sent: Array  # [N] int32, everyone's last symbol; -1 before the first
+    sent: Array  # [N] int32, last symbol of each agent; -1 before the first
 
 
 class Codes(NamedTuple):
@@ -65,7 +65,7 @@ class Messages:
             view=Vector(game.view.size + (game.agents - 1) * k),
             action=Discrete(game.action.n * k),
             state=Vector(game.state.size + game.agents * k),
-            private=Vector(0),  # which no longer stands at the end
+            private=Vector(0),  # the private parts are no longer at the end
             scripts=(),
             action_names=tuple(f"{name}, says {symbol}" for name in game.action_names for symbol in range(k)),
         )
@@ -101,7 +101,7 @@ class Messages:
         return State(game, sent), timestep._replace(observation=observation, info={**timestep.info, **symbols})
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """The game's statistics; of each agent the share of its steps with each symbol, and their entropy in nats."""
+        """The game's statistics; [B, N]: the share of steps with each symbol, and the entropy of the shares in nats."""
         symbols = {name: info[name] for name in names(self)}
         info = {name: x for name, x in info.items() if name not in symbols}
         own = functions(self.game).summary
@@ -114,18 +114,18 @@ class Messages:
 
 
 def names(messages: Messages) -> list[str]:
-    """Names in `info` of the counts of symbols."""
+    """Names of the symbol counts in `info`."""
     return [f"symbol_{k}" for k in range(messages.symbols)]
 
 
 def offset_in_view(messages: Messages) -> int:
-    """Where in a view the messages begin. They stand before the agent's own past."""
+    """Index in a view at which the messages begin. They stand before the agent's own past."""
     spec = messages.game.spec
     return spec.view.size - spec.history
 
 
 def with_messages(messages: Messages, observation: Observation, sent: Array) -> Observation:
-    """The game's observation with everyone's symbols added. sent: [N], -1: none."""
+    """Adds the symbols of all agents to the game's observation. sent: [N], -1: none."""
     n, at = messages.game.spec.agents, offset_in_view(messages)
     sent = jnp.full_like(sent, -1) if messages.closed else sent
     symbols = jax.nn.one_hot(sent, messages.symbols, dtype=jnp.int8)  # [N, K]
@@ -139,7 +139,7 @@ def with_messages(messages: Messages, observation: Observation, sent: Array) -> 
 
 
 def without_messages(messages: Messages, observation: Observation) -> tuple[Observation, Array]:
-    """Undoes `with_messages`: (the game's observation, everyone's symbols [N] int32)."""
+    """Undoes `with_messages`. Returns (the game's observation, symbols of all agents [N] int32)."""
     at, size, agents = offset_in_view(messages), messages.game.spec.state.size, messages.game.spec.agents
     view = jnp.concatenate([observation.view[:, :at], observation.view[:, at + heard_size(messages) :]], -1)
     symbols = observation.state[size:].reshape(agents, -1).astype(jnp.int32)
@@ -148,7 +148,7 @@ def without_messages(messages: Messages, observation: Observation) -> tuple[Obse
 
 
 def heard_size(messages: Messages) -> int:
-    """How many numbers of a view are messages."""
+    """The number of entries of a view that are messages."""
     return (messages.game.spec.agents - 1) * messages.symbols
 
 

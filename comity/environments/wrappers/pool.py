@@ -22,11 +22,12 @@ from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
 
 class State(NamedTuple):
     games: (
-        PyTree  # [2, ...]: of the first learner, which sits first; of the second. The first is both's where they meet
+        PyTree  # [2, ...]: the first learner's game, in which it has the first seat; the second learner's game.
+        # If the learners meet, both play the first game.
     )
-    views: Array  # [2, V] the tables' views: the second seat of the first game, the first seat of the second game
-    apart: Array  # [] bool, each learner plays a table of its own
-    tables: Array  # [2, V, A] probabilities, a row for each entry of the view that can be the largest
+    views: Array  # [2, V], views of the tables: the second seat of the first game, the first seat of the second game
+    apart: Array  # [] bool, True if each learner plays against a table of its own
+    tables: Array  # [2, V, A], probabilities of actions, a row for each entry of the view that can be the largest
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Pool:
     same key; an episode ends when the first of them ends. state: the first game's, and 1.0 if learners play tables.
     """
 
-    game: Environment  # of two agents, one head, vectors
-    tables: Fraction = 0.5  # probability that learners play tables in an episode
-    tells: bool = False  # a view ends with 1.0 if the co-player is a table, so that agents need not infer it
+    game: Environment  # the wrapped game: two agents, one discrete action, vectors as views
+    tables: Fraction = 0.5  # probability that the learners play against tables in an episode
+    tells: bool = False  # True: a view ends with 1.0 if the co-player is a table, else 0.0
 
     def __post_init__(self) -> None:
         check(self)
@@ -98,13 +99,13 @@ class Pool:
         )
 
     def _own(self, state: State, x: Array) -> Array:
-        """Of leaves [2 games, 2 agents, ...] each learner's own, [2, ...]; of leaves [2 games] the first game's."""
+        """Each learner's own values [2, ...] of x [2 games, 2 agents, ...]; the first game's value of x [2 games]."""
         if x.ndim < 2:
             return x[0]
         return jnp.where(state.apart, jnp.stack([x[0, 0], x[1, 1]]), x[0])
 
     def _observation(self, state: State, both: Observation) -> Observation:
-        """What the learners see of observations [2 games, ...]."""
+        """Returns the observation of the learners, given those of both games, [2 games, ...]."""
         view, available = self._own(state, both.view), self._own(state, both.available)
         apart = state.apart.astype(jnp.float32)
         if self.tells:
@@ -112,7 +113,7 @@ class Pool:
         return Observation(view, jnp.append(both.state[0].astype(jnp.float32), apart), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """The game's statistics; the same of episodes in which learners met, `learners_`, or did not, `tables_`."""
+        """The game's statistics; `learners_...`: of episodes in which learners meet; `tables_...`: of the others."""
         met = info["met"].sum(0) > 0  # [B]
         info = {name: x for name, x in info.items() if name != "met"}
         own = functions(self.game).summary

@@ -1,4 +1,4 @@
-"""Random preferences: who cares for whom in an episode, and how unsure agents are of it (Baker 2020, appendix B)."""
+"""Random preferences: draws the weights of agents on each other, and the noise on them (Baker 2020, appendix B)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def partitions(n: int, smallest: int = 1, largest: int | None = None) -> list[tuple[int, ...]]:
-    """All ways to write n as a sum of parts of `smallest` to `largest`, of which one may be smaller, in any order.
+    """All ways to write n as a sum of parts from `smallest` to `largest`, of which one part may be smaller.
 
-    As in the authors' environments: of 3 with parts up to 3: (3), (1, 2), (1, 1, 1).
+    Parts have no order, as in the authors' environments: 3 with parts up to 3 gives (3), (1, 2), (1, 1, 1).
     """
 
     def split(left: int, most: int) -> list[tuple[int, ...]]:
@@ -32,13 +32,13 @@ def partitions(n: int, smallest: int = 1, largest: int | None = None) -> list[tu
 
 
 def team_masks(n: int, smallest: int = 1, largest: int | None = None) -> np.ndarray:
-    """[P, N, N] bool, for each partition: row and column are in one team; teams are consecutive agents."""
+    """[P, N, N] bool, for each partition True where two agents are in one team. Teams are consecutive agents."""
     teams = [np.repeat(np.arange(len(parts)), parts) for parts in partitions(n, smallest, largest)]
     return np.stack([team[:, None] == team for team in teams])
 
 
 def draw_weights(key: Key, rules: Preferences) -> Float[Array, "N N"]:
-    """U (B.1): a partition uniformly from the list of all, symmetric random weights inside teams, agents permuted."""
+    """Draws U (B.1): a uniform choice of partition, symmetric random weights inside teams, a permutation of agents."""
     n = rules.game.spec.agents
     if rules.sharing in ("selfish", "selfish-unsure"):
         return jnp.eye(n)
@@ -60,13 +60,13 @@ def draw_weights(key: Key, rules: Preferences) -> Float[Array, "N N"]:
 
 
 def shares(weight: Float[Array, "N N"]) -> Float[Array, "N N"]:
-    """T: U with rows that sum to 1; who cares for nobody at all cares for itself."""
+    """T: U with rows that sum to 1. An agent without any weight gets weight 1 on itself."""
     total = weight.sum(-1, keepdims=True)
     return jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), jnp.eye(len(weight)))
 
 
 def draw_noise(key_level: Key, key_noise: Key, rules: Preferences) -> tuple[Array, Array]:
-    """(S, eps), each [N, N, N]: observer, row, column (B.2). One draw for an episode."""
+    """Draws (S, eps) for an episode, each [N, N, N]: observer, row, column (B.2)."""
     n = rules.game.spec.agents
     if rules.sharing == "selfish":
         return jnp.zeros((n, n, n)), jnp.zeros((n, n, n))

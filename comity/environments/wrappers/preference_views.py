@@ -1,4 +1,4 @@
-"""What agents and critics know of preferences: numbers in views, planes of pictures (Baker 2020, appendix B.3)."""
+"""What agents and critics know about preferences: numbers in views, planes of pictures (Baker 2020, appendix B.3)."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from comity.types import Observation
 if TYPE_CHECKING:
     from comity.environments.wrappers.preferences import Preferences, State
 
-# Planes of a picture: in the agent's own cell, and in the cells of others.
+# Planes of a picture: two for the agent's own cell, four for the cells of others.
 PLANES = ("own weight", "its level", "weight on it", "its level", "its own weight", "its level")
-STEPS = 2048  # of a picture's numbers between 0 and 1
+STEPS = 2048  # steps between 0 and 1 of the numbers in a picture
 
 
 class Beliefs(NamedTuple):
-    """What each agent believes about preferences (B.3). own, own_level: [N]; the others [N, N]: row is who believes it,
-    column of whom."""
+    """What each agent believes about preferences (B.3). own, own_level: [N]; other fields: [N, N], the row agent
+    believes it about the column agent."""
 
     own: Array  # U[i, i] as i sees it
     own_level: Array
     mine: Array  # U[i, j] as i sees it: my weight on j
     mine_level: Array
-    theirs: Array  # U[j, j] as i sees it: how much j cares for itself
+    theirs: Array  # U[j, j] as i sees it: j's weight on itself
     theirs_level: Array
-    of_me: Array  # U[j, i] as j sees it: j's weight on me, for a critic of i
+    of_me: Array  # U[j, i] as j sees it: j's weight on me, for the critic of i
     of_me_level: Array
 
     @property
     def about_self(self) -> Array:
-        """[N, 2]: numbers that an agent sees about itself."""
+        """[N, 2], numbers that an agent sees about itself."""
         return jnp.stack([self.own, self.own_level], -1)
 
     @property
     def about_others(self) -> Array:
-        """[N, N, 4]: numbers that the row's agent sees about the column's."""
+        """[N, N, 4], numbers that the row agent sees about the column agent."""
         return jnp.stack([self.mine, self.mine_level, self.theirs, self.theirs_level], -1)
 
 
@@ -55,24 +55,24 @@ def beliefs(weight: Array, level: Array, noise: Array) -> Beliefs:
 
 
 def others_of(offsets: tuple[int, ...]) -> np.ndarray:
-    """[N, N - 1]: who the others of each agent are, in order."""
+    """[N, N - 1], numbers of the others of each agent, in order."""
     n = len(offsets) + 1
     return (np.arange(n)[:, None] + np.asarray(offsets)) % n
 
 
 def of_others(table: Array, offsets: tuple[int, ...]) -> Array:
-    """[N, N - 1, ...]: from each row of table [N, N, ...] the entries of the others, in order."""
+    """[N, N - 1, ...], the entries for the others, in order, from each row of table [N, N, ...]."""
     return table[jnp.arange(len(table))[:, None], others_of(offsets)]
 
 
 def offset_in_view(rules: Preferences) -> int:
-    """Where in a view the numbers about preferences begin. They stand before the agent's own past."""
+    """Index in a view at which the numbers about preferences begin. They stand before the agent's own past."""
     spec = rules.game.spec
     return spec.view.size - spec.history
 
 
 def with_preferences(rules: Preferences, observation: Observation, state: State) -> Observation:
-    """The game's observation, with what agents and critics know of preferences added."""
+    """Adds what agents and critics know about preferences to the game's observation."""
     weight = shares(state.weight) if rules.observe == "shares" else state.weight
     believed = beliefs(weight, state.level, state.noise)
     if isinstance(rules.game.spec.view, Image):
@@ -86,21 +86,21 @@ def with_preferences(rules: Preferences, observation: Observation, state: State)
 
 
 def seen_numbers(rules: Preferences, believed: Beliefs) -> Array:
-    """[N, 2 + 4 (N - 1)]: what an agent sees about itself, and about each other agent in order."""
+    """[N, 2 + 4 (N - 1)], numbers that an agent sees about itself, then about each other agent in order."""
     others = of_others(believed.about_others, rules.offsets)  # [N, N - 1, 4]
     return jnp.concatenate([believed.about_self, others.reshape(len(others), -1)], -1)
 
 
 def fineness(view: Image) -> int:
-    """How many steps of a picture with preferences are one of the game's: numbers from -16 to 16 in steps of 1/2048."""
+    """Factor from the game's pixel values to those of a picture with preferences, in steps of 1/2048 (-16 to 16)."""
     return max(1, round(STEPS / view.high))
 
 
 def with_planes(rules: Preferences, view: Array, believed: Beliefs, state: State) -> Array:
-    """int16 [N, h, w, c + 6], the pictures with what is known of each agent in the cell where it stands.
+    """int16 [N, h, w, c + 6], the pictures with six more planes: what is known about an agent, in its cell.
 
-    Six planes, `PLANES`: the first two in the agent's own cell, the others in those of the others that it sees; of
-    several in one cell the last. All numbers are whole: pictures are divided by `high` before they are read.
+    Of `PLANES`, the first two are filled in the agent's own cell, the others in the cells of other agents that it sees.
+    If several agents share a cell, the last counts. All numbers are whole: a network divides pictures by `high`.
     """
     picture, n = rules.game.spec.view, rules.game.spec.agents
     assert isinstance(picture, Image)
@@ -119,10 +119,10 @@ def with_planes(rules: Preferences, view: Array, believed: Beliefs, state: State
 
 
 def critic_numbers(rules: Preferences, weight: Array, state: State, believed: Beliefs) -> Array:
-    """[N, P], what the critic of one agent may know beside the game's state.
+    """[N, P], numbers that the critic of one agent reads in addition to the game's state.
 
-    pairs: the agent's true weight on itself, and about each other agent four numbers: the true weight on it, its true
-    weight on itself, its weight on me as it sees it, and how unsure it is of that. all: also T, and what others see.
+    pairs: the agent's true weight on itself; for each other agent four numbers: the true weight on it, its true weight
+    on itself, its weight on me as it sees it, and the noise level of that. all: also T, and what others see.
     """
     n = rules.game.spec.agents
     others = jnp.broadcast_to(jnp.diagonal(weight), (n, n))

@@ -24,9 +24,9 @@ from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
 
 class State(NamedTuple):
     game: PyTree
-    weight: Array  # [N, N] float32, U: how much row cares for column, before rows are normalised to sum 1
-    level: Array  # [N, N, N] S[i, k, j]: the standard deviation of i's noise on U[k, j]
-    noise: Array  # [N, N, N] the noise that is added to i's observation of U[k, j]
+    weight: Array  # [N, N] float32, U: weight of the row agent on the column agent, before rows are normalised
+    level: Array  # [N, N, N], S[i, k, j]: standard deviation of i's noise on U[k, j]
+    noise: Array  # [N, N, N], the noise that is added to i's observation of U[k, j]
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class Preferences:
     `with_planes`.
     """
 
-    game: Environment  # the wrapped one
+    game: Environment  # the wrapped game
     sharing: Literal["teams", "full", "selfish", "selfish-unsure"] = "teams"
-    # teams: only inside teams, a random partition | full: everybody | selfish: T = I, nothing to be unsure of |
-    # selfish-unsure: T = I, but all levels are `uncertainty`
-    smallest_team: Positive[int] = 1  # of partitions; one team may be smaller, what is left over
-    largest_team: NotNegative[int] = 0  # 0: all agents
+    # teams: only inside the teams of a random partition | full: among all agents | selfish: T = I, without noise |
+    # selfish-unsure: T = I, but all noise levels are `uncertainty`
+    smallest_team: Positive[int] = 1  # smallest team of a partition; one team may be smaller, the rest
+    largest_team: NotNegative[int] = 0  # largest team of a partition; 0: all agents
     alpha: Positive[float] = 1.0  # weights are drawn from Beta(alpha, beta); 1, 1: uniform
     beta: Positive[float] = 1.0  # see alpha
-    own_weight: Literal["random", "one"] = "random"  # the diagonal of U
-    uncertainty: NotNegative[float] = 1.0  # sigma_max, most that a level may be
-    levels: Literal["own", "shared"] = "own"  # each observer its own levels, or all the same (figure 8)
-    noises: Literal["own", "shared"] = "own"  # each observer its own noise, or all the same
-    observe: Literal["weights", "shares"] = "weights"  # what is seen, with noise: U, as the code, or T
-    privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows of preferences, see `critic_numbers`
+    own_weight: Literal["random", "one"] = "random"  # weights on oneself, the diagonal of U
+    uncertainty: NotNegative[float] = 1.0  # sigma_max, the highest noise level
+    levels: Literal["own", "shared"] = "own"  # noise levels: own for each observer, or the same for all (figure 8)
+    noises: Literal["own", "shared"] = "own"  # noise: own for each observer, or the same for all
+    observe: Literal["weights", "shares"] = "weights"  # what agents see, with noise: U, as in the code, or T
+    privileged: Literal["pairs", "all"] = "pairs"  # what a critic knows about preferences, see `critic_numbers`
 
     RENAMED: ClassVar = {"observe": "game_observe"}  # Manitokan has an `observe` of its own
 
@@ -87,7 +87,7 @@ class Preferences:
         if not (theirs and theirs.offsets):
             theirs = Entities(tuple(range(game.view.size)), ((),) * others, self.offsets)
         about = (tuple(range(at + 2 + 4 * k, at + 6 + 4 * k)) for k in range(others))
-        entities = Entities(  # two numbers more of an agent's own, and four more about each other
+        entities = Entities(  # two more numbers about the agent itself, and four more about each other agent
             own=(*shifted(theirs.own), at, at + 1),
             others=tuple((*shifted(columns), *more) for columns, more in zip(theirs.others, about, strict=True)),
             offsets=theirs.offsets,
@@ -105,12 +105,12 @@ class Preferences:
 
     @property
     def private(self) -> Vector:
-        """P numbers of the state, for the critic of one agent alone, and how they fall into parts; see `privileged`."""
+        """P numbers of the state that only one agent's critic reads, with their entities; see `privileged`."""
         n = self.game.spec.agents
         own, others = (0,), [tuple(range(1 + 4 * k, 5 + 4 * k)) for k in range(n - 1)]
         size = 4 * n - 3
         if self.privileged == "all":
-            more = 4 * n - 2  # about each other
+            more = 4 * n - 2  # about each other agent
             own = (0, *range(size, size + n * n))
             size += n * n
             others = [(*columns, *range(size + k * more, size + (k + 1) * more)) for k, columns in enumerate(others)]
@@ -128,11 +128,11 @@ class Preferences:
         )  # fmt: skip
 
     def sharing_of(self, state: State) -> Array:
-        """[N, N] T of an episode: how much of each column's reward the row's agent gets."""
+        """[N, N], T of an episode: the share of the column agent's reward that the row agent gets."""
         return shares(state.weight)
 
     def of_game(self, view: Array) -> Array:
-        """What the game alone shows, of a view [..., V] or [..., h, w, c]."""
+        """Returns the game's own part of a view [..., V] or [..., h, w, c]."""
         game = self.game.spec.view
         if isinstance(game, Image):
             return (view[..., : game.channels] // fineness(game)).astype("uint8")
@@ -141,12 +141,12 @@ class Preferences:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Who the others of an agent are: in the game's order if it has one, else in a circle, the next one first."""
+        """Offsets of an agent's others: in the game's order if it has one, else in a circle, the next agent first."""
         theirs = self.game.spec.view.entities
         return theirs.offsets if theirs and theirs.offsets else tuple(range(1, self.game.spec.agents))
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory at the start, act) of one of the game's scripts, which sees what the game alone shows."""
+        """Returns (memory at the start, act) of one of the game's scripts, which sees only the game's own view."""
         script = functions(self.game).script
         if script is None:
             raise ValueError(f"{type(self.game).__name__} has no scripts")
@@ -172,7 +172,7 @@ class Preferences:
         )
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """The game's own statistics, of the rewards before they were shared, and their sum `raw_return` [B, N]."""
+        """The game's statistics, of the rewards before they are shared, and `raw_return` [B, N], the sum of those."""
         raw = info["raw_reward"]
         info = {name: x for name, x in info.items() if name != "raw_reward"}
         own = functions(self.game).summary

@@ -21,8 +21,8 @@ from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
 
 class State(NamedTuple):
     game: PyTree
-    view: Array  # what the script sees
-    memory: PyTree  # of the script
+    view: Array  # view of the scripted agent
+    memory: PyTree  # memory of the script
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Scripted:
             game,
             agents=game.agents - 1,
             view=view,
-            private=Vector(0),  # where the scripted agent's part would stand last
+            private=Vector(0),  # the scripted agent has no part of its own
             scripts=(),
             roles=game.roles[:-1],
             agent_names=game.agent_names[:-1],
@@ -83,7 +83,7 @@ class Scripted:
         )
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """The game's statistics; of the scripted player under names that begin with `script_`."""
+        """The game's statistics; those of the scripted player have names that begin with `script_`."""
         whole = with_script(info)
         everyone = whole.pop("reward")
         own = functions(self.game).summary
@@ -93,7 +93,7 @@ class Scripted:
 
 
 def without_script(values: dict[str, Array], axis: int) -> dict[str, Array]:
-    """The last agent's values split off: NAME keeps the others', script_NAME has its own. axis: that of agents."""
+    """Splits off the last agent's values: NAME keeps those of the others, script_NAME has its own. axis: of agents."""
     each = {name for name, x in values.items() if x.ndim > axis}
     last = {f"script_{name}": values[name][..., -1] for name in each}
     return {name: x[..., :-1] if name in each else x for name, x in values.items()} | last
@@ -111,5 +111,5 @@ def with_script(values: dict[str, Array]) -> dict[str, Array]:
 
 def without_last_agent(observation: Observation) -> Observation:
     """The observation of all but the last agent."""
-    available = jax.tree.map(lambda x: x[:-1], observation.available)  # of each head, if there are several
+    available = jax.tree.map(lambda x: x[:-1], observation.available)  # for each head, if there are several
     return observation._replace(view=observation.view[:-1], available=available)

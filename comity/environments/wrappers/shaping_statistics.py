@@ -1,4 +1,4 @@
-"""What is told of episodes against learners: who earns and does what, first and last. docs/tasks/learners.md."""
+"""Statistics of episodes against learners: rewards and actions of both, first and last. docs/tasks/learners.md."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -11,7 +11,7 @@ def shaping_statistics(
     absent = lambda x: jnp.where(naive, x, jnp.nan)  # noqa: E731
     among = lambda x: jnp.where(naive, jnp.nan, x)  # noqa: E731
     by_episode = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
-    played = by_episode(info["played"])  # games that have ended wait, and steps of waiting do not count
+    played = by_episode(info["played"])  # a game that has ended waits; its steps of waiting do not count
     each = lambda x: by_episode(x) / (played[..., None] if x.ndim == 3 else played)  # noqa: E731
     reward = each(info["inner_reward"])  # points per step of each inner episode
     others = reward[..., 1:].mean(-1)
@@ -37,7 +37,7 @@ def shaping_statistics(
             "defection_last": absent(defection[-1, :, 0]),
             "cooperation": 1 - defection.mean((0, 2)),
         }
-    for name, x in info.items():  # what happens in the inner game beside rewards, per step
+    for name, x in info.items():  # other events of the inner game, per step
         if name in ("played", "naive", "inner_reward") or name.startswith("action_"):
             continue
         rate = each(x)
@@ -52,8 +52,10 @@ def shaping_statistics(
 
 
 def alike(rates: Array) -> Array:
-    """[B]: how evenly sides share what rates [B, N] count, 1 minus their Gini index: 1 all the same, 1 / N one side
-    does all; NaN where nobody does any."""
+    """[B], equality of rates [B, N] among sides, 1 minus their Gini index: 1: all are equal; 1 / N: one side has all.
+
+    NaN if all rates are 0.
+    """
     apart = jnp.abs(rates[..., None] - rates[..., None, :]).sum((-2, -1))
     total = rates.sum(-1)
     return jnp.where(total > 0, 1 - apart / (2 * rates.shape[-1] * jnp.where(total > 0, total, 1.0)), jnp.nan)

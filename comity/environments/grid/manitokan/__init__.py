@@ -1,1 +1,1 @@
-"""Manitokan, the game of hidden gifts: `game.py` holds its options, each other file one part of its rules."""
+"""Manitokan, the game of hidden gifts: `game.py` holds its settings, each other file a part of its rules."""

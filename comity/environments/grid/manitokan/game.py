@@ -1,8 +1,9 @@
-"""Manitokan: one key, one door per agent, a gift that nobody sees (Malenfant & Richards, arXiv 2505.20579).
+"""Manitokan: one key, one door per agent, and hidden gifts (Malenfant & Richards, arXiv 2505.20579).
 
-Agents walk a small walled grid. Each may open only its own door, with the one key; who has opened its door is rewarded
-for leaving the key behind only once the others have opened theirs too. Defaults follow the paper, and the profile
-`released` the authors' code of June 2025, which differs. docs/tasks/manitokan.md: the rules in words, and a picture.
+Agents walk on a small walled grid. Each can open only its own door, with the only key. An agent that leaves the key to
+the others after it opened its door gets a reward for that only when they have opened theirs, too. Defaults follow the
+paper; the profile `released` follows the authors' code of June 2025, which differs. docs/tasks/manitokan.md: the rules
+in words, and a picture.
 
 Coordinates are (x right, y down); headings 0 right, 1 down, 2 left, 3 up. Agents never block each other.
 """
@@ -47,47 +48,47 @@ PROFILES: dict[str, dict[str, Any]] = {
 class Manitokan:
     """N agents, N doors, one key. view int8 [N, view_size], state int8 [3 W^2 + 3 N]. Rewards in points.
 
-    `reset(key, episode)` draws a layout; `build` makes one by hand. Raises ValueError for options that do not exist.
+    `reset(key, episode)` draws a layout; `build` makes one by hand. Raises ValueError for settings that do not fit.
     """
 
-    num_agents: Positive[int] = 2  # agents and doors; the paper has 2
+    num_agents: Positive[int] = 2  # number of agents and of doors; the paper has 2
     size: int = 4  # the grid is W x W cells with W = size + num_agents; its outer ring is wall
     length: Positive[int] = 150  # steps per episode, section 4 of the paper; the code has 300
 
     placement: Literal["released", "uniform"] = "released"
-    # Paper: "randomly initialised". Released: agents lean to the left, see `layouts.random_cells`. It is the default,
-    # because all numbers of the paper use it.
-    pickup: Literal["front", "own_cell"] = "front"  # where the key is taken; on own_cell it blocks nobody
+    # the paper says "randomly initialised" | released: agents start on the left more often, see `layouts.random_cells`;
+    # it is the default because all results of the paper use it
+    pickup: Literal["front", "own_cell"] = "front"  # where it picks up the key; on own_cell the key blocks no agent
     window: Literal["forward", "centred"] = "forward"  # where the agent stands in the 3 x 3 cells it sees
-    prune: bool = True  # drop and toggle are available with the key only; False: always, and without it they do nothing
-    content: Literal["scene", "last-agent"] = "scene"  # what it sees there. Released: only the last agent, a slip
+    prune: bool = True  # drop and toggle are legal only with the key; False: always, without effect if it has none
+    content: Literal["scene", "last-agent"] = "scene"  # what it sees there; released: only the last agent, by mistake
     show_carried: bool = False  # True: the carrier's cell shows the key instead of the agent
-    frozen_observation: bool = False  # True: window and signals stay those of the first step until the episode's end
+    frozen_observation: bool = False  # True: window and signals stay those of the first step
     lagged_observation: bool = False
-    # True: window and signals are shown as many steps late as episodes were played before, modulo the length; nothing
-    # until then. The released buffers of MAPPO and IPPO drift so; there the last episode's views fill the gap.
-    observe: str = "window"  # or a set of EXTRAS joined by "+", as "door-signal+last-action"
-    signals: Literal["binary", "raw"] = "binary"  # one 0/1 flag each, or 23/37 and 53/59, three times each
+    # True: window and signals come late, by as many steps as episodes were played before (modulo the length); zeros
+    # until then. The released buffers of MAPPO and IPPO drift so, but there the last episode's views fill the gap.
+    observe: str = "window"  # or some of EXTRAS joined by "+", like "door-signal+last-action"
+    signals: Literal["binary", "raw"] = "binary"  # one 0/1 flag each | 23/37 and 53/59, three times each
 
     reward: Literal["normal", "oracle", "punish", "inject", "individual-only", "collective-only"] = "normal"
-    # what is paid: own door and all doors; oracle: also the first drop after opening; punish: keeping the key costs;
-    # inject: noise around rewards; or one of the two parts alone
-    individual_reward: NotNegative[float] = 0.5  # points to k for its door; eq. 1 sums them over open doors
-    doors_required: Literal["all", "two"] = "all"  # open doors that end the episode. Released: two, for any N
-    step_cost: NotNegative[float] = 0.0  # points off per step and agent; the code has 1e-4, switched off
+    # normal: own door and all doors | oracle: also the first drop after opening | punish: also a cost for keeping the
+    # key | inject: noise near rewards | or only one of the two parts
+    individual_reward: NotNegative[float] = 0.5  # points for opening its door; eq. 1 sums them over open doors
+    doors_required: Literal["all", "two"] = "all"  # open doors that end an episode; released: two, for any N
+    step_cost: NotNegative[float] = 0.0  # points lost per step and agent; the code has 1e-4, switched off
     oracle: Literal["paper", "released"] = "paper"  # released: the paid drop also makes the door signal say "closed"
-    oracle_reward: NotNegative[float] = 1.0  # points to k for its first drop after opening its door
-    punish: Literal["paper", "released"] = "paper"  # each step that keeps the key | each toggle with it, see `rewards`
-    punishment: NotNegative[float] = 0.5  # points; the paper's text has 0.5, its caption 1
-    injection: Literal["paper", "clean", "released"] = "paper"  # see injection.py
+    oracle_reward: NotNegative[float] = 1.0  # points for an agent's first drop after it opened its door
+    punish: Literal["paper", "released"] = "paper"  # each step with the key costs | each toggle with it, see `rewards`
+    punishment: NotNegative[float] = 0.5  # points lost; the paper's text has 0.5, its caption 1
+    injection: Literal["paper", "clean", "released"] = "paper"  # kind of noise, see injection.py
     injection_window: NotNegative[int] = 15  # steps before and after a reward
-    injection_batches: Positive[int] = 10_000  # batches until the injection has faded away
-    injection_sigma: NotNegative[float] = 0.25  # points, s.d. of the first two: ours, half the individual reward
-    injection_scale: NotNegative[float] = 1e-4  # factor of the released injection: its entropy coefficient
+    injection_batches: Positive[int] = 10_000  # number of batches until the noise has faded away
+    injection_sigma: NotNegative[float] = 0.25  # points, s.d. of paper and clean; ours: half the individual reward
+    injection_scale: NotNegative[float] = 1e-4  # factor of the released noise: the code's entropy coefficient
 
-    order: Literal["leader", "alternating", "random"] = "leader"  # who moves first: 0 | rotates | drawn, per episode
-    shared_order: bool = True  # random order: one draw for all parallel games of an episode, or one for each game
-    order_seed: int = 0  # of that shared draw
+    order: Literal["leader", "alternating", "random"] = "leader"  # who moves first: agent 0 | each in turn | at random
+    shared_order: bool = True  # random order: True: one draw for all parallel games of an episode; False: one per game
+    order_seed: int = 0  # seed of that shared draw
     clock_terminates: bool = True  # the time limit is a true end, of value 0, as in all the paper's algorithms
 
     def __post_init__(self) -> None:
@@ -147,20 +148,20 @@ class Manitokan:
 
     @property
     def required(self) -> int:
-        """How many open doors end the episode and pay the collective reward."""
+        """The number of open doors that ends the episode and gives the collective reward."""
         return self.num_agents if self.doors_required == "all" else min(2, self.num_agents)
 
     @property
     def attainable(self) -> float:
-        """Points one agent can collect in an episode, the unit of `reward_share`: 1.5 for two agents."""
+        """Most points that one agent can get in an episode, the unit of `reward_share`: 1.5 for two agents."""
         individual = 0.0 if self.reward == "collective-only" else self.individual_reward
         collective = 0.0 if self.reward == "individual-only" else self.individual_reward * self.required
         return individual + collective + (self.oracle_reward if self.reward == "oracle" else 0.0)
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
-        """Draws a layout. episode: how many were played before, for orders that change from one to the next."""
+        """Draws a layout. episode: number of episodes played before, for settings that depend on it."""
         n = self.num_agents
-        # One draw for all, as each costs a second to compile: split, headings, order, and two scores per inner cell.
+        # One draw for all, since each takes a second to compile: split, headings, order, and two scores per inner cell.
         numbers = jax.random.uniform(key, (1 + 2 * n + 2 * (self.width - 2) ** 2,))
         split, heading, order, scores = jnp.split(numbers, np.cumsum((1, n, n)))
         position, objects = layouts.random_cells(self, split[0], scores.reshape(2, -1))
@@ -181,8 +182,8 @@ class Manitokan:
         return state, self.observation(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        """Agents act one after the other, in `state.order`, each on what the ones before it left. action: [N]."""
-        # Which cell is faced is fixed for the whole step; what lies there is read at each agent's turn.
+        """Plays a step. Agents act one after another, in `state.order`: each sees the effects of those before it."""
+        # The cell in front of an agent is fixed for the whole step; its content is read at the agent's turn.
         front = in_front(state.position, state.heading)
         after = state
         for turn in range(self.num_agents):
@@ -207,15 +208,15 @@ class Manitokan:
         return after, timestep
 
     def observation(self, state: State, ended: Array | bool = False) -> Observation:
-        """What agents see of a state. ended: it is the last of its episode; then no option freezes the view."""
+        """Returns the observation of a state. ended: the episode has ended; then `frozen_observation` has no effect."""
         return observations.observation(self, state, ended)
 
     def pack(self, observation: Observation) -> packing.Codes:
-        """The observation as a few small integers, for a replay: 7 bytes instead of 180 for two agents with windows."""
+        """Packs an observation into a few small integers, for a replay: 7 bytes instead of 180 for two agents."""
         return packing.packed(self, observation)
 
     def unpack(self, codes: packing.Codes) -> Observation:
-        """The observation that `pack` was given, bit for bit."""
+        """Restores the observation that `pack` was given, bit for bit."""
         return packing.unpacked(self, codes)
 
     def training_reward(self, key: Key, steps: Transition, iteration: Array | int) -> Array:
@@ -225,13 +226,13 @@ class Manitokan:
         return injection.LAWS[self.injection](self, key, steps.reward, steps.valid, iteration)
 
     def collective(self, steps: Transition) -> Collective:
-        """The reward that all get when the last door opens, and who opened its door first."""
+        """Returns the reward that all get when the last door opens, and the agent that opened its door first."""
         return rewards.collective(steps)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Statistics of whole episodes, [B] or [B, N], NaN where undefined; defined in docs/tasks/manitokan.md.
+        """Statistics of whole episodes, [B] or [B, N], NaN if undefined. docs/tasks/manitokan.md defines them.
 
-        reward: [T, B, N], info: leaves [T, B, ...], valid: [T, B]; steps that are not valid count as nothing.
+        reward: [T, B, N], info: leaves [T, B, ...], valid: [T, B]; steps that are not valid do not count.
         """
         return statistics.summary(self, reward, info, valid)
 
@@ -247,14 +248,15 @@ class Manitokan:
         order: Any = None,
         last_action: Any = None,
     ) -> State:
-        """The state of a layout written by hand: cells (x, y); a door of None is open; the key has a cell or a holder.
+        """Returns the state of a layout written by hand. Cells are (x, y); a door of None is open. Give the cell of the
+        key or its `holder`.
 
-        With `frozen_observation` the episode starts here. Raises ValueError for layouts that no play could reach.
+        With `frozen_observation` the episode starts here. Raises ValueError for impossible layouts.
         """
         return layouts.build(self, position, heading, doors, key, holder, paid, time, order, last_action)
 
     def layout(self, state: State) -> dict[str, Any]:
-        """The arguments of `build` that give this state, as plain numbers and lists."""
+        """Returns the arguments of `build` that give this state, as plain numbers and lists."""
         return layouts.arguments_of(state)
 
     def draw(self, state: State, tile: int = 48) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Manitokan's reward "inject": noise around the rewards of a batch, for training only (arXiv 2505.20579, figure 13)."""
+"""Manitokan's reward "inject": noise near the rewards of a batch, for training only (arXiv 2505.20579, figure 13)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def released(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Array | int) -> Array:
-    """[T, B, N], rewards with the released code's additions, whole episodes only (docs/tasks/manitokan.md).
+    """[T, B, N], rewards with the noise of the released code, whole episodes only (docs/tasks/manitokan.md).
 
-    Around an agent's first reward of exactly the individual size, and before its first of that and the collective one
-    together, which only the last to open its door has. reward: [T, B, N], valid: [T, B].
+    Noise lies around an agent's first reward that equals the individual one, and before its first reward of at least
+    1.5: the individual and the collective one together, which only the last agent to open its door gets. reward:
+    [T, B, N], valid: [T, B].
     """
     reach, steps = game.injection_window, len(reward)
     fade = game.injection_scale * (1 - iteration / game.injection_batches)
@@ -30,8 +31,8 @@ def released(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: 
         near = (time <= moment) & (time >= moment - reach)
         return near / jnp.where(near, jnp.maximum(moment, 1) - time + 1, 1)
 
-    own, both = reward == game.individual_reward, reward >= 1.5  # the code's test, whatever the rewards
-    opening = jnp.where(own.any(0), own.argmax(0), -2 * reach - steps)  # a time nothing is near, if it never comes
+    own, both = reward == game.individual_reward, reward >= 1.5  # the code's test, for any sizes of rewards
+    opening = jnp.where(own.any(0), own.argmax(0), -2 * reach - steps)  # if it never comes: a time that no step is near
     ending = jnp.where(both.any(0), both.argmax(0), -2 * reach - steps)
     after = (time > opening) & (time < jnp.minimum(opening + reach, steps - 1))
     weight = before(opening) + after / jnp.where(after, time + reach - opening + 1, 1)
@@ -40,12 +41,12 @@ def released(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: 
 
 
 def paper(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Array | int) -> Array:
-    """[T, B, N], rewards with the text's additions around them (appendix A.2.6 of the anonymous version).
+    """[T, B, N], rewards with the noise of the paper's text (appendix A.2.6 of the anonymous version).
 
-    Around each individual reward r^i and each collective one r^c: r^d normal with mean r^i, resp. r^c, and s.d.
-    `injection_sigma`, weaker with distance in time and with the batch's number, and always smaller than r^i (section 1:
-    r^d < r^i). The window and the weight 1 / (1 + distance) are ours; the text names neither. reward: [T, B, N], valid:
-    [T, B].
+    Around each individual reward r^i and each collective one r^c it adds r^d, normal with mean r^i or r^c and s.d.
+    `injection_sigma`. r^d gets weaker with distance in time and with the batch's number, and is always below r^i
+    (section 1: r^d < r^i). The window and the weight 1 / (1 + distance) are ours; the text names neither. reward:
+    [T, B, N], valid: [T, B].
     """
     collective = game.individual_reward * game.required  # eq. 1
     together = jnp.where(reward >= 0.99 * collective, collective, 0)
@@ -56,9 +57,10 @@ def paper(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Arr
 
 
 def clean(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Array | int) -> Array:
-    """[T, B, N], rewards with noise of mean 0 around them: normal, weaker with distance in time and with the batch.
+    """[T, B, N], rewards with normal noise of mean 0 around them, weaker with distance in time and with each batch.
 
-    No addition reaches the individual reward (section 1 of the paper: r_d < r_ind). reward: [T, B, N], valid: [T, B].
+    An addition is always below the individual reward (section 1 of the paper: r_d < r_ind). reward: [T, B, N], valid:
+    [T, B].
     """
     near = jnp.einsum("ts,sbn->tbn", nearness(game, len(reward)), (reward > 0).astype(jnp.float32))
     additions = game.injection_sigma * near * jax.random.normal(key, reward.shape)
@@ -66,14 +68,14 @@ def clean(game: Manitokan, key: Key, reward: Array, valid: Array, iteration: Arr
 
 
 def nearness(game: Manitokan, steps: int) -> np.ndarray:
-    """[T, T] float32: 1 / (1 + distance in steps) within the window, else 0."""
+    """[T, T] float32, 1 / (1 + distance in steps) within the window, else 0."""
     time = np.arange(steps)
     apart = np.abs(time[:, None] - time)
     return np.where(apart <= game.injection_window, 1 / (1 + apart), 0).astype(np.float32)
 
 
 def with_additions(game: Manitokan, reward: Array, additions: Array, valid: Array, iteration: Array | int) -> Array:
-    """`reward` plus additions [T, B, N], which fade with the batch's number and stay below the individual reward."""
+    """Returns `reward` plus additions [T, B, N]. These fade with each batch and stay below the individual reward."""
     limit = np.nextafter(np.float32(game.individual_reward), np.float32(0))
     fade = jnp.maximum(1 - iteration / game.injection_batches, 0)
     return reward + jnp.where(valid[..., None], jnp.clip(fade * additions, -limit, limit), 0)

@@ -1,4 +1,4 @@
-"""Manitokan's first states: drawn at random, or written by hand and read back."""
+"""Manitokan's first states: drawn at random, or written by hand, and read back."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def random_cells(game: Manitokan, split: Array, scores: Array) -> tuple[Array, Array]:
-    """Agents' cells [N, 2], then the cells of doors and key [N + 1, 2], all different.
+    """Returns (cells of agents [N, 2], cells of doors and key [N + 1, 2]), all different.
 
-    Released: agents stand left of a column drawn from {2, ..., W - 1}, one for all; so they lean to the left. Doors and
-    key are uniform on what is left free. split: [] in [0, 1), scores: [2, inner cells] in [0, 1).
+    Released: all agents start left of one column, drawn from {2, ..., W - 1}, so most start on the left. Doors and key
+    are uniform on the other free cells. split: [] in [0, 1), scores: [2, inner cells] in [0, 1).
     """
     cells = jnp.asarray(cells_between(1, game.width - 1).reshape(-1, 2), jnp.int32)
     split = 2 + jnp.floor(split * (game.width - 2))
@@ -34,7 +34,7 @@ def random_cells(game: Manitokan, split: Array, scores: Array) -> tuple[Array, A
 
 
 def order_of_turns(game: Manitokan, episode: Array | int, numbers: Array) -> Array:
-    """[N] int32, an episode's order (paper, figure 9). numbers: [N] in [0, 1), for an order of this game only."""
+    """[N] int32, order of turns in an episode (paper, figure 9). numbers: [N] in [0, 1), used unless it is shared."""
     leader = jnp.arange(game.num_agents, dtype=jnp.int32)
     if game.order == "leader":
         return leader

@@ -1,6 +1,6 @@
-"""Manitokan with messages: do agents leave gifts sooner when they can talk, and still when they no longer can?
+"""Manitokan with messages: do agents leave gifts sooner when they can talk, and do they go on without messages?
 
-Section 5.1 of "hidden gifts" (arXiv 2505.20579) asks for it; docs/tasks/messages.md.
+Section 5.1 of "hidden gifts" (arXiv 2505.20579) asks for this test; docs/tasks/messages.md.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ VERSION, PROFILES = game.VERSION, game.PROFILES
 @plays_as(Messages, game.Manitokan)
 @dataclass(frozen=True)
 class ManitokanMessages(game.Manitokan):
-    """Manitokan, in which every action comes with a symbol that the others see at the next step."""
+    """Manitokan with messages: each action comes with a symbol, which the others see in the next step."""
 
-    symbols: int = 4  # K, of which one goes with each action
-    closed: bool = False  # True: nothing is delivered; agents choose symbols all the same
+    symbols: int = 4  # K, number of symbols; one goes with each action
+    closed: bool = False  # True: no symbol is delivered, but agents still choose them

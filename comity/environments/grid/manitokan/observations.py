@@ -1,4 +1,4 @@
-"""What Manitokan's agents see, and what a central critic may read."""
+"""Manitokan's observations: the views of agents, and the state vector of a central critic."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def observation(game: Manitokan, state: State, ended: Array | bool = False) -> O
         view = jnp.where(ended, live_view(game, state), view)
     if "agent-id" in game.extras:
         view = jnp.concatenate([view, jnp.eye(n, dtype=jnp.int8)], -1)
-    if "last-action" in game.extras:  # last, as `spec.history` has it
+    if "last-action" in game.extras:  # at the end, as `spec.history` says
         view = jnp.concatenate([view, jax.nn.one_hot(state.last_action, 6, dtype=jnp.int8)], -1)
     carried = jnp.broadcast_to(state.holding[:, None] | (not game.prune), (n, 2))  # drop and toggle need the key
     available = jnp.concatenate([jnp.ones((n, 4), bool), carried], -1)
@@ -52,12 +52,12 @@ def observation(game: Manitokan, state: State, ended: Array | bool = False) -> O
 
 
 def colour(k: Any) -> Any:
-    """Colour code of agent and door k: 3, 4, 6, 7 as released, then on from 8 (ours); 2 is the key's, 5 the walls'."""
+    """Colour code of agent and door k: 3, 4, 6, 7 as released, then from 8 on (ours). 2 is the key's, 5 the walls'."""
     return 3 + k + (k >= 2)
 
 
 def scene(game: Manitokan, state: State, cell: Array) -> Array:
-    """[..., 3] int8, codes of what lies on the cells [..., 2]: walls, doors, the key, nothing. No agents."""
+    """[..., 3] int8, codes of the cells [..., 2]: walls, doors, the key, empty. Agents are left out."""
     walls, key, doors = on_wall(cell, game.width), same(cell, state.key), door(state, cell)
     any_door = doors.any(-1)
     door_colour = (doors * colour(np.arange(game.num_agents))).sum(-1)
@@ -68,10 +68,10 @@ def scene(game: Manitokan, state: State, cell: Array) -> Array:
 
 
 def visible_cells(game: Manitokan, state: State) -> tuple[Array, Array]:
-    """Cells of each agent's window [N, 3, 3, 2], and which of them it sees [N, 3, 3]."""
+    """Returns (cells of each agent's window [N, 3, 3, 2], the cells that it sees [N, 3, 3] bool)."""
     centred = game.window == "centred"
     cells = window_cells(state.position, state.heading, WINDOW, centred)
-    if centred:  # every cell touches the viewer's own, which lets light through
+    if centred:  # every cell touches the viewer's own cell, so nothing hides it
         return cells, jnp.ones(cells.shape[:-1], bool)
     return cells, visible(on_wall(cells, game.width) | door(state, cells).any(-1))
 
@@ -83,14 +83,14 @@ def marker(game: Manitokan, state: State, k: int) -> Array:
 
 
 def agent_layer(game: Manitokan, state: State, cell: Array, k: int) -> Array:
-    """[..., 3] int8, codes of the cells [..., 2] as released: agent k alone on empty ground, walls outside the grid."""
+    """[..., 3] int8, codes of the cells [..., 2] as released: only agent k on empty ground, walls outside the grid."""
     outside = ((cell < 0) | (cell >= game.width)).any(-1)[..., None]
     ground = jnp.where(outside, jnp.array([WALL, GREY, 0], jnp.int8), jnp.array([EMPTY, 0, 0], jnp.int8))
     return jnp.where(same(cell, state.position[k])[..., None], marker(game, state, k), ground)
 
 
 def windows(game: Manitokan, state: State) -> Array:
-    """[N, 3, 3, 3] int8, what each agent sees: [column, row, channel], zeros where something hides the cell."""
+    """[N, 3, 3, 3] int8, the window of each agent: [column, row, channel], zeros where a cell is hidden."""
     n = game.num_agents
     cells, lit = visible_cells(game, state)
     if game.content == "last-agent":
@@ -106,7 +106,7 @@ def windows(game: Manitokan, state: State) -> Array:
 
 
 def door_signal(game: Manitokan, state: State) -> Array:
-    """[N] bool, what agents are told of their own door."""
+    """[N] bool, the signal that tells an agent whether its own door is open."""
     forgets = game.reward == "oracle" and game.oracle == "released"
     return state.opened & ~state.paid if forgets else state.opened
 
@@ -126,12 +126,12 @@ def live_view(game: Manitokan, state: State) -> Array:
 
 
 def signals_end(game: Manitokan) -> int:
-    """V', how many numbers of a view are window and signals."""
+    """V', the number of entries of a view that are window and signals."""
     return game.spec.view.size - game.spec.history - (game.num_agents if "agent-id" in game.extras else 0)
 
 
 def at_start(game: Manitokan, state: State, episode: Array | int) -> State:
-    """The first state of an episode, with what later views need of it. episode: how many were played before."""
+    """Adds to the first state of an episode what later views need. episode: number of episodes played before."""
     if game.frozen_observation:
         state = state._replace(first_view=live_view(game, state))
     if game.lagged_observation:
@@ -142,14 +142,14 @@ def at_start(game: Manitokan, state: State, episode: Array | int) -> State:
 
 
 def with_latest_view(game: Manitokan, state: State) -> State:
-    """The state, in whose past the view of the present is recorded too."""
+    """Returns the state with its current view added to `past`, if it has one."""
     if state.past is None:
         return state
     return state._replace(past=state.past.at[state.time].set(live_view(game, state), mode="drop"))
 
 
 def late_view(state: State) -> Array:
-    """[N, V'] int8, window and signals of `lag` steps ago; zeros, nothing seen, before there were any."""
+    """[N, V'] int8, window and signals of `lag` steps ago; zeros (unseen) in the first `lag` steps."""
     assert state.past is not None
     assert state.lag is not None
     then = state.time - state.lag
@@ -157,7 +157,7 @@ def late_view(state: State) -> Array:
 
 
 def state_vector(game: Manitokan, state: State) -> Array:
-    """[3 W^2 + 3 N] int8: codes of all cells, x by x, then agents' cells, then their headings. Agents are not drawn."""
+    """[3 W^2 + 3 N] int8: codes of all cells without agents, x by x; then agents' cells, then their headings."""
     cells = jnp.asarray(cells_between(0, game.width), jnp.int32)
     agents = jnp.concatenate([state.position.reshape(-1), state.heading]).astype(jnp.int8)
     return jnp.concatenate([scene(game, state, cells).reshape(-1), agents])

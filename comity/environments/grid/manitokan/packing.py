@@ -1,4 +1,4 @@
-"""Manitokan's observations as a replay keeps them: a few small integers, from which all is computed again."""
+"""Compact form of Manitokan's observations for replays: a few small integers, from which `unpacked` restores all."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Codes(NamedTuple):
-    """An observation as a replay keeps it. A cell (x, y) is x W + y; 0, which is wall, for what lies on no cell."""
+    """A compact observation. The cell (x, y) is x W + y; 0, a wall, stands for an object that lies on no cell."""
 
-    cells: Array  # [2 N + 1] uint8, uint16 on large grids: of agents, doors, key
-    agents: Array  # [N] uint8: heading + 4 holding + 8 (last action + 1) + 64 what the door signal says
-    first_view: Array  # [N, V'] int8, window and signals of a game that `keeps_views`; else [N, 0]
+    cells: Array  # [2 N + 1] uint8, uint16 on large grids: cells of agents, doors, key
+    agents: Array  # [N] uint8: heading + 4 holding + 8 (last action + 1) + 64 door signal
+    first_view: Array  # [N, V'] int8, window and signals if `keeps_views`; else [N, 0]
 
 
 def packed(game: Manitokan, observation: Observation) -> Codes:
-    """See `Manitokan.pack`. All is read from state vector and available; last action and signal from the view."""
+    """See `Manitokan.pack`. Last action and signal come from the view, the rest from state vector and `available`."""
     n, width = game.num_agents, game.width
     grid = observation.state[: 3 * width**2].reshape(-1, 3)  # cells, x by x
     position, heading = jnp.split(observation.state[3 * width**2 :].astype(jnp.int32), [2 * n])
@@ -33,7 +33,7 @@ def packed(game: Manitokan, observation: Observation) -> Codes:
     colours = jnp.array([colour(k) for k in range(n)], jnp.int8)
     shut = (grid[:, :1] == DOOR) & (grid[:, 1:2] == colours)  # [cells, N]
     things = jnp.concatenate([shut, grid[:, :1] == KEY], -1)
-    # The first cell is wall, so argmax of nothing but False means nowhere.
+    # Cell 0 is a wall. So argmax, which is 0 if all are False, means nowhere.
     cells = jnp.concatenate([position[:, 0] * width + position[:, 1], things.argmax(0)])
     agents = heading + 4 * observation.available[:, DROP]
     if "last-action" in game.extras:
@@ -58,7 +58,7 @@ def unpacked(game: Manitokan, codes: Codes) -> Observation:
         opened=opened,
         key=jnp.where(cells[-1] == 0, NOWHERE, places[-1]),
         holding=(agents // 4 % 2).astype(bool),
-        paid=opened & (agents // 64 == 0),  # so that the door signal says what it said
+        paid=opened & (agents // 64 == 0),  # so that the door signal is the same as before
         time=jnp.zeros((), jnp.int32),
         order=jnp.arange(n, dtype=jnp.int32),
         last_action=agents // 8 % 8 - 1,
@@ -68,10 +68,10 @@ def unpacked(game: Manitokan, codes: Codes) -> Observation:
 
 
 def keeps_views(game: Manitokan) -> bool:
-    """Whether a replay must keep window and signals, because the rest of an observation does not determine them.
+    """True if a replay must keep window and signals, because the rest of an observation does not determine them.
 
-    Without pruning, availability does not say who holds the key; a window that shows a carried key does, and so does
-    the key signal.
+    Without pruning, `available` does not tell which agent holds the key. A window that shows a carried key does, and so
+    does the key signal.
     """
     shows_holder = game.show_carried or "key-signal" in game.extras
     return game.frozen_observation or game.lagged_observation or (shows_holder and not game.prune)

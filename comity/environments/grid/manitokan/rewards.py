@@ -1,4 +1,4 @@
-"""What Manitokan pays."""
+"""Manitokan's rewards."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def parts(game: Manitokan, before: State, after: State, action: Array) -> tuple[Array, Array]:
-    """Individual and collective part of one step's rewards, each [N] float32; nothing once the episode is over.
+    """Individual and collective part of one step's rewards, each [N] float32; 0 after the end of the episode.
 
-    Collective, eq. 1: the individual rewards of all open doors, to everybody, once, when the last required one opens.
+    Collective, eq. 1: when the last required door opens, each agent gets the sum of the individual rewards of all open
+    doors, once.
     """
     running = ~completed(game, before) & (before.time < game.length)
     individual = (after.opened & ~before.opened) * game.individual_reward * (game.reward != "collective-only")
@@ -30,15 +31,15 @@ def parts(game: Manitokan, before: State, after: State, action: Array) -> tuple[
 
 
 def pays_drop(game: Manitokan, before: State, after: State) -> Array:
-    """[N] bool: reward "oracle" pays this drop, an agent's first one with its door open."""
+    """[N] bool, True if reward "oracle" pays this drop: the first of an agent with its door open."""
     drops = before.holding & ~after.holding
     return drops & before.opened & ~before.paid & (game.reward == "oracle")
 
 
 def penalty(game: Manitokan, before: State, after: State, action: Array) -> Array:
-    """[N] points off, reward "punish": for keeping the key with one's door open.
+    """[N], points that reward "punish" takes from an agent that keeps the key after it opened its door.
 
-    Paper: in each step begun so. Released: for each toggle while so, the one that opens the door included.
+    Paper: in each step that begins so. Released: for each toggle in that state, also the one that opens the door.
     """
     if game.reward != "punish":
         return jnp.zeros(game.num_agents)
@@ -51,7 +52,7 @@ def collective(steps: Transition) -> Collective:
     """See `Manitokan.collective`."""
     opened = steps.info["doors_opened"] > 0  # [T, B, N]
     ever = jnp.cumsum(opened.any(-1), 0) > 0
-    before = jnp.concatenate([jnp.zeros_like(ever[:1]), ever[:-1]])  # [T, B] some door was open
+    before = jnp.concatenate([jnp.zeros_like(ever[:1]), ever[:-1]])  # [T, B], some door was open before the step
     first = opened & ~before[..., None]
-    alone = first & (jnp.cumsum(first, -1) == 1)  # one, should two have opened at once
+    alone = first & (jnp.cumsum(first, -1) == 1)  # only one agent if two open at once
     return Collective(steps.info["collective_reward"][..., 0], alone.any(0), before & steps.valid)

@@ -1,4 +1,4 @@
-"""What Manitokan's agents can do, and when an episode is complete."""
+"""The rules of Manitokan: the effects of actions, and the test that an episode is complete."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 
 def door(state: State, cell: Array) -> Array:
-    """[..., N] bool: agent k's door stands on the cell [..., 2]."""
+    """[..., N] bool, True where agent k's door stands on the cell [..., 2]."""
     return same(cell[..., None, :], state.doors)
 
 
 def blocked(game: Manitokan, state: State, cell: Array) -> Array:
-    """[...] bool: an object lies on the cell [..., 2]. Agents are no objects."""
+    """[...] bool, True if an object lies on the cell [..., 2] and blocks it. Agents are no objects."""
     key = same(cell, state.key) & (game.pickup == "front")
     return on_wall(cell, game.width) | door(state, cell).any(-1) | key
 
 
 def act(game: Manitokan, state: State, action: Array, front: Array, mine: Array) -> State:
-    """One agent's turn within a step. mine: [N] bool, True for that agent only; front: [N, 2], as the step began.
+    """Plays one agent's turn within a step. mine: [N] bool, True for that agent only; front: [N, 2], before the step.
 
-    Written for all agents at once and applied to one, which needs no indexing. What an agent cannot do has no effect.
+    It computes the turn for all agents and keeps one, which needs no indexing. An action that an agent cannot do has no
+    effect.
     """
     free = ~blocked(game, state, front)
     turn = mine * ((action == RIGHT).astype(jnp.int32) - (action == LEFT))
@@ -48,5 +49,5 @@ def act(game: Manitokan, state: State, action: Array, front: Array, mine: Array)
 
 
 def completed(game: Manitokan, state: State) -> Array:
-    """[] bool: the required doors are open."""
+    """[] bool, True if the required number of doors is open."""
     return state.opened.sum() >= game.required

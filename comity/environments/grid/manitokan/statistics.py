@@ -1,4 +1,4 @@
-"""What is measured of Manitokan's episodes (arXiv 2505.20579), as defined in docs/tasks/manitokan.md."""
+"""Statistics of Manitokan's episodes (arXiv 2505.20579); docs/tasks/manitokan.md defines them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def first_time(happened: Array) -> Array:
-    """The first index along time at which it happened, T if never. happened: [T, ...] bool."""
+    """[...], first index along time at which `happened` [T, ...] is True; T if it never is."""
     return jnp.where(happened, _time(happened), len(happened)).min(0)
 
 
 def _time(x: Array) -> Array:
-    """[T, 1, ...] the index of each step of x [T, ...]."""
+    """[T, 1, ...], index of each step of x [T, ...]."""
     return jnp.arange(len(x), dtype=jnp.int32).reshape(-1, *(1,) * (x.ndim - 1))
 
 
@@ -41,18 +41,18 @@ def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array
     delay = first_time(info["success"] > 0) - first_time((gifts > 0).any(-1))
     first_pickup = (info["pickups"] * ~picked_before).sum(0)  # [B, N]
     first_opening = (info["doors_opened"] * ~any_opened_before).sum(0)  # [B, N]
-    released_success = reward[..., 0].sum(0) >= 1.5 + (game.reward == "oracle") - 1e-3  # rounding of costs and sums
+    released_success = reward[..., 0].sum(0) >= 1.5 + (game.reward == "oracle") - 1e-3  # 1e-3: for costs and rounding
     share = reward.sum(0) / max(game.attainable, 1e-9)  # [B, N]
     first = total["moves_first"]  # [B, N]
     gap = (share * first).sum(-1) - (share * (1 - first)).sum(-1) / max(game.num_agents - 1, 1)
     mean_distance = total["distance"] / jnp.maximum(valid.sum(0), 1)
     return {
-        "success": total["success"],  # [B] all doors open
-        "completed": total["completed"],  # [B] the doors that end the episode open
-        "released_success": released_success.astype(jnp.float32),  # [B] agent 0's rewards say so: wrong for variants
+        "success": total["success"],  # [B] all doors are open
+        "completed": total["completed"],  # [B] as many doors are open as end the episode
+        "released_success": released_success.astype(jnp.float32),  # [B] by agent 0's rewards: wrong for variants
         "doors_opened": total["doors_opened"],  # [B, N]
         "reward_share": share,  # [B, N]
-        "first_mover_gap": gap,  # [B] reward share of who moves first, less the others' mean
+        "first_mover_gap": gap,  # [B] reward share of the agent that moves first, minus the mean of the others
         "drops": total["drops"],  # [B, N]
         "drop_choices": total["drop_choices"],  # [B, N]
         "drops_nonzero": jnp.where(total["drops"] > 0, total["drops"], undefined),  # [B, N]
@@ -60,7 +60,7 @@ def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array
         "drops_per_pickup": jnp.where(
             total["pickups"] > 0, total["drops"] / jnp.maximum(total["pickups"], 1), undefined
         ),  # [B, N]
-        "drops_before_opening": total["drops"] - gifts.sum(0),  # [B, N] own door still closed
+        "drops_before_opening": total["drops"] - gifts.sum(0),  # [B, N] drops while its own door is still closed
         "drops_after_opening": gifts.sum(0),  # [B, N]
         "pickups": total["pickups"],  # [B, N]
         "steps_holding": total["holding"],  # [B, N]
@@ -83,16 +83,16 @@ def success_residual(success: Array, reward_share: Array) -> Array:
 
 
 def events(game: Manitokan, before: State, after: State, action: Array) -> dict[str, Array]:
-    """What happened in one step, [N] or [], as amounts that add up over an episode (a distance: its value)."""
+    """Events of one step, [N] or [], as amounts that add up over an episode; `distance` is the current value."""
     everybody = after.opened.all()
     amounts = {
         "doors_opened": after.opened & ~before.opened,
-        "success": everybody & ~before.opened.all(),  # from the doors, never from rewards
+        "success": everybody & ~before.opened.all(),  # judged by doors, never by rewards
         "completed": completed(game, after) & ~completed(game, before),  # the episode's end, by `doors_required`
         "pickups": after.holding & ~before.holding,
         "drops": before.holding & ~after.holding,
         "gifts": before.holding & ~after.holding & before.opened,  # by an agent whose own door is open
-        "drop_choices": before.holding & (action == DROP),  # also where something is in the way: what the code counts
+        "drop_choices": before.holding & (action == DROP),  # also if the drop is blocked: the code counts these
         "holding": after.holding,
         "moves_first": (before.time == 0) & (before.order[0] == jnp.arange(game.num_agents)),
         "distance": distance(after.position),

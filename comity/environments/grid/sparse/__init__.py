@@ -1,1 +1,1 @@
-"""Grids on which nothing is earned until two agents have done the right thing together for a long time."""
+"""Grid games with sparse rewards: two agents must act together for many steps before they earn anything."""

@@ -1,4 +1,4 @@
-"""Push-Box: two agents push a heavy box to the wall, which neither can do alone (Wang et al. 2020, arXiv 1910.05512).
+"""Push-Box: two agents together push a heavy box to the wall; one alone cannot (Wang et al. 2020, arXiv 1910.05512).
 
 The task of EITI and EDTI, and of ALITA (arXiv 2108.12581, table 1). Random play never earns anything.
 docs/tasks/push_box.md: the rules in words, and a picture.
@@ -37,8 +37,8 @@ VERSION = 1  # of the rules: raised whenever the same seed would give another ga
 
 PROFILES: dict[str, dict[str, Any]] = {"paper": {}, "released": {"first_observation": "before"}}
 
-SIZE, NEEDED = 15, 2  # cells on a side, of which the outer ring is wall; agents that must push in one direction
-START, BOX_LOW, BOX_HIGH = 1, 4, 11  # agents' first row and column; the box's are drawn from BOX_LOW to BOX_HIGH
+SIZE, NEEDED = 15, 2  # cells on a side, the outer ring is wall; number of agents that must push in one direction
+START, BOX_LOW, BOX_HIGH = 1, 4, 11  # agents' first row and column; range of the box's first row and column
 
 
 class State(NamedTuple):
@@ -55,11 +55,11 @@ class PushBox:
 
     length: Positive[int] = 300  # steps per episode
     reward: NotNegative[float] = 1000.0  # points to each agent when the box reaches the wall
-    respawn: bool = True  # a new box after that, and the episode goes on; False: it ends there
+    respawn: bool = True  # True: a new box appears then and the episode goes on; False: it ends
     first_observation: Literal["after", "before"] = (
-        "after"  # what is seen with the reward: the new box, or (code) the old
+        "after"  # the box in the observation that comes with the reward: the new one, or (code) the old
     )
-    clock_terminates: bool = False  # the time limit is a true end, of value 0, as for the learners of the code
+    clock_terminates: bool = False  # the time limit is a true end, of value 0, as in the code's learners
 
     def __post_init__(self) -> None:
         check(self)
@@ -104,18 +104,18 @@ class PushBox:
         )
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Boxes that reached the wall, [B]; cells that agents have been in, [B, 2], and joint ones, [B]."""
+        """[B]: `boxes` at the wall, `pushed`: 1 if there were any, `joint_cells` visited; [B, 2]: `cells` visited."""
         boxes = jnp.where(valid, info["boxes"], 0.0).sum(0)
         return {"boxes": boxes, "pushed": (boxes > 0).astype(jnp.float32), **explored(info["cell"], valid, SIZE**2)}
 
     def cells(self, view: Array) -> tuple[Array, Array]:
-        """(cells of the agents [..., 2, 2], that of the box [..., 2]) of views [..., 2, 90]."""
+        """Reads (cells of the agents [..., 2, 2], cell of the box [..., 2]) from views [..., 2, 90]."""
         found = cell_of(view[..., 0, :], SIZE)
         return found[..., :2, :], found[..., 2, :]
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory, act): both walk together to the box and push it, "pusher" to the wall that is soonest reached,
-        "left-pusher" always to the left."""
+        """Returns (memory, act) of a scripted player, which goes to the box and pushes it: "pusher" to the wall that it
+        reaches soonest, "left-pusher" always to the left."""
         ways = (UP, RIGHT, DOWN, LEFT) if name == "pusher" else (LEFT,)
         act = jnp.vectorize(partial(pushing, ways), signature="(v)->()")
         return (), lambda memory, view: (act(view), memory)
@@ -128,17 +128,17 @@ class PushBox:
 
 
 def drawn_box(key: Key, agents: Array) -> Array:
-    """A cell [2] of the inner square, uniform over those without an agent."""
+    """Draws a cell [2] of the inner square, uniformly from those without an agent."""
     rows, columns = jnp.meshgrid(*(jnp.arange(BOX_LOW, BOX_HIGH + 1),) * 2, indexing="ij")
     cells = jnp.stack([rows, columns], -1).reshape(-1, 2)  # [K, 2]
     free = ~(cells[:, None] == agents).all(-1).any(-1)
     upto = jnp.cumsum(free)
-    place = jnp.floor(jax.random.uniform(key) * upto[-1]).astype(jnp.int32)  # the place-th free cell, from 0
+    place = jnp.floor(jax.random.uniform(key) * upto[-1]).astype(jnp.int32)  # the free cells are numbered from 0
     return cells[jnp.minimum((upto <= place).sum(), len(cells) - 1)].astype(jnp.int32)
 
 
 def moved(state: State, action: Array) -> tuple[Array, Array]:
-    """(agents [2, 2], box [2]) after a step: the box moves first, then agents, against the new box."""
+    """Returns (agents [2, 2], box [2]) after a step. The box moves first; then agents move, and it may block them."""
     towards = jnp.clip(state.agents + jnp.asarray(MOVES)[action], 1, SIZE - 2)
     pushes = (towards == state.box).all(-1) & (state.agents != state.box).any(-1)
     count = (jax.nn.one_hot(action, 5, dtype=jnp.int32) * pushes[:, None]).sum(0)
@@ -151,19 +151,19 @@ def moved(state: State, action: Array) -> tuple[Array, Array]:
 
 
 def observation(state: State) -> Observation:
-    """The same for both agents."""
+    """Returns the observation; both agents see the same."""
     numbers = one_hot(jnp.concatenate([state.agents, state.box[None]]), SIZE)
     return Observation(jnp.stack([numbers] * 2), numbers, jnp.ones((2, 5), bool))
 
 
 def pushing(ways: tuple[int, ...], view: Array) -> Array:
-    """What a script does, [] int32: of the `ways` to push the one of least walking and pushing together."""
+    """[] int32, the action of a script: it pushes in the direction of `ways` that takes the fewest steps in all."""
     me, _, box = cell_of(view, SIZE)
     free = jnp.pad(jnp.ones((SIZE - 2, SIZE - 2), bool), 1).at[box[0], box[1]].set(False)
     pushes = {UP: box[0], RIGHT: SIZE - 1 - box[1], DOWN: SIZE - 1 - box[0], LEFT: box[1]}
     costs, steps = [], []
     for direction in ways:
-        side = box - jnp.asarray(MOVES)[direction]  # where to stand
+        side = box - jnp.asarray(MOVES)[direction]  # the cell to stand in
         way = distances(side, free)
         costs.append(way[me[0], me[1]] + pushes[direction])
         ahead = jnp.stack([way[me[0] + row, me[1] + column] for row, column in MOVES[:STAY]])

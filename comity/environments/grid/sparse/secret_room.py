@@ -1,7 +1,8 @@
-"""Secret Room: doors are open only while somebody stands on a switch (Wang et al. 2020, arXiv 1910.05512).
+"""Secret Room: doors are open only while an agent stands on a switch (Wang et al. 2020, arXiv 1910.05512).
 
-One agent holds a door for the other, who then holds it from inside for the first. The task of EITI and EDTI, and of
-ALITA (arXiv 2108.12581, table 1). docs/tasks/secret_room.md: the rules in words, a picture, and the shortest plan.
+One agent holds a door for the other, and the other then holds it from inside for the first. The task of EITI and EDTI,
+and of ALITA (arXiv 2108.12581, table 1). docs/tasks/secret_room.md: the rules in words, a picture, and the shortest
+plan.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ PROFILES: dict[str, dict[str, Any]] = {
     "released": {"obs": "code", "hold_open": 8, "clock_terminates": True},
 }
 
-SIZE, WALL = 25, 12  # cells on a side; the column between the large room and the small ones
+SIZE, WALL = 25, 12  # cells on a side; the column of the wall between the large room and the small ones
 ROOM_WALLS = (8, 16)  # rows between the small rooms
 DOORS = ((3, 4), (11, 12), (19, 20))  # rows of each door's two cells, in column WALL: top, middle, bottom
-# Of the large room, for all doors; and of each small room, for its own.
+# The switch of the large room opens all doors, the switch of a small room opens its own door.
 SWITCHES = np.array([(20, 5), (4, 20), (12, 20), (20, 20)], np.int32)
 
-# The shortest plan from (0, 0) with hold_open 0, of 49 steps; the tests search all joint plans.
-PLANS = {  # of agent 0 and of agent 1
+# The shortest plan from (0, 0) with hold_open 0 has 49 steps; the tests search all joint plans.
+PLANS = {  # the actions of agent 0, and of agent 1
     "walker": "0000000000011111111111222110000000001111111222200",
     "opener": "1111122222222222222222222000000000000000011111111",
 }
 
 
 def walls() -> np.ndarray:
-    """[SIZE, SIZE] bool, where nobody ever goes; doors are none of it."""
+    """[SIZE, SIZE] bool, the cells of walls; cells of doors are no walls."""
     found = np.zeros((SIZE, SIZE), bool)
     found[:, WALL] = True
     found[ROOM_WALLS, WALL:] = True
@@ -52,7 +53,7 @@ def walls() -> np.ndarray:
 
 
 def door_cells() -> np.ndarray:
-    """[SIZE, SIZE] int32: which door a cell is of, 3 for none."""
+    """[SIZE, SIZE] int32, the number of the door that a cell belongs to, 3 for none."""
     found = np.full((SIZE, SIZE), len(DOORS), np.int32)
     for door, rows in enumerate(DOORS):
         found[list(rows), WALL] = door
@@ -63,21 +64,21 @@ class State(NamedTuple):
     """One game. Cells are (row, column)."""
 
     agents: Array  # [2, 2] int32
-    opened: Array  # [3] bool, doors
-    waited: Array  # [3] int32, steps that an open door has been held
+    opened: Array  # [3] bool, open doors
+    waited: Array  # [3] int32, number of steps that each open door has stayed open
     time: Array  # [] int32, steps played
 
 
 @dataclass(frozen=True)
 class SecretRoom:
-    """Two agents, three doors. view int8 [2, 103]: one-hot row and column of both agents, and which doors are open."""
+    """Two agents, three doors. view int8 [2, 103]: one-hot row and column of both agents, and the open doors."""
 
     length: Positive[int] = 300  # steps per episode
     reward: NotNegative[float] = 1000.0  # points to each agent when both are in the top room
-    hold_open: NotNegative[int] = 0  # steps that a door stays open after its switch is left; the code's default is 8
-    fixed_start: bool = True  # both at (0, 0), as in the published commands; False: anywhere in the large room
-    obs: Literal["doors", "code"] = "doors"  # whether doors are seen; the texts say so, the code does not show them
-    clock_terminates: bool = False  # the time limit is a true end, of value 0, as for the learners of the code
+    hold_open: NotNegative[int] = 0  # more steps that a door stays open after a switch opened it; the code has 8
+    fixed_start: bool = True  # both start at (0, 0), as in the published commands; False: anywhere in the large room
+    obs: Literal["doors", "code"] = "doors"  # doors: views show the doors, as in the paper | code: they do not
+    clock_terminates: bool = False  # the time limit is a true end, of value 0, as in the code's learners
 
     def __post_init__(self) -> None:
         check(self)
@@ -126,25 +127,25 @@ class SecretRoom:
         )
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
-        """Success and doors opened, [B]; steps in small rooms, [B, 2]; cells visited by each agent, and jointly."""
+        """[B]: `success`, `doors_opened`, `joint_cells` visited; [B, 2]: `inside` (steps in small rooms), `cells`."""
         total = lambda x: jnp.where(valid.reshape(*valid.shape, *(1,) * (x.ndim - 2)), x, 0.0).sum(0)  # noqa: E731
         totals = {name: total(info[name]) for name in ("success", "doors_opened", "inside")}
         return {**totals, **explored(info["cell"], valid, SIZE**2)}
 
     def observation(self, state: State) -> Observation:
-        """The same for both agents."""
+        """Returns the observation; both agents see the same."""
         numbers = one_hot(state.agents, SIZE)
         if self.obs == "doors":
             numbers = jnp.concatenate([numbers, state.opened.astype(jnp.int8)])
         return Observation(jnp.stack([numbers] * 2), numbers, jnp.ones((2, 4), bool))
 
     def cells(self, view: Array) -> tuple[Array, Array]:
-        """(cells of the agents [..., 2, 2], nothing [..., 0]) of views [..., 2, V]; doors are left out."""
+        """Reads (cells of the agents [..., 2, 2], nothing [..., 0]) from views [..., 2, V]. Doors are left out."""
         found = cell_of(view[..., 0, : 4 * SIZE], SIZE)
         return found, found[..., 0, :0]
 
     def script(self, name: str) -> tuple[PyTree, Callable[[PyTree, Array], tuple[Array, PyTree]]]:
-        """(memory, act) of one of PLANS, which is played without looking: from the fixed start, with hold_open 0."""
+        """Returns (memory, act) of one of PLANS. It plays without looking: from the fixed start, with hold_open 0."""
         plan = jnp.array([int(move) for move in PLANS[name]], jnp.int32)
 
         def act(time: Array, view: Array) -> tuple[Array, Array]:
@@ -162,7 +163,7 @@ class SecretRoom:
 
 
 def moved(state: State, action: Array) -> Array:
-    """Agents [2, 2] after a step: nobody leaves the grid, enters a wall, or a door that is closed."""
+    """Returns agents [2, 2] after a step. They cannot leave the grid, or enter a wall or a closed door."""
     towards = jnp.clip(state.agents + jnp.asarray(MOVES)[action], 0, SIZE - 1)
     row, column = towards[:, 0], towards[:, 1]
     passable = jnp.append(state.opened, True)[jnp.asarray(door_cells())[row, column]]
@@ -171,7 +172,10 @@ def moved(state: State, action: Array) -> Array:
 
 
 def doors_after(game: SecretRoom, state: State, agents: Array) -> tuple[Array, Array]:
-    """(open [3], steps held [3]): an open door closes when it was held long enough, a switch opens it again."""
+    """Returns (open doors [3], steps that they have stayed open [3]).
+
+    An open door closes after `hold_open` more steps. A switch opens only a closed door.
+    """
     over = state.opened & (state.waited >= game.hold_open)
     still = state.opened & ~over
     on = (agents[:, None] == jnp.asarray(SWITCHES)).all(-1).any(0)  # [4]

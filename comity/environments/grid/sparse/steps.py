@@ -1,4 +1,4 @@
-"""Moves on a grid of (row, column) cells, and what of it agents have seen."""
+"""Moves on a grid of (row, column) cells, distances, and the cells that agents have visited."""
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,17 @@ MOVES = np.array([(-1, 0), (0, 1), (1, 0), (0, -1), (0, 0)], np.int32)  # [actio
 
 
 def one_hot(cells: Array, size: int) -> Array:
-    """Cells [K, 2] as one-hot rows and columns, one after the other: int8 [2 K size]."""
+    """int8 [2 K size], cells [K, 2] as one-hot rows and columns, one cell after the other."""
     return jax.nn.one_hot(cells, size, dtype=jnp.int8).reshape(-1)
 
 
 def cell_of(numbers: Array, size: int) -> Array:
-    """The cells [..., K, 2] that `one_hot` was given, of numbers [..., 2 K size]."""
+    """[..., K, 2], the cells that `one_hot` turned into numbers [..., 2 K size]."""
     return numbers.reshape(*numbers.shape[:-1], -1, 2, size).argmax(-1)
 
 
 def distances(target: Array, free: Array) -> Array:
-    """[size, size] float32, steps from each cell to the target (row, column) through free cells; large: no way.
+    """[size, size] float32, steps from each cell to the target (row, column) through free cells; no way: large.
 
     free [size, size] bool. Steps go up, right, down, left. The target itself must be free.
     """
@@ -39,14 +39,14 @@ def distances(target: Array, free: Array) -> Array:
 
 
 def different(x: Array, valid: Array) -> Array:
-    """[B] float32, how many different whole numbers stand among the valid ones of x [T, B]."""
+    """[B] float32, number of different values among the valid whole numbers x [T, B]."""
     ordered = jnp.sort(jnp.where(valid, x, -1), axis=0)
     new = jnp.concatenate([jnp.ones_like(ordered[:1], bool), ordered[1:] != ordered[:-1]])
     return (new & (ordered >= 0)).sum(0).astype(jnp.float32)
 
 
 def explored(cells: Array, valid: Array, count: int) -> dict[str, Array]:
-    """Cells that each agent has been in, [B, N], and joint ones, [B], of an episode.
+    """Statistics of an episode: number of cells that each agent visited, [B, N], and of joint cells, [B].
 
     cells [T, B, N]: the number of each agent's cell, below `count`.
     """

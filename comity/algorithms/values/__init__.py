@@ -1,1 +1,1 @@
-"""Q-learning of teams from replayed episodes: value decomposition."""
+"""Q-learning of teams: value decomposition from replayed episodes, and PQN from fresh play."""

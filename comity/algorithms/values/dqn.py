@@ -1,7 +1,9 @@
-"""DQN: Q-learning of each agent from what it sees now (Mnih et al. 2015), with a replay and a target network.
+"""DQN: independent Q-learning from present views, with a replay and a target network (Mnih et al. 2015).
 
-The member of value decomposition that decomposes nothing and remembers nothing: every agent has a network, a clip of
-its gradient and a target of its own. docs/algorithms/dqn.md.
+    descend mean (r + gamma max over a' of Q'(o', a') - Q(o, a))^2,   Q' the target network
+
+It is the member of value decomposition without decomposition and without memory: each agent has its own network,
+gradient clip and target. docs/algorithms/dqn.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -17,13 +19,13 @@ from comity.types import Algorithm, Environment
 
 @dataclass(frozen=True)
 class Config(value_settings.Config):
-    """Settings of DQN: those of the family, with defaults of its own. Paper: ALITA's table 3, as far as it is known."""
+    """Settings of DQN: the family's, with other defaults. Paper: ALITA's table 3, as far as it is known."""
 
     agents: Literal["shared", "separate"] = "separate"
     core: Core = "none"  # two dense layers
     hidden: Positive[int] = 128
     credit: Reward = "own"
-    agents_loss: Literal["mean", "sum"] = "sum"  # agents whose networks are separate learn each for itself
+    agents_loss: Literal["mean", "sum"] = "sum"  # over agents; with the sum, separate networks learn independently
     double: bool = False
     gamma: Fraction = 0.95
     target_period: Positive[int] = 100
@@ -32,8 +34,8 @@ class Config(value_settings.Config):
 
 PAPER = {
     "clip": 0.5,
-    "capacity": 40_000,  # of 25 steps: a million transitions
-    "batch": 41,  # of 25 steps: 1,024 transitions
+    "capacity": 40_000,  # episodes of 25 steps: a million transitions
+    "batch": 41,  # episodes of 25 steps: 1,024 transitions
     "warmup": 41,
     "updates": 1,
     "target_period": 1,

@@ -1,6 +1,8 @@
-"""IQL: independent Q-learning (Tan 1993), recurrent. Each agent predicts its own return and knows of no other.
+"""IQL: independent recurrent Q-learning (Tan 1993). Each agent learns its own value and ignores the others.
 
-The member of value decomposition that decomposes nothing: docs/algorithms/iql.md.
+    descend mean (r_i + gamma Q_i'(history', a') - Q_i(history, a_i))^2,   a' greedy, Q_i' the target network
+
+It is the member of value decomposition without decomposition. docs/algorithms/iql.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from comity.types import Algorithm, Environment
 
 @dataclass(frozen=True)
 class Config(value_settings.Config):
-    """Settings of IQL: those of the family. The hidden-gifts paper has no IQL."""
+    """Settings of IQL: the family's. The hidden-gifts paper has no IQL."""
 
     credit: Reward = "own"
 

@@ -1,9 +1,12 @@
-"""MAVEN: multi-agent variational exploration (Mahajan et al. 2019). QMIX that commits to one way of playing.
+"""MAVEN: multi-agent variational exploration (Mahajan et al. 2019), QMIX with a latent variable for each episode.
 
-A latent z, drawn once per episode and known to all agents, chooses the last layer of every agent's network, so that
-each z is a joint strategy of its own. The loss is QMIX's on (s, z) plus the cross-entropy of a discriminator that
-tells z from state and policies: a bound of their mutual information, which keeps the strategies apart. Which z to play
-is itself learned, from the returns of whole episodes. docs/algorithms/maven.md.
+A latent z is drawn once per episode and known to all agents. It chooses the last layer of every agent's network, so
+each z is a joint strategy. A chooser learns from the returns of whole episodes which z to draw. The loss is
+
+    QMIX's TD loss on (s, z)  -  weight * log p(z | s, softmax Q_1, ..., softmax Q_N)
+
+The second term is the cross-entropy of a discriminator p. It bounds the mutual information of z and the policies from
+below, and keeps the strategies different. docs/algorithms/maven.md lists every departure.
 """
 
 from collections.abc import Callable
@@ -34,21 +37,21 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config(qmix.Config):
     """Settings of MAVEN: QMIX's, and those of the latent."""
 
-    latents: Positive[int] = 16  # values of z; paper of MAVEN 16, hidden gifts 2
+    latents: Positive[int] = 16  # number of values of z; paper of MAVEN 16, hidden gifts 2
     chooser: Literal["bandit", "policy", "uniform", "released"] = "bandit"
-    # How z is drawn. bandit: from predicted returns (hidden gifts); policy: by REINFORCE (MAVEN); released: a bandit
-    # that sees zeros and is never trained, so a fixed preference of its first weights
+    # what draws z. bandit: predicted returns (hidden gifts); policy: a policy learned by REINFORCE (MAVEN); released: a
+    # bandit that reads zeros and is never trained, so its first weights fix the probabilities
     chooser_reads: Literal["views", "nothing"] = "views"  # the agents' first views, side by side
-    chooser_hidden: Positive[int] = 256  # width of its two hidden layers
-    chooser_learning_rate: Positive[float] = 1e-3  # Adam; ours, neither paper says
+    chooser_hidden: Positive[int] = 256  # width of the chooser's two hidden layers
+    chooser_learning_rate: Positive[float] = 1e-3  # Adam's learning rate; ours, neither paper gives it
     chooser_uniform: Fraction = 0.1  # weight of the uniform choice (bandit)
-    chooser_temperature: Positive[float] = 0.1  # of the softmax over predicted returns, in reward units (bandit); ours
+    chooser_temperature: Positive[float] = 0.1  # temperature of the softmax of predicted returns, reward units; ours
     chooser_entropy: NotNegative[float] = 1e-3  # weight of the entropy bonus (policy)
-    head: Literal["table", "hypernetwork"] = "table"  # how last layers are drawn: as layers on the memory, or (code) as
-    # a linear hypernetwork with a bias, +-1/sqrt(numbers that it reads)
-    information_weight: NotNegative[float] = 1.0  # of the discriminator's cross-entropy in the loss; MAVEN 0.001 to 1
-    discriminator_hidden: Positive[int] = 32  # width of its hidden layers
-    discriminator_layers: Positive[int] = 1  # how many there are; code of MAVEN on SMAC: 3 of 64
+    head: Literal["table", "hypernetwork"] = "table"  # the first weights of the last layers. table: as layers on the
+    # memory; hypernetwork (code): as a linear hypernetwork with a bias, within +-1/sqrt(its number of inputs)
+    information_weight: NotNegative[float] = 1.0  # weight of the discriminator's cross-entropy; MAVEN 0.001 to 1
+    discriminator_hidden: Positive[int] = 32  # width of the discriminator's hidden layers
+    discriminator_layers: Positive[int] = 1  # number of these layers; code of MAVEN on SMAC: 3 of 64
 
 
 TABLE = {
@@ -96,32 +99,32 @@ PRESETS = {
 
 
 def of_latent(outputs: Array, z: Array) -> Array:
-    """Q_i of every action [..., A] with the latent that was drawn; outputs [..., Z, A], z [..., Z] one-hot."""
+    """Returns Q_i of every action, [..., A], for the latent z. outputs [..., Z, A], z [..., Z] one-hot."""
     return (outputs * z[..., None]).sum(-2)
 
 
 class Params(NamedTuple):
     agents: PyTree  # `LatentNet`, leaves [N, ...] if separate
-    mixer: MonotoneMixer  # of state and z
-    discriminator: MLP  # (state, everyone's policy) -> logits of z
-    reader: JointNet | None  # of what mixer and discriminator read
+    mixer: MonotoneMixer  # it reads state and z
+    discriminator: MLP  # (state, all agents' policies) -> logits of z
+    reader: JointNet | None  # the encoder of the state, for mixer and discriminator
 
 
 class State(NamedTuple):
     learned: LearnedState
-    chooser: JointNet  # first views [N, V] -> [Z]: predicted returns, or logits
+    chooser: JointNet  # first views [N, V] -> predicted returns or logits, [Z]
     chooser_opt_state: PyTree
 
 
 class Memory(NamedTuple):
-    """What an agent carries through an episode."""
+    """The memory of an agent during an episode."""
 
-    hidden: PyTree  # of its network, leaves [N, ...]
+    hidden: PyTree  # memory of its network, leaves [N, ...]
     latent: Array  # [N] int32: z + 1, the same for all agents; 0 before it is drawn
 
 
 def latent_logits(config: Config, scores: Array) -> Array:
-    """log of the probabilities [..., Z] that z is drawn with; scores [..., Z]: the chooser's output."""
+    """Returns the log of the probabilities of z, [..., Z]. scores [..., Z]: the chooser's output."""
     if config.chooser == "uniform":
         return jnp.zeros_like(scores)
     if config.chooser == "policy":
@@ -131,9 +134,10 @@ def latent_logits(config: Config, scores: Array) -> Array:
 
 
 def chooser_loss(config: Config, scores: Array, z: Array, returns: Array) -> Array:
-    """Of one rollout: scores [B, Z], z [B] int32, returns [B] of whole episodes. Only the chosen z is heard.
+    """Returns the chooser's loss on a rollout, []. scores [B, Z], z [B] int32, returns [B] of whole episodes.
 
-    bandit: (score_z - R)^2. policy: -(R - mean R) log p(z) - c H(p), REINFORCE with the batch's mean as baseline.
+    bandit: (score_z - R)^2 of the z that was played. policy: -(R - mean R) log p(z) - c H(p), REINFORCE with the
+    batch's mean as baseline.
     """
     if config.chooser == "bandit":
         return jnp.square(chosen(scores, z) - returns).mean()
@@ -142,37 +146,37 @@ def chooser_loss(config: Config, scores: Array, z: Array, returns: Array) -> Arr
 
 
 def discriminator_input(central: Array, q: Array, available: Array) -> Array:
-    """[..., S + N A]: what the mixer reads and everyone's softmax policy. q, available [..., N, A]."""
+    """Returns [..., S + N A]: the mixer's input and all agents' softmax policies. q, available [..., N, A]."""
     policy = jax.nn.softmax(masked(q, available))
     return jnp.concatenate([central, policy.reshape(*central.shape[:-1], -1)], -1)
 
 
 def information_loss(logits: Array, z: Array) -> Array:
-    """-log of the discriminator's probability of the right z, [...]; logits [..., Z], z [...]."""
+    """Returns -log of the discriminator's probability of the true z, [...]. logits [..., Z], z [...]."""
     return -log_prob(logits, z)
 
 
 def latent_of(steps: Transition) -> Array:
-    """[B] int32, the z of each episode of a rollout."""
+    """Returns the z of each episode of a rollout, [B] int32."""
     return steps.next_memory.latent[0, :, 0] - 1
 
 
 def new_chooser(config: Config, spec: Spec, key: Key) -> JointNet:
-    """What scores every z by the views of all agents."""
+    """Returns a new chooser, the network that scores every z from the views of all agents."""
     width = config.chooser_hidden
     net = partial(MLP, hidden=(width, width), outputs=config.latents)
     return joint_net(key, (Part(spec.view, spec.agents),), net, width, config.convolutions)
 
 
 def scores(config: Config, chooser: JointNet, view: Array) -> Array:
-    """[..., Z] from the first views [..., N, V]."""
+    """Returns the chooser's scores, [..., Z], of the first views [..., N, V]."""
     if config.chooser_reads == "nothing" or config.chooser == "released":
         view = jnp.zeros_like(view)
     return chooser(view)
 
 
 def mix(mixer: tuple[MonotoneMixer, Array], q: Array, central: Array) -> Array:
-    """Q_tot [..., 1] of what agents' values q [..., N] are together; the mixer comes with z [B, Z]."""
+    """Returns Q_tot, [..., 1], of the agents' values q [..., N]. mixer: the network and z [B, Z]."""
     network, z = mixer
     z = jnp.broadcast_to(z, (*central.shape[:-1], z.shape[-1]))
     return network(q, jnp.concatenate([central, z], -1))

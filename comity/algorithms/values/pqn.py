@@ -1,9 +1,12 @@
-"""PQN: parallelised Q-learning (Gallici et al. 2024, arXiv 2407.04811). Q-learning without replay and target network.
+"""PQN: parallelised Q-learning, without replay and target network (Gallici et al. 2024, arXiv 2407.04811).
 
-Many games play T steps by epsilon-greedy policies. The values of that play give Q(lambda) targets, which are learned in
-a few epochs and then forgotten. Layer norm in the network stands in for the target network (its theorem 2).
-`pqn` lets every agent predict its own return, `pqn-vdn` their sum. docs/algorithms/pqn.md derives it and lists
-departures.
+Many games play T steps with epsilon-greedy policies. The rollout gives Q(lambda) targets, is learned for a few epochs,
+and is then dropped:
+
+    descend mean (G_t - Q(history_t, a_t))^2,   G_t = lambda-return with max over a of Q(history_{t+1}, a)     (eq. 9)
+
+LayerNorm in the network replaces the target network (theorem 2). In `pqn` each agent learns its own value, in `pqn-vdn`
+the team's value is the sum. docs/algorithms/pqn.md derives it and lists every departure.
 """
 
 from collections.abc import Callable
@@ -46,28 +49,28 @@ class Settings(actors.Products, actors.Reads):
     """Settings of both members. Paper: the authors' file of PQN-VDN for StarCraft-like battles, see `PAPER`."""
 
     agents: Literal["shared", "separate"] = "shared"  # one network for all agents, or one for each
-    core: Core = "gru"  # what an agent remembers by
-    encoder: tuple[Positive[int], ...] = (64,)  # dense layers before the memory; paper 512, 512
+    core: Core = "gru"  # memory of an agent
+    encoder: tuple[Positive[int], ...] = (64,)  # widths of the dense layers before the memory; paper 512, 512
     hidden: Positive[int] = 64  # width of the memory; paper 512
-    layer_norm: bool = True  # behind every layer; without it a target network would be needed
-    activation: Activation = "relu"  # behind every hidden layer
-    gamma: Fraction = 0.99  # per step
-    lambda_: Fraction = 0.85  # of the targets
-    credit: Reward = "own"  # whose reward is predicted: own, or the team's mean or sum
+    layer_norm: bool = True  # a LayerNorm after every layer; without it a target network would be needed
+    activation: Activation = "relu"  # after every hidden layer
+    gamma: Fraction = 0.99  # discount per step
+    lambda_: Fraction = 0.85  # lambda of the targets
+    credit: Reward = "own"  # the reward that is predicted: own, or the team's mean or sum
     reward_factor: Positive[float] = 1.0  # rewards are multiplied by it, for learning only; paper 10
-    steps: NotNegative[int] = 0  # T of a rollout; 0: `Spec.length`. Paper 128
-    chunk: Positive[int] = 16  # most steps a gradient goes back; the largest divisor of T up to it
+    steps: NotNegative[int] = 0  # T of a rollout; 0: the game's length. Paper 128
+    chunk: Positive[int] = 16  # most steps that a gradient goes back; rounded down to a divisor of T
     epochs: Positive[int] = 4  # passes over a rollout
-    minibatches: Positive[int] = 4  # per epoch, at most; paper 16
-    optimizer: Optimizer = "radam"  # rectified Adam, as in the paper, or another
+    minibatches: Positive[int] = 4  # most minibatches per epoch; paper 16
+    optimizer: Optimizer = "radam"  # paper radam, rectified Adam
     decay: Fraction = 0.99  # RMSprop's alpha, per optimizer step
-    epsilon: Positive[float] = 1e-8  # added to the optimizer's root
+    epsilon: Positive[float] = 1e-8  # is added to the optimizer's root
     learning_rate: Positive[float] = 1e-3  # paper 2.5e-4
     last_learning_rate: NotNegative[float] = 1e-4  # paper 0
-    learning_rate_steps: Positive[float] = 20_000.0  # optimizer steps from the one to the other, linearly
-    clip: Positive[float] = 10.0  # gradient norm, of each network; paper 1
+    learning_rate_steps: Positive[float] = 20_000.0  # optimizer steps in which the rate changes linearly to the last
+    clip: Positive[float] = 10.0  # largest gradient norm, of each network; paper 1
     explore_start: Fraction = 1.0  # epsilon of the epsilon-greedy policy at the start
-    explore_end: Fraction = 0.05  # and from explore_steps on; paper 0.01
+    explore_end: Fraction = 0.05  # epsilon from explore_steps on; paper 0.01
     explore_steps: Positive[float] = 50_000.0  # steps of a batch; one rollout advances by T
 
     def __post_init__(self):
@@ -87,10 +90,10 @@ PAPER = {
     "minibatches": 16,
     "learning_rate": 2.5e-4,
     "last_learning_rate": 0.0,
-    "learning_rate_steps": 39_040.0,  # 64 for each of 610 rollouts: 10 million steps of 128 games
+    "learning_rate_steps": 39_040.0,  # 64 for each of 610 rollouts, which are 10 million steps in 128 games
     "clip": 1.0,
     "explore_end": 0.01,
-    "explore_steps": 7_808.0,  # a tenth of it
+    "explore_steps": 7_808.0,  # a tenth of the training
 }
 PRESETS = {"sound": {}, "paper": PAPER}
 
@@ -112,13 +115,13 @@ class Batch(NamedTuple):
     valid: Array  # [c, R]
 
 
-PIECES = Batch(1, 0, *(1,) * 4)  # pyright: ignore[reportArgumentType]  # which axis of each is R
+PIECES = Batch(1, 0, *(1,) * 4)  # pyright: ignore[reportArgumentType]  # the axis R of each field
 
 
 def targets(config: Settings, mix: Callable[[Array], Array], steps: Transition, next_q: Array) -> Array:
-    """Peng's Q(lambda) targets [T, B, N] (the paper's equation 9), in reward units times `reward_factor`.
+    """Returns Peng's Q(lambda) targets [T, B, N] (the paper's equation 9), in reward units times `reward_factor`.
 
-    next_q [T, B, N, A]: the playing network's values of what follows each step. mix(q [..., N]) -> [..., N or 1].
+    next_q [T, B, N, A]: the values after each step, by the network that played. mix(q [..., N]) -> [..., N or 1].
     """
     best = masked(next_q, steps.next_observation.available).max(-1)
     reward, following = jnp.broadcast_arrays(credited(config.reward_factor * steps.reward, config.credit), mix(best))
@@ -126,7 +129,7 @@ def targets(config: Settings, mix: Callable[[Array], Array], steps: Transition, 
 
 
 def pieces(steps: Transition, target: Array, chunk: int) -> Batch:
-    """The rollout [T, B] in pieces of `chunk` steps."""
+    """Returns the rollout [T, B] in pieces of `chunk` steps."""
     count = steps.valid.size // chunk
     first = lambda x: x[::chunk].reshape(count, *x.shape[2:])  # noqa: E731
     parts = steps.observation.view, starts(steps), steps.action, target, steps.valid
@@ -135,7 +138,7 @@ def pieces(steps: Transition, target: Array, chunk: int) -> Batch:
 
 
 def objective(team: Team, mix: Callable[[Array], Array], net: PyTree, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """(the loss, metrics): (target - mix(Q_1(a_1), ..., Q_N(a_N)))^2, the mean over valid steps."""
+    """Returns (loss, metrics). The loss is the mean of (target - mix(Q_1(a_1), ..., Q_N(a_N)))^2 over valid steps."""
     q = team.unroll(net, batch.view, batch.memory, batch.starts, batch.action)
     taken = mix(chosen(q, batch.action))  # [c, R, N or 1]
     error = batch.target - taken
@@ -145,7 +148,7 @@ def objective(team: Team, mix: Callable[[Array], Array], net: PyTree, batch: Bat
 
 
 def learner(config: Settings, env: Environment, name: str, mix: Callable[[Array], Array]) -> Algorithm:
-    """The algorithm of a member. mix(q [..., N]) -> [..., N], everyone's own value, or [..., 1], the team's."""
+    """Returns the algorithm of a member. mix(q [..., N]) -> each agent's own value [..., N], or the team's [..., 1]."""
     require_discrete(env, name, images=True)
     acts = actors.actions_of(actors.Numbers(config.convolutions), env)
     new = partial(DeepRecurrentNet, layers=config.encoder, hidden=config.hidden, outputs=acts.size, core=config.core)

@@ -2,7 +2,7 @@
 
     Q_tot(s, a) = sum_i Q_i(history_i, a_i)                                                 (Sunehag et al. 2018, eq. 3)
 
-All else is PQN's: `pqn.py`, docs/algorithms/pqn.md.
+Everything else is as in PQN: `pqn.py`, docs/algorithms/pqn.md.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from comity.types import Algorithm, Environment
 class Config(pqn.Settings):
     """Settings of PQN-VDN: those of PQN."""
 
-    credit: Reward = "mean"  # whose reward is predicted: own, or the team's mean or sum
+    credit: Reward = "mean"  # the reward that is predicted: own, or the team's mean or sum
 
 
 PRESETS = pqn.PRESETS

@@ -2,8 +2,9 @@
 
     Q_tot(s, a) = f_s(Q_1(history_1, a_1), ..., Q_N(history_N, a_N)),   dQ_tot / dQ_i >= 0                       (eq. 5)
 
-so that the best joint action is everyone's best action (eq. 4). f_s is a small network; its weights come from
-hypernetworks of the state and are made non-negative. docs/algorithms/qmix.md.
+The best joint action then consists of the agents' own best actions (eq. 4), and there is one TD loss on Q_tot. f_s is a
+small network. Hypernetworks of the state give its weights, which are made non-negative. docs/algorithms/qmix.md lists
+every departure.
 """
 
 from dataclasses import dataclass
@@ -24,15 +25,15 @@ from comity.types import Algorithm, Environment, Key
 class Config(CentralConfig):
     """Settings of QMIX: the family's, and those of the mixer."""
 
-    mixer_width: Positive[int] = 32  # E, hidden units of f_s
-    mixer_layers: Literal["one", "two"] = "two"  # of the hypernetworks for weights; paper two, code one
-    mixer_hidden: Positive[int] = 64  # between the two; paper 64
-    bias_hidden: Positive[int] = 32  # of the network for the last bias; paper and code 64
-    bias_activation: Activation = "relu"  # of that network; GELU in the code of MAVEN
-    mixer_initial: Literal["uniform", "orthogonal"] = "uniform"  # hypernetworks as drawn; code orthogonal, biases 0
+    mixer_width: Positive[int] = 32  # E, number of hidden units of f_s
+    mixer_layers: Literal["one", "two"] = "two"  # layers of the hypernetworks for weights; paper two, code one
+    mixer_hidden: Positive[int] = 64  # width between these two layers; paper 64
+    bias_hidden: Positive[int] = 32  # width of the network for the last bias; paper and code 64
+    bias_activation: Activation = "relu"  # activation of the network for the last bias; code of MAVEN GELU
+    mixer_initial: Literal["uniform", "orthogonal"] = "uniform"  # first weights; code orthogonal, with biases 0
 
 
-TABLE = {**CENTRAL, "bias_hidden": 64}  # of the mixer, in paper and code
+TABLE = {**CENTRAL, "bias_hidden": 64}  # settings of the mixer in paper and code
 PRESETS = {
     "sound": {},
     "fast": FAST,
@@ -40,7 +41,7 @@ PRESETS = {
     "released": {**RELEASED, **TABLE, "mixer_layers": "one", "mixer_initial": "orthogonal"},
     "randomised": {**RANDOMISED, **TABLE},
     "pymarl": {**PYMARL, "mixer_input": "raw"},
-    "images": {  # social dilemmas seen as images, on a laptop: an episode of theirs fills 2 to 11 MB
+    "images": {  # social dilemmas seen as images, on a laptop: one episode takes 2 to 11 MB
         "agent_id": True,
         "capacity": 64,
         "batch": 8,
@@ -51,7 +52,7 @@ PRESETS = {
 
 
 def new_mixer(key: Key, config: Config, agents: int, size: int) -> MonotoneMixer:
-    """The mixer that `config` asks for, of so many agents; size: of what it reads."""
+    """Returns a new mixer of `agents` values. size: size of its input."""
     hyper = (config.mixer_hidden,) if config.mixer_layers == "two" else ()
     sizes = (agents, size, config.mixer_width, hyper, (config.bias_hidden,))
     mixer = MonotoneMixer(key, *sizes, bias_activation=config.bias_activation)
@@ -59,7 +60,7 @@ def new_mixer(key: Key, config: Config, agents: int, size: int) -> MonotoneMixer
 
 
 def mixed(mixer: MonotoneMixer, q: Array, central: Array) -> Array:
-    """Q_tot [..., 1] = f_s(Q_1, ..., Q_N) of q [..., N]; central [..., S]."""
+    """Returns Q_tot = f_s(Q_1, ..., Q_N), [..., 1], of q [..., N]. central [..., S]."""
     return mixer(q, central)
 
 

@@ -1,12 +1,13 @@
-"""QTRAN: factorisation by transformation (Son et al. 2019). Any team value, not only sums and monotone mixtures.
+"""QTRAN: factorisation by transformation, for any team value (Son et al. 2019).
 
-A joint network Q_jt(s, a) learns the team's value by TD. Beside it stand the agents' own Q_i, whose sum is Q'(a),
-and V(s). If, with the agents' greedy actions abar,
+A joint network Q_jt(s, a) learns the team's value by TD. The agents' own values Q_i, with the sum Q'(a), and a network
+V(s) are fitted to it. Let abar be the agents' greedy actions. If
 
     Q'(a) - Q_jt(s, a) + V(s)  =  0  for a = abar,   >= 0  for every other a                                 (theorem 1)
 
-then abar is also the best joint action of Q_jt. `optimum_loss` and one of `rest_loss` (base) and `minimum_loss` (alt)
-pull Q' and V there; Q_jt is not moved by them. docs/algorithms/qtran.md.
+then abar is also the best joint action of Q_jt. The loss is the TD loss, plus `optimum_loss`, plus `rest_loss` (base)
+or `minimum_loss` (alt). These two fit Q' and V, and give Q_jt no gradient. docs/algorithms/qtran.md lists every
+departure.
 """
 
 from dataclasses import dataclass
@@ -32,12 +33,12 @@ from comity.types import Algorithm, Environment, Key
 class Config(CentralConfig):
     """Settings of QTRAN: the family's, and those of the joint network."""
 
-    variant: Literal["base", "alt"] = "base"  # base: one value of a joint action; alt: of all actions of one agent
+    variant: Literal["base", "alt"] = "base"  # base: Q_jt gives one value; alt: one for each action of an agent
     joint_hidden: Positive[int] = 64  # width of the two hidden layers of Q_jt and V; paper and code 32
-    joint_activation: Activation = "relu"  # of encoder, Q_jt and V; code GELU
-    next_actions: Literal["greedy", "taken"] = "greedy"  # whose value a target takes; code: those taken next
-    optimum_weight: NotNegative[float] = 1.0  # of the loss at the greedy action; code 0, its two losses are absent
-    rest_weight: NotNegative[float] = 1.0  # of the loss elsewhere; 1 in Son et al., 0.1 in the reference implementation
+    joint_activation: Activation = "relu"  # activation of encoder, Q_jt and V; code GELU
+    next_actions: Literal["greedy", "taken"] = "greedy"  # targets value greedy actions, or (code) those taken next
+    optimum_weight: NotNegative[float] = 1.0  # weight of the loss at greedy actions; code 0: it has neither loss
+    rest_weight: NotNegative[float] = 1.0  # weight of the loss at other actions; Son et al. 1, reference code 0.1
 
 
 TABLE = {**CENTRAL, "joint_hidden": 32}
@@ -59,18 +60,21 @@ PRESETS = {
 
 class Mixer(NamedTuple):
     encoder: MLP  # (memory, action) of one agent -> its part of the joint encoding
-    joint: MLP  # base: (state, sum of encodings) -> Q_jt; alt: (state, own memory, others' encodings, id) -> A values
+    joint: MLP  # base: (state, sum of encodings) -> Q_jt; alt: (state, own memory, others' encodings, id) -> [A]
     value: MLP  # state -> V
 
 
 def joint_values(mixer: Mixer, memory: Array, action: Array, central: Array, num_actions: int) -> Array:
-    """Q_jt(s, a) of QTRAN-base, [..., 1]. memory [..., N, H], action [..., N], central [..., S]."""
+    """Returns Q_jt(s, a) of QTRAN-base, [..., 1]. memory [..., N, H], action [..., N], central [..., S]."""
     encoded = mixer.encoder(with_action(memory, action, num_actions)).sum(-2)
     return mixer.joint(jnp.concatenate([central, encoded], -1))
 
 
 def counterfactual_values(mixer: Mixer, memory: Array, action: Array, central: Array, num_actions: int) -> Array:
-    """Q_jt(s, (b, a_-i)) of QTRAN-alt for every own action b of every agent i, [..., N, A]; shapes as above."""
+    """Returns Q_jt(s, (b, a_-i)) of QTRAN-alt for every action b of every agent i, [..., N, A].
+
+    The arguments have the shapes of `joint_values`.
+    """
     encoded = mixer.encoder(with_action(memory, action, num_actions))  # [..., N, E]
     others = encoded.sum(-2, keepdims=True) - encoded
     agents = memory.shape[-2]
@@ -80,24 +84,25 @@ def counterfactual_values(mixer: Mixer, memory: Array, action: Array, central: A
 
 
 def with_action(memory: Array, action: Array, num_actions: int) -> Array:
-    """[..., N, H + A], each agent's memory beside its action as one-hot."""
+    """Returns each agent's memory and its action as one-hot, [..., N, H + A]."""
     return jnp.concatenate([memory, jax.nn.one_hot(action, num_actions)], -1)
 
 
 def optimum_loss(own: Array, joint: Array, value: Array) -> Array:
-    """(Q'(abar) - Q_jt(abar) + V)^2, eq. 4b of Son et al.; all [..., 1 or N]. Q_jt carries no gradient."""
+    """Returns (Q'(abar) - Q_jt(abar) + V)^2, eq. 4b of Son et al. Arrays [..., 1 or N]; Q_jt gets no gradient."""
     return jnp.square(own - lax.stop_gradient(joint) + value)
 
 
 def rest_loss(own: Array, joint: Array, value: Array) -> Array:
-    """min(0, Q'(a) - Q_jt(a) + V)^2 at the action taken, eq. 4c: only a violation counts."""
+    """Returns min(0, Q'(a) - Q_jt(a) + V)^2 at the actions taken, eq. 4c: it is 0 unless theorem 1 is violated."""
     return jnp.square(jnp.minimum(own - lax.stop_gradient(joint) + value, 0.0))
 
 
 def minimum_loss(own: Array, joint: Array, value: Array, available: Array) -> Array:
-    """(min_b [Q'(b, a_-i) - Q_jt(b, a_-i) + V])^2, eq. 8: for each agent, the least over its actions is to be 0.
+    """Returns (min_b [Q'(b, a_-i) - Q_jt(b, a_-i) + V])^2, [..., N], eq. 8.
 
-    own, joint [..., N, A]; value [..., 1, 1]; available [..., N, A]. Returns [..., N].
+    For each agent it moves the minimum over the agent's actions to 0. own, joint [..., N, A]; value [..., 1, 1];
+    available [..., N, A].
     """
     distance = own - lax.stop_gradient(joint) + value
     return jnp.square(-masked(-distance, available).max(-1))

@@ -1,10 +1,14 @@
-"""Value decomposition: recurrent Q-learning of a team, of which IQL, VDN, QMIX and QTRAN are members.
+"""Value decomposition: recurrent Q-learning of a team, the family of IQL, VDN, QMIX and QTRAN.
 
-Each agent has Q_i(history, a), chosen from greedily. A member says how the Q_i make up the team's value, and by which
-loss they learn it: `Member`. All else is here and beside it: epsilon-greedy play and TD(lambda) targets, networks
-(`value_networks.py`), replay and target networks (`value_learning.py`). docs/algorithms/vdn.md derives it and lists
-every departure from paper and code of "The challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant
-& Richards 2025, arXiv 2505.20579), tables 6-8.
+Each agent has a value Q_i(history, a) and acts greedily by it. A member of the family (`Member`) defines how the Q_i
+form the team's value Q_tot, and the loss. Most have one TD loss:
+
+    (y - Q_tot(s, a))^2,   y = lambda-return of the reward, with the target network's values of greedy actions
+
+This module has epsilon-greedy play and the targets, `value_networks.py` the networks, `value_learning.py` the replay
+and the target networks. docs/algorithms/vdn.md derives it and lists every departure from paper and code of "The
+challenge of hidden gifts in multi-agent reinforcement learning" (Malenfant & Richards 2025, arXiv 2505.20579), tables
+6-8.
 """
 
 from collections.abc import Callable
@@ -32,20 +36,20 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree
 
 
 class Member(NamedTuple):
-    """What makes an algorithm of the family.
+    """The definition of an algorithm of the family.
 
-    `loss(mixer, target_mixer, present, target, episodes, reward)` gives (loss of each step [T, B], metrics of each
-    step: leaves [T, B]); present and target are `StepValues` by those networks, reward [T, B, N] is what agents learn
-    from. Only `present` and mixer carry gradient.
+    `loss(mixer, target_mixer, present, target, episodes, reward)` returns (loss of each step [T, B], metrics of each
+    step, leaves [T, B]). present and target are the `StepValues` of the two networks; reward [T, B, N] is the reward
+    that agents learn from. Only `present` and mixer carry gradient.
     """
 
     init: Callable[[Key], PyTree]  # (key) -> mixer
     loss: Callable[..., tuple[Array, dict[str, Array]]]
-    reads_memory: bool = False  # whether the loss reads `Values.memory`
+    reads_memory: bool = False  # True if the loss reads `Values.memory`
 
 
 def greedy(q: Array, available: Array) -> Array:
-    """argmax over available actions, [...] int32. q, available [..., A]."""
+    """Returns the argmax over available actions, [...] int32. q, available [..., A]."""
     return masked(q, available).argmax(-1).astype(jnp.int32)
 
 
@@ -59,7 +63,7 @@ def play(
     explore: bool,
     q_of: Callable[[Array], Array] = as_given,
 ) -> tuple[Array, PyTree, Array]:
-    """One step of epsilon-greedy play: (action, next memory, q [..., N, A]). q_of(outputs) -> q."""
+    """Plays one step epsilon-greedily: returns (action, next memory, q [..., N, A]). q_of(outputs) -> q."""
     view, available = observation.view, observation.available
     if config.views_mixed:
         view = released.mix_up(view, len(team.view.shape))
@@ -75,9 +79,9 @@ def play(
 
 
 def td_targets(config: Config, reward: Array, following: Array, episodes: replay.Episodes) -> Array:
-    """Peng's Q(lambda) targets [T, B, K]: `lambda_returns` of the reward with the target network's greedy values.
+    """Returns Peng's Q(lambda) targets [T, B, K]: lambda-returns of the reward and the target network's greedy values.
 
-    reward [T, B, N or K]; following [T, B, K]: the value of what comes after each step.
+    reward [T, B, N or K]; following [T, B, K]: the value after each step.
     """
     reward, following = jnp.broadcast_arrays(reward, following)
     return lax.stop_gradient(
@@ -86,14 +90,14 @@ def td_targets(config: Config, reward: Array, following: Array, episodes: replay
 
 
 def over_agents_loss(config: Config, error: Array) -> Array:
-    """Squared errors [T, B, K] of each step together: [T, B]."""
+    """Returns the squares of the errors [T, B, K], summed or averaged over K: [T, B]."""
     return jnp.square(error).sum(-1) if config.agents_loss == "sum" else jnp.square(error).mean(-1)
 
 
 def td_member(config: Config, init: Callable[[Key], PyTree], mix: Callable[[PyTree, Array, Array], Array]) -> Member:
-    """A member that learns by one TD loss on mixed values: (target - mix(Q_1, ..., Q_N))^2.
+    """Returns a member that learns by one TD loss on mixed values: (target - mix(Q_1, ..., Q_N))^2.
 
-    mix(mixer, q [..., N], central [..., S]) -> [..., 1], the team's value, or [..., N], everyone's own.
+    mix(mixer, q [..., N], central [..., S]) -> [..., 1], the team's value, or [..., N], each agent's own value.
     """
 
     def loss(mixer, target_mixer, present: StepValues, target: StepValues, episodes: replay.Episodes, reward: Array):
@@ -107,13 +111,13 @@ def td_member(config: Config, init: Callable[[Key], PyTree], mix: Callable[[PyTr
 
 
 def new_agent(config: Config, actions: int, key: Key, inputs: int) -> RecurrentNet:
-    """An agent's network, which reads so many numbers."""
+    """Returns a new network of an agent. inputs: size of its input."""
     sizes = (inputs, config.hidden, actions)
     return RecurrentNet(key, *sizes, config.activation, config.encoder_width, config.core)
 
 
 def learner(config: Config, env: Environment, name: str, member: Member, apart: bool = False) -> Algorithm:
-    """The algorithm of a member. apart: agents share no parameter and no loss, so that each has an optimizer."""
+    """Returns the algorithm of a member. apart: agents share no parameters and no loss; each has its own optimizer."""
     team = team_of(config, env, name, partial(new_agent, config, env.spec.action.n))
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
@@ -136,7 +140,7 @@ def learner(config: Config, env: Environment, name: str, member: Member, apart: 
 
 
 def learned_reward(config: Config, episodes: replay.Episodes, q: Array) -> Array:
-    """[T, B, N], whose reward `config` says, and the entropy bonus. q [T, B, N, A] carries no gradient."""
+    """Returns the rewards that agents learn from, [T, B, N], and the entropy bonus. q [T, B, N, A] gets no gradient."""
     logits = masked(lax.stop_gradient(q), episodes.observation.available[:-1])
     bonus = config.entropy_bonus * entropy(logits).mean(-1, keepdims=True)
     return credited(episodes.reward, config.credit) + bonus

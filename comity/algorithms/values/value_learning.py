@@ -1,4 +1,4 @@
-"""How value decomposition learns once it has a loss: replay of whole episodes, optimizer steps, targets that move."""
+"""The learning loop of value decomposition for a given loss: replay of whole episodes, optimizer steps, targets."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from comity.learning import if_ready, linear, optimizer, per_agent_optimizer, re
 from comity.rollout import shapes
 from comity.types import Environment, Key, PyTree, Transition
 
-SLICE = 64  # episodes whose gradients are taken at once; more spill a CPU's cache (docs/performance.md)
+SLICE = 64  # episodes of one gradient computation; more do not fit into a CPU's cache (docs/performance.md)
 
 
 class State(NamedTuple):
@@ -28,13 +28,13 @@ class State(NamedTuple):
 
 
 def explore_rate(config: Config, time: Array) -> Array:
-    """Epsilon of the epsilon-greedy policy, after `time` steps of a batch."""
+    """Returns epsilon of the epsilon-greedy policy after `time` steps of a batch."""
     fall = released.epsilon if config.explore_shape == "floored" else linear
     return fall(config.explore_start, config.explore_end, config.explore_steps, time)
 
 
 def target_is_due(config: Config, count: Array, ahead: bool) -> Array | bool:
-    """[] bool, whether the target moves ahead of, or behind, the optimizer step of this number (from 0)."""
+    """Returns [] bool, True if the target moves before (`ahead`) or after the optimizer step number `count`, from 0."""
     if ahead != (config.target_moves == "before"):
         return False
     if ahead:
@@ -51,13 +51,13 @@ def learning(
     whole_draws: bool = False,
     apart: bool = False,
 ):
-    """What all members share once they have a loss: `(begin, update)`.
+    """Returns (begin, update), which all members share: begin(params, act, memory) -> the first state, and
+    `Algorithm.update`.
 
     loss(params, target_params, episodes, games) -> (loss of each step [T, B], metrics of each step, leaves [T, B]),
-    where the B episodes are rollouts of `games`; extra(steps) -> leaves [B, ...] that a row of the replay keeps beside
-    the episode; whole_draws: the loss wants all episodes of an update at once; apart: all parameters are of agents,
-    leaves [N, ...], and what is a norm over all of them is one over an agent's. `begin(params, act, memory)` is the
-    first state, `update` that of `Algorithm`.
+    where the B episodes are rollouts of `games`. extra(steps) -> leaves [B, ...], which the replay stores with each
+    episode. whole_draws: the loss needs all episodes of an update at once. apart: all parameters belong to single
+    agents, leaves [N, ...], so each agent has its own optimizer and gradient norm.
     """
     rate = partial(linear, config.learning_rate, config.last_learning_rate, config.learning_rate_steps)
     descent = optimizer(config.optimizer, rate, config.clip, config.decay, config.epsilon)
@@ -74,7 +74,7 @@ def learning(
         return state._replace(replay=replay.empty(jax.eval_shape(rows_of, steps), config.capacity))
 
     def total(params: PyTree, target_params: PyTree, rows: replay.Row, games: int, reward_of: Callable | None):
-        """Sums over the steps that count, of the loss and of all metrics, and how many they are."""
+        """Returns the sum of the loss over the steps that count, the sums of all metrics, and the number of steps."""
         episodes = replay.paid(replay.episodes_of(env, rows), reward_of)
         counts = episodes.valid & (config.ends_teach | ~episodes.ended)
         if config.padding == "released":

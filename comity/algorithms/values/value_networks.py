@@ -1,4 +1,4 @@
-"""The networks of value decomposition, and what they say of whole episodes: of agents, and what a mixer reads."""
+"""The networks of value decomposition, and their outputs on whole episodes: the agents' values, the mixer's input."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,34 +20,34 @@ from comity.types import Environment, Key, Observation, PyTree
 
 class Params(NamedTuple):
     agents: PyTree  # leaves [N, ...] if separate
-    mixer: PyTree  # of the member; () if it has none
-    reader: JointNet | None  # of what the mixer reads: its eyes, where that is images
+    mixer: PyTree  # the member's mixer; () if it has none
+    reader: JointNet | None  # the encoder of the mixer's input
 
 
 class Values(NamedTuple):
-    """What the networks say at every step of whole episodes."""
+    """The networks' outputs at every step of whole episodes."""
 
     q: Array  # [T, B, N, A]
-    memory: Array  # [T, B, N, H], what q was read from: the step's view is in it
-    central: Array  # [T, B, S], what mixers read
+    memory: Array  # [T, B, N, H], the memory that gives q: it includes the step's view
+    central: Array  # [T, B, S], the mixer's input
 
 
 class StepValues(NamedTuple):
-    """The same of what stands before a step, and of what follows it."""
+    """The values before each step and after it."""
 
     before: Values
     after: Values
 
 
 def as_given(outputs: Array) -> Array:
-    """Outputs of agents' networks as Q: each is one action's."""
+    """Returns the outputs of agents' networks as they are: each is the Q of one action."""
     return outputs
 
 
 def team_of(config: Config, env: Environment, name: str, make: Callable[[Key, int], PyTree]) -> Team:
-    """The agents' networks. make(key, inputs) draws one.
+    """Returns the agents' networks. make(key, inputs) draws one.
 
-    Raises ValueError unless each agent chooses one action, and a mixer has something to read.
+    Raises ValueError unless each agent chooses one discrete action, and the mixer's input is not empty.
     """
     require_discrete(env, name, images=True)
     spec = env.spec
@@ -59,18 +59,18 @@ def team_of(config: Config, env: Environment, name: str, make: Callable[[Key, in
 
 
 def central_part(config: CentralConfig, spec: Spec) -> Part:
-    """What a mixer reads: the state, or the views of all agents."""
+    """Returns the description of the mixer's input: the state, or the views of all agents."""
     return Part(spec.state) if config.mixer_reads == "state" else Part(spec.view, spec.agents)
 
 
 def central_size(config: CentralConfig, spec: Spec) -> int:
-    """S of `central_view`."""
+    """Returns the size S of `central_view`."""
     view, count = central_part(config, spec)
     return count * encoded_size(view, config.hidden)
 
 
 def central_reader(config: Config, spec: Spec, key: Key) -> JointNet | None:
-    """What makes a vector of what a mixer reads; None for members whose mixers read nothing."""
+    """Returns the network that turns the mixer's input into a vector; None if the mixer has no input."""
     if not isinstance(config, CentralConfig):
         return None
     nothing_behind = lambda key, inputs: ()  # noqa: E731
@@ -79,7 +79,7 @@ def central_reader(config: Config, spec: Spec, key: Key) -> JointNet | None:
 
 
 def central_view(config: Config, spec: Spec, reader: JointNet | None, observation: Observation) -> Array:
-    """[..., S] float, what a mixer reads, see `CentralConfig`; empty if it reads nothing."""
+    """Returns the mixer's input, [..., S] float, see `CentralConfig`; S is 0 if it has none."""
     if reader is None or not isinstance(config, CentralConfig):
         return jnp.zeros((*observation.available.shape[:-2], 0))
     of_state = config.mixer_reads == "state"
@@ -100,10 +100,13 @@ def episode_values(
     games: int,
     q_of: Callable[[Array], Array] = as_given,
 ) -> StepValues:
-    """`StepValues` of episodes that are rollouts of `games`. params: agents and reader are read; q_of(outputs) -> q."""
+    """Returns `StepValues` of episodes, which are rollouts of `games`.
+
+    params: only agents and reader are used; q_of(outputs) -> q.
+    """
     observation, batch = episodes.observation, episodes.valid.shape[1]
     fresh = jax.tree.map(lambda x: jnp.broadcast_to(x, (batch, *x.shape)), team.memory)
-    done = jnp.concatenate([episodes.action, episodes.action[-1:]])  # at the end nothing is done: nobody reads it
+    done = jnp.concatenate([episodes.action, episodes.action[-1:]])  # the entry after the end is never read
     memory = team.memories(params.agents, observation.view, fresh, action=done)
     q = q_of(team.output(params.agents, memory))
     central = central_view(config, env.spec, params.reader, observation)
@@ -111,7 +114,7 @@ def episode_values(
 
 
 def split(config: Config, values: Values, available: Array, games: int) -> StepValues:
-    """`StepValues` of values and available [T + 1, B, ...], where the B episodes are rollouts of `games`."""
+    """Splits values [T + 1, B, ...] into `StepValues`. available [T + 1, B, ...]; games: number of games of a rollout."""
     before, after = Values(*(x[:-1] for x in values)), Values(*(x[1:] for x in values))
     if config.misread:
         (q, memory), (next_q, next_memory) = released.before_and_after(values.q, values.memory, games)

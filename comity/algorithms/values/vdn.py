@@ -2,7 +2,8 @@
 
     Q_tot(s, a) = sum_i Q_i(history_i, a_i)                                                                      (eq. 3)
 
-One TD loss on Q_tot; each Q_i learns its share by the chain rule alone. docs/algorithms/vdn.md.
+There is one TD loss on Q_tot, and each Q_i learns its share through the gradient of the sum. docs/algorithms/vdn.md
+lists every departure.
 """
 
 from dataclasses import dataclass
@@ -16,18 +17,18 @@ from comity.types import Algorithm, Environment
 
 @dataclass(frozen=True)
 class Config(value_settings.Config):
-    """Settings of VDN: those of the family."""
+    """Settings of VDN: the family's."""
 
 
 PRESETS = {
     **value_settings.PRESETS,
     "fast": value_settings.FAST,
     "paper": {**value_settings.PAPER, "hidden": 128},
-}  # the paper's table of VDN says 128
+}  # the hidden-gifts paper's table of VDN says 128
 
 
 def mixed(mixer: tuple[()], q: Array, central: Array) -> Array:
-    """Q_tot [..., 1] = sum_i Q_i of q [..., N]."""
+    """Returns Q_tot = sum_i Q_i, [..., 1], of q [..., N]."""
     return q.sum(-1, keepdims=True)
 
 

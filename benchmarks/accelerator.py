@@ -31,9 +31,7 @@ NO_KERNEL = ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "
 
 
 def kernels(hlo: str) -> dict[str, int]:
-    """Counts kernels in one round of each loop of an optimized program, without inner loops: {"name
-    xTRIPS": kernels}.
-    """
+    """Counts kernels in one round of each loop of an optimized program, without inner loops: {"name xTRIPS": n}."""
     bodies: dict[str, int] = {}
     current = ""
     for line in hlo.splitlines():

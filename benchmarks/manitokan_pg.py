@@ -15,8 +15,8 @@ from comity.bench.measure import GAMES, SEEDS, in_process, products
 
 
 def flop_per_update() -> float:
-    """Floating-point operations, 2 per multiply-add: play and learning share one forward pass, the backward pass takes
-    two.
+    """Floating-point operations, 2 per multiply-add. Play and learning share the forward pass; backward
+    counts twice.
     """
     import comity
     from comity.algorithms.policy_gradient import pg

@@ -45,9 +45,7 @@ MEASURES = ("return", "reward_per_step", "distance", "final_distance", "occupied
 
 
 class Learner(NamedTuple):
-    """Settings of a learner's training. An iteration is one rollout of `games` games, one episode each, and
-    an update.
-    """
+    """Settings of a learner. An iteration is one rollout of `games` games, one episode each, and an update."""
 
     algorithm: str
     preset: str
@@ -115,9 +113,7 @@ def still(view: Array) -> Array:
 
 
 def circle(view: Array) -> Array:
-    """Sends each agent to its own place on a circle around the landmarks' mean, always on the same side:
-    no assignment.
-    """
+    """Sends each agent to its own place on a circle around the landmarks' mean, always on the same side."""
     agents = view.shape[-2]
     seen = view[..., 4 : 4 + 2 * agents].reshape(*view.shape[:-1], agents, 2)
     angle = 2 * jnp.pi * jnp.arange(agents) / agents
@@ -147,9 +143,7 @@ def found(learner: str, kind: str, trial: dict[str, Any] | None = None) -> list[
 
 
 def run(algorithm: Any, games: int, iterations: int, first: int, seeds: int) -> list[dict]:
-    """Trains, then plays EPISODES new games with every seed's last policy, greedy and sampled. Returns a dict
-    per seed.
-    """
+    """Trains, then plays EPISODES new games with every seed's last policy, greedy and sampled. A dict for each seed."""
     env = comity.make("cooperative-navigation", length=LENGTH)
     with tempfile.TemporaryDirectory() as out:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -306,9 +300,7 @@ def cost_table() -> str:
 
 
 def curve_table(points: tuple[int, ...] = (125_000, 250_000, 375_000, 500_000)) -> str:
-    """Returns a Markdown table, a row per learner: return of training episodes, mean of the chunk that ends at these
-    env steps.
-    """
+    """Returns a Markdown table, a row per learner: training return, mean of the chunk that ends at these env steps."""
     out = [f"| learner | {' | '.join(f'{point:,}' for point in points)} |", f"| --- |{' --- |' * len(points)}"]
     for name, learner in LEARNERS.items():
         rows = found(name, "table")

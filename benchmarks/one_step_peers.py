@@ -64,9 +64,7 @@ def trpo_step(seed: int, numbers: int) -> list[float]:
     ours, _ = trpo.trust_step(config, team, state.actor, measure)
 
     def flat(actor) -> list[np.ndarray]:
-        """Returns arrays in the order of sb3's policy: weight [out, in] and bias of every layer, then
-        log deviations.
-        """
+        """Returns arrays in the order of sb3's policy: weight [out, in] and bias of each layer, log deviations."""
         net = actor.net
         layers = net.encoder, net.cell.layer, net.head
         return [np.asarray(x[0]) for layer in layers for x in (layer.weight.swapaxes(-1, -2), layer.bias)] + [

@@ -80,9 +80,7 @@ def shared_share(files: list[Path]) -> float:
 
 
 def imports(package: Path) -> dict[str, set[str]]:
-    """Returns {module: modules of the package that it imports when it is imported}. Imports inside functions do not
-    count.
-    """
+    """Returns {module: modules of the package that it imports when imported}. Imports in functions do not count."""
     names = {}
     for file in package.rglob("*.py"):
         parts = file.relative_to(package.parent).with_suffix("").parts

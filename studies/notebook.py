@@ -54,9 +54,7 @@ def lines(text: str) -> list[str]:
 
 
 def execute(page: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    """Runs all cells in an empty folder and fills in their outputs. changed: replaces variables that the first cell
-    sets.
-    """
+    """Runs all cells in an empty folder and fills in outputs. changed: replaces variables of the first cell."""
     names: dict[str, Any] = {"__name__": "__main__"}
     home = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="comity-notebook-") as folder:

@@ -20,9 +20,7 @@ from comity.runs.writing import write_bytes
 
 
 def fold(target: Path, source: Path, drop: Sequence[str] = ()) -> list[str]:
-    """Drops arms from packed file `target`, adds the records of folder `source` and removes them there. Returns lines
-    that say what it did.
-    """
+    """Drops arms from packed file `target`, moves the records of folder `source` into it; returns lines that say so."""
     before = packed.unpack(target).rows() if target.exists() else {}
     kept = {arm: some for arm, some in before.items() if not any(fnmatchcase(arm, glob) for glob in drop)}
     files = {path: path.stat().st_size for path in sorted(source.glob("*.jsonl"))}

@@ -57,9 +57,7 @@ def work(queue: Queue, row: Row) -> Work:
 
 
 def code() -> str:
-    """Returns the commit that last changed comity's code. A seed's record names it, whatever the queue has committed
-    since.
-    """
+    """Returns the commit that last changed comity's code, for a seed's record; the queue's own commits do not count."""
     asked = git(Path(comity.__file__).parents[1], "log", "-1", "--format=%H", "--", "comity")
     changed = git(Path(comity.__file__).parents[1], "status", "--porcelain", "-uno", "--", "comity")
     if asked and not changed:
@@ -155,9 +153,7 @@ def git(root: Path, *words: str) -> str:
 
 
 def committed(queue: Queue, message: str, say: Say) -> None:
-    """Commits the table and new records, and nothing else, on the current branch; if it fails, the next seed's commit
-    has them.
-    """
+    """Commits the table and new records, nothing else, on the current branch; if it fails, the next commit has them."""
     files = [str(path.relative_to(queue.root)) for path in (queue.root / "studies" / "new").rglob("*.jsonl")]
     files.append(str(queue.table.relative_to(queue.root)))
     if not git(queue.root, "symbolic-ref", "HEAD"):

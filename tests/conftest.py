@@ -1,6 +1,4 @@
-"""All tests share one persistent compilation cache, so that each program is compiled once. Compilation is set to be
-fast.
-"""
+"""All tests share one persistent compilation cache, so that a program is compiled once; compilation is fast."""
 
 import gc
 import itertools

@@ -118,8 +118,8 @@ def bench(arguments: list[str]) -> None:
 
 
 def ratio_to_floor(update: float, floor: float) -> float | None:
-    """Ratio of the time of an update to the floor; None if matrix products take under 1 % of the time, so that the
-    floor means nothing.
+    """Ratio of an update's time to the floor; None if products take under 1 % of it, so that the floor
+    means nothing.
     """
     return update / floor if 100 * floor > update else None
 

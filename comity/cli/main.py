@@ -50,12 +50,13 @@ MOST_THREADS = 4096  # of XLA's pool, as a manifest gives it; anybody may have w
 
 
 class Usage(ValueError):
-    """The command line itself is wrong."""
+    """Raised if the command line itself is wrong."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command and returns the exit status: 0, 1 for an error, 2 for wrong usage, 128 + N for signal N (130 for
-    Ctrl-C, 143 for SIGTERM).
+    """Runs one command and returns the exit status.
+
+    It is 0, 1 for an error, 2 for wrong usage, or 128 + N for signal N (130 for Ctrl-C, 143 for SIGTERM).
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):  # what a console cannot show becomes a question mark
@@ -143,9 +144,7 @@ LISTS = ("--options", "--task.options", "--vary", "--search", "--slurm")
 
 
 def spelled(arguments: list[str]) -> list[str]:
-    """Turns `key=value` into `--key value`; leaves `--key=value`, and the values of the flags in `LISTS`, as
-    they are.
-    """
+    """Turns `key=value` into `--key value`; leaves `--key=value` and the values of the flags in `LISTS` as they are."""
     result, listed = [], False
     for word in arguments:
         listed = word in LISTS or (listed and not word.startswith("-"))
@@ -160,9 +159,7 @@ def spelled(arguments: list[str]) -> list[str]:
 
 
 def surroundings(command: str, arguments: list[str]) -> None:
-    """Sets how often garbage is collected, and environment variables that jax reads when it is imported. Values that
-    the user has set stay.
-    """
+    """Sets how often garbage is collected, and jax's environment variables, unless the user has set them."""
     gc.set_threshold(50_000, 20, 50)  # Python's own values take a tenth of the time in which jax traces programs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hides XLA's notes to its developers
     for variable, name in (("JAX_COMPILATION_CACHE_DIR", "jax"), ("COMITY_PROGRAMS", "programs")):

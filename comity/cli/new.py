@@ -56,9 +56,7 @@ def new(arguments: list[str]) -> None:
 
 
 def module_name(text: str) -> str:
-    """Turns `StagHunt`, `stag-hunt`, `stag_hunt.py` into stag_hunt. Raises Usage if it is no valid name, or another
-    module's.
-    """
+    """Turns `StagHunt`, `stag-hunt`, `stag_hunt.py` into stag_hunt. Raises Usage if the name is invalid or taken."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text.removesuffix(".py")).replace("-", "_").lower()
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         raise Usage(f"{text!r} is no name for a file: give letters, digits and _, such as stag_hunt")

@@ -47,9 +47,7 @@ def task_flags(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def on_task(run: Any, words: list[str]) -> Any:
-    """Returns the loaded run on its game with other settings, from `task_flags`; prints a note. Raises Usage for
-    unknown ones.
-    """
+    """Returns the loaded run on its game with other settings (of `task_flags`), with a note. Raises Usage."""
     from comity.cli.setting_flags import parse
 
     if not words:
@@ -95,8 +93,8 @@ def flags(
 
 
 def value_of(flag: str, given: str | None, rest: list[str], about: str = "") -> str:
-    """Returns the value of a flag: the text after =, or the next word, which is taken from `rest`. about: what the
-    value is. Raises Usage.
+    """Returns a flag's value: the text after =, or the next word, taken from `rest`. about: for the error. Raises
+    Usage.
     """
     if given is None and rest and rest[0].startswith("--"):  # `--out lr=0.1` reads as two flags
         raise Usage(f"{flag} needs a value, but {rest[0]} follows: with -- before it or = in it, write {flag}=VALUE")

@@ -22,8 +22,7 @@ OWN |= {"initialise": "each seed starts from its last state in this run", "out":
 
 
 def parse(arguments: list[str], program: str, **parts: Any) -> dict[str, Any]:
-    """Reads flags over the defaults in `parts` (dataclasses), with tyro; `training` has no prefix. Returns the same
-    parts.
+    """Reads flags over the defaults in `parts` (dataclasses), by tyro; `training` has no prefix. Returns these parts.
 
     Unknown flags and bad values raise Usage with one line.
     """
@@ -67,9 +66,7 @@ def _flags_of(settings: Any, prefix: str) -> dict[str, Any]:
 
 
 def _switches(arguments: list[str], known: dict[str, Any]) -> list[str]:
-    """Turns `--task.x true` and `--task.x=true` into --task.x, and false into --task.no-x, so that NAME=VALUE sets
-    switches.
-    """
+    """Turns `--task.x true` and `--task.x=true` into --task.x, and false into --task.no-x, for NAME=VALUE."""
     words, rest = [], list(arguments)
     while rest:
         flag, equals, value = rest.pop(0).partition("=")

@@ -108,9 +108,7 @@ def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: t
 
 
 def _report(one: plan.Sweep, status: int) -> int:
-    """Prints the table, its files and the next command. Returns status 1 if a row failed or is left; a status that says
-    more wins.
-    """
+    """Prints the table, its files and the next command. Returns `status`, or 1 if a row failed or is left."""
     from rich.console import Console
 
     from comity.runs.writing import write_text
@@ -138,9 +136,7 @@ def _report(one: plan.Sweep, status: int) -> int:
 
 
 def _good(one: plan.Sweep) -> tuple[str, ...]:
-    """Returns the states of rows that count as success. In a search, trials that are pruned or not finite
-    count, too.
-    """
+    """Returns the states that count as success. In a search, pruned and not finite trials count, too."""
     return ("finished", "pruned", "not finite") if any(row.search for row in one.rows) else ("finished",)
 
 

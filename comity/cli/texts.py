@@ -109,8 +109,8 @@ def text_of(value: Any) -> str:
 
 
 def presets(table: Mapping[str, Mapping[str, Any]], width: int | None = None) -> list[str]:
-    """Returns a line for each preset or profile: its meaning and the settings that it changes. The first is the
-    default.
+    """Returns a line for each preset or profile: its meaning and the settings that it sets. The first is
+    the default.
     """
     width = width or max(60, min(shutil.get_terminal_size().columns, 120))
     lines, left = [], max(map(len, table), default=0)

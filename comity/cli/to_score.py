@@ -76,9 +76,7 @@ def bench_to_score(arguments: list[str]) -> None:
 
 
 def table(found: dict[str, Any], wanted: int) -> list[str]:
-    """Returns the lines of the table. wanted: seeds of every learner. A learner with fewer seeds was interrupted, and
-    its row says so.
-    """
+    """Returns the table's lines. wanted: seeds of every learner; a learner with fewer was interrupted."""
     unit, beside = found["unit"], any("peer" in one for one in found["learners"])
     heads = [head.format(unit=unit) for head in HEADS] + ["JaxMARL's", "ratio"] * beside
     lines = ["", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]

@@ -26,9 +26,7 @@ def message(error: BaseException, arguments: list[str]) -> str:
 
 
 def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
-    """Returns the run directory in which the error arose: that of the training, or else the one that the
-    command names.
-    """
+    """Returns the run directory in which the error arose: the training's, or else the one that the command names."""
     from comity.runs.saved import find
 
     if (path := getattr(error, "comity_run", None)) is not None:

@@ -1,6 +1,4 @@
-"""The course of a difference during training: the share of the paper's training, and whether the difference still
-moves.
-"""
+"""The course of a difference: the trained share of the paper's training, and whether the difference still moves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,9 +16,7 @@ FEWEST = 3  # with fewer seeds of an arm nothing is tested
 
 
 class Course(NamedTuple):
-    """Numbers that decide whether a difference, or its absence, says something about the end of the
-    paper's training.
-    """
+    """Numbers that decide whether a difference, or its absence, says something about the paper's end of training."""
 
     share: float  # trained share of the paper's updates, of the arm with the smaller share; 1: all
     begun: bool  # True if one of the arms has moved by more than the margin since the first tenth

@@ -66,9 +66,7 @@ class Measure:
 
     @property
     def of_the_end(self) -> bool:
-        """True if the measure is about the end of learning: the last policy, or a window that reaches the end of
-        training.
-        """
+        """True if the measure is about the end of learning: the last policy, or a window up to the end."""
         return self.statistic == "last" or self.window[1] >= 1
 
     def earlier(self) -> "Measure":

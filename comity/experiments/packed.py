@@ -1,5 +1,4 @@
-"""Packs the records of a paper into one compressed file of columns that comes with the code; schema:
-docs/papers/records.md.
+"""Packs a paper's records into one compressed file of columns, shipped with the code; schema: docs/papers/records.md.
 
 Packing loses nothing: unpacked records equal the packed ones in every bit, and the same records give the same bytes.
 """
@@ -49,9 +48,7 @@ def pack(rows: Mapping[str, Sequence[Record]]) -> bytes:
 
 
 def _taken_apart(arm: str, record: Record) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Splits a record into facts, each a value of JSON, and columns of numbers. The fact `columns` names
-    the columns.
-    """
+    """Splits a record into facts, each a value of JSON, and columns of numbers, which the fact `columns` names."""
     curve, last = record["curve"], record["last"]
     lengths = {len(some) for some in curve.values()}
     if len(lengths) != 1:
@@ -132,9 +129,7 @@ class Packed:
 
 
 def unpack(path: Path) -> Packed:
-    """Returns a packed file; a process reads it once, until the file changes. Raises ValueError with one line if it is
-    none.
-    """
+    """Returns a packed file, read once in a process until it changes. Raises ValueError with one line if it is none."""
     about = path.stat()
     return _unpacked(path, about.st_mtime_ns, about.st_size)
 
@@ -167,18 +162,14 @@ def packed_file(module: str) -> Path:
 
 
 def new_records(paper: str) -> Path:
-    """Returns the folder of a checkout for records of a paper that are not yet packed, a file ARM.jsonl for
-    each arm.
-    """
+    """Returns a checkout's folder for records of a paper that are not packed yet, a file ARM.jsonl for each arm."""
     import comity
 
     return Path(comity.__file__).parents[1] / "studies" / "new" / paper
 
 
 def merged(rows: Mapping[str, Sequence[Record]], more: Iterable[tuple[str, Record]]) -> Rows:
-    """Merges records with further ones, (arm, record). A seed that exists already for an arm's settings stays as
-    it is.
-    """
+    """Merges records with further ones, (arm, record). A seed that an arm's settings already have stays as it is."""
     found = {arm: list(some) for arm, some in rows.items()}
     there = {(arm, x["config_hash"], x["seed"]) for arm, some in found.items() for x in some}
     for arm, record in more:

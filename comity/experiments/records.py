@@ -43,9 +43,7 @@ def identity(described: dict[str, Any], envs: int, iterations: int) -> dict[str,
 
 
 def config_hash(described: dict[str, Any]) -> str:
-    """Returns a name of `settings`, in 16 hex digits. It does not decide equality, `same` does: the code may gain
-    settings.
-    """
+    """Returns a name of `settings`, in 16 hex digits. `same` decides equality, since the code may gain settings."""
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -70,8 +68,7 @@ def same(
     given: dict[str, dict[str, Any]],
     unread: frozenset[str] = frozenset(),
 ) -> bool:
-    """True if a record's settings `found` are those `wanted`. given: defaults of settings that the record may not have
-    yet.
+    """True if a record's settings `found` are those `wanted`. given: defaults of settings that it may lack.
 
     unread: settings of the game that may differ.
     """
@@ -90,8 +87,8 @@ def same(
 
 
 def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
-    """Returns {seed: record} of an arm, from the first place that has the seed: a packed file, or a folder of JSON
-    lines.
+    """Returns {seed: record} of an arm, from the first place with the seed: a packed file, or a folder of
+    JSON lines.
     """
     recipe = recipe_of(arm)
     wanted, given = settings(recipe, budget), defaults(recipe)
@@ -262,9 +259,7 @@ def curve(record: Record, name: str) -> np.ndarray:
 
 
 def at_end(record: Record, name: str) -> float:
-    """Returns a metric of the last policy, sampled, or greedy:METRIC without noise, or the difference `A - B` of two;
-    NaN where undefined.
-    """
+    """Returns a metric of the last policy, sampled; greedy:METRIC without noise; `A - B` of two. NaN if undefined."""
     if " - " in name:
         first, _, second = name.rpartition(" - ")
         return at_end(record, first) - at_end(record, second)

@@ -131,9 +131,7 @@ def expected(paper: Paper, jobs: Sequence[Job]) -> list[float]:
 
 
 def described(jobs: Sequence[Job], cores: int, folders: Folders) -> list[str]:
-    """Describes the plan: first the expected time, then the shipped seeds, the seeds made here and the missing ones of
-    each arm.
-    """
+    """Describes the plan: the expected time, then each arm's shipped seeds, seeds made here and missing seeds."""
     total = sum(job.seconds for job in jobs) / cores
     missing = sum(len(job.missing) for job in jobs)
     lines = [f"{missing} seeds to train, about {words_of(total)} on {cores} cores" if missing else "nothing to train"]
@@ -301,9 +299,7 @@ def write_figure(
 
 
 def heading(figure: Figure, verdicts: Any) -> str:
-    """Returns the title of a figure's pictures: its finding, if the verdicts hold on which it rests; else the plain
-    title.
-    """
+    """Returns the title of a figure's pictures: its finding, if its verdicts hold; else the plain title."""
     stand = {claim.name: verdict for claim, verdict, _ in verdicts}
     finding = figure.finding
     if finding and all(stand.get(name) == verdict for name, verdict in finding.rests_on.items()):
@@ -345,9 +341,7 @@ def trained_for(some: Sequence[Record], paper: Paper) -> str:
 
 
 def curves_of(panel: Any, found: Mapping[str, Sequence[Record]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Returns label -> (env steps [P], values [S, P]) of one panel. P is at most the panel's `points`, if it
-    has them.
-    """
+    """Returns label -> (env steps [P], values [S, P]) of one panel. P is at most the panel's `points`, if set."""
     result = {}
     for label in panel.arms or found:
         if label not in found:

@@ -1,5 +1,4 @@
-"""Trains arms side by side, each in a process of its own: the steps of one arm are sequential, but several fill a
-device.
+"""Trains arms side by side, each in its own process: one arm's steps are sequential, but several arms fill a device.
 
 On a CPU each process keeps to its own cores, so that no process waits for another, nor for the last of an odd number
 of seeds. A process gets the name of its arm and makes the plan itself, so that only names and paths are handed over.

@@ -76,8 +76,7 @@ def spread_ratio(first: Seeds, second: Seeds) -> tuple[float, float, float, floa
 
 
 def spread_below(x: Seeds, bound: float) -> tuple[float, float, float, float]:
-    """Returns (standard deviation over seeds minus `bound`, its 95 % interval, p of `bound` or more) by the chi-squared
-    test.
+    """Returns (standard deviation over seeds minus `bound`, 95 % interval, p of `bound` or more), chi-squared test.
 
     It is as sensitive to other distributions than the normal as `spread_ratio`.
     """

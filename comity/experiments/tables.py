@@ -74,9 +74,7 @@ def spoken(verdicts: Sequence[Judged]) -> list[str]:
 
 
 def details(outcomes: Sequence[Outcome]) -> str:
-    """Returns the details of a claim's verdict: counts of its comparisons, the share of the paper's
-    training, reasons.
-    """
+    """Returns the details of a claim's verdict: counts of comparisons, share of the paper's training, reasons."""
     parts = []
     if len(outcomes) > 1:
         of_all = [f"{number} {verdict}" for verdict, number in counts(outcomes).items()]
@@ -116,9 +114,7 @@ def tested(outcome: Outcome) -> bool:
 
 
 def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper) -> str:
-    """Returns a table of statements by claim, one of the last policies and their cost, and the versions that trained
-    them.
-    """
+    """Returns a table of statements by claim, one of the last policies and their cost, and the versions used."""
     lines = [f"# {figure.title}", ""]
     if figure.note:
         lines += [figure.note, ""]

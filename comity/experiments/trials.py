@@ -1,5 +1,4 @@
-"""Trials of policies: at every point of a training curve they play their task with other settings, perhaps with a
-partner.
+"""Trials: at every point of a training curve, policies play their task with other settings, perhaps with a partner.
 
 The results are written to `trials.jsonl` of the run directory. Random keys depend only on the seed and the iteration.
 """

@@ -59,9 +59,7 @@ def compare(
 
 
 def _of_several_tasks(runs: GroupsLike, root: str | os.PathLike[str]) -> list[SavedRun]:
-    """Returns the opened runs if they have more than one task, else []. Raises ValueError if versions of a
-    task differ.
-    """
+    """Returns the opened runs if they have several tasks, else []. Raises ValueError if versions of a task differ."""
     if isinstance(runs, Mapping):
         return []
     opened = [open_run(path) for path in find(runs, root)]
@@ -78,9 +76,7 @@ def _of_several_tasks(runs: GroupsLike, root: str | os.PathLike[str]) -> list[Sa
 def compare_tasks(
     runs: Sequence[SavedRun], metric: str | None, out: str | os.PathLike[str] | None, console: Console
 ) -> list[Path]:
-    """Does the same as `compare` for runs of several tasks: a table by task with an aggregate, and performance
-    profiles.
-    """
+    """Does the same as `compare` for runs of several tasks: a table by task with an aggregate, and profiles."""
     from rich.text import Text
 
     from comity.report.tasks import Scores, draw_profiles, tasks_sheet

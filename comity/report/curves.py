@@ -118,9 +118,7 @@ def points(table: Table, policy: str, source: str) -> Table:
 
 
 def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level: float, groups: int) -> int:
-    """Draws one label's seeds in one panel, fainter if there are many groups; returns the number of seeds with the
-    metric.
-    """
+    """Draws one label's seeds in one panel, fainter among many groups; returns how many seeds have the metric."""
     scale = 100.0 if is_rate(metric) else 1.0
     curves = []
     for seed in sorted(rows.unique("seed")):
@@ -214,11 +212,10 @@ def label_ends(figure: Figure, axes: Axes, names: dict[str, str], looks: dict[st
 
 
 def spread(wanted: NDArray[np.float64], heights: NDArray[np.float64], room: float) -> NDArray[np.float64]:
-    """Returns places near `wanted` (ascending) at which boxes of these heights do not overlap, within 0 to room if they
-    fit.
+    """Returns places near `wanted` (ascending) at which boxes of these heights do not overlap.
 
-    Boxes that touch move together, each group to the mean of its wanted places: least squares, by pooling adjacent
-    violators (Ayer et al. 1955).
+    The places lie within 0 to room if the boxes fit. Boxes that touch move together, each group to the mean of its
+    wanted places: least squares, by pooling adjacent violators (Ayer et al. 1955).
     """
     offsets = np.concatenate([[0.0], np.cumsum((heights[:-1] + heights[1:]) / 2)])
     blocks: list[tuple[float, int]] = []  # (mean of wanted - offset, size), must ascend
@@ -276,9 +273,7 @@ def _short_path(found: re.Match[str]) -> str:
 
 
 def _few_colours(drawn: Any) -> Any:
-    """Reduces a picture to 256 colours: its 128 most frequent ones stay exact, so that hues stay; the others
-    are mixed.
-    """
+    """Reduces a picture to 256 colours: the 128 most frequent ones stay exact, so that hues stay."""
     from PIL import Image
 
     pixels = np.asarray(drawn).astype(np.int32) @ np.array([1 << 16, 1 << 8, 1])
@@ -294,8 +289,7 @@ def _few_colours(drawn: Any) -> Any:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Writes the figure as PNG and SVG, each completely or not at all. Neither holds a time, so equal runs give equal
-    files.
+    """Writes the figure as PNG and SVG, each completely or not at all. Equal runs give equal files (no time is stored).
 
     To save bytes without a visible difference, the PNG has a palette of 256 colours (a third of the bytes), and the
     paths of the SVG have two decimals of a point (four fifths of the bytes).

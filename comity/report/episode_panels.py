@@ -1,6 +1,4 @@
-"""Draws additional pictures of an episode: the preferences between agents, and the actions in games that draw no
-picture.
-"""
+"""Draws additional pictures of an episode: preferences between agents, and actions in games that draw no picture."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,9 +13,7 @@ ROWS = 10  # number of agents that have a row of their own in a GIF
 
 
 def draw_sharing(episode: Recording) -> Image.Image:
-    """Draws the shares of rewards that agents get, as a matrix. The row's agent gets a share of the column's reward;
-    darker means more.
-    """
+    """Draws the shares of rewards as a matrix: the row's agent gets a share of the column's reward; darker is more."""
     assert episode.sharing is not None
     number, at = episode.num_agents, (20, 52)
     cell = max(10, min(34, 170 // number))
@@ -45,9 +41,7 @@ def panel_height(episode: Recording) -> int:
 
 
 def draw_panel(episode: Recording, t: int, width: int) -> Image.Image:
-    """Draws the actions of each agent so far, one colour per action, with its rewards as bars below. Later steps are
-    blank.
-    """
+    """Draws the actions of each agent so far, one colour per action, with rewards as bars below. The rest is blank."""
     image = Image.new("RGB", (width, panel_height(episode)), BLANK)
     pen = ImageDraw.Draw(image)
     T, left = episode.length, 8
@@ -98,9 +92,7 @@ def _legend(pen: ImageDraw.ImageDraw, episode: Recording, x: float, y: int, righ
 
 
 def colours_of(episode: Recording) -> list[tuple[str, ...]]:
-    """Returns a colour for each action of each head. A head continues after the colours of the previous one, so that
-    they differ.
-    """
+    """Returns a colour for each action of each head. Heads continue each other's colours, so that they differ."""
     ends = np.cumsum([len(head.names) for head in episode.heads]).tolist()
     colours = own_colours(ends[-1])
     return [colours[end - len(head.names) : end] for head, end in zip(episode.heads, ends, strict=True)]

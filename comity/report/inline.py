@@ -82,9 +82,7 @@ def picture(content: bytes, kind: str, what: str) -> str:
 
 
 def run_html(title: str, facts: Mapping[str, str], path: Path, film: Any) -> str:
-    """Returns the HTML of a run: its facts, its curve, a film. film: a Recording, or a line that says why there is
-    none.
-    """
+    """Returns the HTML of a run: facts, curve, film. film: a Recording, or a line that says why there is none."""
     entries = "".join(f"<li>{html.escape(name)}: {html.escape(text)}</li>" for name, text in facts.items())
     shown = f"<p>{html.escape(film)}</p>" if isinstance(film, str) else film_html(film)
     study = gather(str(path))

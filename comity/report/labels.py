@@ -56,9 +56,7 @@ def task_labels(runs: Sequence[SavedRun]) -> list[str]:
 
 
 def labels_by_task(runs: Sequence[SavedRun]) -> list[str]:
-    """Returns labels of algorithms that mean the same on every task: differences are looked for only within
-    each task.
-    """
+    """Returns labels of algorithms that mean the same on every task: only differences within a task count."""
     tasks, found = task_labels(runs), [""] * len(runs)
     for task in dict.fromkeys(tasks):
         where = [i for i, t in enumerate(tasks) if t == task]

@@ -58,8 +58,7 @@ Look = dict[str, Any]  # keyword arguments of a line in matplotlib
 
 
 def line_looks(learners: Mapping[str, str], conditions: Mapping[str, int | None] | None = None) -> dict[str, Look]:
-    """Returns the look of each label. learners: label -> learner, which gives the hue; a learner that is not in HUES
-    gets an unused one.
+    """Returns the look of each label. learners: label -> learner, which gives the hue; unknown ones get an unused hue.
 
     conditions: label -> number of its line style; labels without one take the next free style of their learner. If a
     learner has three conditions or more, they also differ in tone. Random play is grey.

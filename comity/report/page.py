@@ -1,6 +1,4 @@
-"""`comity report RUN...`: curves, tables, differences of settings, a replay and the origin of each run, as one HTML
-file.
-"""
+"""`comity report RUN...`: curves, tables, differences of settings, a replay and the runs' origin, as one HTML file."""
 
 from __future__ import annotations
 
@@ -123,9 +121,7 @@ def _dash(style: Any) -> str:
 
 
 def _line(rows: Table, metric: str) -> dict[str, Any] | None:
-    """Returns one label's curve: the steps, the mean, the interval if there are enough seeds, and every seed. None
-    without values.
-    """
+    """Returns one label's curve: steps, mean, interval if there are enough seeds, every seed. None without values."""
     scale, curves, seeds = 100.0 if is_rate(metric) else 1.0, [], []
     for seed in sorted(rows.unique("seed")):
         one = rows.where(seed=seed)

@@ -37,9 +37,7 @@ def shared_palette(picture: Callable[[int], np.ndarray], count: int) -> tuple[np
 
 
 def png(picture: np.ndarray, colours: int, shrink: int) -> bytes:
-    """Returns a PNG with a palette; exact if the picture has no more than `colours` colours. shrink: 2 halves its
-    sides.
-    """
+    """Returns a PNG with a palette; exact if `colours` are enough for the picture. shrink: 2 halves its sides."""
     image = Image.fromarray(picture)
     if shrink > 1:
         image = image.resize((max(1, image.width // shrink), max(1, image.height // shrink)), Image.Resampling.BOX)

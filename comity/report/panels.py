@@ -209,9 +209,7 @@ def _fit(axes: Axes, low: float, high: float) -> None:
 
 
 def _end(ends: Mapping[str, float], learners: Mapping[str, str]) -> float:
-    """Returns the end of the axis of steps: that of the longest training. Random play only serves as a
-    reference level.
-    """
+    """Returns the end of the axis of steps: that of the longest training. Random play is only a reference level."""
     learned = [end for label, end in ends.items() if learners[label] != "random"]
     return max(learned or ends.values(), default=1.0)
 

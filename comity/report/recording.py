@@ -89,8 +89,7 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
-    """One episode, from reset to end. Shapes are checked on construction; anything that `np.asarray` takes may be
-    given.
+    """One episode, from reset to end. Shapes are checked on construction; anything `np.asarray` takes may be given.
 
     With several action heads `actions`, `available`, `probabilities` and `action_names` are tuples with one entry per
     head. Raises ValueError if shapes, colours or actions do not fit.
@@ -277,25 +276,23 @@ class Recording:
 
 
 def sentence(event: Event, names: Sequence[str]) -> str:
-    """Describes an event: `yellow picks up the key`. Events of the whole game have no name; other amounts than 1 are
-    added.
+    """Describes an event: `yellow picks up the key`. Events of the whole game have no name. Amounts other than 1
+    follow.
     """
     who = "" if event.agent is None else f"{names[event.agent]} "
     return f"{who}{event.text}{'' if event.amount == 1 else f' ({event.amount:g})'}"
 
 
 def own_colours(number: int) -> tuple[str, ...]:
-    """Returns colours that differ on light and dark ground, for colour-blind readers too (Okabe and Ito 2008,
-    darkened).
+    """Returns colours that differ on light and dark ground, also for the colour-blind (Okabe and Ito
+    2008, darkened).
     """
     colours = ("#0a7bbf", "#d55e00", "#009e73", "#b85c96", "#b8860b", "#4d9fd6", "#7a5ad1", "#8a8a8a")
     return tuple(colours[n % len(colours)] for n in range(number))
 
 
 def _head(names: Sequence[Any], action: np.ndarray, available: np.ndarray, probabilities: np.ndarray | None) -> Head:
-    """Builds a head with names: the given ones, one for each action or a tuple for each agent; without
-    names, numbers.
-    """
+    """Builds a head with the given names, one for each action or a tuple for each agent; without names, numbers."""
     own = tuple(tuple(map(str, x)) for x in names if isinstance(x, tuple))
     if own or not names:
         names = [f"{'number' if action.ndim == 3 else 'action'} {a}" for a in range(available.shape[-1])]
@@ -343,9 +340,7 @@ Films = Recording | Sequence[Recording | Sequence[Recording]]  # columns of one 
 
 
 def as_columns(recordings: Films) -> list[list[Recording]]:
-    """Returns the columns of a film, each a list of episodes shown in turn. Raises ValueError if one of them
-    is empty.
-    """
+    """Returns the columns of a film, each a list of episodes shown in turn. Raises ValueError if one is empty."""
     beside = [recordings] if isinstance(recordings, Recording) else list(recordings)
     columns = [[some] if isinstance(some, Recording) else list(some) for some in beside]
     if not columns or not all(columns):

@@ -1,6 +1,4 @@
-"""Writes the replay of an episode: one HTML page on which the reader can move through it. It is made from recordings;
-no game is played here.
-"""
+"""Writes the replay of an episode from recordings: one HTML page to move through it. No game is played here."""
 
 import base64
 import hashlib
@@ -32,8 +30,7 @@ def write_html(recordings: Films, path: str | Path) -> Path:
 
 
 def replay_html(recordings: Films) -> str:
-    """Returns the replay as text: a page that contains its pictures, data, style and script. `#t=30` opens it at step
-    30.
+    """Returns the replay as text: a page with its pictures, data, style and script. `#t=30` opens it at step 30.
 
     Several recordings: the first is selected at the start. `#episode=1` selects the second, `#agent=0` the view of an
     agent, `#turn=1` the second recording of a column.
@@ -91,9 +88,7 @@ def replay_data(episode: Recording) -> dict[str, Any]:
 
 
 def _head_data(head: Head, colours: tuple[str, ...]) -> dict[str, Any]:
-    """Returns the data of one action head. available: [T + 1][N] strings of 0 and 1, a fifth of the length of
-    a list.
-    """
+    """Returns the data of one action head. available: [T + 1][N] strings of 0 and 1, a fifth of a list's length."""
     glyphs = [head.glyph(action) for action in range(len(head.names))]
     return {
         "names": list(head.names),

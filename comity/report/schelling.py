@@ -88,8 +88,8 @@ def standard_error(x: np.ndarray) -> float:
 
 
 def draw(diagram: Diagram, path: Path) -> None:
-    """Draws one line for cooperators and one for defectors over the number of cooperating others. The upper line is the
-    better choice.
+    """Draws a line for cooperators and one for defectors over the cooperating others. The upper one is the better
+    choice.
     """
     import matplotlib
     from matplotlib.figure import Figure

@@ -44,9 +44,7 @@ class Curve(NamedTuple):
 
 
 def scores(values: ArrayLike) -> NDArray[np.float64]:
-    """Returns `values` as an array [S, K]; seeds alone count as one task. Raises ValueError if it is empty or has more
-    axes.
-    """
+    """Returns `values` as [S, K]; seeds alone count as one task. Raises ValueError if empty or with more axes."""
     array = np.asarray(values, float)
     if array.ndim == 1:
         array = array[:, None]
@@ -102,8 +100,7 @@ def bootstrap_ci(
     level: float = 0.95,
     resamples: int = 2000,
 ) -> Interval:
-    """Returns `statistic` with its stratified percentile bootstrap interval (Agarwal et al. 2021, section 4.1; Efron
-    1979).
+    """Returns `statistic` with a stratified percentile bootstrap interval (Agarwal et al. 2021, 4.1; Efron 1979).
 
     values: [S] or [S, K]. stratified: seeds are drawn separately for each task; otherwise rows stay together, for seeds
     that share something across tasks. statistic: f(values [R, S, K], axis=(1, 2)) -> [R]. seed: of the resampling, so
@@ -200,9 +197,7 @@ def common_curve(curves: Sequence[tuple[ArrayLike, ArrayLike]]) -> Curve:
 def resample(
     generator: np.random.Generator, array: NDArray[np.float64], resamples: int, stratified: bool = True
 ) -> NDArray[np.float64]:
-    """Draws the seeds of `array` [S, K] with replacement, `resamples` times, per task if stratified. Returns [R,
-    S, K].
-    """
+    """Draws the seeds of `array` [S, K] with replacement, `resamples` times, per task if stratified: [R, S, K]."""
     seeds, tasks = array.shape
     rows = generator.integers(seeds, size=(resamples, seeds, tasks if stratified else 1))
     return np.take_along_axis(array[None], np.broadcast_to(rows, (resamples, seeds, tasks)), axis=1)

@@ -40,9 +40,7 @@ class Study:
         return [run for run in self.runs if run.path.as_posix() in paths]
 
     def metric(self, name: str | None = None) -> str:
-        """Returns `name` if it was measured; without a name, the runs' headline. Raises ValueError with the nearest
-        name.
-        """
+        """Returns `name` if it was measured; None means the headline. Raises ValueError with the nearest name."""
         if name is None:
             headlines = list(dict.fromkeys(run.headline for run in self.runs))
             name = headlines[0] if len(headlines) == 1 else "return"
@@ -100,9 +98,7 @@ def refuse_mixture(runs: Sequence[SavedRun]) -> None:
 
 
 def pool(table: Table) -> tuple[Table, list[str]]:
-    """Keeps each seed of each label once, from the run with more env steps. Returns the table and notes on repeated
-    seeds.
-    """
+    """Keeps each seed of each label once, from the run with more env steps. Returns also notes on repeated seeds."""
     furthest: dict[tuple[str, int], dict[str, int]] = {}
     columns = (table[name].tolist() for name in ("label", "seed", "run", "env_steps"))
     for label, seed, run, steps in zip(*columns, strict=True):

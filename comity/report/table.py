@@ -46,9 +46,7 @@ class Table:
         return [name for name in self.columns if name not in (*KEYS, *OF_EVALUATIONS)]
 
     def where(self, **equals: Any) -> Table:
-        """Returns the rows in which each named column equals the value, or one of the values in a list, tuple
-        or set.
-        """
+        """Returns the rows in which each named column equals the value, or one of a list, tuple or set of values."""
         keep = np.ones(len(self), bool)
         for name, wanted in equals.items():
             if isinstance(wanted, (list, tuple, set, frozenset, np.ndarray)):

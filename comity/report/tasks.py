@@ -151,9 +151,7 @@ def profile(values: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray
 
 
 def draw_profiles(scores: Scores, path: Path, level: float = 0.95, resamples: int = 500) -> list[Path]:
-    """Draws the performance profile of each algorithm with its stratified bootstrap band; returns [] if none has an
-    aggregate.
-    """
+    """Draws each algorithm's performance profile with its stratified bootstrap band; [] if none has an aggregate."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -1,5 +1,4 @@
-"""Claims of rows: a claim is a file that only one process can create. It needs no jax and no locks, so any shared disk
-will do.
+"""Claims of rows: a claim is a file that only one process can create. No jax, no locks, so any shared disk will do.
 
 The claims of a row are files `claim.0`, `claim.1`, ...; the highest one counts. A worker that finds its owner dead
 makes the next one, and only one of several workers that try it succeeds. No claim is ever removed, so no worker can
@@ -26,8 +25,8 @@ class Lost(RuntimeError):
 
 
 class Claim:
-    """A row that this process trains, until `release`. It touches the claim regularly, so that other hosts see it
-    alive.
+    """A row that this process trains, until `release`. It touches the claim regularly, as a sign of life for other
+    hosts.
     """
 
     def __init__(self, folder: Path, number: int, lease: float):
@@ -97,9 +96,7 @@ def newest(folder: Path) -> int:
 
 
 def alive(path: Path, lease: float = LEASE) -> bool:
-    """True if the owner of a claim may still be at work. On this machine its process decides, on others the time of the
-    last touch.
-    """
+    """True if a claim's owner may still be at work: by its process on this machine, by the last touch on others."""
     try:
         touched = path.stat().st_mtime
     except FileNotFoundError:
@@ -133,9 +130,7 @@ def host() -> str:
 
 
 def started(pid: int) -> str | None:
-    """Returns when a process of this machine began, in a unit of its own; None if it does not exist or only its exit
-    status is left.
-    """
+    """Returns when a process of this machine began, in its own unit; None if it does not exist or has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]

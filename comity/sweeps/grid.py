@@ -101,9 +101,7 @@ def opened(path: Path) -> Grid:
 
 
 def _metric(task: Any) -> str:
-    """Returns the metric that scores a task: its headline, or the return for mixed-motive games, whose headline is no
-    goal.
-    """
+    """Returns a task's metric: its headline, or the return for mixed-motive games, whose headline is no goal."""
     from comity.recipes import find_task
 
     given = {name: value for name, value in plan.entry_of(task).items() if name != "vary"}
@@ -163,9 +161,7 @@ def _reference_scores(task: str, metric: str) -> list[float]:
 
 
 def sheet(grid: Grid) -> Sheet:
-    """Returns a row for each algorithm and a column for each task: normalised score, smallest to largest seed; then the
-    mean.
-    """
+    """Returns a row for each algorithm, a column for each task (normalised score, range of seeds), then the mean."""
     tasks, algorithms = grid.names
     found = cells(grid)
     columns = ("algorithm", *tasks, "mean", "CPU s a seed")

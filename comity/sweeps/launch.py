@@ -44,8 +44,7 @@ def worker(sweep: Sweep, index: int | str, count: int, more: tuple[str, ...] = (
 
 
 def processes(sweep: Sweep, count: int | None, say: Say, more: tuple[str, ...] = ()) -> int:
-    """Runs workers as processes here, each on its own cores, until all have ended. Prints a line whenever a row is
-    over.
+    """Runs workers as processes here, each on its own cores, until all have ended. Says when a row is over.
 
     count: number of workers; None: one for each core, but at most one for each row that is left. Ctrl-C and SIGTERM are
     passed on, and workers save what they train. Returns 0, or 128 + the signal's number.
@@ -163,9 +162,7 @@ def joined(words: list[str]) -> list[str]:
 
 
 def slurm(sweep: Sweep, count: int, options: str, say: Say, submit: bool = True, more: tuple[str, ...] = ()) -> int:
-    """Writes the array's script and submits it with the sbatch on PATH. Without sbatch, or with submit=False, prints
-    it.
-    """
+    """Writes the array's script and submits it with the sbatch on PATH; without one, or submit=False, prints it."""
     script = sweep.path / "slurm.sh"
     (sweep.path / LOGS).mkdir(exist_ok=True)
     text = slurm_script(sweep, count, options, more)

@@ -1,5 +1,4 @@
-"""The plan of a sweep as data: tasks x algorithms x settings become rows, each a complete config, before any is
-trained.
+"""The plan of a sweep as data: tasks x algorithms x settings become rows, each a complete config, before training.
 
 Only `rows_of` reads games and algorithms, so an existing sweep is read without jax.
 """
@@ -139,9 +138,7 @@ def _axes(vary: Any, where: str) -> dict[str, list[Any]]:
 
 
 def rows_of(study: Mapping[str, Any]) -> list[Row]:
-    """Returns every row of a study, each with a recipe whose game and algorithm fit. Raises ValueError with
-    one line.
-    """
+    """Returns every row of a study, as a recipe whose game and algorithm fit. Raises ValueError with one line."""
     from comity.training.settings import Training
 
     check(study)
@@ -221,9 +218,7 @@ def with_values(row: Row, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_of(named: Any) -> dict[str, Any]:
-    """Returns a task or algorithm of a study, given as a name or a name with settings, as {"name": ..., setting:
-    value}.
-    """
+    """Returns a task or algorithm of a study, given by name or with settings, as {"name": ..., setting: value}."""
     return {"name": named} if isinstance(named, str) else dict(named)
 
 
@@ -337,8 +332,8 @@ def fingerprint(study: Mapping[str, Any]) -> str:
 
 
 def planned(path: Path, study: Mapping[str, Any]) -> Sweep:
-    """Returns the sweep of a study in the folder `path`; plans it if it is new or the study changed. Raises ValueError,
-    OSError.
+    """Returns the sweep of a study in `path`; plans it if it is new or the study changed. Raises
+    ValueError, OSError.
     """
     made_from = fingerprint(study)
     if (path / FILE).is_file() and _read(path).get("made_from") == made_from:

@@ -25,8 +25,7 @@ class Range:
         return self.ends[min(index, len(self.ends) - 1)]
 
     def settled(self, section: str, setting: str, value: Any, whole: bool) -> dict[str, Any]:
-        """Returns the range as a trial keeps it. value: the setting's value at the low end; whole: True for whole
-        numbers only.
+        """Returns the range as a trial keeps it. value: the setting at the low end; whole: only whole numbers.
 
         Raises ValueError.
         """

@@ -47,9 +47,7 @@ class Job:
 
 
 def submit(sweep: Sweep, count: int, options: str, say: Say, more: tuple[str, ...] = ()) -> int:
-    """Submits `count` workers. options: of sbatch, such as `--time=2:00:00 --mem=4G`. Raises ValueError with
-    one line.
-    """
+    """Submits `count` workers. options: of sbatch, such as `--time=2:00:00 --mem=4G`. Raises ValueError, one line."""
     submitit: Any = needed("submitit", "without it: --launch slurm, or --launch print")
     folder = sweep.path.resolve() / LOGS / "submitit"
     executor = submitit.AutoExecutor(folder=folder, slurm_max_num_timeout=REQUEUES)

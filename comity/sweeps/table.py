@@ -13,8 +13,8 @@ from comity.sweeps.worker import done
 
 
 def sheet(sweep: Sweep) -> Sheet:
-    """Returns one row for each combination, with its seeds pooled: headline and return at the end. Of a search it shows
-    the best trials.
+    """Returns a row for each combination, seeds pooled: headline and return at the end. Of a search, the
+    best trials.
     """
     if any(row.search for row in sweep.rows):
         return _best(sweep)

@@ -288,8 +288,6 @@ def states(sweep: Sweep) -> dict[str, int]:
 
 
 def as_worker(sweep: Sweep) -> None:
-    """Makes this process a worker: it changes to the folder in which the sweep was planned, to which file
-    names refer.
-    """
+    """Makes this process a worker: changes to the folder of the sweep's planning, to which file names refer."""
     with contextlib.suppress(FileNotFoundError):
         os.chdir(sweep.folder)

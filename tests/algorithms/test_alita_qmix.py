@@ -1,6 +1,4 @@
-"""ALITA on QMIX: it equals QMIX if nothing is added; critics of rewards with bonuses; an influence that
-moves Q-values.
-"""
+"""ALITA on QMIX: equal to QMIX if nothing is added, critics of rewards with bonuses, influence that moves Q-values."""
 
 from typing import Any
 

@@ -1,6 +1,4 @@
-"""Correction terms inside a learner: agreement with enumeration over episodes, and the effect of the terms on
-a gift.
-"""
+"""Correction terms inside a learner: agreement with enumeration over episodes, and the terms' effect on a gift."""
 
 from typing import Any
 

@@ -1,5 +1,4 @@
-"""Every policy learner on every kind of view and action that it plays, traced row by row, and what it refuses in one
-line.
+"""Every policy learner on every kind of view and action that it plays, traced row by row, and what it refuses.
 
 A new learner adds its line to `LEARNERS`, rows for its other settings, and lines to `REFUSED`. test_learns_kinds.py
 tests that kinds are also learned; test_value_kinds.py tests value learners.

@@ -1,6 +1,4 @@
-"""LIIR: its outer gradient against finite differences, the case without intrinsic rewards, and what the
-rewards learn.
-"""
+"""LIIR: its outer gradient against finite differences, the case without intrinsic rewards, what the rewards learn."""
 
 from typing import Any
 

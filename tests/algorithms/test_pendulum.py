@@ -1,6 +1,4 @@
-"""Learners that solve the pendulum, with a mean return above -200 over 50 greedy episodes. docs/algorithms/td3.md has
-the table.
-"""
+"""Learners that solve the pendulum: mean return above -200 over 50 greedy episodes. Table: docs/algorithms/td3.md."""
 
 from typing import Any
 

@@ -1,6 +1,4 @@
-"""The head that predicts the others: its loss by hand, where its gradient goes, and a game in which it is
-always right.
-"""
+"""The head that predicts the others: its loss by hand, where its gradient goes, a game in which it is always right."""
 
 from dataclasses import dataclass, replace
 from functools import cache

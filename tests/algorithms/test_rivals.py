@@ -1,6 +1,4 @@
-"""EITI, EDTI and social influence: their bonuses against closed forms and by hand, and what a learner does
-with them.
-"""
+"""EITI, EDTI and social influence: their bonuses in closed form and by hand, and what a learner does with them."""
 
 from collections import Counter
 from dataclasses import dataclass

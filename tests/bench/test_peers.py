@@ -1,6 +1,4 @@
-"""The comparison with JaxMARL follows JaxMARL's configuration, whatever its numbers. It uses made-up numbers and does
-not need JaxMARL.
-"""
+"""The comparison with JaxMARL follows JaxMARL's configuration. Made-up numbers; JaxMARL is not needed."""
 
 import argparse
 import json

@@ -1,6 +1,4 @@
-"""The figures of ALITA: the trial that compares estimates with play, on a game with known values; all of it
-made small.
-"""
+"""The figures of ALITA: the trial that compares estimates with play, on a known game; all of it made small."""
 
 import sys
 from dataclasses import replace

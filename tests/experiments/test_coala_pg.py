@@ -1,4 +1,4 @@
-"""The figures of COALA-PG without training, and the settings of the arms."""
+"""The figures of COALA-PG: pictures without training, the settings of the arms, and all of it made small."""
 
 import math
 

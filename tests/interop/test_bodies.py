@@ -1,6 +1,4 @@
-"""Bodies of physics engines by short names. Small engines replace those that are not installed; MuJoCo itself is tested
-if it is installed.
-"""
+"""Bodies of physics engines by short names, with small engines in place of missing ones, and MuJoCo if installed."""
 
 import shutil
 import sys

@@ -1,6 +1,4 @@
-"""JaxMARL's environments as games of comity. Skipped without jaxmarl; docs/interop.md names the versions of its last
-run.
-"""
+"""JaxMARL's environments as games of comity. Skipped without jaxmarl; docs/interop.md names the tested versions."""
 
 import functools
 

@@ -1,6 +1,4 @@
-"""Theorem 1 of ALITA: the exact gradient of the influence against finite differences, its estimator and the printed
-form.
-"""
+"""Theorem 1 of ALITA: exact gradient of the influence against finite differences, its estimator, the printed form."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""Kronecker factors by explicit sums, inverses, and steps against the natural gradient in cases where they
-are exact.
-"""
+"""Kronecker factors by explicit sums, inverses, and steps against the natural gradient where they are exact."""
 
 from functools import partial
 

@@ -1,6 +1,4 @@
-"""A run stores everything that made it: arguments, settings, and every file that the user's file imports, by
-any name.
-"""
+"""A run stores all that made it: arguments, settings, and each file that the user's file imports, by any name."""
 
 import dataclasses
 import enum

@@ -1,6 +1,4 @@
-"""Grids: pairs that fit are planned, others are left out with the reason; scores by hand; a budget of
-processor time.
-"""
+"""Grids: pairs that fit are planned, others are left out with a reason; scores by hand; a budget of CPU time."""
 
 import json
 import math

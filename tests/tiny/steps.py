@@ -1,4 +1,4 @@
-"""One step of a game, for games of every kind."""
+"""Compares one step of any game in plain Python with the same step under jit and vmap."""
 
 import jax
 import numpy as np

@@ -1,6 +1,4 @@
-"""A run checks its own files: lines that are lost, doubled or from another run are reported and not taken as
-its own.
-"""
+"""A run checks its files: lines that are lost, doubled or from another run are reported and not used as its own."""
 
 import json
 import shutil

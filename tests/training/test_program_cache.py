@@ -1,6 +1,4 @@
-"""Programs kept between processes: the same bits without tracing, and a new program if anything it depends
-on differs.
-"""
+"""Programs kept between processes: the same bits without tracing, and a new program if what it depends on differs."""
 
 import dataclasses
 import hashlib

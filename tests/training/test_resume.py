@@ -1,6 +1,4 @@
-"""A run that is killed at any moment and resumed equals the undisturbed run: every array and every line, in
-every bit.
-"""
+"""A run that is killed at any moment and resumed equals an undisturbed run: all arrays and lines, in every bit."""
 
 import json
 import os

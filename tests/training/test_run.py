@@ -1,6 +1,4 @@
-"""Films: of every game and wrapper; of episodes with an undefined headline, of several heads, of agents without a
-choice.
-"""
+"""Films: of every game and wrapper, with undefined headlines, with several heads, of agents without a choice."""
 
 import dataclasses
 

@@ -24,9 +24,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class MyTask:
-    """A game. Its fields are flags: `--task.cells 7`. view [N, 2 cells]: one-hot of the own place, then of
-    the other's.
-    """
+    """A game. Its fields are flags: `--task.cells 7`. view [N, 2 cells]: one-hot of the own place, of the other's."""
 
     cells: Positive[int] = 5  # cells of the ring
     point: float = 1.0  # reward of each agent for a step after which both stand together
@@ -54,9 +52,7 @@ class MyTask:
         return state, self.observe(state)
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
-        """Plays one step of one game; action [N]. All randomness comes from `key`; decide with `jnp.where`, not with
-        `if`.
-        """
+        """Plays one step of one game; action [N]. All randomness comes from `key`; use `jnp.where` instead of `if`."""
         state = State((state.place + MOVES[action]) % self.cells, state.time + 1)
         together = state.place[0] == state.place[1]  # []
         return state, Timestep(

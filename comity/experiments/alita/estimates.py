@@ -12,9 +12,7 @@ TRUTH = {"truth": Trial(probe=true_influence)}
 
 
 def watched(estimator: str, agents: int) -> Arm:
-    """Returns an arm of ALITA whose influence counts only the game's rewards, so that its true value can be
-    played out.
-    """
+    """Returns an arm of ALITA whose influence counts only the game's rewards, so that play can measure it."""
     settings: dict[str, Any] = {**CURIOUS, "influence": estimator, "influence_of": "extrinsic"}
     profile, name = "classic" if agents == 3 else f"classic-{agents}", f"alita-{estimator}-{agents}"
     task, style = "cooperative-navigation", ("clones", "single").index(estimator) + 2 * (agents == 6)

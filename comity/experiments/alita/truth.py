@@ -10,8 +10,7 @@ SAMPLES = 32  # number of draws of the others' actions in the mean of an estimat
 
 
 def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIONS, steps: int = STEPS) -> Callable:
-    """Returns (key, state of ALITA) -> {metric: [states]}, for `states` states at random times of the present policies'
-    play.
+    """Returns (key, state of ALITA) -> {metric: [states]}, for states at random times of the present policies' play.
 
     influence_said, influence_true: F of each state by the estimate and by continued play. influence_ratio: the mean of
     the first over states, divided by the mean of the second. influence_off: the distance of this ratio from 1.

@@ -1,5 +1,4 @@
-"""Measures the cost of a gradient through a whole history: CPU time and memory by its length M T and the size of a
-view.
+"""Measures the cost of a gradient through a whole history: CPU time and memory, by its length M T and by view size.
 
 One gradient of the mean output of a policy of width 32 over L steps of ROWS games is computed on one core: the part of
 an update that grows with history. Memory is what the compiled program requests, so it is the same on each machine of a

@@ -94,8 +94,7 @@ def instead(case: Case, observation: Observation, action: Array) -> Array:
 
 
 def of_returns(env: Environment, actors: PyTree, like: pg.Config) -> Rule:
-    """Returns the rule of Monte-Carlo returns minus PG's critic, generalised advantages with the same critic, and the
-    correction's weight.
+    """Returns the rule of Monte-Carlo returns and generalised advantages with PG's critic, and the correction's weight.
 
     All come from PG with the correction `mixed`, whose average score is learned, too.
     """
@@ -201,8 +200,7 @@ def of_liir(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> R
 
 
 def of_alita(env: Environment, actors: PyTree, like: pg.Config, **settings: Any) -> Rule:
-    """Returns the rule of ALITA, minus its F: by how much less than on average the others fall short of their best
-    after the action.
+    """Returns the rule of ALITA, minus its F: how much less than on average the others miss their best afterwards.
 
     All agents are influencers. ALITA's actors are networks without memory, so the team's must be, too.
     """
@@ -230,9 +228,7 @@ def of_alita(env: Environment, actors: PyTree, like: pg.Config, **settings: Any)
 
 
 def rules(env: Environment, actors: PyTree, like: pg.Config, passes: int, capacity: int) -> tuple[Rule, ...]:
-    """Returns all rules. passes: updates per rollout of critics that take one step per update;
-    capacity: transitions.
-    """
+    """Returns all rules. passes: updates per rollout of critics that take one step each time; capacity: transitions."""
     return (
         of_returns(env, actors, like),
         of_coma(env, actors, like),

@@ -1,5 +1,4 @@
-"""The measurement of credit as a probe: situations of a fixed team, the worth of the action in each, the rules'
-signals.
+"""The measurement of credit as a probe: situations of a fixed team, the action's worth in each, the rules' signals.
 
 `measured` fits `Trial.probe`: (key, state of PG) -> {metric: [situations]}. docs/credit.md uses its numbers.
 """
@@ -141,9 +140,7 @@ def agreement(signal: Mapping[str, Array], there: Array) -> dict[str, Array]:
 
 
 def spearman(x: Array, y: Array, there: Array) -> Array:
-    """Spearman's correlation [] of x, y [S], where `there`; equal values share their rank. NaN if one of them is
-    constant.
-    """
+    """Spearman's correlation [] of x, y [S], where `there`; equal values share a rank. NaN if one is constant."""
 
     def rank(x: Array) -> Array:
         below = (x[None] < x[:, None]) + 0.5 * (x[None] == x[:, None])

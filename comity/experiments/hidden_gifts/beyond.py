@@ -1,6 +1,4 @@
-"""Questions that the paper leaves open in its sections 5.1 and 5.2, answered by the same experiments with PG and with
-PPO.
-"""
+"""Questions that the paper leaves open (sections 5.1 and 5.2): the same experiments with PG and with PPO."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,9 +20,7 @@ def of_pg(name: str, options: Mapping[str, Any], **settings: Any) -> Arm:
 
 
 def of_ippo(name: str, options: Mapping[str, Any], **settings: Any) -> Arm:
-    """Returns an arm with the preset that learns the task. With the paper's settings IPPO leaves no gifts
-    to compare.
-    """
+    """Returns an arm with the preset that learns the task. With the paper's settings IPPO leaves no gifts."""
     return Arm(f"ippo-sound-{name}", "ippo", "sound", settings, options, budget="ippo")
 
 

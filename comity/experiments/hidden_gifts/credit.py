@@ -1,5 +1,4 @@
-"""Ours: which rule sees the gift? Compares the worth of a drop of the key to its giver with what credit rules say of
-it.
+"""Ours: which rule sees the gift? Compares what a drop of the key is worth to its giver with what credit rules say.
 
 Situations are steps of Manitokan in which an agent whose own door is open holds the key and could lay it down, while
 the other's door is shut. `experiments/credit` holds the measurement; this module holds teams, sizes and claims.

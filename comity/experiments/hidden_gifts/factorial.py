@@ -6,9 +6,7 @@ from comity.experiments.hidden_gifts.arms import BUDGETS, PG_HISTORY, PG_WINDOW,
 
 
 def cell(sees: str, actors: str, rate: float, exploration: str) -> Arm:
-    """Returns an arm of PG with one combination of settings. The paper's own combination is the arm of the other
-    figures.
-    """
+    """Returns an arm of PG with one combination of settings; the paper's own is the arm of the other figures."""
     if (actors, rate, exploration) == ("shared", 5e-4, "none"):
         return PG_HISTORY if sees == "history" else PG_WINDOW
     settings = {"actors": actors, "learning_rate": rate, "critic_learning_rate": rate, "exploration": exploration}

@@ -84,9 +84,7 @@ def both(climb: Callable[[Values, Array, Array], Array], game: Game, theta: Arra
 
 
 def corrected(term: Callable, coefficient: float, game: Game, theta: Array, phi: Array) -> tuple[Array, Array]:
-    """Returns the policy gradient, plus, for the giver, `coefficient` times a correction term of the
-    collective part.
-    """
+    """Returns the policy gradient; the giver adds `coefficient` times a correction term of the collective part."""
     mine, theirs = both(naive_gradient, game, theta, phi)
     return mine + coefficient * term(game.collective, theta, phi), theirs
 

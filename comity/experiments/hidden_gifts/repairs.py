@@ -94,9 +94,7 @@ def repaired(algorithm: str, names: tuple[str, ...], options: dict[str, Any], ki
 
 
 def repairs(algorithm: str, words: str, options: dict[str, Any], kind: str) -> tuple[dict[str, Arm], list[str]]:
-    """Returns (label -> arm: as released, each repair alone, then the repairs one after the other; the labels of the
-    last kind).
-    """
+    """Returns (label -> arm: as released, each repair alone, then the chain of repairs; the labels of the chain)."""
     names = tuple(REPAIRS[algorithm])
     arms = {f"{words}, released": repaired(algorithm, (), options, kind)}
     arms |= {f"{words}, repaired: {name}": repaired(algorithm, (name,), options, kind) for name in names}

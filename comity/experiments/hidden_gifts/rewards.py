@@ -18,9 +18,7 @@ from comity.experiments.measures import Measure
 
 
 def by_rewards(*labels: str) -> Claim:
-    """Returns a claim about success by rewards for arms where it matters. With normal rewards and two agents both
-    measures are the same.
-    """
+    """Returns a claim for arms where it matters: with normal rewards and two agents both measures are the same."""
     return Claim(
         "measured-by-rewards",
         "Success as the code measures it, by agent 0's rewards, is success by the doors.",

@@ -46,9 +46,7 @@ def with_and_without(sight: str) -> tuple[str, str]:
 
 
 def claims_of_sights():
-    """Returns claims about the published contrast, in odds: a rise from 2 to 4 % counts as much as one from 94 to
-    97 %.
-    """
+    """Returns claims about the contrast in odds: a rise from 2 to 4 % counts as much as one from 94 to 97 %."""
     ordinary = with_and_without("live, seen")
     return (
         claim(

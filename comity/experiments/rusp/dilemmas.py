@@ -1,6 +1,4 @@
-"""Harvest and Cleanup (figure 11), and Oasis: the effect of random uncertain preferences on agents that act
-over time.
-"""
+"""Harvest and Cleanup (figure 11), and Oasis: random uncertain preferences for agents that act over time."""
 
 from typing import Any
 

@@ -1,6 +1,4 @@
-"""Control tasks: Gymnasium's equations step by step, conserved quantities, walls and time limits, scripts
-that solve.
-"""
+"""Control tasks: Gymnasium's equations step by step, conserved quantities, walls and time limits, scripts."""
 
 import math
 from typing import Any

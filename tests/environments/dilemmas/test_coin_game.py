@@ -1,6 +1,4 @@
-"""The coin game: its rules, random play with an expected return of 0, and the return of collecting only the
-own colour.
-"""
+"""The coin game: its rules, random play with expected return 0, the return of collecting only the own colour."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""What a name means: a task, an algorithm, a user's own file; and how a run's config names what made it."""
+"""Finds the task, the algorithm or the user's file that a name means. Makes recipes from names, objects and configs."""
 
 from comity.recipes.configs import from_config, given
 from comity.recipes.naming import find_algorithm, find_task

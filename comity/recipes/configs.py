@@ -1,4 +1,4 @@
-"""The recipe that a run's config describes, and whether what is here now still is the same."""
+"""Makes the recipe that a run's config describes, and checks that task and algorithm still have the same versions."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,17 +17,18 @@ from comity.runs.trust import NOTHING, Trust, allowed, chosen
 from comity.runs.values import same
 from comity.settings import did_you_mean
 
-ANY = {"name": "matrix"}, {"name": "random"}  # a task, an algorithm, where the other of the two is asked for
+ANY = {"name": "matrix"}, {"name": "random"}  # any task and any algorithm, where only the other one is needed
 
 
-SECTIONS = ("comity", "task", "algorithm", "training", "initialise")  # of a config.yaml
+SECTIONS = ("comity", "task", "algorithm", "training", "initialise")  # the sections of a config.yaml
 
 
 def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust = NOTHING) -> Recipe:
-    """The recipe that a config.yaml describes. folder: the run directory, which holds copies of a user's own files.
+    """Makes the recipe that a config.yaml describes. folder: the run directory, with copies of a user's own files.
 
-    The config may be a stranger's: names are shipped ones or a user's files, which `comity.runs.trust` chooses.
-    Raises ValueError if the task or algorithm is another version now, or if code came with the run and is not trusted.
+    The config may come from a stranger. Its names are those of shipped tasks and algorithms, or of files, among which
+    `comity.runs.trust` chooses. Raises ValueError if the task or algorithm has another version now, or if code came
+    with the run and is not trusted.
     """
     for name in config.keys() - set(SECTIONS):
         raise ValueError(
@@ -51,7 +52,7 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
             )
         own = lambda named: module_of_config(chosen(kind, name, named, version, folder, trust), named)  # noqa: E731
         source = look(name, own, lambda package: allowed(kind, name, package, trust))
-        part = (lambda text: text.partition("+")[2]) if source.files else str  # those of files were compared
+        part = (lambda text: text.partition("+")[2]) if source.files else str  # versions of files were compared above
         if version and part(source.version) != part(version):
             raise ValueError(
                 f"the run was made with {name}@{version}, here it is @{source.version}: its rules have changed, "
@@ -63,16 +64,16 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
     name, version, preset, values = split("algorithm", "preset")
     task = found("task", task_name, task_version, task_source)
     algorithm = found("algorithm", name, version, algorithm_source)
-    # A run's config says every setting; one written by hand, without versions, means the presets that it names.
+    # A run's config has every setting. A config that was written by hand has no versions, and its presets count.
     env = settings_of(task, None if task_version else profile, "profile", task_values)
     settings = settings_of(algorithm, None if version else preset, "preset", values)
     return Recipe(task, env, algorithm, settings, profile, preset)
 
 
 def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust: Trust) -> Recipe:
-    """The recipe of a run whose game or algorithm a Python user gives; what is None is as the config says.
+    """Makes the recipe of a run whose game or algorithm a Python user gives. If one is None, the config names it.
 
-    Raises ValueError if what is given is of another class or has other settings than the run's.
+    Raises ValueError if the given object has another class or other settings than the run's.
     """
     left = (
         from_objects(env, "random") if env is not None else from_config({**config, "algorithm": ANY[1]}, folder, trust)

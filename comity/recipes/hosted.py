@@ -10,14 +10,15 @@ from comity.recipes.source import Source
 from comity.runs import sources
 from comity.runs.sources import Files
 
-Find = Callable[[Named], tuple[ModuleType, Files]]  # finds and runs the module that a name means; raises ValueError
+Find = Callable[[Named], tuple[ModuleType, Files]]  # finds and imports the module of a name; raises ValueError
 Allow = Callable[[str], None]  # called with an installed package before its code is run; raises ValueError
 
-HOSTED = "comity.interop.hosted"  # the module of such games, which is imported when one is asked for
+HOSTED = "comity.interop.hosted"  # the module of such games, which is imported only if one is used
 
 
 def hosted_source(name: str, host: str, find: Find, allow: Allow, engine: bool = True) -> Source:
-    """A game that Python steps, HOST:WHAT: a name in gymnasium's registry, an installed module, a user's file."""
+    """Makes the source of a game that Python steps, HOST:WHAT. WHAT is a body, a name in gymnasium's registry, an
+    installed module or a user's file."""
     hosted, what = importlib.import_module(HOSTED), name.partition(":")[2]
     if packages := hosted.engine_of(host):
         game = hosted.of_body(name, host, parsed(name).attribute, engine)
@@ -45,6 +46,6 @@ def _tops(*names: str) -> tuple[str, ...]:
 
 
 def with_source(game: Any, source: Source) -> Source:
-    """The source, which the game's class knows from now on."""
-    game.source = source  # so that an instance of it tells what it is
+    """Stores the source in the game's class and returns it."""
+    game.source = source  # so that the source of an instance can be found
     return source

@@ -1,4 +1,4 @@
-"""What a name means: a task with its wrappers, an algorithm with its bonuses, a population, a user's own file."""
+"""Finds the source of a name: a task with its wrappers, an algorithm with its bonuses, a population, a user's file."""
 
 import dataclasses
 import importlib
@@ -15,26 +15,26 @@ from comity.recipes.source import Source
 from comity.recipes.user_files import own_module
 from comity.settings import did_you_mean
 
-SHIPPED = {"comity.interop.jaxmarl_game:FromJaxMARL"}  # games that have no name of their own
+SHIPPED = {"comity.interop.jaxmarl_game:FromJaxMARL"}  # games of comity that have no short name
 
 
 def find_task(name: str, engine: bool = True) -> Source:
-    """A shipped task, `file.py:Class` or `package.module:Class`, and wrappers around it: `ipd+rusp`.
+    """Finds a shipped task, `file.py:Class` or `package.module:Class`, with wrappers around it: `ipd+rusp`.
 
-    The name is the user's word: code in a file that it names is run. engine: that of a body must be installed. Raises
-    ValueError with the nearest names.
+    The user gave the name, so code in a file that it names is run. engine: True if the physics engine of a body must be
+    installed. Raises ValueError with the nearest names.
     """
     return task_source(name, lambda named: own_module(named, "task"), lambda package: None, engine)
 
 
 def find_algorithm(name: str) -> Source:
-    """A shipped algorithm, `file.py` or `package.module` with `make(config, env)`; bonuses beside it, `ippo+counts`;
-    or a population, `good:maddpg,adversary:ddpg`. Raises ValueError."""
+    """Finds a shipped algorithm, `file.py` or `package.module` with `make(config, env)`, each with bonuses or not,
+    `ippo+counts`; or a population, `good:maddpg,adversary:ddpg`. Raises ValueError."""
     return algorithm_source(name, lambda named: own_module(named, "algorithm"))
 
 
 def task_source(name: str, find: Find, allow: Allow, engine: bool = True) -> Source:
-    """The source of a task. allow: asked about packages of games that Python steps."""
+    """The source of a task. allow: is called with the packages of games that Python steps."""
     if complaint := unknown("task", name):
         raise ValueError(complaint)
     named = parsed(name)
@@ -48,7 +48,7 @@ def task_source(name: str, find: Find, allow: Allow, engine: bool = True) -> Sou
 
 
 def wrapped(source: Source, suffix: str) -> Source:
-    """The task inside one of `WRAPPERS`."""
+    """Puts the task inside one of `WRAPPERS`."""
     from comity.environments.wrappers.flat import flattened
 
     target, _, attribute = WRAPPERS[suffix][0].partition(":")
@@ -62,7 +62,7 @@ def wrapped(source: Source, suffix: str) -> Source:
 
 
 def _game(named: Named, find: Find) -> Source:
-    """A task without wrappers."""
+    """The source of a task without wrappers."""
     target, attribute = named.target, named.attribute
     if target in VARIANTS:
         return _variant(target, find)
@@ -94,7 +94,7 @@ def _game(named: Named, find: Find) -> Source:
 
 
 def _variant(name: str, find: Find) -> Source:
-    """A task of which a name fixes settings: `smac/3m`."""
+    """The source of a task whose name fixes settings, such as `smac/3m`."""
     from comity.environments.wrappers.flat import fixed
 
     task, settings, _ = VARIANTS[name]
@@ -105,7 +105,7 @@ def _variant(name: str, find: Find) -> Source:
 
 
 def algorithm_source(name: str, find: Find, allow: Allow | None = None) -> Source:
-    """The source of an algorithm. allow: as of a task, and not asked: algorithms are no packages of games."""
+    """The source of an algorithm. allow: as in `task_source`, but not called, because algorithms have no packages."""
     if complaint := unknown("algorithm", name):
         raise ValueError(complaint)
     if pairs := members(name):
@@ -127,18 +127,21 @@ def algorithm_source(name: str, find: Find, allow: Allow | None = None) -> Sourc
 
 
 def population_source(name: str, sources: tuple[tuple[str, Source], ...]) -> Source:
-    """Different learners in one game, of which none is a user's own file."""
+    """The source of a population: different learners in one game.
+
+    Its version is "object" if a member is a user's own file.
+    """
     from comity.algorithms import composition
 
     version = "+".join(source.version for _, source in sources)
     if any(source.files or source.version == "object" for _, source in sources):
-        version = "object"  # a run holds copies of one algorithm's files, not of several
+        version = "object"  # a run has copies of one algorithm's files, not of several
     thing = composition.population(tuple((role, source.thing) for role, source in sources))
     return Source(name, thing, version, {}, members=sources)
 
 
 def with_bonus(source: Source, name: str) -> Source:
-    """The algorithm with one of `BONUSES`."""
+    """Adds one of `BONUSES` to the algorithm."""
     from comity.algorithms import composition
 
     bonus, setting = importlib.import_module(BONUSES[name][0]), label(name)
@@ -147,7 +150,7 @@ def with_bonus(source: Source, name: str) -> Source:
     version = source.version if source.version == "object" else f"{source.version}+{getattr(bonus, 'VERSION', 1)}"
     thing = composition.rewarded(source.thing, name, bonus)
     presets = {preset: dict(values) for preset, values in source.presets.items()}
-    for preset, values in bonus.PRESETS.items():  # a preset is that of both; who has none of its name is as by default
+    for preset, values in bonus.PRESETS.items():  # a preset sets both; one that lacks it keeps its defaults
         presets[preset] = {**presets.get(preset, {}), **({setting: values} if values else {})}
     return dataclasses.replace(source, name=f"{source.name}+{name}", thing=thing, version=version, presets=presets)
 

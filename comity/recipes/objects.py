@@ -1,4 +1,4 @@
-"""Recipes and sources of what a Python user holds: names, game objects, settings, modules, algorithms."""
+"""Makes recipes and sources from the objects of a Python user: names, games, settings, modules, algorithms."""
 
 import dataclasses
 import importlib
@@ -22,7 +22,7 @@ from comity.types import Algorithm
 
 
 def from_objects(env: Any, algorithm: Any) -> Recipe:
-    """A recipe from what a Python user passes: names, a game object; a Config, a module, or an Algorithm."""
+    """Makes a recipe. env: a name or a game; algorithm: a name, a Config, a module or an `Algorithm`."""
     if isinstance(env, str):
         task = find_task(env)
         profile = task.first
@@ -51,7 +51,7 @@ def from_objects(env: Any, algorithm: Any) -> Recipe:
 
 
 def population(learners: dict[str, Any]) -> Any:
-    """The settings of a population: {role: a name, or an algorithm's settings}. Raises ValueError, one line."""
+    """Makes a population's settings from {role: a name, or an algorithm's settings}. Raises ValueError, one line."""
     sources, values = [], {}
     for role, learner in learners.items():
         if isinstance(learner, str):
@@ -70,8 +70,10 @@ def population(learners: dict[str, Any]) -> Any:
 
 
 def source_of_hosted(host: str, make: Any) -> Source:
-    """The source of a game that Python steps, from what makes its environments: a function or class that a user
-    holds. One that no file defines by its name is known to this process alone."""
+    """The source of a game that Python steps. make: the user's function or class that makes its environments.
+
+    If no file defines `make` by its name, only this process knows the game.
+    """
     hosted, name = importlib.import_module(HOSTED), getattr(make, "__qualname__", "")
     module = sys.modules.get(getattr(make, "__module__", None) or "")
     if module is None or getattr(module, "__file__", None) is None or getattr(module, name, None) is not make:
@@ -87,7 +89,7 @@ def source_of_hosted(host: str, make: Any) -> Source:
 
 
 def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
-    """The source of a class or module that a Python user holds."""
+    """The source of a class or module that a Python user gives. table: the shipped ones by name."""
     module = thing if inspect.ismodule(thing) else sys.modules[thing.__module__]
     path = module.__name__ + ("" if inspect.ismodule(thing) else f":{thing.__name__}")
     presets, version = getattr(module, "PRESETS", {}), str(getattr(module, "VERSION", 1))
@@ -96,7 +98,7 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
             return Source(name, thing, version, presets)
     if path in SHIPPED:
         return Source(path, thing, version, presets)
-    if getattr(module, "__file__", None) is None:  # typed into an interpreter: only this process can load it again
+    if getattr(module, "__file__", None) is None:  # it was typed into an interpreter, so only this process knows it
         return Source(thing.__name__, thing, "object", {})
     files = files_of(module)
     attribute = "" if inspect.ismodule(thing) else f":{thing.__name__}"
@@ -104,7 +106,7 @@ def _source_of(thing: Any, table: dict[str, tuple[str, str]]) -> Source:
 
 
 def _source_of_composition(thing: Any) -> Source:
-    """The source of an algorithm's module, or of a composition of such."""
+    """The source of an algorithm's module, or of a composition of several."""
     if not hasattr(thing, "parts"):
         return _source_of(thing, ALGORITHMS)
     sources = tuple((role, _source_of_composition(part)) for role, part in thing.parts)
@@ -114,7 +116,7 @@ def _source_of_composition(thing: Any) -> Source:
 
 
 def _task_of(env: Any) -> tuple[Source, Any]:
-    """(source, the game) of a game object; a wrapped one becomes the same with a name, `ipd+rusp`."""
+    """Returns (source, game) of a game object. A wrapped game becomes the same game with a name, `ipd+rusp`."""
     kind = type(env)
     for suffix, (target, _) in WRAPPERS.items():
         if target == f"{kind.__module__}:{kind.__name__}" and dataclasses.is_dataclass(env.game):

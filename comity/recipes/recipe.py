@@ -1,4 +1,4 @@
-"""All of what is trained, as one value, and as the plain values of a config."""
+"""The recipe of a run: its game, algorithm and settings as one value, and as the plain values of a config."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,29 +13,29 @@ from comity.types import Algorithm, Environment
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """All of what is trained: a game, an algorithm's settings, and the function that joins them."""
+    """Everything that defines a training besides `Training`: a game, an algorithm and its settings."""
 
     task: Source
     env: Environment
     algorithm: Source
     config: Any
-    profile: str | None = None  # the task's preset it started from
-    preset: str | None = None  # the algorithm's
+    profile: str | None = None  # the profile of the task that the settings started from
+    preset: str | None = None  # the preset of the algorithm
 
     @property
     def make(self) -> Callable[[Any, Environment], Algorithm]:
         return self.algorithm.thing.make
 
     def describe(self) -> dict[str, Any]:
-        """Plain values, for config.yaml."""
+        """The recipe as plain values, for config.yaml."""
         task = {"name": f"{self.task.name}@{self.task.version}", "profile": self.profile}
         algorithm = {"name": f"{self.algorithm.name}@{self.algorithm.version}", "preset": self.preset}
         env, config = plain_fields(self.env, ("name", "profile")), plain_fields(self.config, ("name", "preset"))
         return {"task": {**task, **env}, "algorithm": {**algorithm, **config}}
 
     def changed(self) -> list[str]:
-        """Settings that differ from the profile and preset, `observe=last-action`; where none is named, from the one
-        that they are nearest to."""
+        """Settings that differ from the profile and the preset, such as `observe=last-action`. If none is named, they
+        are compared with the nearest one."""
         return [
             *_changed(self.task, self.env, self.profile, "profile"),
             *_changed(self.algorithm, self.config, self.preset, "preset"),
@@ -43,9 +43,9 @@ class Recipe:
 
 
 def settled(recipe: Recipe) -> Recipe:
-    """The recipe as it will be read from its config.yaml: numpy's scalars are numbers then.
+    """The recipe as it will be read back from its config.yaml, so with numbers in place of numpy scalars.
 
-    Raises ValueError, one line, for a setting that would not come back as it is.
+    Raises ValueError, one line, for a setting that would be read back with another value.
     """
     text = dump_yaml(recipe.describe())
     again = parse_yaml(text, "config.yaml")

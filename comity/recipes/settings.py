@@ -1,4 +1,4 @@
-"""Settings of a task or an algorithm: a preset, and values over it."""
+"""Makes the settings of a task or an algorithm from a preset and single values."""
 
 import dataclasses
 from typing import Any
@@ -11,9 +11,9 @@ from comity.settings import did_you_mean
 
 
 def settings_of(source: Source, preset: str | None, kind: str, values: dict[str, Any] | None = None) -> Any:
-    """Settings of a task or algorithm: the preset, then `values` over it. Raises ValueError, one line.
+    """Makes the settings of a task or algorithm: the preset's, replaced by `values`. Raises ValueError, one line.
 
-    The preset of a population names one for each role that it likes: `good:paper,adversary:released`.
+    The preset of a population names presets for some or all roles: `good:paper,adversary:released`.
     """
     if source.members:
         return source.thing.Config(**_of_members(source, preset, values or {}))
@@ -36,7 +36,10 @@ def settings_of(source: Source, preset: str | None, kind: str, values: dict[str,
 
 
 def _of_members(source: Source, preset: str | None, values: dict[str, Any]) -> dict[str, Any]:
-    """{member: its settings}, from its own preset, and `values`: {member: {setting: value}, or its settings}."""
+    """Makes {member: its settings} from each member's preset and from `values`.
+
+    values: {member: {setting: value}}, or {member: all its settings}.
+    """
     entries = [entry.partition(":") for entry in preset.split(",")] if preset else []
     asked = {role: name for role, _, name in entries}
     roles = {role: label(role) for role, _ in source.members}

@@ -1,4 +1,4 @@
-"""Where a task or an algorithm comes from."""
+"""The origin of a task or an algorithm: its name, code, version and presets."""
 
 import dataclasses
 import re
@@ -12,19 +12,19 @@ from comity.runs.sources import Files
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a task or algorithm comes from, before any of its settings."""
+    """A task or an algorithm without its settings."""
 
     name: str  # as the user gave it: manitokan, my_game.py:MyGame, package.module
     thing: Any  # task: the class; algorithm: the module (Config, make)
-    version: str  # of a shipped task its VERSION, of a user's file its content hash
+    version: str  # VERSION of a shipped task or algorithm, content hash of a user's files; "object": no file has it
     presets: dict[str, dict[str, Any]]
-    files: Files | None = None  # a user's own
-    members: tuple[tuple[str, "Source"], ...] = ()  # of a population: (role, its algorithm)
-    packages: tuple[str, ...] = ()  # installed ones beside comity that hold it
+    files: Files | None = None  # the user's own files
+    members: tuple[tuple[str, "Source"], ...] = ()  # (role, algorithm) of each member of a population
+    packages: tuple[str, ...] = ()  # installed packages that contain it, other than comity
 
     @property
     def shipped(self) -> bool:
-        """Whether all of it came with comity."""
+        """True if it is shipped with comity."""
         return self.files is None and self.version != "object" and not self.name.startswith("comity.")
 
     @property
@@ -33,12 +33,13 @@ class Source:
 
     @property
     def first(self) -> str | None:
-        """The preset that is meant where none is named."""
+        """The preset that is used if none is named."""
         return next(iter(self.presets), None)
 
     @property
     def stem(self) -> str:
-        """Name as a folder: MyGame of my_game.py:MyGame, my_algorithm of my_algorithm.py or package.my_algorithm."""
+        """The name as a folder: MyGame for my_game.py:MyGame, my_algorithm for my_algorithm.py or
+        package.my_algorithm."""
         if self.members:
             return ",".join(f"{role}-{source.stem}" for role, source in self.members)
         named = parsed(self.name)

@@ -1,4 +1,4 @@
-"""Modules in files of the user: found, and run."""
+"""Finds and imports modules in the user's own files."""
 
 import importlib
 import sys
@@ -12,7 +12,7 @@ from comity.runs.trust import find_module
 
 
 def own_module(named: Named, kind: str) -> tuple[ModuleType, Files]:
-    """The module that a user named, run now."""
+    """Imports the module that a user named. Raises ValueError, one line."""
     if named.is_file:
         file = Path(named.target)
         if not file.is_file():
@@ -31,14 +31,14 @@ def own_module(named: Named, kind: str) -> tuple[ModuleType, Files]:
 
 
 def module_of_config(files: Files, named: Named) -> tuple[ModuleType, Files]:
-    """The module in files that a config names and that were chosen."""
+    """Imports the module in files that a config names and that `comity.runs.trust` chose."""
     if not named.is_file and find_module(named.target) == files:
         return _imported(named.target, files), files
     return modules.imported(files), files
 
 
 def _imported(name: str, files: Files) -> ModuleType:
-    """`package.module`, as `python -m` finds it: in the current folder first."""
+    """Imports `package.module` as `python -m` does, from the current folder first. Raises ValueError, one line."""
     _importable(files.root, first=files.root == Path())
     try:
         module = importlib.import_module(name)
@@ -58,10 +58,10 @@ def _importable(folder: Path, first: bool = False) -> None:
 
 
 def files_of(module: ModuleType) -> Files:
-    """A user's module and what it imports from its folder."""
+    """The files of a user's module: its own and those that it imports from its folder."""
     file = Path(module.__file__ or "")
     depth = 0 if module.__name__ == "__main__" else module.__name__.count(".") + (file.name == "__init__.py")
     if module.__name__.startswith(modules.PREFIX):
-        depth -= 1  # below the package of its own
+        depth -= 1  # its name begins with a package that comity made for it
     root = file.parents[min(depth, len(file.parents) - 1)]
     return sources.of_module(root, file.relative_to(root).as_posix())

@@ -1,1 +1,1 @@
-"""Run directories as what they are to whoever opens one: somebody's data. Nothing here imports jax."""
+"""Run directories as data, which may come from a stranger. Nothing here imports jax."""

@@ -7,5 +7,5 @@ from comity.runs.reading import printable
 
 
 def command(*words: str | Path) -> str:
-    """A command line of these words, quoted for a POSIX shell; control characters are not printed."""
+    """Joins words to a command line, quoted for a POSIX shell. Control characters are escaped."""
     return printable(shlex.join(str(word) for word in words))

@@ -1,4 +1,4 @@
-"""A run directory: where a run writes, and how it stays whole whatever happens to the process."""
+"""The directory that a run writes to. Its files stay whole whatever happens to the process."""
 
 import contextlib
 import datetime
@@ -17,18 +17,18 @@ from comity.runs.writing import write_text
 
 try:
     import fcntl
-except ImportError:  # not on Windows: then two processes on one run are not kept apart
+except ImportError:  # Windows has none: there two processes can train one run at the same time
     fcntl = None
 
 
-LINE = {  # what every line of these files has
+LINE = {  # the keys that every line of these files has
     "metrics.jsonl": ("seed", "iteration"),
     "eval.jsonl": ("seed", "iteration", "policy", "which", "mean"),
 }
 
 
 class InUse(RuntimeError):
-    """Another process trains this run."""
+    """Raised if another process trains this run."""
 
 
 class RunDirectory:
@@ -41,7 +41,7 @@ class RunDirectory:
 
     @classmethod
     def create(cls, root: Path | str, task: str, algorithm: str, config: dict[str, Any]) -> "RunDirectory":
-        """A new directory under `root`, with its config. Never an existing one. Raises OSError, one line."""
+        """Makes a new directory under `root` with its config, never an existing one. Raises OSError, one line."""
         digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:6]
         stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}_{digest}"
         parent = Path(root) / task / algorithm
@@ -62,7 +62,7 @@ class RunDirectory:
         return run
 
     def config(self) -> dict[str, Any]:
-        """Raises ValueError, one line, if it is missing or not a run's."""
+        """Reads config.yaml. Raises ValueError, one line, if it is missing or is not a run's config."""
         path = self.path / "config.yaml"
         try:
             config = read_yaml(path)
@@ -78,14 +78,14 @@ class RunDirectory:
         write_text(self.path / "config.yaml", dump_yaml(config))
 
     def manifest(self) -> dict[str, Any]:
-        """{} if it is not there, because a kill came before it, or is damaged."""
+        """Reads the manifest; {} if it is damaged, or missing because a kill came before it was written."""
         try:
             return read_json(self.path / "manifest.json")
         except (FileNotFoundError, ValueError):
             return {}
 
     def refuse_links(self) -> None:
-        """Raises ValueError if what a run writes to is a link: it may lead anywhere."""
+        """Raises ValueError if a file or folder that a run writes to is a link, because it may lead anywhere."""
         writing.refuse_links(self.path)
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
@@ -103,17 +103,17 @@ class RunDirectory:
             raise OSError(f"cannot write {self.path / name} ({error.strerror})") from error
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """The JSON lines of `name`. Raises ValueError, one line."""
+        """Reads the JSON lines of `name`. Raises ValueError, one line."""
         return read_lines(self.path / name, LINE.get(name))
 
     def keep(self, name: str, keep) -> None:
-        """Rewrites `name` with only those lines for which keep(line), whole or not at all."""
+        """Rewrites `name` with only the lines for which keep(line) is True, whole or not at all."""
         lines = [line for line in self.lines(name) if keep(line)]
         if (self.path / name).exists():
             write_text(self.path / name, "".join(json.dumps(x, separators=(",", ":")) + "\n" for x in lines))
 
     def saved(self) -> list[Path]:
-        """Checkpoints of the whole run, oldest first."""
+        """Checkpoints of all seeds together, oldest first."""
         return sorted(p for p in self.checkpoints.glob("*.npz") if p.stem.isdecimal())
 
     def sweep(self) -> None:

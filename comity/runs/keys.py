@@ -1,4 +1,4 @@
-"""Names that the files of a run use themselves, so that nothing else may have them."""
+"""Names that the files of a run use themselves. Statistics and metrics must have other names."""
 
 import re
 from collections.abc import Iterable
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 LINES = ("seed", "iteration", "env_steps", "policy", "which", "episodes", "policy_iteration", "mean", "values")
 TABLES = ("run", "task", "algorithm", "label", "step_count")  # columns beside those of the lines
 EVERY_GAME = ("return", "length", "welfare_sum", "welfare_minimum", "welfare_equality")
-INSIDE = ("game", "extra_steps")  # of the film's info; of an algorithm's metrics
+INSIDE = ("game", "extra_steps")  # names that are used in a film's info and in an algorithm's metrics
 RESERVED = frozenset((*LINES, *TABLES, *EVERY_GAME, *INSIDE))
-OF_AN_AGENT = re.compile(r".*\.\d+", re.DOTALL)  # right.0
+OF_AN_AGENT = re.compile(r".*\.\d+", re.DOTALL)  # such as right.0, the statistic right of agent 0
 
 
 def problem(name: object) -> str | None:
-    """Why a statistic or metric cannot have this name: the end of a line; None if it can."""
+    """The reason why a statistic or metric cannot have this name, as the end of an error message; None if it can."""
     if not isinstance(name, str) or not name.isprintable() or not name:
         return "which is no text that can be printed: choose another"
     if name in EVERY_GAME or name == "game":
@@ -25,13 +25,13 @@ def problem(name: object) -> str | None:
 
 
 def shared(statistics: Iterable[str], metrics: Iterable[str], agents: int) -> list[str]:
-    """Names of a game's statistics that the algorithm's metrics use, too, per agent or not."""
+    """Names of a game's statistics that the algorithm's metrics also use, as they are or with an agent's number."""
     used = set(metrics)
     return [n for n in statistics if n in used or any(f"{n}.{agent}" in used for agent in range(agents))]
 
 
 def together(statistics: dict, metrics: dict, more: dict) -> dict:
-    """One line's numbers. Raises ValueError if two of them have one name."""
+    """Merges the numbers of one line. Raises ValueError if two of them have the same name."""
     for name in [*(statistics.keys() & metrics.keys()), *((statistics.keys() | metrics.keys()) & set(LINES))]:
         raise ValueError(f"two numbers of a run are called {name!r}: rename the game's statistic or the metric")
     return {**statistics, **metrics, **more}

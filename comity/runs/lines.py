@@ -1,4 +1,4 @@
-"""The one reader of JSON lines. An incomplete last line is ignored: it is being written, or a kill cut it off."""
+"""The only reader of JSON lines. An incomplete last line is ignored: it is being written, or a kill cut it off."""
 
 import json
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from comity.runs.reading import odd_line
 
 
 def read_lines(path: Path, needed: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """The lines of a file, none if there is no file.
+    """Reads the lines of a file; none if there is no file.
 
-    needed: keys that every line of a run's metrics and evaluations has, whose values are held against what they can be;
-    None: any object will do. Raises ValueError for any other line that cannot be meant, with its number.
+    needed: keys that every line must have, for metrics and evaluations of a run, whose values are then checked, too;
+    None: any JSON object is allowed. Raises ValueError, with the line's number, for any other line.
     """
     try:
         text = path.read_bytes()
@@ -22,7 +22,7 @@ def read_lines(path: Path, needed: Iterable[str] | None = None) -> list[dict[str
 
 
 def parsed_lines(text: bytes, path: Path, needed: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """As `read_lines`, of bytes that were read from the file `path`."""
+    """Does the same as `read_lines` with bytes that were read from the file `path`."""
     rows = text.split(b"\n")
     found = []
     for number, row in enumerate(rows, 1):
@@ -30,7 +30,7 @@ def parsed_lines(text: bytes, path: Path, needed: Iterable[str] | None = None) -
             continue
         try:
             line = json.loads(row)
-        except (ValueError, RecursionError) as error:  # also what is no UTF-8
+        except (ValueError, RecursionError) as error:  # also for bytes that are not UTF-8
             if number == len(rows):
                 continue
             deep = "it is nested too deeply"

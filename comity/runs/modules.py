@@ -1,7 +1,8 @@
-"""Imports a user's own files from bytes that were hashed, under names of their own.
+"""Imports a user's own files from the bytes that were hashed, under names of their own.
 
-Two versions of one file, or two files of one name, live side by side in a process. What a file imports from its own
-folder is found among the hashed files first, as Python finds it beside a script; compiled files (.pyc) are never read.
+So two versions of one file, or two files of the same name, can be imported in one process. Modules that a file imports
+from its own folder are found among the hashed files first, as Python finds them beside a script. Compiled files (.pyc)
+are never read.
 """
 
 import builtins
@@ -21,11 +22,11 @@ PREFIX = "comity_user_"
 
 
 class TrainsWhenImported(ValueError):
-    """A user's file trains while it is imported."""
+    """Raised if a user's file trains while it is imported."""
 
 
 def imported(files: Files) -> ModuleType:
-    """The module of a user's file, run once for these bytes at this place. Raises ValueError, one line."""
+    """Imports a user's file. It is run only once for the same bytes at the same place. Raises ValueError, one line."""
     package = f"{PREFIX}{files.digest}"
     name = f"{package}.{_dotted(files.main)}"
     if name in sys.modules:
@@ -59,14 +60,14 @@ def refuse_while_imported() -> None:
 
 
 def _dotted(path: str) -> str:
-    """A file's name as a module's: what no module's name may hold becomes _."""
+    """Turns a file's name into a module's name. Characters that module names cannot have become _."""
     parts = PurePosixPath(path).with_suffix("").parts
     parts = parts[:-1] if parts[-1] == "__init__" else parts
     return ".".join(re.sub(r"\W", "_", part) for part in parts)
 
 
 class _Finder:
-    """Finds the modules of one `Files` below its package."""
+    """The import finder for the modules of one `Files`, below the package of its own."""
 
     def __init__(self, package: str, files: Files):
         self.package, self.files = package, files
@@ -90,7 +91,7 @@ class _Finder:
         self, name: str, globals: Mapping[str, Any] | None = None, locals: Mapping[str, Any] | None = None,
         fromlist: Sequence[str] | None = (), level: int = 0,
     ) -> ModuleType:  # fmt: skip
-        """`__import__` of the user's files."""
+        """The `__import__` that the user's files call."""
         top = name.partition(".")[0]
         if level or top not in self.tops:
             return builtins.__import__(name, globals, locals, fromlist or (), level)
@@ -101,7 +102,7 @@ class _Finder:
 
 
 class _Loader(Loader):
-    """Runs the bytes that were hashed."""
+    """A loader that runs the bytes that were hashed."""
 
     def __init__(self, finder: _Finder, name: str):
         self.finder, self.name = finder, name

@@ -1,4 +1,4 @@
-"""The user's private places: the folder of caches, and a key that no stranger has."""
+"""The user's private files: the folder of caches, and a key that no other user has."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ KEY_BYTES = 32
 
 
 def home_folder(variable: str, below: str) -> Path | None:
-    """What XDG's `variable` names, else `below` in HOME; None if neither is an absolute path."""
+    """The folder that XDG's `variable` names, else `below` in HOME; None if neither is an absolute path."""
     for text in (os.environ.get(variable, ""), os.path.join(os.environ.get("HOME", ""), below)):
         if os.path.isabs(text):
             return Path(text)
@@ -21,7 +21,7 @@ def home_folder(variable: str, below: str) -> Path | None:
 
 
 def refusal(folder: Path) -> str | None:
-    """Why a folder is not the user's alone; None if it is one of mode 0700, or could be made so."""
+    """Makes a folder of mode 0700 if there is none. Returns the reason why it is not private to the user, or None."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         about = folder.lstat()
@@ -42,7 +42,7 @@ def refusal(folder: Path) -> str | None:
 
 @functools.cache
 def usable(folder: Path) -> bool:
-    """Whether the folder is the user's alone; says once on stderr if it is not, and so is not used."""
+    """True if the folder is private to the user. If it is not, says once on stderr why it is not used."""
     reason = refusal(folder)
     if reason:
         say(f"no compiled programs are kept: {reason}")
@@ -50,12 +50,12 @@ def usable(folder: Path) -> bool:
 
 
 def own_cache(name: str) -> Path | None:
-    """A folder of comity's in the user's cache, of mode 0700; None if there is no place for one. Says why not."""
+    """A folder in the user's cache for comity, of mode 0700; None, with a message on stderr, if it cannot be used."""
     root = home_folder("XDG_CACHE_HOME", ".cache")
     if root is None:
         return None
     folder = root / "comity" / name
-    try:  # made by jax or an earlier comity: nobody else could write there
+    try:  # jax or an earlier comity may have made it with another mode, in which nobody else could write
         about = folder.lstat()
         if stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o022:
             folder.chmod(0o700)
@@ -66,8 +66,10 @@ def own_cache(name: str) -> Path | None:
 
 @functools.cache
 def key() -> bytes | None:
-    """The user's own key, a file of mode 0600 outside of all caches, made when it is first asked for; None if there is
-    no place for it. Whoever has it is the user."""
+    """The user's own key, from a file of mode 0600 outside of all caches. It is made at the first call.
+
+    None if there is no place for it. Anybody who has the key counts as the user.
+    """
     root = home_folder("XDG_CONFIG_HOME", ".config")
     if root is None:
         return None

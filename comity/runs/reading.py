@@ -1,4 +1,4 @@
-"""Reading what may be a stranger's file: its size, depth and links are checked before it is used."""
+"""Reads files that may come from a stranger: their size, depth and kind are checked before they are used."""
 
 import json
 import re
@@ -8,16 +8,16 @@ from typing import Any
 
 LARGEST_CONFIG = 1 << 20  # bytes of config.yaml
 LARGEST_MANIFEST = 1 << 24  # bytes of manifest.json, source/files.json
-DEEPEST = 32  # sections within sections
+DEEPEST = 32  # largest number of nested sections
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Unreadable(ValueError):
-    """A file that holds what no run's file holds."""
+    """Raised for a file with content that no file of a run has."""
 
 
 def text_of(path: Path, largest: int) -> str:
-    """The text of a plain file of at most `largest` bytes. Raises OSError, Unreadable."""
+    """Reads the text of a plain file of at most `largest` bytes. Raises OSError, Unreadable."""
     about = path.stat()
     if not stat.S_ISREG(about.st_mode):
         raise Unreadable(f"{path} is not a plain file")
@@ -30,10 +30,9 @@ def text_of(path: Path, largest: int) -> str:
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain values of a YAML file: without aliases, not deeper than `DEEPEST`, without control characters, no key
-    twice in a section.
+    """Reads the plain values of a YAML file. Raises OSError, Unreadable with one line.
 
-    Raises OSError, Unreadable with one line.
+    Unreadable are aliases, more than `DEEPEST` nested sections, control characters, and repeated keys of a section.
     """
     return parse_yaml(text_of(path, LARGEST_CONFIG), path)
 
@@ -49,7 +48,7 @@ def dump_yaml(values: Any) -> str:
 
 
 def parse_yaml(text: str, path: Path | str) -> Any:
-    """As `read_yaml`, of the text of the file `path`."""
+    """Does the same as `read_yaml` with the text of the file `path`."""
     import yaml
 
     if len(text) > LARGEST_CONFIG:
@@ -70,7 +69,7 @@ def parse_yaml(text: str, path: Path | str) -> Any:
         value = yaml.load(text, loader)
     except Unreadable:
         raise
-    except Exception as error:  # a date that does not exist, a tag that does not fit: whatever yaml's readers hit upon
+    except Exception as error:  # such as for a date that does not exist: yaml's readers may raise anything
         raise Unreadable(f"{path} is not YAML ({' '.join(str(error).split())})") from None
     for word in texts(value):
         if CONTROL.search(word):
@@ -79,7 +78,7 @@ def parse_yaml(text: str, path: Path | str) -> Any:
 
 
 def _twice(node: Any) -> Any:
-    """The first key, as a node, that stands in its section for the second time; None if there is none."""
+    """The first key, as a node, that occurs a second time in its section; None if there is none."""
     if not isinstance(getattr(node, "value", None), list):
         return None
     seen = set()
@@ -95,7 +94,7 @@ def _twice(node: Any) -> Any:
 
 
 def texts(value: Any) -> list[str]:
-    """Every text in plain values, keys included."""
+    """All texts in plain values, keys included."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):
@@ -104,7 +103,7 @@ def texts(value: Any) -> list[str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises OSError, Unreadable."""
+    """Reads the object in a JSON file. Raises OSError, Unreadable."""
     try:
         value = json.loads(text_of(path, LARGEST_MANIFEST))
     except (ValueError, RecursionError) as error:
@@ -115,7 +114,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters, and those that turn the direction of writing, as escapes."""
+    """Escapes control characters, and characters that change the direction of writing."""
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -129,9 +128,9 @@ WHOLE = ("seed", "iteration", "env_steps", "episodes", "policy_iteration")  # in
 
 
 def odd_line(line: Any, needed: tuple[str, ...] = ()) -> str | None:
-    """What a line of metrics.jsonl or eval.jsonl lacks or cannot mean, the end of a sentence; None if there is nothing.
+    """The fault of a line of metrics.jsonl or eval.jsonl, as the end of a sentence; None if there is none.
 
-    needed: keys that it must have.
+    A fault is a missing key of `needed`, or a value that is not possible.
     """
     if not isinstance(line, dict):
         return "is no {...}"

@@ -1,8 +1,8 @@
-"""Saved runs: where they are, and what is in their files.
+"""Finds saved runs and reads their files.
 
 A run directory holds `config.yaml`, `manifest.json`, `metrics.jsonl` (training, one line per chunk and seed) and
-`eval.jsonl` (one line per evaluation, seed and policy). Everything here only reads them, also while a run goes on: a
-last line without its end is a line still being written, and is left out.
+`eval.jsonl` (one line per evaluation, seed and policy). The functions here only read, also while a run goes on: an
+incomplete last line is still being written and is left out.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from comity.runs.lines import read_lines
 from comity.runs.reading import Unreadable, read_json, read_yaml
 
 REFERENCES = Path(__file__).parents[1] / "references"  # trained teams that come with the package
-REFERENCE = "reference.json"  # a file that marks one
+REFERENCE = "reference.json"  # the file that marks such a team
 RunsLike = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class SavedRun(NamedTuple):
-    """One run directory: what was asked for and what became of it."""
+    """One run directory: the config that it was started with, and the manifest of its results."""
 
     path: Path
     config: dict[str, Any]
@@ -31,7 +31,7 @@ class SavedRun(NamedTuple):
 
     @property
     def task(self) -> str:
-        """Task with version, `manitokan@1`."""
+        """The task with its version, such as `manitokan@1`."""
         return str(self.config["task"]["name"])
 
     @property
@@ -44,7 +44,7 @@ class SavedRun(NamedTuple):
 
     @property
     def lost(self) -> list[str]:
-        """Seeds whose state became not finite."""
+        """Seeds whose state became NaN or infinite."""
         return list(self.manifest.get("not_finite", {}))
 
     @property
@@ -58,16 +58,16 @@ class SavedRun(NamedTuple):
 
     @property
     def aim(self) -> str | None:
-        """What the best checkpoints were chosen by; None of a run from before 30 November 2026."""
+        """The metric that the best checkpoints were chosen by; None for a run from before 30 November 2026."""
         return self.manifest.get("aim")
 
 
 def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
-    """Run directories that `run` means, in order and without repetition.
+    """Finds the run directories that `run` names, in order and without repetition.
 
     run: a run directory, a directory with runs underneath (also relative to `root`), a glob, `latest` (the run of
-    `root` that started last), `reference:TASK` (the trained team that comes with the package; TASK alone where no run
-    has that name), or a list of these. FileNotFoundError if nothing is meant.
+    `root` that started last), `reference:TASK` (the trained team that comes with the package; TASK alone if no run has
+    that name), or a list of these. Raises FileNotFoundError if there is no such run.
     """
     if not isinstance(run, (str, os.PathLike)):
         paths = [path for one in run for path in find(one, root)]
@@ -96,7 +96,7 @@ def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
     for path in candidates:
         path = path.expanduser()
         if path.is_file() and (path.parent / "config.yaml").is_file():
-            return [path.parent]  # a file of a run stands for it: shells complete to config.yaml
+            return [path.parent]  # a file of a run means the run, because shells complete to config.yaml
         runs = underneath(path)
         if runs:
             return runs
@@ -108,12 +108,12 @@ def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
 
 
 def references() -> list[str]:
-    """Tasks of which a trained team comes with the package."""
+    """Tasks for which a trained team comes with the package."""
     return sorted(path.parent.name for path in REFERENCES.glob(f"*/{REFERENCE}"))
 
 
 def reference(task: str) -> Path | None:
-    """The run directory of the trained team of a task that comes with the package."""
+    """The run directory of the trained team for a task that comes with the package; None if there is none."""
     return REFERENCES / task if task in references() else None
 
 
@@ -129,7 +129,7 @@ def underneath(directory: Path) -> list[Path]:
 
 
 def never_began(path: Path) -> bool:
-    """Whether a run was stopped or failed before there was anything to save: `latest` passes it by."""
+    """True if a run was stopped or failed before there was anything to save. `latest` ignores such runs."""
     if any((path / "checkpoints").glob("*.npz")):
         return False
     try:
@@ -139,12 +139,12 @@ def never_began(path: Path) -> bool:
 
 
 def started(path: Path) -> tuple[str, float]:
-    """Sorts runs by when they started: by DATE_HASH, a directory renamed by its user by the age of its config."""
+    """Key to sort runs by their start: DATE_HASH; for a directory that the user renamed the time of its config."""
     return (path.name if path.name[:1].isdigit() else "", (path / "config.yaml").stat().st_mtime)
 
 
 def known(text: str, root: Path) -> str:
-    """The end of a refusal: runs with names near `text`, or how to see all."""
+    """The end of an error message: the runs with names near `text`, or else the number of runs and the last one."""
     runs = [path.relative_to(root) for path in underneath(root)]
     if not runs:
         return f"; there is no run under {root} either: train one with comity train TASK ALGORITHM"
@@ -160,9 +160,10 @@ def known(text: str, root: Path) -> str:
 
 
 def open_run(path: str | os.PathLike[str]) -> SavedRun:
-    """Config and manifest of one run directory. ValueError if the config is not one of a run.
+    """Reads config and manifest of one run directory. Raises ValueError if the config is not a run's, FileNotFoundError
+    if there is none.
 
-    The manifest may be missing or half-written (a run killed as it started): then it is empty.
+    The manifest is empty if it is missing or damaged, such as after a kill at the start.
     """
     path = Path(path)
     try:
@@ -181,12 +182,12 @@ def open_run(path: str | os.PathLike[str]) -> SavedRun:
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """Lines of a run's metrics or evaluations, see `read_lines`."""
+    """Reads the lines of a run's metrics or evaluations, see `read_lines`."""
     return read_lines(path, ("seed", "iteration", "env_steps"))
 
 
 def section(run: SavedRun, name: str) -> dict[str, Any]:
-    """One section of a config, flat (`critic.hidden`), without its name."""
+    """One section of a run's config, with flat names (`critic.hidden`), without the entry `name`."""
     flat: dict[str, Any] = {}
 
     def add(prefix: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""A user's own Python files: which of them a game or an algorithm is made of, their hash, and their copies in a run."""
+"""A user's own Python files: those that a game or an algorithm is made of, their hashes, and their copies in a run."""
 
 import ast
 import hashlib
@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from comity.runs.reading import Unreadable, read_json
 
 MOST_FILES, MOST_BYTES = 500, 1 << 24
-TABLE = "files.json"  # in a run's source/
+TABLE = "files.json"  # lies in a run's source/
 
 
 class Files(NamedTuple):
-    """A user's file and all that it imports from its own folder."""
+    """A user's file and all files that it imports from its own folder."""
 
-    root: Path  # the folder that modules are looked for in
+    root: Path  # the folder in which modules are searched
     main: str  # the file itself, relative to it: my_game.py, package/my_game.py
     content: Mapping[str, bytes]  # by path relative to `root`
 
@@ -29,7 +29,7 @@ class Files(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Eight digits: the hash of the file, or, if it imports others from its folder, of all of them."""
+        """Eight digits: the hash of the file, or of all files if it imports others from its folder."""
         if len(self.content) == 1:
             return content_hash(self.content[self.main])
         listed = [[name, hashlib.sha256(data).hexdigest()] for name, data in sorted(self.content.items())]
@@ -37,12 +37,12 @@ class Files(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Of the place and every byte."""
+        """Hash of the place and of every byte."""
         listed = [(name, hashlib.sha256(data).hexdigest()) for name, data in sorted(self.content.items())]
         return hashlib.sha256(repr((str(self.root.absolute()), self.main, listed)).encode()).hexdigest()[:16]
 
     def binds(self, name: str) -> bool:
-        """Whether the file's own text defines, assigns or imports `name`: nothing is run to know it."""
+        """True if the file's own text defines, assigns or imports `name`. Nothing is run."""
         return any(bound in (name, "*") for bound in _bound(_parsed(self.content[self.main], self.main)))
 
 
@@ -51,12 +51,15 @@ def content_hash(data: bytes) -> str:
 
 
 def of_file(file: Path) -> Files:
-    """A file and what it imports from its folder. Raises ValueError, OSError."""
+    """Collects a file and all files that it imports from its folder. Raises ValueError, OSError."""
     return of_module(file.parent, file.name)
 
 
 def of_module(root: Path, main: str, only: str | None = None) -> Files:
-    """The file `main` below `root` and what it imports from there; only: of this package alone. Nothing is run."""
+    """Collects the file `main` below `root` and all files that it imports from there. Nothing is run.
+
+    only: the package to which imports are limited. Raises ValueError if there are too many files or bytes, OSError.
+    """
     content: dict[str, bytes] = {}
     waiting, size = [main, *_packages(main)], 0
     while waiting:
@@ -77,7 +80,7 @@ def of_module(root: Path, main: str, only: str | None = None) -> Files:
 
 
 def _parsed(data: bytes, name: str) -> ast.Module:
-    """An empty module if it is no Python: importing it says so, with its line."""
+    """Parses a file; an empty module if it is not Python, because importing it later reports the error and its line."""
     try:
         return ast.parse(data, name)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -85,7 +88,7 @@ def _parsed(data: bytes, name: str) -> ast.Module:
 
 
 def _imported(tree: ast.Module, name: str) -> Iterator[str]:
-    """Dotted names of modules that a file may import, wherever in it; some may be no modules but names in one."""
+    """Dotted names of modules that a file may import anywhere. Some may be names inside a module instead."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -98,13 +101,13 @@ def _imported(tree: ast.Module, name: str) -> Iterator[str]:
 
 
 def _files_run(root: Path, module: str, main: str) -> list[str]:
-    """Files below `root` that importing `module` runs: its own and those of the packages around it."""
+    """Files below `root` that importing `module` runs: the module's file and those of the packages around it."""
     parts = module.split(".")
     top = root / parts[0]
     if parts[0] == "comity" or main == f"{parts[0]}.py":
         return []
     regular = top.with_suffix(".py").is_file() or (top / "__init__.py").is_file()
-    # A folder without __init__.py counts only where nothing else has this name, as for Python.
+    # A folder without __init__.py counts only if nothing else has this name, as in Python.
     if not regular and (not top.is_dir() or parts[0] in sys.modules or _installed(parts[0], root)):
         return []
     found = []
@@ -116,19 +119,19 @@ def _files_run(root: Path, module: str, main: str) -> list[str]:
 
 def _installed(top: str, root: Path) -> bool:
     try:
-        spec = importlib.util.find_spec(top)  # of a name without dots: nothing is imported
+        spec = importlib.util.find_spec(top)  # a name without dots, so nothing is imported
     except (ImportError, ValueError):
         return False
     return spec is not None and spec.origin is not None and not Path(spec.origin).is_relative_to(root.absolute())
 
 
 def installed(module: str) -> bool:
-    """Whether Python finds the module's package among those that were installed, and none of that name here."""
+    """True if the module's package is an installed one and the current folder has none of that name."""
     top = module.partition(".")[0]
     if not top.isidentifier() or Path(top).is_dir() or Path(f"{top}.py").is_file():
         return False
     try:
-        spec = importlib.util.find_spec(top)  # of a name without dots: nothing is imported
+        spec = importlib.util.find_spec(top)  # a name without dots, so nothing is imported
     except (ImportError, ValueError):
         return False
     places = [spec.origin, *(spec.submodule_search_locations or ())] if spec else []
@@ -141,7 +144,7 @@ def _packages(main: str) -> list[str]:
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
-    """Names that a module's own level binds, also inside `if` and `try`."""
+    """Names that are bound at a module's top level, also inside `if` and `try`."""
     waiting: list[ast.AST] = [*tree.body]
     while waiting:
         node = waiting.pop()
@@ -159,9 +162,9 @@ def _bound(tree: ast.Module) -> Iterator[str]:
 
 
 def copy(folder: Path, sources: Mapping[str, Files | None], write: Callable[[Path, bytes], None]) -> None:
-    """Copies the files of task and algorithm into a run's `source/`, and writes there what they are and were.
+    """Copies the files of task and algorithm into a run's `source/`, with a table of their places and hashes.
 
-    Those of the algorithm stand in source/algorithm/ if they come from another folder. write(path, data).
+    The algorithm's files go to source/algorithm/ if they come from another folder. write(path, data): writes a file.
     """
     table: dict[str, Any] = {}
     first: Path | None = None
@@ -182,8 +185,10 @@ def copy(folder: Path, sources: Mapping[str, Files | None], write: Callable[[Pat
 
 
 def described(folder: Path, kind: str) -> dict[str, Any] | None:
-    """What `source/files.json` says of the task's or algorithm's files; None in a run that was made before there was
-    such a table. Raises ValueError if it is damaged."""
+    """The entry of `source/files.json` for the task or the algorithm; None if there is none, as in old runs.
+
+    Raises ValueError if the table is damaged.
+    """
     table = folder / "source" / TABLE
     if not table.exists():
         return None
@@ -209,12 +214,12 @@ def _stays_inside(name: str) -> bool:
 
 
 def copies(folder: Path, kind: str, file: str) -> Files | None:
-    """The run's copies of what `file`, the name in its config, is made of; None if there are none.
+    """The run's copies of the task's or algorithm's files; None if there are none. file: its name in the config.
 
-    Their bytes are compared with the hashes in `source/files.json`. Raises ValueError if they differ.
+    The bytes are compared with the hashes in `source/files.json`. Raises ValueError if they differ.
     """
     entry, source = described(folder, kind), folder / "source"
-    if entry is None:  # made by an earlier comity, which copied the file alone
+    if entry is None:  # a run of an earlier comity, which copied only the file itself
         name = Path(file).name
         path = source / name
         return Files(source, name, {name: _plain(path)}) if path.is_symlink() or path.exists() else None
@@ -238,14 +243,14 @@ def _plain(path: Path) -> bytes:
 
 
 def in_a_run(path: Path) -> bool:
-    """Whether a file lies inside a run directory: then it came with it."""
+    """True if a file lies inside a run directory. Then it came with the run."""
     return any(
         (folder / "config.yaml").exists() and (folder / "checkpoints").exists() for folder in path.resolve().parents
     )
 
 
 def belongs_to_user(path: Path) -> bool:
-    """Whether nobody but the user, or root, may have written the file."""
+    """True if nobody but the user or root can have written the file."""
     if not hasattr(os, "getuid"):
         return True
     about = path.stat()

@@ -1,8 +1,9 @@
-"""Whose code is run: comity's own, the user's, and what came with a run only if the user says so.
+"""Decides which code is run: comity's own, the user's, and code that came with a run only if the user allows it.
 
-A run's config names a game and an algorithm. What is shipped is found by its name in a table. A user's file is run if
-it lies where the run says, belongs to the user, lies in no run directory, and its hash is the run's. All else, the
-copies inside the run first of all, came with the run and may be a stranger's: `--trust`, or yes in a terminal.
+A run's config names a game and an algorithm. Shipped ones are found by their names in a table. A user's file is run if
+it lies where the run says, belongs to the user, lies in no run directory, and has the hash that the run recorded. All
+other code, above all the copies inside the run, came with the run and may come from a stranger. It is run only with
+`--trust`, or after a yes in a terminal.
 """
 
 import importlib.util
@@ -24,15 +25,15 @@ def _say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Trust:
-    """What the user has allowed."""
+    """The user's permission to run code."""
 
     given: bool = False  # --trust: run the code that came with a run
     ask: Callable[[str], bool] | None = None  # asks in a terminal
     say: Callable[[str], None] = _say
-    named: tuple[str, ...] = ()  # names the user gave on the command line beside the config
+    named: tuple[str, ...] = ()  # names that the user gave on the command line, in addition to the config
 
 
-NOTHING = Trust()  # that came with a run is run
+NOTHING = Trust()  # no code that came with a run is run
 
 
 def trusting(trust: "bool | Trust") -> Trust:
@@ -40,7 +41,7 @@ def trusting(trust: "bool | Trust") -> Trust:
 
 
 def in_terminal(given: bool, named: tuple[str, ...] = ()) -> Trust:
-    """As a command trusts: it asks where somebody can answer."""
+    """The `Trust` of a command: it asks if there is a terminal in which somebody can answer."""
 
     def ask(question: str) -> bool:
         _say(f"{question} It can do all that you can. Run it? [y/N]")
@@ -50,13 +51,13 @@ def in_terminal(given: bool, named: tuple[str, ...] = ()) -> Trust:
 
 
 def chosen(kind: str, name: str, named: Named, version: str, folder: Path | None, trust: Trust) -> Files:
-    """The files of a task or algorithm that a config names, and that may be run now.
+    """Chooses the files of a task or algorithm that a config names and that may be run now.
 
-    name: as the config has it; folder: the run directory. Hashes are compared; nothing is run. Raises ValueError, one
-    line, if nothing may be run.
+    name: the name in the config; folder: the run directory. Hashes are compared; nothing is run. Raises ValueError, one
+    line, if no file may be run.
     """
     copy = sources.copies(folder, kind, named.target) if folder else None
-    wanted = version.partition("+")[0]  # what follows are wrappers' versions
+    wanted = version.partition("+")[0]  # the versions of wrappers follow it
     if copy and wanted and copy.version != wanted:
         raise ValueError(
             f"{copy.path} is not what the run was made with: its version is {copy.version}, the config's {wanted}; "
@@ -83,8 +84,8 @@ KNOWN = ("mpe2", "pettingzoo", "gymnasium")  # packages whose environments a run
 
 
 def allowed(kind: str, name: str, package: str, trust: Trust) -> None:
-    """Raises ValueError unless code of an installed package may be run because a run's config names it: it is one of
-    `KNOWN`, the user typed its name, or trusts the run."""
+    """Raises ValueError unless code of an installed package that a run's config names may be run: the package is one of
+    `KNOWN`, or the user typed the name or trusts the run."""
     if package.partition(".")[0] in KNOWN or trust.given or name in trust.named:
         return
     what = f"{kind} {name} runs code of the installed package {package}, which the config names"
@@ -93,7 +94,7 @@ def allowed(kind: str, name: str, package: str, trust: Trust) -> None:
 
 
 def _with_consent(what: str, code: Files, came: bool, trust: Trust) -> Files:
-    """`code`, if the user lets it be run; says so."""
+    """Returns `code` if the user allows to run it, and says so. Raises ValueError if not."""
     whose = f"{code.path}, which {'came with the run' if came else 'the config names'}"
     if trust.given or (trust.ask and trust.ask(f"{what}; version {code.version} is {whose}.")):
         trust.say(f"{what}; running version {code.version}, {whose}")
@@ -105,7 +106,7 @@ def _with_consent(what: str, code: Files, came: bool, trust: Trust) -> Files:
 
 
 def _places(kind: str, named: Named, folder: Path | None) -> Iterator[Files]:
-    """Where a user's own file may lie: at its name from here, and where the run was made."""
+    """Yields the files at the places where a user's own file may be: its name from here, and where the run was made."""
     if named.is_file:
         file = Path(named.target)
         if file.is_file():
@@ -128,7 +129,7 @@ def _may_be_own(path: Path, folder: Path | None) -> bool:
 
 
 def _what_changed(here: Files, copy: Files | None, wanted: str) -> str:
-    """How a user's file differs from the run's."""
+    """Describes how a user's file differs from the run's."""
     if not wanted:
         return "the config says no version"
     if here.version == wanted:
@@ -140,9 +141,9 @@ def _what_changed(here: Files, copy: Files | None, wanted: str) -> str:
 
 
 def find_module(name: str) -> Files | None:
-    """The file of `package.module`, in the current folder first, as `python -m` finds it; nothing is imported.
+    """Finds the file of `package.module` as `python -m` does, in the current folder first. Nothing is imported.
 
-    None if there is none, or none that is a text in Python.
+    Returns None if there is no file of Python code.
     """
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts) or parts[0] in sys.builtin_module_names:
@@ -155,9 +156,9 @@ def find_module(name: str) -> Files | None:
 
 
 def _roots(top: str) -> list[Path]:
-    """Folders that a package may lie in: the current one, and where Python finds it."""
+    """Folders in which a package may be: the current one, and the one where Python finds it."""
     try:
-        spec = importlib.util.find_spec(top)  # of a name without dots: nothing is imported
+        spec = importlib.util.find_spec(top)  # a name without dots, so nothing is imported
     except (ImportError, ValueError):
         spec = None
     if spec is None:

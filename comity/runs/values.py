@@ -1,4 +1,4 @@
-"""Settings as plain values: what a config.yaml can hold, and whether what it holds fits what was declared."""
+"""Settings as the plain values of a config.yaml, and checks of such values against the declared types."""
 
 import dataclasses
 import enum
@@ -15,15 +15,15 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 class Misfit(ValueError):
-    """A value of another kind than its setting's."""
+    """Raised for a value whose type does not fit its setting."""
 
 
 class Inside(ValueError):
-    """What does not fit of settings inside settings: a whole line."""
+    """Raised for a value that does not fit in settings inside settings. The message is a whole line."""
 
 
 def over(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """`more` over `values`; where both are settings inside settings, each of them."""
+    """Merges `more` over `values`, and settings inside settings one by one."""
     both = {
         name for name in values.keys() & more.keys() if isinstance(values[name], dict) and isinstance(more[name], dict)
     }
@@ -31,7 +31,10 @@ def over(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(x: Any, name: str) -> Any:
-    """`x` as YAML values: numpy's scalars become numbers, tuples lists. Raises ValueError that names the setting."""
+    """Converts `x` to YAML values: numpy scalars become numbers, tuples become lists.
+
+    Raises ValueError, which names the setting, if that is not possible.
+    """
     if getattr(x, "shape", None) == () and hasattr(x, "item"):
         x = x.item()
     if isinstance(x, (list, tuple)) and not isinstance(x, enum.Enum):
@@ -47,9 +50,10 @@ def plain(x: Any, name: str) -> Any:
 
 
 def plain_fields(settings: Any, own: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The settings of a dataclass, or what a plain object was constructed with, as YAML values.
+    """The settings of a dataclass, or the arguments that a plain object was made with, as YAML values.
 
-    own: names that the section of the config uses itself. Raises ValueError, one line, for what cannot come back.
+    own: names that the section of the config uses itself. Raises ValueError, one line, for values that could not be
+    read back.
     """
     if settings is None:
         return {}
@@ -114,7 +118,7 @@ def _held(thing: Any) -> dict[str, Any]:
 
 
 def _alike(one: Any, two: Any, strictly: bool) -> bool:
-    """Whether two attributes are equal; what cannot be compared counts as equal unless `strictly`."""
+    """True if two attributes are equal. Unless `strictly`, objects of one type that cannot be compared are equal."""
     try:
         return same(plain(one, ""), plain(two, ""))
     except ValueError:
@@ -125,7 +129,7 @@ def _alike(one: Any, two: Any, strictly: bool) -> bool:
 
 
 def same(one: Any, two: Any) -> bool:
-    """Whether plain values are equal; nan equals nan, 1 equals 1.0, True equals no number."""
+    """True if plain values are equal. nan equals nan, 1 equals 1.0, True equals no number."""
     if isinstance(one, float) and isinstance(two, float) and math.isnan(one) and math.isnan(two):
         return True
     if isinstance(one, dict) and isinstance(two, dict):
@@ -136,7 +140,7 @@ def same(one: Any, two: Any) -> bool:
 
 
 def plain_scalars(x: Any) -> Any:
-    """`x` with numpy's scalars as numbers, all else as it is."""
+    """Converts numpy scalars in `x` to numbers and leaves everything else unchanged."""
     if getattr(x, "shape", None) == () and hasattr(x, "item"):
         return x.item()
     if type(x) in (list, tuple):
@@ -148,9 +152,9 @@ def plain_scalars(x: Any) -> Any:
 
 
 def checked(factory: Callable[..., Any], values: Mapping[str, Any], who: str) -> dict[str, Any]:
-    """`values` as the settings that `factory` declares: lists as tuples, "1e-3" as a number where a float is declared.
+    """Converts `values` to the types that `factory` declares: lists to tuples, "1e-3" to a number if it is a float.
 
-    Raises ValueError for an unknown setting, Misfit for a value of another kind; one line.
+    Raises ValueError for an unknown setting, Misfit for a value of a wrong type, with one line.
     """
     known = declared(factory)
     if known is None:
@@ -169,7 +173,7 @@ def checked(factory: Callable[..., Any], values: Mapping[str, Any], who: str) ->
 
 
 def declared(factory: Callable[..., Any]) -> dict[str, Any] | None:
-    """{setting: its type, Any where none is said}; None if any name is taken."""
+    """{setting: its declared type, Any if there is none}; None if `factory` accepts any name."""
     try:
         hints = typing.get_type_hints(
             factory if dataclasses.is_dataclass(factory) else getattr(factory, "__init__", factory)
@@ -188,7 +192,7 @@ def declared(factory: Callable[..., Any]) -> dict[str, Any] | None:
 
 
 def fitted(hint: Any, value: Any) -> Any:
-    """`value` as a value of the declared type. Raises Misfit, the end of a line: what is allowed, what to do."""
+    """Converts `value` to the declared type. Raises Misfit, whose message says what is allowed and what to do."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
@@ -245,7 +249,7 @@ def _tuple(inner: tuple[Any, ...], value: Any) -> Any:
 
 
 def _float(value: Any) -> Any:
-    if isinstance(value, str):  # YAML takes 1e-3 for a text
+    if isinstance(value, str):  # YAML reads 1e-3 as a text
         try:
             value = float(value)
         except ValueError:

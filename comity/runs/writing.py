@@ -1,4 +1,4 @@
-"""Writing into what may be a stranger's run directory: whole or not at all, and never through a link."""
+"""Writes to run directories, which may come from a stranger: whole files or none, and never through a link."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ from typing import IO
 
 
 def not_through_links(path: str, flags: int) -> int:
-    """An opener of files to write: not what a link leads to."""
+    """An opener for files to write. It does not follow links."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def refuse_links(run: Path) -> None:
-    """Raises ValueError if a file or folder that a run writes to is a link: what it points to is not the run's."""
+    """Raises ValueError if a file or folder that a run writes to is a link, because its target is not the run's."""
     folders = [run, *(run / name for name in ("checkpoints", "figures", "source"))]
     for folder in folders:
         for path in (folder, *(folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ())):
@@ -36,7 +36,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside `path`, which takes its place once all of it is on the disk."""
+    """Opens a file beside `path`, which replaces `path` once all of it is on the disk."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "wb", opener=not_through_links) as file:

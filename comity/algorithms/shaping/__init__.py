@@ -1,1 +1,1 @@
-"""Players who climb through the learning of others."""
+"""Learners that shape the learning of other players: COALA-PG, M-FOS, LOLA."""

@@ -1,10 +1,15 @@
-"""COALA-PG: policy gradients of players whose opponents learn (Meulemans et al. 2025, arXiv 2410.18636).
+"""COALA-PG: policy gradients for players whose opponents learn (Meulemans et al. 2025, arXiv 2410.18636).
 
-A game with learners inside (`LearningOpponents`) plays b inner games at once against one learner, M episodes in a row.
-An action counts for the rest of its own inner episode, and, since the opponent learns from all games alike, for what
-later episodes bring in all of them (`learning/shaping.py`). M-FOS and the batch-unaware gradient are the same file with
-another credit. Against another player, who learns only between whole episodes, games are independent and the plain
-gradient is right. PPO climbs it, or A2C. docs/algorithms/coala.md.
+A game with learners inside (`LearningOpponents`) plays b inner games at once against one naive learner, for M episodes
+in a row. The learner learns from all b games after each episode. So an action in game k affects the rest of its own
+episode in game k, and the later episodes of all games:
+
+    grad = sum over k, t of E[ grad log pi(a_t^k | history) ( cur_t^k / b + mean over games j of fut_t^j ) ]
+
+cur is the return of the rest of the own episode, and fut that of later episodes (`learning/shaping.py`). M-FOS and the
+batch-unaware gradient differ only in this credit. Another player learns only between whole meta-episodes, so against
+one the games are independent, and the batch-unaware gradient is right. PPO or A2C ascends the gradient.
+docs/algorithms/coala.md derives it and lists every departure.
 """
 
 from dataclasses import dataclass
@@ -32,27 +37,27 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config:
     """Settings of COALA-PG. Paper: its tables for the iterated prisoner's dilemma."""
 
-    estimator: Estimator = "coala"  # how games are weighed, see docs/algorithms/coala.md; coala: unbiased
+    estimator: Estimator = "coala"  # credit of an action in each game, see docs/algorithms/coala.md; coala: unbiased
     core: Sequence = "gru"  # paper: hawk
-    width: Positive[int] = 32  # of every layer and of the memory
-    climbs: Literal["ppo", "a2c"] = "ppo"  # a2c: one step up the plain gradient of all episodes
-    epochs: Positive[int] = 4  # passes over a rollout; PPO's, as the next two
-    minibatches: Positive[int] = 2  # of whole episodes, at most, see `learning.divisor`
-    clip: Positive[float] = 0.2  # of the ratio, and of what a value moves
+    width: Positive[int] = 32  # width of every layer and of the memory
+    climbs: Literal["ppo", "a2c"] = "ppo"  # a2c: one step on the plain gradient of all episodes
+    epochs: Positive[int] = 4  # passes over a rollout (ppo)
+    minibatches: Positive[int] = 2  # most minibatches of whole episodes per epoch (ppo)
+    clip: Positive[float] = 0.2  # clip range of the ratio, and of the change of a value (ppo)
     optimizer: Literal["adam", "sgd"] = "adam"  # sgd: plain gradient steps
-    learning_rate: Positive[float] = 3e-4  # of the optimizer
-    epsilon: Positive[float] = 1e-5  # Adam's, added to the root
-    gradient_clip: Positive[float] = 1.0  # norm, of each player's network
-    gamma: Fraction = 1.0  # per step; below 1 it fades what shaping earns, as lambda_ does
-    lambda_: Fraction = 1.0  # of advantages
-    lambda_target: Fraction = 1.0  # of what the critic learns
+    learning_rate: Positive[float] = 3e-4  # learning rate of the optimizer
+    epsilon: Positive[float] = 1e-5  # Adam's epsilon, added to the root
+    gradient_clip: Positive[float] = 1.0  # largest gradient norm, of each player's network
+    gamma: Fraction = 1.0  # discount per step; below 1 it reduces the credit for shaping, as lambda_ does
+    lambda_: Fraction = 1.0  # lambda of the advantages
+    lambda_target: Fraction = 1.0  # lambda of the critic's targets
     value_coefficient: NotNegative[float] = 0.5  # weight of the critic's loss
     entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
-    normalise: bool = False  # advantages: the mean of each kind of opponent to 0, the deviation of all to 1
+    normalise: bool = False  # normalise advantages to mean 0 for each kind of opponent, and deviation 1 over all
     reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
-    convolutions: Convolutions = "small"  # what an image passes through before the rest
-    measure: bool = False  # also the two parts of the gradient, own episode and later ones, at twice the cost
-    exact: bool = False  # also what players that are tables earn by the closed form, against each other and a learner
+    convolutions: Convolutions = "small"  # the convolutions before the dense layers, if views are images
+    measure: bool = False  # also measure both parts of the gradient, own episode and later ones, at twice the cost
+    exact: bool = False  # also compute exact returns of tabular players, against each other and naive learners
 
     def __post_init__(self):
         check(self)
@@ -62,14 +67,14 @@ CLEANUP = {"core": "hawk", "normalise": True, "reward_factor": 0.1}
 PRESETS = {
     "sound": {},
     "paper": {"core": "hawk"},
-    "cleanup": {**CLEANUP, "learning_rate": 0.001},  # the paper's on CleanUp-lite against naive learners alone
+    "cleanup": {**CLEANUP, "learning_rate": 0.001},  # the paper's, on CleanUp-lite against naive learners only
     "cleanup-mixed": {
         **CLEANUP,
         "climbs": "a2c",
         "optimizer": "sgd",
         "learning_rate": 0.1,
-    },  # and in a mixed pool
-    "tables": {"core": "table", "learning_rate": 0.02},  # players of five rows, which shape within a minute
+    },  # the paper's, on CleanUp-lite in a mixed pool
+    "tables": {"core": "table", "learning_rate": 0.02},  # tabular players of five rows, which shape within a minute
     "m-fos": {"estimator": "m-fos"},
     "batch-unaware": {"estimator": "batch-unaware"},
 }
@@ -81,24 +86,24 @@ class State(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Episodes of B games of b inner ones, seats S; all fields have B at `PLACES`."""
+    """Episodes of B games with S seats and b inner games each. `PLACES` has the axis B of each field."""
 
-    inputs: PyTree  # [L, B, S, b, ...] what networks read
+    inputs: PyTree  # [L, B, S, b, ...] input of the networks
     available: Array  # [L, B, S, b, A]
     action: Array  # [L, B, S, b]
-    log_prob: Array  # [L, B, S, b], when it was played
-    value: Array  # [L, B, S, b], as the critic gave it in play, in units of the factor
+    log_prob: Array  # [L, B, S, b], by the policy that played
+    value: Array  # [L, B, S, b], the critic's value in play, in reward units times `reward_factor`
     advantage: Array  # [L, B, S, b]
-    target: Array  # [L, B, S, b], what the value should be
-    naive: Array  # [B] bool, the opponent learns inside the game
-    player: Array  # [B, S] int32, who sat there
+    target: Array  # [L, B, S, b], target of the critic
+    naive: Array  # [B] bool, True if the opponent is a naive learner inside the game
+    player: Array  # [B, S] int32, number of the player in each seat
 
 
-PLACES: Any = Batch(*(1,) * 7, naive=0, player=0)  # pyright: ignore[reportArgumentType]  # where B is
+PLACES: Any = Batch(*(1,) * 7, naive=0, player=0)  # pyright: ignore[reportArgumentType]  # the axis B of each field
 
 
 def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """(the loss of all players, PPO's or the plain gradient's; metrics)."""
+    """Returns (the loss of all players, PPO's or the plain policy gradient's; metrics)."""
     meta = players.meta
     outputs = players.unroll(net, batch.inputs, batch.player)
     policy, value = acts(outputs[..., :-1], batch.available), outputs[..., -1]
@@ -130,7 +135,7 @@ def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch)
 def sizes(
     config: Config, players: Players, acts: Any, net: PyTree, batch: Batch, reward: Array, ends: Array
 ) -> dict[str, Array]:
-    """Norms of the policy gradient's two parts, against learners (figure 12)."""
+    """Returns the norms of both parts of the policy gradient against naive learners (figure 12)."""
     meta = players.meta
     weight = weights(config.estimator, meta, meta.naive_share, batch.naive, batch.player) * batch.naive[:, None]
 
@@ -146,7 +151,7 @@ def sizes(
 
 
 def rows_of(config: Config, players: Players, steps: Transition, ends: Array) -> tuple[Batch, Array]:
-    """(the rollout as seats, rewards [L, B, S, b] times the factor)."""
+    """Returns (the rollout by seats, rewards [L, B, S, b] times `reward_factor`)."""
     seated, first = partial(players.seated, axis=2), steps.observation.state[0]  # [B, .]
     seats = players.meta.seats
     naive, player = first[:, 0] > 0, first[:, 1 : 1 + seats].astype(jnp.int32)

@@ -1,6 +1,6 @@
-"""What COALA-PG's actions are worth, by whom they were done against, and how much each seat's rows weigh.
+"""Advantages of COALA-PG, which depend on the kind of opponent, and the weight of each seat in the loss.
 
-docs/algorithms/coala.md derives it; the recursion over joined inner games is in `learning/shaping.py`.
+docs/algorithms/coala.md derives them; `learning/shaping.py` has the recursion over joined inner games.
 """
 
 import jax
@@ -14,9 +14,11 @@ from comity.spec import MetaEpisodes
 def credit(
     estimator: Estimator, reward: Array, value: Array, naive: Array, ends: Array, gamma, lambda_, lambda_target
 ) -> tuple[Array, Array]:
-    """(advantages, targets of the critic), [L, B, S, b]. reward, value as these; naive [B]; ends [L].
+    """Returns (advantages, targets of the critic), [L, B, S, b].
 
-    The critic is one for all: of the rest of its own game's M episodes (C.3), whoever the opponent is.
+    Advantages are those of `estimator` against naive learners, and "batch-unaware" against other players. The critic
+    predicts the return of the rest of its own inner game's M episodes (C.3), for all kinds of opponents. reward, value
+    [L, B, S, b]; naive [B]; ends [L].
     """
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
     shaping = batch_advantages(reward, value, following, ends, gamma, lambda_, estimator)
@@ -26,9 +28,9 @@ def credit(
 
 
 def parts(estimator: Estimator, reward: Array, value: Array, ends: Array) -> tuple[Array, Array]:
-    """An action's advantage inside its own episode, and in later ones, [L, B, S, b], at discount 1 (figure 12).
+    """Returns (the part of an advantage from its own episode, the part from later episodes), [L, B, S, b] (figure 12).
 
-    Together they are the whole advantage against a naive opponent.
+    The discount is 1. Their sum is the whole advantage against a naive learner.
     """
     games = reward.shape[-1]
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
@@ -36,7 +38,7 @@ def parts(estimator: Estimator, reward: Array, value: Array, ends: Array) -> tup
     def step(carry: tuple[Array, Array], xs) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         own, later = carry
         error, ends = xs
-        later = jnp.where(ends, own + later, later)  # what was ahead is another episode now
+        later = jnp.where(ends, own + later, later)  # `own` of the next episode is now a later part
         own = jnp.where(ends, 0.0, own) + error
         return (own, later), (own, later)
 
@@ -48,11 +50,10 @@ def parts(estimator: Estimator, reward: Array, value: Array, ends: Array) -> tup
 
 
 def standardised_by_kind(advantage: Array, naive: Array, seated: Array, chose: Array) -> Array:
-    """Advantages [L, B, S, b] less the mean of their kind of opponent, naive [B], in deviations of all; seated [B, S],
-    chose [L, B, S, b].
+    """Returns the advantages [L, B, S, b] minus the mean over their kind of opponent, divided by the deviation of all.
 
-    What stands in seats that nobody learns from is not counted, nor are steps without a choice, as those that an inner
-    game waits after an early end.
+    naive [B]: the kind of opponent; seated [B, S]: seats that are learned from; chose [L, B, S, b]: steps with more
+    than one available action. Other seats and steps do not count; an inner game that ended early waits in such steps.
     """
     learnt = seated[..., None] & chose
 
@@ -67,15 +68,16 @@ def standardised_by_kind(advantage: Array, naive: Array, seated: Array, chose: A
 
 
 def learning_seats(naive: Array, seats: int) -> Array:
-    """[B, S] bool: somebody learns from this seat. A learner's own seat, where it sits in one, teaches nobody."""
+    """Returns the seats that players learn from, [B, S] bool. Against naive learners this is only the first seat."""
     return (jnp.arange(seats) == 0) | ~naive[:, None]
 
 
 def weights(estimator: Estimator, meta: MetaEpisodes, share: float, naive: Array, player: Array) -> Array:
-    """[B, S], how much a seat's rows count in their player's loss: seats against learners and against players, each
-    kind's mean by its share of opponents.
+    """Returns the weight of each seat in its player's loss, [B, S].
 
-    COALA's gradient is a sum over the b inner games, as M-FOS's; the plain one their mean (C.2).
+    The seats against naive learners have the weight `share` together, those against other players the rest. Against
+    naive learners, the gradients of COALA and M-FOS are sums over the b inner games, the batch-unaware gradient is a
+    mean (C.2).
     """
     seated = learning_seats(naive, meta.seats)
     same = jax.nn.one_hot(player, meta.players)  # [B, S, K]

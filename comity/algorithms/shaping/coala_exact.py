@@ -1,9 +1,14 @@
-"""Shaping of naive learners with exact values: two tabular players, each of whom plays a share of its games against
+"""Shaping of naive learners with exact values: two tabular players, each of which plays a share of its games against
 naive learners and the rest against the other player (Meulemans et al. 2025, arXiv 2410.18636, section 4).
 
-Each player is five logits of cooperation, after the start and after CC, CD, DC, DD. A naive learner climbs its own
-value, M steps from a random start, and the player climbs what it earns on that whole path, through all of its steps.
-Values come from the game's closed form; play is only watched. docs/algorithms/coala_exact.md.
+A player theta is five logits of cooperation, at the start and after CC, CD, DC, DD. A naive learner phi ascends its own
+value V_phi for M steps from a random start, and the player ascends its mean value on that path:
+
+    phi_{m+1} = phi_m + rate grad_phi V_phi(theta, phi_m)
+    theta ascends  w grad_theta mean over m of V_theta(theta, phi_m)  +  (1 - w) grad_theta V_theta(theta, other player)
+
+The first gradient goes through all steps of the learner. Values come from the game's closed form, so the rollouts are
+only reported, not learned from. docs/algorithms/coala_exact.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -28,16 +33,16 @@ OUTCOMES = ("start", "cc", "cd", "dc", "dd")
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the analytic experiments. Values are points per step, 1 - gamma times the discounted sum."""
+    """Settings of the analytic experiments. Values are points per step: 1 - gamma times the discounted sum."""
 
-    naive_weight: Fraction = 1.0  # share of the gradient that comes from naive learners; the rest from the other player
-    naive_steps: Positive[int] = 20  # M, of a naive learner on its path
-    naive_starts: Positive[int] = 64  # naive learners in each update, new ones each time; logits normal
-    naive_rate: Positive[float] = 5.0  # of its plain gradient steps, on points per step
-    learning_rate: Positive[float] = 0.005  # AdamW, optax's defaults
-    gamma: BelowOne = 0.95  # per step
-    start: tuple[float, ...] = ()  # probabilities of cooperation to begin from, five of them; empty: one half
-    deviation: NotNegative[float] = 1.0  # of the logits at the start around those, normal
+    naive_weight: Fraction = 1.0  # w, share of the gradient from naive learners; the rest is from the other player
+    naive_steps: Positive[int] = 20  # M, number of steps of a naive learner on its path
+    naive_starts: Positive[int] = 64  # number of new naive learners in each update, with normal logits
+    naive_rate: Positive[float] = 5.0  # learning rate of the naive learners' plain gradient steps, on points per step
+    learning_rate: Positive[float] = 0.005  # learning rate of AdamW, with optax's defaults
+    gamma: BelowOne = 0.95  # discount per step
+    start: tuple[float, ...] = ()  # five probabilities of cooperation at the start; empty: one half each
+    deviation: NotNegative[float] = 1.0  # deviation of normal noise on the logits at the start
 
     def __post_init__(self):
         check(self)
@@ -47,7 +52,7 @@ class Config:
             )
 
 
-EXTORTIONER = (0.01, 0.92, 0.11, 0.43, 0.01)  # what shaping of naive learners ends at
+EXTORTIONER = (0.01, 0.92, 0.11, 0.43, 0.01)  # the result of shaping naive learners
 DEFECTOR = (0.01, 0.01, 0.01, 0.01, 0.01)
 PRESETS = {
     "sound": {},
@@ -62,7 +67,7 @@ class State(NamedTuple):
 
 
 class Path(NamedTuple):
-    """What a player and naive learners earn on their way, points per step, means over learners."""
+    """The values of a player and of naive learners on their path, points per step, means over learners."""
 
     mine: Array  # [] mean over the path
     theirs: Array
@@ -71,7 +76,10 @@ class Path(NamedTuple):
 
 
 def paths(values: Values, mine: Array, starts: Array, rate, steps: int) -> Path:
-    """Of naive learners that begin at `starts` [S, 5] and make so many steps against `mine` [5] (C.7)."""
+    """Returns the values on the paths of naive learners against `mine` [5] (C.7).
+
+    starts [S, 5]: where the learners start; steps: number of steps of each.
+    """
 
     path = lambda theirs: learning_path(values, mine, theirs, rate, steps)  # noqa: E731
     mine_earned, theirs_earned = jax.vmap(path)(starts)  # [S, M + 1]
@@ -80,12 +88,12 @@ def paths(values: Values, mine: Array, starts: Array, rate, steps: int) -> Path:
 
 
 def points_per_step(env: Environment, gamma, logits: Array) -> Array:
-    """[2], of two players [2, 5] against each other, 1 - gamma times the discounted sum."""
+    """Returns the values [2] of two players [2, 5] against each other: 1 - gamma times the discounted sum."""
     return (1 - gamma) * functions(env).exact_values(logits, gamma)  # pyright: ignore[reportOptionalCall]
 
 
 def metrics_of(env: Environment, logits: Array, meeting: Array, path: Path) -> dict[str, Array]:
-    """What is reported of K tabular players: logits [K, 5], what each earns against another [K], leaves of path [K]."""
+    """Returns metrics of K tabular players. logits [K, 5]; meeting [K]: values against a player; path: leaves [K]."""
     policy = jax.nn.sigmoid(logits)
     chi, residual = extortion_fit(jnp.asarray(env.payoffs), policy[:, 1:])  # pyright: ignore[reportAttributeAccessIssue]
     return {
@@ -102,10 +110,9 @@ def metrics_of(env: Environment, logits: Array, meeting: Array, path: Path) -> d
 
 
 def exact_worth(env: Environment, logits: Array, config: Config = Config()) -> dict[str, Array]:
-    """`metrics_of` of K players [K, 5] as they are: each against the next (alone: itself), and along the paths
-    of naive learners.
+    """Returns `metrics_of` K players [K, 5], each against the next player and against naive learners.
 
-    The learners begin from the same logits every time.
+    A single player plays against itself. The naive learners start from the same logits in every call.
     """
     values = seen_by(0, partial(points_per_step, env, config.gamma))
     starts = jax.random.normal(jax.random.key(0), (config.naive_starts, 5))
@@ -126,7 +133,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         return State(logits, adam.init(logits))
 
     def of(player: Array, mine: Array, theirs: Array, starts: Array) -> tuple[Array, Array, Path]:
-        """(gradient from naive learners, from the other player, what was earned), of one player."""
+        """Returns (gradient from naive learners, gradient from the other player, values on the path) of one player."""
         values = seen_by(player, both)
 
         def earned(mine: Array) -> tuple[Array, Path]:

@@ -1,4 +1,4 @@
-"""Players of games whose opponents learn: with which network each plays, and who sits where.
+"""Players of games whose opponents learn: their networks, and the seats in which they sit.
 
 docs/algorithms/coala.md.
 """
@@ -18,18 +18,18 @@ from comity.types import Environment, Key, Observation, PyTree
 
 
 class Players(NamedTuple):
-    """Networks of K players, and who sits where."""
+    """The networks of K players, and the seats of a game."""
 
-    team: Team  # of K networks
+    team: Team  # K networks
     meta: MetaEpisodes
-    fresh: PyTree  # one game's memory at the start of an episode, leaves [N, ...]
+    fresh: PyTree  # memory of one game at the start of an episode, leaves [N, ...]
 
     def seated(self, x: Array, axis: int) -> Array:
-        """[..., N, ...] as [..., S, b, ...]."""
+        """Returns x [..., N, ...] as [..., S, b, ...]. axis: the axis N."""
         return x.reshape(*x.shape[:axis], self.meta.seats, self.meta.games, *x.shape[axis + 1 :])
 
     def step(self, net: PyTree, observation: Observation, memory: PyTree) -> tuple[Array, PyTree]:
-        """(outputs [..., N, A + 1], the next memory)."""
+        """Returns (outputs [..., N, A + 1], the next memory)."""
         lead = observation.available.ndim - 2
         x = self.team.reads(observation.view)
         step = lambda net, x, memory: net(x, memory)  # noqa: E731
@@ -45,7 +45,10 @@ class Players(NamedTuple):
         )
 
     def unroll(self, net: PyTree, x: PyTree, player: Array) -> Array:
-        """Of what networks read, leaves [L, B, S, b, ...], and who sat where [B, S]: [L, B, S, b, A + 1]."""
+        """Returns outputs [L, B, S, b, A + 1] on whole episodes.
+
+        x: inputs of the networks, leaves [L, B, S, b, ...]; player [B, S]: number of the player in each seat.
+        """
         lead = (len(player), self.meta.seats, self.meta.games)
         memory = jax.tree.map(
             lambda x: jnp.broadcast_to(self.seated(jnp.asarray(x), 0), (*lead, *x.shape[1:])), self.fresh
@@ -58,12 +61,12 @@ class Players(NamedTuple):
 
 
 def only(net: PyTree) -> PyTree:
-    """The network of the only player."""
+    """Returns the network of the only player."""
     return jax.tree.map(lambda x: x[0], net)
 
 
 def players_of(config: Any, env: Environment) -> Players:
-    """The players that sit in a game with learners. Raises ValueError if it is none."""
+    """Returns the players of a game with learners inside. Raises ValueError if the game has none."""
     require_discrete(env, "coala", images=True)
     spec, meta = env.spec, env.spec.meta
     if meta is None:

@@ -1,10 +1,15 @@
-"""LOLA: two tabular players who learn with the other's learning in view (Foerster et al. 2018, arXiv 1709.04326), and
-LOLA-DiCE (Foerster et al. 2018, arXiv 1802.05098).
+"""LOLA: two tabular players, each of which takes the other's learning into account (Foerster et al. 2018, arXiv
+1709.04326), and LOLA-DiCE (Foerster et al. 2018, arXiv 1802.05098).
 
-Each player is five logits of cooperation, after the start and after CC, CD, DC, DD. Naive players climb their own
-value, LOLA's the value after the other's next naive step, to first order, LOLA-DiCE's after several, in full. Values
-come from the game's closed form, and play is only watched; or from play of their own, a new one for every estimate.
-docs/algorithms/lola.md.
+Each player theta_i is five logits of cooperation, at the start and after CC, CD, DC, DD. It ascends:
+
+    naive:     grad_1 V_1(theta_1, theta_2)
+    LOLA:      grad_1 V_1 + c grad_1 <grad_2 V_1 held fixed, grad_2 V_2>
+    LOLA-DiCE: grad_1 V_1(theta_1, theta_2 after several naive steps), through all of these steps
+
+LOLA's term is the effect of the other's next naive step, to first order. Values come from the game's closed form, so
+that rollouts are only reported, or from sampled play, new for every estimate. docs/algorithms/lola.md lists every
+departure.
 """
 
 from collections.abc import Callable
@@ -31,19 +36,19 @@ class Config:
     """Settings of LOLA. Values are points per step (1 - gamma times the discounted sum) or the sum itself."""
 
     rule: Literal["lola", "dice", "naive"] = (
-        "lola"  # the other's learning: one step, to first order | several, in full | none
+        "lola"  # lola: one step of the other's learning, to first order; dice: several steps, exactly; naive: none
     )
-    learning_rate: Positive[float] = 1.0  # plain gradient steps; reference 1
+    learning_rate: Positive[float] = 1.0  # learning rate; reference 1
     look_ahead_rate: NotNegative[float] = 1.0  # lola: c of the term, reference 0.5 or 1;
-    # dice: of the other's steps inside
-    look_aheads: NotNegative[int] = 1  # dice: naive steps of the other that are looked ahead
-    gamma: BelowOne = 0.96  # per step
-    look_ahead_weight: Fraction = 1.0  # dice: of that gradient; the rest is the naive one (COALA-PG, figure 4C)
+    # dice: learning rate of the other's steps inside
+    look_aheads: NotNegative[int] = 1  # dice: number of naive steps of the other
+    gamma: BelowOne = 0.96  # discount per step
+    look_ahead_weight: Fraction = 1.0  # dice: weight of its gradient; the rest is the naive one (COALA-PG, figure 4C)
     optimizer: Literal["gradient", "adamw"] = "gradient"  # plain steps, or optax's AdamW (COALA-PG)
-    values: Literal["sum", "per-step"] = "sum"  # what rates act on; COALA-PG's experiments need per-step
-    play: Literal["exact", "sampled"] = "exact"  # where values come from
-    games: Positive[int] = 64  # sampled: of each estimate; reference 64
-    deviation: NotNegative[float] = 1.0  # of the logits at the start, normal
+    values: Literal["sum", "per-step"] = "sum"  # unit of the values in gradients; COALA-PG's experiments need per-step
+    play: Literal["exact", "sampled"] = "exact"  # values from the closed form, or from sampled play
+    games: Positive[int] = 64  # sampled: number of games of each estimate; reference 64
+    deviation: NotNegative[float] = 1.0  # deviation of the normal logits at the start
 
     def __post_init__(self):
         check(self)
@@ -68,11 +73,11 @@ class State(NamedTuple):
     opt_state: PyTree = ()
 
 
-Estimate = Callable[[int], Values]  # number of the estimate -> (mine, theirs) -> (my value, theirs)
+Estimate = Callable[[int], Values]  # number of the estimate -> function (mine, theirs) -> (my value, their value)
 
 
 def gradient(config: Config, estimate: Estimate, mine: Array, theirs: Array) -> Array:
-    """[5], what one player climbs. Exact values are the same in every estimate; sampled ones each have their play."""
+    """Returns the gradient that one player ascends, [5]. Each sampled estimate has its own play; exact ones agree."""
     values = estimate(0)
     if config.rule == "naive":
         return naive_gradient(values, mine, theirs)
@@ -92,12 +97,12 @@ def gradient(config: Config, estimate: Estimate, mine: Array, theirs: Array) -> 
 
 
 def estimates(config: Config) -> int:
-    """How many plays of both players' gradients take."""
+    """Returns the number of estimates that the gradients of both players need."""
     return 2 * {"naive": 1, "lola": 3, "dice": config.look_aheads + 2}[config.rule]
 
 
 def sampled_play(config: Config, env: Environment, key: Key, logits: Array) -> Array:
-    """[2], both players' discounted returns from play at `logits` [2, 5], to be differentiated by them."""
+    """Returns both players' discounted returns from play at `logits` [2, 5], [2], differentiable by the logits."""
     fixed = lax.stop_gradient(logits)
     act = lambda key, memory, observation: act_by_table(key, fixed, memory, observation)  # noqa: E731
     key_start, key_play = jax.random.split(key)

@@ -1,6 +1,6 @@
-"""Players that are five logits of cooperation: after the start, and after CC, CD, DC, DD, own action first.
+"""Tabular players: five logits of cooperation, at the start and after CC, CD, DC, DD, own action first.
 
-What LOLA and the exact shaping of COALA-PG share: how such a player acts, what one of two sees of both their values.
+LOLA and the exact shaping of COALA-PG share these functions: how such a player acts, and values by player.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from comity.types import Environment, Key, Observation, PyTree
 
 
 def require_exact_values(env: Environment, name: str) -> None:
-    """Raises ValueError unless the game's values are known in closed form for such players."""
+    """Raises ValueError unless the game has exact values in closed form for tabular players."""
     if functions(env).exact_values is None or env.spec.action.n != 2 or env.spec.view.size != 5:
         raise ValueError(
             f"{name} needs a game of two players and two actions with exact values, in which they see the last "
@@ -25,7 +25,7 @@ def require_exact_values(env: Environment, name: str) -> None:
 
 
 def table_logits(logits: Array, view: Array) -> Array:
-    """[..., 2, A] of both players; logits [2, 5], view [..., 2, 5] one-hot."""
+    """Returns the logits of both players' actions, [..., 2, A]. logits [2, 5], view [..., 2, 5] one-hot."""
     cooperate = (view * logits).sum(-1)
     return jnp.stack([cooperate, jnp.zeros_like(cooperate)], -1)
 
@@ -37,7 +37,7 @@ def act_by_table(key: Key, logits: Array, memory: PyTree, observation: Observati
 
 
 def seen_by(player: int | Array, values: Callable[[Array], Array]) -> Values:
-    """values(logits [2, 5]) -> [2], as a function of (own logits, the other's) -> (own value, the other's)."""
+    """Returns values(logits [2, 5]) -> [2] as a function (own logits, other's logits) -> (own value, other's value)."""
 
     def swapped(mine: Array, theirs: Array) -> tuple[Array, Array]:
         both = jnp.stack([mine, theirs])

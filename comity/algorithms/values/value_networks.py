@@ -114,7 +114,7 @@ def episode_values(
 
 
 def split(config: Config, values: Values, available: Array, games: int) -> StepValues:
-    """Splits values [T + 1, B, ...] into `StepValues`. available [T + 1, B, ...]; games: number of games of a rollout."""
+    """Splits values [T + 1, B, ...] into `StepValues`. available [T + 1, B, ...]; games: number in one rollout."""
     before, after = Values(*(x[:-1] for x in values)), Values(*(x[1:] for x in values))
     if config.misread:
         (q, memory), (next_q, next_memory) = released.before_and_after(values.q, values.memory, games)

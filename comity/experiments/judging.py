@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     estimate: float  # difference of means; "wider": ratio of standard deviations; "steadier": s.d. minus the number
     low: float  # 95 % interval
     high: float
-    p: float  # if there is no such difference, by t (F, chi-squared); "equal": if it is `margin` or more
+    p: float  # p-value of no such difference, by t (F, chi-squared); "equal": of a difference of `margin` or more
     p_holm: float  # the same, corrected for the number of tests, and no smaller than the exact one
     exact: Exact | None
     course: Course

@@ -21,8 +21,8 @@ ARRANGEMENTS = 200_000  # an exact test counts at most so many; of more, it draw
 class Exact(NamedTuple):
     """Exact tests of a comparison. They need no assumption on the distribution of seeds."""
 
-    holds: float  # p if there is no such difference; "equal": if it is the margin or more
-    excluded: float  # p if the difference is as large as the margin; "equal": if it is within it
+    holds: float  # p-value of no such difference; "equal": of one of the margin or more
+    excluded: float  # p-value of a difference as large as the margin; "equal": of one within it
     least: float  # smallest p that is possible with so many seeds
 
 

@@ -1,6 +1,6 @@
-"""What algorithms cost on this machine, beside the arithmetic that they cannot do without: `comity bench`."""
+"""Measures the time of algorithms on this machine and the least arithmetic that they need: `comity bench`."""
 
-PAIRS = {  # algorithm: the task it is measured on
+PAIRS = {  # {algorithm: the task on which it is measured}
     "pg": "manitokan",
     "coma": "manitokan",
     "ippo": "manitokan",

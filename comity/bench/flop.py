@@ -1,4 +1,4 @@
-"""Floating-point operations of the matrix products in a traced program."""
+"""Counts the floating-point operations of the matrix products in a traced program."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from jax.interpreters import partial_eval
 
 
 def of_program(closed: Any) -> float:
-    """2 per multiply-add of every `dot_general` of a jaxpr, dead code removed.
+    """Counts 2 operations per multiply-add of each `dot_general` of a jaxpr, without dead code.
 
-    A loop's body counts as often as it runs, the longer side of a branch once; a `while` without a known count once.
-    What is not a matrix product (gates, a game, replay, sampling, an optimizer) counts nothing.
+    The body of a `scan` counts as often as it runs, a `while` counts once, and of a branch the larger side counts once.
+    All other work (gates, a game, replay, sampling, an optimizer) counts nothing.
     """
     used, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
     return of(used)
@@ -36,6 +36,6 @@ def of(jaxpr: Any) -> float:
 
 
 def inside(params: dict[str, Any]) -> list[Any]:
-    """Jaxprs among an equation's parameters: of a loop, a branch, a function called."""
+    """Returns the jaxprs among an equation's parameters: of a loop, a branch, a function call."""
     values = [x for value in params.values() for x in (value if isinstance(value, (tuple, list)) else (value,))]
     return [jaxpr for x in values if hasattr(jaxpr := getattr(x, "jaxpr", x), "eqns")]

@@ -1,9 +1,9 @@
-"""One measurement in a process of its own, which prints one line of JSON:
+"""Makes one measurement, in a process of its own that prints one line of JSON:
 
     python -m comity.bench.measure TASK ALGORITHM --iterations 5 --repeats 3 --cores 1
 
-On a CPU the process is pinned to so many cores and times are process CPU time; elsewhere they are wall time. All are
-medians over rounds in which every measurement takes its turn.
+On a CPU the process is pinned to the given number of cores, and times are process CPU time; elsewhere they are wall
+time. All times are medians over rounds, in which each measurement takes its turn.
 """
 
 import argparse
@@ -16,27 +16,27 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-SIDE = 1024  # of the square float32 matrices whose product gives the rate of a core
+SIDE = 1024  # side of the square float32 matrices whose product measures the rate of a core
 SIDE_OF_AN_ACCELERATOR = 8192
 GAMES, SEEDS = 32, 4
-THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of numpy's product
-FRESH = {"JAX_ENABLE_COMPILATION_CACHE": "false", "COMITY_PROGRAMS": ""}  # compile times are those of a first run
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one thread for numpy's product
+FRESH = {"JAX_ENABLE_COMPILATION_CACHE": "false", "COMITY_PROGRAMS": ""}  # compile times as in a first run
 Clock = Callable[[], float]
 
 
 def pin(cores: int) -> None:
-    """This process on the first `cores` of the cores it may use, where the system can do that."""
+    """Pins this process to the first `cores` of the cores it may use, if the system can do that."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def in_process(arguments: Sequence[Any], python: str = sys.executable, cores: int = 1) -> dict[str, Any]:
-    """What `python ARGUMENTS --cores CORES` prints, see `printed`."""
+    """Returns the JSON that `python ARGUMENTS --cores CORES` prints, see `printed`."""
     return printed([python, *map(str, arguments), "--cores", str(cores)], {**THREADS, **FRESH})
 
 
 def printed(command: Sequence[str], around: dict[str, str]) -> dict[str, Any]:
-    """The last line that a command prints, JSON. around: added to its environment. Raises ValueError if it fails."""
+    """Runs a command and returns its last line, JSON. around: added to its environment. ValueError: it fails."""
     out = subprocess.run(command, env={**os.environ, **around}, capture_output=True, text=True, check=False)
     if out.returncode:
         reason = out.stderr.strip().splitlines()
@@ -57,7 +57,7 @@ def product_seconds(clock: Clock, repeats: int = 4) -> float:
 
 
 def rate_of_an_accelerator(repeats: int = 10) -> float:
-    """FLOP/s of float32 products at jax's default precision."""
+    """FLOP/s of products of float32 matrices at jax's default precision."""
     import jax
     import jax.numpy as jnp
 
@@ -72,7 +72,7 @@ def rate_of_an_accelerator(repeats: int = 10) -> float:
 
 
 def products(processes: int) -> float:
-    """Rate of so many matmul processes together over that of one: what this machine gives anyone."""
+    """Rate of several matmul processes together, divided by that of one: the best gain on this machine."""
     code = (
         "import time, numpy as np; a = np.ones((1024, 1024), np.float32); a @ a; n = 0; end = time.time() + 4\n"
         "while time.time() < end: a @ a; n += 1\n"
@@ -88,7 +88,7 @@ def products(processes: int) -> float:
 
 
 class Program:
-    """What `comity train TASK ALGORITHM` executes, preset `sound`: one compiled chunk, called for each seed."""
+    """The program of `comity train TASK ALGORITHM`, preset `sound`: one compiled chunk, called for each seed."""
 
     def __init__(self, task: str, algorithm: str, iterations: int, seeds: int = 1, workers: int = 1):
         import jax
@@ -132,7 +132,7 @@ class Program:
         return self.floats, keys, np.int32(0), self.count, carry
 
     def run(self, seeds: list[int]) -> float:
-        """One chunk of every one of `seeds`; gives the first one's env steps of an iteration."""
+        """Runs one chunk for each of `seeds`. Returns the env steps per iteration of the first seed."""
         runs = self.runs[len(seeds)]
         results, metrics, _ = runs.call(self.chunk, self.arguments(seeds), self.flags)
         for index, seed in enumerate(seeds):
@@ -140,14 +140,14 @@ class Program:
         return float(runs.of(metrics, 0).by_name()["env_steps"].mean())
 
     def play(self) -> None:
-        """Whole episodes of all games, nothing learned."""
+        """Plays whole episodes of all games, without learning."""
         import jax
 
         jax.block_until_ready(self._play(self.keys[0], self.carry[0].state))
 
 
 def flop_per_update(env: Any, algorithm: Any, key: Any, carry: Any) -> float:
-    """Of the matrix products of one rollout and update. A pass that play and learning could share counts twice."""
+    """FLOP of the matrix products of one rollout and update. A pass that play and learning could share counts twice."""
     import jax
 
     from comity import rollout
@@ -161,7 +161,7 @@ def flop_per_update(env: Any, algorithm: Any, key: Any, carry: Any) -> float:
 
 
 def algorithm(task: str, name: str, iterations: int, repeats: int) -> dict[str, float | None]:
-    """Medians of one algorithm in this process: milliseconds per update, its floor and ratio, compiling, memory."""
+    """Medians of one algorithm in this process: milliseconds per update and their floor, compile time, memory, ..."""
     import resource
 
     import jax
@@ -202,7 +202,7 @@ def algorithm(task: str, name: str, iterations: int, repeats: int) -> dict[str, 
 
 
 def seeds_at_once(task: str, name: str, iterations: int, repeats: int, cores: int) -> dict[str, float]:
-    """Wall milliseconds per update and seed of SEEDS seeds: in turn, and at once as `comity train` runs them."""
+    """Wall milliseconds per update and seed of SEEDS seeds: in turn, and at once, as `comity train` runs them."""
     program, rows = Program(task, name, iterations, SEEDS, cores), []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -1,16 +1,16 @@
-"""comity beside JaxMARL on simple_spread: play, training, compilation, and what is learned; `comity bench --against
-jaxmarl` prints the tables.
+"""Compares comity with JaxMARL on simple_spread: play, training, compilation, returns. `comity bench --against jaxmarl`
+prints the tables.
 
 JaxMARL's baselines run as they are, from a checkout of its repository: IPPO/ippo_rnn_mpe.py and
-QLearning/{vdn,qmix}_rnn.py with their own configurations, in which the total of steps is changed, tests during training
-and logging are off, and a learning rate that shrinks is held where comity has none that does. comity's settings are
-made of that configuration, as it was read for the same seed: numbers of games and steps, sizes, rates. Where intervals
-of what was learned do not overlap, the ratio of speeds is left out.
+QLearning/{vdn,qmix}_rnn.py with their own configurations, except that the number of steps is changed, tests during
+training and logging are off, and IPPO's learning rate stays constant, since comity's does. comity's settings are made
+from that configuration, as it was read for the same seed: numbers of games and steps, sizes, rates. If the intervals of
+the two returns do not overlap, the ratio of speeds is left out.
 
 Every measurement is a fresh process pinned to one core, the two libraries in turn, without a compilation cache. Times
-are process CPU time; medians over seeds. A training process compiles the whole training program, runs it once, and then
-plays the policy that came out: EPISODES new episodes, by a player written here for either library. This file runs in
-both environments, so it imports nothing of comity before it is asked for comity's side.
+are process CPU time, medians over seeds. A training process compiles the whole training program, runs it once, and then
+plays EPISODES new episodes with the trained policy, by code written here for both libraries. This file runs in both
+Python environments, so it imports comity only when it measures comity.
 """
 
 import argparse
@@ -25,8 +25,8 @@ LENGTH = 26  # JaxMARL's `max_steps` of 25 ends an episode with its 26th step
 AGENTS, ACTIONS = 3, 5
 PLAY_STEPS, PLAY_REPEATS = 20 * LENGTH, 5
 EPISODES = 1_024
-POLICY = {"ippo": "sampled", "vdn": "greedy", "qmix": "greedy"}  # which policy is judged: the one that was trained
-SHARED = ("NUM_ENVS", "NUM_STEPS", "LR", "GAMMA", "MAX_GRAD_NORM")  # what comity's settings are made of
+POLICY = {"ippo": "sampled", "vdn": "greedy", "qmix": "greedy"}  # the policy that is judged: the one that was trained
+SHARED = ("NUM_ENVS", "NUM_STEPS", "LR", "GAMMA", "MAX_GRAD_NORM")  # the sources of comity's settings
 NEEDED = {
     "ippo": (*SHARED, "FC_DIM_SIZE", "GRU_HIDDEN_DIM", "UPDATE_EPOCHS", "NUM_MINIBATCHES", "GAE_LAMBDA", "CLIP_EPS",
         "SCALE_CLIP_EPS", "ENT_COEF", "VF_COEF"),
@@ -37,8 +37,10 @@ NEEDED["qmix"] = (*NEEDED["vdn"], "MIXER_EMBEDDING_DIM", "MIXER_HYPERNET_HIDDEN_
 
 
 def needed(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Of a baseline's configuration what comity's learner is set by. SystemExit, one line, for what cannot be
-    matched: a number that is missing, or episodes that a Q-learner's rollout does not hold whole."""
+    """Returns the entries of a baseline's configuration that comity's settings need.
+
+    Raises SystemExit if comity cannot match them: an entry is missing, or a Q-learner's rollout is not one episode.
+    """
     missing = [entry for entry in NEEDED[name] if entry not in config]
     if missing:
         raise SystemExit(f"JaxMARL's configuration of {name} has no {', '.join(missing)} any more: mend NEEDED")
@@ -48,12 +50,12 @@ def needed(name: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def updates(config: dict[str, Any], steps: int) -> int:
-    """Rollouts in so many env steps."""
+    """Number of whole rollouts in so many env steps."""
     return steps // int(config["NUM_STEPS"]) // int(config["NUM_ENVS"])
 
 
 def played_steps(config: dict[str, Any], steps: int) -> int:
-    """Env steps of whole rollouts."""
+    """Number of env steps in these whole rollouts."""
     return updates(config, steps) * int(config["NUM_STEPS"]) * int(config["NUM_ENVS"])
 
 
@@ -61,7 +63,7 @@ def played_steps(config: dict[str, Any], steps: int) -> int:
 
 
 def game(name: str = "") -> Any:
-    """JaxMARL's rules. Its IPPO takes the end by the clock for an end of the game, its Q-learners do not."""
+    """The game with JaxMARL's rules. Its IPPO treats the time limit as a true end, its Q-learners do not."""
     from comity.environments.particle.cooperative_navigation import CooperativeNavigation
 
     rules = {"physics": "farama", "reward": "farama", "local_share": 0.5, "length": LENGTH}
@@ -69,7 +71,7 @@ def game(name: str = "") -> Any:
 
 
 def settings(name: str, steps: int, config: dict[str, Any]) -> dict[str, Any]:
-    """What makes comity's learner as JaxMARL's configuration has it, beside the defaults."""
+    """Settings with which comity's learner matches JaxMARL's configuration, apart from the defaults."""
     rate, clip, gamma = (float(config[entry]) for entry in ("LR", "MAX_GRAD_NORM", "GAMMA"))
     if name == "ippo":
         ratio = float(config["CLIP_EPS"]) / (AGENTS if config["SCALE_CLIP_EPS"] else 1)
@@ -97,7 +99,7 @@ def settings(name: str, steps: int, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def comity_train(name: str, steps: int, seed: int, config: dict[str, Any]) -> dict[str, Any]:
-    """What `comity.train` compiles for one seed, start and chunk; the chunk is the whole training."""
+    """Measures the two programs that `comity.train` compiles for one seed: init, and one chunk of all training."""
     import jax
     import numpy as np
 
@@ -159,7 +161,7 @@ def comity_play(games: int) -> dict[str, Any]:
 
 
 def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str, Any]:
-    """A baseline's own `make_train`; the compiled program is the whole training, start included."""
+    """Measures a baseline's own `make_train`. The compiled program is the whole training, with its init."""
     import jax
     import wandb  # pyright: ignore[reportMissingImports]
     from omegaconf import OmegaConf  # pyright: ignore[reportMissingImports]
@@ -196,7 +198,7 @@ def jaxmarl_train(name: str, steps: int, seed: int, baselines: Path) -> dict[str
 
 
 def jaxmarl_return(name: str, module: Any, config: dict[str, Any], params: Any, seed: int, policy: str) -> float:
-    """Mean over agents and EPISODES of an agent's return. Sampled: of a Q-learner, as greedy."""
+    """Mean return over agents and EPISODES. For a Q-learner, policy sampled is the same as greedy."""
     import jax
     import jax.numpy as jnp
     import jaxmarl  # pyright: ignore[reportMissingImports]
@@ -207,7 +209,7 @@ def jaxmarl_return(name: str, module: Any, config: dict[str, Any], params: Any, 
         net = module.ActorCriticRNN(ACTIONS, config=config)
     else:
         net = module.RNNQNetwork(action_dim=ACTIONS, hidden_dim=size)
-    names = jnp.repeat(jnp.eye(AGENTS)[:, None], EPISODES, 1)  # the Q-learners' networks see who they are
+    names = jnp.repeat(jnp.eye(AGENTS)[:, None], EPISODES, 1)  # the networks of the Q-learners see the agent's index
     fresh = jnp.zeros((1, AGENTS * EPISODES), bool)
 
     def step(carry, key):
@@ -263,7 +265,10 @@ def jaxmarl_play(games: int) -> dict[str, Any]:
 
 
 def timed(play: Any, key: Any, games: int) -> dict[str, Any]:
-    """Env steps per CPU second, and an agent's mean return. play(key) -> (views [T, B, N, V], rewards [T, B, N])."""
+    """Measures env steps per CPU second and an agent's mean return.
+
+    play(key) -> (views [T, B, N, V], rewards [T, B, N]).
+    """
     import jax
     import numpy as np
 
@@ -285,7 +290,7 @@ def timed(play: Any, key: Any, games: int) -> dict[str, Any]:
 
 
 def loaded(file: Path) -> Any:
-    """A module from its file."""
+    """Imports a module from its file."""
     import importlib.util
 
     spec = importlib.util.spec_from_file_location("baseline", file)
@@ -297,7 +302,7 @@ def loaded(file: Path) -> Any:
 
 
 def beside(name: str) -> Any:
-    """A module of this folder, by its file: the other environment has no comity."""
+    """Imports a module of this folder from its file, because JaxMARL's environment has no comity."""
     return loaded(Path(__file__).with_name(f"{name}.py"))
 
 
@@ -310,7 +315,7 @@ class Lap:
 
 
 class Clock:
-    """Process CPU and wall time since the last lap."""
+    """A stopwatch: `lap` returns process CPU time and wall time since the last lap."""
 
     def __init__(self):
         self.last = time.process_time(), time.perf_counter()
@@ -334,7 +339,7 @@ def versions() -> dict[str, str]:
 
 
 def part(given: argparse.Namespace) -> dict[str, Any]:
-    """One measurement, in this process."""
+    """Makes one measurement, in this process."""
     side, what = given.part
     if what.startswith("play"):
         games = int(what.removeprefix("play"))
@@ -352,13 +357,13 @@ def part(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def pairs(rows: list[dict[str, Any]], what: str, entry: str) -> tuple[list[float], list[float]]:
-    """(comity's, JaxMARL's) numbers, in the order of seeds."""
+    """Returns (comity's numbers, JaxMARL's numbers), in the order of seeds."""
     by_side = [[r[entry] for r in rows if (r["side"], r["what"]) == (side, what)] for side in ("comity", "jaxmarl")]
     return by_side[0], by_side[1]
 
 
 def mean_and_half(values: list[float]) -> tuple[float, float]:
-    """Mean and half of its 95 % t interval; of one value, infinite."""
+    """Mean, and half of its 95 % t interval; infinite if there is one value."""
     import numpy as np
     from scipy.stats import t
 
@@ -369,7 +374,7 @@ def mean_and_half(values: list[float]) -> tuple[float, float]:
 
 
 def alike(ours: list[float], theirs: list[float]) -> bool:
-    """The two intervals overlap: as much was learned, as far as so few seeds tell."""
+    """True if the two intervals overlap: the returns are the same, as far as so few seeds can tell."""
     (a, x), (b, y) = mean_and_half(ours), mean_and_half(theirs)
     return abs(a - b) <= x + y
 
@@ -417,7 +422,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
 
 
 def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, steps: int, keep: Path | None) -> None:
-    """Measures and prints the tables; keep: a file that gets each measurement as a line of JSON."""
+    """Measures both sides and prints the tables. keep: a file that gets each measurement as a line of JSON."""
     from comity.bench import measure
     from comity.training.progress import Steps
 
@@ -430,7 +435,7 @@ def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, s
                 progress.next(f"{what} of {side}, seed {seed}")
                 arguments = [__file__, "--part", side, what, "--seed", seed, "--steps", steps]
                 arguments += ["--baselines", baselines] if baselines else []
-                if side == "comity" and "config" in rows[-1]:  # of JaxMARL's training just before
+                if side == "comity" and "config" in rows[-1]:  # JaxMARL's training came just before
                     arguments += ["--config", json.dumps(rows[-1]["config"])]
                 rows.append(measure.in_process(arguments, python if side == "jaxmarl" else sys.executable))
                 if keep:
@@ -443,7 +448,7 @@ def against(python: str, baselines: Path | None, kinds: list[str], seeds: int, s
 
 
 def main() -> None:
-    """One measurement, in either environment."""
+    """Makes one measurement, in either Python environment."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", nargs=2, required=True)
     parser.add_argument("--baselines", type=Path)

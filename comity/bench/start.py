@@ -1,8 +1,8 @@
-"""How long `comity train manitokan pg` takes to its first update, in a process of its own that prints a line of JSON:
+"""Measures the time of `comity train manitokan pg` until its first update. A process of its own prints a line of JSON:
 
     python -m comity.bench.start BEGAN
 
-BEGAN: the clock, `time.time()`, when the process was started.
+BEGAN: `time.time()` at the start of the process.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 from comity.bench.measure import printed
 
-WAYS = {  # what an earlier process has left behind
+WAYS = {  # {name: what an earlier process has left behind}
     "empty": "nothing",
     "jax": "jax's compilation cache, all that a user's own game finds",
     "full": "whole programs",
@@ -22,8 +22,7 @@ WAYS = {  # what an earlier process has left behind
 
 
 def cold_and_warm(repeats: int) -> dict[str, dict[str, float]]:
-    """Medians of {"compile_s", "first_update_s"} by wall time, with nothing, with jax's compilation cache, with whole
-    programs left by an earlier process."""
+    """Returns {way: medians of {"compile_s", "first_update_s"}} for each of WAYS, in wall time."""
     import statistics
 
     rows: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}

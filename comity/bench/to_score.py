@@ -1,10 +1,10 @@
-"""Seconds of training until a score is held, of one seed in a process of its own:
+"""Measures the seconds of training until a score is held, for one seed in a process of its own:
 
     python -m comity.bench.to_score --cores 1 REQUEST
 
-REQUEST is JSON, {"config": of a run, "seed": S, "envs": B, "aim": {...}}; one line of JSON is printed. The programs are
-those that `comity train` runs. On a CPU the process is pinned to one core and seconds are its processor time; elsewhere
-they are wall time. Compiling counts apart, evaluations too: those are the measure's, not the learner's.
+REQUEST is JSON, {"config": config of a run, "seed": S, "envs": B, "aim": {...}}. It prints one line of JSON. The
+programs are those of `comity train`. On a CPU the process is pinned to one core and seconds are process CPU time;
+elsewhere they are wall time. Compile time is counted apart, and so are evaluations, since they are not part of learning.
 """
 
 import argparse
@@ -15,24 +15,23 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-EVALUATE_STREAM = 11  # of keys from one seed, beside those of training
+EVALUATE_STREAM = 11  # stream of keys of a seed, apart from those of training
 
 
 class Aim(NamedTuple):
-    """When a score counts as held: `in_a_row` evaluations, each of new episodes, whose means are at or above it."""
+    """A score to reach. It is held if the means of `in_a_row` evaluations, each of new episodes, are at or above it."""
 
     score: float
-    metric: str  # of the episodes' statistics
+    metric: str  # a statistic of episodes
     policy: str = "sampled"  # or greedy
-    episodes: int = 128  # of an evaluation
+    episodes: int = 128  # episodes of an evaluation
     in_a_row: int = 2
     every: int = 10  # iterations between two evaluations
-    limit: float = 120.0  # seconds of training after which a seed gives up
+    limit: float = 120.0  # seconds of training after which the seed stops without success
 
 
 def held(scores: Sequence[float], score: float, in_a_row: int) -> int | None:
-    """The place of the first of the first `in_a_row` scores in a row that are at or above `score`; None: there are
-    none."""
+    """Index of the first score from which `in_a_row` scores in a row are at or above `score`; None if there is none."""
     run = 0
     for place, one in enumerate(scores):
         run = run + 1 if one >= score else 0
@@ -44,11 +43,11 @@ def held(scores: Sequence[float], score: float, in_a_row: int) -> int | None:
 def climb(
     learn: Callable[[int], tuple[float, bool]], judge: Callable[[int], float], aim: Aim, clock: Callable[[], float]
 ) -> dict[str, Any]:
-    """Learns and judges in turn until the score is held or the limit is over.
+    """Learns and judges in turn until the score is held or the limit is reached.
 
-    learn(iteration) -> (env steps, whether all is finite) of the next `aim.every` iterations; judge(iteration) -> the
-    score of new episodes. Seconds are those of `learn` alone, up to the first of the evaluations that hold the score;
-    `ended` says held, limit or not finite, and only held has seconds.
+    learn(iteration) -> (env steps, True if all is finite) of the next `aim.every` iterations; judge(iteration) -> score
+    of new episodes. `seconds` counts `learn` only, until the first of the evaluations that hold the score. `ended` is
+    held, limit or not finite; `seconds` is None unless it is held.
     """
     points: list[dict[str, float]] = []
     seconds = evaluating = env_steps = 0.0
@@ -62,7 +61,7 @@ def climb(
         if place is not None:
             ended = "held" if points[place]["seconds"] <= aim.limit else "limit"
             break
-        if seconds >= aim.limit and not score >= aim.score:  # a score that was reached in time may still be confirmed
+        if seconds >= aim.limit and not score >= aim.score:  # a score reached in time may still be confirmed
             break
         start = clock()
         steps, finite = learn(iteration)
@@ -75,7 +74,7 @@ def climb(
 
 
 def metrics_of(recipe: Any) -> list[str]:
-    """What episodes of a compiled game are judged by."""
+    """Names of the statistics of a recipe's episodes."""
     import jax
     import numpy as np
 
@@ -87,9 +86,9 @@ def metrics_of(recipe: Any) -> list[str]:
 
 
 def measured(config: dict[str, Any], seed: int, envs: int, aim: Aim, known: Any = None) -> dict[str, Any]:
-    """One seed of the recipe that a run's config describes, with `climb`'s entries and what compiling took.
+    """Trains one seed of the recipe that a run's config describes. Returns the entries of `climb` and compile times.
 
-    known: `remembered.Programs` of this process, for several seeds in one, whose compiling then says nothing.
+    known: `remembered.Programs` of this process, if it trains several seeds; then compile times mean nothing.
     """
     import jax
     import numpy as np
@@ -136,13 +135,12 @@ def measured(config: dict[str, Any], seed: int, envs: int, aim: Aim, known: Any 
 
 
 def middle(values: Sequence[float | None]) -> float:
-    """The median, of which a None is above all numbers: infinite where that lies in the middle."""
+    """Median, the upper of two middle values. A None counts as infinite."""
     return statistics.median_high(math.inf if x is None else x for x in values)
 
 
 def row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the seeds of one learner say together: medians; `seconds` None where fewer than half of the seeds held the
-    score."""
+    """Summary of one learner's seeds: medians. `seconds` is None unless more than half of the seeds held the score."""
     reached = [one["seconds"] for one in rows]
     known = [x for x in reached if x is not None]
     median = middle(reached)

@@ -1,7 +1,7 @@
-"""`check(game)` and `check(algorithm)`: what does not fit the interface of `comity.types`, one line each.
+"""`check(game)` and `check(algorithm)` find violations of the interface of `comity.types`, one line each.
 
-Most problems show without compiling anything: `jax.eval_shape` traces a function and tells the shapes and dtypes of
-its results. `check` then also plays, compiled: episodes that never end, forbidden actions, hidden state. `refuse` is
+Most problems show without a compilation: `jax.eval_shape` traces a function and returns the shapes and dtypes of its
+results. Then `check` also compiles and plays, to find endless episodes, forbidden actions and hidden state. `refuse` is
 the part without play, for the start of a training.
 """
 
@@ -20,7 +20,7 @@ def check(thing: Any, env: Environment | None = None) -> None:
     """Returns if a game or an algorithm fits; else raises ValueError with all problems, one line each.
 
     thing: a game (an instance), or an algorithm: an `Algorithm`, a Config of a module with `make(config, env)`, or such
-    a module. env: the game an algorithm is to play; None: a tiny one of two agents and six steps.
+    a module. env: the game that an algorithm plays; None: a tiny one of two agents and six steps.
     """
     if _is_algorithm(thing):
         config, make = _maker(thing)
@@ -32,18 +32,18 @@ def check(thing: Any, env: Environment | None = None) -> None:
 
 
 def refuse(make: Callable[[Any, Environment], Algorithm], config: Any, env: Environment) -> None:
-    """Raises ValueError, one line, if game or algorithm do not fit. Traces them, compiles and plays nothing."""
+    """Raises ValueError, one line, if game or algorithm do not fit. It only traces; it does not compile or play."""
     problems = game_problems(env, play=False)
     asks = "comity.check(game)" if problems else "comity.check(algorithm, game)"
     if not problems and (problems := algorithm_problems(make, config, env, play=False)):
-        problems = [*empty_sizes(env)[:1], *problems]  # of which all networks make zeros to divide by
+        problems = [*empty_sizes(env)[:1], *problems]  # an empty input makes every network divide by zero
     if problems:
         more = f" (and {len(problems) - 1} more: {asks} lists them)" if len(problems) > 1 else ""
         raise ValueError(problems[0] + more)
 
 
 def refuse_game(env: Environment) -> None:
-    """As `refuse`, of the game alone."""
+    """Does the same as `refuse`, but checks the game only."""
     if problems := game_problems(env, play=False):
         raise ValueError(problems[0])
 
@@ -59,7 +59,7 @@ def _is_algorithm(thing: Any) -> bool:
 
 
 def _maker(thing: Any) -> tuple[Any, Callable[[Any, Environment], Algorithm]]:
-    """(config, make)."""
+    """Returns (config, make) of an algorithm."""
     if isinstance(thing, Algorithm):
         return None, lambda config, env: thing
     if composition := getattr(type(thing), "composition", None):

@@ -1,4 +1,4 @@
-"""What of an algorithm does not fit."""
+"""Finds the problems of an algorithm, one line each."""
 
 import inspect
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from comity.types import Algorithm, PyTree, Transition
 
 
 def algorithm_problems(make: Any, config: Any, env: Any, play: bool) -> list[str]:
-    """env None: a tiny game, of continuous actions if `make` refuses the other one."""
+    """Lists problems of an algorithm. env None: a tiny game, of continuous actions if `make` refuses discrete ones."""
     try:
         algorithm = make(config, env or Tiny())
     except Exception as error:
@@ -130,7 +130,7 @@ def _traced_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
 
 
 def _statistics(env: Any, steps: Transition) -> set[str]:
-    """Names of what is measured of the game, in whole episodes and in continuing play."""
+    """Names of the game's statistics, in whole episodes and in continuing play."""
     summary = functions(env).summary
     own = jax.eval_shape(summary, steps.reward, steps.info, steps.valid) if summary else {}
     return {*steps.info, *own}
@@ -174,7 +174,7 @@ def _act_problems(
 
 
 def _float_problems(make: Any, config: Any, env: Any) -> list[str]:
-    """Settings declared float enter the program as traced values. If that fails, each alone, to name the one."""
+    """Lists the float settings that cannot be traced values. Traces all at once; if that fails, each of them alone."""
     values, key = floats(config), jax.random.key(0)
 
     def train(traced: dict[str, Any]):
@@ -199,16 +199,16 @@ def _float_problems(make: Any, config: Any, env: Any) -> list[str]:
 
 
 class _Acts(NamedTuple):
-    """Actions of the same policy, [T, B, N, ...] except `alone`."""
+    """Actions of one policy, [T, B, N, ...] except `alone`."""
 
     action: PyTree
-    same_views: PyTree  # with the same key, on the same views, of another state of the game
+    same_views: PyTree  # for the same key and views, but another state of the game
     other_key: PyTree
-    alone: PyTree  # [N, ...], of game 1 at time 0 without the others
+    alone: PyTree  # [N, ...], for game 1 at time 0 without the other games
 
 
 def _played_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
-    """Plays and updates, compiled: forbidden actions, what an action depends on, NaN, hidden state."""
+    """Plays and updates, compiled. Lists forbidden actions, wrong dependencies of actions, NaN, hidden state."""
 
     @jax.jit
     def play(key):
@@ -245,7 +245,7 @@ def _played_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
             problems.append(f"{how} chooses an action that is not available: use comity.learning.masked")
         if not equal(acts.action, acts.same_views):
             problems.append(f"{how} reads observation.state: an action may depend on view and available alone")
-    # Draws depend on the shape of the batch; a choice without any does not.
+    # Random draws depend on the shape of the batch. A choice without draws must not.
     first = jax.tree.map(lambda x: x[0, 1], greedy.action)
     if equal(greedy.action, greedy.other_key) and not close(first, greedy.alone):
         problems.append("act chooses otherwise for a game among others than for the same game alone")

@@ -1,4 +1,4 @@
-"""What of a game does not fit."""
+"""Finds the problems of a game, one line each."""
 
 import dataclasses
 import inspect
@@ -22,7 +22,7 @@ from comity.runs import keys
 from comity.spec import Box, Image, MultiDiscrete, functions, member
 from comity.types import Key, Observation, PyTree, Timestep, Transition, begin
 
-GAMES = 8  # parallel games that `check` plays
+GAMES = 8  # number of parallel games that `check` plays
 
 
 def game_problems(env: Any, play: bool) -> list[str]:
@@ -69,7 +69,7 @@ def _member_problems(env: Any) -> list[str]:
 
 
 def _no_spec(env: Any) -> str:
-    """One line: what to write. Of a game as it was written before there was a `spec`: with its numbers."""
+    """The line for a game without `spec`: what to write, with the numbers of a game in the old form."""
     old = {name: member(env, name) for name in ("num_agents", "num_actions", "view_size", "state_size", "length")}
     said = [name for name, value in old.items() if value is not None and name != "length"]
     agents, actions, view, state, length = (
@@ -94,7 +94,7 @@ _METHODS = {
 
 
 def empty_sizes(env: Any) -> list[str]:
-    """A line about views that are empty, and about a state that is, which a central critic may read."""
+    """Returns a line each about empty views and about an empty state."""
     lines = []
     if not env.spec.view.size:
         lines.append(
@@ -110,7 +110,7 @@ def empty_sizes(env: Any) -> list[str]:
 
 
 class _Game(NamedTuple):
-    """Shapes of a game that was traced."""
+    """Shapes of a traced game."""
 
     state: PyTree
     observation: Observation
@@ -118,7 +118,7 @@ class _Game(NamedTuple):
 
 
 def _traced_game(env: Any) -> tuple[_Game | None, list[str]]:
-    """(shapes, problems); None if they are too wrong to go on."""
+    """Returns (shapes, problems); shapes are None if problems prevent further checks."""
     reset, key = reset_of(env), jax.random.key(0)
     result, problems = trace("reset", reset, key)
     if problems:
@@ -227,7 +227,7 @@ def _timestep_problems(env: Any, timestep: Timestep) -> list[str]:
 
 
 def _extras_problems(env: Any, game: _Game) -> list[str]:
-    """What only some games have: summary, headline, training_reward, draw, scripts."""
+    """Lists problems of the parts that only some games have: summary, headline, training_reward, draw, scripts."""
     spec, own = env.spec, functions(env)
     names, problems = {"return", "length", *game.timestep.info}, []
     steps = lambda x: jax.ShapeDtypeStruct((spec.length, GAMES, *x.shape), x.dtype)  # noqa: E731
@@ -238,7 +238,7 @@ def _extras_problems(env: Any, game: _Game) -> list[str]:
         if not problems and not isinstance(result, dict):
             problems = [f"summary returns {words.kind(result)}: it must return a dict of statistics"]
         for name, value in (result or {}).items() if not problems else ():
-            if name not in ("return", "length") and (taken := keys.problem(name)):  # it may tell those two itself
+            if name not in ("return", "length") and (taken := keys.problem(name)):  # it may return these two itself
                 problems.append(f"summary has the name {name!r}, {taken}")
             elif not is_array(value) or value.shape not in ((GAMES,), (GAMES, spec.agents)):
                 problems.append(
@@ -298,12 +298,12 @@ def _step_games_problems(env: Any, game: _Game) -> list[str]:
 
 
 class _Played(NamedTuple):
-    """What random play showed."""
+    """Findings of random play."""
 
-    endless: Array  # [] bool, a game went on after `length` steps
-    stuck: Array  # [] bool, an agent had no available action
-    infinite: dict[str, Array]  # [] bool each, NaN or infinity
-    everything: PyTree  # that was seen, for comparison
+    endless: Array  # [] bool, a game goes on after `length` steps
+    stuck: Array  # [] bool, an agent has no available action
+    infinite: dict[str, Array]  # [] bool each, has NaN or infinity
+    everything: PyTree  # all results, for comparison
 
 
 def _played_game_problems(env: Any) -> list[str]:
@@ -332,7 +332,7 @@ def _played_game_problems(env: Any) -> list[str]:
 
 
 def _random_play(env: Any, key: Key) -> _Played:
-    """GAMES games of random actions, as long as an episode may last."""
+    """Plays GAMES games with random actions, for the most steps of an episode."""
 
     steps = _random_steps(env, key)
     running = steps.valid[..., None]
@@ -355,14 +355,14 @@ def _random_steps(env: Any, key: Key) -> Transition:
 
 
 def _both_steps(env: Any, key: Key) -> tuple[PyTree, PyTree]:
-    """Results of one random step of GAMES games: of `step_games`, and of `step` for each."""
+    """Returns the results of one random step of GAMES games: by `step_games`, and by `step` for each game."""
     start = rollout.start(key, env, (), GAMES, jnp.arange(GAMES))
     action, keys = _random_action(key, env, start.observation), jax.random.split(key, GAMES)
     return _sure(functions(env).step_games)(keys, start.game, action), jax.vmap(env.step)(keys, start.game, action)
 
 
 def _packed_too(env: Any, key: Key) -> tuple[PyTree, PyTree]:
-    """Observations of random play, and what comes back of them from a replay."""
+    """Returns observations of random play, and the same observations after `pack` and `unpack`."""
     seen, own = _random_steps(env, key).observation, functions(env)
     pack, unpack = _sure(own.pack), _sure(own.unpack)
     return seen, jax.vmap(jax.vmap(lambda one: unpack(pack(one))))(seen)
@@ -379,7 +379,7 @@ def _random_action(key: Key, env: Any, observation: Observation) -> PyTree:
 
 
 def reset_of(env: Any) -> Callable[[Key], Any]:
-    """reset(key), also of games that ask for the number of the episode."""
+    """Returns reset(key) of a game, also if its reset takes the number of the episode."""
     return lambda key: begin(env, key, jnp.zeros((), jnp.int32))
 
 
@@ -392,6 +392,6 @@ def action_shape(env: Any) -> PyTree:
 
 
 def _sure(function: Callable[..., Any] | None) -> Callable[..., Any]:
-    """A function that the caller knows the game to have."""
+    """Returns a function of a game that must exist here."""
     assert function
     return function

@@ -1,4 +1,4 @@
-"""What of a game that Python steps does not fit: it is begun, and with `play` it is played."""
+"""Finds the problems of a game that Python steps, one line each."""
 
 from typing import Any
 
@@ -6,12 +6,14 @@ import numpy as np
 
 from comity.spec import Box, functions
 
-EPISODES, MOST_STEPS = 3, 1000  # of random play
+EPISODES, MOST_STEPS = 3, 1000  # limits of random play
 
 
 def hosted_problems(env: Any, play: bool) -> list[str]:
-    """Two games with equal seeds and actions: what does not fit shows as ValueError, hidden randomness as a
-    difference."""
+    """Lists problems. Begins two games with equal seeds and, with `play`, plays both with equal actions.
+
+    What does not fit raises ValueError inside; hidden randomness shows as a difference.
+    """
     host = None
     try:
         spec = env.spec

@@ -1,4 +1,4 @@
-"""What of a `spec` does not fit: a line for every field that says something impossible."""
+"""Finds the problems of a `spec`: a line for each field that has an impossible value."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def _array(name: str, value: Any, meaning: str, images: bool = True) -> list[str
 
 
 def _names(name: str, vector: Vector) -> list[str]:
-    """Of its numbers, alike for all agents or of each."""
+    """Checks the names of a vector's numbers: one tuple for all agents, or one for each."""
     names = vector.names
     each = names if isinstance(names, tuple) and all(isinstance(one, tuple) for one in names) else (names,)
     if any(not isinstance(one, tuple) or not all(isinstance(x, str) for x in one) for one in each):
@@ -84,7 +84,7 @@ def _action(action: Any) -> list[str]:
 
 
 def _kinds(spec: Spec) -> list[str]:
-    """What is of another kind than the field says."""
+    """Lists the fields whose values have the wrong type."""
     texts = lambda x: isinstance(x, tuple) and all(isinstance(one, str) for one in x)  # noqa: E731
     several = lambda x: isinstance(x, tuple) and all(texts(one) for one in x)  # noqa: E731
     pairs = lambda x: several(x) and all(len(one) == 2 for one in x)  # noqa: E731
@@ -120,9 +120,9 @@ def _is_number(value: Any, least: int = 0) -> bool:
 
 
 def _sums(spec: Spec) -> list[str]:
-    """What does not fit together."""
+    """Lists the fields whose sizes do not fit together."""
     problems = []
-    most = spec.view.size if isinstance(spec.view, Vector) else 0  # a picture holds no past to leave out
+    most = spec.view.size if isinstance(spec.view, Vector) else 0  # a picture has no past at its end
     if spec.history > most:
         problems.append(f"`spec.history` is {spec.history}: it must be a whole number from 0 to {most}, of {spec.view}")
     private = spec.agents * spec.private.size
@@ -143,7 +143,7 @@ def _sums(spec: Spec) -> list[str]:
 
 
 def _labels(spec: Spec) -> list[str]:
-    """Names and colours, as many as there is to name; none at all is none to show."""
+    """Lists wrong numbers of names and colours. No names at all are allowed."""
     of_agents = {"agent_names": spec.agent_names, "agent_colours": spec.agent_colours}
     found = [_counted(name, labels, spec.agents, "spec.agents is") for name, labels in of_agents.items()]
     if isinstance(spec.action, Box) and _in_groups(spec):
@@ -160,7 +160,7 @@ def _labels(spec: Spec) -> list[str]:
 
 
 def _in_groups(spec: Spec) -> bool:
-    """Whether names of actions come in groups: of each head, or of each agent's numbers."""
+    """True if names of actions come in groups: for each head, or for each agent."""
     if isinstance(spec.action, MultiDiscrete):
         return True
     names = spec.action_names

@@ -1,4 +1,4 @@
-"""The game that an algorithm is tried on if none is given."""
+"""A tiny game for checks of algorithms, if no other is given."""
 
 import dataclasses
 from typing import NamedTuple
@@ -13,13 +13,13 @@ from comity.types import Key, Observation, Timestep
 
 class State(NamedTuple):
     time: Array  # [] int32
-    end: Array  # [] int32, drawn: episodes of unequal length
+    end: Array  # [] int32, random, so that episodes have unequal lengths
     forbidden: Array  # [N] int32, changes in every step
 
 
 @dataclasses.dataclass(frozen=True)
 class Tiny:
-    """Two agents, three actions of which one is forbidden, up to six steps: what an algorithm is tried on."""
+    """Two agents, three actions of which one is forbidden, up to six steps."""
 
     continuous: bool = False
 

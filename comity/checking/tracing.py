@@ -1,4 +1,4 @@
-"""Functions traced and called on trial, and their results compared with each other."""
+"""Traces and calls functions on trial, and compares their results."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ BROKEN = "cannot be traced by jax"
 
 
 def trace(name: str, f: Callable, *arguments: Any) -> tuple[Any, list[str]]:
-    """(shapes that `f` returns, problems)."""
+    """Returns (shapes of the results of `f`, problems)."""
     try:
         return jax.eval_shape(lambda *xs: f(*xs), *arguments), []
     except UNKNOWN_VALUE as error:
@@ -35,7 +35,7 @@ def trace(name: str, f: Callable, *arguments: Any) -> tuple[Any, list[str]]:
 
 
 def error_of(f: Callable, *arguments: Any) -> Exception | None:
-    """Why `f` cannot be traced; None if it can."""
+    """Returns the error with which tracing `f` fails; None if it does not fail."""
     try:
         jax.eval_shape(lambda *xs: f(*xs), *arguments)  # a new function each time: jax remembers old ones
     except Exception as error:
@@ -44,7 +44,7 @@ def error_of(f: Callable, *arguments: Any) -> Exception | None:
 
 
 def hidden_state_problems(name: str, jaxpr: Callable[[], Any]) -> list[str]:
-    """Traces twice: a counter or a random number that Python keeps makes another program the second time."""
+    """Traces twice: the programs differ if Python keeps a counter or draws a random number."""
     try:
         first, second = jaxpr(), jaxpr()
         same = str(first.jaxpr) == str(second.jaxpr) and equal(tuple(first.consts), tuple(second.consts))
@@ -54,7 +54,7 @@ def hidden_state_problems(name: str, jaxpr: Callable[[], Any]) -> list[str]:
 
 
 def run(f: Callable, *arguments: Any) -> Any:
-    """The results as numpy arrays, or in words why there are none."""
+    """Returns the results as numpy arrays, or the error in words."""
     try:
         return jax.tree.map(_plain, f(*arguments))
     except Exception as error:
@@ -76,7 +76,7 @@ def close(first: PyTree, second: PyTree) -> bool:
 
 
 def change_problems(what: str, before: PyTree, after: PyTree, first: str, second: str) -> list[str]:
-    """A tree that goes through a scan keeps its structure, shapes and dtypes."""
+    """Lists changes of structure, shapes or dtypes: a tree that a scan carries must keep them."""
     if jax.tree.structure(before) != jax.tree.structure(after):
         names = [{words.path(path) for path, _ in jax.tree.leaves_with_path(tree)} for tree in (before, after)]
         gone, new = sorted(names[0] - names[1]), sorted(names[1] - names[0])

@@ -1,4 +1,4 @@
-"""What is found, in words: shapes, kinds, and the line of a user's file where an error comes from."""
+"""Describes findings in words: shapes, types, and the line of a user's file that an error comes from."""
 
 import traceback
 from pathlib import Path
@@ -19,7 +19,7 @@ def kind(x: Any) -> str:
 
 
 def shape(x: Any) -> str:
-    """float32[2, 4], a tuple of such, or the type of what is no array."""
+    """Describes an array as float32[2, 4], a tuple as a tuple of such, and other objects by their type."""
     if isinstance(x, tuple):
         return f"({', '.join(map(shape, x))})"
     return f"{x.dtype}{list(x.shape)}" if is_array(x) else kind(x)
@@ -37,7 +37,7 @@ def reason(error: Exception) -> str:
 
 
 def place(error: Exception) -> str:
-    """' (my_game.py, line 31)': the last line outside of jax's own packages that led to the error."""
+    """' (my_game.py, line 31)': the last line outside jax and its packages that led to the error."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -21,13 +21,13 @@ LETTERS = {
     "zealot": "Z",
     "colossus": "C",
 }  # Zerglings: -
-GROWN = 1.0  # units are drawn as large as they are
+GROWN = 1.0  # size of a drawn unit relative to its real size
 GROUND = mixed(FLOOR, LINE, 0.6)
 CLIFF = mixed(WALL_DARK, FLOOR, 0.3)
 
 
 class Field:
-    """A square part of the world to paint on. middle, reach: it shows `reach` cells to each side of it."""
+    """A square part of the world to paint on. It shows `reach` cells to each side of `middle`."""
 
     def __init__(self, size: int, middle: tuple[float, float], reach: float, colour: Colour = UNSEEN):
         self.size, self.middle, self.reach = size, middle, reach
@@ -36,7 +36,7 @@ class Field:
         self.paint = ImageDraw.Draw(self.image)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Pixels of a place; y goes up in the world."""
+        """Returns the pixel of a position; y goes up in the world."""
         return (x - self.middle[0] + self.reach) * self.unit, (self.middle[1] + self.reach - y) * self.unit
 
     def circle(self, x: float, y: float, radius: float, fill: Colour | None, outline: Colour | None = None) -> None:
@@ -45,7 +45,7 @@ class Field:
         self.paint.ellipse((px - r, py - r, px + r, py + r), fill, outline, OVERSAMPLING)
 
     def bar(self, x: float, y: float, width: float, share: float, colour: Colour) -> None:
-        """A bar in cells, its lower left corner at (x, y)."""
+        """Draws a bar, filled to `share`. Sizes are in cells, its lower left corner is (x, y)."""
         height = max(0.16, 2.2 * OVERSAMPLING / self.unit)
         for part, fill in ((1.0, EMPTY), (share, colour)):
             (left, top), (right, bottom) = self.at(x, y + height), self.at(x + width * part, y)
@@ -66,7 +66,7 @@ class Field:
             self.bar(x - width / 2, top + 0.24, width, shield, SHIELD)
 
     def pixels(self) -> np.ndarray:
-        """uint8 [size, size, 3]."""
+        """Returns the picture, uint8 [size, size, 3]."""
         return np.asarray(self.image.resize((self.size, self.size), Image.Resampling.BOX))
 
 
@@ -75,7 +75,7 @@ def colour_of(k: int, allies: int) -> Colour:
 
 
 def draw(rules: Any, state: Any, ranges: bool = False, size: int = 480) -> np.ndarray:
-    """uint8 [size or less, size, 3] of one game. rules: its `Scenario`; ranges: circles of what weapons reach, too."""
+    """uint8 [size or less, size, 3] of one game. rules: its `Scenario`; ranges: also draws the range of each weapon."""
     field = Field(size, (CELLS / 2, CELLS / 2), CELLS / 2)
     ground(field, rules.terrain.walkable, rules.terrain.cliffwalk)
     units, n = state.units, rules.allies.size
@@ -84,7 +84,7 @@ def draw(rules: Any, state: Any, ranges: bool = False, size: int = 480) -> np.nd
     reach = np.asarray(rules.weapons.reach)[int(state.balance)]
     for k in range(len(x)):
         mates = bool(table.heals[k, 0])
-        first = (0 if k < n else n) if mates else (n if k < n else 0)  # where the numbers of its targets begin
+        first = (0 if k < n else n) if mates else (n if k < n else 0)  # number of the first unit among its targets
         if shot[k] >= 0 and hp[k] > 0:
             target = first + int(shot[k])
             ends = (*field.at(x[k], y[k]), *field.at(x[target], y[target]))
@@ -98,7 +98,7 @@ def draw(rules: Any, state: Any, ranges: bool = False, size: int = 480) -> np.nd
         armour = float(shield[k] / table.shield[k, 0]) if table.shield[k, 0] else None
         letter = LETTERS.get(names[k], "")
         field.unit_at(float(x[k]), float(y[k]), radius, colour, letter, float(hp[k] / table.hp[k, 0]), armour)
-    rows = np.flatnonzero(rules.terrain.cliffwalk.any(0))  # of cells, upwards; what nobody enters is left out
+    rows = np.flatnonzero(rules.terrain.cliffwalk.any(0))  # from below; rows that no unit can enter are left out
     first, last = max(int(rows[0]) - 1, 0), min(int(rows[-1]) + 2, CELLS)
     return field.pixels()[size * (CELLS - last) // CELLS : size * (CELLS - first) // CELLS]
 
@@ -110,8 +110,11 @@ def ground(field: Field, walkable: np.ndarray, cliffwalk: np.ndarray) -> None:
 
 
 def draw_view(rules: Any, view: Any, sight: float, size: int = 200) -> np.ndarray:
-    """uint8 [size, size, 3], what one of the allies sees, itself in the middle; a ring around whom it may attack (of a
-    Medivac, by SMAC's quirk: around enemies with the numbers of allies whom it may heal). Black: it is dead."""
+    """uint8 [size, size, 3], the view of an ally, itself in the middle, with rings around the enemies it may attack.
+
+    For a Medivac, rings mark the enemies with the numbers of the allies it may heal: a quirk of SMAC. The picture of a
+    dead ally is black.
+    """
     field = Field(size, (0.0, 0.0), sight + 1)
     if not view.any():
         return field.pixels()

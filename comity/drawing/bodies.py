@@ -15,7 +15,7 @@ HALO = (255, 214, 92)
 
 
 def draw(links: Sequence[Any], joints: Sequence[Any], size: int, reach: float, goals: Sequence[Any] = ()) -> np.ndarray:
-    """uint8 [size, size, 3]. links: pairs of ends (x, y), y up; what is within `reach` of the middle is shown."""
+    """uint8 [size, size, 3]. links: pairs of ends (x, y), y up; reach: distance shown on each side of (0, 0)."""
     side = size * OVERSAMPLING
     unit = side / (2 * reach)
     image = Image.new("RGB", (side, side), FLOOR)

@@ -1,15 +1,15 @@
-"""Colours of agents. Nothing here needs pillow: a game names its colours before anything is drawn."""
+"""Colours of agents. This module does not need pillow: a game names its colours before anything is drawn."""
 
 import colorsys
 
 Colour = tuple[int, int, int]
 
 AGENTS = ((178, 112, 240), (244, 204, 76), (247, 142, 66), (66, 208, 214))  # purple, yellow, orange, cyan
-HOSTILE, PREY = (240, 84, 84), (240, 242, 247)  # of the particle world
+HOSTILE, PREY = (240, 84, 84), (240, 242, 247)  # adversaries and enemies; the prey of the particle world
 
 
 def agent_colour(k: int) -> Colour:
-    """Colour of agent k and what is its own: four well apart, then around the colour circle."""
+    """Colour of agent k and its things: four colours that differ well, then more around the colour circle."""
     if k < len(AGENTS):
         return AGENTS[k]
     red, green, blue = colorsys.hsv_to_rgb((0.37 + 0.618 * (k - len(AGENTS))) % 1, 0.5, 0.9)
@@ -17,7 +17,7 @@ def agent_colour(k: int) -> Colour:
 
 
 def hexadecimal(colour: Colour) -> str:
-    """ "#rrggbb"."""
+    """Returns a colour as text, "#rrggbb"."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of Harvest and Cleanup in the release's colours, in which their windows may be seen, too. Numpy only."""
+"""Pictures of Harvest and Cleanup in the colours of the release, which views can have, too. Numpy only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from comity.drawing.colours import AGENTS, Colour, agent_colour
 
 FLOOR, WALL, APPLE, WASTE, WATER = (0, 0, 0), (180, 180, 180), (0, 255, 0), (99, 156, 194), (113, 75, 24)
-PLAYERS = (  # of the release, which has nine
+PLAYERS = (  # agents' colours in the release, which has nine
     (0, 0, 255),
     (2, 81, 154),
     (204, 0, 204),
@@ -23,11 +23,11 @@ PLAYERS = (  # of the release, which has nine
 CHANNELS = ("wall", "apple", "waste", "river", "self", "others", "up", "right", "down", "left")
 PENALTY_BEAM, CLEANING_BEAM, EYE = (255, 255, 0), (100, 255, 255), (255, 255, 255)
 
-Layer = tuple[np.ndarray, Colour]  # where [R, C] bool, and its colour
+Layer = tuple[np.ndarray, Colour]  # cells [R, C] bool, and their colour
 
 
 def player(k: int) -> tuple[int, int, int]:
-    """The colour of agent k in windows."""
+    """Colour of agent k in views and pictures."""
     return PLAYERS[k] if k < len(PLAYERS) else agent_colour(k - len(PLAYERS) + len(AGENTS))
 
 
@@ -39,9 +39,9 @@ def enlarged(colours: np.ndarray, tile: int) -> np.ndarray:
 def draw(
     ground: Sequence[Layer], beams: Sequence[Layer], position: np.ndarray, heading: np.ndarray, tile: int
 ) -> np.ndarray:
-    """uint8 [H, W, 3]: the ground, later layers over earlier ones, beams that let it shine through, and agents.
+    """uint8 [H, W, 3]: the ground, with later layers over earlier ones; transparent beams; agents.
 
-    position [N, 2] (row, column), heading [N]: 0 up, 1 right, 2 down, 3 left. A light edge shows where an agent looks.
+    position [N, 2] (row, column), heading [N]: 0 up, 1 right, 2 down, 3 left. A light edge shows an agent's heading.
     """
     colours = np.zeros((*ground[0][0].shape, 3), np.int32)
     for where, colour in ground:
@@ -61,7 +61,7 @@ def draw(
 
 
 def draw_view(view: np.ndarray, tile: int) -> np.ndarray:
-    """uint8 [H, W, 3] of one agent's window, of colours or planes."""
+    """uint8 [H, W, 3], one agent's window, from a view of colours or of planes."""
     if view.shape[-1] == 3:
         return enlarged(view, tile)
     names: dict[str, np.ndarray] = {name: view[..., k] for k, name in enumerate(CHANNELS)}

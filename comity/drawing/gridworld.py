@@ -1,7 +1,7 @@
 """Tiles of a grid world, drawn smoothly at any size: floor, walls, doors, keys, agents. Numpy and pillow only.
 
-Shapes are given in units of one tile, from (0, 0) at its upper left corner to (1, 1), and drawn four times too large,
-then reduced, which smooths their edges.
+Shapes are given in units of one tile, from (0, 0) at its upper left corner to (1, 1). They are drawn four times too
+large and then reduced, which smooths their edges.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEY = (82, 156, 255)
 
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:
-    """The colour on the way from one to the other. share: 0 to 1."""
+    """Mixes two colours. share: part of `other`, 0 to 1."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return red, green, blue
 
@@ -41,7 +41,7 @@ class Canvas:
                 self.floor((column, row))
 
     def pixels(self) -> np.ndarray:
-        """uint8 [H, W, 3]."""
+        """Returns the picture, uint8 [H, W, 3]."""
         return np.asarray(self.image.resize(self.size, Image.Resampling.BOX))
 
     def box(self, cell: Cell, left: float, top: float, right: float, bottom: float) -> list[float]:
@@ -67,7 +67,7 @@ class Canvas:
         self.paint.rectangle(self.box(cell, 0.03, 0.03, 0.97, 0.97), WALL)
 
     def door(self, cell: Cell, colour: Colour) -> None:
-        """A locked door: frame, panel, and a lock."""
+        """Draws a locked door: frame, panel, and a lock."""
         dark = mixed(colour, FLOOR, 0.62)
         self.paint.rounded_rectangle(self.box(cell, 0.05, 0.05, 0.95, 0.95), 0.09 * self.unit, colour)
         self.paint.rounded_rectangle(self.box(cell, 0.13, 0.13, 0.87, 0.87), 0.05 * self.unit, dark)
@@ -81,7 +81,7 @@ class Canvas:
         self.paint.polygon(self.points(cell, [(0.645, 0.5), (0.675, 0.5), (0.705, 0.64), (0.615, 0.64)]), colour)
 
     def key(self, cell: Cell, centre: Cell = (0.5, 0.5), scale: float = 1.0, colour: Colour = KEY) -> None:
-        """A key, its bow up. centre: where in the tile; scale: 1 fills the tile."""
+        """Draws a key, its bow up. centre: its place in the tile; scale: 1 fills the tile."""
         x, y = centre
         corner = (cell[0] + x - scale / 2, cell[1] + y - scale / 2)
 
@@ -96,7 +96,7 @@ class Canvas:
         self.paint.ellipse(scaled(0.435, 0.23, 0.565, 0.36), ground)
 
     def agent(self, cell: Cell, heading: int, colour: Colour, carries_key: bool = False) -> None:
-        """A triangle that points where the agent looks: 0 right, 1 down, 2 left, 3 up. A carried key lies on it."""
+        """Draws a triangle that points in the heading: 0 right, 1 down, 2 left, 3 up. A carried key lies on it."""
         quarter = [(0.86, 0.5), (0.17, 0.83), (0.27, 0.5), (0.17, 0.17)]
         for _ in range(heading):
             quarter = [(1 - y, x) for x, y in quarter]
@@ -109,7 +109,7 @@ class Canvas:
             self.key(cell, (0.77, 0.77), 0.4)
 
     def shade(self, cells: Sequence[Cell], colour: Colour = SEEN, strength: float = 0.1) -> None:
-        """Tints whole tiles, those listed twice no more than once. strength: 0 to 1."""
+        """Tints whole tiles; a tile that is listed twice is tinted once. strength: 0 to 1."""
         mask = Image.new("L", self.image.size, 0)
         paint = ImageDraw.Draw(mask)
         for cell in cells:

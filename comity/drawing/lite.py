@@ -8,15 +8,15 @@ from comity.drawing.colours import Colour, agent_colour
 from comity.drawing.gridworld import FLOOR, Canvas, mixed
 from comity.drawing.sparse import discs
 
-TILE = 40  # pixels
+TILE = 40  # pixels of a cell's side
 GRASS, WATER, APPLE, MUD, ICE = (44, 66, 48), (38, 62, 96), (226, 76, 70), (124, 92, 58), (190, 226, 255)
 
 
 def cleanup_lite(
     agents: np.ndarray, frozen: np.ndarray, apples: np.ndarray, dirt: np.ndarray, columns: int
 ) -> np.ndarray:
-    """uint8 [H, W, 3]. agents [N, 2] (row, column); frozen [N]: a ring of ice around who is; the orchard is the first
-    column, apples [rows], the river the last, dirt [rows]."""
+    """uint8 [H, W, 3]. agents [N, 2] (row, column); frozen [N]: these get a ring of ice; apples [rows], in the first
+    column, the orchard; dirt [rows], in the last column, the river."""
     canvas = Canvas(columns, len(apples), TILE)
     for row in range(len(apples)):
         canvas.floor((0, row), GRASS)
@@ -35,7 +35,7 @@ def cleanup_lite(
 
 
 def coin_game(agents: np.ndarray, coins: Sequence[tuple[int, int, int]], size: int) -> np.ndarray:
-    """uint8 [H, W, 3]. agents [2, 2] (row, column); coins: (row, column, whose)."""
+    """uint8 [H, W, 3]. agents [2, 2] (row, column); coins: (row, column, owner)."""
     canvas = Canvas(size, size, TILE)
     for row, column, owner in coins:
         colour: Colour = agent_colour(owner)

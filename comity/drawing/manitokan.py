@@ -1,4 +1,4 @@
-"""Pictures of Manitokan: a game from above, and what one agent sees. Numpy and pillow only."""
+"""Pictures of Manitokan: a game from above, and the view of one agent. Numpy and pillow only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ UNSEEN, WALL, DOOR, KEY, AGENT = 0, 2, 4, 5, 10  # first number of a cell's code
 def draw(state: Any, width: int, tile: int = 48, windows: tuple[Any, Any] | None = None) -> np.ndarray:
     """uint8 [H, W, 3], one game. state: its State; width: cells per side; tile: pixels per cell.
 
-    windows: cells of each agent's window [N, 3, 3, 2], and which of them it sees [N, 3, 3]. These are tinted in its
-    colour.
+    windows: (cells of each agent's window [N, 3, 3, 2], the cells that it sees [N, 3, 3] bool). Cells that it sees are
+    tinted in its colour.
     """
     canvas = Canvas(width, width, tile)
     for x in range(width):
@@ -35,13 +35,13 @@ def draw(state: Any, width: int, tile: int = 48, windows: tuple[Any, Any] | None
         canvas.key((x, y))
     positions, headings, holding = (np.asarray(x).tolist() for x in (state.position, state.heading, state.holding))
     for k, (x, y) in enumerate(positions):
-        together = positions[:k].count([x, y])  # agents may share a cell: each next one a little aside
+        together = positions[:k].count([x, y])  # agents may share a cell: each further one is drawn a little aside
         canvas.agent((x + 0.1 * together, y + 0.1 * together), headings[k], agent_colour(k), holding[k])
     return canvas.pixels()
 
 
 def draw_view(view: Any, tile: int = 48) -> np.ndarray:
-    """uint8 [H, W, 3], the 3 x 3 window that a view [view_size] begins with, the agent looking up."""
+    """uint8 [H, W, 3], the 3 x 3 window at the start of a view [view_size]; the agent faces up."""
     window = np.asarray(view)[:27].reshape(3, 3, 3)
     canvas = Canvas(3, 3, tile)
     for column in range(3):
@@ -56,7 +56,7 @@ def draw_view(view: Any, tile: int = 48) -> np.ndarray:
                 canvas.door(cell, colour_of(colour))
             elif kind == KEY:
                 canvas.key(cell)
-            elif kind == AGENT:  # a view does not tell where others look
+            elif kind == AGENT:  # a view does not show the headings of others
                 canvas.agent(cell, 3, colour_of(colour))
     return canvas.pixels()
 

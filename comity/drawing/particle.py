@@ -11,20 +11,20 @@ from PIL import Image, ImageDraw
 from comity.drawing.colours import Colour, agent_colour
 from comity.drawing.gridworld import FLOOR, LINE, OVERSAMPLING, WALL, WALL_LIGHT, mixed
 
-REACHES = (1.2, 1.6, 2.2, 3.0, 4.0, 5.5, 8.0, 12.0, 20.0, 40.0)  # half of what a picture shows, the first that fits
+REACHES = (1.2, 1.6, 2.2, 3.0, 4.0, 5.5, 8.0, 12.0, 20.0, 40.0)  # half side of a picture: the first that fits
 PLACE, HALO = (226, 229, 236), (255, 214, 92)
 RED_GREEN_BLUE = ((235, 92, 92), (86, 204, 122), (82, 156, 255))
 
 
 class Disc(NamedTuple):
-    """Something to draw, in the world's units; later ones lie on top."""
+    """A disc to draw, in the world's units. Later discs lie on top of earlier ones."""
 
     place: Any  # (x, y), y up
     radius: float
     colour: Colour
     motion: Any = (0.0, 0.0)  # velocity, a line from the centre
-    halo: bool = False  # a ring around it: the goal
-    core: Colour | None = None  # of a smaller disc in the middle
+    halo: bool = False  # a ring around it, which marks the goal
+    core: Colour | None = None  # colour of a smaller disc in the middle
 
 
 def landmark(place: Any, radius: float, colour: Colour = PLACE, goal: bool = False) -> Disc:
@@ -36,13 +36,13 @@ def obstacle(place: Any, radius: float) -> Disc:
 
 
 def agents(position: Any, velocity: Any, radius: float, colours: Sequence[Colour] = ()) -> list[Disc]:
-    """position, velocity [N, 2]. colours: [N], else one of its own for each."""
+    """Returns a disc for each agent. position, velocity [N, 2]; colours [N], or none: each agent has its own."""
     colours = colours or [agent_colour(k) for k in range(len(position))]
     return [Disc(*one[:1], radius, *one[1:]) for one in zip(position, colours, velocity, strict=True)]
 
 
 def draw(discs: Sequence[Disc], size: int = 360) -> np.ndarray:
-    """uint8 [size, size, 3]. The square of [-1, 1]^2 is marked; what lies outside of it makes the picture show more."""
+    """uint8 [size, size, 3]. The square [-1, 1]^2 is marked; if a disc lies outside, the picture shows more."""
     far = max(max(abs(float(x)) for x in disc.place) + disc.radius for disc in discs)
     reach = next((reach for reach in REACHES if far <= reach), far)
     side = size * OVERSAMPLING
@@ -54,7 +54,7 @@ def draw(discs: Sequence[Disc], size: int = 360) -> np.ndarray:
 
     def circle(disc: Disc, radius: float, fill: Colour | None = None, outline: Colour | None = None) -> None:
         x, y = at(*disc.place)
-        r = max(radius * unit, 1.5 * OVERSAMPLING)  # far away, too, there is a dot
+        r = max(radius * unit, 1.5 * OVERSAMPLING)  # a dot is visible at any scale
         paint.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=outline, width=fine)
 
     paint.rectangle((*at(-1, 1), *at(1, -1)), fill=mixed(FLOOR, LINE, 0.35), outline=LINE, width=fine)
@@ -81,8 +81,10 @@ def oasis(
     side: float,
     size: int,
 ) -> np.ndarray:
-    """uint8 [size, size, 3]: a floor from 0 to `side` and one unit around it. places, headings [N, 2], passive and hit
-    [N]; food [2], a plate as wide as one eats from."""
+    """uint8 [size, size, 3]: a floor from 0 to `side`, with a margin of 1.2 around it.
+
+    places, headings [N, 2]; passive, hit [N] bool; food [2]: a plate with the radius within which agents can eat.
+    """
     pixels = size * OVERSAMPLING
     unit = pixels / (side + 2.4)
     image = Image.new("RGB", (pixels, pixels), FLOOR)
@@ -108,7 +110,7 @@ def oasis(
 
 
 def message_colour(weights: Any) -> Colour | None:
-    """The colour of a message, weights [3] of red, green and blue; None if nothing was said."""
+    """Colour of a message, given weights [3] of red, green and blue; None if all are 0."""
     weights = np.clip(np.asarray(weights, float), 0, 1)
     if not weights.any():
         return None

@@ -8,11 +8,11 @@ from comity.drawing.colours import agent_colour
 from comity.drawing.gridworld import FLOOR, Canvas, mixed
 
 BOX, DOOR, SWITCH = (190, 130, 70), (210, 90, 80), (110, 200, 120)
-TILE = 20  # pixels
+TILE = 20  # pixels of a cell's side
 
 
 def discs(canvas: Canvas, agents: np.ndarray) -> None:
-    """Agents [N, 2] (row, column) as discs; those in one cell side by side."""
+    """Draws agents [N, 2] (row, column) as discs. Agents in one cell stand side by side."""
     for k, (row, column) in enumerate(agents):
         here = [j for j in range(len(agents)) if (agents[j] == agents[k]).all()]
         shift = 0.0 if len(here) == 1 else 0.18 * (2 * here.index(k) - len(here) + 1)
@@ -23,7 +23,7 @@ def discs(canvas: Canvas, agents: np.ndarray) -> None:
 
 
 def push_box(agents: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """uint8 [H, W, 3]. agents [N, 2], box [2], cells (row, column) of a size x size grid whose outer ring is wall."""
+    """uint8 [H, W, 3]. agents [N, 2], box [2]: cells (row, column) of a size x size grid with an outer ring of wall."""
     canvas = Canvas(size, size, TILE)
     for row in range(size):
         for column in range(size):
@@ -43,7 +43,7 @@ def secret_room(
     opened: np.ndarray,
     switches: np.ndarray,
 ) -> np.ndarray:
-    """uint8 [H, W, 3]. walls [H, W] bool; doors: the cells (row, column) of each; opened: which are open."""
+    """uint8 [H, W, 3]. walls [H, W] bool; doors: cells (row, column) of each; opened: True for open doors."""
     canvas = Canvas(walls.shape[1], walls.shape[0], TILE)
     for row, column in np.argwhere(walls):
         canvas.wall((int(column), int(row)))

@@ -1,11 +1,11 @@
-"""Other people's environments: comity's games for others, and others' games for comity's algorithms.
+"""Interfaces to other libraries: comity's games for their learners, and their environments for comity's algorithms.
 
     from comity import interop
     parallel = interop.to_pettingzoo(comity.make("cooperative-navigation"))  # a PettingZoo ParallelEnv
     game = interop.from_pettingzoo(lambda: simple_spread_v3.parallel_env(max_cycles=25), length=25)  # of mpe2
     run = comity.train(game, "mappo")  # Python steps the game, compiled programs act and learn
 
-Names are imported when they are first used, so PettingZoo and gymnasium are needed only by the functions for them.
+Names are imported at their first use, so only the functions that need PettingZoo or gymnasium import them.
 docs/interop.md.
 """
 

@@ -1,7 +1,7 @@
 """Bodies of physics engines by short names: `mujoco:half-cheetah`, `pybullet:half-cheetah`, `mamujoco:half-cheetah`.
 
-They are environments of Gymnasium (MuJoCo, version 5), of the maintained port of PyBullet's bodies, and of
-Gymnasium-Robotics, where several agents share a body. All come with the extra `continuous`. Imports no jax.
+They come from Gymnasium (MuJoCo, version 5), from the maintained port of PyBullet's bodies, and from
+Gymnasium-Robotics, in which several agents share a body. The extra `continuous` installs them all. Imports no jax.
 """
 
 import importlib
@@ -17,24 +17,24 @@ from comity.interop.makers import Registered
 from comity.interop.single import Single
 from comity.names import BODIES, PARTS
 
-PACKAGES = {  # host: (what is imported, so that the engine is there)
+PACKAGES = {  # {host: packages that the engine needs}
     "mujoco": ("mujoco",),
     "pybullet": ("pybullet", "pybullet_envs_gymnasium"),
     "mamujoco": ("mujoco", "gymnasium_robotics"),
 }
 SIZE = 256  # pixels of a side of a stick figure
 CAPSULE, SPHERE, PLANE = 3, 2, 0  # MuJoCo's types of geoms
-JOINT = 0  # its type of an actuator that turns a joint
+JOINT = 0  # MuJoCo's type of an actuator that turns a joint
 
 
 def registered(host: str, body: str) -> str:
-    """The name of a body in gymnasium's registry."""
+    """Name of a body in gymnasium's registry."""
     name = BODIES[body]
     return f"{name}-v5" if host == "mujoco" else f"{name.replace('Walker2d', 'Walker2D')}BulletEnv-v0"
 
 
 def require(host: str, title: str) -> None:
-    """Raises ValueError, one line, if the engine is not installed."""
+    """Raises ValueError if the engine is not installed."""
     try:
         needed("gymnasium")
         offscreen()
@@ -50,14 +50,14 @@ def require(host: str, title: str) -> None:
 
 
 def offscreen() -> None:
-    """MuJoCo draws without a window where there is no display; it reads this when it is imported."""
+    """Makes MuJoCo draw without a window if there is no display. MuJoCo reads this when it is imported."""
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 @dataclass(frozen=True)
 class Body:
-    """A body that one agent moves."""
+    """The maker of a body that one agent moves."""
 
     host: str
     body: str
@@ -70,8 +70,11 @@ class Body:
 
 @dataclass(frozen=True)
 class Split:
-    """A body whose joints are dealt out to several agents. Options: `agent_conf`, such as 2x3 (two agents of three
-    joints), `agent_obsk`, how many joints away an agent sees, and others of Gymnasium-Robotics."""
+    """The maker of a body whose joints are split among several agents.
+
+    Options: `agent_conf`, such as 2x3 (two agents with three joints each); `agent_obsk`, number of joints away that an
+    agent sees; and others of Gymnasium-Robotics.
+    """
 
     body: str
 
@@ -87,10 +90,10 @@ class Split:
 
 
 def actuators(env: Any, sizes: tuple[int, ...]) -> tuple[str, ...] | tuple[tuple[str, ...], ...]:
-    """What the numbers of an action move, in the words of MuJoCo's model; where several agents share a body, for each
-    agent, filled up to the longest. () where there is no such model, or where numbers are not its actuators'.
+    """Names of the numbers of an action, from MuJoCo's model; if several agents share a body, a tuple for each agent.
 
-    sizes: how many numbers each agent gives.
+    Tuples are filled up to the longest. () if there is no such model, or if the numbers are not those of its actuators.
+    sizes: number of entries in each agent's action.
     """
     inner = getattr(env, "unwrapped", env)
     parts = getattr(inner, "agent_action_partitions", None)
@@ -108,7 +111,7 @@ def actuators(env: Any, sizes: tuple[int, ...]) -> tuple[str, ...] | tuple[tuple
 
 
 def _actuator(model: Any, k: int) -> str:
-    """Its name; of one without, the name of the joint that it turns: ants, hoppers and walkers name joints alone."""
+    """Name of actuator k, or else of the joint that it turns: ants, hoppers and walkers name only joints."""
     name = model.actuator(k).name
     if not name and model.actuator_trntype[k] == JOINT:
         name = model.joint(int(model.actuator_trnid[k][0])).name
@@ -120,18 +123,18 @@ def _numbered(begin: int, end: int) -> tuple[str, ...]:
 
 
 class Drawn(Single):
-    """A MuJoCo body that is drawn as a stick figure where MuJoCo cannot draw: without EGL, OSMesa or a display."""
+    """A MuJoCo body that is drawn as a stick figure if MuJoCo cannot draw: without EGL, OSMesa or a display."""
 
     def __init__(self, single: Single):
         super().__init__(single.env)
         self.limit, self.sticks = single.limit, False
 
     def render(self) -> np.ndarray:
-        """uint8 [H, W, 3]."""
+        """Returns a picture, uint8 [H, W, 3]."""
         if not self.sticks:
             try:
                 return np.asarray(self.env.render())
-            except Exception:  # whatever the graphics library of this machine raises
+            except Exception:  # any error of the graphics library of this machine
                 self.sticks = True
         inner = self.unwrapped
         return stick_figure(inner.model, inner.data)
@@ -140,13 +143,13 @@ class Drawn(Single):
 def stick_figure(model: Any, data: Any, size: int = SIZE) -> np.ndarray:
     """uint8 [size, size, 3]: capsules and spheres of a body seen from the side, its torso in the middle.
 
-    model: type, size of geoms and whose they are; data: where they are and how they lie (MuJoCo's words).
+    model: types, sizes and bodies of the geoms; data: their positions and rotations (in MuJoCo's words).
     """
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (size, size), (247, 247, 244))
     draw, scale = ImageDraw.Draw(image), size / 4.0  # four metres wide
-    middle = float(data.xpos[1][0])  # the torso's
+    middle = float(data.xpos[1][0])  # x of the torso
 
     def pixel(point: Any) -> tuple[float, float]:
         x, y, z = (float(v) for v in point)

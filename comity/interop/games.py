@@ -1,4 +1,4 @@
-"""Games under way that Python steps: environments made, begun and stepped, what they give as arrays. Imports no jax."""
+"""Games that Python steps: makes environments, begins and steps episodes, returns arrays. Imports no jax."""
 
 import inspect
 from collections.abc import Callable
@@ -12,16 +12,16 @@ FACTORY = "give a function or class that makes a new one at each call"
 
 
 class Stepped(NamedTuple):
-    """What a step of B games brought."""
+    """The result of a step of B games."""
 
-    seen: HostObservation  # [B, ...] after it, before any new episode
+    seen: HostObservation  # [B, ...] after the step, before any new episode
     reward: np.ndarray  # [B, N] float32
     terminated: np.ndarray  # [B] bool
     truncated: np.ndarray  # [B] bool
 
 
 def made(make: Callable[[], Any]) -> Any:
-    """A new environment. Raises ValueError, one line, for what is none that can be played here."""
+    """Returns a new environment. Raises ValueError if it cannot be played here."""
     if not callable(make):
         raise ValueError(f"{type(make).__name__} is an environment already: {FACTORY}, such as lambda: MyEnv()")
     try:
@@ -59,10 +59,10 @@ def refuse_same(one: Any, two: Any) -> None:
 
 
 class Game:
-    """One game under way.
+    """A running game.
 
-    Who was terminated or truncated has left, whatever the environment's `agents` says, and so has who stands no longer
-    in it. The game is over when all have left, and terminated if those who left last were.
+    An agent has left if it was terminated or truncated, or is missing in the environment's `agents`. The game is over
+    when all have left, and it is terminated if those that left last were terminated.
     """
 
     def __init__(self, env: Any, spaces: Spaces, length: int):
@@ -77,7 +77,7 @@ class Game:
         return self._observation(*found, self.running, self.running)
 
     def step(self, action: np.ndarray) -> tuple[HostObservation, np.ndarray, bool, bool]:
-        """(observation, reward [N], terminated, truncated) of the game, which is cut when its time is up."""
+        """Returns (observation, reward [N], terminated, truncated). A game is truncated at its time limit."""
         spaces, before = self.spaces, self.running
         chosen = {name: spaces.action_of(k, action[k]) for k, name in enumerate(spaces.names) if name in before}
         found = self.env.step(chosen)
@@ -92,7 +92,7 @@ class Game:
         over = not self.running
         terminated = over and all(terminations.get(name) for name in leaving)
         truncated = not terminated and (over or self.time >= self.length)
-        # Of a game that is cut, what the step returned is what came next, for whoever did not come to an end.
+        # In a game that is truncated, agents that were not terminated read the observation that the step returned.
         reads = [name for name in leaving if not terminations.get(name)] if over else self.running
         must = [] if truncated else self.running
         return self._observation(observations, infos, reads, must, terminated), reward, terminated, truncated
@@ -108,10 +108,10 @@ class Game:
 
 
 class Batch:
-    """B games in this process, stepped one after the other."""
+    """B games in this process, stepped one after another."""
 
     def __init__(self, make: Callable[[], Any], length: int, count: int):
-        """count: B. Raises ValueError, one line, if `make` gives one environment for all."""
+        """count: B. Raises ValueError if `make` returns the same environment twice."""
         envs = [made(make) for _ in range(count)]
         for env in envs[1:]:
             refuse_same(envs[0], env)
@@ -124,11 +124,11 @@ class Batch:
         self.seen = HostObservation(*nothing)
 
     def begin(self, which: np.ndarray, seeds: np.ndarray) -> HostObservation:
-        """Begins new episodes where `which` [B]; what is seen then, of all games. seeds: [B], for `reset`."""
+        """Begins new episodes where `which` [B]. Returns the observation of all games. seeds: [B], for `reset`."""
         return self._with({k: self.games[k].begin(int(seeds[k])) for k in map(int, np.flatnonzero(which))})
 
     def step(self, which: np.ndarray, action: np.ndarray) -> Stepped:
-        """Steps the games where `which` [B]; the others stand still and earn 0. action: [B, N], of boxes [B, N, A]."""
+        """Steps the games where `which` [B]; the others stand still, reward 0. action: [B, N]; boxes: [B, N, A]."""
         count, agents = len(self.games), self.games[0].spaces.agents
         reward = np.zeros((count, agents), np.float32)
         terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
@@ -138,7 +138,7 @@ class Batch:
         return Stepped(self._with(found), reward, terminated, truncated)
 
     def render(self, game: int) -> np.ndarray | None:
-        """A picture [H, W, 3] of one game, None if it draws none."""
+        """Returns a picture [H, W, 3] of one game, or None if it does not draw."""
         try:
             picture = self.games[game].env.render()
         except (NotImplementedError, AttributeError):
@@ -150,7 +150,7 @@ class Batch:
             game.env.close()
 
     def _with(self, found: dict[int, HostObservation]) -> HostObservation:
-        """What all games show, with the new of some of them: arrays of their own, since a learner may hold the old."""
+        """Returns the observation of all games, updated for some, in new arrays: a learner may hold the old ones."""
         self.seen = HostObservation(*(x.copy() for x in self.seen))
         for k, seen in found.items():
             for whole, part in zip(self.seen, seen, strict=True):

@@ -1,7 +1,7 @@
 """A game that Python steps: an environment of PettingZoo or Gymnasium, by name, by a user's file, or as a function.
 
-comity's own games are compiled; of this one a program knows the shapes alone, and `host` plays it between two compiled
-programs (`comity.training.stepping`).
+comity's own games are compiled. Of a hosted game, a compiled program knows only the shapes: `host` plays it between two
+compiled programs (`comity.training.stepping`).
 """
 
 import functools
@@ -27,27 +27,28 @@ from comity.settings import Positive, check, did_you_mean
 from comity.spec import Box, Discrete, Spec, Vector
 from comity.types import Key, Observation, Timestep
 
-WORTHWHILE = 2e-3  # seconds of a step of all games, from which on several processes are faster
-MEASURED = 50  # steps
+WORTHWHILE = 2e-3  # if a step of all games takes more seconds, several processes are faster
+MEASURED = 50  # number of steps whose time is measured
 PICTURES = "rgb_array"
-USUAL = "parallel_env"  # what a module of PettingZoo's calls its function
+USUAL = "parallel_env"  # usual name of the function in PettingZoo's modules
 
 
 @dataclass(frozen=True)
 class Hosted:
     """A game that Python steps.
 
-    Views are flattened by gymnasium and padded with zeros to the longest. With discrete actions `available` says which
-    an agent has, and which its `action_mask` allows, from its info or its observation; with boxes, which numbers. Who
-    has left sees zeros, earns 0, and has action 0 alone. The state is the game's own `state()`, or all views in a row.
+    Views are flattened by gymnasium and padded with zeros to the longest. With discrete actions, `available` marks the
+    actions that an agent has and that its `action_mask` allows, from its info or observation; with boxes, the numbers
+    that it has. An agent that has left sees zeros, gets reward 0, and has only action 0. The state is the game's own
+    `state()`, or all views joined.
     """
 
-    length: Positive[int] | None = None  # steps after which a game is cut; None: the environment's own limit
-    options: tuple[str, ...] = ()  # NAME=VALUE, what the environment is made with; values as in YAML
+    length: Positive[int] | None = None  # time limit in steps, which truncates a game; None: the environment's own
+    options: tuple[str, ...] = ()  # NAME=VALUE, arguments with which the environment is made; values as in YAML
 
-    processes: Positive[int] | None = None  # that step it, of equal results; None: several where that is faster
+    processes: Positive[int] | None = None  # number of processes; results are equal. None: several if faster
 
-    maker: ClassVar[Callable[..., Any]]  # (**options) -> a new ParallelEnv; of one class for each environment
+    maker: ClassVar[Callable[..., Any]]  # (**options) -> a new ParallelEnv; each environment has a subclass of its own
     title: ClassVar[str]
 
     def __post_init__(self):
@@ -56,16 +57,16 @@ class Hosted:
 
     @cached_property
     def chosen(self) -> dict[str, Any]:
-        """The options by name."""
+        """Returns the options as {name: value}."""
         return dict(map(_option, self.options))
 
     def make(self, **more: Any) -> Any:
-        """A new environment."""
+        """Returns a new environment."""
         return makers.Maker(self.maker, {**self.chosen, **more})()
 
     @cached_property
     def sample(self) -> Any:
-        """One that only tells its spaces."""
+        """An environment that only shows its spaces."""
         env = made(self.make)
         env.reset(seed=0)
         return env
@@ -90,7 +91,7 @@ class Hosted:
         )  # fmt: skip
 
     def _limit(self) -> int:
-        """The environment's own number of steps. Raises ValueError if it says none."""
+        """Returns the environment's own time limit. Raises ValueError if it has none."""
         inner = getattr(self.sample, "unwrapped", self.sample)
         known = getattr(self.sample, "limit", None), *(getattr(inner, name, None) for name in LIMITS)
         found = next((int(x) for x in known if isinstance(x, int) and not isinstance(x, bool) and x > 0), None)
@@ -101,31 +102,31 @@ class Hosted:
         return found
 
     def seen(self, env: Any, observations: dict, infos: dict) -> Observation:
-        """What an environment of one's own shows, as in training: flattened and padded, of the agents that are left."""
+        """Returns the observation of any such environment, flattened and padded as in training."""
         here = list(env.agents)
         found: Any = self.spaces.seen(env, observations, infos or {}, here, here, 0)
         return Observation(*found)
 
     def actions(self, env: Any, action: Any) -> dict[Any, Any]:
-        """What that environment's `step` wants, of the agents that are left. action: [N], of boxes [N, A]."""
+        """Returns the actions for that environment's `step`, for agents still there. action: [N]; boxes: [N, A]."""
         spaces = self.spaces
         return {name: spaces.action_of(k, action[k]) for k, name in enumerate(spaces.names) if name in env.agents}
 
     def host(self, games: int, pictures: bool = False) -> Any:
-        """`games` games of it (`comity.spec.Host`), to be begun and stepped by Python. pictures: they draw themselves,
-        if they can, in this process. Raises ValueError, one line."""
+        """Returns a `comity.spec.Host` of so many games. pictures: games draw themselves if they can, in this process.
+        Raises ValueError if the games do not fit."""
         if pictures:
             return Batch(self._drawing, self.spec.length, games)
         wanted = min(self.processes or visible_cores(), games)
         if wanted > 1 and (self.processes or games * self.seconds > WORTHWHILE):
-            from comity.interop.workers import Workers  # needs gymnasium when it is imported
+            from comity.interop.workers import Workers  # imports gymnasium
 
             return Workers(makers.Maker(self.maker, self.chosen), self.spec.length, games, self.spaces, wanted)
         return Batch(self.make, self.spec.length, games)
 
     @cached_property
     def seconds(self) -> float:
-        """What a step of one game takes: the median of some with random actions."""
+        """Seconds of one step of one game: the median over some steps with random actions."""
         game, rng, took = Game(made(self.make), self.spaces, self.spec.length), np.random.default_rng(0), []
         seen, began = game.begin(0), time.perf_counter()
         while len(took) < MEASURED and time.perf_counter() - began < 1:
@@ -142,16 +143,16 @@ class Hosted:
         return float(np.median(took))
 
     def _drawing(self) -> Any:
-        """A new environment that draws itself, where it can."""
+        """Returns a new environment that draws itself if it can."""
         modes = getattr(self.sample, "metadata", None) or {}
         if PICTURES not in modes.get("render_modes", ()):
             return self.make()
         try:
             return self.make(render_mode=PICTURES)
-        except TypeError:  # it takes no such argument, and may draw all the same
+        except TypeError:  # it has no such argument, but may still draw
             return self.make()
 
-    # Shapes, for algorithms that build a replay from them; nothing may be played with these.
+    # Only shapes, from which algorithms build a replay; these functions cannot play.
 
     def reset(self, key: Key) -> tuple[tuple[()], Observation]:
         return (), self._shapes()
@@ -170,7 +171,7 @@ def visible_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-LIMITS = ("max_cycles", "max_steps", "max_episode_steps")  # what environments call it
+LIMITS = ("max_cycles", "max_steps", "max_episode_steps")  # names that environments have for their time limit
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -181,7 +182,7 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def _worded(options: dict[str, Any]) -> tuple[str, ...]:
-    """Options as texts. Raises ValueError for one that no text can say."""
+    """Returns options as texts. Raises ValueError for an option that cannot be written as text."""
     words = []
     for name, value in options.items():
         text = dump_yaml(plain(value, f"option {name}")).removesuffix("...\n").strip()
@@ -192,16 +193,16 @@ def _worded(options: dict[str, Any]) -> tuple[str, ...]:
     return tuple(words)
 
 
-# ---------------------------------------------------------------------- what a name means
+# ---------------------------------------------------------------------- environments by name
 
 
 def in_registry(host: str, what: str) -> bool:
-    """Whether HOST:WHAT is a name in gymnasium's registry, not a module or a file."""
+    """True if HOST:WHAT is a name in gymnasium's registry, not a module or a file."""
     return host == "gymnasium" and ":" not in what and not what.endswith(".py")
 
 
 def of_registry(title: str, name: str) -> type[Hosted]:
-    """An environment that gymnasium knows by name. Raises ValueError with the nearest names."""
+    """Returns the game of a name in gymnasium's registry. Raises ValueError, with the nearest names, for others."""
     gymnasium = _extra("gymnasium", title)
     if name not in gymnasium.registry:
         raise ValueError(f"task {title}: gymnasium knows no {name}{did_you_mean(name, gymnasium.registry)}")
@@ -210,26 +211,28 @@ def of_registry(title: str, name: str) -> type[Hosted]:
 
 
 def engine_of(host: str) -> tuple[str, ...]:
-    """Packages of a physics engine whose bodies have short names; () of other hosts."""
+    """Packages that a physics engine with short names for its bodies needs; () for other hosts."""
     return bodies.PACKAGES.get(host, ())
 
 
 def of_body(title: str, host: str, body: str, engine: bool = True) -> type[Hosted]:
-    """A body of a physics engine. Raises ValueError, one line, if `engine` is wanted and not installed."""
+    """Returns the game of a body of a physics engine. engine: raises ValueError if the engine is not installed."""
     if engine:
         bodies.require(host, title)
     return _known(title, bodies.Split(body) if host == "mamujoco" else bodies.Body(host, body))
 
 
 def package_of(name: str) -> str:
-    """The package of an environment in gymnasium's registry."""
+    """Returns the package of an environment in gymnasium's registry."""
     entry = needed("gymnasium").registry[name].entry_point
     return str(entry if isinstance(entry, str) else getattr(entry, "__module__", entry)).partition(":")[0]
 
 
 def of_module(title: str, host: str, module: ModuleType, attribute: str, files: Files | None = None) -> type[Hosted]:
-    """An environment that a module makes by the function or class `attribute`; "": by `parallel_env`. files: a user's
-    own."""
+    """Returns the game of a module, which makes it by the function or class `attribute`; "": by `parallel_env`.
+
+    files: the module is a user's own.
+    """
     _extra(host, title)
     attribute = attribute or (USUAL if hasattr(module, USUAL) else "")
     if not attribute:
@@ -247,7 +250,7 @@ def of_module(title: str, host: str, module: ModuleType, attribute: str, files: 
 
 
 def of_function(title: str, host: str, function: Any) -> type[Hosted]:
-    """An environment that a function or class makes."""
+    """Returns the game of an environment that a function or class makes."""
     return _class(title, makers.Given(host, function))
 
 
@@ -256,7 +259,7 @@ def _class(title: str, maker: Callable[..., Any]) -> type[Hosted]:
     return dataclass(frozen=True)(type("Hosted", (Hosted,), members))
 
 
-_known = functools.cache(_class)  # so that equal games have one class, and a second training compiles nothing
+_known = functools.cache(_class)  # equal games have the same class, so a second training compiles nothing
 
 
 def _extra(host: str, title: str) -> Any:
@@ -270,22 +273,22 @@ def _extra(host: str, title: str) -> Any:
 
 
 def from_pettingzoo(make: Callable[[], Any] | str, length: int | None = None, **options: Any) -> Hosted:
-    """A PettingZoo parallel environment as a game, for `comity.train` and all else.
+    """Returns a PettingZoo parallel environment as a game, for `comity.train` and all other functions.
 
-    make: its module's name, such as "mpe2.simple_spread_v3", or a function or class that makes a new ParallelEnv at
-    each call. length: steps after which a game is cut, if it has not ended by itself; None: as the environment says.
-    options: what it is made with. Raises ValueError, one line, for what has no place here.
+    make: name of its module, such as "mpe2.simple_spread_v3", or a function or class that makes a new ParallelEnv at
+    each call. length: time limit in steps, which truncates a game; None: the environment's own. options: arguments with
+    which it is made. Raises ValueError if it cannot be played here.
     """
     return _game_of("pettingzoo", make, length, options)
 
 
 def from_gymnasium(make: Callable[[], Any] | str, length: int | None = None, **options: Any) -> Hosted:
-    """A Gymnasium environment as a game of one agent: by the name in its registry, else as `from_pettingzoo`."""
+    """Returns a Gymnasium environment as a game of one agent. make: its name in the registry, a function or a class."""
     return _game_of("gymnasium", make, length, options)
 
 
 def _game_of(host: str, make: Any, length: int | None, options: dict[str, Any]) -> Hosted:
-    from comity.recipes import find_task, source_of_hosted  # which import this module by its name
+    from comity.recipes import find_task, source_of_hosted  # these modules import this one
 
     source = find_task(f"{host}:{make}") if isinstance(make, str) else source_of_hosted(host, make)
     game = source.thing(length, _worded(options))

@@ -1,4 +1,4 @@
-"""A JaxMARL environment as a game of comity: it is JAX already, so it is compiled with the rest."""
+"""A JaxMARL environment as a game of comity. It is written in JAX, so it is compiled with the rest."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,17 +18,17 @@ from comity.types import Key, Observation, PyTree, Timestep
 class FromJaxMARL:
     """An environment of JaxMARL. Views are flattened and padded with zeros to the longest, actions padded to the most.
 
-    It is stepped by `step_env`, which resets nothing. All agents end together, by `done["__all__"]`; an end at the
-    clock counts as a cut where `clock_truncates`. The state is all views in a row.
+    Steps use `step_env`, which never resets. All agents end together, by `done["__all__"]`. With `clock_truncates` an
+    end at the time limit truncates. The state is all views joined.
     """
 
     env: Any  # a name for `jaxmarl.make`, or an environment
-    length: int  # steps after which it is cut
+    length: int  # time limit in steps
     clock_truncates: bool = True
-    options: tuple[tuple[str, Any], ...] = ()  # for `jaxmarl.make`
+    options: tuple[tuple[str, Any], ...] = ()  # arguments of `jaxmarl.make`
 
     def __post_init__(self):
-        object.__setattr__(self, "options", tuple(tuple(option) for option in self.options))  # as lists from a file
+        object.__setattr__(self, "options", tuple(tuple(option) for option in self.options))  # a file gives lists
 
     @cached_property
     def environment(self) -> Any:
@@ -69,7 +69,7 @@ class FromJaxMARL:
         return Observation(view, view.reshape(-1), exists)
 
     def masks(self, state: PyTree) -> dict[str, Array] | None:
-        """Which actions each agent may take; None: the environment does not say. Hanabi has its own name for it."""
+        """Legal actions of each agent; None: the environment does not tell. Hanabi has its own name for them."""
         if hasattr(self.environment, "get_legal_moves"):
             return self.environment.get_legal_moves(state)
         try:
@@ -102,12 +102,12 @@ class FromJaxMARL:
 
 
 def from_jaxmarl(env: Any, length: int | None = None, clock_truncates: bool = True, **options: Any) -> FromJaxMARL:
-    """A JaxMARL environment for `comity.train`. env: its name, `options` for `jaxmarl.make`; or an environment.
+    """Returns a JaxMARL environment as a game. env: its name, with `options` for `jaxmarl.make`, or an environment.
 
-    length: steps after which an episode is cut (None: the environment's `max_steps`). clock_truncates: what ends at
-    that step is cut, even if the environment says that it is over; False: then it is an end. A run of one that came as
-    an object cannot be loaded by another process, which would have to make it again. Raises ValueError for options
-    beside an object, or if there is no length; ImportError without jaxmarl.
+    length: time limit in steps (None: the environment's `max_steps`). clock_truncates: an episode that ends at that
+    step is truncated, even if the environment says that it is over; False: then it is terminated. If env is an object,
+    another process cannot load the run, because it cannot make the environment again. Raises ValueError for options
+    together with an object, or if there is no length; ImportError without jaxmarl.
     """
     if options and not isinstance(env, str):
         raise ValueError(f"options {', '.join(options)} are for an environment's name: give it instead of the object")
@@ -122,5 +122,5 @@ def _environment(env: Any, options: dict[str, Any]) -> Any:
         return env
     jaxmarl = needed("jaxmarl")
 
-    with jax.ensure_compile_time_eval():  # its constants are arrays, and this may be asked for inside a traced function
+    with jax.ensure_compile_time_eval():  # its constants are arrays, and a traced function may call this
         return jaxmarl.make(env, **options)

@@ -1,4 +1,4 @@
-"""How environments are made, so that another process can make them, too. Imports no jax."""
+"""Makers of environments, which can be sent to other processes. Imports no jax."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from comity.runs.sources import Files
 
 @dataclass(frozen=True)
 class Registered:
-    """An environment in gymnasium's registry."""
+    """The maker of an environment in gymnasium's registry."""
 
     name: str
 
@@ -30,7 +30,7 @@ class Registered:
 
 @dataclass(frozen=True)
 class Defined:
-    """What a function or class of a module makes. files: a user's own; None: the module is installed."""
+    """A maker that is a function or class of a module. files: the module is a user's own; None: it is installed."""
 
     host: str
     module: str
@@ -51,20 +51,20 @@ class Defined:
 
 @dataclass(frozen=True)
 class Given:
-    """What a function makes that a Python user gives."""
+    """A maker that is a function given in Python."""
 
     host: str
     function: Any
 
     def __call__(self, **options: Any) -> Any:
         if not callable(self.function):
-            return made(self.function)  # says what is wrong with it
+            return made(self.function)  # raises ValueError with the reason
         return _around(self.host, self.function(**options))
 
 
 @dataclass(frozen=True)
 class Maker:
-    """One of those with its options: called without arguments, as everybody else calls it."""
+    """One of these makers with its options, called without arguments."""
 
     kind: Callable[..., Any]
     options: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The environments of others that tasks are copies of, for a team that was trained here to play there."""
+"""The original environments of some tasks, in which a team trained on comity's copy can play."""
 
 import importlib
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from comity.extras import needed
 from comity.interop.hosted import from_pettingzoo
 
-ORIGINALS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {  # task: (module of mpe2, its options)
+ORIGINALS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {  # {task: (module of mpe2, its options)}
     "cooperative-navigation": ("mpe2.simple_spread_v3", lambda env: {"N": env.agents}),
     "cooperative-communication": ("mpe2.simple_speaker_listener_v4", lambda env: {}),
     "physical-deception": ("mpe2.simple_adversary_v3", lambda env: {"N": env.spec.agents - 1}),
@@ -15,10 +15,9 @@ ORIGINALS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {  # task: (
 
 
 def original_of(task: str, env: Any) -> tuple[Any, str]:
-    """(the environment that a task is a copy of, made as `env` is set; its name).
+    """Returns (the original environment of a task, made with the settings of `env`; its name).
 
-    Raises ValueError, one line, where there is none, where `env` has other physics or rewards, or where mpe2 is not
-    installed.
+    Raises ValueError if there is none, if `env` has other physics or rewards, or if mpe2 is not installed.
     """
     if task not in ORIGINALS:
         raise ValueError(f"{task} is no copy of an environment that can be played here: {', '.join(ORIGINALS)} are")

@@ -17,12 +17,12 @@ spaces = gymnasium.spaces
 class ParallelGame(pettingzoo.ParallelEnv):
     """`env` with one dictionary entry per agent; reset and step are compiled once.
 
-    An agent's observation is its view. Which actions it may take stands in its info as `action_mask` (int8 [A], what
-    samplers of gymnasium read; of several heads a tuple), unless all may be taken always. Continuous actions are boxes
-    from -1 to 1. All agents of a game end together. `state()` is what a central critic may read.
+    An agent's observation is its view. Its info has its legal actions as `action_mask` (int8 [A], which gymnasium's
+    samplers read; with several heads a tuple). Continuous actions are boxes from -1 to 1. All agents of a game end
+    together. `state()` returns the state that a central critic may read.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "is_parallelizable": True}  # noqa: RUF012  # PettingZoo's own form
+    metadata = {"render_modes": ["rgb_array"], "is_parallelizable": True}  # noqa: RUF012  # PettingZoo declares it so
 
     def __init__(self, env: Environment, render_mode: str | None = None):
         if render_mode not in (None, "rgb_array"):
@@ -61,7 +61,7 @@ class ParallelGame(pettingzoo.ParallelEnv):
         return self._action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
-        """Starts an episode: the same seed, the same episode. Without one it goes on from the last seed given."""
+        """Starts an episode. The same seed gives the same episode; without one, random numbers go on."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         start, self._key = jax.random.split(jax.random.key(int(self._rng.integers(2**31))))
@@ -70,11 +70,11 @@ class ParallelGame(pettingzoo.ParallelEnv):
         return self._views_and_masks(observation)
 
     def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
-        """(observations, rewards, terminations, truncations, infos) of one step, by agent name; at the end `agents`
-        becomes empty.
+        """Returns (observations, rewards, terminations, truncations, infos) of one step, by agent name.
 
-        actions: of every agent a whole number, of several heads one each, continuous ones [A] from -1 to 1. Rewards
-        are the game's. Raises RuntimeError outside an episode, ValueError if an agent has no action.
+        At the end of an episode `agents` becomes empty. actions: a whole number for each agent, one per head with
+        several heads, or [A] from -1 to 1. Rewards are the game's. Raises RuntimeError outside an episode, ValueError
+        if an agent has no action.
         """
         if not self.agents:
             raise RuntimeError("the episode is over, or has not begun: call reset")
@@ -117,7 +117,7 @@ class ParallelGame(pettingzoo.ParallelEnv):
 
 
 def to_pettingzoo(env: Environment, render_mode: str | None = None) -> ParallelGame:
-    """`env` as a PettingZoo ParallelEnv. Raises ImportError, one line, without PettingZoo, and ValueError."""
+    """`env` as a PettingZoo ParallelEnv. Raises ValueError if it cannot draw; without PettingZoo, ImportError."""
     return ParallelGame(env, render_mode)
 
 
@@ -131,7 +131,7 @@ def _bounds(dtype: Any) -> tuple[Any, Any]:
 
 
 def _copy(space: Any) -> Any:
-    """A space of its own, so that seeding one agent's sampler leaves the others alone."""
+    """Copies a space, so that the seed of one agent's sampler does not change the others."""
     import copy
 
     return copy.deepcopy(space)

@@ -1,4 +1,4 @@
-"""A Gymnasium environment as a parallel one of a single agent. Imports no jax."""
+"""A Gymnasium environment as a parallel environment of one agent. Imports no jax."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from comity.interop.games import takes_seed
 
 
 class Single:
-    """`env` with its one agent called by name: what `comity.interop.games` plays."""
+    """`env` with a name for its one agent, in the form that `comity.interop.games` plays."""
 
     def __init__(self, env: Any):
         names = ("observation_space", "action_space", "reset", "step")
@@ -18,7 +18,7 @@ class Single:
         if not takes_seed(env.reset):
             raise ValueError(f"{kind}.reset takes no seed: declare reset(self, *, seed=None, options=None)")
         self.env, self.possible_agents, self.agents = env, ["agent"], ["agent"]
-        self.limit: int | None = None  # steps, where its maker knows
+        self.limit: int | None = None  # time limit in steps, if its maker knows it
 
     @property
     def metadata(self) -> dict:

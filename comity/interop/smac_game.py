@@ -1,7 +1,7 @@
-"""SMAC with the game itself, where both are installed: its public Python class as a game that Python steps.
+"""SMAC with StarCraft, if both are installed: SMAC's public Python class as a game that Python steps.
 
-What it shows goes through as it is. `dump_calibration` writes what of the real game our approximation could be held
-against: docs/tasks/smac.md.
+Its views and states are not changed. `dump_calibration` writes facts of the real game, with which our approximation can
+be compared: docs/tasks/smac.md.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ STOP, ATTACK = 1, 6  # actions
 
 
 class Parallel:
-    """A StarCraft2Env with the methods of a PettingZoo ParallelEnv. All agents stay until the end; the dead have one
-    action. SMAC ends a battle at its limit as if it were over: here that is a cut."""
+    """A StarCraft2Env with the methods of a PettingZoo ParallelEnv.
+
+    All agents stay until the end; dead agents have one action. SMAC reports a battle at its time limit as over; here it
+    is truncated.
+    """
 
     def __init__(self, env: Any):
         spaces = needed("gymnasium").spaces
@@ -48,7 +51,7 @@ class Parallel:
         return {name: np.asarray(view, np.float32) for name, view in named(views).items()}, infos
 
     def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """seed: not used; SMAC takes one only when it is made."""
+        """Starts an episode. seed is not used: SMAC takes a seed only when it is made."""
         self.env.reset()
         self.agents, self.time = list(self.possible_agents), 0
         return self._views_and_masks()
@@ -69,16 +72,16 @@ class Parallel:
 
 
 def from_smac(make: Callable[..., Any] | str, length: int | None = None, **options: Any) -> Hosted:
-    """SMAC's own environment as a game, for `comity.train` and all else.
+    """Returns SMAC's own environment as a game, for `comity.train` and all other functions.
 
-    make: the name of a map, or a function that makes a new StarCraft2Env at each call; options: what it is made with.
-    Raises ImportError, one line, where SMAC is not installed.
+    make: the name of a map, or a function that makes a new StarCraft2Env at each call; options: its arguments. Raises
+    ImportError if SMAC is not installed.
     """
     return from_pettingzoo(lambda: Parallel(made(make, options)), length)
 
 
 def made(make: Callable[..., Any] | str, options: dict[str, Any]) -> Any:
-    """A new StarCraft2Env. Raises ImportError, one line."""
+    """Returns a new StarCraft2Env. Raises ImportError if SMAC is not installed."""
     if callable(make):
         return make(**options)
     try:
@@ -92,11 +95,11 @@ def made(make: Callable[..., Any] | str, options: dict[str, Any]) -> Any:
 
 
 def dump_calibration(make: Callable[..., Any] | str, path: Path | str, loops: int = 400, **options: Any) -> Path:
-    """Writes facts of the real game to `path` (.npz), and returns it: `walkable` [x, y], `size` of the map, and for
-    each loop of one battle of both teams, in which agents attack the first enemy that they may attack and else stand:
-    `ally` and `enemy` [T, K, 6]: x, y, hp, shield, cooldown, energy; `action` [T, n], `reward` [T].
+    """Writes facts of the real game to `path` (.npz), and returns the path.
 
-    make is made with step_mul=1, so that a step is a loop of the engine.
+    `walkable` [x, y], `size` of the map, and the loops of one battle: `ally` and `enemy` [T, K, 6]: x, y, hp, shield,
+    cooldown, energy; `action` [T, n], `reward` [T]. Agents attack the first enemy that they may attack, or else stop.
+    The environment is made with step_mul=1, so that a step is a loop of the engine.
     """
     env = made(make, {"step_mul": 1, **options})
     env.reset()
@@ -122,7 +125,7 @@ def _unit(unit: Any) -> list[float]:
 
 
 def _attacks(mask: np.ndarray) -> int:
-    """The first attack that is available, else stop; of the dead, nothing."""
+    """Returns the first available attack, else stop; for dead agents, no-op."""
     if mask[0]:
         return 0
     return ATTACK + int(mask[ATTACK:].argmax()) if mask[ATTACK:].any() else STOP

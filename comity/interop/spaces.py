@@ -1,4 +1,4 @@
-"""What is seen and done in a PettingZoo parallel environment, as arrays of one size for all agents. Imports no jax."""
+"""Observations and actions of a PettingZoo parallel environment, as arrays of equal size per agent. Imports no jax."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from comity.extras import needed
 
-NAMED = ("observation", "observations", "obs")  # what stands beside an `action_mask`
+NAMED = ("observation", "observations", "obs")  # keys of the observation next to an `action_mask`
 MASK = "action_mask"
 
 
@@ -21,8 +21,8 @@ class HostObservation(NamedTuple):
 class Spaces:
     """Names, spaces and sizes of an environment that was reset.
 
-    With discrete actions `available` says which an agent has, and which its `action_mask` allows; with boxes, which
-    numbers. Raises ValueError, one line, for what has no place here.
+    With discrete actions, `available` marks the actions that an agent has and that its `action_mask` allows; with
+    boxes, the numbers that it has. Raises ValueError for spaces that cannot be played here.
     """
 
     def __init__(self, env: Any):
@@ -39,7 +39,7 @@ class Spaces:
         self.state = self.own_state or self.agents * self.view
 
     def _without_mask(self, space: Any) -> tuple[str | None, Any]:
-        """(key of what is seen, None: all of it; its space), of what may have a mask beside it."""
+        """Returns (key of the observation, None: all keys; its space) for a space that may have a mask, too."""
         if not isinstance(space, self.spaces.Dict) or MASK not in space.spaces:
             return None, space
         others = [key for key in space.spaces if key != MASK]
@@ -55,7 +55,7 @@ class Spaces:
             ) from None
 
     def _action_sizes(self) -> tuple[int, ...]:
-        """Of each agent: how many actions, or how many numbers."""
+        """The number of actions of each agent, or of numbers in its action."""
         if all(isinstance(space, self.spaces.Discrete) for space in self.actions):
             return tuple(int(space.n) for space in self.actions)
         if all(isinstance(space, self.spaces.Box) for space in self.actions):
@@ -68,11 +68,11 @@ class Spaces:
     def seen(
         self, env: Any, observations: dict, infos: dict, reads: list, must: list, step: int, terminated: bool = False
     ) -> HostObservation:
-        """One game's observation after `step` steps.
+        """Returns one game's observation after `step` steps.
 
-        reads: agents whose observation counts, the others have left: they see zeros and have action 0 alone. must:
-        those of them that act next, who need a legal action. terminated: nothing comes after it. Raises ValueError,
-        one line, for what does not fit.
+        reads: agents whose observation counts; the others have left, see zeros and have only action 0. must: those of
+        them that act next and need a legal action. terminated: the game is over; the state is zeros. Raises ValueError
+        if something does not fit.
         """
         view = np.zeros((self.agents, self.view), np.float32)
         available = np.zeros((self.agents, self.action), bool)
@@ -92,17 +92,17 @@ class Spaces:
                         f"{name} has no legal action at step {step}: its {MASK} is all zeros; allow one that does "
                         "nothing, or end its game"
                     )
-                available[k, :size] = True  # of a game that was cut: nothing is known of what it might have done
+                available[k, :size] = True  # a truncated game: its next legal actions are unknown
         state = np.zeros(self.state, np.float32) if terminated else self._state(env, view, step)
         return HostObservation(view, state, available)
 
     def _parts(self, k: int, found: Any, info: dict, step: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """(what agent k sees, flat; its mask)."""
+        """Returns (flat observation of agent k, its mask or None)."""
         name, mask = self.names[k], info.get(MASK)
         if isinstance(found, dict) and MASK in found:
             mask, key = found[MASK], self.keys[k]
             rest = {word: x for word, x in found.items() if word != MASK}
-            if key is None and not isinstance(self.views[k], self.spaces.Dict):  # the space tells of no mask
+            if key is None and not isinstance(self.views[k], self.spaces.Dict):  # the space has no mask
                 key = next((word for word in NAMED if word in rest), next(iter(rest), None))
             found = rest if key is None else rest[key]
         try:
@@ -131,7 +131,7 @@ class Spaces:
         return flat, mask
 
     def _state(self, env: Any, view: np.ndarray, step: int) -> np.ndarray:
-        """The game's own `state()`, else all views in a row."""
+        """Returns the game's own `state()`, or all views joined."""
         if not self.own_state:
             return view.reshape(-1)
         state = np.asarray(env.state(), np.float32).reshape(-1)
@@ -143,7 +143,7 @@ class Spaces:
         return state
 
     def action_of(self, agent: int, action: np.ndarray) -> Any:
-        """What agent k's environment wants: an int, or numbers in its own bounds and shape."""
+        """Returns an agent's action for the environment: an int, or numbers in its own bounds and shape."""
         space = self.actions[agent]
         if not self.continuous:
             return int(action) + int(getattr(space, "start", 0))
@@ -152,7 +152,7 @@ class Spaces:
 
 
 def _size_of_state(env: Any) -> int:
-    """How many numbers `state()` gives; 0 if there is no such method, or if it gives no array of numbers."""
+    """Size of `state()`; 0 if there is no such method, or if it does not return numbers."""
     try:
         found = env.state()
         return 0 if found is None else np.asarray(found, np.float32).size

@@ -1,7 +1,7 @@
-"""Games that Python steps, dealt out to processes: each steps its share, and what they show lies in shared memory.
+"""Games that Python steps in several processes: each process steps a share, and observations lie in shared memory.
 
-Over `gymnasium.vector`: to it a share is one environment whose observation is that of all its games. Episodes are begun
-by seeds that are given, so results do not depend on how many processes there are. Imports no jax.
+It uses `gymnasium.vector`, for which a share is one environment that shows the observations of all its games. Episodes
+begin with given seeds, so results do not depend on the number of processes. Imports no jax.
 """
 
 import atexit
@@ -24,19 +24,19 @@ from comity.interop.spaces import HostObservation, Spaces
 
 gymnasium = needed("gymnasium")
 spaces = gymnasium.spaces
-ABOVE_ERRORS = 50  # of gymnasium's levels
+ABOVE_ERRORS = 50  # level of gymnasium's logger that shows nothing
 IGNORED = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
 
 
 class Share(gymnasium.Env):
-    """The games of one process. `action["begin"]` says whether those in `which` begin an episode or are stepped."""
+    """The games of one process. If `action["begin"]`, the games in `which` begin an episode, else they are stepped."""
 
     def __init__(
         self, make: Callable[[], Any], length: int, count: int, sizes: tuple[int, ...], boxes: bool, home: int
     ):
-        """count: games; sizes: N, V, S, A; home: the process that asks, which makes one to see its spaces."""
+        """count: number of games; sizes: N, V, S, A; home: id of the main process, which makes one for its spaces."""
         self.away = os.getpid() != home
-        if self.away:  # the first process hears of signals, and ends the others
+        if self.away:  # only the main process obeys signals, and it ends the others
             for name in IGNORED:
                 if hasattr(signal, name):
                     signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -65,7 +65,7 @@ class Share(gymnasium.Env):
                 seen, *rest = self.batch.step(which, action["action"])
         except ValueError:
             raise
-        except Exception as error:  # its traceback would stay here
+        except Exception as error:  # else its traceback would be lost in this process
             raise RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}") from None
         names = ("reward", "terminated", "truncated")
         return {**seen._asdict(), **dict(zip(names, rest, strict=True))}, 0.0, False, False, {}
@@ -73,7 +73,7 @@ class Share(gymnasium.Env):
     def close(self) -> None:
         parent = multiprocessing.parent_process()
         if self.away and parent is not None and not parent.is_alive():
-            os._exit(1)  # nobody is left to read a traceback
+            os._exit(1)  # the main process is gone, so a traceback has no reader
         if self.batch is not None:
             self.batch.close()
 
@@ -96,7 +96,7 @@ class Workers:
                 [make_share] * self.processes, copy=False, context="spawn",
                 autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED,
             )  # fmt: skip
-        atexit.register(self.close)  # before multiprocessing waits for processes that ignore its signal
+        atexit.register(self.close)  # else multiprocessing would wait for processes that ignore its signal
         acts = (total, shape.agents, shape.action) if shape.continuous else (total, shape.agents)
         self.acts = np.zeros(acts, np.float32 if shape.continuous else np.int32)
 
@@ -107,7 +107,7 @@ class Workers:
         return self._ask(0, which, np.zeros(self.count, np.int64), action)
 
     def render(self, game: int) -> None:
-        """Films are made in one process."""
+        """Returns None: films are made in one process."""
 
     def close(self) -> None:
         atexit.unregister(self.close)
@@ -141,7 +141,7 @@ class Workers:
         return Stepped(seen, of("reward", np.float32), of("terminated", bool), of("truncated", bool))
 
     def _dealt(self, x: np.ndarray) -> np.ndarray:
-        """[B, ...] as [processes, share, ...]; what is too much is 0."""
+        """Splits x [B, ...] into [processes, share, ...], filled up with 0."""
         whole = np.zeros((self.processes * self.share, *x.shape[1:]), x.dtype)
         whole[: len(x)] = x
         return whole.reshape(self.processes, self.share, *x.shape[1:])
@@ -149,7 +149,7 @@ class Workers:
 
 @contextlib.contextmanager
 def _apart() -> Iterator[None]:
-    """Processes that are started do not run the user's script again."""
+    """Prevents that started processes run the user's script again."""
     main = sys.modules["__main__"]
     kept = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     main.__spec__ = None
@@ -161,7 +161,7 @@ def _apart() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without gymnasium's own report of an error in a process: the error itself is raised."""
+    """Turns off gymnasium's own report of an error in a process, since the error itself is raised."""
     level = gymnasium.logger.min_level
     gymnasium.logger.min_level = ABOVE_ERRORS
     try:

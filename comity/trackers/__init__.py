@@ -1,4 +1,4 @@
-"""Places beside the run directory that a run's numbers go to: TensorBoard, Weights & Biases, trackio, MLflow.
+"""Trackers, which get a run's numbers in addition to the run directory: TensorBoard, Weights & Biases, trackio, MLflow.
 
 The table names modules as text, so that a run without trackers imports none.
 """

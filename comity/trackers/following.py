@@ -1,7 +1,7 @@
-"""Following a run: a thread of its own for each tracker, which reads what the run has written and passes it on.
+"""Passes a run's numbers to trackers: each tracker has a thread, which reads the files of the run.
 
-Training never waits for a tracker and never sees its errors. What was passed on stands in the run directory, so a run
-that is resumed goes on in the same record, and passes no number on twice.
+Training never waits for a tracker and never sees its errors. The run directory keeps a note of the numbers that were
+passed on. So a resumed run goes on in the same record, and no number is passed on twice.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from comity.runs.writing import write_text
 from comity.trackers import TRACKERS
 
 FILES = ("metrics.jsonl", "eval.jsonl")
-STATE = "tracking.json"  # in the run directory: what each tracker was given
-EVERY = 2.0  # seconds between two readings of the files at least
-PATIENCE = 20.0  # seconds that a run's end waits for its trackers
+STATE = "tracking.json"  # in the run directory: the record of each tracker, and the last iterations that it got
+EVERY = 2.0  # least seconds between two readings of the files
+PATIENCE = 20.0  # seconds for which a run waits for its trackers at the end
 
 
 class Point(NamedTuple):
@@ -33,15 +33,15 @@ class Point(NamedTuple):
     seed: int
     iteration: int
     env_steps: int
-    values: dict[str, float]  # what is undefined is left out; of agents: return.0
+    values: dict[str, float]  # without undefined ones; those of agents have names like return.0
 
 
 class Tracker(Protocol):
-    """What is told of a run. All of it is called from one thread; whatever it raises ends it, and harms no run."""
+    """A receiver of a run's numbers. One thread calls all methods. An error ends the tracker, but never the run."""
 
     def __init__(self, run: Path, config: dict[str, Any], record: str | None): ...
 
-    # record: the name that the last one gave to its record of this run; None: there is none yet
+    # record: name of the tracker's record of this run, from before; None: there is none yet
 
     record: str
 
@@ -51,7 +51,7 @@ class Tracker(Protocol):
 
 
 class Following:
-    """Listens to a run and wakes the threads that follow it; tells once of each that has failed."""
+    """A listener of a run: it starts a thread for each tracker, and reports once each that has failed."""
 
     def __init__(self, names: Iterable[str], listen: Any, every: float | None = None, patience: float | None = None):
         self.names, self.listen = tuple(dict.fromkeys(names)), listen
@@ -65,7 +65,7 @@ class Following:
         self._tell()
 
     def close(self, status: str) -> None:
-        """Waits for what is still to be passed on, but not for ever."""
+        """Waits until the threads have passed on the rest, but at most `patience` seconds."""
         for thread in self.threads:
             thread.end(status)
         left = self.patience
@@ -81,7 +81,7 @@ class Following:
 
 
 class Follower:
-    """A thread that passes on a run's numbers."""
+    """A thread that passes a run's numbers to one tracker."""
 
     def __init__(self, name: str, run: Path, every: float):
         self.name, self.run, self.every = name, run, every
@@ -89,7 +89,7 @@ class Follower:
         self.ending = threading.Event()
         self.state = saved(run).get(name, {})
         self.sent: dict[str, int] = dict(self.state.get("sent", {}))
-        self.places: dict[str, tuple[int, int]] = {}  # of each file: which one, and how far it was read
+        self.places: dict[str, tuple[int, int]] = {}  # {file: (its inode, number of bytes read)}
         self.thread = threading.Thread(target=self._follow, daemon=True, name=f"comity-{name}")
         self.thread.start()
 
@@ -98,7 +98,7 @@ class Follower:
         self.ending.set()
 
     def wait(self, seconds: float) -> float:
-        """Waits for the end; returns how many seconds it was given. One that hangs is left behind."""
+        """Waits for the end of the thread, at most so many seconds. Returns the seconds that it waited."""
         import time
 
         began = time.monotonic()
@@ -119,12 +119,12 @@ class Follower:
                     self._save(tracker.record)
                 if over:
                     return tracker.close(self.status)
-        except BaseException as error:  # also what a package raises to end the process
+        except BaseException as error:  # also those with which a package would end the process
             words = printable(" ".join(f"{type(error).__name__}: {error}".split()))
             self.problem = words[:300]
 
     def _new(self) -> list[Point]:
-        """What has come since the last time."""
+        """Returns the points that are new since the last call."""
         found = []
         for name in FILES:
             for line in self._lines(name):
@@ -137,7 +137,7 @@ class Follower:
         return found
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
-        """Whole lines of a file that were not read before; of one that was written anew, all."""
+        """Returns the whole lines of a file that were not read before; all lines if the file is a new one."""
         with contextlib.suppress(FileNotFoundError), open(self.run / name, "rb") as file:
             about = os.fstat(file.fileno())
             before, start = self.places.get(name, (about.st_ino, 0))
@@ -160,7 +160,7 @@ SAVING = threading.Lock()  # several trackers share the file
 
 
 def saved(run: Path) -> dict[str, Any]:
-    """What trackers were given of a run, by their names."""
+    """Returns {tracker: its record and the iterations that it got} of a run."""
     try:
         state = read_json(run / STATE)
     except (OSError, ValueError):
@@ -169,7 +169,7 @@ def saved(run: Path) -> dict[str, Any]:
 
 
 def of_line(line: dict[str, Any]) -> Point:
-    """A line of metrics.jsonl or eval.jsonl as a point."""
+    """Turns a line of metrics.jsonl or eval.jsonl into a point."""
     keys = {"seed", "iteration", "env_steps"}
     kind, measured = "train", {name: x for name, x in line.items() if name not in keys}
     if "mean" in line:
@@ -183,12 +183,12 @@ def of_line(line: dict[str, Any]) -> Point:
 
 
 def refuse(names: Iterable[str]) -> None:
-    """Raises ValueError, one line, for a tracker whose package is not installed."""
+    """Raises ValueError if the package of a tracker is not installed."""
     for name in names:
         package = TRACKERS[name][1]
         try:
             there = importlib.util.find_spec(package) is not None
-        except ValueError:  # put there by hand, without a spec
+        except ValueError:  # a module put into sys.modules by hand, without a spec
             there = True
         if not there:
             try:
@@ -198,7 +198,10 @@ def refuse(names: Iterable[str]) -> None:
 
 
 def by_iteration(points: list[Point]) -> dict[int, dict[str, float]]:
-    """{iteration: {train/return/seed-0: x}}, for services that know one step for all, with the mean of env_steps."""
+    """Returns {iteration: {train/return/seed-0: x}}, for services that have one step for all seeds.
+
+    Each row also has the mean of env_steps.
+    """
     found: dict[int, dict[str, float]] = {}
     steps: dict[int, list[int]] = {}
     for point in points:
@@ -211,7 +214,7 @@ def by_iteration(points: list[Point]) -> dict[int, dict[str, float]]:
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted names."""
+    """Returns settings by dotted names."""
     found = {}
     for name, value in config.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}

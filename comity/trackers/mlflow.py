@@ -1,4 +1,4 @@
-"""MLflow, through its client, which is no global state: where MLFLOW_TRACKING_URI says, else as MLflow chooses."""
+"""MLflow, through its client, which has no global state. Numbers go to MLFLOW_TRACKING_URI, or to MLflow's default."""
 
 import time
 from pathlib import Path
@@ -8,8 +8,8 @@ from comity.extras import needed
 from comity.trackers.following import Point, by_iteration, flat
 
 EXPERIMENT = "comity"
-MOST = 1000, 100  # metrics, params in one call of its interface
-LONGEST = 500  # characters of a param
+MOST = 1000, 100  # most metrics, most params in one call of the client
+LONGEST = 500  # most characters of a param
 
 
 class MLflow:

@@ -1,4 +1,4 @@
-"""TensorBoard: files in the run directory, a curve for each seed over its env steps; `tensorboard --logdir runs`."""
+"""TensorBoard: files in the run directory, a curve per seed over env steps. See them by `tensorboard --logdir runs`."""
 
 from pathlib import Path
 from typing import Any

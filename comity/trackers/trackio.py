@@ -1,4 +1,4 @@
-"""trackio: a dashboard on this machine, `trackio show`."""
+"""trackio: a dashboard on this machine. See it by `trackio show`."""
 
 from pathlib import Path
 from typing import Any

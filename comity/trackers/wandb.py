@@ -1,4 +1,4 @@
-"""Weights & Biases, offline unless WANDB_MODE says otherwise: nobody needs an account; `wandb sync` sends it later."""
+"""Weights & Biases, offline unless WANDB_MODE says otherwise: no account is needed. `wandb sync` sends a run later."""
 
 import os
 from pathlib import Path

@@ -4,7 +4,8 @@
 
 REQUEST is JSON, {"config": config of a run, "seed": S, "envs": B, "aim": {...}}. It prints one line of JSON. The
 programs are those of `comity train`. On a CPU the process is pinned to one core and seconds are process CPU time;
-elsewhere they are wall time. Compile time is counted apart, and so are evaluations, since they are not part of learning.
+elsewhere they are wall time. Compile time is counted apart, and so are evaluations, since they are not part of
+learning.
 """
 
 import argparse

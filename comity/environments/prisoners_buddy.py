@@ -48,7 +48,7 @@ class PrisonersBuddy:
     agents: TwoOrMore = 5  # N, number of agents
     length: Positive[int] = 500  # most steps of an episode; 4 in 100,000 are cut there
     end_chance: Fraction = 0.02  # chance that a step is the last; 0: every episode has `length` steps
-    period: Positive[int] = 5  # every so many steps one pays, the first of them at this step
+    period: Positive[int] = 5  # a step pays if its number, from 1, is a multiple of this
     identity_size: NotNegative[int] = 16  # D, size of an agent's identity
     heads_as: Literal["two", "one"] = "two"  # one: a single head of N actions, for learners that need one
     mutual: float = 2.0  # points for each of two agents that choose each other

@@ -65,7 +65,7 @@ class SMAC:
     align_types: bool = False  # True: enemies' types get the numbers of allies'; in SMAC, Stalkers and Zealots differ
     obs_last_action: bool = False  # True: an agent sees the last actions of the others in sight
     obs_timestep_number: bool = False  # True: a view ends with the share of the limit that is over
-    state_timestep_number: bool = False  # True: so does the state
+    state_timestep_number: bool = False  # True: the state ends with that share
     spawn_jitter: NotNegative[float] = 0.0  # most cells by which a unit's start is moved, along x and y
     border: NotNegative[int] = 0  # width of the map's frame that is not walkable, in cells
     clock_terminates: bool = False  # True: the time limit is a true end, of value 0

@@ -1,4 +1,4 @@
-"""Beams: an agent that fires sends three rays. The functions say what rays cover, whom they hit, and what they clean.
+"""Beams: an agent fires three rays. The functions find the cells they cover, the agents they hit, the waste they clean.
 
 An agent at p faces the direction d, with r to its right. Its rays begin at p + d, p + r and p - r and run along d. A
 ray ends before a wall or the edge of the map. It also ends at the first agent and covers that agent's cell. A cleaning

@@ -1,4 +1,4 @@
-"""The n-step matrix game (Mahajan et al. 2019, MAVEN, section 5.1): agents must find the last step's best pay together.
+"""The n-step matrix game (Mahajan et al. 2019, MAVEN, section 5.1): agents must explore together.
 
 The first joint action fixes a branch, of which two of four pay. To be paid again, the team repeats that joint action
 at every step; anything else ends the episode. Both good branches pay 1 per step, but the last step of branch (0, 0)

@@ -56,7 +56,7 @@ class RepeatedMatrix:
     sees: Literal["outcome", "actions"] = "outcome"
     # outcome: one-hot of the last outcome, own action first, or the start | actions: own, the other's (-1: none yet), t
     misseen: Fraction = 0.0  # chance that an agent sees a wrong action of the other, drawn evenly from the wrong ones
-    misseen_by: Literal["both", "first", "second"] = "both"  # which agent missees; first: players in ipd+learners
+    misseen_by: Literal["both", "first", "second"] = "both"  # the agents that missee; in ipd+learners players are first
     clock_terminates: bool = True  # an end by the clock is a true end, of value 0; an end by chance always is
 
     def __post_init__(self) -> None:

@@ -47,7 +47,7 @@ class Preferences:
     smallest_team: Positive[int] = 1  # smallest team of a partition; one team may be smaller, the rest
     largest_team: NotNegative[int] = 0  # largest team of a partition; 0: all agents
     alpha: Positive[float] = 1.0  # weights are drawn from Beta(alpha, beta); 1, 1: uniform
-    beta: Positive[float] = 1.0  # see alpha
+    beta: Positive[float] = 1.0  # second parameter of that distribution
     own_weight: Literal["random", "one"] = "random"  # weights on oneself, the diagonal of U
     uncertainty: NotNegative[float] = 1.0  # sigma_max, the highest noise level
     levels: Literal["own", "shared"] = "own"  # noise levels: own for each observer, or the same for all (figure 8)

@@ -58,10 +58,10 @@ class Manitokan:
     placement: Literal["released", "uniform"] = "released"
     # the paper says "randomly initialised" | released: agents start on the left more often, see `layouts.random_cells`;
     # it is the default because all results of the paper use it
-    pickup: Literal["front", "own_cell"] = "front"  # where it picks up the key; on own_cell the key blocks no agent
-    window: Literal["forward", "centred"] = "forward"  # where the agent stands in the 3 x 3 cells it sees
+    pickup: Literal["front", "own_cell"] = "front"  # cell of the key that it takes; on own_cell a key blocks no agent
+    window: Literal["forward", "centred"] = "forward"  # place of the agent in the 3 x 3 cells that it sees
     prune: bool = True  # drop and toggle are legal only with the key; False: always, without effect if it has none
-    content: Literal["scene", "last-agent"] = "scene"  # what it sees there; released: only the last agent, by mistake
+    content: Literal["scene", "last-agent"] = "scene"  # contents of a window; released: only the last agent, a slip
     show_carried: bool = False  # True: the carrier's cell shows the key instead of the agent
     frozen_observation: bool = False  # True: window and signals stay those of the first step
     lagged_observation: bool = False
@@ -88,7 +88,7 @@ class Manitokan:
 
     order: Literal["leader", "alternating", "random"] = "leader"  # who moves first: agent 0 | each in turn | at random
     shared_order: bool = True  # random order: True: one draw for all parallel games of an episode; False: one per game
-    order_seed: int = 0  # seed of that shared draw
+    order_seed: int = 0  # seed of the draw that `shared_order` shares
     clock_terminates: bool = True  # the time limit is a true end, of value 0, as in all the paper's algorithms
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ def summary(game: Manitokan, reward: Array, info: dict[str, Array], valid: Array
     mean_distance = total["distance"] / jnp.maximum(valid.sum(0), 1)
     return {
         "success": total["success"],  # [B] all doors are open
-        "completed": total["completed"],  # [B] as many doors are open as end the episode
+        "completed": total["completed"],  # [B] enough doors are open to end the episode
         "released_success": released_success.astype(jnp.float32),  # [B] by agent 0's rewards: wrong for variants
         "doors_opened": total["doors_opened"],  # [B, N]
         "reward_share": share,  # [B, N]

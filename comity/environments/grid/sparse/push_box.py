@@ -55,7 +55,7 @@ class PushBox:
 
     length: Positive[int] = 300  # steps per episode
     reward: NotNegative[float] = 1000.0  # points to each agent when the box reaches the wall
-    respawn: bool = True  # True: a new box appears then and the episode goes on; False: it ends
+    respawn: bool = True  # True: after that a new box appears and the episode goes on; False: it ends
     first_observation: Literal["after", "before"] = (
         "after"  # the box in the observation that comes with the reward: the new one, or (code) the old
     )

@@ -42,7 +42,7 @@ class Learners:
     naive_gamma: Fraction = 0.99  # its discount factor per step
     naive_reward_factor: Positive[float] = 0.05  # factor of its rewards, for learning only
 
-    naive_change: Literal["none", "rate", "optimizer"] = "none"  # how naive learners change, from a random inner
+    naive_change: Literal["none", "rate", "optimizer"] = "none"  # change of naive learners, from a random inner
     # episode on | rate: their steps become r^u times as long, u uniform in [-1, 1] | optimizer: adam becomes sgd, or
     # the other way round
     naive_rate_range: OneOrMore = 10.0  # r, the largest factor by which a rate is multiplied or divided

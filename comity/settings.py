@@ -1,4 +1,4 @@
-"""Settings are frozen dataclasses: how their values are checked, and how their floats enter a compiled program."""
+"""Functions for settings, which are frozen dataclasses: checks of their values, and floats as program arguments."""
 
 import dataclasses
 import difflib

@@ -126,11 +126,11 @@ class Spec:
     """The static description of a game, known before it starts. Only the first four fields are required."""
 
     agents: int  # N
-    view: View  # what each agent sees
-    action: Action  # what each agent does; unequal agents are padded to the largest, see `Observation.available`
-    length: int  # most steps of an episode
-    state: View = Vector(0)  # what only a central critic may read
-    history: int = 0  # the last so many numbers of a view are the agent's own past; some critics leave them out
+    view: View  # view of each agent
+    action: Action  # actions of each agent; unequal agents are padded to the largest, see `Observation.available`
+    length: int  # largest number of steps of an episode
+    state: View = Vector(0)  # state, which only a central critic may read
+    history: int = 0  # numbers at the end of a view that are the agent's own past; some critics leave them out
     private: Vector = Vector(0)
     # The state ends with this many numbers for each agent, in order. Only that agent's own critic reads them; a critic
     # of the whole state reads them all.
@@ -179,7 +179,7 @@ class Functions(NamedTuple):
     sharing: Callable[..., Any] | None = None
     # (state) -> [N, N], the share of the column agent's reward that the row agent gets; films show it as a matrix
     places: Callable[..., Any] | None = None
-    # (state) -> int32 [N, N, 2], row and column of agent j in agent i's picture; outside the picture: out of sight
+    # (state) -> int32 [N, N, 2], row and column of agent j in agent i's picture; outside of it: agent i does not see j
     summary: Callable[..., Any] | None = None
     # (reward, info, valid) -> {name: [B] or [B, N]}, statistics of episodes (NaN: undefined) from leaves [T, B, ...].
     # If it is None, the statistics are the sums of `info`.

@@ -22,7 +22,7 @@ Metrics = dict[str, Array]
 class Observation(NamedTuple):
     """An observation of one game. With several action heads, `available` is a tuple with one entry per head."""
 
-    view: Array  # [N, ...] what each agent sees, in the smallest dtype that holds it; networks cast to float
+    view: Array  # [N, ...] view of each agent, in the smallest dtype that holds it; networks cast to float
     state: Array  # [...] only central critics read it, in training
     available: PyTree  # [N, A] bool, legal actions; for continuous actions, which of the A numbers exist
 

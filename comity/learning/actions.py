@@ -31,7 +31,7 @@ from comity.types import Key, PyTree
 Numbers = Literal["normal", "normal-by-view", "tanh-normal", "point"]
 LIMITS = (-20.0, 2.0)  # smallest and largest log-deviation from a network
 EDGE = 1e-6  # smallest distance of an action from -1 and 1 before arctanh is taken
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)  # to take means over a standard normal number
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)  # for means over a standard normal number
 
 Bent = Callable[[Array], Array]  # a function of log-probabilities, for entropies other than Shannon's
 register = jax.tree_util.register_dataclass
@@ -259,7 +259,7 @@ class Point:
 
     action: Array  # [..., A] in [-1, 1]
     exists: Array  # [..., A] bool
-    noise: Any = 0.0  # deviation
+    noise: Any = 0.0  # deviation of the noise
 
     def sample(self, key: Key) -> Array:
         """Draws the action with normal noise, clipped to [-1, 1], [..., A]."""

@@ -30,7 +30,7 @@ class Curvature(NamedTuple):
 
     factors: tuple[Factors, ...]  # running averages, not yet divided by their weight, because they begin at 0
     weight: Array  # [] in [0, 1)
-    inverses: tuple[Factors, ...]  # of the damped factors
+    inverses: tuple[Factors, ...]  # inverses of the damped factors
     velocity: tuple[Array, ...]  # [I + 1, O], running average of natural gradients
 
 

@@ -24,7 +24,7 @@ class Row(NamedTuple):
     action: Array  # [T, N] int8, int16 or int32, depending on the number of actions
     reward: Array  # [T, N] float32
     length: Array  # [] int32, number of valid steps
-    terminated: Array  # [] bool, of the last valid step
+    terminated: Array  # [] bool, the last valid step terminated the episode
     extra: PyTree  # further data of the algorithm, such as a latent
 
 

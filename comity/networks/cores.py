@@ -22,7 +22,7 @@ class Feedforward(eqx.Module):
     activation: Activation = eqx.field(static=True)
 
     def advance(self, x: Array, memory: Array) -> tuple[Array, Array]:
-        """x [..., in], memory [..., 0] -> (what other layers read [..., H], the same memory)."""
+        """x [..., in], memory [..., 0] -> (output [..., H], the same memory)."""
         return ACTIVATIONS[self.activation](self.layer(x)), memory
 
     def unroll(self, x: Array, memory: Array, starts: Array | None = None) -> Array:

@@ -17,7 +17,7 @@ class DeepRecurrentNet(eqx.Module):
     """
 
     layers: tuple[Linear, ...]
-    norms: tuple[LayerNorm, ...]  # of `layers`; empty without `normed_layers`
+    norms: tuple[LayerNorm, ...]  # norms of `layers`; empty without `normed_layers`
     cell: Cell
     norm: LayerNorm | None
     head: Linear

@@ -38,7 +38,7 @@ class GRU(eqx.Module):
         return self.step(self.inputs(x), memory)
 
     def advance(self, x: Array, memory: Array) -> tuple[Array, Array]:
-        """x [..., in], memory [..., H] -> (what other layers read [..., H], the next memory), which are the same."""
+        """x [..., in], memory [..., H] -> (output for other layers [..., H], the next memory), which are the same."""
         memory = self(x, memory)
         return memory, memory
 

@@ -17,7 +17,7 @@ SHORT = 5  # steps up to which the loop is unrolled: it runs a fifth faster on a
 class LSTMState(NamedTuple):
     """The memory of an LSTM; zeros at the start of an episode."""
 
-    output: Array  # [..., H] what other layers read
+    output: Array  # [..., H], which other layers read
     cell: Array  # [..., H]
 
 
@@ -56,7 +56,7 @@ class LSTM(eqx.Module):
         return self.step(self.inputs(x), memory)
 
     def advance(self, x: Array, memory: LSTMState) -> tuple[Array, LSTMState]:
-        """x [..., in], memory leaves [..., H] -> (what other layers read [..., H], the next memory)."""
+        """x [..., in], memory leaves [..., H] -> (output for other layers [..., H], the next memory)."""
         memory = self(x, memory)
         return memory.output, memory
 

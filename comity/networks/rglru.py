@@ -47,12 +47,12 @@ class LinearRecurrence(eqx.Module):
         self.recurrence = RGLRU(key_recurrence, size, HEADS if size % HEADS == 0 else 1)
 
     def advance(self, x: Array, memory: LinearState) -> tuple[Array, LinearState]:
-        """x [..., in], memory leaves [..., *] -> (what other layers read [..., H], the next memory)."""
+        """x [..., in], memory leaves [..., *] -> (output for other layers [..., H], the next memory)."""
         held = self.recurrence.step(self.recurrence.gates(self.inputs(x)), memory.memory, memory.begun[..., 0])
         return self._read(x, held), LinearState(held, jnp.ones_like(memory.begun))
 
     def unroll(self, x: Array, memory: LinearState, starts: Array | None = None) -> Array:
-        """What other layers read after each step, [T, ..., H]. x [T, ..., in], memory leaves [..., *], starts [T, B]
+        """Outputs for other layers after each step, [T, ..., H]. x [T, ..., in], memory leaves [..., *], starts [T, B]
         (None: no restarts)."""
         decay, root, given = self.recurrence.gates(self.inputs(x))
         later = jnp.ones_like(given[1:, ..., :1])

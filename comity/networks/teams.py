@@ -44,7 +44,7 @@ class Sight(NamedTuple):
 class Remembered(NamedTuple):
     """A memory, with the agent's last action."""
 
-    core: PyTree  # of the network, leaves [N, ...]
+    core: PyTree  # memory of the network, leaves [N, ...]
     last: Array  # [N, A] as `Actions.encoded`, zeros at the start of an episode
 
 
@@ -89,7 +89,7 @@ class Team:
     reads_last: bool = False  # the agent's last action
     convolutions: Convolutions = "small"
     width: int = 64  # size of the image encoder's output
-    activation: Activation = "relu"  # of the convolutions
+    activation: Activation = "relu"  # activation of the convolutions
     products: Literal["float32", "bfloat16"] = "float32"  # dtype of the factors of matrix products
 
     @property

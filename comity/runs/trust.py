@@ -94,7 +94,7 @@ def allowed(kind: str, name: str, package: str, trust: Trust) -> None:
 
 
 def _with_consent(what: str, code: Files, came: bool, trust: Trust) -> Files:
-    """Returns `code` if the user allows to run it, and says so. Raises ValueError if not."""
+    """Returns `code` and says so if the user lets it run. Raises ValueError if not."""
     whose = f"{code.path}, which {'came with the run' if came else 'the config names'}"
     if trust.given or (trust.ask and trust.ask(f"{what}; version {code.version} is {whose}.")):
         trust.say(f"{what}; running version {code.version}, {whose}")

@@ -32,7 +32,7 @@ def final(session: Session, listen: Listen) -> None:
     directory = session.directory
     if session.planned:  # a kill may have left some of these lines
         directory.keep("eval.jsonl", lambda line: not _is_final(session, line))
-    else:  # stopped by the clock
+    else:  # stopped by a time limit
         directory.keep("eval.jsonl", lambda line: line["iteration"] < session.iteration)
         chosen = best.chosen(directory.lines("eval.jsonl"), session.aim)
         session.best = {seed: one for seed, one in chosen.items() if seed in session.best}  # without lost ones

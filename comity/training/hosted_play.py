@@ -14,7 +14,7 @@ from comity.types import Observation, PyTree, Transition
 
 @jax.tree_util.register_static
 class Under:
-    """Games in progress and the totals of their current episodes. It is part of a carry, but has no arrays of it."""
+    """Games in progress and the totals of their current episodes. In a carry it is a static part, without leaves."""
 
     def __init__(self, host: Any, count: int, memory: PyTree, totals: PyTree):
         """count: B; memory: leaves [B, N, ...]; totals: see `finished_episodes`."""

@@ -224,7 +224,7 @@ def failed_start(directory: RunDirectory, error: BaseException, begun: bool) -> 
     After an unexpected error only config.yaml is renamed, so that the log stays.
     """
     if begun or isinstance(error, KeyboardInterrupt):
-        return  # `resume` begins it again; `latest` passes it by
+        return  # `resume` begins it again; `latest` ignores it
     if isinstance(error, (ValueError, OSError)):
         shutil.rmtree(directory.path, ignore_errors=True)
         error.comity_run = None  # pyright: ignore[reportAttributeAccessIssue]

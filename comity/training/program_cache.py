@@ -105,7 +105,7 @@ def shelf(recipe: Recipe, seeds: Seeds, **sizes: int) -> Shelf | None:
         or not (recipe.task.shipped and recipe.algorithm.shipped)
         or len(jax.devices()) > 1
         or not (sources := _sources())
-    ):  # of hosts, too
+    ):  # devices of other hosts count, too
         return None
     if not private.usable(Path(folder).expanduser()) or private.key() is None:
         return None

@@ -123,7 +123,7 @@ class Narrator:
 
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
-        """If the terminal was closed or the reader is gone, ends the output, not the training."""
+        """Ends the output, not the training, if the terminal was closed or the reader is gone."""
         try:
             yield
         except OSError:

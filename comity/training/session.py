@@ -46,7 +46,7 @@ class Session:
         self.known = known or remembered.Programs()
         self.sizes = {"games": training.envs, "chunk": training.chunk, "episodes": self.episodes}
         self.programs = compile.built(recipe, training.envs, training.chunk, self.episodes, self.seeds.spread)
-        self.shape = self.programs.shape  # of one seed's carry
+        self.shape = self.programs.shape  # shapes of one seed's carry
         self.notices = [*checking.empty_sizes(recipe.env), *memory.lines(recipe, training, self.seeds, self.shape)]
         self.names = [training.first_seed + i for i in range(training.seeds)]
         self.keys = self.seeds.join([key_of(seed) for seed in self.names])
@@ -58,7 +58,7 @@ class Session:
         self.wall_before = 0.0  # wall time of this run's earlier processes, in seconds
         self.cpu_seconds = 0.0  # processor time of training so far, with earlier processes
         self.compile_seconds: float | None = None
-        self.evaluation_seconds = 0.0  # of one batch of episodes
+        self.evaluation_seconds = 0.0  # seconds for one batch of episodes
         self.evaluated = 0.0  # seconds of all evaluations so far
 
     @property

@@ -47,9 +47,8 @@ class CooperativeCommunication:
     """Speaker and listener. view [2, 11]; state [16]. A team game of unequal agents, padded.
 
     view: speaker: colour of the goal (3), zeros; listener: own velocity (2), landmarks relative to itself (6), the last
-    message (3). Actions: the speaker has the first three, which are words; the listener has all five, which
-    move it. state: the
-    listener's position and velocity, landmarks, goal as one-hot, last message.
+    message (3). Actions: the speaker has the first three, which are words; the listener has all five, which move it.
+    state: the listener's position and velocity, landmarks, goal as one-hot, last message.
     """
 
     physics: world.Physics = "classic"  # farama: the old velocity moves an agent, so an action shows one step later

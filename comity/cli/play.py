@@ -84,7 +84,7 @@ def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> 
         )
     allowed = {"metric", "picture"} if trained else {"policy", "metric", "picture", "trust"}
     if strange := allowed & set(values):
-        why = "returns are told, and --out names the picture" if trained else "scripts play, and returns are told"
+        why = "it shows returns, and --out names the picture" if trained else "scripts play, and it shows returns"
         raise Usage(f"--{min(strange)} has no meaning with --schelling: {why}")
     if values.get("policy", "sampled") not in ("sampled", "greedy"):
         raise Usage(f"--policy {values['policy']!r} is not one of sampled, greedy")

@@ -102,6 +102,7 @@ def arms_asked(words: str, names: list[str]) -> set[str]:
     for word in filter(None, words.split(",")) if words else [""]:
         some = {word} & {*names} or {name for name in names if name.startswith(word)}
         if not some and names:
-            raise Usage(f"--arms {word}: no arm is called or begins so{did_you_mean(word, names)}; --plan lists them")
+            meant = did_you_mean(word, names)
+            raise Usage(f"--arms {word}: no arm has this name or beginning{meant}; --plan lists them")
         found |= some
     return found

@@ -18,10 +18,10 @@ def message(error: BaseException, arguments: list[str]) -> str:
     lines = "".join(traceback.format_exception(error))
     where = _log_file(f"{when} comity {shlex.join(arguments)}\n{lines}", _run_of(error, arguments))
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
-        least = "lower --envs, --seeds, --evaluation-episodes, or what has a size in the algorithm"
-        return f"not enough memory ({kind}): {least}; the traceback is in {where or 'no file, for want of room'}"
+        least = "lower --envs, --seeds, --evaluation-episodes, or sizes of the algorithm"
+        return f"not enough memory ({kind}): {least}; the traceback is in {where or 'no file, as there is no room'}"
     if where is None:
-        return f"unexpected {kind}; its traceback could be written nowhere: COMITY_TRACEBACK=1 shows it"
+        return f"unexpected {kind}; its traceback could not be written: COMITY_TRACEBACK=1 shows it"
     return f"unexpected {kind}; the traceback is in {where}: please report it with that file"
 
 

@@ -209,7 +209,7 @@ class Recording:
             raise ValueError(f'policy is {self.policy!r}: "sampled" or "greedy"')
         for name, entries in (("agent_names", self.agent_names), ("agent_colours", self.agent_colours)):
             if len(entries) != N:
-                raise ValueError(f"{name} has {len(entries)} entries, but rewards tells of {N} agents")
+                raise ValueError(f"{name} has {len(entries)} entries, but rewards has {N} agents")
         for colour in self.agent_colours:
             if not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", colour):
                 raise ValueError(f'agent colour {colour!r}: write it as "#rgb" or "#rrggbb"')

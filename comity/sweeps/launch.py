@@ -83,7 +83,7 @@ def last_line(logs: Path, index: int) -> str:
 
 
 def last_line_of(text: str) -> str:
-    return next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(text.split("\n")) if line.strip()), "no output")
 
 
 def _watch(sweep: Sweep, children: list[Any], say: Say) -> int:

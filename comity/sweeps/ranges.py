@@ -32,7 +32,7 @@ class Range:
         place = {"name": self.name, "section": section, "setting": setting}
         if setting in ("preset", "profile", "seeds", "first_seed"):
             raise ValueError(
-                f"search: {self.name} is nothing to search: give its values to vary, each is searched then"
+                f"search: {self.name} cannot be searched: list its values under vary; each then has its own search"
             )
         if self.choices:
             return {**place, "choices": list(self.ends)}
@@ -49,7 +49,7 @@ def check(study: Mapping[str, Any]) -> None:
     if not study.get("search"):
         if given := next((key for key in ("trials", "objective", "prune") if key in study), None):
             raise ValueError(
-                f"{given} is of a search, and nothing is searched: such as --search learning_rate=1e-5:1e-2:log"
+                f"{given} belongs to a search, but the study has none: try --search learning_rate=1e-5:1e-2:log"
             )
         return
     found = asked(study)

@@ -86,7 +86,7 @@ def minutes_of(text: Any) -> int:
     """
     found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", str(text))
     if not found:
-        raise ValueError(f"--slurm: time {text!r} is not as Slurm has it: such as 2:00:00 for two hours")
+        raise ValueError(f"--slurm: time {text!r} is no Slurm time: write it like 2:00:00 for two hours")
     days, *parts = (None if x is None else int(x) for x in found.groups())
     a, b, c = parts
     if days is not None or c is not None:  # the first number is hours

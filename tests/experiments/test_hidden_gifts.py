@@ -101,7 +101,7 @@ def test_every_figure_runs_at_smoke_scale(figures, tmp_path):
         ("hidden-gifts/fig5 --minutes 0", "--minutes must be more than 0, not 0"),
         (
             "hidden-gifts/fig5 --arms gp-window",
-            "--arms gp-window: no arm is called or begins so; did you mean pg-window",
+            "--arms gp-window: no arm has this name or beginning; did you mean pg-window",
         ),
         ("hidden-gifts/fig5 --sedes 4", "unknown flag --sedes; did you mean seeds"),
     ],

@@ -108,7 +108,7 @@ def test_dense_rewards_are_no_events():
         ({"actions": np.zeros((T, N))}, "actions has dtype float64: discrete actions are integers"),
         ({"actions": (np.zeros((T, N), int),)}, "actions has 1 heads: available must be a tuple"),
         ({"action_names": ("a", "b")}, "action_names has 2 entries, but available has 4 actions"),
-        ({"agent_names": ("a",)}, "agent_names has 1 entries, but rewards tells of 2 agents"),
+        ({"agent_names": ("a",)}, "agent_names has 1 entries, but rewards has 2 agents"),
         ({"agent_colours": ("red", "#fff")}, "agent colour 'red'"),
         ({"info": {"x": np.zeros((T, 3))}}, r'info\["x"\] has shape \(12, 3\): expected \[T\] or \[T, N\]'),
         ({"policy": "best"}, "policy is 'best'"),

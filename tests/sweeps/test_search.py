@@ -95,13 +95,13 @@ WRONG = [
     ({"search": {"hidden": "4.5:8"}}, "is not a whole number"),
     ({"search": {"gamma": "0.5:1.5"}}, "reinforce on matrix.*gamma"),
     ({"search": {"learnin_rate": "0:1"}}, "has a setting learnin_rate.*learning_rate"),
-    ({"search": {"preset": ["sound", "paper"]}}, "preset is nothing to search"),
+    ({"search": {"preset": ["sound", "paper"]}}, "preset cannot be searched"),
     ({"search": {"hidden": [4]}}, "two values or more"),
     ({"search": RATES, "vary": {"learning-rate": [0.1]}}, "varied and searched"),
     ({"search": RATES, "apart": True}, "apart and search"),
     ({"search": RATES, "trials": 0}, "trials 0"),
     ({"search": RATES, "prune": "mean"}, "prune 'mean'"),
-    ({"trials": 3}, "nothing is searched"),
+    ({"trials": 3}, "the study has none"),
 ]
 
 

@@ -130,5 +130,5 @@ def test_times_as_slurm_has_them(text, minutes):
 
 
 def test_what_is_no_time():
-    with pytest.raises(ValueError, match="'soon' is not as Slurm has it"):
+    with pytest.raises(ValueError, match="'soon' is no Slurm time"):
         submit.minutes_of("soon")

@@ -12,13 +12,13 @@ from comity.types import PyTree
 
 
 class FreeDeviation(eqx.Module):
-    """A network whose outputs are means, and for each mean a log-deviation that does not depend on the input."""
+    """A network whose outputs contain means, and for each mean a log-deviation that does not depend on the input."""
 
     net: PyTree
     log_deviation: Array  # [A]
 
     def beside(self, outputs: Array) -> Array:
-        """Appends the log-deviations to outputs [..., O], the last A of which are means: [..., O + A]."""
+        """Appends the log-deviations to outputs [..., O], A of which are means: [..., O + A]."""
         deviations = jnp.broadcast_to(self.log_deviation, (*outputs.shape[:-1], len(self.log_deviation)))
         return jnp.concatenate([outputs, deviations], -1)
 

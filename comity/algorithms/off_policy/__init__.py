@@ -1,1 +1,1 @@
-"""Actors climbed through critics, from a replay of steps: the family of DDPG."""
+"""Actor-critics that learn from a replay, with gradients through critics of actions: the family of DDPG."""

@@ -1,10 +1,14 @@
-"""ALITA: MADDPG in which one agent, the influencer, also climbs the others' values, and is paid for what is new to it
-(Fayad & Ibrahim 2021, arXiv 2108.12581). docs/algorithms/alita.md derives it and lists every departure.
+"""ALITA: MADDPG in which one agent, the influencer, also raises the others' values and is paid for novelty (Fayad &
+Ibrahim 2021, arXiv 2108.12581).
 
-The influencer k minimises -J_k + lambda F, F = mean over i of (q_i(s, a_k) - max_u Q_i(s, u))^2. What q_i is, an
-estimate says that learns from transitions alike in what k saw and did (`alita_estimates.py`). k is paid lambda_pi psi,
-psi the novelty of (o_k, a_k); the others pay beta exp(-omega psi) |pi_i(o_i) - a_i|^2 for their surprises where k knows
-its way.
+    k minimises  -J_k + lambda F,   F = mean over i of (q_i(s, a_k) - max_u Q_i(s, u))^2
+    reward of k:      r_k + lambda_pi psi(o_k, a_k)
+    reward of others: r_i - beta exp(-omega psi(o_k, a_k)) |pi_i(o_i) - a_i|^2
+
+k is the influencer. q_i(s, a_k) is the value of another agent i after k has done a_k; an estimate learns it from
+transitions with the same view and action of k (`alita_estimates.py`). psi is the novelty of k's view and action. Where
+nothing is new to k, the others pay for actions that differ from their policies. docs/algorithms/alita.md derives it and
+lists every departure.
 """
 
 from dataclasses import dataclass
@@ -33,11 +37,11 @@ __all__ = ["PRESETS", "Config", "make"]
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """Settings of ALITA; they stand in `alita_settings.py`."""
+    """Settings of ALITA, defined in `alita_settings.py`."""
 
 
 class Judges(NamedTuple):
-    """Critics of the game's rewards alone, by which influence is judged if it is `extrinsic`."""
+    """Critics of the game's rewards alone, which F uses if `influence_of` is "extrinsic"."""
 
     critics: JointNet
     target_critics: JointNet
@@ -45,16 +49,16 @@ class Judges(NamedTuple):
 
 
 class Added(NamedTuple):
-    """What ALITA learns beside MADDPG."""
+    """The state that ALITA learns in addition to MADDPG."""
 
-    novelty: PyTree  # of the influencers, in their order
-    estimates: tuple[estimates.Estimate, ...]  # of each influencer's influence
-    factors: Array  # [V + A] uint32, of the hash that finds equal transitions
+    novelty: PyTree  # state of the novelty bonus of the influencers
+    estimates: tuple[estimates.Estimate, ...]  # one for each influencer
+    factors: Array  # [V + A] uint32, factors of the hash that finds equal transitions
     judges: Judges | tuple[()] = ()
 
 
 def with_judges(state: family.State) -> family.State:
-    """The state with those critics by which influence is judged."""
+    """Returns the state with the critics that F uses."""
     judges = state.added.judges
     return state._replace(**judges._asdict()) if judges else state
 
@@ -63,8 +67,11 @@ def gaps(
     parts: Parts, key: Key, state: family.State, at: int, now: Observation, where: Observation, joint: Array,
     first: Array,
 ) -> Array:  # fmt: skip
-    """(q_i(s, a_k) - max_u Q_i(s, u))^2 [batch, J] of those whom influencer number `at` influences, for joint actions
-    [batch, N, A]; where: the states of the maximum; first: see `estimates.best`. Gradient passes through q alone."""
+    """Returns (q_i(s, a_k) - max_u Q_i(s, u))^2, [batch, J], for the agents that influencer number `at` influences.
+
+    joint: joint actions [batch, N, A]; where: the states of the maximum; first: see `estimates.best`. Only q carries
+    gradient.
+    """
     role, critics = parts.roles[at], with_judges(state).critics
     q = estimates.call(parts.config, parts.nets, role, state.added.estimates[at].net, now.view, joint)
     best = estimates.best(parts.config, parts.nets, role, jax.random.fold_in(key, at), critics, where, first)
@@ -74,7 +81,7 @@ def gaps(
 def influence(
     parts: Parts, key: Key, state: family.State, now: Observation, after: Observation, taken: Array, mine: Array
 ) -> tuple[Array, dict[str, Array]]:
-    """(lambda F of each influencer, [N], metrics). mine [batch, N, A]: the actors' actions, with gradient."""
+    """Returns (lambda F of each influencer, [N]; metrics). mine [batch, N, A]: the actors' actions, with gradient."""
     config, few = parts.config, lambda x: x[: parts.config.influence_batch]
     now, after, taken, mine = jax.tree.map(few, (now, after, taken, mine))
     total, found = jnp.zeros(mine.shape[1]), []
@@ -89,8 +96,10 @@ def influence(
 
 
 def caused(nets: Nets, role: estimates.Role, mine: Array) -> Array:
-    """[batch, N, A]: what is done if the influencer acts as it means to, of the actors' actions `mine`. The gradient is
-    its own; of one body it is what the body does."""
+    """Returns the joint action for F, [batch, N, A]: the actors' actions `mine`, with gradient only for the influencer.
+
+    With one body it is the influencer's action in every row.
+    """
     own = (jnp.arange(mine.shape[1]) == role.influencer)[:, None]
     if nets.member.one_body:
         return jnp.broadcast_to(mine[:, role.influencer, None], mine.shape)
@@ -98,24 +107,24 @@ def caused(nets: Nets, role: estimates.Role, mine: Array) -> Array:
 
 
 def added_of(parts: Parts, key: Key, state: family.State, read: Spec | None = None) -> Added:
-    """What is learned beside MADDPG, at the start. read: whose views critics read, None: the game's."""
+    """Returns the first state of ALITA's additions. read: a spec with the views that critics read; None: the game's."""
     config, spec = parts.config, read or parts.env.spec
     key_novelty, key_factors, key = jax.random.split(key, 3)
     new = () if parts.bonus is None else parts.bonus.init(key_novelty)
     each = [(r, jax.random.fold_in(key, r.influencer)) for r in parts.roles] if config.influence != "none" else []
     made = tuple(estimates.init(config, spec, parts.nets, role, k, state.critics) for role, k in each)
     factors = jax.random.bits(key_factors, (spec.view.size + spec.action.n,), jnp.uint32) | 1
-    same = Judges(state.critics, state.target_critics, state.critic_opt_state)  # to begin with
+    same = Judges(state.critics, state.target_critics, state.critic_opt_state)  # equal at the start
     separate = config.influence_of == "extrinsic" and config.influence != "none"
     return Added(new, made, factors, jax.tree.map(jnp.copy, same) if separate else ())
 
 
 def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tuple[Added, dict[str, Array]]:
-    """(what is added, metrics) after a rollout: novelty learns; where episodes began anew, clones are copied anew."""
+    """Returns (the added state, metrics) after a rollout: novelty learns, and clones are copied if an episode ended."""
     added, metrics = state.added, {}
     if parts.bonus is not None:
         count = steps.valid.size
-        some = jnp.arange(0, count, -(-count // parts.config.batch))  # of the rollout, no more than a batch
+        some = jnp.arange(0, count, -(-count // parts.config.batch))  # at most `batch` steps of the rollout
         part = jax.tree.map(lambda x: x.reshape(count, *x.shape[2:])[some], steps.experience)
         earned = jnp.where(part.valid[..., None], rewards(parts, state, part), 0.0)
         metrics = {"intrinsic_reward": earned.sum() / jnp.maximum(part.valid.sum(), 1)}
@@ -131,7 +140,7 @@ def begin(parts: Parts, key: Key, state: family.State, steps: Transition) -> tup
 
 
 def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any, fresh: int) -> tuple[Added, dict]:
-    """(what is added, metrics) after the steps of an update."""
+    """Returns (the added state, metrics) after the estimates' steps of one update."""
     added = state.added
     if parts.config.influence == "none":
         return added, {}
@@ -147,7 +156,7 @@ def learn(parts: Parts, key: Key, state: family.State, memories: Any, paid: Any,
 
 
 def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> Judges:
-    """After the critics' steps of an update, on the game's rewards."""
+    """Returns these critics after their steps of one update, on the game's rewards."""
     config = parts.config
     step = partial(family.critic_step, config, parts.env, parts.nets, memories, None)
     keys = jax.random.split(jax.random.fold_in(key, len(parts.roles)), config.critic_updates)
@@ -158,14 +167,14 @@ def judges_after(parts: Parts, key: Key, state: family.State, memories: Any) -> 
 
 
 def beside(parts: Parts, added: Added, steps: Transition) -> Any:
-    """What the replay keeps beside each step: hashes, by which equal ones are found; of one body, who moved it."""
+    """Returns what the replay stores with each step: hashes that find equal transitions, or the policy that acted."""
     if parts.config.influence != "none" and estimates.reading(parts.config, parts.env) == "exact":
         return estimates.hashes(parts.nets, parts.roles, added, steps)
     return driver(steps) if parts.nets.member.one_body else ()
 
 
 def addition(config: Built, env: Environment, nets: Nets) -> Addition:
-    """What ALITA adds to MADDPG, and to its like."""
+    """Returns ALITA's addition to a member of MADDPG's family."""
     parts = parts_of(config, env, nets)
     return Addition(
         init=partial(added_of, parts),
@@ -178,7 +187,7 @@ def addition(config: Built, env: Environment, nets: Nets) -> Addition:
 
 
 def learner(config: Built, env: Environment, member: family.Member) -> Algorithm:
-    """ALITA on a member of the family."""
+    """Returns ALITA on a member of the family."""
     return family.learner(config, env, member, partial(addition, config, env))
 
 

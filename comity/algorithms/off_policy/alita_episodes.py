@@ -1,5 +1,6 @@
-"""ALITA on whole episodes, for learners that remember: steps of drawn episodes, each by itself, and what critics and
-estimates learn from them. docs/algorithms/alita.md.
+"""ALITA on whole episodes, for agents with memory: drawn episodes as single steps, for critics and estimates.
+
+docs/algorithms/alita.md.
 """
 
 from dataclasses import replace
@@ -19,25 +20,28 @@ from comity.types import Environment, Key, Observation, PyTree
 
 
 class Steps(NamedTuple):
-    """Steps of drawn episodes, leaves [M, ...]. Views are what critics read. No gradient passes through them."""
+    """Steps of drawn episodes, leaves [M, ...]. Views are the critics' inputs. They carry no gradient."""
 
     now: Observation
     after: Observation
-    known: Array  # [M, N, V + A], what agents saw and did, by which sets D_t are found
+    known: Array  # [M, N, V + A], the agents' views and actions, by which sets D_t are found
     taken: Array  # [M, N, A]
-    following: Array  # [M, N, A], what is done after it, in targets
+    following: Array  # [M, N, A], the next actions in targets
     reward: Array  # [M, N], with bonuses
     terminated: Array  # [M]
-    counts: Array  # [M] float32, 0 behind the end
+    counts: Array  # [M] float32, 0 after the end of an episode
 
 
 def flat(x: Any) -> Any:
-    """Leaves [T, B, ...] as [T B, ...]."""
+    """Returns leaves [T, B, ...] as [T B, ...]."""
     return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), x)
 
 
 def centrally(env: Environment, observation: Observation) -> Observation:
-    """What critics read in the place of each agent's view, [..., N, S]: the state, or all views if there is none."""
+    """Returns the observation with views replaced by the critics' input, [..., N, S].
+
+    This is the state, or all agents' views if the game has no state.
+    """
     agents, view = env.spec.agents, observation.view
     lead = view.shape[: -1 - len(env.spec.view.shape)]
     state = observation.state if env.spec.state.size else view.reshape(*lead, -1)
@@ -45,13 +49,13 @@ def centrally(env: Environment, observation: Observation) -> Observation:
 
 
 def read_by(env: Environment) -> Spec:
-    """The game's spec with what critics read in the place of views."""
+    """Returns the game's spec with views replaced by the critics' input."""
     spec = env.spec
     return replace(spec, view=spec.state if spec.state.size else Vector(spec.agents * spec.view.size))
 
 
 def with_rewards(parts: Parts, novelty: PyTree, episodes: replay.Episodes, meant: Array, reward: Array) -> Array:
-    """[T, B, N]: these rewards, and ALITA's own. meant [T, B, N, A]: what agents would do there today."""
+    """Returns `reward` plus ALITA's own rewards, [T, B, N]. meant [T, B, N, A]: the present policies' actions."""
     if parts.bonus is None:
         return reward
     psi = parts.bonus.reward(novelty, episodes.experience)  # [T, B, influencers]
@@ -60,7 +64,7 @@ def with_rewards(parts: Parts, novelty: PyTree, episodes: replay.Episodes, meant
 
 
 def steps_of(parts: Parts, episodes: replay.Episodes, following: Array, reward: Array) -> Steps:
-    """The steps of episodes. following [T, B, N, A], reward [T, B, N]: see `Steps`."""
+    """Returns the steps of episodes. following [T, B, N, A], reward [T, B, N]: see `Steps`."""
     before, taken = episodes.before, parts.nets.acts.encoded(episodes.action)
     steps = Steps(
         now=centrally(parts.env, before),
@@ -76,25 +80,28 @@ def steps_of(parts: Parts, episodes: replay.Episodes, following: Array, reward: 
 
 
 def mean_over(counts: Array, x: Array) -> Array:
-    """Of x [M, ...] over the steps that count."""
+    """Returns the mean of x [M, ...] over the steps that count."""
     return jnp.tensordot(counts, x, 1) / jnp.maximum(counts.sum(), 1.0)
 
 
 def targets(config: Built, nets: Nets, key: Key, target_critics: PyTree, steps: Steps) -> Array:
-    """[M, N]: what critics should say."""
+    """Returns the critics' targets, [M, N]."""
     follows = values(nets, key, target_critics, steps.after.view, steps.following, steps.following)
     return lax.stop_gradient(steps.reward + config.gamma * jnp.where(steps.terminated[:, None], 0.0, follows))
 
 
 def critic_errors(nets: Nets, key: Key, critics: PyTree, steps: Steps, target: Array) -> Array:
-    """[N]: mean squares of how far critics are from targets [M, N]."""
+    """Returns the critics' mean squared errors, [N]. target [M, N]."""
     away = target - values(nets, key, critics, steps.now.view, steps.taken, steps.taken)
     return mean_over(steps.counts, jnp.square(away))
 
 
 def alike_steps(config: Built, exact: bool, key: Key, known: Array, counts: Array) -> tuple[Array, Array]:
-    """(rows [K, count] of sets D_t, each of one step that counts and of those in which the influencer saw and did the
-    same, or nearly; their weights). known [M, V + A]."""
+    """Returns (rows of K sets D_t, [K, count]; their weights).
+
+    A set has one step that counts and the steps in which the influencer's view and action are the same, or nearest.
+    known [M, V + A]: the influencer's views and actions.
+    """
     mean = mean_over(counts, known)
     deviation = jnp.sqrt(mean_over(counts, jnp.square(known - mean)))
     scaled = jnp.where(deviation > 0, known / jnp.maximum(deviation, 1e-6), 0.0)
@@ -113,7 +120,7 @@ def alike_steps(config: Built, exact: bool, key: Key, known: Array, counts: Arra
 def alike_sets(
     parts: Parts, key: Key, role: estimates.Role, steps: Steps, meant: Array, target: Array
 ) -> estimates.AlikeSet:
-    """Sets D_t of an influencer, leaves [K, count, ...]. meant [M, N, A]: what agents would do today; target [M, N]."""
+    """Returns sets D_t of an influencer, leaves [K, count, ...]. meant [M, N, A]: present actions; target [M, N]."""
     k, exact = role.influencer, estimates.reading(parts.config, parts.env) == "exact"
     rows, weights = alike_steps(parts.config, exact, key, steps.known[:, k], steps.counts)
     today = meant.at[:, k].set(steps.taken[:, k])
@@ -123,6 +130,6 @@ def alike_sets(
 
 
 def some_steps(config: Built, key: Key, steps: Steps, mine: Array) -> tuple[Observation, Observation, Array, Array]:
-    """(now, after, taken, mine) of steps that count, as many as the influence is averaged over. mine [M, N, A]."""
+    """Draws `influence_batch` of the steps that count, and returns their (now, after, taken, mine). mine [M, N, A]."""
     some = jax.random.categorical(key, jnp.log(steps.counts), shape=(config.influence_batch,))
     return jax.tree.map(lambda x: x[some], (steps.now, steps.after, steps.taken, mine))

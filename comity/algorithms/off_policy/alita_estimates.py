@@ -1,8 +1,14 @@
-"""ALITA's estimates of q_i, what an agent i may expect once the influencer k has acted, and their data D_t.
+"""ALITA's estimates of q_i, the value of agent i after the influencer k has acted, and the data D_t that fit them.
 
-An estimate reads everyone's views and actions. Its average over the others' actions is q_i(s, a_k). Clones are copies
-of the critics that go on learning (the paper's estimator of equation 8, better than a single network once critics are
-good); single is one network of its own. docs/algorithms/alita.md.
+    q_i(s, a_k) = E[ r_i + gamma q_i(s', a_k') ]        over the others' actions
+
+An estimate C_i reads all agents' views and actions, and its mean over the others' actions is q_i. It is fitted by
+
+    descend mean over D_t of (r_i + gamma Q_i'(s', pi'(s')) - C_i(s, a))^2
+
+D_t are transitions in which k saw and did the same as in one transition of the last rollout. "clones" are copies of the
+critics that go on learning (the paper's estimator of equation 8, better than a single network once critics are good);
+"single" is one separate network. docs/algorithms/alita.md lists every departure.
 """
 
 from functools import partial
@@ -28,12 +34,12 @@ from comity.networks import MLP, JointNet, NormedMLP, Part, Twins, joint_net, nu
 from comity.spec import Spec
 from comity.types import Environment, Key, Observation, PyTree, Transition
 
-AT_ONCE = 8  # sets D_t that are drawn together, at most: small batches cost more than their arithmetic
+AT_ONCE = 8  # most sets D_t that are drawn together, because small batches are slow
 
 
 class Role(NamedTuple):
     influencer: int
-    others: tuple[int, ...]  # whom it influences, J of them
+    others: tuple[int, ...]  # the J agents that it influences
 
 
 class Estimate(NamedTuple):
@@ -42,7 +48,7 @@ class Estimate(NamedTuple):
 
 
 def reading(config: Built, env: Environment) -> str:
-    """What belongs to D_t: exact, nearest or substitute."""
+    """Returns the rule that selects D_t: "exact", "nearest" or "substitute"."""
     if config.alike != "by-view":
         return config.alike
     _, observation = jax.eval_shape(env.reset, jax.random.key(0))
@@ -50,7 +56,7 @@ def reading(config: Built, env: Environment) -> str:
 
 
 def optimizer(config: Built, nets: Nets):
-    """That of the critics, for clones; for a single network that of one agent's."""
+    """Returns the optimizer of the estimate: the critics' for clones, that of one agent's critic for one network."""
     of_one = clipped_descent(config, config.critic_learning_rate)
     return nets.critic_optimizer if config.influence == "clones" else of_one
 
@@ -67,22 +73,22 @@ def init(config: Built, spec: Spec, nets: Nets, role: Role, key: Key, critics: J
 
 
 def fresh_clones(nets: Nets, role: Role, critics: JointNet) -> JointNet:
-    """The critics of those whom it influences, of twins the first."""
+    """Returns the critics of the agents that are influenced; if an agent has several critics, the first one."""
     net = of_agents(nets, critics, jnp.array(role.others))
     return JointNet(net.eyes, Twins(net.net.nets[:1])) if isinstance(net.net, Twins) else net
 
 
 def copied(nets: Nets, role: Role, estimate: Estimate, critics: JointNet, when: Array) -> Estimate:
-    """Clones copied from the critics, where `when`. What the optimizer knows of them stays."""
+    """Returns the estimate with clones copied anew from the critics if `when`. The optimizer's state stays."""
     now = fresh_clones(nets, role, critics)
     return estimate._replace(net=jax.tree.map(lambda new, old: jnp.where(when, new, old), now, estimate.net))
 
 
 def call(config: Built, nets: Nets, role: Role, net: JointNet, view: Array, joint: Array) -> Array:
-    """[batch, J]: the estimate for joint actions [batch, N, A]. view [batch, N, ...]."""
+    """Returns the estimate for joint actions [batch, N, A], [batch, J]. view [batch, N, ...]."""
     if config.influence == "clones":
         others = jnp.array(role.others)
-        return values(nets, jax.random.key(0), net, view, joint, joint, others)  # draws nothing
+        return values(nets, jax.random.key(0), net, view, joint, joint, others)  # no random numbers are drawn
     turned = jnp.roll(view, -role.influencer, 1), jnp.roll(joint, -role.influencer, 1)
     return net(turned[0], side_by_side(turned[1])[:, None])
 
@@ -90,13 +96,16 @@ def call(config: Built, nets: Nets, role: Role, net: JointNet, view: Array, join
 def best(
     config: Built, nets: Nets, role: Role, key: Key, critics: JointNet, observation: Observation, first: Array
 ) -> Array:
-    """[batch, J]: max_u Q_i(x, u) of those whom it influences, Q_i the smallest of i's critics. first [K, batch, N, A]:
-    see `learning/joint_actions.py`; of one body each row of them is an action of its own."""
+    """Returns max_u Q_i(x, u) of the agents that are influenced, [batch, J]. Q_i is the smallest of i's critics.
+
+    first [K, batch, N, A]: joint actions that start the search, see `learning/joint_actions.py`. With one body, each of
+    the N rows is an action of the body.
+    """
     others = jnp.array(role.others)
     theirs = lax.stop_gradient(of_agents(nets, critics, others))
 
     def value(joint: Array) -> Array:
-        """[U, batch, J] of joint actions [U, batch, J or 1, N, A], critic i's in row i."""
+        """Returns the values [U, batch, J] of joint actions [U, batch, J or 1, N, A]; row i is for critic i."""
         each = jnp.broadcast_to(joint, (*joint.shape[:2], len(role.others), *joint.shape[3:]))
         read = [
             nets.member.reads(key, e, e)[..., i, :] for i, e in zip(role.others, jnp.moveaxis(each, 2, 0), strict=True)
@@ -112,7 +121,7 @@ def best(
 
 
 def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -> Array:
-    """[T, B, influencers] uint32 of what each influencer saw and did."""
+    """Returns a hash of each influencer's view and action, [T, B, influencers] uint32."""
     view, action = steps.observation.view, nets.acts.encoded(steps.action)
     flat = view.reshape(*action.shape[:-1], -1)
     size = flat.shape[-1]
@@ -122,10 +131,12 @@ def hashes(nets: Nets, roles: tuple[Role, ...], added: Any, steps: Transition) -
 
 def alike_set(config: Built, env: Environment, nets: Nets, key: Key, memories: Any, paid: Any, fresh: int, role: Role,
               place: int):  # fmt: skip
-    """(a batch of D_t, as `family.training_rows` has it, and weights [batch]) of one transition of the last rollout.
+    """Returns (a batch of D_t in the form of `family.training_rows`, weights [batch]) for one transition of the last
+    rollout.
 
-    exact: those in which the influencer saw and did the same | nearest: of many drawn those in which it saw and did
-    nearly the same | substitute: any, as if it had; rewards and what follows then belong to another action.
+    exact: transitions with the same view and action of the influencer | nearest: of many drawn transitions, those with
+    the most similar view and action | substitute: any transitions, with the influencer's view and action replaced;
+    rewards and next observations then belong to another action.
     """
     key_at, key = jax.random.split(key)
     count, how = config.influence_batch, reading(config, env)
@@ -149,28 +160,28 @@ def alike_set(config: Built, env: Environment, nets: Nets, key: Key, memories: A
 
 
 def known(env: Environment, nets: Nets, role: Role, rows: family.Rows) -> Array:
-    """[C, V + A]: what the influencer saw and did."""
+    """Returns the influencer's views and actions, [C, V + A]."""
     view = replay.unpacked(env, rows.observation, 1).view[:, role.influencer]
     action = nets.acts.encoded(rows.action)[:, role.influencer]
     return jnp.concatenate([view.reshape(len(view), -1).astype(jnp.float32), action], -1)
 
 
 class AlikeSet(NamedTuple):
-    """A set D_t as the regression reads it."""
+    """A set D_t, in the form that the regression reads."""
 
     view: Array  # [batch, N, ...]
-    taken: Array  # [batch, N, A]
-    today: Array  # [batch, N, A], what the others would do now, beside the influencer's own
+    taken: Array  # [batch, N, A], the recorded actions
+    today: Array  # [batch, N, A], the others' actions by their present policies, and the influencer's recorded one
     target: Array  # [batch, J]
     weights: Array  # [batch]
 
 
 def after_fitting(config: Built, env: Environment, nets: Nets, state: family.State, memories: Any, paid: Any,
                   fresh: int, role: Role, place: int, key: Key, estimate: Estimate):  # fmt: skip
-    """(estimate, metrics) after the steps of one update, each on a set D_t of its own.
+    """Returns (estimate, metrics) after the steps of one update, each on its own set D_t.
 
-    old_buffer_gap: how far the estimate's mean over what the others did in D_t is from that over what they would do
-    there today, root of the mean square over them. An old buffer holds the actions of other policies.
+    old_buffer_gap: the estimate's mean over the others' actions in D_t, minus its mean over their present actions
+    there, as root of the mean square over the others. An old buffer holds the actions of earlier policies.
     """
     others = jnp.array(role.others)
 
@@ -186,7 +197,7 @@ def after_fitting(config: Built, env: Environment, nets: Nets, state: family.Sta
         return AlikeSet(now.view, *lax.stop_gradient((taken, today, target)), weights)
 
     def several(estimate: Estimate, keys: Key) -> tuple[Estimate, dict[str, Array]]:
-        """After some steps, whose sets are drawn together: targets do not change meanwhile."""
+        """Takes some steps on sets that are drawn together, because targets do not change in between."""
         return regressed(config, nets, role, estimate, jax.vmap(new_set)(keys))
 
     together = divisor(config.influence_updates, AT_ONCE)
@@ -196,17 +207,17 @@ def after_fitting(config: Built, env: Environment, nets: Nets, state: family.Sta
 
 
 def mean_of(data: AlikeSet, x: Array) -> Array:
-    """[J]: the weighted mean over a set of x [batch, J]."""
+    """Returns the weighted mean over a set of x [batch, J]: [J]."""
     return (data.weights[:, None] * x).sum(0) / data.weights.sum()
 
 
 def errors(config: Built, nets: Nets, role: Role, net: JointNet, data: AlikeSet) -> Array:
-    """[J]: mean squares of how far the estimate is from a set's targets."""
+    """Returns the mean squared errors of the estimate on a set, [J]."""
     return mean_of(data, jnp.square(call(config, nets, role, net, data.view, data.taken) - data.target))
 
 
 def regressed(config: Built, nets: Nets, role: Role, estimate: Estimate, sets: AlikeSet):
-    """(estimate, metrics) after one step on each of the sets, leaves [steps, ...]."""
+    """Returns (estimate, metrics) after one step on each of the sets, leaves [steps, ...]."""
 
     def step(estimate: Estimate, data: AlikeSet) -> tuple[Estimate, Array]:
         def loss(net: JointNet) -> tuple[Array, Array]:

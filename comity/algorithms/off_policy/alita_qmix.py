@@ -1,9 +1,11 @@
-"""ALITA on QMIX: the team learns by QMIX from the game's rewards, and the influencer's Q-values also descend F
-(Fayad & Ibrahim 2021, arXiv 2108.12581, section 4.3, as the specification reads it). docs/algorithms/alita.md.
+"""ALITA on QMIX: the team learns by QMIX from the game's rewards, and the influencer's Q-values also descend F (Fayad &
+Ibrahim 2021, arXiv 2108.12581, section 4.3, as the specification reads it).
 
-Critics Q_i of the state and everyone's actions stand beside the mixer, for F and the bonuses alone: they learn from
-rewards with bonuses. pi_k is the softmax of the influencer's Q-values. Critics and clones learn in QMIX's own optimizer
-step, since all of it is one loss; clones are copied anew with every rollout.
+    loss = QMIX's TD loss + critics' squared errors + clones' squared errors + lambda F
+
+Besides the mixer there are critics Q_i of the state and all agents' actions. They serve only F, and learn from rewards
+with bonuses. pi_k in F is the softmax of the influencer's Q-values. All networks learn in one optimizer step, and the
+clones are copied from the critics at every rollout. docs/algorithms/alita.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -45,11 +47,11 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 @dataclass(frozen=True)
 class Config(Influence, qmix.Config):
-    """Settings of ALITA on QMIX: those of QMIX, and of the influence."""
+    """Settings of ALITA on QMIX: QMIX's, and those of the influence."""
 
     critic_hidden: Positive[int] = 128  # width of both hidden layers of the critics Q_i (SPEC 128)
-    novelty_every: Positive[int] = 100  # transitions for one step of the novelty's network (paper)
-    softmax: Positive[float] = 1.0  # temperature of pi_k (SPEC 1)
+    novelty_every: Positive[int] = 100  # transitions for one step of the novelty network (paper)
+    softmax: Positive[float] = 1.0  # temperature of pi_k, the softmax of the influencer's Q-values (SPEC 1)
 
     def __post_init__(self):
         super().__post_init__()
@@ -65,13 +67,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class Params(NamedTuple):
-    """Those of QMIX, and critics."""
+    """Parameters of QMIX, of the critics, and of their clones."""
 
     agents: PyTree
     mixer: PyTree
     reader: JointNet | None
     critics: JointNet
-    clones: tuple[JointNet, ...]  # of each influencer
+    clones: tuple[JointNet, ...]  # one for each influencer
 
 
 class State(NamedTuple):
@@ -80,13 +82,13 @@ class State(NamedTuple):
 
 
 def nets_beside(config: Config, env: Environment) -> Nets:
-    """The critics' networks."""
+    """Returns the critics' networks."""
     own = family.Config(hidden=config.critic_hidden, layer_norm=True)
     return nets_of(own, read_by(env), Member(joint_actions, everyone=False, of_state=True))
 
 
 def greedy_vectors(q: Array, available: Array) -> Array:
-    """[..., N, A] one-hot."""
+    """Returns the greedy actions as one-hot, [..., N, A]."""
     return jax.nn.one_hot(values.greedy(q, available), q.shape[-1])
 
 
@@ -94,7 +96,7 @@ def added_loss(
     parts: Parts, key: Key, novelty: PyTree, params: Params, target: Params, found: tuple[StepValues, StepValues],
     episodes: replay.Episodes,
 ) -> tuple[Array, dict[str, Array]]:  # fmt: skip
-    """(loss of critics and clones, and lambda F, [], metrics). found: of present and target networks."""
+    """Returns (loss of critics and clones plus lambda F, []; metrics). found: values by present and target networks."""
     config, nets, q = parts.config, parts.nets, found[0].before.q
     meant = greedy_vectors(lax.stop_gradient(q), episodes.before.available)
     following = greedy_vectors(found[1].after.q, episodes.after.available)
@@ -121,7 +123,7 @@ def added_loss(
 
 
 def judge(critics: JointNet, clones: tuple[JointNet, ...]) -> family.State:
-    """Critics and clones as ALITA's influence reads them."""
+    """Returns critics and clones in the form of a state that `alita.influence` reads."""
     nothing: Any = ()
     added = alita.Added((), tuple(estimates.Estimate(net, ()) for net in clones), jnp.zeros(0))
     return family.State(nothing, critics, nothing, nothing, (), (), nothing, jnp.zeros((), jnp.int32), added)

@@ -1,9 +1,10 @@
-"""ALITA on MADDPG with memory, for battles: recurrent actors, whole episodes, critics of the state and everyone's
-actions (Fayad & Ibrahim 2021, arXiv 2108.12581, section 4.3). docs/algorithms/alita.md.
+"""ALITA on MADDPG with memory, for battles (Fayad & Ibrahim 2021, arXiv 2108.12581, section 4.3).
 
-An update draws episodes and unrolls actors and target actors over them. After that each step stands for itself, and
-critics, estimates, influence and rewards are those of ALITA on single steps; sets D_t are drawn among the steps of the
-same episodes. Without influence and novelty it is MADDPG with memory.
+Actors are recurrent and learn from whole episodes. Critics read the state and all agents' actions. An update draws
+episodes and unrolls actors and target actors over them. After that each step counts separately: critics, estimates,
+influence and rewards are those of ALITA on single steps (`alita.py`), and sets D_t are chosen from the steps of the
+same episodes. The actors' gradient goes back through their memories. Without influence and novelty it is recurrent
+MADDPG. docs/algorithms/alita.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -45,22 +46,21 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 
 @dataclass(frozen=True)
 class Config(Influence, family.Config):
-    """Settings of ALITA with memory: those of MADDPG's family, of the influence, of memories. SPEC: its own table of
-    battles."""
+    """Settings of ALITA with memory: MADDPG's family's, the influence's, the memory's. SPEC: our choice for battles."""
 
     agents: Literal["separate", "shared"] = "shared"  # an actor and a critic for each agent, or one for all
-    core: Core = "gru"  # what actors remember by
-    memory: Positive[int] = 64  # its width
-    agent_id: bool = True  # an actor reads which agent it is, as one-hot
-    last_action: bool = True  # and what it did last
+    core: Core = "gru"  # memory of actors
+    memory: Positive[int] = 64  # width of the memory
+    agent_id: bool = True  # an actor reads the agent's number as one-hot
+    last_action: bool = True  # an actor reads its last action
     hidden: Positive[int] = 128  # width of both hidden layers of critics (SPEC 128)
-    layer_norm: bool = True  # before each activation of critics (paper)
-    credit: Reward = "mean"  # whose reward of the game a critic predicts; ALITA's own rewards stay with their agent
-    gamma: Fraction = 0.99  # per step
+    layer_norm: bool = True  # a LayerNorm before each activation of critics (paper)
+    credit: Reward = "mean"  # the game's reward that a critic predicts; ALITA's own rewards stay with their agent
+    gamma: Fraction = 0.99  # discount per step
     capacity: Positive[int] = 5_000  # episodes in the replay (SPEC 5,000)
     batch: Positive[int] = 32  # episodes per update (SPEC 32)
     warmup: Positive[int] = 32  # episodes in the replay before the first update
-    every: Positive[int] = 100  # steps of rollouts, ends or not, for one update
+    every: Positive[int] = 100  # steps of rollouts, padding included, for one update
     logit_penalty: NotNegative[float] = 0.0  # weight of the mean square of an actor's outputs
 
     def __post_init__(self):
@@ -68,7 +68,7 @@ class Config(Influence, family.Config):
         check(self)
 
 
-SMAC: dict[str, Any] = {  # rates and weights of 2s3z and 3s_vs_5z; other maps have other weights
+SMAC: dict[str, Any] = {  # rates and weights for 2s3z and 3s_vs_5z; other maps have other weights
     "optimizer": "rmsprop", "learning_rate": 5e-4, "critic_learning_rate": 5e-4, "novelty_learning_rate": 5e-4,
     "epsilon": 1e-5, "gamma": 0.95, "influence_batch": 1_024, "novelty_batch": 1_024, "novelty_weight": 0.01,
     "penalty_decay": 0.01,
@@ -76,7 +76,7 @@ SMAC: dict[str, Any] = {  # rates and weights of 2s3z and 3s_vs_5z; other maps h
 PRESETS: dict[str, dict[str, Any]] = {
     "sound": {},
     "smac": SMAC,
-    "maddpg": {"influence": "none", "novelty_by": "none"},  # with memory, nothing added
+    "maddpg": {"influence": "none", "novelty_by": "none"},  # recurrent MADDPG
     "no-f": {"influence": "none"},
     "no-im": {"novelty_by": "none"},
     "symmetric": {"influencers": ()},
@@ -84,7 +84,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def networks(config: Config, env: Environment) -> tuple[Nets, Team]:
-    """(critics, optimizers and actions, whose actors are those of the team; the team)."""
+    """Returns (the networks, with recurrent actors; the team of these actors)."""
     require_discrete(env, "alita-recurrent")
     nets = nets_of(config, read_by(env), Member(joint_actions, everyone=False, of_state=True))
     memory = config.core, config.memory, config.activation
@@ -94,16 +94,16 @@ def networks(config: Config, env: Environment) -> tuple[Nets, Team]:
 
 
 def outputs_of(team: Team, net: PyTree, episodes: replay.Episodes) -> Array:
-    """[T + 1, B, N, out] of actors that remember each episode from its start."""
+    """Returns the outputs of actors that are unrolled from the start of each episode, [T + 1, B, N, out]."""
     fresh = team.begin(episodes.valid.shape[1])
-    done = jax.tree.map(lambda a: jnp.concatenate([a, a[-1:]]), episodes.action)  # nobody reads what follows the end
+    done = jax.tree.map(lambda a: jnp.concatenate([a, a[-1:]]), episodes.action)  # the last entry is never read
     return team.unroll(net, episodes.observation.view, fresh, None, done)
 
 
 def current_steps(
     parts: Parts, team: Team, key: Key, state: family.State, episodes: replay.Episodes, paid: Any
 ) -> Steps:
-    """The steps of episodes, with what networks say of them today. paid: what bonuses pay beside rewards."""
+    """Returns the steps of episodes, with the outputs of the present networks. paid: computes additional rewards."""
     config, acts, after = parts.config, parts.nets.acts, episodes.after
     now, target = (outputs_of(team, net, episodes) for net in (state.actors, state.target_actors))
     following = acts((target if config.target_policies else now)[1:], after.available)
@@ -114,7 +114,7 @@ def current_steps(
 
 
 def critic_step(config: Config, nets: Nets, key: Key, state: family.State, steps: Steps) -> tuple[family.State, Array]:
-    """(state, loss []) after one step of the critics."""
+    """Returns (state, loss []) after one step of the critics."""
     target = targets(config, nets, key, state.target_critics, steps)
 
     def loss(critics: PyTree) -> tuple[Array, Array]:
@@ -127,7 +127,7 @@ def critic_step(config: Config, nets: Nets, key: Key, state: family.State, steps
 
 
 def actor_step(parts: Parts, team: Team, key: Key, state: family.State, episodes: replay.Episodes, steps: Steps):
-    """(state, metrics) after one step of the actors, back through their memories."""
+    """Returns (state, metrics) after one step of the actors, with the gradient through their memories."""
     config, nets = parts.config, parts.nets
     key_policy, key_some = jax.random.split(key)
     exist = jnp.concatenate(jax.tree.leaves(steps.now.available), -1).astype(jnp.float32)
@@ -151,7 +151,7 @@ def actor_step(parts: Parts, team: Team, key: Key, state: family.State, episodes
 
 
 def estimate_steps(parts: Parts, key: Key, state: family.State, steps: Steps, meant: Array) -> tuple[alita.Added, dict]:
-    """(what is added, metrics) after the estimates' steps. meant [M, N, A]: what agents would do today."""
+    """Returns (the added state, metrics) after the estimates' steps. meant [M, N, A]: the present policies' actions."""
     config, nets, found = parts.config, parts.nets, []
     if config.influence == "none":
         return state.added, {}
@@ -191,7 +191,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         return action, team.acted(after, action), policy.notes()
 
     def after_rollout(key: Key, state: family.State, steps: Transition) -> tuple[alita.Added, dict[str, Array]]:
-        """(what is added, metrics): novelty learns from the rollout, and clones are copied anew, as episodes began."""
+        """Returns (the added state, metrics): novelty learns from the rollout, and clones are copied anew."""
         added, more = state.added, {}
         if parts.bonus is not None:
             known, error = parts.bonus.update(key, added.novelty, steps)

@@ -1,5 +1,8 @@
-"""Who influences whom in ALITA, and rewards of its own: influencers are paid for what is new to them, the others pay
-for surprising them. docs/algorithms/alita.md.
+"""ALITA's roles and its own rewards: influencers are paid for novelty, and the other agents pay a penalty.
+
+    influencer k: + lambda_pi psi(o_k, a_k)       other i: - beta exp(-omega psi(o_k, a_k)) |pi_i(o_i) - a_i|^2
+
+psi is the novelty of k's view and action. docs/algorithms/alita.md.
 """
 
 from typing import NamedTuple
@@ -19,7 +22,7 @@ from comity.types import Bonus, Environment, Experience, Transition
 
 
 class Parts(NamedTuple):
-    """Who does what, and with which networks."""
+    """The parts of ALITA in one game: settings, networks, roles, and the novelty bonus."""
 
     config: Built
     env: Environment
@@ -29,7 +32,8 @@ class Parts(NamedTuple):
 
 
 def roles_of(config: Built, env: Environment) -> tuple[Role, ...]:
-    """Influencers, and whom each influences: who is no influencer; if everyone is one, all others."""
+    """Returns the role of each influencer. It influences all agents that are no influencers, or all others if there are
+    none. Raises ValueError for a game of one agent, or for wrong numbers."""
     agents = env.spec.agents
     chosen = config.influencers or tuple(range(agents))
     if agents < 2:
@@ -41,7 +45,7 @@ def roles_of(config: Built, env: Environment) -> tuple[Role, ...]:
 
 
 def parts_of(config: Built, env: Environment, nets: Nets, every: int | None = None) -> Parts:
-    """every: see `novelty_of`; None: as many as for an update."""
+    """Returns the parts of ALITA. every: see `novelty_of`; None: the setting `every`."""
     roles = roles_of(config, env)
     who = tuple(role.influencer for role in roles)
     bonus = None if config.novelty_by == "none" else novelty_of(config, env, who, every or config.every)
@@ -49,7 +53,7 @@ def parts_of(config: Built, env: Environment, nets: Nets, every: int | None = No
 
 
 def novelty_of(config: Built, env: Environment, who: tuple[int, ...], every: int) -> Bonus:
-    """What is new to these agents, as the settings have it. every: transitions for one step of what learns it."""
+    """Returns the novelty bonus of the agents `who`. every: transitions for one step of its network."""
     settings = novelty.Config(
         optimizer="rmsprop" if config.optimizer == "rmsprop" else "adam",
         kind="rnd" if config.novelty_by == "rnd" else "autoencoder",
@@ -58,12 +62,12 @@ def novelty_of(config: Built, env: Environment, who: tuple[int, ...], every: int
         batch=config.novelty_batch,
         every=every,
     )
-    settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # in training it is traced
+    settings = with_floats(settings, {"learning_rate": config.novelty_learning_rate})  # a traced value in training
     return novelty.make(settings, env, who)
 
 
 def rewards(parts: Parts, state: family.State, experience: Experience) -> Array:
-    """[..., N]: novelty of influencers, minus penalties of those whom they influence, as known today."""
+    """Returns ALITA's rewards, [..., N], with the present networks: novelty of influencers, penalties of the others."""
     assert parts.bonus is not None
     config, nets = parts.config, parts.nets
     psi = parts.bonus.reward(state.added.novelty, experience)  # [..., influencers]
@@ -74,7 +78,10 @@ def rewards(parts: Parts, state: family.State, experience: Experience) -> Array:
 
 
 def shared_out(config: Built, roles: tuple[Role, ...], psi: Array, away: Array) -> Array:
-    """[..., N]: rewards for psi [..., influencers] and away [..., N], how far what was done is from what is meant."""
+    """Returns ALITA's rewards, [..., N].
+
+    psi [..., influencers]: novelty; away [..., N]: squared distance of the action taken from the present policy's.
+    """
     paid, payers = jnp.zeros_like(away), jnp.zeros(away.shape[-1])
     for at, role in enumerate(roles):
         others = jnp.array(role.others)
@@ -86,7 +93,7 @@ def shared_out(config: Built, roles: tuple[Role, ...], psi: Array, away: Array) 
 
 
 def own_steps(parts: Parts, steps: Transition) -> Transition:
-    """The rollout, of which those steps are valid that an influencer took: of one body, when it was its turn."""
+    """Returns the rollout, in which only the steps of influencers are valid if agents are policies of one body."""
     if not parts.nets.member.one_body:
         return steps
     turns = jnp.isin(driver(steps), jnp.array([role.influencer for role in parts.roles]))

@@ -1,4 +1,4 @@
-"""Settings of ALITA, with what its paper gives (section 4 and its appendix; SPEC: read where the paper is silent)."""
+"""Settings of ALITA, with the paper's numbers from section 4 and the appendix. SPEC: our reading where it is silent."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,43 +9,44 @@ from comity.settings import NotNegative, Positive, check
 
 @dataclass(frozen=True)
 class Influence:
-    """What ALITA adds to the settings of whatever it is built on: those of the influence, and of rewards of its own."""
+    """Settings that ALITA adds to those of another algorithm: the influence, and ALITA's own rewards."""
 
-    influencers: tuple[NotNegative[int], ...] = (0,)  # numbers of agents; two: on some battle maps (paper); (): all
-    influence: Literal["clones", "single", "none"] = "clones"  # what estimates it; none: ablation "No F"
-    influence_of: Literal["all", "extrinsic"] = "all"  # rewards that Q_i, q_i and z_i are of: those that actors climb,
-    # bonuses included, or the game's alone, of which there are critics of their own then
+    influencers: tuple[NotNegative[int], ...] = (0,)  # numbers of agents; paper: two on some battle maps; (): all
+    influence: Literal["clones", "single", "none"] = "clones"  # the estimate of the influence; none: ablation "No F"
+    influence_of: Literal["all", "extrinsic"] = "all"  # the rewards of Q_i, q_i and z_i. all: the game's and all
+    # bonuses, as for actors; extrinsic: only the game's, with additional critics
     influence_weight: NotNegative[float] = 0.1  # lambda of -J + lambda F (paper 0.1)
-    influence_batch: Positive[int] = 32  # transitions of F and of D_t in one step; paper 1,024
+    influence_batch: Positive[int] = 32  # transitions of F, and of one set D_t; paper 1,024
     influence_updates: Positive[int] = 4  # steps of the estimate in one update; paper 4 per step of a game, so 400
-    alike: Literal["by-view", "exact", "nearest", "substitute"] = "by-view"  # what belongs to D_t, see `alike.drawn`;
-    # by-view: exact if views are whole numbers, else nearest
-    candidates: Positive[int] = 16  # times influence_batch: among so many transitions the nearest are found
-    best_at: Literal["now", "next"] = "now"  # where z = max_u Q_i(., u) is taken; next: as the paper's equation
-    enumerated: NotNegative[int] = 1_000  # up to so many joint actions are all compared; among more there is a search
-    searched: Positive[int] = 64  # joint actions that are drawn where a search begins
-    novelty_by: Literal["autoencoder", "rnd", "none"] = "autoencoder"  # none: ablation "No IM", no penalty either
+    alike: Literal["by-view", "exact", "nearest", "substitute"] = "by-view"  # the transitions of a set D_t. exact: the
+    # same view and action of the influencer; nearest: the most similar ones; substitute: any, with the influencer's
+    # view and action replaced; by-view: exact if views are whole numbers, else nearest
+    candidates: Positive[int] = 16  # nearest: D_t is chosen from this many times influence_batch transitions
+    best_at: Literal["now", "next"] = "now"  # the state of z = max_u Q_i(., u); next: as in the paper's equation
+    enumerated: NotNegative[int] = 1_000  # most joint actions that are all compared; with more there is a search
+    searched: Positive[int] = 64  # number of joint actions that are drawn to start the search
+    novelty_by: Literal["autoencoder", "rnd", "none"] = "autoencoder"  # none: ablation "No IM", without penalty, too
     novelty_weight: NotNegative[float] = 0.1  # lambda_pi of the influencer's reward; paper 0.01 on particles
-    novelty_hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths (paper)
-    novelty_learning_rate: Positive[float] = 1e-3  # of its network
-    novelty_capacity: Positive[int] = 10_000  # transitions of the influencer that it learns from (paper)
-    novelty_batch: Positive[int] = 128  # transitions per step; paper 1,024
+    novelty_hidden: tuple[Positive[int], ...] = (128, 64, 12, 3, 12, 64, 128)  # widths of the novelty network (paper)
+    novelty_learning_rate: Positive[float] = 1e-3  # learning rate of the novelty network
+    novelty_capacity: Positive[int] = 10_000  # last transitions of the influencer that the network learns from (paper)
+    novelty_batch: Positive[int] = 128  # transitions per step of the novelty network; paper 1,024
     penalty_weight: NotNegative[float] = 0.1  # beta of the others' penalty; paper 0.15 in Push-Box
-    penalty_decay: NotNegative[float] = 0.1  # omega, how soon novelty forgives; paper 0.01 on particles
+    penalty_decay: NotNegative[float] = 0.1  # omega: the penalty falls by exp(-omega novelty); paper 0.01 on particles
 
 
 @dataclass(frozen=True)
 class Settings(Influence, Family):
     """Settings of ALITA on MADDPG."""
 
-    layer_norm: bool = True  # before each activation (paper)
+    layer_norm: bool = True  # a LayerNorm before each activation (paper)
 
     def __post_init__(self):
         super().__post_init__()
         check(self)
 
 
-Built = Any  # settings with those of `Influence` and those of the family of deterministic gradients
+Built = Any  # settings that include `Influence` and the settings of the family of deterministic policy gradients
 
 PAPER: dict[str, Any] = {
     "hidden": 128,
@@ -58,7 +59,7 @@ PAPER: dict[str, Any] = {
     "influence_updates": 400,
     "novelty_batch": 1_024,
 }
-SMAC: dict[str, Any] = {  # rates and weights of 2s3z and 3s_vs_5z; other maps have other weights
+SMAC: dict[str, Any] = {  # rates and weights for 2s3z and 3s_vs_5z; other maps have other weights
     "hidden": 128,
     "optimizer": "rmsprop",
     "learning_rate": 5e-4,

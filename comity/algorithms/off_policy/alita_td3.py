@@ -1,9 +1,12 @@
-"""ALITA on TD3, for one body: an auxiliary agent beside the learner of a task that asks for one (Fayad & Ibrahim 2021,
-arXiv 2108.12581, section 4.2). docs/algorithms/alita.md has both readings.
+"""ALITA on TD3, for one body: an auxiliary agent in addition to the learner of a single-agent task (Fayad & Ibrahim
+2021, arXiv 2108.12581, section 4.2).
 
-`shared`: two policies of the whole body take turns at episodes, and learn from one replay; the first is the influencer.
-q_1 is what the other's critic expects of pi_0(s), z the largest value among what both mean, what was done and what is
-drawn. `split`: agents have a share of the joints each, and critics that read everyone.
+    shared: F = mean (C_1(s, pi_0(s)) - z)^2,   z = largest min(Q_1, Q_1')(s, a) over the searched actions a
+
+The paper does not say how two agents act in one body, so there are two readings. `shared`: two policies of the whole
+body play episodes in turn and learn from one replay; policy 0 is the influencer. C_1 is a clone of the other policy's
+first critic, and the searched actions are those of both policies, of the replay, and `searched` random ones. `split`:
+each agent controls some of the joints, and critics read all agents. docs/algorithms/alita.md.
 """
 
 from dataclasses import dataclass
@@ -20,11 +23,11 @@ from comity.types import Algorithm, Environment
 
 @dataclass(frozen=True)
 class Config(Influence, td3.Config):
-    """Settings of ALITA on TD3: those of TD3, and of the influence."""
+    """Settings of ALITA on TD3: TD3's, and those of the influence."""
 
-    aux: Literal["by-game", "shared", "split"] = "by-game"  # whether both agents move the whole body, or some joints
-    # each; by-game: shared if the game has one agent
-    searched: Positive[int] = 32  # actions that are drawn for z (SPEC 32)
+    aux: Literal["by-game", "shared", "split"] = "by-game"  # shared: both policies move the whole body; split: each
+    # moves some joints; by-game: shared if the game has one agent
+    searched: Positive[int] = 32  # number of actions that are drawn for z (SPEC 32)
 
     def __post_init__(self):
         super().__post_init__()
@@ -36,12 +39,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     "sound": {},
     "paper": PAPER,
     "paper-humanoid": {**PAPER, "penalty_weight": 0.15},
-    "two-learners": {"influence": "none", "novelty_by": "none"},  # two TD3 and their replay, nothing else
+    "two-learners": {"influence": "none", "novelty_by": "none"},  # two TD3 learners with one replay, nothing else
 }
 
 
 def shared(config: Config, env: Environment) -> bool:
-    """Whether all policies move the whole body. Raises ValueError, one line, where they cannot."""
+    """Returns True if all policies move the whole body. Raises ValueError, one line, if joints cannot be split."""
     if config.aux == "split" and env.spec.agents == 1:
         raise ValueError("aux split deals joints out to several agents, this game has one: take a game that is split, "
                          "such as --profile split or mamujoco:, or aux shared")  # fmt: skip
@@ -49,7 +52,7 @@ def shared(config: Config, env: Environment) -> bool:
 
 
 def member(config: Config, one_body: bool) -> Member:
-    """TD3's critics, of the body's action or of everyone's."""
+    """Returns TD3 as a member, with critics of the body's action or of all agents' actions."""
     return td3.member(config, everyone=not one_body)._replace(one_body=one_body)
 
 

@@ -1,5 +1,11 @@
-"""DDPG: an actor climbed through a critic of its own view and action (Lillicrap et al. 2016, arXiv 1509.02971), one of
-each for all agents. docs/algorithms/maddpg.md."""
+"""DDPG: deterministic policy gradients with a critic of the agent's own view and action (Lillicrap et al. 2016, arXiv
+1509.02971), with one actor and one critic for all agents.
+
+    actor:  ascends  mean grad_theta Q(o_i, a_i) at a_i = mu(o_i)
+    critic: descends mean (r_i + gamma Q'(o_i', mu'(o_i')) - Q(o_i, a_i))^2
+
+`deterministic.py` has the update; docs/algorithms/maddpg.md lists every departure.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +20,7 @@ from comity.types import Algorithm, Environment, Key
 
 @dataclass(frozen=True)
 class Config(family.Config, Views):
-    """Settings of DDPG: those of the family."""
+    """Settings of DDPG: the family's."""
 
     agents: Literal["separate", "shared"] = "shared"
 
@@ -23,7 +29,7 @@ PRESETS = {"sound": {}, "paper": family.PAPER, "released": family.PAPER}
 
 
 def own_action(key: Key, actions: Array, mine: Array) -> Array:
-    """An agent's own action, [..., N, A]: Q_i(o_i, a_i)."""
+    """Returns each agent's own action, [..., N, A], for Q_i(o_i, a_i)."""
     del key, actions
     return mine
 

@@ -1,10 +1,13 @@
-"""Policy gradients through critics of actions: MADDPG, DDPG, SQDDPG, TD3 and SAC are members.
+"""Deterministic policy gradients through critics of actions, the family of MADDPG, DDPG, SQDDPG, TD3 and SAC (Lillicrap
+et al. 2016, arXiv 1509.02971; Lowe et al. 2017, arXiv 1706.02275).
 
-An actor is climbed through a critic of actions: grad_theta Q_i(o, a) at a_i = mu_i(o_i) (Lillicrap et al. 2016, arXiv
-1509.02971; Lowe et al. 2017, arXiv 1706.02275). Members differ by what a critic reads of the others, how many critics
-there are, what they are fitted to and what actors climb. All else is here: play, a replay of single steps, targets.
-Choices among actions become vectors by `learning/relaxed.py`; on images every critic has convolutions of its own, which
-all the views that it reads pass through. docs/algorithms/maddpg.md derives it and lists every departure.
+    actor i:  ascends  mean grad_theta Q_i(o, a) at a_i = mu_i(o_i)
+    critic i: descends mean (r_i + gamma Q_i'(o', mu'(o')) - Q_i(o, a))^2,   Q', mu' slowly moving targets
+
+Members differ in the inputs and the number of critics, in the critics' targets, and in the actors' objective. This
+module has the rest: play, a replay of single steps, updates. `learning/relaxed.py` turns discrete actions into vectors
+with gradient. With image views every critic has its own convolutions, which encode all the views that it reads.
+docs/algorithms/maddpg.md derives it and lists every departure.
 """
 
 from collections.abc import Callable
@@ -49,7 +52,7 @@ class Rows(NamedTuple):
     action: PyTree  # [N] int8, int16 or int32, a tuple of those, or [N, A] float32
     reward: Array  # [N]
     terminated: Array  # [] bool
-    beside: PyTree  # what an addition keeps beside it, or ()
+    beside: PyTree  # data that an addition stores with the step, or ()
 
 
 class State(NamedTuple):
@@ -61,23 +64,23 @@ class State(NamedTuple):
     critic_opt_state: PyTree
     replay: replay.Replay
     updates: Array  # [] int32
-    added: PyTree = ()  # of an addition
+    added: PyTree = ()  # state of an addition
 
 
 def uniform(acts: Actions, key: Key, outputs: Array, available: PyTree) -> PyTree:
-    """Any of the available actions, numbers anywhere in [-1, 1]; outputs: of a network, for their shape."""
+    """Draws uniformly from the available actions, or continuous actions from [-1, 1]. outputs: give the shape."""
     if isinstance(acts.space, Box):
         return jnp.where(available, jax.random.uniform(key, available.shape, minval=-1.0), 0.0)
     return acts(jnp.zeros_like(outputs), available).sample(key)
 
 
 def updates_of(config: Config, transitions: int) -> int:
-    """How many updates a rollout of so many transitions is worth, at least one."""
+    """Returns the number of updates after a rollout of so many transitions, at least one."""
     return max(1, round(transitions / config.every))
 
 
 def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
-    """What a replay keeps of a rollout [T, B], leaves [T B, ...]; beside: leaves [T, B, ...]. No state is kept."""
+    """Returns the replay's rows of a rollout [T, B], leaves [T B, ...], without states. beside: leaves [T, B, ...]."""
     flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
     before, after, action, reward, terminated, beside = jax.tree.map(
         flat, (steps.observation, steps.next_observation, steps.action, steps.reward, steps.terminated, beside)
@@ -89,14 +92,14 @@ def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
 def training_batch(
     config: Config, env: Environment, nets: Nets, key: Key, memories: replay.Replay, reward_of: RewardOf = None
 ):
-    """A batch of the replay, as `training_rows` has it."""
+    """Draws a batch from the replay, in the form of `training_rows`."""
     return training_rows(env, nets, replay.draw(key, memories, config.batch), reward_of)
 
 
 def training_rows(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf = None):
-    """(what was seen before steps, what after, actions as numbers [batch, N, A], reward [batch, N], terminated).
+    """Returns (observation before a step, after it, actions as vectors [batch, N, A], reward [batch, N], terminated).
 
-    reward_of: what a bonus pays today beside the game's rewards.
+    reward_of: computes additional rewards, such as a bonus, with its present state.
     """
     now, after = (replay.unpacked(env, x, 1) for x in (rows.observation, rows.next_observation))
     reward = rows.reward
@@ -107,13 +110,13 @@ def training_rows(env: Environment, nets: Nets, rows: Rows, reward_of: RewardOf 
 
 
 def relaxed_choice(config: Config, state: State, key: Key, policy: Any) -> tuple[Array, Array]:
-    """(the policy as a vector [batch, N, A], its entropy's share of what is climbed [batch, N])."""
+    """Returns (the policy's relaxed action [batch, N, A], the entropy term of the actor's objective [batch, N])."""
     vector = policy.relaxed(key, config.relaxed, config.temperature)
     return vector, config.entropy_coefficient * policy.entropy()
 
 
 def as_meant(config: Config, key: Key, policy: Any) -> Array:
-    """[batch, N, A]: the action that a policy means, in targets."""
+    """Returns the policy's relaxed action for targets, [batch, N, A]."""
     return policy.relaxed(key, config.relaxed, config.temperature)
 
 
@@ -126,8 +129,10 @@ def targets(
     who: Array | None = None,
     follows: Callable[[Config, Key, Any], Array] = as_meant,
 ) -> Array:
-    """[batch, N]: the smallest Q_i of what follows, by the target critics at the actions of the target actors; who [K]:
-    of these. follows(config, key, policy): the actions."""
+    """Returns the next value: the smallest of the target critics at the target actors' actions, [batch, N].
+
+    who [K]: only of these agents. follows(config, key, policy) -> the actions.
+    """
     actors = state.target_actors if config.target_policies else state.actors
     following = follows(config, keys[0], policies(nets, actors, after)[0])
     critics = state.target_critics if who is None else of_agents(nets, state.target_critics, who)
@@ -137,7 +142,7 @@ def targets(
 def critic_step(
     config: Config, env: Environment, nets: Nets, memories: replay.Replay, reward_of: RewardOf, state: State, key: Key
 ):
-    """(state, loss []) after one step of the critics."""
+    """Returns (state, loss []) after one step of the critics."""
     key_draw, key_policy, key_now, key_next = jax.random.split(key, 4)
     now, after, taken, reward, terminated = training_batch(config, env, nets, key_draw, memories, reward_of)
     together = nets.member.adds_up
@@ -160,7 +165,7 @@ def critic_step(
 def actor_step(
     config: Config, env: Environment, nets: Nets, memories: replay.Replay, addition: Addition, state: State, key: Key
 ):
-    """(state, metrics) after one step of the actors."""
+    """Returns (state, metrics) after one step of the actors."""
     key_draw, key_policy, key_values = jax.random.split(key, 3)
     now, after, taken, *_ = training_batch(config, env, nets, key_draw, memories)
     key_term = jax.random.fold_in(key, 1)
@@ -186,7 +191,7 @@ def actor_step(
 
 
 def learner(config: Config, env: Environment, member: Member, adds: Callable[[Nets], Addition] = nothing) -> Algorithm:
-    """The family's algorithm with this member's critics. adds: what else it learns, see `additions`."""
+    """Returns the family's algorithm for a member. adds: makes what it learns in addition, see `additions`."""
     nets = nets_of(config, env.spec, member)
     addition = adds(nets)
 

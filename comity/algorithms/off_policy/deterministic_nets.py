@@ -1,4 +1,4 @@
-"""Networks of the family of deterministic policy gradients: what actors and critics read, and how they learn."""
+"""Networks of the family of deterministic policy gradients, their inputs and their optimizers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,31 +19,31 @@ from comity.types import Key, Observation, PyTree
 
 
 class Member(NamedTuple):
-    """What makes an algorithm of the family.
+    """The definition of an algorithm of the family.
 
-    `reads(key, actions, mine)` is what critic i reads of actions, [..., N, K], or in several readings [M, ..., N, K],
-    whose values are averaged: actions [..., N, A] of all, mine [..., N, A] in the place of i's own.
-    `means(config, state, key, policy)` is what an actor climbs: (its action with gradient [batch, N, A], what is added
-    to the action's value [batch, N]); `weighs(config, nets, state, now, q, added)` gives both anew, once Q is known;
-    `target(config, nets, state, keys, after)` [batch, N] what follows is worth.
+    reads(key, actions, mine) -> the actions that critic i reads, [..., N, K], or [M, ..., N, K] for M readings, whose
+    values are averaged. actions [..., N, A]: those of all agents; mine [..., N, A]: replaces i's own action.
+    means(config, state, key, policy) -> (an actor's action, with gradient [batch, N, A]; a term that is added to its
+    value, [batch, N]). weighs(config, nets, state, now, q, added) -> (value, added term), replaced once Q is known.
+    target(config, nets, state, keys, after) -> the next value in the critics' targets, [batch, N].
     """
 
     reads: Callable[[Key, Array, Array], Array]
-    everyone: bool = True  # a critic reads all agents' views and actions, its own first, then in a circle; or its own
-    of_state: bool = False  # it reads everyone's actions and one view, which holds the state
-    one_body: bool = False  # agents are policies of one body, whose action every critic judges
-    adds_up: bool = False  # the sum of all critics is one value, of the mean reward, and learns as one
-    critics: int = 1  # of each agent, side by side; targets take the smallest value
-    climbs_least: bool = False  # actors climb the smallest value, too, or that of the first critic
-    numbers: Numbers = "point"  # how an actor gives numbers
-    means: Callable[..., tuple[Array, Array]] | None = None  # None: the action that the policy is relaxed to, plus its
-    # entropy by `entropy_coefficient`
-    target: Callable[..., Array] | None = None  # None: the value of what target actors mean
-    weighs: Callable[..., tuple[Array, Array]] | None = None  # None: an actor climbs the sum of what `means` adds and Q
+    everyone: bool = True  # a critic reads all agents' views, its own first, then in a circle; False: only its own view
+    of_state: bool = False  # a critic reads all agents' actions and one view, which holds the state
+    one_body: bool = False  # agents are policies of one body, and critics judge the body's action
+    adds_up: bool = False  # the sum of all critics is one value, of the mean reward, with one loss
+    critics: int = 1  # number of critics of each agent; targets use the smallest value
+    climbs_least: bool = False  # actors ascend the smallest value; False: the value of the first critic
+    numbers: Numbers = "point"  # distribution of continuous actions
+    means: Callable[..., tuple[Array, Array]] | None = None
+    # None: the relaxed action of the policy, and the policy's entropy times `entropy_coefficient`
+    target: Callable[..., Array] | None = None  # None: the target critics' value of the target actors' action
+    weighs: Callable[..., tuple[Array, Array]] | None = None  # None: an actor ascends Q plus the term of `means`
 
 
 class Nets(NamedTuple):
-    """The networks of a game, and how they learn."""
+    """The networks of a game, and their optimizers."""
 
     acts: Actions
     actors: Team
@@ -54,7 +54,7 @@ class Nets(NamedTuple):
 
 
 def clipped_descent(config: Config, rate: Any) -> optax.GradientTransformation:
-    """The optimizer after clipping, for the network of one agent."""
+    """Returns the optimizer with gradient clipping, for the network of one agent."""
     step = optax.adam(rate, eps=config.epsilon)
     if config.optimizer == "rmsprop":
         step = optax.rmsprop(rate, decay=config.decay, eps=config.epsilon, eps_in_sqrt=False)
@@ -84,7 +84,7 @@ def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
     sees = {"reads_id": config.agent_id, "convolutions": config.convolutions, "width": config.hidden}
     actors = team(new_actor, view=spec.view, actions=acts, **sees)
     acting = spec.agents if member.everyone or member.of_state else 1
-    critics = team(new_critic, view=Vector(acting * spec.action.n))  # of a critic's own making are its eyes
+    critics = team(new_critic, view=Vector(acting * spec.action.n))  # critics make their image encoders themselves
     rates = config.learning_rate, config.critic_learning_rate
     of_actor, of_critic = (clipped_descent(config, rate) for rate in rates)
     optimizers = actors.optimizer(of_actor), critics.optimizer(of_critic)
@@ -94,8 +94,10 @@ def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
 def each_value(
     nets: Nets, key: Key, critics: JointNet, view: Array, actions: Array, mine: Array, who: Array | None = None
 ) -> Array:
-    """[batch, N, critics]: Q_i of joint actions [batch, N, A] in which each i's own are `mine`. view [batch, N, ...];
-    who: see `values_of`."""
+    """Returns Q_i of joint actions [batch, N, A], with i's own action replaced by `mine`: [batch, N, critics].
+
+    view [batch, N, ...]; who: see `each_value_of`.
+    """
     read = nets.member.reads(key, actions, mine)
     q = each_value_of(nets, critics, view, read if who is None else read[..., who, :], who)
     return q if q.ndim == 3 else q.mean(0)
@@ -104,13 +106,15 @@ def each_value(
 def values(
     nets: Nets, key: Key, critics: JointNet, view: Array, actions: Array, mine: Array, who: Array | None = None
 ) -> Array:
-    """[batch, N]: `each_value` of the first critics."""
+    """Returns `each_value` of the first critics, [batch, N]."""
     return each_value(nets, key, critics, view, actions, mine, who)[..., 0]
 
 
 def each_value_of(nets: Nets, critics: JointNet, view: Array, read: Array, who: Array | None = None) -> Array:
-    """[..., batch, K, critics] of what critics read of actions, [..., batch, K, R]. who [K]: whose critics these are,
-    stacked [K, ...] if separate; None: everyone's."""
+    """Returns the critics' values, [..., batch, K, critics], for action inputs `read` [..., batch, K, R].
+
+    who [K]: the agents whose critics these are, stacked [K, ...] if separate; None: all agents.
+    """
     views = in_a_circle(view, 1) if nets.member.everyone else view[:, :, None]  # [batch, N, n, ...]
     views = views if who is None else views[:, who]
     beside = read[..., None, :]
@@ -120,23 +124,26 @@ def each_value_of(nets: Nets, critics: JointNet, view: Array, read: Array, who: 
 
 
 def values_of(nets: Nets, critics: JointNet, view: Array, read: Array, who: Array | None = None) -> Array:
-    """[..., batch, K]: `each_value_of` the first critics."""
+    """Returns `each_value_of` the first critics, [..., batch, K]."""
     return each_value_of(nets, critics, view, read, who)[..., 0]
 
 
 def of_agents(nets: Nets, critics: JointNet, who: Array) -> JointNet:
-    """The critics of some agents, leaves [K, ...] if separate, else the one of all."""
+    """Returns the critics of the agents `who`, leaves [K, ...] if separate; else the one critic of all agents."""
     return jax.tree.map(lambda x: x[who], critics) if nets.critics.separate else critics
 
 
 def policies(nets: Nets, actors: PyTree, observation: Observation) -> tuple[Any, Array]:
-    """(the policies, outputs [..., N, A])."""
+    """Returns (the policies, outputs [..., N, A])."""
     outputs = nets.actors.call(actors, observation.view)
     return nets.acts(outputs, observation.available), outputs
 
 
 def without_memory(actor: RecurrentNet) -> MLP:
-    """An actor of other families as one of this: the same layers in a row. ValueError, one line, if it remembers."""
+    """Returns an actor of another family as an actor of this family, with the same layers.
+
+    Raises ValueError, one line, if it has a memory.
+    """
     if not isinstance(actor.cell, Feedforward):
         raise ValueError("these actors remember, those of deterministic gradients do not: set their core to 'none'")
     layers = actor.encoder, actor.cell.layer, actor.head

@@ -1,4 +1,4 @@
-"""Settings of MADDPG, DDPG and SQDDPG, with what papers give."""
+"""Settings that all members of the family of deterministic policy gradients share, and their presets from papers."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,34 +17,35 @@ class Config:
     hidden: Positive[int] = 64  # width of both hidden layers of actors and critics;
     # LICA 32 (navigation), 128 (predator-prey)
     activation: Activation = "relu"
-    layer_norm: bool = False  # before each activation, and weights drawn as Glorot & Bengio have it; ALITA True
-    agent_id: bool = False  # an actor reads which agent it is, as one-hot: for one that all agents share
-    convolutions: Convolutions = "small"  # what an image passes through before the dense layers
-    steps: Positive[int] = 25  # T of a rollout: steps of each game between two times of learning
-    every: Positive[int] = 100  # transitions that are played for one update, see `updates_of`
-    critic_updates: Positive[int] = 1  # steps of the critics for one of the actors; LICA 10
-    gamma: Fraction = 0.95  # per step
-    credit: Reward = "own"  # whose reward a critic predicts
-    learning_rate: Positive[float] = 1e-3  # of actors; paper 1e-2
+    layer_norm: bool = False  # a LayerNorm before each activation, and weights as of Glorot & Bengio; ALITA True
+    agent_id: bool = False  # an actor reads the agent's number as one-hot; for an actor that all agents share
+    convolutions: Convolutions = "small"  # the convolutions before the dense layers, if views are images
+    steps: Positive[int] = 25  # T of a rollout: steps of each game between two phases of learning
+    every: Positive[int] = 100  # transitions of all games for one update
+    critic_updates: Positive[int] = 1  # steps of the critics for one step of the actors; LICA 10
+    gamma: Fraction = 0.95  # discount per step
+    credit: Reward = "own"  # the reward that a critic predicts: own, or the team's mean or sum
+    learning_rate: Positive[float] = 1e-3  # learning rate of actors; paper 1e-2
     critic_learning_rate: Positive[float] = 1e-3  # paper 1e-2
-    optimizer: Literal["adam", "rmsprop"] = "adam"  # of all networks; ALITA on SMAC: RMSprop
+    optimizer: Literal["adam", "rmsprop"] = "adam"  # optimizer of all networks; ALITA on SMAC: RMSprop
     decay: Fraction = 0.99  # RMSprop's alpha, per step
-    epsilon: Positive[float] = 1e-8  # added to the optimizer's root
-    clip: Positive[float] = 0.5  # of gradients, by what `clip_by` says
+    epsilon: Positive[float] = 1e-8  # is added to the optimizer's root
+    clip: Positive[float] = 0.5  # largest size of a gradient, measured as `clip_by` says
     clip_by: Literal["norm", "array", "entry", "none"] = "norm"
-    # of an agent's network, each weight array (paper), each entry; none: nothing is clipped
-    tau: Fraction = 0.01  # how far targets move towards the present networks
-    target_period: Positive[int] = 1  # updates between two moves
-    target_policies: bool = True  # critics' targets ask the target actors; False: those of today (ALITA's eq. 1)
+    # norm: the norm over an agent's network; array (paper): the norm of each weight array; entry: each number; none:
+    # gradients are not clipped
+    tau: Fraction = 0.01  # share of a move of the targets towards the present networks
+    target_period: Positive[int] = 1  # updates between two moves of the targets
+    target_policies: bool = True  # critics' targets use the target actors; False: the present ones (ALITA's eq. 1)
     capacity: Positive[int] = 100_000  # transitions in the replay; paper 1e6
     batch: Positive[int] = 256  # transitions per step; paper 1,024
     warmup: Positive[int] = 2_000  # transitions in the replay before the first update; paper 25,600
-    first_actions: Literal["policy", "uniform"] = "policy"  # what is played before the first update
-    relaxed: Relaxed = "straight-through"  # how a choice becomes a vector in losses; paper gumbel, LICA softmax
-    temperature: Positive[float] = 1.0  # of the Gumbel-softmax
-    noise: NotNegative[float] = 0.1  # deviation of normal noise on continuous actions in play
+    first_actions: Literal["policy", "uniform"] = "policy"  # actions before the first update
+    relaxed: Relaxed = "straight-through"  # form of a discrete action as a vector in losses; paper gumbel, LICA softmax
+    temperature: Positive[float] = 1.0  # temperature of the Gumbel-softmax
+    noise: NotNegative[float] = 0.1  # deviation of the normal noise on continuous actions in play
     logit_penalty: NotNegative[float] = 1e-3  # weight of the mean square of an actor's outputs
-    entropy_coefficient: NotNegative[float] = 0.0  # of the policy of choices; LICA 1e-3 to 1e-2
+    entropy_coefficient: NotNegative[float] = 0.0  # weight of the entropy of discrete policies; LICA 1e-3 to 1e-2
 
     def __post_init__(self):
         check(self)
@@ -83,7 +84,7 @@ LICA_PREDATOR = {
     "batch": 128,
     "entropy_coefficient": 1e-3,
 }
-CONTROL: dict[str, Any] = {  # of bodies: TD3's own table (Fujimoto et al. 2018), which its DDPG shares
+CONTROL: dict[str, Any] = {  # control of bodies: TD3's own table (Fujimoto et al. 2018), which its DDPG shares
     "hidden": 256,
     "steps": 10,
     "every": 1,

@@ -1,4 +1,7 @@
-"""Independent DDPG: every agent a DDPG learner of its own, that knows of no other. docs/algorithms/maddpg.md."""
+"""Independent DDPG: DDPG with a separate actor and critic for each agent, which ignores the others.
+
+`ddpg.py` has the update; docs/algorithms/maddpg.md lists every departure.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +13,7 @@ from comity.types import Algorithm, Environment
 
 @dataclass(frozen=True)
 class Config(ddpg.Config):
-    """Settings of independent DDPG: those of the family."""
+    """Settings of independent DDPG: the family's."""
 
     agents: Literal["separate", "shared"] = "separate"
 

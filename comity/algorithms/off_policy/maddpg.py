@@ -1,5 +1,11 @@
-"""MADDPG: actors that see their own view, climbed through critics that see everyone (Lowe et al. 2017, arXiv
-1706.02275). docs/algorithms/maddpg.md."""
+"""MADDPG: multi-agent deterministic policy gradients with central critics (Lowe et al. 2017, arXiv 1706.02275).
+
+    actor i:  ascends  mean grad_theta_i Q_i(o_1 .. o_N, a_1 .. a_N) at a_i = mu_i(o_i)
+    critic i: descends mean (r_i + gamma Q_i'(o', mu_1'(o_1') .. mu_N'(o_N')) - Q_i(o, a))^2
+
+An actor reads its own view; a critic reads all agents' views and actions. `deterministic.py` has the update;
+docs/algorithms/maddpg.md lists every departure.
+"""
 
 from dataclasses import dataclass
 
@@ -15,7 +21,7 @@ from comity.types import Algorithm, Environment, Key
 
 @dataclass(frozen=True)
 class Config(family.Config, Views):
-    """Settings of MADDPG: those of the family."""
+    """Settings of MADDPG: the family's."""
 
 
 PRESETS = {
@@ -28,7 +34,7 @@ PRESETS = {
 
 
 def joint_actions(key: Key, actions: Array, mine: Array) -> Array:
-    """Everyone's actions, [..., N, N A], each agent's own first: Q_i(o_1 .. o_N, a_1 .. a_N)."""
+    """Returns all agents' actions, each agent's own first, [..., N, N A], for Q_i(o_1 .. o_N, a_1 .. a_N)."""
     del key
     return jnp.concatenate([mine, side_by_side(in_a_circle(actions, -2, own=False))], -1)
 

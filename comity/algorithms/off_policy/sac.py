@@ -1,11 +1,12 @@
-"""SAC: climb the value of an action and the entropy of the policy that draws it (Haarnoja et al. 2018, arXiv 1801.01290
-and 1812.05905), each agent for itself. docs/algorithms/sac.md.
+"""SAC: soft actor-critic, which maximises return and entropy (Haarnoja et al. 2018, arXiv 1801.01290 and 1812.05905),
+one learner per agent.
 
-    y = r + gamma (min_k Q'_k(o', a') - alpha log pi(a' | o')),  a' of today's policy
-    climbed: min_k Q_k(o, a) - alpha log pi(a | o),  a drawn with the gradient of mean and deviation
+    critics: descend mean (y - Q_k(o, a))^2,   y = r + gamma (min_k Q'_k(o', a') - alpha log pi(a' | o')),   a' ~ pi
+    actor:   ascends min_k Q_k(o, a) - alpha log pi(a | o),   a reparametrised by mean and deviation
+    alpha:   descends alpha (entropy - target entropy), or is fixed
 
-alpha is moved so that the entropy is near a target, or stands. The form of January 2018 has a value network of its own.
-With an entropic index the entropy is Tsallis' (tac.py).
+The form of January 2018 has a value network in place of the target critics. With an entropic index other than 1 the
+entropy is Tsallis' (`tac.py`). docs/algorithms/sac.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -31,24 +32,24 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree
 
 @dataclass(frozen=True)
 class Config(family.Config, Views):
-    """Settings of SAC: those of the family, with defaults of the paper of December 2018."""
+    """Settings of SAC: the family's, with defaults of the paper of December 2018."""
 
-    alpha: Positive[float] = 1.0  # weight of the entropy, at the start or for good
-    alpha_moves: bool = True  # so that the entropy is near a target; False: it stands
-    alpha_learning_rate: Positive[float] = 3e-4  # Adam, of log alpha
-    target_entropy: float = -1.0  # nats for each number that an agent gives
-    target_choice: Fraction = 0.5  # of choices: share of the entropy of the uniform policy
-    entropic_index: Positive[float] = 1.0  # q of Tsallis' entropy: 1 is Shannon's, above it likely actions cost more
-    values: Literal["critics", "network"] = "critics"  # what targets ask: critics of actions, or a network of views
+    alpha: Positive[float] = 1.0  # weight of the entropy; its start if alpha_moves
+    alpha_moves: bool = True  # alpha learns to bring the entropy to a target; False: it is fixed
+    alpha_learning_rate: Positive[float] = 3e-4  # Adam's learning rate for log alpha
+    target_entropy: float = -1.0  # target entropy of continuous actions, nats per number of an action
+    target_choice: Fraction = 0.5  # target entropy of discrete actions, as a share of the uniform policy's
+    entropic_index: Positive[float] = 1.0  # q of Tsallis' entropy; 1: Shannon's; above 1 likely actions cost more
+    values: Literal["critics", "network"] = "critics"  # next values from target critics, or from a value network
     hidden: Positive[int] = 256
     steps: Positive[int] = 10
-    every: Positive[int] = 1  # one update for each transition
+    every: Positive[int] = 1  # transitions of all games for one update
     gamma: Fraction = 0.99
     learning_rate: Positive[float] = 3e-4
     critic_learning_rate: Positive[float] = 3e-4
     clip_by: Literal["norm", "array", "entry", "none"] = "none"
     tau: Fraction = 0.005
-    target_policies: bool = False  # targets ask today's policy
+    target_policies: bool = False  # False: targets use the present policy
     capacity: Positive[int] = 1_000_000
     warmup: Positive[int] = 1_000
     first_actions: Literal["policy", "uniform"] = "uniform"
@@ -62,7 +63,7 @@ class Config(family.Config, Views):
 
 
 JANUARY: dict[str, Any] = {"values": "network", "alpha_moves": False, "alpha": 0.2, "hidden": 128, "tau": 0.01}
-# rewards times 5 with alpha 1 are alpha 0.2 with values in other units
+# the paper has rewards times 5 and alpha 1, which is the same as alpha 0.2 with values divided by 5
 PRESETS = {
     "sound": {},
     "paper": {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "every": 100, "tau": 0.01},
@@ -71,7 +72,7 @@ PRESETS = {
 
 
 class Added(NamedTuple):
-    """What SAC learns beside actors and critics."""
+    """The state that SAC learns in addition to actors and critics."""
 
     log_alpha: Array  # [N]
     alpha_opt_state: PyTree
@@ -81,32 +82,35 @@ class Added(NamedTuple):
 
 
 def alpha_of(added: Added) -> Array:
-    """[N]."""
+    """Returns alpha of each agent, [N]."""
     return jnp.exp(added.log_alpha)
 
 
 def q_log(log_prob: Array, index: float | Array) -> Array:
-    """ln_q(pi) = (pi^(q - 1) - 1) / (q - 1) of log pi, in the limit q = 1 log pi itself (Chen & Peng 2019)."""
+    """Returns ln_q(pi) = (pi^(q - 1) - 1) / (q - 1) from log pi; for q = 1 it is log pi itself (Chen & Peng 2019)."""
     near = jnp.abs(index - 1.0) < 1e-6
     power = jnp.where(near, 1.0, index - 1.0)
     return jnp.where(near, log_prob, jnp.expm1(power * jnp.where(near, 0.0, log_prob)) / power)
 
 
 def sample_with_gradient(config: Config, key: Key, policy: Any) -> tuple[Array, Array]:
-    """(an action [batch, N, A], ln_q of its pi [batch, N]), both with gradient; of choices the mean of ln_q."""
+    """Returns (an action [batch, N, A], ln_q pi of it [batch, N]), both with gradient.
+
+    For discrete actions the second is the expectation of ln_q pi under the policy.
+    """
     bent = partial(q_log, index=config.entropic_index)
     return policy.relaxed_and_log_prob(key, config.relaxed, config.temperature, bent)
 
 
 def means(config: Config, state: family.State, key: Key, policy: Any) -> tuple[Array, Array]:
-    """(what actors climb at, what is added to its value)."""
+    """Returns (the actors' action, the entropy term that is added to its value), see `Member.means`."""
     action, log_prob = sample_with_gradient(config, key, policy)
     return action, -alpha_of(state.added) * log_prob
 
 
 def soft_value(config: Config, nets: Nets, state: family.State, keys: tuple[Key, Key], observation: Observation,
                critics: Any) -> Array:  # fmt: skip
-    """[batch, N]: min_k Q_k(o, a) - alpha log pi(a | o) of one draw by today's policy."""
+    """Returns min_k Q_k(o, a) - alpha log pi(a | o) for one draw a of the policy, [batch, N]."""
     actors = state.target_actors if config.target_policies else state.actors
     action, log_prob = sample_with_gradient(config, keys[0], policies(nets, actors, observation)[0])
     least = each_value(nets, keys[1], critics, observation.view, action, action).min(-1)
@@ -114,14 +118,14 @@ def soft_value(config: Config, nets: Nets, state: family.State, keys: tuple[Key,
 
 
 def target(config: Config, nets: Nets, state: family.State, keys: tuple[Key, Key], after: Observation) -> Array:
-    """[batch, N]: what follows is worth, by the target critics or the target value network."""
+    """Returns the next value by the target critics or the target value network, [batch, N]."""
     if config.values == "network":
         return values_of(config, nets).call(state.added.target_value, after.view)[..., 0]
     return soft_value(config, nets, state, keys, after, state.target_critics)
 
 
 def values_of(config: Config, nets: Nets) -> Team:
-    """Value networks, of the same views as actors."""
+    """Returns the value networks, which read the same views as actors."""
     actors, widths = nets.actors, (config.hidden,) * 2
     new = lambda key, inputs: MLP(key, inputs, widths, 1, config.activation)  # noqa: E731
     return Team(new, actors.agents, actors.view, actors.sharing, convolutions=config.convolutions, width=config.hidden,
@@ -129,7 +133,7 @@ def values_of(config: Config, nets: Nets) -> Team:
 
 
 def wanted(config: Config, nets: Nets, observation: Observation) -> Array:
-    """[batch, N] nats, the entropy that alpha is moved for."""
+    """Returns the target entropy, [batch, N] nats."""
     if nets.acts.has_deviations:
         return config.target_entropy * observation.available.sum(-1)
     many = [jnp.log(available.sum(-1).astype(jnp.float32)) for available in jax.tree.leaves(observation.available)]
@@ -137,7 +141,7 @@ def wanted(config: Config, nets: Nets, observation: Observation) -> Array:
 
 
 def addition(config: Config, env: Environment, nets: Nets) -> Addition:
-    """alpha and, in the form of January 2018, value networks."""
+    """Returns SAC's addition: alpha and, in the form of January 2018, value networks."""
     values, network = values_of(config, nets), config.values == "network"
     fit = values.optimizer(clipped_descent(config, config.critic_learning_rate))
     adam = optax.adam(config.alpha_learning_rate)

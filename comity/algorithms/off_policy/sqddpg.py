@@ -1,7 +1,11 @@
-"""SQDDPG: critics whose sum is the team's value, each the share of one agent (Wang et al. 2020, arXiv 1907.05707).
+"""SQDDPG: MADDPG in which the critics' values sum to the team's value, as Shapley values (Wang et al. 2020, arXiv
+1907.05707).
 
-Critic i reads the actions of those who joined before it and its own, in a random order of arrival: an estimate of what
-it adds to them, which is its Shapley value in the mean over orders. docs/algorithms/sqddpg.md.
+    Q(s, a) = sum over i of Q_i,   Q_i = mean over random orders of arrival of Q_i(o, actions of i and of all before i)
+
+In a random order of arrival, critic i reads its own action and the actions of the agents that came before it; the other
+actions are 0. So it estimates the marginal contribution of agent i, whose mean over orders is the Shapley value. The
+sum learns from one TD loss. docs/algorithms/sqddpg.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -23,9 +27,9 @@ from comity.types import Algorithm, Environment, Key
 
 @dataclass(frozen=True)
 class Config(family.Config, Views):
-    """Settings of SQDDPG: those of the family, and how many orders of arrival are drawn for each transition."""
+    """Settings of SQDDPG: the family's, and the number of orders of arrival for each transition."""
 
-    orders: NotNegative[int] = 1  # M; 0: every order, N! of them. Paper's figures 1, its stored run of navigation 5
+    orders: NotNegative[int] = 1  # M, number of orders; 0: all N! orders. Paper's figures 1, its navigation run 5
 
     def __post_init__(self):
         super().__post_init__()
@@ -42,9 +46,9 @@ PRESETS = {
 
 
 def coalition_actions(key: Key, actions: Array, mine: Array, orders: int) -> Array:
-    """The actions of those who are there when i has joined, its own first: [M, batch, N, N A].
+    """Returns the actions of agent i and of all agents before it, its own first, for M orders: [M, batch, N, N A].
 
-    Of M orders, 0 for all. actions and mine [batch, N, A]. Actions of who is not there are 0.
+    The actions of agents that come later are 0. actions, mine [batch, N, A]; orders: M; 0: all orders.
     """
     batch, agents, _ = actions.shape
     if orders:

@@ -1,9 +1,12 @@
-"""TAC: SAC with Tsallis' entropy of index q in the place of Shannon's (Chen & Peng 2019, arXiv 1902.00137), each agent
-for itself. docs/algorithms/tac.md.
+"""TAC: SAC with Tsallis' entropy of index q in place of Shannon's (Chen & Peng 2019, arXiv 1902.00137), one learner per
+agent.
 
-    H_q(pi) = -E ln_q pi,  ln_q x = (x^(q - 1) - 1) / (q - 1),  ln_1 = log
-    value: min_k Q_k(o, a) - alpha ln_q pi(a | o)
-    actor, by draws: that, with a moving;  by likelihood: grad log pi (Q_1 - V - alpha q ln_q pi), a standing
+    H_q(pi) = -E ln_q pi,   ln_q x = (x^(q - 1) - 1) / (q - 1),   ln_1 = log
+    value:             min_k Q_k(o, a) - alpha ln_q pi(a | o)
+    actor, draws:      ascends that value, with the gradient through the reparametrised action a
+    actor, likelihood: grad = E[grad log pi(a | o) (Q_1 - V - alpha q ln_q pi(a | o))], a without gradient
+
+`sac.py` has the update; docs/algorithms/tac.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -21,13 +24,13 @@ from comity.types import Algorithm, Environment, Key, Observation
 
 @dataclass(frozen=True)
 class Config(sac.Config):
-    """Settings of TAC: those of SAC, with an index."""
+    """Settings of TAC: SAC's, and the gradient of actors."""
 
-    entropic_index: OneOrMore = 1.5  # q: 1 is SAC, above it likely actions cost more; paper 1.5, 2, 2.5
-    alpha: Positive[float] = 0.2  # weight of the entropy; paper: rewards times 3 (Hopper), which is 1 / 3
-    alpha_moves: bool = False  # False: it stands; only index 1 has a wanted entropy
+    entropic_index: OneOrMore = 1.5  # q; 1: SAC; above 1 likely actions cost more. Paper 1.5, 2, 2.5
+    alpha: Positive[float] = 0.2  # weight of the entropy; the paper's rewards times 3 (Hopper) correspond to 1 / 3
+    alpha_moves: bool = False  # False: alpha is fixed; only index 1 has a target entropy
     gradient: Literal["draws", "likelihood"] = "draws"
-    # of actors, of numbers: through what is drawn, or of its log-density (paper)
+    # gradient of actors for continuous actions: through the drawn action, or (paper) of its log density
 
     def __post_init__(self):
         super().__post_init__()
@@ -41,7 +44,7 @@ PRESETS = {"sound": {}, "paper": PAPER, "paper-2": {**PAPER, "entropic_index": 2
 
 
 def log_density(config: Config, state: family.State, key: Key, policy: Any) -> tuple[Array, Array]:
-    """(a draw that stands still, log pi of it with gradient)."""
+    """Returns (a drawn action without gradient, its log pi with gradient)."""
     del config, state
     action = lax.stop_gradient(policy.sample(key))
     return action, policy.log_prob(action)
@@ -50,7 +53,7 @@ def log_density(config: Config, state: family.State, key: Key, policy: Any) -> t
 def likelihood(
     config: Config, nets: Nets, state: family.State, now: Observation, q: Array, log_prob: Array
 ) -> tuple[Array, Array]:
-    """(Q without gradient, what has the gradient): its sum is Q, its gradient grad log pi (Q - V - alpha q ln_q pi)."""
+    """Returns (Q without gradient, a term of value 0 with the gradient grad log pi (Q - V - alpha q ln_q pi))."""
     value = sac.values_of(config, nets).call(state.added.value, now.view)[..., 0]
     alpha, index = sac.alpha_of(state.added), config.entropic_index
     weight = lax.stop_gradient(q - value - alpha * index * sac.q_log(log_prob, index))

@@ -1,5 +1,11 @@
-"""TD3: DDPG with two critics whose smaller value is believed, smoothed targets and late actors (Fujimoto et al. 2018,
-arXiv 1802.09477), each agent for itself. docs/algorithms/td3.md.
+"""TD3: DDPG with two critics, smoothed targets and delayed actors (Fujimoto et al. 2018, arXiv 1802.09477), one learner
+per agent.
+
+    y = r + gamma min over k of Q_k'(o', mu'(o') + noise),   noise = clip(normal(0, smoothing), +-smoothing_limit)
+    critics: descend mean (y - Q_k(o, a))^2 for each k
+    actor:   ascends Q_1(o, mu(o)), one step for every `critic_updates` steps of the critics
+
+`deterministic.py` has the update; docs/algorithms/td3.md lists every departure.
 """
 
 from dataclasses import dataclass
@@ -20,15 +26,15 @@ from comity.types import Algorithm, Environment, Key
 
 @dataclass(frozen=True)
 class Config(family.Config, Views):
-    """Settings of TD3: those of the family, with its own table as defaults. ALITA: what that paper gives for all."""
+    """Settings of TD3: the family's, with defaults from TD3's own table. ALITA: that paper's common settings."""
 
-    critics: Positive[int] = 2  # of each agent
+    critics: Positive[int] = 2  # number of critics of each agent
     smoothing: NotNegative[float] = 0.2  # deviation of the noise on target actions
-    smoothing_limit: NotNegative[float] = 0.5  # that noise at most
+    smoothing_limit: NotNegative[float] = 0.5  # largest size of this noise
     hidden: Positive[int] = 256
     steps: Positive[int] = 10
-    every: Positive[int] = 2  # so with `critic_updates` one step of the critics for each transition
-    critic_updates: Positive[int] = 2  # steps of the critics before actors and targets move once
+    every: Positive[int] = 2  # with `critic_updates` 2: one step of the critics for each transition
+    critic_updates: Positive[int] = 2  # steps of the critics for one step of the actors and one move of the targets
     gamma: Fraction = 0.99
     learning_rate: Positive[float] = 3e-4
     critic_learning_rate: Positive[float] = 3e-4
@@ -60,19 +66,19 @@ PRESETS = {
     "sound": {},
     "paper": ALITA,
     "own-paper": {"warmup": 25_000},
-    "ddpg": {"critics": 1, "smoothing": 0.0, "critic_updates": 1, "every": 1},  # without what TD3 adds
+    "ddpg": {"critics": 1, "smoothing": 0.0, "critic_updates": 1, "every": 1},  # without TD3's three additions
 }
 
 
 def smoothed(config: Any, key: Key, policy: Any) -> Array:
-    """[batch, N, A]: target actions with noise of a limited size (section 5.3); choices as they are relaxed."""
+    """Returns target actions with clipped noise (section 5.3), [batch, N, A]; discrete actions get no noise."""
     key_noise, key = jax.random.split(key)
     meant = family.as_meant(config, key, policy)
     return policy.near(key_noise, meant, config.smoothing, config.smoothing_limit)
 
 
 def member(config: Config, everyone: bool = False) -> family.Member:
-    """everyone: critics read all agents' views and actions."""
+    """Returns TD3 as a member of the family. everyone: critics read all agents' views and actions."""
     target = partial(family.targets, follows=smoothed)
     return family.Member(joint_actions if everyone else own_action, everyone, critics=config.critics, target=target)
 

@@ -42,17 +42,17 @@ def test_a_setting_of_both_is_the_wrappers_and_the_games_has_another_name():
     env = source.thing(length=4, game_observe="last-action", observe="shares")
     assert env == from_objects(Preferences(Manitokan(length=4, observe="last-action"), observe="shares"), "ippo").env
     assert (env.spec.view.size, env.observe) == (Manitokan(observe="last-action").spec.view.size + 2 + 4, "shares")
-    assert comments(source.thing)["game_observe"].startswith("or a set of EXTRAS")
+    assert comments(source.thing)["game_observe"].startswith("or some of EXTRAS")
 
 
 def test_settings_are_explained():
     said = comments(find_task("ipd+messages+rusp").thing)
     assert said["payoffs"].startswith("own points for CC")
-    assert said["smallest_team"].startswith("of partitions")
+    assert said["smallest_team"].startswith("smallest team of a partition")
     assert "sees" in said
     assert "outcome: one-hot" in said["sees"]
     assert said["symbols"].startswith("K")
-    assert "smallest_team: of partitions" in (find_task("ipd+rusp").thing.__doc__ or "")
+    assert "smallest_team: smallest team of a partition" in (find_task("ipd+rusp").thing.__doc__ or "")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_setting_gives_way_to_what_the_whole_calls_by_its_name():
     assert env.spec.length == 12
     assert env.spec.meta.length == 3
     assert source.presets["rusp"]["inner_length"] == 100
-    assert comments(source.thing)["inner_length"].startswith("steps, at most")
+    assert comments(source.thing)["inner_length"].startswith("most steps of an episode")
     around = find_task("manitokan+learners").thing(inner_length=3, episodes=4, games=8)
     assert (around.spec.agents, around.inner_agents, around.spec.length) == (8, 2, 12)
     _, observation = jax.eval_shape(around.reset, jax.random.key(0))

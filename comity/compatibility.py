@@ -5,7 +5,7 @@ import sys
 from comity.spec import Box, MultiDiscrete, Vector, innermost
 from comity.types import Environment
 
-FIT = "`comity list algorithms` says what there is"
+FIT = "`comity list algorithms` lists all"
 
 
 def require_discrete(env: Environment, algorithm: str, several_heads: bool = False, images: bool = False) -> None:

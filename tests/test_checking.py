@@ -665,7 +665,7 @@ def test_action_that_depends_on_other_games():
         return masked(logits, observation.available).argmax(-1), memory, {}
 
     problem = only_problem_of(changed(act=mixes))
-    assert problem == "act chooses otherwise for a game among others than for the same game alone"
+    assert problem == "act chooses another action for a game in a batch than for the same game alone"
 
 
 def test_update_that_makes_nan():

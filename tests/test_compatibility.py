@@ -91,7 +91,7 @@ SEVERAL_HEADED = (
 CONTINUOUS = SEVERAL_HEADED
 SEVERAL_HEADS = [task for task in ALL if task.startswith("prisoners-buddy") and task != ONE_HEAD]
 PICTURES = [task for task in ALL if task.split("+")[0] in IMAGES]
-READS = "reads vectors, {game} shows images {shape}: take another; `comity list algorithms` says what there is"
+READS = "reads vectors, {game} shows images {shape}: take another; `comity list algorithms` lists all"
 REFUSED = [  # of several that hold the first is said
     Refusal(["lica-exact", "acktr", "alita-recurrent", "alita-qmix"], PICTURES, "{algorithm} " + READS),
     Refusal(["trpo"], PICTURES, "normalise_views " + READS, ("paper",)),
@@ -106,18 +106,18 @@ REFUSED = [  # of several that hold the first is said
         [name for name in ALGORITHMS if name not in SEVERAL_HEADED],
         SEVERAL_HEADS,
         "{algorithm} has one head, {game} asks for 2: start from --profile one-head, or take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
     ),
     Refusal(
         [name for name in ALGORITHMS if name not in SEVERAL_HEADED],
         ["oasis"],
-        "{algorithm} has one head, {game} asks for 5: take another; `comity list algorithms` says what there is",
+        "{algorithm} has one head, {game} asks for 5: take another; `comity list algorithms` lists all",
     ),
     Refusal(
         [name for name in ALGORITHMS if name not in CONTINUOUS],
         GIVES_NUMBERS,
         "{algorithm} chooses among discrete actions, {game} has continuous ones: take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
     ),
     Refusal(
         ["lica-exact"],
@@ -137,35 +137,34 @@ REFUSED += [
         ["pg"],
         GIVES_NUMBERS,
         "pg's exploration 'floor' chooses among discrete actions, {game} has continuous ones: take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
         ("released", "released-max-entropy", "released-correction"),
     ),
     Refusal(
         ["saf"],
         GIVES_NUMBERS,
         "saf's mask 'learning' chooses among discrete actions, {game} has continuous ones: take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
         ("released",),
     ),
     Refusal(
         ["ippo", "mappo"],
         SEVERAL_HEADS,
         "{algorithm} as released has one head, {game} asks for 2: start from --profile one-head, or take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
         ("released", "released-last-action"),
     ),
     Refusal(
         ["ippo", "mappo"],
         ["oasis"],
-        "{algorithm} as released has one head, {game} asks for 5: take another; "
-        "`comity list algorithms` says what there is",
+        "{algorithm} as released has one head, {game} asks for 5: take another; `comity list algorithms` lists all",
         ("released", "released-last-action"),
     ),
     Refusal(
         ["ippo", "mappo"],
         GIVES_NUMBERS,
         "{algorithm} as released chooses among discrete actions, {game} has continuous ones: take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
         ("released", "released-last-action"),
     ),
 ]
@@ -175,7 +174,7 @@ REFUSED += [
         ["pg"],
         [task for task in ALL if task not in COLLECTIVE],
         f"correction {correction!r} needs a game that says who gave and what is collective, `collective(steps)`, which "
-        "{game} has not: play manitokan, or set correction to 'none'",
+        "{game} lacks: play manitokan, or set correction to 'none'",
         presets,
     )
     for correction, presets in {
@@ -233,7 +232,7 @@ UNFIT = [
     Unfit("scripted", ["cleanup-lite"], "{game} has no script 'tit-for-tat'; it has cleaner, eater, turn-taker, bully"),
     Unfit("scripted", ["oasis"], "{game} has no script 'tit-for-tat'; it has grazer, fighter"),
     Unfit("scripted", ["coin-game"], "{game} has no script 'tit-for-tat'; it has own-only, greedy"),
-    Unfit("pool", NO_PAIRS, "a pool is of games of two, {game} has {agents} agents"),
+    Unfit("pool", NO_PAIRS, "a pool needs a game of two agents, {game} has {agents}"),
     Unfit(
         "learners",
         ["prisoners-buddy", "oasis", NUMBERS],
@@ -375,18 +374,18 @@ OF_BONUSES = [  # bonuses that refuse some tasks, of several that hold the first
         ["social-influence"],
         SEVERAL_HEADS,
         "{algorithm} has one head, {game} asks for 2: start from --profile one-head, or take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
     ),
     Refusal(
         ["social-influence"],
         ["oasis"],
-        "{algorithm} has one head, {game} asks for 5: take another; `comity list algorithms` says what there is",
+        "{algorithm} has one head, {game} asks for 5: take another; `comity list algorithms` lists all",
     ),
     Refusal(
         ["social-influence"],
         GIVES_NUMBERS,
         "{algorithm} chooses among discrete actions, {game} has continuous ones: take another; "
-        "`comity list algorithms` says what there is",
+        "`comity list algorithms` lists all",
     ),
     Refusal(
         ["inequity"],

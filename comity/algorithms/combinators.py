@@ -40,7 +40,9 @@ def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
     """
     spec = env.spec
     if spec.meta is not None:
-        raise ValueError("a population plays no game that holds learners: its seats are one algorithm's")
+        raise ValueError(
+            "a population cannot play a game with learning opponents: all seats must belong to one algorithm"
+        )
     agents = {role: agents_of(role, spec) for role in makers}
     one_learner_each(agents, spec)
     members = [Member(label(role), agents[role], _learner(role, make, part.part_of(env, agents[role])))
@@ -70,7 +72,7 @@ def population(makers: Mapping[str, Make], env: Environment) -> Algorithm:
 
     def update(key: Key, state: Any, steps: Transition, reward_of: Callable | None = None):
         if reward_of is not None:
-            raise ValueError("a population whose members have replays takes no bonus: give it to members, with_bonus")
+            raise ValueError("members with replays: give the bonus to each of them, with_bonus(member, ...)")
         states: list[PyTree] = []
         metrics: Metrics = {}
         extra: list[Array] = []
@@ -126,7 +128,7 @@ def independent(make: Make, env: Environment) -> Algorithm:
 
     def update(key: Key, state: PyTree, steps: Transition, reward_of: Callable | None = None):
         if reward_of is not None:
-            raise ValueError("learners of one agent each take their bonus each: independent(with_bonus(...))")
+            raise ValueError("give the bonus to the learner of each agent: independent(with_bonus(...))")
 
         def alone(key: Key, state: PyTree, rows: PyTree, notes: PyTree, rest: Transition):
             before, after, memory, action, reward, next_memory = jax.tree.map(lambda x: x[:, :, None], rows)
@@ -225,8 +227,8 @@ def with_bonus(algorithm: Algorithm, bonus: Bonus, weight: float | Array, name: 
         raise ValueError(f"{name} would change nothing: this algorithm learns from no reward of its rollouts")
     if bonus.reads and algorithm.replays:
         raise ValueError(
-            f"{name} asks for the policy as it was when it acted, which this algorithm's replay does not keep: take "
-            "one that learns from fresh play, such as ippo"
+            f"{name} reads the probabilities of the policy that acted, which this algorithm's replay does not store: "
+            "take one that learns from fresh play, such as ippo"
         )
 
     def init(key: Key) -> Rewarded:

@@ -126,7 +126,7 @@ def normalised(config: Settings, env: Environment, make: Callable[[Environment],
 
     def update(key: Key, state: State, steps: Transition, reward_of: Any = None) -> tuple[State, dict[str, Array]]:
         if reward_of is not None:
-            raise ValueError("a bonus for drawn steps reads views as they are, the replay has them normalised: set "
+            raise ValueError("the replay stores normalised views, and the bonus needs raw ones: set "
                              "normalise_views to False, or take another learner")  # fmt: skip
         before, following = (shown(state.seen, o) for o in (steps.observation, steps.next_observation))
         inside, metrics = learner.update(

@@ -248,7 +248,7 @@ def _played_algorithm_problems(env: Any, algorithm: Algorithm) -> list[str]:
     # Random draws depend on the shape of the batch. A choice without draws must not.
     first = jax.tree.map(lambda x: x[0, 1], greedy.action)
     if equal(greedy.action, greedy.other_key) and not close(first, greedy.alone):
-        problems.append("act chooses otherwise for a game among others than for the same game alone")
+        problems.append("act chooses another action for a game in a batch than for the same game alone")
     problems += _finite_problems("init: state", state) or _finite_problems("after one update: state", new)
     again = run(play, jax.random.key(2))
     if isinstance(again, str) or not equal(result, again):

@@ -98,7 +98,7 @@ def empty_sizes(env: Any) -> list[str]:
     lines = []
     if not env.spec.view.size:
         lines.append(
-            f"agents see nothing (spec.view: {env.spec.view}): they can tell neither each other nor states apart; "
+            f"agents see nothing (spec.view: {env.spec.view}): they cannot tell each other, or states, apart; "
             "give a view if they are to"
         )
     if not env.spec.state.size:
@@ -327,7 +327,9 @@ def _played_game_problems(env: Any) -> list[str]:
     if own.step_games and not equal(*run(jax.jit(partial(_both_steps, env)), jax.random.key(1))):
         problems.append("step_games gives another result than step of each game")
     if own.pack and not equal(*run(jax.jit(partial(_packed_too, env)), jax.random.key(1))):
-        problems.append("unpack gives another observation than pack was given: a replay would show what never was")
+        problems.append(
+            "unpack gives another observation than pack was given: a replay would return false observations"
+        )
     return problems
 
 

@@ -21,7 +21,6 @@ LETTERS = {
     "zealot": "Z",
     "colossus": "C",
 }  # Zerglings: -
-GROWN = 1.0  # size of a drawn unit relative to its real size
 GROUND = mixed(FLOOR, LINE, 0.6)
 CLIFF = mixed(WALL_DARK, FLOOR, 0.3)
 
@@ -55,7 +54,7 @@ class Field:
     def unit_at(
         self, x: float, y: float, radius: float, colour: Colour, letter: str, health: float, shield: float | None
     ) -> None:
-        self.circle(x, y, radius * GROWN, mixed(colour, FLOOR, 0.25), colour)
+        self.circle(x, y, radius, mixed(colour, FLOOR, 0.25), colour)
         if letter:
             self.paint.text(
                 self.at(x, y), letter, (255, 255, 255), anchor="mm", font_size=max(8, 0.8 * radius * self.unit)

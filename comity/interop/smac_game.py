@@ -88,8 +88,8 @@ def made(make: Callable[..., Any] | str, options: dict[str, Any]) -> Any:
         from smac.env import StarCraft2Env  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ImportError(
-            f"SMAC is not installed, nor perhaps the game: play smac/{make}, which needs neither, or install both as "
-            "github.com/oxwhirl/smac says"
+            f"SMAC is not installed, and StarCraft may be missing, too: play smac/{make}, which needs neither, or "
+            "install both as github.com/oxwhirl/smac says"
         ) from None
     return StarCraft2Env(map_name=make, **options)
 

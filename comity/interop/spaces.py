@@ -137,8 +137,8 @@ class Spaces:
         state = np.asarray(env.state(), np.float32).reshape(-1)
         if state.size != self.own_state:
             raise ValueError(
-                f"state() gives {state.size} numbers at step {step}, at the start {self.own_state}: give as many "
-                "whoever is left"
+                f"state() gives {state.size} numbers at step {step}, at the start {self.own_state}: its size "
+                "must stay the same in every step"
             )
         return state
 

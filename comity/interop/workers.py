@@ -133,8 +133,8 @@ class Workers:
                 process.join(1)
             codes = ", ".join(str(process.exitcode) for process in ended)
             raise ValueError(
-                f"a process that steps games has died (exit status {codes or 'unknown'}; -9 is for want of memory, or "
-                "somebody's kill): the simulator may have crashed; fewer envs or --task.processes 1 may help"
+                f"a process that steps games has died (exit status {codes or 'unknown'}; -9: out of memory, or "
+                "killed): the simulator may have crashed; fewer envs or --task.processes 1 may help"
             ) from error
         of = lambda name, kind: np.array(found[name], kind).reshape(-1, *found[name].shape[2:])[: self.count]  # noqa: E731
         seen = HostObservation(of("view", np.float32), of("state", np.float32), of("available", bool))

@@ -87,7 +87,7 @@ def _game(named: Named, find: Find) -> Source:
     thing = getattr(module, attribute)
     if not _is_game(thing):
         raise ValueError(
-            f"task {name}: {attribute} is no class with reset and step: nothing was called; name a game's class"
+            f"task {name}: {attribute} is no class with reset and step, so it was not called; name a game's class"
         )
     version = files.version if files else str(getattr(module, "VERSION", 1))
     return Source(name, thing, version, getattr(module, "PROFILES", {}), files)

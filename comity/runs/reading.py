@@ -63,9 +63,7 @@ def parse_yaml(text: str, path: Path | str) -> Any:
             if depth > DEEPEST:
                 raise Unreadable(f"{path}, line {line}: more than {DEEPEST} levels of sections")
         if twice := _twice(yaml.compose(text, loader)):
-            raise Unreadable(
-                f"{path}, line {twice.start_mark.line + 1}: {twice.value} stands there a second time; keep one of them"
-            )
+            raise Unreadable(f"{path}, line {twice.start_mark.line + 1}: {twice.value} occurs twice; keep one of them")
         value = yaml.load(text, loader)
     except Unreadable:
         raise

@@ -173,7 +173,9 @@ def open_run(path: str | os.PathLike[str]) -> SavedRun:
         raise FileNotFoundError(f"{path} is no run directory: it has no config.yaml") from None
     except (Unreadable, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path / 'config.yaml'} names no task and algorithm ({reason}): is it a run's?") from None
+        raise ValueError(
+            f"{path / 'config.yaml'} names no task and algorithm ({reason}): it may not be of a run"
+        ) from None
     try:
         manifest = read_json(path / "manifest.json")
     except (OSError, ValueError):

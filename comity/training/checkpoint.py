@@ -125,7 +125,7 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if manifest["format"] != FORMAT:
             raise CorruptCheckpoint(f"{path} has checkpoint format {manifest['format']}; this comity reads {FORMAT}")
         if not isinstance(manifest["about"], dict):
-            raise CorruptCheckpoint(f"{path} says nonsense of itself: about {str(manifest['about'])[:60]!r}")
+            raise CorruptCheckpoint(f"{path} has an impossible entry: about {str(manifest['about'])[:60]!r}")
         return manifest, arrays
     except (CorruptCheckpoint, FileNotFoundError, PermissionError):
         raise

@@ -111,7 +111,7 @@ def cross_play(
     ]  # fmt: skip
     teams += [Team(label, algorithm, (), label) for label, algorithm in partners]
     if functions(first.env).host:
-        raise ValueError(f"{first.recipe.task.name} is stepped by Python, and cross-play wants a compiled game")
+        raise ValueError(f"{first.recipe.task.name} is stepped by Python, and cross-play needs a compiled game")
     if first.env.spec.agents < 2:
         raise ValueError("cross-play needs a game of two agents or more")
     programs: dict[Any, Any] = {}

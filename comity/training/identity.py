@@ -67,7 +67,7 @@ def own(run: str | None, seeds: list[int]) -> Callable[[Path, dict[str, Any]], N
 
     def check(path: Path, about: dict[str, Any]) -> None:
         if problem := _misfit(about, seeds):
-            raise CorruptCheckpoint(f"{path} says nonsense of itself: {problem}")
+            raise CorruptCheckpoint(f"{path} has an impossible entry: {problem}")
         if run and about.get("run", run) != run:
             raise CorruptCheckpoint(f"{path} is of another run ({about['run']}, this one is {run})")
         if about.get("seeds", seeds) != seeds:
@@ -117,7 +117,7 @@ def best_problem(path: Path, seed: int, run: str | None, expected: Best | None =
     if about.get("seed") != seed:
         return f"{path} is of seed {about.get('seed')}"
     if any(whole(about.get(name), 0, 2**63) is None for name in ("iteration", "env_steps")):
-        return f"{path} says no iteration and env_steps"
+        return f"{path} has no valid iteration and env_steps"
     if run and about.get("run", run) != run:
         return f"{path} is of another run ({about['run']}, this one is {run})"
     if expected and "run" in about and expected.iteration != about["iteration"] <= at:

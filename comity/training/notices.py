@@ -34,7 +34,7 @@ def of_play(found: list[dict[str, np.ndarray]], env: Environment) -> list[str]:
         )
     if every["endless"].all():
         lines.append(
-            f"no episode of the first evaluation ended within length {length}: episodes are cut there, and what "
-            f"counts ends sees none; end them at step {length} by truncated, or raise length; {CHECK}"
+            f"no episode of the first evaluation ended within length {length}: episodes are cut there, and "
+            f"counts of their ends stay 0; end them at step {length} by truncated, or raise length; {CHECK}"
         )
     return lines

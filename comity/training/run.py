@@ -165,7 +165,7 @@ class Run:
         shape = lambda algorithm: jax.eval_shape(algorithm.init, jax.random.key(0))  # noqa: E731
         if shape(self.algorithm) != shape(other.algorithm):
             raise ValueError(
-                f"{self.path} was trained on {self.env}; its policies do not fit {env}: keep what has sizes"
+                f"{self.path} was trained on {self.env}; its policies do not fit {env}: keep settings of sizes"
             )
         return other
 

@@ -62,7 +62,7 @@ def between(
     ValueError if Python steps the game.
     """
     if functions(env).host:
-        raise ValueError(f"{task} is stepped by Python, and a Schelling diagram wants a compiled game")
+        raise ValueError(f"{task} is stepped by Python, and a Schelling diagram needs a compiled game")
     at_once = min(episodes, TOGETHER)
     first, second = cooperators[0].algorithm, defectors[0].algorithm  # the same for all seeds of a run
 

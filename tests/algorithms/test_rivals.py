@@ -455,12 +455,12 @@ def test_what_they_refuse_is_one_line():
             module.make(module.Config(), Alone())
     with pytest.raises(ValueError, match=r"^social-influence chooses among discrete actions, Numbers has continuous"):
         social_influence.make(social_influence.Config(), Numbers())
-    with pytest.raises(ValueError, match=r"^tables of moves need a grid .* Numbers has not: set by to 'networks'$"):
+    with pytest.raises(ValueError, match=r"^tables of moves need a grid .* Numbers lacks: set by to 'networks'$"):
         eiti.make(eiti.Config(by="tables"), Numbers())
     eiti.make(eiti.Config(), Numbers())  # by networks
     bonus = social_influence.make(social_influence.Config(), Shove())
     stored = Algorithm(lambda key: jnp.zeros(()), idle, idle, replays=True)
-    with pytest.raises(ValueError, match=r"^social-influence asks for the policy as it was when it acted, which this"):
+    with pytest.raises(ValueError, match=r"^social-influence reads the probabilities of the policy that acted"):
         with_bonus(stored, bonus, 1.0, "social-influence")
     fresh = with_bonus(stored._replace(replays=False), bonus, 1.0, "social-influence")
     steps = play(Shove(), KEY)._replace(notes={})

@@ -448,7 +448,7 @@ def test_what_is_called_is_a_class_or_a_module(folder):
     assert make() is None
     (folder / "game.py").write_text("def Game(**k): raise SystemExit\nnumber = 3\nclass make: ...\n")
     for name in ("Game", "number", "make"):
-        with pytest.raises(ValueError, match=f"{name} is no class with reset and step: nothing was called"):
+        with pytest.raises(ValueError, match=f"{name} is no class with reset and step, so it was not called"):
             find_task(f"game.py:{name}")
     with pytest.raises(ValueError, match="has no make"):
         find_algorithm("game.py")

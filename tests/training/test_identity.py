@@ -105,7 +105,7 @@ def test_what_is_refused_leaves_the_config(copy, name, line):
 def test_a_checkpoint_that_says_nonsense_of_itself(whole, wrong):
     path, check = whole.saved()[-1], identity.own(None, [0, 1])
     check(path, checkpoint.about(path))
-    with pytest.raises(CorruptCheckpoint, match=f"{path} says nonsense of itself: {next(iter(wrong))} "):
+    with pytest.raises(CorruptCheckpoint, match=f"{path} has an impossible entry: {next(iter(wrong))} "):
         check(path, {**checkpoint.about(path), **wrong})
 
 

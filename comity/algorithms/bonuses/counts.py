@@ -65,7 +65,7 @@ def make(config: Config, env: Environment) -> Bonus:
     if config.counted == "cell" and cells is None:
         raise ValueError(
             "counts 'cell' needs a grid that says where agents stand, `cells(view)`, which "
-            f"{type(env).__name__} has not: set counted to 'own'"
+            f"{type(env).__name__} lacks: set counted to 'own'"
         )
     joint, tables = config.counted == "joint", 1 if config.counted == "joint" else spec.agents
     size = spec.view.size * (spec.agents if joint else 1)

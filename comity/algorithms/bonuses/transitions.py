@@ -69,7 +69,7 @@ def tabular(settings: Settings, env: Environment) -> bool:
     if settings.by == "tables" and not known:
         raise ValueError(
             "tables of moves need a grid that says where agents stand, `cells(view)`, and one head, which "
-            f"{type(env).__name__} has not: set by to 'networks'"
+            f"{type(env).__name__} lacks: set by to 'networks'"
         )
     return known and settings.by != "networks"
 

@@ -74,7 +74,7 @@ def require(config: Settings, env: Environment) -> None:
     if functions(env).collective is None:
         raise ValueError(
             f"correction {config.correction!r} needs a game that says who gave and what is collective, "
-            f"`collective(steps)`, which {type(env).__name__} has not: play manitokan, or set correction to 'none'"
+            f"`collective(steps)`, which {type(env).__name__} lacks: play manitokan, or set correction to 'none'"
         )
     if env.spec.agents < 2:
         raise ValueError(f"correction {config.correction!r} needs two agents or more, the game has {env.spec.agents}")

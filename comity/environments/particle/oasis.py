@@ -109,7 +109,7 @@ class Oasis:
             agent_colours=tuple(agent_hex(k) for k in range(n)),
             action_names=(bins, bins, bins, ("attack", "eat", "nothing"), tuple(f"agent i{k}" for k in self.offsets)),
             event_names=("died", "hit"),
-            event_words=(("died", "dies"), ("hit", "is hit")),
+            event_words=(("died", "dies"), ("hit", "hits another agent")),
         )
 
     @property

@@ -65,7 +65,7 @@ def flattened(wrapper: type, game: type, name: str) -> type:
         listed.append((f.name, outer[f.name], f))
     for setting, _, f in listed:
         if f.default is MISSING:
-            raise ValueError(f"{name}: {setting} has no default, so that a name does not say all; wrap it in Python")
+            raise ValueError(f"{name}: {setting} has no default, so the name alone cannot make it; wrap it in Python")
     settings = [(setting, hint, field(default=f.default)) for setting, hint, f in listed]
     checked = {"__post_init__": lambda self: None}  # must exist when the dataclass is made
     made = make_dataclass(name, settings, namespace=checked, frozen=True)

@@ -47,9 +47,9 @@ class Pool:
         check(self)
         name, spec = type(self.game).__name__, self.game.spec
         if spec.agents != 2:
-            raise ValueError(f"a pool is of games of two, {name} has {spec.agents} agents")
+            raise ValueError(f"a pool needs a game of two agents, {name} has {spec.agents}")
         if not (isinstance(spec.action, Discrete) and isinstance(spec.view, Vector)):
-            raise ValueError(f"a pool is of games of one discrete action and vectors as views, {name} is none")
+            raise ValueError(f"a pool needs a game with one discrete action and vectors as views, which {name} is not")
 
     @property
     def spec(self) -> Spec:

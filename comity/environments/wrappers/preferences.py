@@ -63,7 +63,7 @@ class Preferences:
         if n < 2:
             raise ValueError(f"preferences need two agents or more, {name} has {n}")
         if isinstance(self.game.spec.view, Image) and functions(self.game).places is None:
-            raise ValueError(f"preferences are drawn into pictures where agents stand: {name} has no `places`")
+            raise ValueError(f"in pictures, preferences need `places`, which {name} lacks")
         if self.smallest_team > (self.largest_team or n) or (self.largest_team or n) > n:
             raise ValueError(
                 f"teams of {self.smallest_team} to {self.largest_team or n} among {n} agents: give sizes that fit"

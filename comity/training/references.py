@@ -1,7 +1,8 @@
 """Trained teams that come with the package: one small policy for a task, and the score that a new training must reach.
 
 A reference is a run directory of one seed under `comity/references/TASK`. Its checkpoint holds the arrays that `act`
-reads, in half precision, and nothing else; `reference.json` says how it was trained and what all its seeds scored.
+reads and nothing else, in half precision where that is wide enough; `reference.json` says how it was trained and what
+all its seeds scored.
 """
 
 from __future__ import annotations
@@ -107,6 +108,13 @@ def filled(path: Path, shape: PyTree) -> tuple[PyTree, dict[str, Any]]:
     return jax.tree.unflatten(jax.tree.structure(shape), leaves), about
 
 
+def halved(x: Any) -> np.ndarray:
+    """float32 as float16, if its values lie in that range: counts and moments of views may not."""
+    x = np.asarray(x)
+    small = x.dtype == np.float32 and (np.abs(x) <= np.finfo(np.float16).max).all()
+    return x.astype(np.float16) if small else x
+
+
 def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> Path:
     """Makes a reference at `to` from the best seed of a finished run (`comity.load`), and returns `to`.
 
@@ -127,8 +135,7 @@ def ship(run: Any, to: Path, metric: str | None = None, episodes: int = 320) -> 
     manifest, config = run.directory.manifest(), run.directory.config()
     config["training"] |= {"seeds": 1, "first_seed": seed}
     kept = read_by_act(run.algorithm, run.env)
-    small = lambda x: np.asarray(x, np.float16) if x.dtype == np.float32 else np.asarray(x)  # noqa: E731
-    arrays = {name: small(x) for name, x in run.arrays(seed).items() if name in kept}
+    arrays = {name: halved(x) for name, x in run.arrays(seed).items() if name in kept}
     shutil.rmtree(to, ignore_errors=True)
     (to / "checkpoints").mkdir(parents=True)
     about: dict[str, Any] = {"iteration": run.iteration, "env_steps": {str(seed): run.env_steps[seed]}, "seeds": [seed]}

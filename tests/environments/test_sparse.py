@@ -34,7 +34,7 @@ def replayed_boxes(episode: int) -> dict[str, np.ndarray]:
 
     def step(agents, box, action, time):
         after, timestep = env.step(KEY, push_box.State(agents, box, time), action)
-        moved = push_box.moved(push_box.State(agents, box, time), action)[1]
+        moved = push_box.moved(push_box.State(agents, box, time), action, 15)[1]
         return after, moved, timestep
 
     agents, box = f["agents"][episode, :-1], f["box_after_step"][episode, :-1]
@@ -68,22 +68,22 @@ def test_push_box_is_the_recorded_one_in_all_episodes_and_fields():
     assert (facts("push_box")["reward"] > 0).any(-1).sum() > 20  # boxes were pushed to the wall
 
 
-def one_pusher(state, action):
+def one_pusher(state, action, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(push_box, "NEEDED", 1)
-        return RULES(state, action)
+        return RULES(state, action, size)
 
 
-def agents_first(state, action):
+def agents_first(state, action, size):
     """Agents move against the old box."""
-    box = RULES(state, action)[1]
-    towards = jnp.clip(state.agents + jnp.asarray(steps.MOVES)[action], 1, push_box.SIZE - 2)
+    box = RULES(state, action, size)[1]
+    towards = jnp.clip(state.agents + jnp.asarray(steps.MOVES)[action], 1, size - 2)
     blocked = (towards == state.box).all(-1, keepdims=True)
     return jnp.where(blocked, state.agents, towards).astype(jnp.int32), box
 
 
-def onto_walls(state, action):
-    box = RULES(state, action)[1]
+def onto_walls(state, action, size):
+    box = RULES(state, action, size)[1]
     towards = state.agents + jnp.asarray(steps.MOVES)[action]
     return jnp.where((towards == box).all(-1, keepdims=True), state.agents, towards).astype(jnp.int32), box
 
@@ -115,7 +115,7 @@ def test_the_worked_example_of_push_box():
 
 def test_boxes_are_drawn_where_nobody_stands():
     agents = jnp.array([[4, 4], [11, 11]])
-    boxes = np.asarray(jax.vmap(lambda k: push_box.drawn_box(k, agents))(jax.random.split(KEY, 4000)))
+    boxes = np.asarray(jax.vmap(lambda k: push_box.drawn_box(k, agents, 15))(jax.random.split(KEY, 4000)))
     counts = np.zeros((15, 15), int)
     np.add.at(counts, tuple(boxes.T), 1)
     assert counts[4:12, 4:12].sum() == 4000
@@ -226,7 +226,9 @@ def mutated_doors(rule: str, game, state, agents):
     if rule == "held one step more":
         return DOOR_RULE(SecretRoom(hold_open=game.hold_open + 1), state, agents)
     if rule == "no switch in the large room":
-        return DOOR_RULE(game, state, jnp.where((agents == secret_room.SWITCHES[0]).all(-1)[:, None], 0, agents))
+        return DOOR_RULE(
+            game, state, jnp.where((agents == secret_room.rooms(25).switches[0]).all(-1)[:, None], 0, agents)
+        )
     opened, waited = DOOR_RULE(game, state, agents)  # a switch opens every door
     return jnp.broadcast_to(opened.any(), (3,)), waited
 
@@ -250,7 +252,8 @@ def test_scripts_of_secret_room_succeed_in_49_steps_and_random_play_does_not():
 
 def test_no_joint_plan_of_secret_room_is_shorter():
     """Breadth first over both agents' cells; with hold_open 0 these say which doors are open."""
-    size, wall, door = secret_room.SIZE, secret_room.walls(), secret_room.door_cells()
+    rooms = secret_room.rooms(25)
+    size, wall, door = rooms.size, rooms.walls(), rooms.door_cells()
     rows, columns = np.divmod(np.arange(size * size), size)
     following = np.zeros((8, size * size, 4), int)
     for mask in range(8):
@@ -260,9 +263,9 @@ def test_no_joint_plan_of_secret_room_is_shorter():
             blocked = wall[r, c] | shut[door[r, c]]
             following[mask, :, action] = np.where(blocked, rows * size + columns, r * size + c)
     opens = np.zeros(size * size, int)
-    for mask, (r, c) in zip((7, 1, 2, 4), secret_room.SWITCHES, strict=True):
+    for mask, (r, c) in zip((7, 1, 2, 4), rooms.switches, strict=True):
         opens[r * size + c] |= mask
-    goal = (columns > secret_room.WALL) & (rows < secret_room.ROOM_WALLS[0])
+    goal = (columns > rooms.wall) & (rows < rooms.room_walls[0])
     seen, front, length = np.zeros((size * size,) * 2, bool), np.array([[0, 0]]), 0
     while not (goal[front[:, 0]] & goal[front[:, 1]]).any():
         mask = opens[front[:, 0]] | opens[front[:, 1]]

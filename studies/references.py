@@ -72,7 +72,7 @@ TEAMS = {
     "manitokan-messages": Team("pg", 600, {"hidden": 32}, preset="fast", task=EASY, training=FEW),
     "push-box": Team("ippo+counts", 1000, CURIOUS, preset="fast", task={"size": 6, "length": 100}, training=FEW),
     "secret-room": Team("ippo+counts", 600, CURIOUS, preset="fast", task=OPEN, training=FEW),
-    "oasis": Team("ippo", 500, GRAZERS, "short", "fast", FED, FEW, "return"),
+    "oasis": Team("ippo", 500, GRAZERS, "short", "fast", FED, FEW),
 }
 WITHOUT: dict[str, str] = {}  # task: why it has no reference
 HEAD = "| task | learner | measured | mean | seeds | untrained | least | seconds |"

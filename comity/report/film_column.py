@@ -136,7 +136,7 @@ class Column:
                 pen.rounded_rectangle(
                     (right - 118, y - 1, right - 62, y + 17), 4, fill=GOOD if received[n] > 0 else BAD
                 )
-                pen.text((right - 90, y + 1), f"{received[n]:+.3g}", fill=PAPER, font=font(12, bold=True), anchor="ma")
+                pen.text((right - 90, y + 1), signed(received[n]), fill=PAPER, font=font(12, bold=True), anchor="ma")
             pen.text((right, y + 1), total_text(self.totals[t, n]), fill=INK, font=font(12, bold=True), anchor="ra")
         if episode.num_agents > ROWS:
             y = top + 32 + self.row * ROWS
@@ -152,4 +152,9 @@ def rare(rewards: np.ndarray) -> bool:
 
 def total_text(total: float) -> str:
     """Returns a cumulative reward in short."""
-    return f"{total:.2f}" if abs(total) < 1000 else f"{total:.3g}"
+    return f"{total:.2f}" if abs(total) < 1000 else f"{total:,.0f}" if abs(total) < 1e6 else f"{total:.3g}"
+
+
+def signed(reward: float) -> str:
+    """Returns the reward of one step in short."""
+    return f"{reward:+.3g}" if abs(reward) < 1000 else f"{reward:+,.0f}" if abs(reward) < 1e5 else f"{reward:+.2g}"

@@ -184,6 +184,23 @@ class Random:
         return jax.random.randint(key, observation.view.shape[:-1], 0, self.actions), memory, {}
 
 
+@pytest.mark.parametrize("size", [5, 6, 9])
+def test_small_floors(size):
+    """Boxes lie on the floor, and scripts bring them; the view has a row and a column of each size."""
+    env = PushBox(size=size, length=40)
+    boxes = jax.vmap(lambda k: env.reset(k)[0].box)(jax.random.split(KEY, 200))
+    assert boxes.min() == size // 4 + 1
+    assert boxes.max() == 3 * size // 4 <= size - 2
+    assert env.spec.view.size == env.reset(KEY)[1].view.shape[-1] == 6 * size
+    assert played(env, Scripts(env, ("pusher", "pusher")), 4)["boxes"].min() >= 2
+
+
+@pytest.mark.parametrize(("game", "size"), [(PushBox, 4), (SecretRoom, 11)])
+def test_floors_that_are_too_small_are_refused(game, size):
+    with pytest.raises(ValueError, match=f"size {size} is below"):
+        game(size=size)
+
+
 @pytest.mark.parametrize(("script", "least", "most"), [("left-pusher", 12, 20), ("pusher", 18, 28)])
 def test_scripted_pushers_bring_boxes(script, least, most):
     env = PushBox()
@@ -276,6 +293,22 @@ def test_no_joint_plan_of_secret_room_is_shorter():
         seen[front[:, 0], front[:, 1]] = True
         length += 1
     assert length == 49
+
+
+@pytest.mark.parametrize("size", [12, 13, 16, 25])
+def test_small_secret_rooms(size):
+    """Switches and doors lie where one can stand: each door leads into its own room, in which its switch lies."""
+    rooms = secret_room.rooms(size)
+    wall, third = rooms.walls(), size // 3
+    for row, column in rooms.switches:
+        assert not wall[row, column]
+    for k, (rows, (row, column)) in enumerate(zip(rooms.doors, rooms.switches[1:], strict=True)):
+        assert rooms.wall < column < size
+        for at in (*rows, row):
+            assert at > k * third or k == 0
+            assert at < (k + 1) * third or k == 2
+            assert not wall[at, [rooms.wall - 1, rooms.wall + 1]].any()
+    assert bool(SecretRoom(size=size).spec.scripts) == (size == 25)  # the plans are for that size
 
 
 @pytest.mark.parametrize(("obs", "size"), [("doors", 103), ("code", 100)])

@@ -215,6 +215,16 @@ def test_gif_of_two_waits_for_the_longer_and_names_both(tmp_path, monkeypatch):
     assert "step 7/6" not in said
 
 
+def test_large_rewards_are_written_out():
+    assert [film_column.total_text(x) for x in (999.5, 26_000.0, -1_000.0, 2.5e6)] == [
+        "999.50",
+        "26,000",
+        "-1,000",
+        "2.5e+06",
+    ]
+    assert [film_column.signed(x) for x in (0.5, 1_000.0, -20_000.0, 3e5)] == ["+0.5", "+1,000", "-20,000", "+3e+05"]
+
+
 @pytest.mark.parametrize("make", [recorded, continuous, several_heads])
 def test_games_without_pictures_get_a_panel(tmp_path, make):
     path = film.write_gif(make(frames=None), tmp_path / "film.gif")

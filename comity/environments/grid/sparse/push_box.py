@@ -133,7 +133,7 @@ class PushBox:
 
 
 def drawn_box(key: Key, agents: Array, size: int) -> Array:
-    """Draws a cell [2] of the inner square, uniformly from those without an agent. Size 15: rows and columns 4 to 11."""
+    """Draws a cell [2] of the inner square (size 15: rows, columns 4 to 11), uniformly from those without an agent."""
     low, high = size // 4 + 1, 3 * size // 4
     rows, columns = jnp.meshgrid(*(jnp.arange(low, high + 1),) * 2, indexing="ij")
     cells = jnp.stack([rows, columns], -1).reshape(-1, 2)  # [K, 2]

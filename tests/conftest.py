@@ -6,6 +6,12 @@ import os
 import sys
 import tempfile
 
+if sys.dont_write_bytecode:  # then every process that a test starts would compile jax and comity from their sources
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.path.join(tempfile.gettempdir(), f"comity-tests-bytecode-{os.getuid()}")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix  # none lie beside the sources, as was asked
+
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"comity-tests-{os.getuid()}"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault(
@@ -16,10 +22,11 @@ os.environ.setdefault(
 os.environ.setdefault("COMITY_PROGRAMS", "")  # tests replace parts of programs, which kept ones would not know
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import jax
 import pytest
 from jax._src.interpreters import mlir
 from jaxtyping import install_import_hook
+
+from tests.tiny import limits
 
 gc.set_threshold(50_000, 20, 50)  # a tenth of what tracing takes is collecting what is not garbage
 
@@ -45,12 +52,8 @@ install_import_hook("comity.learning", "beartype.beartype")
 
 @pytest.fixture(autouse=True, scope="module")
 def forget_programs():
-    """Every loaded program holds memory maps, of which Linux allows a process 65,530: all tests together need more, and
-    then jaxlib ends with a segmentation fault."""
     yield
-    if "comity.api" in sys.modules:
-        sys.modules["comity.api"].COMPILED.clear()
-    jax.clear_caches()
+    limits.forget_programs()
 
 
 @pytest.fixture(autouse=True)

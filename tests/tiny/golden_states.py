@@ -29,6 +29,7 @@ from comity.learning.replay import Replay
 from comity.opponents import Learners
 from comity.recipes import find_algorithm, settings_of
 from comity.settings import floats, with_floats
+from tests.tiny import limits
 from tests.tiny.gift import Gift
 from tests.tiny.noise import LENGTH, Noise
 
@@ -194,9 +195,9 @@ def program(algorithm: str, config: Any, game: str) -> Any:
 
 
 def forget() -> None:
-    """Drops all compiled programs, which hold memory maps (tests/conftest.py)."""
+    """Drops all compiled programs, which hold memory maps."""
     program.cache_clear()
-    jax.clear_caches()
+    limits.forget_programs()
 
 
 def digest(case: Case) -> dict[str, Any]:

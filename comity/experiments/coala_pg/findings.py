@@ -43,6 +43,14 @@ FINDINGS = {
     "minibatch": Finding(
         "With many inner games M-FOS and the batch-unaware gradient stop shaping", {"games-hurt-the-biased": OPEN}
     ),
+    "changing-rules": Finding(
+        "So far COALA-PG shapes naive learners whose rate or optimizer changes, at little cost",
+        {"shapes-all-the-same": SHORT, "a-change-costs-little": SHORT},
+    ),
+    "dilemmas": Finding(
+        "So far COALA-PG shapes in episodes of 5 and of 50 steps; in the stag hunt it does not lead to the stag",
+        {"horizons": SHORT, "stag-hunt": SHORT},
+    ),
     "cost": Finding("Time and memory grow in proportion to history; a larger view costs little", {}),
     "observability": Finding(
         "So far the less is seen of the other's actions, the less is shaped", {"blur-costs": SHORT}

@@ -84,8 +84,8 @@ FINDINGS = {
         {"all-faster": REPRODUCED, "collapse-low": NOT, "collapse-late": REPRODUCED},
     ),
     "fig13": Finding(
-        "Punished agents avoid the key; paying for the gift does not make it much faster",
-        {"punish-avoids": REPRODUCED, "oracle-fastest": NOT},
+        "Punished agents avoid the key, injected rewards lower success, paying for the gift is not much faster",
+        {"punish-avoids": REPRODUCED, "inject-less-by-the-text": REPRODUCED, "oracle-fastest": NOT},
     ),
     "fig14": Finding(
         "Without the collective reward there is no success, with it alone there is less",

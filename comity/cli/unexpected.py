@@ -27,7 +27,7 @@ def message(error: BaseException, arguments: list[str]) -> str:
 
 def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
     """Returns the run directory in which the error arose: the training's, or else the one that the command names."""
-    from comity.runs.saved import find
+    from comity.runs.saved import REFERENCES, find
 
     if (path := getattr(error, "comity_run", None)) is not None:
         return Path(path)
@@ -38,8 +38,8 @@ def _run_of(error: BaseException, arguments: list[str]) -> Path | None:
             found = [] if word.startswith("-") else find(word)
         except Exception:
             continue
-        if len(found) == 1:
-            return Path(found[0])
+        if len(found) == 1:  # teams that come with the package get no log
+            return Path(found[0]) if REFERENCES not in Path(found[0]).parents else None
     return None
 
 

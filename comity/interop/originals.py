@@ -11,6 +11,15 @@ ORIGINALS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {  # {task: 
     "cooperative-navigation": ("mpe2.simple_spread_v3", lambda env: {"N": env.agents}),
     "cooperative-communication": ("mpe2.simple_speaker_listener_v4", lambda env: {}),
     "physical-deception": ("mpe2.simple_adversary_v3", lambda env: {"N": env.spec.agents - 1}),
+    "predator-prey": (
+        "mpe2.simple_tag_v3",
+        lambda env: {"num_good": 1, "num_adversaries": env.predators, "num_obstacles": env.obstacles},
+    ),
+}
+
+FARAMA = {"physics": "farama", "reward": "farama"}  # settings of a task that is mpe2's
+SETTINGS: dict[str, dict[str, Any]] = {  # {task: those settings, if they are others}
+    "predator-prey": {"physics": "farama", "reward": "classic", "prey": "learns", "capture_ends": False},
 }
 
 
@@ -21,9 +30,9 @@ def original_of(task: str, env: Any) -> tuple[Any, str]:
     """
     if task not in ORIGINALS:
         raise ValueError(f"{task} is no copy of an environment that can be played here: {', '.join(ORIGINALS)} are")
-    differing = [name for name in ("physics", "reward") if getattr(env, name) != "farama"]
-    if differing:
-        raise ValueError(f"{task} with {differing[0]} {getattr(env, differing[0])!r} is not mpe2's: set it to 'farama'")
+    for name, wanted in SETTINGS.get(task, FARAMA).items():
+        if getattr(env, name) != wanted:
+            raise ValueError(f"{task} with {name} {getattr(env, name)!r} is not mpe2's: set it to {wanted!r}")
     name, options = ORIGINALS[task]
     try:
         needed("mpe2")

@@ -333,3 +333,4 @@ def test_an_error_nobody_foresaw_stands_in_the_log_of_its_run(capsys, tmp_path, 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert f"the traceback is in {tmp_path / 'comity-'}" in message(KeyError("game"), ["watch", str(run)])
     assert not (tmp_path / "elsewhere").exists()
+    assert f"the traceback is in {tmp_path / 'comity-'}" in message(KeyError("game"), ["watch", "reference:two-step"])

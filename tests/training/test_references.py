@@ -167,3 +167,5 @@ def test_originals():
         original_of("ipd", comity.make("ipd"))
     with pytest.raises(ValueError, match="set it to 'farama'"):
         original_of("cooperative-navigation", comity.make("cooperative-navigation"))
+    with pytest.raises(ValueError, match="prey 'random' is not mpe2's: set it to 'learns'"):
+        original_of("predator-prey", comity.make("predator-prey", physics="farama", reward="classic"))

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from comity.runs.lines import read_lines
 from comity.runs.reading import Unreadable, read_json, read_yaml
+from comity.settings import did_you_mean
 
 REFERENCES = Path(__file__).parents[1] / "references"  # trained teams that come with the package
 REFERENCE = "reference.json"  # the file that marks such a team
@@ -78,7 +79,8 @@ def find(run: RunsLike, root: str | os.PathLike[str] = "runs") -> list[Path]:
     if text.startswith("reference:"):
         if found := reference(text.removeprefix("reference:")):
             return [found]
-        raise FileNotFoundError(f"no {text}: there are references of {', '.join(references())}")
+        near = did_you_mean(text.removeprefix("reference:"), references())
+        raise FileNotFoundError(f"no {text}{near}; there are references of {', '.join(references())}")
     if text == "latest":
         runs = underneath(root)
         if not runs:

@@ -147,7 +147,7 @@ def test_names(tmp_path, monkeypatch, capsys):
     assert main(["evaluate", "reference:two-step", "--best"]) == 1
     assert "leave --best or --checkpoint out" in capsys.readouterr().err
     assert main(["evaluate", "reference:two-stp"]) == 1
-    assert "there are references of" in capsys.readouterr().err
+    assert "did you mean two-step or n-step?; there are references of" in capsys.readouterr().err
     assert main(["verify", "two-stp"]) == 2
     assert "did you mean two-step" in capsys.readouterr().err
 

@@ -35,15 +35,20 @@ SEEDS = 2
 
 
 @cache
-def learned(name: str, env: Any, updates: int, games: int = 32, **settings: Any) -> list[tuple[np.ndarray, Any]]:
-    """Of each seed: (mean reward of a step in play [updates], means of `info` [updates])."""
+def learned(
+    name: str, env: Any, updates: int, games: int = 32, quickly: bool = False, **settings: Any
+) -> list[tuple[np.ndarray, Any]]:
+    """Of each seed: (mean reward of a step in play [updates], means of `info` [updates]).
+
+    quickly: compiled quickly rather than well, which is less in all where games are tiny.
+    """
     thing = find_algorithm(name).thing
     values = {**SETTINGS[name], **settings}
     values = {k: env.spec.length if v is None else v for k, v in values.items()}
     algorithm = thing.make(thing.Config(**values), env)
 
     watch = lambda steps, _: (steps.reward.mean(), {name: x.mean() for name, x in steps.info.items()})  # noqa: E731
-    program = jax.jit(training(algorithm, env, updates, games, watch), compiler_options=WELL)
+    program = jax.jit(training(algorithm, env, updates, games, watch), compiler_options=None if quickly else WELL)
     return [jax.device_get(program(jax.random.key(seed))[1]) for seed in range(SEEDS)]
 
 
@@ -71,7 +76,7 @@ def ends(curves: list[tuple[np.ndarray, Any]]) -> list[float]:
     ],
 )
 def test_the_best_answer_is_found(name, kind, updates, least):
-    curves = learned(name, KINDS[kind], updates, 64)
+    curves = learned(name, KINDS[kind], updates, 64, quickly=True)
     assert max(reward[0] for reward, _ in curves) < 0.6
     assert min(ends(curves)) > least, ends(curves)
 
@@ -117,7 +122,7 @@ def test_continuous_actions_cover_the_places(name):
 )
 def test_a_core_that_remembers_names_the_cue_and_none_cannot(name, core, updates):
     """One point at the last of four steps, so 0.25 a step; half of it at random."""
-    found = ends(learned(name, Cue(length=4), updates, core=core))
+    found = ends(learned(name, Cue(length=4), updates, quickly=True, core=core))
     assert max(found) < 0.15 if core == "none" else min(found) > 0.23, found
 
 

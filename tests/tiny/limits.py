@@ -1,8 +1,8 @@
 """What one process may hold of compiled programs.
 
 Every loaded program holds memory maps, of which Linux allows a process 65,530: all tests together need more, and then
-jaxlib ends with a segmentation fault. To forget after every module would be safe too, but then jax's own small
-functions (`random.split`, `x.sum()`) were traced and compiled again for each, which takes a tenth of the tests' time.
+jaxlib ends with a segmentation fault. Forgetting after every module would be safe, too, but then jax's own small
+functions (`random.split`, `x.sum()`) are traced and compiled again for each module.
 """
 
 import os

@@ -133,6 +133,8 @@ class Paper(NamedTuple):
     smoke: Callable[[Arm], Arm]  # returns the same arm, made small
     columns: tuple[str, ...] = ("return",)  # metrics in the table of last policies
     batch: str = "batches of games"  # the name of an iteration
+    label: str = ""  # a short name with authors and year, for the README
+    found: str = ""  # what was found, in a sentence or two, for the README
 
 
 def lacking(arm: Arm) -> str:

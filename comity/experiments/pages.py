@@ -39,10 +39,36 @@ def figures_of(paper: Paper, folder: Path) -> list[str]:
     return [*HEAD, *(row(figure, folder, "") for figure in paper.figures.values())]
 
 
+def summary(folder: Path) -> list[str]:
+    """Returns the table of the README: a row for each paper. folder: docs/papers."""
+    lines = ["| paper | found | figures | verdicts |", "| --- | --- | --- | --- |"]
+    for name, paper in papers().items():
+        known = [claims_file(folder / name, figure) for figure in paper.figures.values()]
+        drawn = sum(
+            not found(figure, x).startswith("being trained")
+            for figure, x in zip(paper.figures.values(), known, strict=True)
+        )
+        number = sum((counted(x) for x in known), Counter[str]())
+        verdicts = ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
+        link = f"[{paper.label}](docs/papers/{name}/README.md)"
+        lines.append(f"| {link} | {paper.found} | {drawn} of {len(known)} | {verdicts} |")
+    return lines
+
+
+def claims_file(folder: Path, figure: Figure) -> dict[str, Any]:
+    """Returns the figure's verdicts as they are committed, {} if there are none. folder: of the paper."""
+    path = folder / f"{figure.name}.claims.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def counted(about: Mapping[str, Any]) -> Counter[str]:
+    """Returns the number of each verdict, without claims that were replaced."""
+    return Counter(claim["verdict"] for claim in about.get("claims", ()) if not claim["replaced_by"])
+
+
 def row(figure: Figure, folder: Path, prefix: str) -> str:
     """Returns a figure's row. folder: of its verdicts and pictures; prefix: from the page to that folder."""
-    path = folder / f"{figure.name}.claims.json"
-    about = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    about = claims_file(folder, figure)
     name = f"[{figure.name}]({prefix}{figure.name}.md)" if about else figure.name
     pictures = [x for x in (f"{figure.name}.png", f"{figure.name}-ends.png") if (folder / x).exists()]
     picture = ""
@@ -79,7 +105,7 @@ def verdicts(about: Mapping[str, Any]) -> str:
     shares = [test["share"] for test in tested]
     if not shares:
         return "" if not claims else f"{len(claims)} open"
-    number = Counter(claim["verdict"] for claim in claims)
+    number = counted(about)
     counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
     spans = " to ".join(dict.fromkeys(f"{100 * x:.2g}" for x in (min(shares), max(shares))))
     return f"{counts}; {spans} % of the paper's training" if min(shares) < 1 else counts
@@ -113,6 +139,7 @@ def credit(folder: Path) -> list[str]:
 def tables(folder: Path) -> dict[Path, dict[str, list[str]]]:
     """Returns page -> name of a table in it -> its lines. folder: docs/papers."""
     pages = {folder / "README.md": {"figures": all_figures(folder)}}
+    pages[folder.parents[1] / "README.md"] = {"papers": summary(folder)}
     for name, paper in papers().items():
         pages[folder / name / "README.md"] = {"figures": figures_of(paper, folder / name)}
     pages[folder / "hidden-gifts" / "README.md"]["repairs"] = repairs(folder)

@@ -9,6 +9,7 @@ from comity.experiments.figure import Finding
 from comity.experiments.hidden_gifts import matrix
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY, STUDIES
 from tiny.paper import FIGURE
+from tiny.paper import PAPER as TINY
 
 
 def test_pages_hold_the_tables_that_are_made_now():
@@ -51,6 +52,16 @@ def test_a_row_counts_verdicts_and_says_the_finding_as_long_as_it_stands(tmp_pat
     assert pages.found(figure, about("open")) == "undecided"
     assert pages.found(figure, about("open", (0,))) == "being trained; undecided so far"
     assert pages.verdicts(about(share=1.0)) == "1 reproduced, 1 open"
+
+
+def test_the_readme_counts_figures_and_verdicts_of_each_paper(tmp_path, monkeypatch):
+    trained, waits = FIGURE._replace(finding=None), FIGURE._replace(name="fig2")
+    paper = TINY._replace(figures={"fig1": trained, "fig2": waits}, label="Tiny, 2026", found="Two earns more.")
+    monkeypatch.setattr(pages, "papers", lambda: {"tiny": paper})
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "fig1.claims.json").write_text(json.dumps(about()))
+    row = "| [Tiny, 2026](docs/papers/tiny/README.md) | Two earns more. | 1 of 2 | 1 reproduced, 1 open |"
+    assert pages.summary(tmp_path)[2:] == [row]
 
 
 def test_a_place_for_a_table_is_asked_for():

@@ -1,4 +1,6 @@
-"""Statements of the paper about each figure, in one sentence each."""
+"""Statements of the paper about each figure, and our findings, which hold as long as the verdicts stand."""
+
+from comity.experiments.figure import Finding
 
 SAYS = {
     "fig1": "Both estimates of the influence have a small bias; clones are closer after enough training.",
@@ -10,4 +12,14 @@ SAYS = {
     "table4": "ALITA's good agents succeed most often, but so does their adversary.",
     "fig5": "With an auxiliary agent ALITA is best on all bodies, 31 % better than SAC on Humanoid-v3.",
     "ablations": "Without influence ALITA loses much, without bonuses little; it is best if all agents influence.",
+}
+FINDINGS = {
+    "table2": Finding(
+        "With three agents ALITA and MADDPG are far beyond random play; six agents decide nothing",
+        {"beyond-random": "reproduced", "six-alike": "open"},
+    ),
+    "table3": Finding(
+        "ALITA reaches more goals than MADDPG, and MADDPG not far more than the others",
+        {"most-goals": "reproduced", "central-critics": "not reproduced"},
+    ),
 }

@@ -121,4 +121,10 @@ PAPER = Paper(
     smoke,
     columns=("cooperation", "shaping_reward", "naive_reward", "meeting_reward"),
     batch="iterations",
+    label="COALA-PG, Meulemans et al. 2025",
+    found=(
+        "With exact returns, a player that sees how the other learns extorts a naive learner; two such "
+        "players end in cooperation. In a game small enough to enumerate, only COALA-PG's estimate has the "
+        "true gradient as its mean."
+    ),
 )

@@ -53,4 +53,6 @@ PAPER = Paper(
     smoke,
     ("return", "welfare_sum", "equality", "sustainability", "waste"),
     "iterations",
+    label="Harvest and Cleanup, ours",
+    found="A table of all learners is being trained.",
 )

@@ -150,4 +150,9 @@ PAPER = Paper(
     cost,
     smoke,
     ("success", "return", "drops"),
+    label="Hidden gifts, Malenfant & Richards 2025",
+    found=(
+        "Policy gradients learn to leave the key, with and without action history. The paper's correction "
+        "term does not make them steadier. COMA and the value mixers hardly ever succeed, as the paper says."
+    ),
 )

@@ -40,4 +40,6 @@ PAPER = Paper(
     smoke,
     ("learners:cooperation", "learners:return", "tables:cooperation", "tables:return"),
     "iterations",
+    label="Co-player inference, 2026",
+    found="The sequel to COALA-PG is being trained.",
 )

@@ -71,4 +71,6 @@ PAPER = Paper(
     smoke,
     columns=("optimal", "reward_per_step", "length", "test:won"),
     batch="updates",
+    label="LICA, Zhou et al. 2020",
+    found="LICA finds both optima of the one-step junction. So does COMA with its published loss.",
 )

@@ -114,4 +114,10 @@ PAPER = Paper(
         "self:deaths",
     ),
     "iterations",
+    label="RUSP, Baker 2020",
+    found=(
+        "In the prisoner's dilemma, agents with random, uncertain preferences cooperate with a partner that "
+        "always cooperates (93 % of their moves) and less with one that always defects (44 %). Selfish agents "
+        "have only defected so far."
+    ),
 )

@@ -140,7 +140,7 @@ def test_the_first_end_ends_both():
 
 
 def test_what_is_refused():
-    with pytest.raises(ValueError, match="games of two, PrisonersBuddy has 5 agents"):
+    with pytest.raises(ValueError, match="game of two agents, PrisonersBuddy has 5"):
         Pool(PrisonersBuddy())
     with pytest.raises(ValueError, match="tables"):
         Pool(GAME, tables=1.5)

@@ -303,5 +303,5 @@ def test_pictures_of_a_game_that_does_not_say_where_agents_are_are_refused():
     class Blind:
         spec = Spec(2, Image(3, 3, 1), Discrete(2), 3)
 
-    with pytest.raises(ValueError, match="Blind has no `places`"):
+    with pytest.raises(ValueError, match="`places`, which Blind lacks"):
         Preferences(Blind())  # pyright: ignore[reportArgumentType]

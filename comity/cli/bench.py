@@ -188,6 +188,8 @@ def _pairs(words: list[str]) -> list[tuple[str, str]]:
     found = []
     for word in words or PAIRS:
         task, colon, name = word.rpartition(":")
+        if not colon and unknown("algorithm", name) and not unknown("task", name):
+            raise Usage(f"{name} is a task: write {name}:ALGORITHM, such as {name}:iql")
         problem = (unknown("task", task) if colon else None) or unknown("algorithm", name)
         if problem:
             raise Usage(problem)

@@ -72,6 +72,7 @@ def test_a_measurement_and_one_before(tmp_path):
     ("words", "told"),
     [
         ("qmax", "unknown algorithm 'qmax'; did you mean"),
+        ("two-step", "two-step is a task: write two-step:ALGORITHM"),
         ("manitoka:pg", "unknown task 'manitoka'; did you mean manitokan or manitokan-messages?"),
         ("random", "random has no task of its own in the table: write TASK:random"),
         ("--repeats 0", "--iterations 5 and --repeats 0 must be 1 or more"),

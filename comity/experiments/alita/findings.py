@@ -14,9 +14,17 @@ SAYS = {
     "ablations": "Without influence ALITA loses much, without bonuses little; it is best if all agents influence.",
 }
 FINDINGS = {
+    "table1": Finding(
+        "So far nobody pushes a box or opens the last door; ALITA sees fewer pairs of cells than random play",
+        {"most-in-push-box": "too little training", "alita-sees-more": "too little training"},
+    ),
     "table2": Finding(
         "With three agents ALITA and MADDPG are far beyond random play; six agents decide nothing",
         {"beyond-random": "reproduced", "six-alike": "open"},
+    ),
+    "table4": Finding(
+        "DDPG's good agents end ahead of MADDPG's; an adversary succeeds more often if its critic reads everyone",
+        {"good-agents-of-ddpg": "not reproduced", "adversary-of-ddpg": "reproduced"},
     ),
     "table3": Finding(
         "ALITA reaches more goals than MADDPG, and MADDPG not far more than the others",

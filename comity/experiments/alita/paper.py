@@ -121,7 +121,7 @@ PAPER = Paper(
     batch="rollouts",
     label="ALITA, Fayad & Ibrahim 2021",
     found=(
-        "In communication ALITA reaches 45 % of its goals and MADDPG 18 %. In Push-Box neither of them has "
-        "pushed a box in five seeds."
+        "In communication ALITA reaches 45 % of its goals and MADDPG 18 %. In Push-Box and Secret Room "
+        "nobody has earned anything so far."
     ),
 )  # fmt: skip

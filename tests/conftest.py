@@ -10,7 +10,7 @@ if sys.dont_write_bytecode:  # then every process that a test starts would compi
     sys.dont_write_bytecode = False
     sys.pycache_prefix = os.path.join(tempfile.gettempdir(), f"comity-tests-bytecode-{os.getuid()}")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix  # none lie beside the sources, as was asked
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix  # not beside the sources, as the user asked
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.join(tempfile.gettempdir(), f"comity-tests-{os.getuid()}"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

@@ -188,9 +188,9 @@ def _pairs(words: list[str]) -> list[tuple[str, str]]:
     found = []
     for word in words or PAIRS:
         task, colon, name = word.rpartition(":")
-        if not colon and unknown("algorithm", name) and not unknown("task", name):
-            raise Usage(f"{name} is a task: write {name}:ALGORITHM, such as {name}:iql")
         problem = (unknown("task", task) if colon else None) or unknown("algorithm", name)
+        if problem and not colon and not unknown("task", name):
+            raise Usage(f"{name} is a task: write {name}:ALGORITHM, such as {name}:iql")
         if problem:
             raise Usage(problem)
         if not colon and name not in PAIRS:

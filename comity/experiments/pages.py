@@ -48,8 +48,7 @@ def summary(folder: Path) -> list[str]:
             not found(figure, x).startswith("being trained")
             for figure, x in zip(paper.figures.values(), known, strict=True)
         )
-        number = sum((counted(x) for x in known), Counter[str]())
-        verdicts = ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
+        verdicts = in_words(sum((counted(x) for x in known), Counter[str]()))
         link = f"[{paper.label}](docs/papers/{name}/README.md)"
         lines.append(f"| {link} | {paper.found} | {drawn} of {len(known)} | {verdicts} |")
     return lines
@@ -64,6 +63,11 @@ def claims_file(folder: Path, figure: Figure) -> dict[str, Any]:
 def counted(about: Mapping[str, Any]) -> Counter[str]:
     """Returns the number of each verdict, without claims that were replaced."""
     return Counter(claim["verdict"] for claim in about.get("claims", ()) if not claim["replaced_by"])
+
+
+def in_words(number: Mapping[str, int]) -> str:
+    """Returns `2 reproduced, 1 open`."""
+    return ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
 
 
 def row(figure: Figure, folder: Path, prefix: str) -> str:
@@ -105,8 +109,7 @@ def verdicts(about: Mapping[str, Any]) -> str:
     shares = [test["share"] for test in tested]
     if not shares:
         return "" if not claims else f"{len(claims)} open"
-    number = counted(about)
-    counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in VERDICTS if number[verdict])
+    counts = in_words(counted(about))
     spans = " to ".join(dict.fromkeys(f"{100 * x:.2g}" for x in (min(shares), max(shares))))
     return f"{counts}; {spans} % of the paper's training" if min(shares) < 1 else counts
 

@@ -1,4 +1,4 @@
-"""What one process may hold of compiled programs.
+"""Limits of the compiled programs that one test process holds.
 
 Every loaded program holds memory maps, of which Linux allows a process 65,530: all tests together need more, and then
 jaxlib ends with a segmentation fault. Forgetting after every module would be safe, too, but then jax's own small
@@ -16,7 +16,7 @@ MEMORY = 4 << 30  # bytes; two workers and a type checker share a machine
 
 
 def full() -> bool:
-    """Whether this process is near what it may hold; where that cannot be read, always."""
+    """True if this process is near its limits, or if they cannot be read."""
     try:
         with open("/proc/self/maps", "rb") as file:
             maps = sum(1 for _ in file)
@@ -27,7 +27,7 @@ def full() -> bool:
 
 
 def forget_programs() -> None:
-    """Drops what `comity.train` has compiled, and when there is much, all that jax has."""
+    """Drops the programs of `comity.train`, and all of jax's if the process is full."""
     if "comity.api" in sys.modules:
         sys.modules["comity.api"].COMPILED.clear()
     if full():

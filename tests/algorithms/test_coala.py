@@ -84,16 +84,30 @@ def test_against_players_the_credit_is_plain():
 
 
 def test_weights_of_seats():
-    """Three games: against a learner, two between players. Two players; a share of 0.25 is against learners."""
-    meta = MetaEpisodes(games=5, length=3, episodes=2, seats=2, players=2)
-    naive = jnp.array([True, False, False])
-    player = jnp.array([[0, 1], [0, 1], [1, 0]])
-    found = coala_credit.weights("coala", meta, 0.25, naive, player)
-    # Player 0: one seat against a learner, two against players. Player 1: none, two.
-    wanted = [[5 * 0.25, 0.0], [0.75 / 2, 0.75 / 2], [0.75 / 2, 0.75 / 2]]
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
-    plain = coala_credit.weights("batch-unaware", meta, 0.25, naive, player)
-    np.testing.assert_allclose(plain[0, 0], 0.25, rtol=1e-6)
+    """Three games of two players with two seats: one against a learner, two between players."""
+    meta, naive = MetaEpisodes(games=5, length=3, episodes=2, seats=2, players=2), jnp.array([True, False, False])
+    found = coala_credit.weights("coala", meta, naive)
+    np.testing.assert_allclose(found, [[5 * 2 / 3, 0.0], [1 / 3, 1 / 3], [1 / 3, 1 / 3]], rtol=1e-6)
+    plain = coala_credit.weights("batch-unaware", meta, naive)
+    np.testing.assert_allclose(plain[0], [2 / 3, 0.0], rtol=1e-6)
+    assert float(plain.sum()) == pytest.approx(2)  # entropy, kl and clipped are means over seats, divided by players
+
+
+@pytest.mark.parametrize("seats", [2, 3])
+def test_each_kind_of_opponent_has_its_share_of_the_loss_whoever_is_in_a_minibatch(seats):
+    """Many small minibatches, most of them without a naive learner: each player's seats against naive learners weigh
+    0.1 in the mean, and its seats among players 0.9."""
+    share, rng = 0.1, np.random.default_rng(0)
+    meta = MetaEpisodes(games=5, length=3, episodes=2, seats=seats, players=4)
+    naive = rng.random((20_000, 4)) < share  # [minibatch, episode]
+    player = rng.permuted(np.broadcast_to(np.arange(4), (20_000, 4, 4)), axis=-1)[..., :seats]
+    weight = np.asarray(jax.vmap(lambda naive: coala_credit.weights("batch-unaware", meta, naive))(jnp.asarray(naive)))
+    of_player = weight[..., None] * (player[..., None] == np.arange(4))  # [minibatch, episode, seat, player]
+    for kind, wanted in ((naive, share), (~naive, 1 - share)):
+        found = (of_player * kind[..., None, None]).sum((1, 2))
+        deviation = found.std(0) / np.sqrt(len(found))
+        assert (np.abs(found.mean(0) - wanted) < 4 * deviation).all(), found.mean(0)
+        assert (deviation < 0.006).all()
 
 
 def test_advantages_are_centred_for_each_kind():
@@ -250,13 +264,11 @@ def opened(env, settings):
 
 
 def test_seats_of_three_sides_weigh_by_their_kind():
-    """Three seats: against learners only the first counts, among players each; a player's loss is the mean over its
-    seats of each kind, times the kind's share."""
-    meta = MetaEpisodes(2, 3, 2, 3, 3)
-    naive, player = jnp.array([True, False]), jnp.array([[0, 1, 2], [0, 2, 1]])
+    """Three seats of three players: against learners only the first counts, among players each."""
+    meta, naive = MetaEpisodes(2, 3, 2, 3, 3), jnp.array([True, False])
     assert coala_credit.learning_seats(naive, 3).tolist() == [[True, False, False], [True, True, True]]
-    weight = coala_credit.weights("coala", meta, 0.75, naive, player)
-    np.testing.assert_allclose(weight, [[2 * 0.75, 0, 0], [0.25, 0.25, 0.25]])
+    weight = coala_credit.weights("coala", meta, naive)
+    np.testing.assert_allclose(weight, [[2 * 3 / 2, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def test_cleanup_lite_with_three_sides_and_pictures_of_coins_are_learned():

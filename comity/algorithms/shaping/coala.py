@@ -117,8 +117,8 @@ def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch)
     else:
         surrogate = policy.log_prob(batch.action) * batch.advantage
     over = lambda x: x.mean((0, 3))  # noqa: E731  # [B, S], means over steps and inner games
-    weight = weights(config.estimator, meta, meta.naive_share, batch.naive, batch.player)
-    alike = weights("batch-unaware", meta, meta.naive_share, batch.naive, batch.player)
+    weight = weights(config.estimator, meta, batch.naive)
+    alike = weights("batch-unaware", meta, batch.naive)
     entropy = (alike * over(policy.entropy())).sum() / meta.players
     policy_loss, errors = -(weight * over(surrogate)).sum(), (alike * over(error)).sum()
     total = policy_loss + config.value_coefficient * errors - config.entropy_coefficient * meta.players * entropy
@@ -137,7 +137,7 @@ def sizes(
 ) -> dict[str, Array]:
     """Returns the norms of both parts of the policy gradient against naive learners (figure 12)."""
     meta = players.meta
-    weight = weights(config.estimator, meta, meta.naive_share, batch.naive, batch.player) * batch.naive[:, None]
+    weight = weights(config.estimator, meta, batch.naive) * batch.naive[:, None]
 
     def gradient(advantage: Array) -> Array:
         def climbed(net: PyTree) -> Array:

@@ -3,7 +3,6 @@
 docs/algorithms/coala.md derives them; `learning/shaping.py` has the recursion over joined inner games.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -72,20 +71,15 @@ def learning_seats(naive: Array, seats: int) -> Array:
     return (jnp.arange(seats) == 0) | ~naive[:, None]
 
 
-def weights(estimator: Estimator, meta: MetaEpisodes, share: float, naive: Array, player: Array) -> Array:
+def weights(estimator: Estimator, meta: MetaEpisodes, naive: Array) -> Array:
     """Returns the weight of each seat in its player's loss, [B, S].
 
-    The seats against naive learners have the weight `share` together, those against other players the rest. Against
-    naive learners, the gradients of COALA and M-FOS are sums over the b inner games, the batch-unaware gradient is a
-    mean (C.2).
+    They are the same in every minibatch, whoever plays in it: B episodes, S seats and K players give a seat against
+    naive learners K / B, and a seat among players K / (B S). A player expects B / K episodes against naive learners
+    times their share, and B S / K seats among players times the rest. So in the mean over minibatches its seats of
+    each kind have that kind's share of the loss. All weights of a minibatch sum to K. Against naive learners, the
+    gradients of COALA and M-FOS are sums over the b inner games, the batch-unaware gradient is a mean (C.2).
     """
-    seated = learning_seats(naive, meta.seats)
-    same = jax.nn.one_hot(player, meta.players)  # [B, S, K]
-
-    def mean_of(kind: Array, share: float) -> Array:
-        chosen = (seated & kind[:, None]).astype(jnp.float32)
-        count = (chosen[..., None] * same).sum((0, 1))  # [K]
-        return share * chosen / jnp.maximum((count * same).sum(-1), 1.0)
-
     summed = 1 if estimator == "batch-unaware" else meta.games
-    return summed * mean_of(naive, share) + mean_of(~naive, 1 - share)
+    each = jnp.where(naive, summed, 1 / meta.seats) * meta.players / naive.size
+    return learning_seats(naive, meta.seats) * each[:, None]

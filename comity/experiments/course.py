@@ -12,13 +12,15 @@ from comity.experiments.measures import Measure
 from comity.experiments.significance import difference
 
 Records = Mapping[str, Sequence[dict[str, Any]]]  # label -> one record for each seed
+Lengths = Mapping[str, int | None]  # label -> updates for which the paper trained it; None: not known
 FEWEST = 3  # with fewer seeds of an arm nothing is tested
 
 
 class Course(NamedTuple):
     """Numbers that decide whether a difference, or its absence, says something about the paper's end of training."""
 
-    share: float  # trained share of the paper's updates, of the arm with the smaller share; 1: all
+    share: float | None  # trained share of the paper's updates, 1: all; of the arm with the smallest one; None: the
+    # paper's is known for no arm
     begun: bool  # True if one of the arms has moved by more than the margin since the first tenth
     pace: float  # change of the difference from the last tenth but one to the last
     moving: bool  # True if what the rest of training would add at that pace differs from 0 over seeds
@@ -37,13 +39,15 @@ def finite(numbers: Sequence[float]) -> NDArray[np.float64]:
     return seeds[np.isfinite(seeds)]
 
 
-def course_of(test: Comparison, records: Records, iterations: Mapping[str, int]) -> Course:
-    """Computes the course of a comparison. iterations: label -> number of updates for which the paper trained it."""
+def course_of(test: Comparison, records: Records, iterations: Lengths) -> Course:
+    """Computes the course of a comparison. An arm whose length in the paper is not known is not extrapolated."""
     measure, signs = test.measure, test.labels()
-    trained = {x: max((r["settings"]["iterations"] for r in records.get(x, ())), default=iterations[x]) for x in signs}
-    ahead = {side: max(0.0, 10 * (iterations[side] / trained[side] - 1)) for side in signs}  # tenths of what it had
+    # `ahead`: the rest of the paper's training, in tenths of ours.
+    whole = {side: n for side in signs if (n := iterations[side]) is not None}
+    trained = {x: max((r["settings"]["iterations"] for r in records.get(x, ())), default=n) for x, n in whole.items()}
+    ahead = dict.fromkeys(signs, 0.0) | {side: max(0.0, 10 * (n / trained[side] - 1)) for side, n in whole.items()}
     paces = {side: finite([measure.pace(record) for record in records.get(side, ())]) for side in signs}
-    share = min(min(1.0, trained[side] / iterations[side]) for side in signs)
+    share = min((min(1.0, trained[side] / n) for side, n in whole.items()), default=None)
     begun = any(_moved(side, measure, records) > test.margin for side in signs)
     pace = sum(sign * paces[side].mean() for side, sign in signs.items() if paces[side].size)
     rest, moving = 0.0, False

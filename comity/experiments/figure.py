@@ -65,6 +65,7 @@ class Budget(NamedTuple):
     points: int = 100  # most points of a curve; trials and evaluations of continuing play cost time at each
     episodes: int = 32  # episodes of an evaluation at a point
     final: int = 320  # episodes of the evaluation of the last policy
+    stated: bool = True  # at scale `paper`: False if `iterations` are ours, because the paper's are not known
 
 
 class Panel(NamedTuple):

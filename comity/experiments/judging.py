@@ -5,13 +5,13 @@ docs/papers/README.md gives the rules and their reasons.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from comity.experiments.claims import OF_SPREAD, Claim, Comparison
-from comity.experiments.course import FEWEST, Course, Records, course_of, values
+from comity.experiments.course import FEWEST, Course, Lengths, Records, course_of, values
 from comity.experiments.significance import LEVEL, Exact, alike, difference, exact, holm, spread_below, spread_ratio
 
 Verdict = Literal["reproduced", "partly", "not reproduced", "too little training", "open"]
@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
             "p_holm": _plain(self.p_holm),
             "p_exact": None if self.p_exact is None else _plain(self.p_exact),
             "alike": self.alike,
-            "share": _plain(self.course.share),
+            "share": None if self.course.share is None else _plain(self.course.share),
             "begun": self.course.begun,
             "pace": _plain(self.course.pace),
             "moving": self.course.moving,
@@ -88,9 +88,8 @@ class Outcome(NamedTuple):
 Judged = tuple[Claim, Verdict, list[Outcome]]
 
 
-def judge(claims: Sequence[Claim], records: Records, iterations: Mapping[str, int]) -> list[Judged]:
-    """Returns the verdict of each claim of a figure. records: label -> one record for each seed; iterations: label ->
-    number of updates for which the paper trained it.
+def judge(claims: Sequence[Claim], records: Records, iterations: Lengths) -> list[Judged]:
+    """Returns the verdict of each claim of a figure.
 
     A claim is corrected for the number of claims that had been written down by its day. So later claims, written when
     results are known, do not make earlier ones harder to show. Claims that were replaced are tested too, each by
@@ -110,7 +109,7 @@ def judge(claims: Sequence[Claim], records: Records, iterations: Mapping[str, in
     return [(claim, together([x.verdict for x in outcomes]), outcomes) for claim, outcomes in judged]
 
 
-def compared(test: Comparison, records: Records, iterations: Mapping[str, int]) -> Outcome:
+def compared(test: Comparison, records: Records, iterations: Lengths) -> Outcome:
     """Returns a test before the correction for number, without a verdict."""
     if test.parts():
         low, high = (compared(part, records, iterations) for part in test.parts())
@@ -181,11 +180,12 @@ def decided(outcome: Outcome, p_holm: float) -> Found:
 
 
 def limited(found: Found, outcome: Outcome) -> Found:
-    """Limits a verdict if training was shorter than the paper's."""
+    """Limits a verdict if training was shorter than the paper's, or may have been."""
     verdict, test, course = found[0], outcome.test, outcome.course
-    if verdict == "open" or course.share >= 1 or (verdict == "reproduced" and test.seen_once()):
+    all_of_it = course.share is not None and course.share >= 1
+    if verdict == "open" or all_of_it or (verdict == "reproduced" and test.seen_once()):
         return found
-    if test.measure.of_the_end and course.share < BEGINNING:
+    if test.measure.of_the_end and course.share is not None and course.share < BEGINNING:
         return "too little training", f"so far {verdict}"
     if verdict == "reproduced" or test.relation in OF_SPREAD:
         return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from comity.experiments import PAPERS, packed
 from comity.experiments.figure import Figure, Paper
+from comity.experiments.tables import share_in_words
 
 FOLDER = Path(__file__).parents[2] / "docs" / "papers"
 WIDE = "picture" + "&nbsp;" * 25  # without the spaces, browsers make the column of pictures very narrow
@@ -110,8 +111,7 @@ def verdicts(about: Mapping[str, Any]) -> str:
     if not shares:
         return "" if not claims else f"{len(claims)} open"
     counts = in_words(counted(about))
-    spans = " to ".join(dict.fromkeys(f"{100 * x:.2g}" for x in (min(shares), max(shares))))
-    return f"{counts}; {spans} % of the paper's training" if min(shares) < 1 else counts
+    return "; ".join(filter(None, (counts, share_in_words(shares))))
 
 
 def packed_results(figure: str, folder: Path) -> dict[str, list[Any]]:

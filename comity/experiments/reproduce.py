@@ -269,11 +269,12 @@ def verdicts_of(figure: Figure, found: Mapping[str, Sequence[Record]]) -> list[J
     return judge(figure.claims, found, paper_lengths(figure))
 
 
-def paper_lengths(figure: Figure) -> dict[str, int]:
-    """Returns label -> the number of updates for which the paper trained the arm, which is that of scale `paper`. Fewer
-    updates may be too little training.
+def paper_lengths(figure: Figure) -> dict[str, int | None]:
+    """Returns label -> the number of updates for which the paper trained the arm, which is that of scale `paper`; None
+    if that is not known. Fewer updates may be too little training.
     """
-    return {label: figure.budgets["paper"][arm.budget].iterations for label, arm in figure.arms.items()}
+    budgets = {label: figure.budgets["paper"][arm.budget] for label, arm in figure.arms.items()}
+    return {label: budget.iterations if budget.stated else None for label, budget in budgets.items()}
 
 
 def write_figure(

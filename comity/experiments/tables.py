@@ -100,9 +100,18 @@ def said(outcome: Outcome) -> str:
 
 def of_training(outcomes: Sequence[Outcome]) -> str:
     """Returns the share of the paper's training in the tested outcomes; "" if all of it was done."""
-    shares = [outcome.course.share for outcome in outcomes if tested(outcome)] or [1.0]
-    ends = dict.fromkeys(f"{100 * share:.2g}".replace("1e+02", "100") for share in (min(shares), max(shares)))
-    return f"{' to '.join(ends)} % of the paper's training" if min(shares) < 1 else ""
+    return share_in_words([outcome.course.share for outcome in outcomes if tested(outcome)])
+
+
+def share_in_words(shares: Sequence[float | None]) -> str:
+    """Returns `30 to 100 % of the paper's training`; "" if all shares are 1. None: not known."""
+    known, parts = [share for share in shares if share is not None], []
+    if known and min(known) < 1:
+        ends = dict.fromkeys(f"{100 * share:.2g}".replace("1e+02", "100") for share in (min(known), max(known)))
+        parts.append(f"{' to '.join(ends)} % of the paper's training")
+    if len(known) < len(shares):
+        parts.append("for some arms " * bool(known) + "the length of the paper's training is not known")
+    return "; ".join(parts)
 
 
 def tested(outcome: Outcome) -> bool:

@@ -8,8 +8,9 @@ from comity.experiments.coala_pg import cost, estimators
 from comity.experiments.coala_pg.agents import CLEANUP_LITE, MORE_AGENTS
 from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION
 from comity.experiments.coala_pg.paper import PAPER
-from comity.experiments.coala_pg.sampled import MINIBATCH, MIXED_POOL
+from comity.experiments.coala_pg.sampled import MINIBATCH, MIXED_POOL, OBSERVABILITY
 from comity.experiments.figure import recipe_of
+from comity.experiments.reproduce import paper_lengths
 from tiny.figures import smoke
 
 
@@ -75,6 +76,12 @@ def test_arms_are_what_their_labels_say():
         assert str(b) == label.split()[-1]
         arm = MINIBATCH.arms[label]
         assert MINIBATCH.budgets["laptop"][arm.budget].envs * b == 512  # equal play
+        assert MINIBATCH.budgets["paper"][arm.budget].iterations == 3_000  # C.8, of the prisoner's dilemma
+    assert set(paper_lengths(ANALYTIC).values()) == {None}  # C.7 gives rates, but no number of updates
+    assert {label.split(",")[0]: n for label, n in paper_lengths(OBSERVABILITY).items()} == {
+        "COALA-PG": 3_000,
+        "DiCE": None,
+    }
     shares = [recipe_of(arm).env.naive_share for arm in MIXED_POOL.arms.values()]  # pyright: ignore
     assert shares == [0.1, 0.1, 0.1, 0.25, 0.5, 0.75, 0.0]
     assert all(recipe_of(arm).env.players == 4 for arm in MIXED_POOL.arms.values())  # pyright: ignore

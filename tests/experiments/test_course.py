@@ -81,6 +81,25 @@ def test_the_share_of_the_papers_training_stands_beside_the_verdict():
     assert details([outcome, whole]) == "2 of 2 reproduced; 30 to 100 % of the paper's training"
 
 
+def test_a_paper_that_gives_no_length_has_no_share_of_it():
+    """Nothing is held back for its length or extrapolated; two arms that have not moved are no comparison."""
+    high, low = ([record([0.0] + [level + x] * 9) for x in SIX] for level in (0.6, 0.3))
+    verdict, outcome = judged(above(), {"a": high, "b": low}, None)
+    assert (verdict, outcome.course.share, outcome.described()["share"]) == ("reproduced", None, None)
+    assert judged(above(relation="below"), {"a": high, "b": low}, None)[0] == "not reproduced"
+    assert details([outcome]) == "the length of the paper's training is not known"
+    known = judged(above(), {"a": high, "b": low}, 333)[1]
+    assert details([outcome, known]) == (
+        "2 of 2 reproduced; 30 % of the paper's training; for some arms the length of the paper's training is not known"
+    )
+    held, one = judged(above(), {"a": high, "b": low}, {"a": 1001, "b": None})
+    assert (held, one.course.share) == ("too little training", pytest.approx(100 / 1001))
+    rising = judged(above(margin=0.05, second=0.5), {"a": lines(*SIX)}, None)
+    assert (rising[0], rising[1].course.rest) == ("not reproduced", 0)
+    still = flat(0.0, 0.001, 0.0, 0.001, 0.0, 0.001)
+    assert judged(above(), {"a": still, "b": still}, None)[1].reason == "no arm has begun to move"
+
+
 def test_two_arms_that_have_not_begun_to_move_are_no_comparison():
     still, test = flat(0.0, 0.001, 0.0, 0.001, 0.0, 0.001), above(margin=0.1)
     verdict, outcome = judged(test, {"a": still, "b": still}, iterations=1000)

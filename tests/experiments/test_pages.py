@@ -30,7 +30,7 @@ def test_every_figure_says_what_its_paper_says_and_findings_rest_on_claims_there
             assert rests_on or not (figure.finding and figure.arms), figure.name
 
 
-def about(verdict="reproduced", seeds=(0, 1, 2), share=0.3):
+def about(verdict="reproduced", seeds=(0, 1, 2), share: float | None = 0.3):
     test = {"share": share, "estimate": 0.5}
     claims = [
         {"name": "more", "verdict": verdict, "replaced_by": "", "tests": [test]},
@@ -52,6 +52,8 @@ def test_a_row_counts_verdicts_and_says_the_finding_as_long_as_it_stands(tmp_pat
     assert pages.found(figure, about("open")) == "undecided"
     assert pages.found(figure, about("open", (0,))) == "being trained; undecided so far"
     assert pages.verdicts(about(share=1.0)) == "1 reproduced, 1 open"
+    unknown = "1 reproduced, 1 open; the length of the paper's training is not known"
+    assert pages.verdicts(about(share=None)) == unknown
 
 
 def test_the_readme_counts_figures_and_verdicts_of_each_paper(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ def flat(*levels):
 BOTH = functools.partial(dict.fromkeys, "ab")  # as long as the paper trained both
 
 
-def judged(test, records, iterations: int | dict[str, int] = 100):
+def judged(test, records, iterations: int | dict[str, int | None] | None = 100):
     ((_, verdict, (outcome,)),) = judge(
         [Claim("c", "text", (test,), "2026-01-01")],
         records,

@@ -2,7 +2,7 @@
 
 from comity.experiments.figure import Finding
 
-REPRODUCED, OPEN, SHORT = "reproduced", "open", "too little training"
+REPRODUCED, SHORT = "reproduced", "too little training"
 
 SAYS = {
     "analytic": "Naive learners are extorted, two extortioners cooperate, LOLA fails with many look-aheads.",
@@ -41,7 +41,8 @@ FINDINGS = {
     ),
     "composition": Finding("Some naive learners make a group cooperate, many do not", {"some-not-all": REPRODUCED}),
     "minibatch": Finding(
-        "With many inner games M-FOS and the batch-unaware gradient stop shaping", {"games-hurt-the-biased": OPEN}
+        "So far M-FOS and the batch-unaware gradient stop shaping with many inner games",
+        {"games-hurt-the-biased": SHORT},
     ),
     "changing-rules": Finding(
         "So far COALA-PG shapes naive learners whose rate or optimizer changes, at little cost",

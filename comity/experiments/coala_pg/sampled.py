@@ -68,11 +68,11 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
     "paper": {
         "tables": Budget(10, 3_000, 128),
         "pool": Budget(10, 3_000, 128),
-        **{f"games-{b}": Budget(10, 1_000, 2_048 // b) for b in (1, 4, 64)},
+        **{f"games-{b}": Budget(10, 3_000, 2_048 // b) for b in (1, 4, 64)},
         "sequence": Budget(5, 3_000, 128),
         "river": Budget(5, 3_000, 512),
         "river-pool": Budget(5, 30_000, 512),
-        "dice": Budget(10, 1_000, 2),
+        "dice": Budget(10, 1_000, 2, stated=False),
         "exact": EXACT_BUDGETS["paper"]["exact"],
     },
 }

@@ -29,7 +29,7 @@ ARMS = {
 BUDGETS: dict[Scale, dict[str, Budget]] = {
     "smoke": {},
     "laptop": {"pool": Budget(10, 6_000, 64, points=30)},
-    "paper": {"pool": Budget(10, 100_000, 256)},
+    "paper": {"pool": Budget(10, 100_000, 256, stated=False)},
 }
 BETWEEN = Measure("learners:cooperation")
 IPD = Figure(

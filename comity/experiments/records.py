@@ -235,17 +235,23 @@ def curve(record: Record, name: str) -> np.ndarray:
     (figure 9); `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`,
     |NAME|; `greedy:best_alone`, the largest return of policies that take turns (of a single policy, its return);
     `success_error`, the distance of success measured by agent 0's rewards from success by the doors; `A - B`, the
-    difference of two.
+    difference of two; `A / B`, the quotient of two means; `root_NAME`, the square root, of a negative value 0. An
+    `absolute_` or `root_` at the beginning is of the whole quotient.
     """
     if " - " in name:
         first, _, second = name.rpartition(" - ")
         return curve(record, first) - curve(record, second)
+    if name.startswith("root_"):
+        return np.sqrt(np.maximum(curve(record, name.removeprefix("root_")), 0))
     if name == BEST_ALONE:
         return np.fmax.reduce([curve(record, x) for x in alone(record["curve"], GREEDY)])
     if name == "success_error":
         return np.abs(curve(record, "released_success") - curve(record, "success"))
     if name.startswith("absolute_"):
         return np.abs(curve(record, name.removeprefix("absolute_")))
+    if " / " in name:
+        above, below = (curve(record, x) for x in name.split(" / ", 1))
+        return np.divide(above, below, out=np.full(len(above), math.nan), where=below != 0)
     stem, _, agent = name.partition(".")
     if stem == "residual":
         success, share = curve(record, "success"), curve(record, f"reward_share.{agent}")

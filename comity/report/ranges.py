@@ -8,7 +8,7 @@ from comity.report.words import is_rate
 SHARES = ("cooperates", "defection", "likeliest", "optimal", "optimum", "certainty", "captured", "occupied", "rewarded")
 SHARES += ("perfect", "success_error", "success_deviation")
 # Never negative: counts, times, distances, norms, entropies.
-COUNTS = ("absolute", "length", "drops", "drop_choices", "doors_opened", "pickups", "distance", "final_distance")
+COUNTS = ("length", "drops", "drop_choices", "doors_opened", "pickups", "distance", "final_distance")
 COUNTS += ("first_reward_time", "gift_delay", "entropy", "kl", "collisions", "capture_steps", "agents_in_pairs")
 COUNTS += ("team_length", "team_changes", "extortion_residual", "gradient_own", "gradient_later", "gradient_balance")
 COUNTS += ("naive_gradient_norm", "player_gradient_norm", "critic_loss")
@@ -16,11 +16,15 @@ COUNTS += ("naive_gradient_norm", "player_gradient_norm", "critic_loss")
 
 def limits(metric: str) -> tuple[float, float]:
     """Returns the smallest and the largest value of a metric, TRIAL:METRIC or METRIC.AGENT. For a difference `A - B`
-    they follow from the limits of both.
+    and a quotient `A / B` they follow from the limits of both.
     """
     if " - " in metric:
         (a, b), (c, d) = map(limits, metric.rsplit(" - ", 1))
         return a - d, b - c
+    if metric.startswith(("absolute_", "root_")):
+        return 0.0, math.inf
+    if " / " in metric:
+        return (0.0 if all(limits(x)[0] >= 0 for x in metric.split(" / ")) else -math.inf), math.inf
     name = metric.rpartition(":")[2].partition(".")[0]
     starts = lambda words: any(name == word or name.startswith(f"{word}_") for word in words)  # noqa: E731
     if is_rate(name) or starts(SHARES):

@@ -67,6 +67,9 @@ def test_log_odds_are_finite_and_their_difference_is_an_odds_ratio():
         ("drops.1", (0, np.inf)),
         ("absolute_policy_loss", (0, np.inf)),
         ("policy_loss", (-np.inf, np.inf)),
+        ("drops / length", (0, np.inf)),
+        ("policy_loss / length", (-np.inf, np.inf)),
+        ("root_truth:policy_loss / truth:length", (0, np.inf)),
     ],
 )
 def test_metrics_know_what_they_can_be(metric, between):

@@ -9,11 +9,16 @@ CONTINUATIONS, STEPS = 32, 100  # of play from each state; 0.95^100 = 0.006
 SAMPLES = 32  # number of draws of the others' actions in the mean of an estimate
 
 
-def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIONS, steps: int = STEPS) -> Callable:
+def true_influence(
+    recipe: Recipe, states: int, continuations: int = CONTINUATIONS, steps: int = STEPS, samples: int = SAMPLES
+) -> Callable:
     """Returns (key, state of ALITA) -> {metric: [states]}, for states at random times of the present policies' play.
 
-    influence_said, influence_true: F of each state by the estimate and by continued play. influence_ratio: the mean of
-    the first over states, divided by the mean of the second. influence_off: the distance of this ratio from 1.
+    influence_said, influence_true: F of each state, (q - z)^2 with q by the estimate and by continued play.
+    influence_bias: the first minus the second. value_error: the squared difference of both q. value_bias: the estimate
+    minus q by play. value_size, value_square: |q| and q^2 by play. All are means over the agents that are influenced.
+    What the noise of continuations and draws adds to a square is subtracted, so that means over states are unbiased.
+    A ratio must be taken of these means: the mean of the ratios of few states is biased.
     """
     import jax
     import jax.numpy as jnp
@@ -75,17 +80,20 @@ def true_influence(recipe: Recipe, states: int, continuations: int = CONTINUATIO
             net = state.added.estimates[0].net
             return alita_estimates.call(config, nets, role, net, observation.view, nets.acts.encoded(action))
 
-        estimate = jax.vmap(said)(jax.random.split(keys[5], SAMPLES)).mean(0)  # [states, J]
+        drawn = jax.vmap(said)(jax.random.split(keys[5], samples))  # [D, states, J]
+        estimate, spread = drawn.mean(0), drawn.var(0, ddof=1) / samples
         own = nets.acts.encoded(choose(keys[3], observation))[None]
         best = alita_estimates.best(config, nets, role, keys[5], alita.with_judges(state).critics, observation, own)
-        by_estimate = jnp.square(estimate - best).mean(-1)
+        by_estimate = (jnp.square(estimate - best) - spread).mean(-1)
         by_play = (jnp.square(true - best) - noise).mean(-1)
-        ratio = by_estimate.mean() / by_play.mean()
         return {
             "influence_said": by_estimate,
             "influence_true": by_play,
-            "influence_ratio": jnp.broadcast_to(ratio, (states,)),
-            "influence_off": jnp.broadcast_to(jnp.abs(ratio - 1), (states,)),
+            "influence_bias": by_estimate - by_play,
+            "value_error": (jnp.square(estimate - true) - spread - noise).mean(-1),
+            "value_bias": (estimate - true).mean(-1),
+            "value_size": jnp.abs(true).mean(-1),
+            "value_square": (jnp.square(true) - noise).mean(-1),
         }
 
     return probe

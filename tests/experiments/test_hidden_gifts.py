@@ -1,10 +1,14 @@
 """The figures of hidden gifts: every arm can be trained, and the code runs from end to end."""
 
 import json
+import re
+from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from comity.algorithms.released import ppo as released_ppo
 from comity.cli.reproduce import arms_asked
 from comity.experiments import records
 from comity.experiments.figure import Budget, recipe_of
@@ -24,6 +28,17 @@ def test_each_repair_changes_the_game_or_the_learner_and_the_last_has_all():
         assert changes == sorted(set(changes))  # each step of the chain repairs more
     assert len(CELLS) == 16
     assert len(REPAIR_STUDY.arms) > 45
+
+
+def test_what_the_code_reads_in_a_wrong_order_is_repaired_at_the_end_of_a_chain_and_the_page_names_what_stays():
+    arms, chain = STUDIES["MAPPO"]
+    last = recipe_of(arms[chain[-1]]).describe()["algorithm"]
+    stays = {x.name for x in fields(released_ppo.Settings) if last[x.name] != x.default} - {"rollouts"}
+    page = (Path(__file__).parents[2] / "docs/papers/hidden-gifts/README.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| what stays of MAPPO |"))
+    assert stays == set(re.findall(r"`(\w+)`", row))
+    assert not stays & {"rows", "order", "post_terminal"}
+    assert not last["misread_actions"]
 
 
 def test_records_of_before_the_released_learners_were_mended_are_of_no_arm():

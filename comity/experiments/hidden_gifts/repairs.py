@@ -30,6 +30,7 @@ REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order of t
     "mappo": {
         "blind views": SIGHT,
         "misread actions": ({}, {"misread_actions": False}),
+        "misread rows": ({}, {"rows": "pieces"}),
         "late views": ({"lagged_observation": False}, {"post_terminal": False}),
         "clip and lambda": ({}, {"actor_clip": 10.0, "critic_clip": 10.0, "lambda_": 0.95}),
         "300 steps": SHORT,
@@ -59,7 +60,7 @@ REPAIRS: dict[str, dict[str, Repair]] = {  # defect -> repair, in the order of t
 # trained. It also trains the released arm and the end of the chain, and all arms of PG.
 ALONE = {
     "coma": ("end value",),
-    "mappo": ("misread actions", "late views"),
+    "mappo": ("misread actions", "misread rows", "late views"),
     "qmix": ("mixed views", "silent ends", "optimizer and target"),
 }
 ROLLOUT = {"batch": 32, "warmup": 32}  # a draw is one rollout of 32 games, not 32: values are misread within each
@@ -238,10 +239,13 @@ REPAIR_STUDY = Figure(
         "Exploration schedules are as long, in parts of a training, as in the code, and half as many steps where an "
         "episode has 150. Replays draw 32 episodes instead of 1,024, QMIX's one rollout, and are never full, so that "
         "none restarts (part of 'optimizer and target'), and the mixers' agents always explore together, as in the "
-        "code. 'Clip and lambda' are MAPPO's of the tables. Where MAPPO's views are late, nothing is seen until the "
-        "first one comes. 'Repaired: X' is that repair alone, 'repaired up to: X' all repairs so far in the order "
-        "shown. Of COMA, MAPPO and QMIX the other arms are trained at the paper's scale only. Records of before 30 "
-        "November 2026 were removed: the preset `released` was not what the released code does (see the log of the "
+        "code. 'Clip and lambda' are MAPPO's of the tables. All of MAPPO's arms keep what else its preset `released` "
+        "has: losses count steps after a game's end, advantages are normalised over both agents, the actors' loss is "
+        "a mean over agents, returns enter their moments at each minibatch, log-probabilities are clipped, and the "
+        "deviation of returns and the networks start as in the code. Where MAPPO's views are late, nothing is seen "
+        "until the first one comes. 'Repaired: X' is that repair alone, 'repaired up to: X' all repairs so far in the "
+        "order shown. Of COMA, MAPPO and QMIX the other arms are trained at the paper's scale only. Records of before "
+        "30 November 2026 were removed: the preset `released` was not what the released code does (see the log of the "
         "paper's page)."
     ),
     ends=tuple(

@@ -174,11 +174,12 @@ class PrisonersBuddy:
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:
         """Statistics of paid rounds, NaN if there was none. A team is a pair of agents that choose each other.
 
-        [B]: `agents_in_pairs`: agents in teams, per round; `team_length`: mean number of rounds that a team lasts, NaN
-        without any team; `team_changes`: number of times that an agent is no longer in its team of the round before;
-        `ever_unchosen`: number of agents that in some round nobody chose; `one_way_choices`: number of choices that are
-        not answered; `perfect`: 1 if all rounds have the same teams and as many as possible, NaN below two rounds;
-        `paid_rounds`: their number. [B, N]: `sat_out`: share of rounds in which an agent sat out.
+        [B]: `agents_in_pairs`: agents in teams, per round; `team_length`: mean number of rounds that a team lasts, 0
+        without any team, as in the authors' environments; `team_changes`: number of times that an agent is no longer in
+        its team of the round before; `ever_unchosen`: number of agents that in some round nobody chose;
+        `one_way_choices`: number of choices that are not answered; `perfect`: 1 if all rounds have the same teams and
+        as many as possible, NaN below two rounds; `paid_rounds`: their number. [B, N]: `sat_out`: share of rounds in
+        which an agent sat out.
         """
         rounds = info["paid"].sum(0)  # [B]
         known = lambda x, least=1: jnp.where(rounds >= least, x, jnp.nan)  # noqa: E731
@@ -189,7 +190,7 @@ class PrisonersBuddy:
         compared = (info["paid"] > 0) & (info["paid"].cumsum(0) >= 2)  # [T, B], rounds after the first
         return {
             "agents_in_pairs": known(agents["teamed"] / jnp.maximum(rounds, 1)),
-            "team_length": jnp.where(teams > 0, agents["teamed"] / jnp.maximum(teams, 1), jnp.nan),
+            "team_length": known(agents["teamed"] / jnp.maximum(teams, 1)),
             "team_changes": known(agents["team_change"]),
             "ever_unchosen": known((total["unchosen"] > 0).sum(-1)),
             "one_way_choices": known(agents["one_way"]),

@@ -19,9 +19,10 @@ class Measure:
     tenth. "correlation": of the metric with `other` over the window. "peak", "trough": the largest, smallest value in
     the window. "surge": the largest value in the window minus the mean of the tenth of training before it. "fall": the
     largest drop below a value that was reached before in the window. "drift": the mean of the window's second half
-    minus that of its first half. "log-odds": ln (p / (1 - p)) of the mean p of a rate over the window, with half a game
-    added on both sides, so that it is finite at 0 and 1; a difference of two is the logarithm of an odds ratio. "last":
-    of the last policy, sampled, on its own episodes (the window is not read).
+    minus that of its first half; NaN if the curve has so few points that the halves share one. "log-odds":
+    ln (p / (1 - p)) of the mean p of a rate over the window, with half a game added on both sides, so that it is finite
+    at 0 and 1; a difference of two is the logarithm of an odds ratio. "last": of the last policy, sampled, on its own
+    episodes (the window is not read).
     """
 
     metric: str
@@ -45,8 +46,10 @@ class Measure:
             return float(np.corrcoef(values[both], others[both])[0, 1])
         if self.statistic == "drift":
             (low, high), half = self.window, sum(self.window) / 2
-            before, after = (replace(self, statistic="mean", window=x)(record) for x in ((low, half), (half, high)))
-            return after - before
+            first, second = (replace(self, statistic="mean", window=x) for x in ((low, half), (half, high)))
+            number = len(curve(record, self.metric))
+            shared = first._points(number).stop > second._points(number).start
+            return np.nan if shared else second(record) - first(record)
         values = values[np.isfinite(values)]
         if not values.size:
             return np.nan
@@ -120,5 +123,9 @@ class Measure:
         return f"{self.metric}, {word[self.statistic]}, {span}"
 
     def _cut(self, values: np.ndarray) -> np.ndarray:
-        first, last = (round(x * len(values)) for x in self.window)
-        return values[min(first, len(values) - 1) : max(last, first + 1)]
+        return values[self._points(len(values))]
+
+    def _points(self, number: int) -> slice:
+        """Returns the points of a curve of this length that lie in the window: at least one."""
+        first, last = (round(x * number) for x in self.window)
+        return slice(min(first, number - 1), max(last, first + 1))

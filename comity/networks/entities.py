@@ -27,14 +27,14 @@ class EntityView(NamedTuple):
 
 class EntityNet(eqx.Module):
     """Dense layers for each other agent (or for the agent alone if there are no others), the mean of their outputs, a
-    dense layer, an LSTM, a layer norm, linear heads.
+    dense layer, an LSTM, a layer norm, linear heads. A view that is only a picture goes from its eyes to the LSTM.
 
     One of the heads may be a pointer, which chooses one of the others: an MLP reads the memory and the embedding of
     each, and outputs one logit. The outputs [..., A] of all heads are concatenated.
     """
 
-    embed: tuple[Linear, Linear]  # O + F -> W -> W, for each other with the agent's own numbers
-    dense: Linear  # W -> W
+    embed: tuple[Linear, Linear] | None  # O + F -> W -> W, for each other with one's own; None: no numbers
+    dense: Linear | None  # W -> W; None: no numbers
     cell: Cell
     norm: LayerNorm
     head: Linear  # H -> outputs of all heads but the pointer
@@ -56,9 +56,13 @@ class EntityNet(eqx.Module):
     ):
         """own, other: O, F; width: W; hidden: H; heads: number of outputs of each head; pointer: index of that head."""
         keys = jax.random.split(key, 6)
-        own += 0 if eyes is None else eyes.dense.bias.shape[0]
-        self.embed = (Linear(keys[0], own + other, width), Linear(keys[1], width, width))
-        self.dense = Linear(keys[2], width, width)
+        read = 0 if eyes is None else eyes.dense.bias.shape[0]
+        if eyes is not None and own + other == 0:  # Baker's network for pictures has no further dense layers
+            self.embed = self.dense = None
+            width = read
+        else:
+            self.embed = (Linear(keys[0], own + read + other, width), Linear(keys[1], width, width))
+            self.dense = Linear(keys[2], width, width)
         self.cell = new_cell(core, keys[3], width, hidden, "relu")
         self.norm = LayerNorm(hidden)
         plain = [size for head, size in enumerate(heads) if head != pointer]
@@ -69,6 +73,10 @@ class EntityNet(eqx.Module):
 
     def encode(self, view: EntityView) -> tuple[Array, Array | None]:
         """Returns (the input of the LSTM [..., W], embeddings of the others [..., K, W] or None)."""
+        if self.embed is None or self.dense is None:
+            assert self.eyes is not None
+            assert view.picture is not None
+            return self.eyes(view.picture), None
         first, second = self.embed
         mine, own = view.own, view.own.shape[-1]
         if self.eyes is not None and view.picture is not None:

@@ -128,7 +128,7 @@ def told(n: int, rounds: list) -> dict:
     kept = [a == b and 2 * len(b) == 2 * (n // 2) for a, b in itertools.pairwise(pairs)]
     return {
         "agents_in_pairs": np.mean([2 * len(p) for p in pairs]),
-        "team_length": np.mean(lengths) if lengths else math.nan,
+        "team_length": np.mean(lengths) if lengths else 0.0,
         "team_changes": changes,
         "ever_unchosen": len(set().union(*unchosen)),
         "one_way_choices": sum(one_way),

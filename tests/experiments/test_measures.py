@@ -26,6 +26,7 @@ def test_a_drift_is_what_changes_over_the_window():
     assert drift(record([0.0] * 8 + [0.9, 0.4])) == pytest.approx(-0.5)
     assert drift.words == "success, second half less the first, 80 to 100 % of training"
     assert drift.pace(record([0.0] * 8 + [0.9, 0.4])) == 0  # it is no level that could be carried on
+    assert np.isnan(drift(record(np.linspace(0.0, 1.0, 6))))  # both halves are the last point
 
 
 def test_measures():

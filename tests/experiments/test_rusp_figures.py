@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from comity.environments.wrappers.preference_draws import draw_weights
+from comity.experiments.dilemmas import learners
 from comity.experiments.figure import recipe_of
 from comity.experiments.reproduce import SMOKE
 from comity.experiments.rusp.arms import BUDGETS
@@ -44,13 +46,14 @@ def test_dilemmas_are_what_their_labels_say():
         assert (env.uncertainty == 0) == ("certain" in label)
         assert type(env.game).__name__ == label.rpartition(", ")[2]
         assert (env.spec.length, env.spec.view.shape[:2]) == (1000, (15, 15))
-    pairs = recipe_of(OASIS.arms["two against one"]).env
-    state = pairs.reset(jax.random.key(0))[0]
-    weight = np.asarray(state.weight)  # one team of two, who care for each other as for themselves
+    pairs: Any = recipe_of(OASIS.arms["two against one"]).env
+    weight = np.asarray(draw_weights(jax.random.key(0), pairs))
+    # One team of two, who care for each other as for themselves.
     assert sorted((weight > 0.9).sum(1).tolist()) == [1, 2, 2]
 
 
-def test_an_iteration_of_the_paper_is_12_minibatches_of_8000_chunks():
+def test_an_iteration_of_the_paper_is_60_gradient_steps_on_8000_chunks():
+    """Of Oasis on 32,000 chunks of 100 steps, without play against past policies (the paper's table)."""
     for arm in (
         FIG3.arms["RUSP, 1"],
         FIG3.arms["selfish"],
@@ -62,8 +65,20 @@ def test_an_iteration_of_the_paper_is_12_minibatches_of_8000_chunks():
         budget = BUDGETS["paper"][arm.budget]
         recipe = recipe_of(replace(arm, settings={**arm.settings, **budget.settings}))
         config: Any = recipe.config
-        assert recipe.env.spec.agents * budget.envs * config.steps / config.chunk == 12 * 8_000 == 96_000
-        assert config.minibatches == 12
+        chunks, oasis = recipe.env.spec.agents * budget.envs * config.steps / config.chunk, arm.budget == "oasis"
+        assert chunks == 12 * (32_000 if oasis else 8_000)
+        assert (config.epochs * config.minibatches, config.epochs) == (60, 5)
+        assert (config.versions == 0) == oasis
+
+
+def test_whoever_is_compared_with_a_number_has_five_seeds():
+    """With three the exact test decides nothing."""
+    tested = 0
+    for figure in (*PAPER.figures.values(), learners.FIGURE):
+        for test in (test for claim in figure.claims for test in claim.tests if not isinstance(test.second, str)):
+            assert figure.budgets["laptop"][figure.arms[test.first].budget].seeds >= 5, (figure.name, test.first)
+            tested += 1
+    assert tested > 20
 
 
 def test_in_a_trial_only_the_last_agent_is_the_partner_and_rewards_are_each_ones_own():

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from comity.networks import EntityNet, EntityView, LSTMState
+from comity.networks import EntityNet, EntityView, LSTMState, encoder
+from comity.spec import Image
 
 KEY = jax.random.key(0)
 OTHERS, H = 3, 5
@@ -41,6 +42,8 @@ def test_others_in_another_order():
 def test_the_first_layer_reads_own_and_other_side_by_side():
     x = seen(1)
     both = jnp.concatenate([jnp.broadcast_to(x.own[..., None, :], (*x.others.shape[:-1], 2)), x.others], -1)
+    assert NET.embed is not None
+    assert NET.dense is not None
     first, second = NET.embed
     embedded = jax.nn.relu(second(jax.nn.relu(first(both))))
     found, found_embedded = jax.jit(lambda x: NET.encode(x))(x)
@@ -68,3 +71,14 @@ def test_without_others():
         x = jax.nn.relu(layer(x))
     expected = net.head(net.norm(net.cell(x, memory()).output))
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_picture_goes_from_its_eyes_to_the_memory():
+    """As in Baker's appendix: convolutions, one dense layer, the LSTM. With numbers beside it, dense layers follow."""
+    eyes = encoder(KEY, Image(3, 3, 2, 1), 6, "dilemma", "relu")
+    picture = jax.random.randint(KEY, (3, 3, 3, 2), 0, 2)
+    net: Any = EntityNet(KEY, own=0, other=0, width=6, hidden=H, heads=(3,), eyes=eyes)
+    outputs, _ = step(net, EntityView(jnp.zeros((3, 0)), None, picture), memory())
+    expected = net.head(net.norm(net.cell(net.eyes(picture), memory()).output))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+    assert EntityNet(KEY, own=1, other=0, width=6, hidden=H, heads=(3,), eyes=eyes).dense is not None

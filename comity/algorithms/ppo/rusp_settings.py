@@ -27,7 +27,7 @@ class Settings(actors.Numbers):
     lambda_: Fraction = 0.95  # lambda of the advantages (paper)
     decay: Fraction = 0.99999  # decay of the running moments of inputs and returns, per gradient step (paper)
     input_clip: Positive[float] = 5.0  # normalised inputs are clipped to this many deviations (paper)
-    past_play: Fraction = 0.1  # probability that a past policy drives an agent for an episode (paper)
+    past_play: Fraction = 0.1  # probability that a past policy drives an agent for an episode (paper; Oasis: 0)
     versions: NotNegative[int] = 64  # number of past policies that are kept; 0: no past play. Paper: all of them
     width: Positive[int] = 32  # width of the dense layers; paper 128
     hidden: Positive[int] = 32  # width of the LSTM; paper 128

@@ -15,7 +15,7 @@ WRITTEN = "2026-11-21"  # the day on which the claims were written down, before 
 # The paper's evaluation: T = I without uncertainty, or T = I with all noise levels as high as possible.
 SURE, UNSURE = {"sharing": "selfish"}, {"sharing": "selfish-unsure"}
 
-PAPERS_LEARNER = {"width": 128, "hidden": 128, "learning_rate": 3e-4, "minibatches": 12}
+PAPERS_LEARNER = {"width": 128, "hidden": 128, "learning_rate": 3e-4, "minibatches": 12, "epochs": 5}
 BUDGETS: dict[Scale, dict[str, Budget]] = {
     "smoke": {},
     "laptop": {
@@ -23,18 +23,19 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "selfish": Budget(5, 50, 256, points=25),
         "indirect": Budget(5, 150, 256, points=15),
         "buddy": Budget(5, 400, 64, points=20),
-        "images": Budget(3, 1_000, 16, points=6),
-        "oasis": Budget(3, 2_500, 32, points=6),
+        "images": Budget(5, 1_000, 16, points=25),
+        "oasis": Budget(5, 2_500, 32, points=25),
     },
-    # 12 minibatches of the paper's 8,000 chunks. With chunks of 5 steps an iteration has 480,000 agent steps, with
-    # chunks of 20 (indirect) four times as many. The paper's number of iterations is unknown.
+    # 60 gradient steps: 5 epochs of 12 minibatches of the paper's 8,000 chunks (Oasis: 32,000). With chunks of 5 steps
+    # an iteration has 480,000 agent steps, with chunks of 20 (indirect) four times as many, with Oasis's chunks of 100
+    # eighty times. The paper's number of iterations is unknown.
     "paper": {
         "ipd": Budget(5, 1_000, 2_400, {**PAPERS_LEARNER, "steps": 100}),
         "selfish": Budget(5, 1_000, 2_400, {**PAPERS_LEARNER, "steps": 100}),
         "indirect": Budget(5, 1_000, 6_400, {**PAPERS_LEARNER, "steps": 100}),
         "buddy": Budget(5, 1_000, 960, {**PAPERS_LEARNER, "steps": 100}),
         "images": Budget(5, 5_000, 1_920, PAPERS_LEARNER),
-        "oasis": Budget(5, 1_000, 32_000, PAPERS_LEARNER),
+        "oasis": Budget(5, 1_000, 128_000, PAPERS_LEARNER),
     },
 }
 

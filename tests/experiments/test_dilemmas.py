@@ -7,6 +7,7 @@ import pytest
 from comity.experiments.dilemmas.learners import BUDGETS, FIGURE, STEPS
 from comity.experiments.dilemmas.paper import PAPER
 from comity.experiments.figure import recipe_of
+from comity.experiments.reproduce import paper_lengths
 from tiny import figures
 
 ARMS = {label: arm for label, arm in FIGURE.arms.items() if arm.algorithm != "random"}
@@ -21,6 +22,10 @@ def test_every_learner_has_the_same_budget_of_play(label):
     game: Any = recipe.env
     assert type(game).__name__ == label.rpartition(", ")[2]
     assert (game.length, game.radius, game.num_agents) == (200, 5, 5)
+
+
+def test_verdicts_do_not_wait_for_a_longer_training():
+    assert set(paper_lengths(FIGURE).values()) == {None}
 
 
 def test_whose_reward_is_learned_from():

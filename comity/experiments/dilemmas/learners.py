@@ -42,12 +42,13 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "episodes": Budget(3, 75, 16, points=20),
         "random": Budget(3, 1, 16),
     },
-    # The release of the games trains for 500 million steps.
+    # As long as the games' release trains: 500 million steps. The figure asks about its own 240,000, so no verdict
+    # waits for more.
     "paper": {
-        "steps": Budget(5, 104_000, 96),
-        "alone": Budget(5, 104_000, 96),
-        "episodes": Budget(5, 26_000, 96),
-        "random": Budget(5, 1, 96),
+        "steps": Budget(5, 104_000, 96, stated=False),
+        "alone": Budget(5, 104_000, 96, stated=False),
+        "episodes": Budget(5, 26_000, 96, stated=False),
+        "random": Budget(5, 1, 96, stated=False),
     },
 }
 TOGETHER = Measure("welfare_sum", "last")  # points of all agents in an episode, of the last policy

@@ -42,9 +42,9 @@ class Learners:
     naive_gamma: Fraction = 0.99  # its discount factor per step
     naive_reward_factor: Positive[float] = 0.05  # factor of its rewards, for learning only
 
-    naive_change: Literal["none", "rate", "optimizer"] = "none"  # change of naive learners, from a random inner
-    # episode on | rate: their steps become r^u times as long, u uniform in [-1, 1] | optimizer: adam becomes sgd, or
-    # the other way round
+    naive_change: Literal["none", "rate", "optimizer"] = "none"  # change of naive learners, from the
+    # update after a random inner episode on | rate: their steps become r^u times as long, u uniform in [-1, 1] |
+    # optimizer: adam becomes sgd, or the other way round
     naive_rate_range: OneOrMore = 10.0  # r, the largest factor by which a rate is multiplied or divided
     naive_changed_rate: Positive[float] = 0.1  # learning rate of the other optimizer
     dynamic: bool = False  # in training each learner begins from a copy of one of the players' networks

@@ -25,7 +25,7 @@ from comity.environments.wrappers.learner_side import (
     sides,
     with_next_observations,
 )
-from comity.environments.wrappers.shaping_statistics import shaping_statistics
+from comity.environments.wrappers.shaping_statistics import EACH, shaping_statistics
 from comity.settings import Fraction, NotNegative, OneOrMore, Positive, check
 from comity.spec import Functions, MetaEpisodes, Spec, Vector
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep, Transition
@@ -45,7 +45,7 @@ class State(NamedTuple):
     action: Array  # [K, b, 1] int32, the learners' next actions
     notes: dict[str, Array]  # [K, b, 1, ...]
     steps: Transition  # [K, T, b, ...] the learners' steps of this inner episode
-    change: Array | tuple[()] = ()  # [] int32, the first inner episode in which the learners use another rule
+    change: Array | tuple[()] = ()  # [] int32, the first inner episode after which learners update by another rule
     factor: Array | tuple[()] = ()  # [] the factor of the learners' updates from then on
     later: PyTree = ()  # [K, ...] learners of the other rule
     hidden: Array | tuple[()] = ()  # [seats b] bool, the agent sees nothing of the others in the next step
@@ -69,7 +69,7 @@ class LearningOpponents:
     starts: NotNegative[int] = 10  # size of the fixed set of initial parameters that learners begin from;
     # 0: new parameters for every episode
     starts_seed: int = 0  # the seed of that set
-    later: Algorithm | None = None  # another rule of the learners, from a random inner episode on (1 to M - 1)
+    later: Algorithm | None = None  # another rule of the learners, from a random inner episode on (1 to M - 2)
     rate_range: OneOrMore = 1.0  # r: from such an episode on updates are multiplied by r^u, u uniform in [-1, 1]
     dynamic: bool = False  # in training each learner begins from a copy of one of the players' networks
     keeps: bool = False  # in training learners keep the parameters that they had after their last episode
@@ -85,8 +85,8 @@ class LearningOpponents:
             )
         if self.dynamic and self.keeps:
             raise ValueError("learners begin from players' networks, or keep their own: set dynamic or keeps to False")
-        if (self.later or self.rate_range > 1) and self.episodes < 2:
-            raise ValueError("learners whose rule changes need two inner episodes or more")
+        if (self.later or self.rate_range > 1) and self.episodes < 3:
+            raise ValueError("learners whose rule changes need three inner episodes or more: one update of each rule")
         if not self.learner.whole_episodes:
             raise ValueError("a learner inside a game learns from whole episodes: give one with whole_episodes")
 
@@ -186,9 +186,9 @@ class LearningOpponents:
         if self.later:
             later = jax.vmap(self.later.init)(self._each(key_later))._replace(net=state.learner.net)
         power = jax.random.uniform(key_factor, minval=-1.0)
-        return state._replace(
-            change=jax.random.randint(key_when, (), 1, self.episodes), factor=self.rate_range**power, later=later
-        )
+        # No inner episode follows the update after the last one, so a change there would not be seen.
+        change = jax.random.randint(key_when, (), 1, self.episodes - 1)
+        return state._replace(change=change, factor=self.rate_range**power, later=later)
 
     def _hidden(self, key: Key) -> Array | tuple[()]:
         if not self.blind:
@@ -296,8 +296,16 @@ class LearningOpponents:
 
     def _info(self, state: State, reward: Array, info: dict[str, Array]) -> dict[str, Array]:
         """Returns `info` of a step, means over inner games. [B, N]: values of each side and rewards of the inner game.
-        [B]: its other values; `played`: share of inner games that have not ended, `naive`: 1 if opponents are naive."""
+        [B]: its other values; `played`: share of inner games that have not ended, `naive`: 1 if opponents are naive.
+
+        If players meet, also values of each inner game, [B, agents]: events of each side and `played`, with EACH before
+        their names. How evenly the sides of one game share an event cannot be seen from means over games.
+        """
         inner = {name: x.mean(1) for name, x in info.items()}
+        events = {name: x for name, x in info.items() if x.ndim == 3 and not name.startswith("action_")}  # [B, b, N]
+        if self.seats > 1 and events:
+            events["played"] = jnp.broadcast_to(~state.over[..., None], (*state.over.shape, self.seats))
+            inner |= {EACH + name: x.swapaxes(1, 2).reshape(len(x), -1) * 1.0 for name, x in events.items()}
         naive = state.naive.astype(jnp.float32)
         played = jnp.mean(~state.over, 1, dtype=jnp.float32)
         return {**inner, "inner_reward": reward.mean(1), "played": played, "naive": naive}

@@ -3,16 +3,23 @@
 import jax.numpy as jnp
 from jax import Array
 
+EACH = "each_"  # begins the names of what `info` says of every inner game
+
 
 def shaping_statistics(
     info: dict[str, Array], naive: Array, length: int, episodes: int, seats: int, best: float | None = None
 ) -> dict[str, Array]:
-    """Statistics of whole episodes, leaves of info [M T, B, N] or [M T, B], naive [B]. best: `Spec.best_symmetric`."""
+    """Statistics of whole episodes, naive [B]. best: `Spec.best_symmetric`.
+
+    Leaves of info are [M T, B, N] or [M T, B], means over the b inner games. Those whose name begins with EACH are of
+    every inner game, [M T, B, N b], side by side.
+    """
     absent = lambda x: jnp.where(naive, x, jnp.nan)  # noqa: E731
     among = lambda x: jnp.where(naive, jnp.nan, x)  # noqa: E731
     by_episode = lambda x: x.reshape(episodes, length, *x.shape[1:]).mean(1)  # noqa: E731  # [M, B, ...]
     played = by_episode(info["played"])  # a game that has ended waits; its steps of waiting do not count
     each = lambda x: by_episode(x) / (played[..., None] if x.ndim == 3 else played)  # noqa: E731
+    games = lambda x: by_episode(x.reshape(*x.shape[:2], info["inner_reward"].shape[-1], -1))  # noqa: E731
     reward = each(info["inner_reward"])  # points per step of each inner episode
     others = reward[..., 1:].mean(-1)
     found = {
@@ -26,7 +33,7 @@ def shaping_statistics(
     if seats > 1:
         found["meeting_reward"] = among(reward.mean((0, 2)))
         found["meeting_reward_last"] = among(reward[-1].mean(-1))
-    if best:
+    if best is not None and best > 0:  # a share of a loss would be smaller for those who earn more
         rewards = [name for name in ("shaping_reward", "meeting_reward") if name in found]
         found |= {name.replace("reward", "share"): found[name] / best for name in rewards}
     if "action_0" in info:
@@ -38,7 +45,7 @@ def shaping_statistics(
             "cooperation": 1 - defection.mean((0, 2)),
         }
     for name, x in info.items():  # other events of the inner game, per step
-        if name in ("played", "naive", "inner_reward") or name.startswith("action_"):
+        if name in ("played", "naive", "inner_reward") or name.startswith(("action_", EACH)):
             continue
         rate = each(x)
         if x.ndim == 2:
@@ -48,6 +55,8 @@ def shaping_statistics(
         if seats > 1:
             found[f"meeting_{name}"] = among(rate.mean((0, 2)))
             found[f"meeting_{name}_equality"] = among(alike(rate.mean(0)))
+            in_each = games(info[EACH + name]) / games(info[EACH + "played"])  # [M, B, N, b]
+            found[f"meeting_{name}_difference"] = among((in_each.max(2) - in_each.min(2)).mean((0, 2)))
     return found
 
 

@@ -47,7 +47,7 @@ POOLED = {f"{label}, pool": mixed(name) for label, name in ESTIMATORS.items()}
 KEEP = "COALA-PG, pool, learners keep"  # the other reading of how dynamic learners start
 KEPT = {KEEP: mixed("coala", dynamic=False, keeps=True)}
 OTHERS = ("M-FOS", "batch-unaware")
-SHARED = Measure("meeting_cleans_equality")
+APART = Measure("meeting_cleans_difference")
 ZAPS, CLEANS, DIRT, APPLES = map(Measure, ("shaping_zaps", "naive_cleans", "inner_dirt", "inner_apples"))
 CLEANUP_LITE = Figure(
     "cleanup-lite",
@@ -63,6 +63,7 @@ CLEANUP_LITE = Figure(
         Panel("meeting_reward", "two players, points per step", (*POOLED, KEEP)),
         Panel("meeting_zaps", "two players zap, share of steps", tuple(POOLED)),
         Panel("meeting_cleans", "two players clean, share of steps", tuple(POOLED)),
+        Panel("meeting_cleans_difference", "two players, difference of cleaning", tuple(POOLED)),
         Panel("meeting_cleans_equality", "two players, how evenly they clean", tuple(POOLED)),
     ),
     (
@@ -91,8 +92,9 @@ CLEANUP_LITE = Figure(
         ),
         claim(
             "pool-shares-cleaning",
-            "In a mixed pool two players of COALA-PG share cleaning more evenly than two of the others (figure 14).",
-            *(Comparison("COALA-PG, pool", "above", f"{other}, pool", SHARED, 0.02) for other in OTHERS),
+            "In a mixed pool two players of COALA-PG differ less in how often they clean than two of the others "
+            "(figure 14).",
+            *(Comparison("COALA-PG, pool", "below", f"{other}, pool", APART, 0.01) for other in OTHERS),
         ),
         claim(
             "either-dynamic",
@@ -102,8 +104,10 @@ CLEANUP_LITE = Figure(
     ),
     smoke=("COALA-PG", "COALA-PG, pool"),
     note="GRUs for Hawk, 16 episodes an iteration for 512, 8 games for 32 (pool: 16 for 64), 20 inner episodes for "
-    "100. 300 iterations: 49 million steps of 310 billion, 0.016 %; in the pool 25 million, 0.008 %. How evenly "
-    "players clean is 1 minus the Gini index of their rates in an episode, over all its games: 1 alike, 0.5 one alone.",
+    "100. 300 iterations: 49 million steps of 310 billion, 0.016 %; in the pool 25 million, 0.008 %. The "
+    "difference of cleaning is the paper's |c1 - c2|, of shares of steps, in each inner episode of each game; then the "
+    "mean. It is 0, too, if nobody cleans. How evenly players clean (ours) is 1 minus the Gini index of their rates in "
+    "an episode, over all its games: 1 alike, 0.5 one alone.",
 )
 
 # More agents ---------------------------------------------------------------------------------------------------------

@@ -44,8 +44,8 @@ CHANGING_RULES = Figure(
         ),
     ),
     smoke=("COALA-PG, rate", "COALA-PG, optimizer"),
-    note="At an inner episode that is drawn, 2 to 20, a learner's steps become r^u times as long, r = 10, u uniform in "
-    "[-1, 1]; or Adam gives way to plain descent at a rate of 1. The player is not told.",
+    note="From a drawn update on, the second to the last but one of 20, a learner's steps become r^u times as long, "
+    "r = 10, u uniform in [-1, 1]; or Adam gives way to plain descent at a rate of 1. The player is not told.",
 )
 
 

@@ -47,6 +47,7 @@ KEPT = (
     "naive_zaps",
     "meeting_zaps",
     "meeting_cleans",
+    "meeting_cleans_difference",
     "meeting_cleans_equality",
     "inner_dirt",
     "inner_apples",
@@ -88,7 +89,8 @@ def smoke(arm: Arm) -> Arm:
     """Returns the same arm, made small, to show that the code works."""
     options = {**arm.options}
     if arm.task.endswith("+learners"):
-        options |= {"inner_length": 3, "episodes": 2, "games": min(2, int(options.get("games", 2))), "naive_width": 4}
+        games, episodes = min(2, int(options.get("games", 2))), 3 if "naive_change" in options else 2
+        options |= {"inner_length": 3, "episodes": episodes, "games": games, "naive_width": 4}
     else:
         options["length"] = 4
     settings = {k: v for k, v in SMALL[arm.algorithm].items() if k != "look_aheads" or "look_aheads" in arm.settings}

@@ -297,6 +297,16 @@ def test_what_happened_in_the_inner_game_is_told(three):
     alike = np.where(of_all > 0, 1 - apart / (3 * np.maximum(of_all, 1e-9)), np.nan)
     np.testing.assert_allclose(found["meeting_cleans_equality"][~naive], alike, rtol=1e-4)
     assert np.isnan(found["meeting_cleans_equality"][naive]).all()
+    # In each inner episode of each game, as the game's own statistic of one episode is.
+    places = steps.observation.view.reshape(2, 4, 12, 3, 2, -1)[..., :20].argmax(-1)  # [M, T, B, N, b]
+    river = (places % 4 == 3).mean(1)  # nobody cleans anywhere else
+    each = steps.info["each_cleans"].reshape(2, 4, 12, 3, 2).mean(1)
+    assert (each <= river).all()
+    assert each.sum() > 0
+    np.testing.assert_allclose(each.mean(-1), steps.info["cleans"].reshape(2, 4, 12, 3).mean(1), atol=1e-6)
+    apart = (each.max(2) - each.min(2)).mean((0, 2))
+    np.testing.assert_allclose(found["meeting_cleans_difference"][~naive], apart[~naive], rtol=1e-5)
+    assert np.isnan(found["meeting_cleans_difference"][naive]).all()
     np.testing.assert_allclose(found["inner_dirt"], steps.info["dirt"].mean(0), rtol=1e-5)
     np.testing.assert_allclose(found["meeting_share"], 3 * found["meeting_reward"], rtol=1e-5)  # best: a third each
 
@@ -310,6 +320,8 @@ def test_the_best_symmetric_return():
     info = {"inner_reward": jnp.ones((30, 1, 2)), "played": jnp.ones((30, 1))}
     found = shaping_statistics(info, jnp.array([True]), 10, 3, 1, env.game.spec.best_symmetric)
     assert "shaping_share" not in found
+    shares = {x: shaping_statistics(info, jnp.array([True]), 10, 3, 1, x).get("shaping_share") for x in (2.0, -2.0)}
+    assert shares == {2.0: 0.5, -2.0: None}  # of a loss, more would be a smaller share
     assert env.spec.best_symmetric is None
 
 
@@ -379,15 +391,14 @@ def test_the_rate_of_learning_changes_at_an_episode_that_is_drawn():
     env = Learners(GAME, **RULED, naive_learning_rate=0.01, naive_change="rate", naive_rate_range=100.0).made
     start, changed = nets_of(env)
     _, plain = nets_of(Learners(GAME, **RULED, naive_learning_rate=0.01).made)
-    assert set(start.change.tolist()) == {1, 2, 3}
+    assert set(start.change.tolist()) == {1, 2}  # the update after the last inner episode changes no play
     assert 0.01 <= start.factor.min() < 0.5 < 2 < start.factor.max() <= 100
     assert len(set(start.factor.tolist())) == 8
     for game, when in enumerate(start.change):
         # The update after inner episode m is the m-th; the one after episode `change` is the first of the new rule.
         np.testing.assert_allclose(changed[: when + 1, game], plain[: when + 1, game], atol=1e-6)
-        if when < 3:
-            ratio = (changed[when + 1, game] - changed[when, game]) / (plain[when + 1, game] - plain[when, game])
-            np.testing.assert_allclose(np.median(ratio), start.factor[game], rtol=1e-2)
+        ratio = (changed[when + 1, game] - changed[when, game]) / (plain[when + 1, game] - plain[when, game])
+        np.testing.assert_allclose(np.median(ratio), start.factor[game], rtol=1e-2)
 
 
 def test_the_optimizer_changes_at_an_episode_that_is_drawn():
@@ -509,7 +520,7 @@ def test_players_that_are_blind_and_learners_that_are_not():
     ("make", "line"),
     [
         (lambda: Learners(GAME, blind=0.5), "IPD has no numbers about others alone to hide"),
-        (lambda: Learners(GAME, episodes=1, naive_change="rate"), "need two inner episodes or more"),
+        (lambda: Learners(GAME, episodes=2, naive_change="rate"), "need three inner episodes or more"),
         (lambda: Learners(Pendulum()), "opponents in games of two or more, Pendulum has one agent"),
         (lambda: Learners(PrisonersBuddy()), "play games of one discrete action, PrisonersBuddy is none"),
         (lambda: Learners(GAME, naive_share=1.5), "naive_share 1.5 is above 1: give a number from 0 to 1"),

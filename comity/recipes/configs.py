@@ -73,7 +73,8 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
 def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust: Trust) -> Recipe:
     """Makes the recipe of a run whose game or algorithm a Python user gives. If one is None, the config names it.
 
-    Raises ValueError if the given object has another class or other settings than the run's.
+    Raises ValueError if the given object has another class, another version or other settings than the run's. An object
+    that no file defines has no version that could differ.
     """
     left = (
         from_objects(env, "random") if env is not None else from_config({**config, "algorithm": ANY[1]}, folder, trust)
@@ -87,10 +88,17 @@ def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust:
     for kind, described in recipe.describe().items():
         mine = dict(described)
         theirs = as_now(config[kind], mine)
-        names = [parsed(versioned(str(entry.pop("name")))[0]) for entry in (theirs, mine)]
-        if names[0][1:] != names[1][1:]:
+        (name, version), (own, here) = (versioned(str(entry.pop("name"))) for entry in (theirs, mine))
+        both_own = _is_own(name, version) and _is_own(own, here)  # a file may lie elsewhere now
+        if (name != own and not both_own) or parsed(name)[1:] != parsed(own)[1:]:
             raise ValueError(
                 f"the run's {kind} is {config[kind]['name']}, not {described['name']}: give the one it was trained with"
+            )
+        is_given = (env if kind == "task" else algorithm) is not None
+        if is_given and version and "object" not in (version, here) and version != here:
+            raise ValueError(
+                f"the run was made with {name}@{version}, the one given is @{here}: its rules have changed, so results "
+                "would not compare; give the version the run was made with"
             )
         for name in mine.keys() & theirs.keys() - {"profile", "preset"}:
             if not same(mine[name], theirs[name]):
@@ -99,3 +107,9 @@ def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust:
                     "trained; run.on(game) plays another"
                 )
     return recipe
+
+
+def _is_own(name: str, version: str) -> bool:
+    """True if a task or an algorithm is a user's: of a file, of a module, or an object without a file."""
+    named = parsed(name)
+    return version == "object" or named.is_file or "." in named.target

@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from comity.names import members, parsed, unknown
+from comity.names import host_of, members, parsed, unknown
+from comity.runs import sources
 from comity.runs.reading import Unreadable, read_json, read_yaml
+from comity.runs.trust import find_module
 from comity.runs.writing import write_text
 from comity.settings import did_you_mean
 from comity.sweeps import ranges
@@ -321,14 +323,29 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(study: Mapping[str, Any]) -> str:
-    """Returns a hash of a study and of the users' files that it names: the same hash means the same rows."""
+    """Returns a hash of a study and of the users' files that it names: the same hash means the same rows.
+
+    The files are those that a game or an algorithm is made of, also those that its file imports. Nothing is imported.
+    """
     files = {}
     for key in ("tasks", "algorithms"):
         for entry in study.get(key) or ():
-            named = parsed(str(entry.get("name") if isinstance(entry, dict) else entry))
-            if named.is_file and os.path.isfile(named.target):
-                files[named.target] = hashlib.sha256(Path(named.target).read_bytes()).hexdigest()
+            name = str(entry.get("name") if isinstance(entry, dict) else entry)
+            if found := _files_of(name):
+                files[name] = found.digest
     return digest([FORMAT, study, files, os.getcwd()])
+
+
+def _files_of(name: str) -> sources.Files | None:
+    """Returns the user's files that a task or an algorithm is made of; None if it has none."""
+    host = host_of(name)
+    named = parsed(name.removeprefix(f"{host}:") if host else name)
+    if named.is_file:
+        return sources.of_file(Path(named.target)) if os.path.isfile(named.target) else None
+    if host:
+        return None if sources.installed(named.target) else find_module(named.target)
+    own = "." in named.target or named.attribute  # other names are of comity
+    return find_module(named.target) if own and not members(name) else None
 
 
 def planned(path: Path, study: Mapping[str, Any]) -> Sweep:

@@ -9,7 +9,7 @@ from comity.report.sheet import Sheet
 from comity.report.statistics import summary
 from comity.report.words import is_rate
 from comity.sweeps.plan import Row, Sweep, described
-from comity.sweeps.worker import done
+from comity.sweeps.worker import FAILED, done
 
 
 def sheet(sweep: Sweep) -> Sheet:
@@ -70,9 +70,10 @@ def _best(sweep: Sweep) -> Sheet:
         over = [(row, about) for row, about in trials if about]
         for row, about in ranked(over):
             kept = {name: about.get(name) for name in ("trial", "status", "value", "run", "seconds")}
+            kept["value"] = value_of(about)
             numbers.append({"task": row.task, "label": name, "objective": objective, **kept, **about["settings"]})
         for place, (row, about) in enumerate(ranked(over)[:BEST], 1):
-            if about["value"] is None:
+            if value_of(about) is None:
                 continue
             scored = [x for x in about["scores"][objective].values() if x is not None]
             spread = f" ({min(scored):.3g} to {max(scored):.3g})" if len(scored) > 1 else ""
@@ -84,16 +85,21 @@ def _best(sweep: Sweep) -> Sheet:
             counts[about["status"]] = counts.get(about["status"], 0) + 1
         states = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none is over"
         notes.append(f"{name} on {first.task}: of {len(trials)} trials {states}; value: {objective}")
-        notes += [f"trial {about['trial']}: {about['line']}" for _, about in over if about["status"] == "failed"][:BEST]
+        notes += [f"trial {about['trial']}: {about['line']}" for _, about in over if about["status"] in FAILED][:BEST]
     notes.append("mean over seeds, last policy, sampled actions; ( ): smallest to largest seed")
     notes.append("the best of many looks better than it is: train it again with other seeds")
     columns = ("task", "algorithm", "place", "settings", "value")
     return Sheet(f"{sweep.path}: best trials", columns, tuple(rows), tuple(notes), tuple(numbers), grouped=2)
 
 
+def value_of(about: dict[str, Any]) -> float | None:
+    """Returns a trial's value; None if it did not finish. Older sweeps wrote a value then, too."""
+    return about.get("value") if about.get("status") == "finished" else None
+
+
 def ranked(trials: list[tuple[Row, dict[str, Any]]]) -> list[tuple[Row, dict[str, Any]]]:
     """Sorts trials, the best first; those without a value come last."""
-    return sorted(trials, key=lambda one: (one[1].get("value") is None, -(one[1].get("value") or 0.0)))
+    return sorted(trials, key=lambda one: (value_of(one[1]) is None, -(value_of(one[1]) or 0.0)))
 
 
 def winner(sweep: Sweep) -> tuple[Row, dict[str, Any]] | None:
@@ -101,4 +107,4 @@ def winner(sweep: Sweep) -> tuple[Row, dict[str, Any]] | None:
     over = [(row, about) for row in sweep.rows if (about := done(sweep.of(row)))]
     best = next(iter(ranked(over)), None)
     alone = len({(row.search or {}).get("study") for row in sweep.rows}) == 1
-    return best if alone and best and best[1].get("value") is not None else None
+    return best if alone and best and value_of(best[1]) is not None else None

@@ -201,7 +201,9 @@ def _row(
     about |= {"run": run and str(run.relative_to(folder)), "claim": claim.number}
     about |= scores(run, trial.about["objective"] if trial else None) if run else {}
     if trial:  # told before the row is marked as over: after a kill in between it is only told again
-        value = mean([*about.get("scores", {}).get(trial.about["objective"], {}).values()])
+        # If a seed was lost, the mean of the others says little about the settings.
+        known = [*about.get("scores", {}).get(trial.about["objective"], {}).values()]
+        value = mean(known) if status == "finished" else None
         trial.tell(status, value)
         about |= {"trial": trial.number, "settings": trial.values, "value": value}
     write_text(folder / DONE, json.dumps(about, indent=1) + "\n")

@@ -145,21 +145,35 @@ def bests(
 
 
 def given(run: Path, names: list[int], shape: PyTree) -> tuple[list[PyTree], dict[str, Any]]:
-    """Returns (the algorithm's states in another run's last checkpoint, {"run": path, "iteration": number}).
+    """Returns (the algorithm's states in another run's last checkpoint, {"run": path, "iteration": number, "seeds":
+    {seed here: its seed there}}).
 
-    States are repeated if the other run has fewer seeds. Raises ValueError, CorruptCheckpoint.
+    A seed starts from the seed of the same number. One that the other run does not have takes a state by its position,
+    and states are repeated if the other run has fewer seeds. Raises ValueError, CorruptCheckpoint.
     """
     other = RunDirectory(run)
     saved = other.saved()
     if not saved:
         raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run that has one")
     theirs, states, about = training_of(other.config()), [], {}
-    for index in range(len(names)):
-        name = str(theirs.first_seed + index % theirs.seeds)
+    has = range(theirs.first_seed, theirs.first_seed + theirs.seeds)
+    there = {seed: seed if seed in has else has[index % len(has)] for index, seed in enumerate(names)}
+    for seed in there.values():
+        name = str(seed)
         # Read for each seed, because a state that two seeds share could not be donated.
         tree, about = checkpoint.load(saved[-1], {name: {"state": shape}}, part=True)
         states.append(tree[name]["state"])
-    return states, {"run": str(other.path), "iteration": about["iteration"]}
+    return states, {"run": str(other.path), "iteration": about["iteration"], "seeds": there}
+
+
+def other_seeds(initialised: dict[str, Any]) -> str | None:
+    """Returns a note about seeds that start from a seed of another number; None if there are none."""
+    moved = [f"{seed} from its seed {there}" for seed, there in initialised["seeds"].items() if seed != there]
+    if not moved:
+        return None
+    return (
+        f"{initialised['run']} does not have all seeds of this run, so states go by position: seed {', '.join(moved)}"
+    )
 
 
 class Lines:

@@ -26,6 +26,8 @@ class Start:
         if initialise and not self.saved:
             self.given, about = identity.given(initialise, session.names, session.shape.state)
             session.manifest["initialised"] = about
+            if note := identity.other_seeds(about):
+                listen("note", {"text": note})
         if self.saved:
             about = self.saved[1]
             session.iteration, session.wall_before = about["iteration"], about["wall_seconds"]

@@ -6,10 +6,12 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 
-from comity.algorithms.policy_gradient import pg
+from comity.algorithms.policy_gradient import coma, pg
+from comity.environments.matrix.ipd import IPD
+from comity.environments.matrix.two_step import TwoStep
 from comity.experiments import records
 from comity.experiments.figure import Arm, Budget, recipe_of
-from comity.recipes import from_config, given
+from comity.recipes import from_config, from_objects, given
 from comity.runs.renamed import as_now, saved_as
 from comity.runs.trust import NOTHING
 from comity.training import checkpoint
@@ -55,6 +57,20 @@ def test_an_old_config_is_held_against_what_a_user_gives(tmp_path):
     assert given(old, None, pg.Config(core="attention"), tmp_path, NOTHING).config.core == "attention"
     with pytest.raises(ValueError, match="core 'attention', the one given 'gru'"):
         given(old, None, pg.Config(), tmp_path, NOTHING)
+
+
+def test_another_task_or_version_than_the_runs_is_refused(tmp_path):
+    """A shipped game has one name; of a user's file the name may differ, and its version says if it is the same."""
+    ours, other = config("pg", network="gru"), TwoStep()
+    with pytest.raises(ValueError, match=r"the run's task is two-step@\d+, not ipd@\d+: give the one"):
+        given({**ours, "task": from_objects(other, "pg").describe()["task"]}, IPD(), None, tmp_path, NOTHING)
+    with pytest.raises(ValueError, match=r"the run's algorithm is pg, not coma@\d+: give the one"):
+        given(ours, None, coma.Config(), tmp_path, NOTHING)
+    task = from_objects(other, "pg").describe()["task"]
+    assert given({**ours, "task": task}, other, None, tmp_path, NOTHING).env == other
+    older = {**task, "name": "two-step@77"}
+    with pytest.raises(ValueError, match=r"made with two-step@77, the one given is @\d+: its rules have changed"):
+        given({**ours, "task": older}, other, None, tmp_path, NOTHING)
 
 
 @pytest.mark.parametrize(("network", "belongs"), [("attention", True), ("gru", False)])

@@ -42,6 +42,25 @@ def test_entries_have_settings_and_variations_of_their_own():
     assert [row.settings for row in found[:3]] == [{"gamma": 0.9}, {"gamma": 0.8}, {"preset": "paper"}]
 
 
+@pytest.mark.parametrize("name", ["game.py:Game", "pettingzoo:game.py:Game", "pack.game:Game", "pettingzoo:pack.game"])
+def test_a_study_is_planned_anew_if_a_file_of_its_game_changed(tmp_path, name):
+    """Also a file that the game's file imports, and with the games and algorithms of comity beside it."""
+    folder = tmp_path if ".py" in name else tmp_path / "pack"
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").touch()
+    rules = "rules" if ".py" in name else "pack.rules"
+    (folder / "game.py").write_text(f"from {rules} import PAY\nclass Game: pass\n")
+    (folder / "rules.py").write_text("PAY = 1\n")
+    study = {"tasks": ["matrix", {"name": name}, "pettingzoo:mpe2.simple_v3"], "algorithms": ["random", "a:pg,b:pg"]}
+    before = plan.fingerprint(study)
+    assert plan.fingerprint(study) == before
+    for file in ("game.py", "rules.py"):
+        with open(folder / file, "a") as more:
+            more.write("# other\n")
+        before, now = plan.fingerprint(study), before
+        assert now != before, file
+
+
 def test_seeds_apart_are_rows_that_differ_in_nothing_else():
     found = rows(apart=True, seeds=3, first_seed=5)
     assert [row.config["training"]["first_seed"] for row in found] == [5, 6, 7]

@@ -13,9 +13,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from comity.cli.main import main
+from comity.runs.directory import RunDirectory
 from comity.sweeps import launch, plan, ranges, worker
 from comity.sweeps.search import JOURNAL, Trial
-from comity.sweeps.table import sheet
+from comity.sweeps.table import sheet, winner
+from comity.training.loop import NotFinite
 
 from .conftest import TINY
 from .killing import started
@@ -234,3 +236,31 @@ def test_a_trial_that_fails_is_told_and_drawn_anew(tmp_path, monkeypatch):
     assert [one.state.name for one in trials(sweep)] == ["FAIL", "FAIL"]
     assert worker.states(sweep) == {"failed": 1}
     assert main(["sweep", "sweep", "--table"]) == 1
+
+
+def test_a_trial_that_lost_a_seed_has_no_value_and_does_not_win(tmp_path, monkeypatch):
+    """Its other seeds may be the best of all. An older `done.json` with a value is read in the same way."""
+    sweep = planned(tmp_path, "--trials", "2")
+    ends = iter([True, False])
+
+    def ended(root, *given):
+        run = RunDirectory.create(root, "matrix", "reinforce", {"training": {}})
+        if next(ends):
+            raise NotFinite("not finite: params of seed 1", run)
+        return run.path
+
+    monkeypatch.setattr(worker, "_trained", ended)
+    seeds = iter([{"0": 9.0}, {"0": 1.0, "1": 2.0}])
+    monkeypatch.setattr(worker, "scores", lambda run, objective: {"scores": {objective: next(seeds)}})
+    assert in_this_process(sweep) == 2
+    lost, whole = sweep.rows
+    assert (about_of(sweep, lost)["status"], about_of(sweep, lost)["value"]) == ("not finite", None)
+    assert about_of(sweep, whole)["value"] == 1.5
+    assert [one.state.name for one in trials(sweep)] == ["FAIL", "COMPLETE"]
+    older = {**about_of(sweep, lost), "value": 9.0}
+    (sweep.of(lost) / worker.DONE).write_text(json.dumps(older))
+    best = winner(sweep)
+    assert best
+    assert best[0] == whole
+    assert [one["value"] for one in sheet(sweep).numbers] == [1.5, None]
+    assert any("params of seed 1" in note for note in sheet(sweep).notes)

@@ -259,19 +259,25 @@ def test_ctrl_c_stops_even_if_its_exception_is_lost(tmp_path, monkeypatch, where
 # ---------------------------------------------------------------------- starting from another run
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_initialise(whole, tmp_path, seeds):
-    """Also more seeds than the other run has: then states repeat, and each goes its own way."""
-    run = trained(tmp_path, seeds=seeds, iterations=2, first_seed=5, initialise=whole.path)
+@pytest.mark.parametrize(("first", "theirs_of"), [(5, [0]), (1, [1, 1, 0])])
+def test_initialise(whole, tmp_path, first, theirs_of):
+    """From the seed of the same number; seeds that the other run lacks by position, and each goes its own way."""
+    notes, listen = listener()
+    given = {"seeds": len(theirs_of), "iterations": 2, "first_seed": first}
+    run = trained(tmp_path, **given, initialise=whole.path, listen=listen)
+    there = dict(enumerate(theirs_of, first))
     assert run.config()["initialise"] == str(whole.path.resolve())
-    assert run.manifest()["initialised"] == {"run": str(whole.path.resolve()), "iteration": 8}
+    about = {"run": str(whole.path.resolve()), "iteration": 8, "seeds": {str(x): y for x, y in there.items()}}
+    assert run.manifest()["initialised"] == about
+    moved = ", ".join(f"{x} from its seed {y}" for x, y in there.items() if x != y)
+    assert notes[0].endswith(f"so states go by position: seed {moved}")
     assert run.saved()[0].stem == "00000000"
-    first, theirs = arrays(run.saved()[0]), arrays(whole.saved()[-1])
-    for index in range(seeds):
-        state = {name: x for name, x in first.items() if name.startswith(f"{5 + index}.state.")}
+    begun, theirs = arrays(run.saved()[0]), arrays(whole.saved()[-1])
+    for here, seed in there.items():
+        state = {name: x for name, x in begun.items() if name.startswith(f"{here}.state.")}
         assert_same_arrays(
             {name.partition(".")[2]: x for name, x in state.items()},
-            {name.partition(".")[2]: x for name, x in theirs.items() if name.startswith(f"{index % 2}.state.")},
+            {name.partition(".")[2]: x for name, x in theirs.items() if name.startswith(f"{seed}.state.")},
         )
 
 

@@ -114,16 +114,23 @@ def empty(row: PyTree, capacity: int) -> Replay:
     return Replay(rows, jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
-def push(replay: Replay, rows: PyTree, restart: bool = False) -> Replay:
+def push(replay: Replay, rows: PyTree, restart: bool = False, warmup: int = 0) -> Replay:
     """Writes B rows in one slice. The capacity that is used is the largest multiple of B that fits.
 
     restart: when the replay is full, it becomes empty (the code of "hidden gifts": its count wraps to 0).
-    Raises ValueError if B is larger than the capacity.
+    warmup: number of rows before the first update. Raises ValueError, one line, if B is larger than the capacity, or if
+    the replay never holds `warmup` rows, so that nothing would ever be learned.
     """
     games, capacity = (jax.tree.leaves(x)[0].shape[0] for x in (rows, replay.rows))
     if games > capacity:
         raise ValueError(f"a replay of {capacity} rows cannot take the {games} of one rollout: raise its size")
     used = capacity // games * games
+    most = used - games if restart else used
+    if warmup > most:
+        raise ValueError(
+            f"a replay of {capacity} rows holds {most} at most, in rollouts of {games}, and never the {warmup} of its "
+            "warm-up, so nothing would be learned: raise capacity, or lower warmup"
+        )
     write = lambda old, new: lax.dynamic_update_slice_in_dim(old, new, replay.position, 0)  # noqa: E731
     position = replay.position + games
     filled = jnp.minimum(replay.filled + games, used)

@@ -108,6 +108,12 @@ def test_the_oldest_is_overwritten_first():
     assert memory.position == 3
     with pytest.raises(ValueError, match="a replay of 7 rows cannot take the 8 of one rollout"):
         replay.push(memory, rows_named(range(8)))
+    replay.push(memory, rows_named([1, 2, 3]), warmup=6)
+    line = "a replay of 7 rows holds 6 at most, in rollouts of 3, and never the 7 of its warm-up"
+    with pytest.raises(ValueError, match=line):
+        replay.push(memory, rows_named([1, 2, 3]), warmup=7)
+    with pytest.raises(ValueError, match="holds 3 at most"):
+        replay.push(memory, rows_named([1, 2, 3]), restart=True, warmup=6)
 
 
 def test_a_full_replay_forgets_everything_as_released():

@@ -203,7 +203,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         return added, more
 
     def update(key: Key, state: family.State, steps: Transition, reward_of: Any = None):
-        memories = replay.push(state.replay, replay.stored(env, steps))
+        memories = replay.push(state.replay, replay.stored(env, steps), warmup=config.warmup)
 
         def step(state: family.State, key: Key) -> tuple[family.State, dict[str, Array]]:
             key_draw, key_steps, key_learn, key_actor, *keys = jax.random.split(key, 4 + config.critic_updates)
@@ -223,10 +223,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
             return state, {"critic_loss": jnp.stack(losses).mean(), **metrics, **more}
 
-        def learn(state: family.State) -> tuple[family.State, dict[str, Array]]:
-            state, metrics = lax.scan(step, state, jax.random.split(key, family.updates_of(config, steps.valid.size)))
-            return state, jax.tree.map(lambda x: x.mean(0), metrics)
-
+        learn = partial(family.updated, config, key, steps.valid.size, step)
         added, more = after_rollout(jax.random.fold_in(key, 1), state, steps)
         learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)

@@ -12,7 +12,7 @@ docs/algorithms/maddpg.md derives it and lists every departure.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ __all__ = [
     "learner",
 ]
 
-
+S = TypeVar("S")
 RewardOf = Callable[[Experience], Array] | None
 
 
@@ -74,9 +74,25 @@ def uniform(acts: Actions, key: Key, outputs: Array, available: PyTree) -> PyTre
     return acts(jnp.zeros_like(outputs), available).sample(key)
 
 
-def updates_of(config: Config, transitions: int) -> int:
-    """Returns the number of updates after a rollout of so many transitions, at least one."""
-    return max(1, round(transitions / config.every))
+def updated(
+    config: Config, key: Key, transitions: int, step: Callable[[S, Key], tuple[S, dict[str, Array]]], state: S
+) -> tuple[S, dict[str, Array]]:
+    """Calls `step` once for every `every` transitions of a rollout. Returns (state, mean metrics of these updates).
+
+    A remainder R brings one more update with probability R / `every`, so that updates are as frequent as `every` says
+    for any size of rollout. Without an update the metrics are 0.
+    """
+    whole, rest = divmod(transitions, config.every)
+    metrics: dict[str, Array] = {}
+    if whole:
+        state, told = lax.scan(step, state, jax.random.split(key, whole))
+        metrics = jax.tree.map(lambda x: x.mean(0), told)
+    if rest:
+        another = jax.random.bernoulli(jax.random.fold_in(key, 2), rest / config.every)
+        state, told = if_ready(another, lambda state: step(state, jax.random.fold_in(key, 3)), state)
+        mean = lambda x, last: jnp.where(another, (whole * x + last) / (whole + 1), x)  # noqa: E731
+        metrics = jax.tree.map(mean, metrics, told) if whole else told
+    return state, metrics
 
 
 def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
@@ -215,7 +231,8 @@ def learner(config: Config, env: Environment, member: Member, adds: Callable[[Ne
         return action, memory, policy.notes()
 
     def update(key: Key, state: State, steps: Transition, reward_of: RewardOf = None):
-        memories = replay.push(state.replay, rows_of(env, addition.beside(state.added, steps), steps))
+        rows = rows_of(env, addition.beside(state.added, steps), steps)
+        memories = replay.push(state.replay, rows, warmup=config.warmup)
 
         def step(state: State, key: Key) -> tuple[State, dict[str, Array]]:
             keys = jax.random.split(key, config.critic_updates + 1)
@@ -230,10 +247,7 @@ def learner(config: Config, env: Environment, member: Member, adds: Callable[[Ne
             state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
             return state, {"critic_loss": losses.mean(), **metrics, **more}
 
-        def learn(state: State) -> tuple[State, dict[str, Array]]:
-            state, metrics = lax.scan(step, state, jax.random.split(key, updates_of(config, steps.valid.size)))
-            return state, jax.tree.map(lambda x: x.mean(0), metrics)
-
+        learn = partial(updated, config, key, steps.valid.size, step)
         added, more = addition.begin(jax.random.fold_in(key, 1), state, steps)
         learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)

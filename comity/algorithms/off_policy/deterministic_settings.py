@@ -21,7 +21,7 @@ class Config:
     agent_id: bool = False  # an actor reads the agent's number as one-hot; for an actor that all agents share
     convolutions: Convolutions = "small"  # the convolutions before the dense layers, if views are images
     steps: Positive[int] = 25  # T of a rollout: steps of each game between two phases of learning
-    every: Positive[int] = 100  # transitions of all games for one update
+    every: Positive[int] = 100  # transitions of all games for one update; a remainder of a rollout may bring one more
     critic_updates: Positive[int] = 1  # steps of the critics for one step of the actors; LICA 10
     gamma: Fraction = 0.95  # discount per step
     credit: Reward = "own"  # the reward that a critic predicts: own, or the team's mean or sum

@@ -66,7 +66,15 @@ JANUARY: dict[str, Any] = {"values": "network", "alpha_moves": False, "alpha": 0
 # the paper has rewards times 5 and alpha 1, which is the same as alpha 0.2 with values divided by 5
 PRESETS = {
     "sound": {},
-    "paper": {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "every": 100, "tau": 0.01},
+    "paper": {
+        "gamma": 0.95,
+        "clip_by": "norm",
+        "clip": 0.5,
+        "batch": 1_024,
+        "steps": 100,
+        "every": 100,
+        "tau": 0.01,
+    },
     "2018": JANUARY,
 }
 

@@ -59,6 +59,7 @@ ALITA: dict[str, Any] = {
     "clip_by": "norm",
     "clip": 0.5,
     "batch": 1_024,
+    "steps": 100,
     "every": 100,
     "tau": 0.01,
 }

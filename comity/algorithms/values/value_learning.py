@@ -101,7 +101,7 @@ def learning(
         games = steps.valid.shape[1] if config.batch_of == "rollouts" else 1
         if config.batch % games:
             raise ValueError(f"batch {config.batch} is not whole rollouts of {games} games: change batch or envs")
-        memories = replay.push(state.replay, rows_of(steps), config.replay_restarts)
+        memories = replay.push(state.replay, rows_of(steps), config.replay_restarts, config.warmup)
         learned = (state.params, state.target_params, state.opt_state, state.steps)
 
         def learn(learned):

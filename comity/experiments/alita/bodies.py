@@ -18,8 +18,9 @@ JAX = {"pendulum": "", "point-mass": "one", "reacher": "one", "cartpole-swing-up
 MUJOCO = ("half-cheetah", "hopper")
 
 SMALL: dict[str, Any] = {"hidden": 128, "batch": 128, "capacity": STEPS}
-NEAR: dict[str, Any] = {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "every": 100, "tau": 0.01,
-                        "capacity": 1_000_000}  # fmt: skip  # the numbers of ALITA's paper for all its experiments
+# The numbers of ALITA's paper for all its experiments.
+NEAR: dict[str, Any] = {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "steps": 100, "every": 100,
+                        "tau": 0.01, "capacity": 1_000_000}  # fmt: skip
 WIDE: dict[str, Any] = {**NEAR, "hidden": 128, "layer_norm": True, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
 INFLUENCE: dict[str, Any] = {"influence_batch": 1_024, "influence_updates": 400, "novelty_batch": 1_024}
 TSALLIS: dict[str, Any] = {  # as in TAC's paper: a value network, the likelihood ratio, and a constant weight
@@ -75,10 +76,10 @@ def on(method: str, body: str) -> str:
 
 def budgets(seeds: dict[str, int], steps: int, points: int, paper: bool = False) -> dict[str, Budget]:
     """Returns budgets; their names are KIND-METHOD."""
+    settings = lambda one: one.paper if paper else {}  # noqa: E731
+    rollout = lambda one: one.games * settings(one).get("steps", one.steps)  # noqa: E731
     return {
-        f"{kind}-{one.short}": Budget(
-            count, steps // (one.games * one.steps), one.games, one.paper if paper else {}, points, 30, 60
-        )
+        f"{kind}-{one.short}": Budget(count, steps // rollout(one), one.games, settings(one), points, 30, 60)
         for kind, count in seeds.items()
         for one in METHODS.values()
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
+import jax
 from jax import Array
 
 from comity.algorithms.policy_gradient import a2c
@@ -18,7 +19,7 @@ from comity.environments.wrappers.learners import LearningOpponents, State
 from comity.networks.sequence import Sequence
 from comity.settings import Fraction, NotNegative, OneOrMore, Positive, check
 from comity.spec import Functions, Spec
-from comity.types import Environment, Key, Observation, Timestep
+from comity.types import Algorithm, Environment, Key, Observation, PyTree, Timestep
 
 VERSION = 1  # version of the game's rules
 
@@ -36,6 +37,8 @@ class Learners:
     # 0: new parameters for every episode
     starts_seed: int = 0  # the seed of that set
     naive_network: Sequence = "gru"  # network of a naive learner; paper: hawk
+    naive_deviation: NotNegative[float] = 0.0  # table: standard deviation of its log-odds at the start, for each of
+    # `starts`; with 0 all tables start alike, at even odds
     naive_width: Positive[int] = 32  # width of its memory
     naive_optimizer: Literal["adam", "sgd"] = "adam"  # optimizer of a naive learner; sgd: plain gradient steps
     naive_learning_rate: Positive[float] = 0.005  # learning rate of its one step after each inner episode
@@ -58,6 +61,14 @@ class Learners:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.naive_deviation and self.naive_network != "table":
+            given = f"naive_deviation {self.naive_deviation}"
+            raise ValueError(f"{given}: only tables have it, and naive_network is {self.naive_network}")
+        if self.naive_network == "table" and not self.naive_deviation:
+            for name, one in (("starts", 1), ("starts_seed", 0)):
+                given = getattr(self, name)
+                if given not in (one, type(self).__dataclass_fields__[name].default):
+                    raise ValueError(f"{name} {given}: all naive tables start alike, at 0; give naive_deviation, say 1")
         _ = self.made
 
     @cached_property
@@ -80,6 +91,8 @@ class Learners:
             changed = replace(config, optimizer=other, learning_rate=self.naive_changed_rate)
             own["later"] = a2c.make(changed, Side(self.game))  # pyright: ignore[reportArgumentType]
         learner = a2c.make(config, Side(self.game))  # pyright: ignore[reportArgumentType]  # it only reads sizes
+        if self.naive_deviation:
+            learner = varied(learner, self.naive_deviation)
         return LearningOpponents(self.game, learner, naive_share=self.naive_share, **own)
 
     @property
@@ -95,3 +108,14 @@ class Learners:
 
     def step(self, key: Key, state: State, action: Array) -> tuple[State, Timestep]:
         return self.made.step(key, state, action)
+
+
+def varied(learner: Algorithm, deviation: float) -> Algorithm:
+    """Returns a learner whose table does not start at 0. See `Table.varied`."""
+
+    def init(key: Key) -> PyTree:
+        key, key_rows = jax.random.split(key)
+        state = learner.init(key)
+        return state._replace(net=state.net.varied(key_rows, deviation))
+
+    return learner._replace(init=init)

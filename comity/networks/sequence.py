@@ -1,9 +1,11 @@
 """Networks for whole sequences, by name. They differ in the memory that a policy has of earlier steps."""
 
+import math
 from functools import partial
 from typing import Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -24,6 +26,12 @@ class Table(eqx.Module):
     def __init__(self, key: Key, inputs: int, width: int, outputs: int):
         del key, width
         self.rows = jnp.zeros((inputs, outputs))
+
+    def varied(self, key: Key, deviation: float) -> "Table":
+        """Returns a table whose log-odds between two actions are normal, with this deviation. The last output, a value,
+        stays 0."""
+        noise = deviation / math.sqrt(2) * jax.random.normal(key, self.rows.shape)
+        return eqx.tree_at(lambda table: table.rows, self, self.rows + noise.at[..., -1].set(0.0))
 
     def __call__(self, x: Array, memory: PyTree) -> tuple[Array, PyTree]:
         """x [..., in] -> (output [..., out], the same memory)."""

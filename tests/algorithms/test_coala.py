@@ -59,14 +59,17 @@ def test_one_inner_episode_is_reinforce():
         assert (away < 1e-5) == (episodes == 1), away
 
 
-@pytest.mark.parametrize("estimator", ["coala", "m-fos", "batch-unaware"])
-def test_the_parts_make_up_the_advantage(estimator):
+@pytest.mark.parametrize(
+    ("estimator", "gamma", "lambda_"),
+    [("coala", 1.0, 1.0), ("coala", 0.9, 0.8), ("m-fos", 0.9, 1.0), ("batch-unaware", 1.0, 0.8)],
+)
+def test_the_parts_make_up_the_advantage(estimator, gamma, lambda_):
     keys = jax.random.split(KEY, 2)
     reward, value = (jax.random.normal(key, (6, 3, 1, 4)) for key in keys)
     ends = jnp.arange(1, 7) % 2 == 0
-    own, later = coala_credit.parts(estimator, reward, value, ends)
+    own, later = coala_credit.parts(estimator, reward, value, ends, gamma, lambda_)
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
-    whole = batch_advantages(reward, value, following, ends, 1.0, 1.0, estimator)
+    whole = batch_advantages(reward, value, following, ends, gamma, lambda_, estimator)
     np.testing.assert_allclose(own + later, whole, atol=1e-5)
     np.testing.assert_allclose(later[4:], 0.0)  # nothing follows the last inner episode
 

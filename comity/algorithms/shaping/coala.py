@@ -56,7 +56,8 @@ class Config:
     normalise: bool = False  # normalise advantages to mean 0 for each kind of opponent, and deviation 1 over all
     reward_factor: Positive[float] = 0.05  # rewards are multiplied by it, for learning only
     convolutions: Convolutions = "small"  # the convolutions before the dense layers, if views are images
-    measure: bool = False  # also measure both parts of the gradient, own episode and later ones, at twice the cost
+    measure: bool = False  # also measure both parts of the gradient, own episode and later ones, at twice the cost;
+    # of advantages that are not normalised
     exact: bool = False  # also compute exact returns of tabular players, against each other and naive learners
 
     def __post_init__(self):
@@ -135,7 +136,10 @@ def loss(config: Config, players: Players, acts: Any, net: PyTree, batch: Batch)
 def sizes(
     config: Config, players: Players, acts: Any, net: PyTree, batch: Batch, reward: Array, ends: Array
 ) -> dict[str, Array]:
-    """Returns the norms of both parts of the policy gradient against naive learners (figure 12)."""
+    """Returns the norms of both parts of the policy gradient against naive learners (figure 12).
+
+    With `normalise` they are those of the advantages before: a part has no mean and deviation of its own.
+    """
     meta = players.meta
     weight = weights(config.estimator, meta, batch.naive) * batch.naive[:, None]
 
@@ -146,7 +150,7 @@ def sizes(
 
         return optax.tree.norm(jax.grad(climbed)(net))
 
-    own, later = map(gradient, parts(config.estimator, reward, batch.value, ends))
+    own, later = map(gradient, parts(config.estimator, reward, batch.value, ends, config.gamma, config.lambda_))
     return {"gradient_own": own, "gradient_later": later, "gradient_balance": later / jnp.maximum(own, 1e-12)}
 
 

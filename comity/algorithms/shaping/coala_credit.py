@@ -26,23 +26,23 @@ def credit(
     return jnp.where(naive[:, None, None], shaping, plain), target
 
 
-def parts(estimator: Estimator, reward: Array, value: Array, ends: Array) -> tuple[Array, Array]:
+def parts(estimator: Estimator, reward: Array, value: Array, ends: Array, gamma, lambda_) -> tuple[Array, Array]:
     """Returns (the part of an advantage from its own episode, the part from later episodes), [L, B, S, b] (figure 12).
 
-    The discount is 1. Their sum is the whole advantage against a naive learner.
+    Their sum is the whole advantage against a naive learner, before it is normalised.
     """
-    games = reward.shape[-1]
+    games, discount = reward.shape[-1], gamma * lambda_
     following = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
 
     def step(carry: tuple[Array, Array], xs) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         own, later = carry
         error, ends = xs
-        later = jnp.where(ends, own + later, later)  # `own` of the next episode is now a later part
-        own = jnp.where(ends, 0.0, own) + error
+        later = discount * jnp.where(ends, own + later, later)  # `own` of the next episode is now a later part
+        own = discount * jnp.where(ends, 0.0, own) + error
         return (own, later), (own, later)
 
     zeros = jnp.zeros_like(reward[0])
-    own, later = lax.scan(step, (zeros, zeros), (reward + following - value, ends), reverse=True)[1]
+    own, later = lax.scan(step, (zeros, zeros), (reward + gamma * following - value, ends), reverse=True)[1]
     if CREDITS[estimator].averages:
         later = jnp.broadcast_to(later.mean(-1, keepdims=True), later.shape)
     return own / (games if CREDITS[estimator].normalises else 1), later

@@ -120,6 +120,18 @@ def test_learners_begin_from_few_first_parameters_or_always_new_ones():
     assert len(np.unique(np.asarray(reset(opponents(starts=0))).reshape(12, -1), axis=0)) == 12
 
 
+def test_naive_tables_begin_alike_or_from_normal_log_odds():
+    made = lambda **x: Learners(GAME, naive_network="table", games=2, episodes=2, **x).made  # noqa: E731
+    rows = lambda init: np.asarray(jax.vmap(init)(jax.random.split(KEY, 64)).net.rows)  # noqa: E731  # [64, 5, 3]
+    assert (rows(made().learner.init) == 0).all()
+    env = made(naive_deviation=2.0, starts=3)
+    found = rows(env.learner.init)
+    assert (found[..., 2] == 0).all()  # the value
+    assert np.std(found[..., 0] - found[..., 1]) == pytest.approx(2, rel=0.2)
+    begun = rows(jax.jit(lambda key: env.reset(key)[0].learner))
+    assert len(np.unique(begun.reshape(64, -1), axis=0)) == 3
+
+
 def test_two_seats():
     """Where the learner sits, only what it has chosen is available; players differ; their rewards are their own."""
     env = opponents(naive_share=0.5, players=3)
@@ -521,6 +533,9 @@ def test_players_that_are_blind_and_learners_that_are_not():
     [
         (lambda: Learners(GAME, blind=0.5), "IPD has no numbers about others alone to hide"),
         (lambda: Learners(GAME, episodes=2, naive_change="rate"), "need three inner episodes or more"),
+        (lambda: Learners(GAME, naive_deviation=1.0), "only tables have it, and naive_network is gru"),
+        (lambda: Learners(GAME, naive_network="table", starts=5), "starts 5: all naive tables start alike"),
+        (lambda: Learners(GAME, naive_network="table", starts_seed=1), "starts_seed 1: all naive tables start alike"),
         (lambda: Learners(Pendulum()), "opponents in games of two or more, Pendulum has one agent"),
         (lambda: Learners(PrisonersBuddy()), "play games of one discrete action, PrisonersBuddy is none"),
         (lambda: Learners(GAME, naive_share=1.5), "naive_share 1.5 is above 1: give a number from 0 to 1"),

@@ -39,9 +39,8 @@ def grid(arguments: list[str]) -> int:
         return 0
     status = 0
     if waiting and "table" not in values:
-        study = one.sweep.study
-        seconds = float(study.get("cpu_seconds", grids.BUDGET)) * int(study.get("seeds", grids.SEEDS))
-        hours = len(waiting) * seconds / 3600
+        seconds = float(waiting[0].config["training"]["cpu_seconds"])
+        hours = sum(row.config["training"]["cpu_seconds"] for row in waiting) / 3600
         say(f"{len(waiting)} cells of {seconds:g} CPU s: about {hours:.1f} core-hours, and compiling")
         status = launch.processes(one.sweep, values.get("workers"), say)
     return _report(one, status)

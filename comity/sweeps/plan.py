@@ -180,7 +180,7 @@ def _trials(study: Mapping[str, Any]) -> list[Row]:
         source, learner = find_task(base.task), find_algorithm(base.algorithm)
         settled = []
         for name, one in asked.items():
-            section, setting = _place(name, source, learner, fields)
+            section, setting = place(name, source, learner, fields)
             low = _get(base.config[section], setting)
             settled.append(one.settled(section, setting, low, _whole(base, section, setting, one)))
         objective = study.get("objective") or aim(from_config(base.config).env)
@@ -246,7 +246,7 @@ def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Ro
     axes |= {f"task.{name}": values for name, values in own[0].items()}
     axes |= {f"algorithm.{name}": values for name, values in own[1].items()}
     training_fields = [field.name for field in dataclasses.fields(Training)]
-    places = {name: _place(name, source, learner, training_fields) for name in axes}
+    places = {name: place(name, source, learner, training_fields) for name in axes}
     general = {str(key).replace("-", "_"): value for key, value in study.items() if key not in OWN}
     if isinstance(general.get("track"), str):
         general["track"] = general["track"].split(",")
@@ -280,7 +280,7 @@ def _of_pair(study: Mapping[str, Any], task: Any, algorithm: Any) -> Iterator[Ro
             yield Row(digest(whole)[:10], source.name, learner.name, more, whole)
 
 
-def _place(name: str, source: Any, learner: Any, training: list[str]) -> tuple[str, str]:
+def place(name: str, source: Any, learner: Any, training: list[str]) -> tuple[str, str]:
     """Returns (section, setting) of a name: `task.NAME`, `algorithm.NAME`, or NAME if only one of them has it."""
     from comity.runs.values import declared
 

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import pytest
+import yaml
 
 import comity
 from comity.cli.main import main
@@ -27,13 +28,17 @@ def grid(tmp_path, monkeypatch):
     }
     for row in one.sweep.rows:
         if found := scores.get((row.task, row.algorithm)):
-            metric = one.metrics[row.task]
-            folder = one.sweep.of(row)
-            (folder / "run").mkdir(parents=True)
-            about = {"status": "finished", "run": "run", "scores": {metric: found[0]}, "greedy": {metric: found[1]}}
-            (folder / "done.json").write_text(json.dumps(about))
-            (folder / "run" / "manifest.json").write_text(json.dumps({"cpu_seconds": 13.0}))
+            over(one, row, *found)
     return one
+
+
+def over(grid, row, sampled, greedy, status="finished"):
+    """Writes what a worker leaves of a row that is over."""
+    folder, metric = grid.sweep.of(row), grid.metrics[grid.labels[row.name][0]]
+    (folder / "run").mkdir(parents=True, exist_ok=True)
+    about = {"status": status, "run": "run", "scores": {metric: sampled}, "greedy": {metric: greedy}}
+    (folder / "done.json").write_text(json.dumps(about))
+    (folder / "run" / "manifest.json").write_text(json.dumps({"cpu_seconds": 13.0}))
 
 
 def test_what_does_not_fit_is_left_out_with_its_reason(grid):
@@ -61,13 +66,61 @@ def test_scores_by_hand(grid):
 
 def test_a_better_team_that_is_known_moves_the_one(grid, tmp_path, monkeypatch):
     monkeypatch.setattr(saved, "REFERENCES", tmp_path / "references")
-    (tmp_path / "references" / "two-step").mkdir(parents=True)
-    said = {"metric": "optimal", "scores": [1.2, 1.2]}
-    (tmp_path / "references" / "two-step" / "reference.json").write_text(json.dumps(said))
-    assert grids.cells(grid)["two-step"]["vdn"].score == pytest.approx(0.5)
-    said["metric"] = "return"  # another metric says nothing
-    (tmp_path / "references" / "two-step" / "reference.json").write_text(json.dumps(said))
-    assert grids.cells(grid)["two-step"]["vdn"].score == pytest.approx(1.0)
+    folder = tmp_path / "references" / "two-step"
+    folder.mkdir(parents=True)
+    game = next(row.config["task"] for row in grid.sweep.rows if row.task == "two-step")
+
+    def score(metric="optimal", **settings):
+        (folder / "reference.json").write_text(json.dumps({"metric": metric, "scores": [1.2, 1.2]}))
+        (folder / "config.yaml").write_text(yaml.safe_dump({"task": {**game, "profile": None, **settings}}))
+        return grids.cells(grid)["two-step"]["vdn"].score
+
+    assert score() == pytest.approx(0.5)
+    assert score("return") == pytest.approx(1.0)  # another metric says nothing, nor does another game
+    assert score(safe=3.0) == pytest.approx(1.0)
+    assert score(name="two-step@77") == pytest.approx(1.0)
+
+
+def test_other_games_and_settings_have_cells_of_their_own(tmp_path):
+    """Only seeds share a cell. A variation that random play does not have leaves its one cell."""
+    ipd = {"name": "ipd", "length": 5}
+    vdn = {"name": "vdn", "vary": {"gamma": [0.5, 0.9]}}
+    study = {"tasks": ["ipd", ipd], "algorithms": [vdn, "ippo"], "vary": {"hidden": [8]}, "seeds": 2, "apart": True}
+    grid = grids.planned(tmp_path / "grid", study)
+    tasks, algorithms = grid.names
+    assert tasks == ["ipd · length=10", "ipd · length=5"]
+    assert algorithms == ["vdn · gamma=0.5", "vdn · gamma=0.9", "ippo", "random"]
+    assert len(grid.sweep.rows) == 16
+    assert not grid.refused
+    assert {row.config["training"]["cpu_seconds"] for row in grid.sweep.rows} == {grids.BUDGET}  # each has one seed
+    for number, row in enumerate(grid.sweep.rows):
+        seed = str(row.config["training"]["first_seed"])
+        over(grid, row, {seed: float(number)}, {seed: float(number % 2) * 100 if row.algorithm == "ippo" else -1.0})
+    found = grids.cells(grid)
+    scores = {place: found[place[0]][place[1]].scores for place in {tuple(x) for x in grid.labels.values()}}
+    assert scores["ipd · length=10", "vdn · gamma=0.5"] == (0.0, 1.0)
+    assert scores["ipd · length=10", "vdn · gamma=0.9"] == (2.0, 3.0)
+    assert scores["ipd · length=10", "ippo"] == (0.0, 100.0)  # of one policy for both seeds
+    assert scores["ipd · length=5", "random"] == (14.0, 15.0)
+    assert found["ipd · length=5"]["ippo"].seconds == 13.0
+    with pytest.raises(ValueError, match="two cells are the same"):
+        grids.planned(tmp_path / "other", {"tasks": ["ipd", "ipd"], "algorithms": ["vdn"]})
+
+
+def test_a_cell_that_lost_a_seed_has_no_score(grid):
+    """Its algorithm has no mean, and the 1 is the best of the others."""
+    rows = {(row.task, row.algorithm): row for row in grid.sweep.rows}
+    over(grid, rows["ipd", "lola"], {"0": 90.0}, {}, "not finite")
+    over(grid, rows["ipd", "vdn"], {"0": 6.0, "1": 6.0}, {})
+    over(grid, rows["two-step", "vdn"], {}, {}, "failed")
+    lola, vdn = grids.cells(grid)["ipd"]["lola"], grids.cells(grid)["ipd"]["vdn"]
+    assert (lola.lost, vdn.score) == ("1 of 2 lost", 1.0)
+    assert math.isnan(lola.score)
+    sheet = grids.sheet(grid)
+    table = {row[0]: row[1:] for row in sheet.rows}
+    assert table["lola"][:3] == ("-", "1 of 2 lost", "")
+    assert table["vdn"][:3] == ("failed", "1.00 (1.00 to 1.00)", "")
+    assert "such a cell has no score" in sheet.notes[-1]
 
 
 def test_table_and_picture(grid, tmp_path):
@@ -75,8 +128,10 @@ def test_table_and_picture(grid, tmp_path):
     assert table["vdn"][:2] == ("1.00 (0.80 to 1.20)", "...")
     assert table["lola"][:2] == ("-", "1.00 (0.75 to 1.25)")
     assert table["random"][-2] == "0.00"
+    over(grid, next(row for row in grid.sweep.rows if row.algorithm == "lola"), {"0": 9.0}, {}, "not finite")
     for file in grids.draw(grid, tmp_path / "picture"):
         assert file.stat().st_size > 2_000
+    assert "1 of 2 lost" in file.read_text()
 
 
 def test_nothing_is_known_where_random_play_is_best(grid):

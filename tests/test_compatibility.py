@@ -366,6 +366,8 @@ def test_wrappers_refuse_exactly_the_games_of_the_table(wrapper):
 def test_a_script_leaves_nobody_to_share_with():
     with pytest.raises(ValueError, match=r"preferences need two agents or more, IPD\+scripted has 1"):
         short("ipd+scripted+rusp")
+    with pytest.raises(ValueError, match=r"describe 2 others, and 1 have preferences: .*GAME\+rusp\+scripted"):
+        short("indirect-reciprocity+scripted+rusp")
 
 
 ALONE = [task for task in ALL if short(task).spec.agents == 1]

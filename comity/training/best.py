@@ -13,11 +13,12 @@ class Best(NamedTuple):
 
 
 def aim(env: Environment) -> str:
-    """The metric that the best is chosen by: success if the game declares it as its headline, else the return.
+    """The metric that the best is chosen by: success or the return before it is shared, if that is the game's headline,
+    else the return.
 
     Returns count equally for all agents, so the mean over agents ranks policies as the team's return or the sum does.
     """
-    return "success" if env.spec.headline == "success" else "return"
+    return env.spec.headline if env.spec.headline in ("success", "raw_return") else "return"
 
 
 def better(old: Best | None, new: Best) -> bool:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def partitions(n: int, smallest: int = 1, largest: int | None = None) -> list[tuple[int, ...]]:
-    """All ways to write n as a sum of parts from `smallest` to `largest`, of which one part may be smaller.
+    """All ways to write n as a sum of parts from `smallest` to `largest`. If these are equal, one part may be smaller.
 
-    Parts have no order, as in the authors' environments: 3 with parts up to 3 gives (3), (1, 2), (1, 1, 1).
+    Parts have no order. All of it as in the authors' environments: 3 with parts up to 3 gives (3), (1, 2), (1, 1, 1).
     """
 
     def split(left: int, most: int) -> list[tuple[int, ...]]:
@@ -28,7 +28,7 @@ def partitions(n: int, smallest: int = 1, largest: int | None = None) -> list[tu
         return [(part, *rest) for part in range(min(left, most), 0, -1) for rest in split(left - part, part)]
 
     found = [tuple(sorted(parts)) for parts in split(n, largest or n)]
-    return [parts for parts in found if sum(part < smallest for part in parts) <= 1]
+    return [parts for parts in found if sum(part < smallest for part in parts) <= (smallest == largest)]
 
 
 def team_masks(n: int, smallest: int = 1, largest: int | None = None) -> np.ndarray:
@@ -59,10 +59,10 @@ def draw_weights(key: Key, rules: Preferences) -> Float[Array, "N N"]:
     return weight[order][:, order]
 
 
-def shares(weight: Float[Array, "N N"]) -> Float[Array, "N N"]:
+def shares(weight: Float[Array, "*lead N N"]) -> Float[Array, "*lead N N"]:
     """T: U with rows that sum to 1. An agent without any weight gets weight 1 on itself."""
     total = weight.sum(-1, keepdims=True)
-    return jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), jnp.eye(len(weight)))
+    return jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), jnp.eye(weight.shape[-1]))
 
 
 def draw_noise(key_level: Key, key_noise: Key, rules: Preferences) -> tuple[Array, Array]:

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from comity.axes import aligned
-from comity.environments.wrappers.preference_draws import draw_noise, draw_weights, shares
-from comity.environments.wrappers.preference_views import PLANES, fineness, offset_in_view, with_preferences
+from comity.environments.wrappers.preference_draws import draw_noise, draw_weights, partitions, shares
+from comity.environments.wrappers.preference_views import PLANES, fineness, offset_in_view, others_of, with_preferences
 from comity.settings import NotNegative, Positive, check
 from comity.spec import Entities, Functions, Image, Spec, Vector, functions
-from comity.types import Environment, Key, Observation, PyTree, Timestep, begin
+from comity.types import Environment, Key, Observation, PyTree, Timestep, Transition, begin
 
 
 class State(NamedTuple):
@@ -44,7 +44,7 @@ class Preferences:
     sharing: Literal["teams", "full", "selfish", "selfish-unsure"] = "teams"
     # teams: only inside the teams of a random partition | full: among all agents | selfish: T = I, without noise |
     # selfish-unsure: T = I, but all noise levels are `uncertainty`
-    smallest_team: Positive[int] = 1  # smallest team of a partition; one team may be smaller, the rest
+    smallest_team: Positive[int] = 1  # smallest team of a partition; if it is also the largest, the rest may be smaller
     largest_team: NotNegative[int] = 0  # largest team of a partition; 0: all agents
     alpha: Positive[float] = 1.0  # weights are drawn from Beta(alpha, beta); 1, 1: uniform
     beta: Positive[float] = 1.0  # second parameter of that distribution
@@ -64,9 +64,14 @@ class Preferences:
             raise ValueError(f"preferences need two agents or more, {name} has {n}")
         if isinstance(self.game.spec.view, Image) and functions(self.game).places is None:
             raise ValueError(f"in pictures, preferences need `places`, which {name} lacks")
-        if self.smallest_team > (self.largest_team or n) or (self.largest_team or n) > n:
+        largest = self.largest_team or n
+        if largest > n or not partitions(n, self.smallest_team, largest):
+            raise ValueError(f"teams of {self.smallest_team} to {largest} among {n} agents: give sizes that fit")
+        entities = self.game.spec.view.entities
+        if entities and entities.offsets and len(entities.offsets) != n - 1:
             raise ValueError(
-                f"teams of {self.smallest_team} to {self.largest_team or n} among {n} agents: give sizes that fit"
+                f"views of {name} describe {len(entities.offsets)} others, and {n - 1} have preferences: put the "
+                "script outside, as in GAME+rusp+scripted"
             )
 
     @property
@@ -77,6 +82,7 @@ class Preferences:
             state=Vector(game.state.size + game.agents * self.private.size),
             private=self.private,
             mixed_motive=True,
+            headline="raw_return" if game.headline == "return" else game.headline,
         )
         if isinstance(game.view, Image):
             high = game.view.high * fineness(game.view)
@@ -124,7 +130,9 @@ class Preferences:
         sees = own.draw_view and (lambda view: own.draw_view(self.of_game(view)))  # pyright: ignore[reportOptionalCall]
         return Functions(
             draw=draw, draw_view=sees, sharing=self.sharing_of, summary=self.summary,
-            script=own.script and self.script, counts=own.counts,
+            script=own.script and self.script, scripted_team=own.scripted_team and self.scripted_team,
+            counts=own.counts, training_reward=own.training_reward and self.training_reward,
+            adopt=own.adopt and self.adopt, carry=own.carry and self.carry,
         )  # fmt: skip
 
     def sharing_of(self, state: State) -> Array:
@@ -152,6 +160,51 @@ class Preferences:
             raise ValueError(f"{type(self.game).__name__} has no scripts")
         memory, act = script(name)
         return memory, lambda memory, view: act(memory, self.of_game(view))
+
+    def scripted_team(self, name: str) -> tuple[PyTree, Callable[[PyTree, Observation], tuple[Array, PyTree]]]:
+        """Returns (memory at the start, act) of a script for all agents, which sees the game's own observation."""
+        memory, act = functions(self.game).scripted_team(name)  # pyright: ignore[reportOptionalCall]
+        return memory, lambda memory, observation: act(memory, self.game_observation(observation))
+
+    def game_observation(self, observation: Observation) -> Observation:
+        """Returns the game's own part of an observation with any leading axes."""
+        state = observation.state[..., : self.game.spec.state.size]
+        return observation._replace(view=self.of_game(observation.view), state=state)
+
+    def training_reward(self, key: Key, steps: Transition, iteration: Array | int) -> Array:
+        """[T, B, N], T r, where r are the rewards from which agents learn in the game alone."""
+        raw = steps.info["raw_reward"]
+        alone = steps._replace(
+            observation=self.game_observation(steps.observation),
+            next_observation=self.game_observation(steps.next_observation),
+            reward=raw,
+            info={name: x for name, x in steps.info.items() if name != "raw_reward"},
+        )
+        learned = functions(self.game).training_reward(key, alone, iteration)  # pyright: ignore[reportOptionalCall]
+        return (self.shares_in(steps.observation.state) * learned[..., None, :]).sum(-1)
+
+    def shares_in(self, state: Array) -> Array:
+        """Returns T [..., N, N] from a state [..., S + N P], where each critic's numbers have its agent's weights."""
+        n = self.game.spec.agents
+        known = state[..., self.game.spec.state.size :].reshape(*state.shape[:-1], n, -1)
+        weight = jnp.zeros((*state.shape[:-1], n, n))
+        me, others = jnp.arange(n), others_of(self.offsets)
+        weight = weight.at[..., me, me].set(known[..., 0])
+        for k in range(n - 1):
+            weight = weight.at[..., me, others[:, k]].set(known[..., 1 + 4 * k])
+        return shares(weight)
+
+    def adopt(self, key: Key, state: State, lent: PyTree) -> tuple[State, Observation]:
+        """Does the same as the game's own: opponents begin from the networks that an algorithm lends."""
+        return self._with_game(state, *functions(self.game).adopt(key, state.game, lent))  # pyright: ignore[reportOptionalCall]
+
+    def carry(self, key: Key, state: State, last: State) -> tuple[State, Observation]:
+        """Does the same as the game's own with the episode before. Preferences are new in each episode."""
+        return self._with_game(state, *functions(self.game).carry(key, state.game, last.game))  # pyright: ignore[reportOptionalCall]
+
+    def _with_game(self, state: State, game: PyTree, observation: Observation) -> tuple[State, Observation]:
+        state = state._replace(game=game)
+        return state, with_preferences(self, observation, state)
 
     def reset(self, key: Key, episode: Array | int = 0) -> tuple[State, Observation]:
         key_game, key_weight, key_level, key_noise = jax.random.split(key, 4)

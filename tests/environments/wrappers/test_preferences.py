@@ -13,6 +13,7 @@ from comity.environments.dilemmas.cleanup import Cleanup
 from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.matrix.ipd import IPD, PROFILES
 from comity.environments.particle.cooperative_navigation import CooperativeNavigation
+from comity.environments.particle.oasis import Oasis
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers import preference_draws
 from comity.environments.wrappers.preference_draws import partitions, shares, team_masks
@@ -20,6 +21,7 @@ from comity.environments.wrappers.preference_views import beliefs, of_others
 from comity.environments.wrappers.preferences import Preferences
 from comity.environments.wrappers.scripted import Scripted
 from comity.spec import Discrete, Entities, Image, MultiDiscrete, Spec, Vector, functions
+from comity.training import best
 
 KEY = jax.random.key(0)
 GAME = IPD(**PROFILES["rusp"])
@@ -30,6 +32,8 @@ def test_partitions():
     assert set(partitions(5)) == {(5,), (1, 4), (1, 1, 3), (1, 1, 1, 2), (1, 1, 1, 1, 1), (1, 2, 2), (2, 3)}
     assert [len(partitions(n)) for n in (2, 3, 5, 6)] == [2, 3, 7, 11]
     assert partitions(3, 2, 2) == [(1, 2)]  # two against one
+    assert set(partitions(5, 2)) == {(5,), (2, 3)}  # teams of one size may leave a rest, others may not
+    assert partitions(5, 3, 3) == [(2, 3)]
     assert set(partitions(5, 1, 2)) == {(1, 1, 1, 1, 1), (1, 1, 1, 2), (1, 2, 2)}
 
 
@@ -130,6 +134,53 @@ def test_rewards_are_shared_and_statistics_are_of_the_raw_ones():
     assert told["cooperation"].tolist() == [[1, 0]]
 
 
+class Changed(IPD):
+    """The dilemma with functions of its own that see the game alone."""
+
+    def training_reward(self, key, steps, iteration):
+        assert steps.observation.view.shape[-1] == self.spec.view.size
+        return steps.reward**2 + iteration
+
+    def scripted_team(self, name):
+        return jnp.zeros((), int), lambda memory, observation: (observation.state[..., :2].sum(-1), memory)
+
+    def carry(self, key, state, last):
+        return last, IPD.reset(self, key)[1]
+
+    def adopt(self, key, state, lent):
+        return self.carry(key, state, lent)
+
+
+def test_functions_of_the_game_see_the_game_alone_and_rewards_of_training_are_shared():
+    game = Changed(payoffs=GAME.payoffs, length=3)
+    env = Preferences(game)
+    own: Any = functions(env)
+    act = lambda key, memory, seen: (jnp.array([[0, 1]] * 4), memory, {})  # noqa: E731
+
+    @jax.jit
+    def all_of_it():
+        play = rollout.start(KEY, env, (), 4)
+        learned = own.training_reward(KEY, rollout.collect_episodes(KEY, env, act, play), 5)
+        (state, observation), (last, _) = env.reset(KEY), env.reset(jax.random.key(1))
+        begun = own.carry(KEY, state, last), own.adopt(KEY, state, last.game)
+        told = own.scripted_team("any")[1](0, observation)[0], observation.state[:2].sum()
+        return play.game.weight, learned, state, observation, last, begun, told
+
+    weight, learned, state, observation, last, begun, told = all_of_it()
+    expected = shares(weight) @ np.array([9.0, 21.0])  # squares of -2 and 4, and 5 more
+    np.testing.assert_allclose(learned, np.broadcast_to(expected, learned.shape), rtol=1e-5)
+    assert told[0] == told[1]
+    for found, seen in begun:  # preferences of the new episode, the game's old state
+        np.testing.assert_array_equal(found.weight, state.weight)
+        np.testing.assert_array_equal(found.game.horizon, last.game.horizon)
+        np.testing.assert_array_equal(seen.view[:, 3:], observation.view[:, 3:])
+
+
+def test_the_headline_is_of_rewards_before_they_are_shared():
+    assert Preferences(Oasis()).spec.headline == best.aim(Preferences(Oasis())) == "raw_return"
+    assert Preferences(GAME).spec.headline == "cooperation"
+
+
 def test_names_of_what_is_seen():
     env = Preferences(CooperativeNavigation(agents=2))
     view, plain = env.spec.view, Preferences(GAME).spec.view
@@ -212,6 +263,7 @@ def test_parts_about_each_other(privileged):
             np.testing.assert_allclose(private[i, list(hidden[:4])], wanted)
             if privileged == "all":  # then all that j sees of preferences, its own first
                 np.testing.assert_allclose(private[i, list(hidden[4:6])], [seen.own[j], seen.own_level[j]])
+    np.testing.assert_allclose(env.shares_in(observation.state), shares(state.weight), rtol=1e-6)
     shown = np.asarray(game.reset(jax.random.split(KEY, 4)[0])[1].view)
     np.testing.assert_allclose(view[:, list(parts.own[:-2])], shown[:, list(of_game.own)])
     np.testing.assert_allclose(view[:, list(parts.others[2][:-4])], shown[:, list(of_game.others[2])])
@@ -268,6 +320,8 @@ def test_it_plays_as_a_game():
 def test_bad_options(options, told):
     with pytest.raises(ValueError, match=told):
         Preferences(GAME, **options)
+    with pytest.raises(ValueError, match="teams of 3 to 4 among 5 agents"):
+        Preferences(PrisonersBuddy(), smallest_team=3, largest_team=4)
     with pytest.raises(ValueError, match="two agents or more"):
         Preferences(Manitokan(num_agents=1))
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 from comity.cli.main import Usage
 from comity.cli.runs import flags, to_write
+from comity.runs.directory import RunDirectory
 from comity.runs.reading import printable
+from comity.runs.saved import REFERENCE
 from comity.runs.trust import in_terminal
 
-HELP = """  --out FILE       the file (RUN/figures/report.html; for several runs comparisons/DATE_HASH/report.html)
+HELP = """  --out FILE       the file (RUN/figures/report.html; for several runs comparisons/DATE_HASH/report.html;
+                   of a reference, here)
   --metric NAME    what is shown first (the task's headline)
   --no-replay      leaves out the films, for which the policies have to play
   --open           opens the file in the browser
@@ -33,15 +36,21 @@ def report(arguments: list[str]) -> None:
     studies = [gather([str(path) for path in some]) for some in tasks.values()]  # refuses before any episode is played
     for study in studies:
         study.metric(values.get("metric"))
-    place = paths[0] / "figures" if len(paths) == 1 else new_folder(studies[0].runs)
+    if "out" in values:
+        file = values["out"]
+    elif len(paths) > 1:
+        file = new_folder(studies[0].runs) / "report.html"
+    elif (paths[0] / REFERENCE).is_file():
+        file = Path(f"reference-{paths[0].name}-report.html")  # nothing is written into the package
+    else:
+        RunDirectory(paths[0]).refuse_links()
+        file = paths[0] / "figures" / "report.html"
     films = {}
     if "no_replay" not in values:
         trusted = in_terminal("trust" in values)
         firsts = [[study.members(label)[0].path for label in study.labels] for study in studies]
         films = {task: _film(some, trusted) for task, some in zip(tasks, firsts, strict=True)}
-    file = write_report(
-        [str(path) for path in paths], values.get("out", place / "report.html"), values.get("metric"), films
-    )
+    file = write_report([str(path) for path in paths], file, values.get("metric"), films)
     print(printable(f"files\n  {file}  (open in a browser: point at the curves)"))
     if "open" in values:
         webbrowser.open(file.resolve().as_uri())

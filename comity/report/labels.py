@@ -1,6 +1,7 @@
 """Labels of runs: the algorithm, and the settings in which the runs differ."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from comity.runs.saved import SavedRun, section
@@ -29,9 +30,9 @@ def labels(runs: Sequence[SavedRun], tasks: bool = True) -> list[str]:
     """Returns for each run its algorithm and the config fields in which these runs differ: `pg · observe=last-action`.
 
     Algorithm fields are compared with runs of the same algorithm, task fields with runs of the same task, training
-    fields with all. If presets (profiles) differ, they are named instead of the fields that they set; fields that also
-    differ within one preset are named as well. Equal labels mean that only seeds and bookkeeping differ. tasks: False
-    leaves the task fields out.
+    fields with all, and so are the runs that they started from. If presets (profiles) differ, they are named instead of
+    the fields that they set; fields that also differ within one preset are named as well. Equal labels mean that only
+    seeds and bookkeeping differ. tasks: False leaves the task fields out.
     """
     names = [run.algorithm for run in runs]
     parts = [[name] for name in names]
@@ -42,10 +43,27 @@ def labels(runs: Sequence[SavedRun], tasks: bool = True) -> list[str]:
     # The number of iterations is part of an algorithm's budget, so it is compared only within an algorithm.
     sections.append((names, [{k: v for k, v in t.items() if k == "iterations"} for t in training], ""))
     sections.append(([""] * len(runs), [{k: v for k, v in t.items() if k != "iterations"} for t in training], ""))
+    sections.append(([""] * len(runs), [{"initialise": start} for start in starts(runs)], ""))
     for kinds, configs, preset in sections:
         for part, differences in zip(parts, distinguish(kinds, configs, preset), strict=True):
             part.extend(differences)
     return [" · ".join(part) for part in parts]
+
+
+def starts(runs: Sequence[SavedRun]) -> list[str | None]:
+    """Returns for each run the run and the iteration that it started from (`--initialise`), `NAME@ITERATION`; None if
+    from scratch. If two have the same name, their whole paths stand there.
+    """
+    paths = [run.config.get("initialise") for run in runs]
+    names = {str(path): Path(str(path)).name for path in paths if path}
+    whole = len(set(names.values())) < len(names)
+    found: list[str | None] = []
+    for run, path in zip(runs, paths, strict=True):
+        said = run.manifest.get("initialised")
+        iteration = said.get("iteration") if isinstance(said, dict) else None
+        name = str(path) if whole else names.get(str(path))
+        found.append((name if iteration is None else f"{name}@{iteration}") if path else None)
+    return found
 
 
 def task_labels(runs: Sequence[SavedRun]) -> list[str]:

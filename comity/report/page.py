@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from comity.report.curves import points
-from comity.report.labels import labels, text_of, varying
+from comity.report.labels import labels, starts, text_of, varying
 from comity.report.looks import line_looks
 from comity.report.replay import numbers
 from comity.report.sheet import Sheet
@@ -158,6 +158,8 @@ def _differences(runs: Sequence[SavedRun]) -> dict[str, Any]:
         for field in varying(configs):
             name = f"{part}.{field}".rstrip(".").replace("_", "-")
             rows.append([name, *(text_of(c[field]) if field in c else "" for c in configs)])
+    if len(set(begun := starts(runs))) > 1:
+        rows.append(["initialise", *map(text_of, begun)])
     return {"columns": ["setting", *labels(runs)], "rows": rows}
 
 
@@ -176,6 +178,8 @@ def _run(run: SavedRun) -> dict[str, Any]:
         for part in ("task", "algorithm", "training")
         for name, value in section(run, part).items()
     ]
+    if start := run.config.get("initialise"):
+        settings.append(["initialise", str(start)])
     return {"path": run.path.as_posix(), "algorithm": run.algorithm, "made": made, "settings": settings}
 
 

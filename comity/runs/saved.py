@@ -20,6 +20,7 @@ from comity.settings import did_you_mean
 
 REFERENCES = Path(__file__).parents[1] / "references"  # trained teams that come with the package
 REFERENCE = "reference.json"  # the file that marks such a team
+SWEEP, ROWS, DONE = "sweep.json", "rows", "done.json"  # a sweep's file, its folder of rows, the end of a row
 RunsLike = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -120,14 +121,39 @@ def reference(task: str) -> Path | None:
 
 
 def underneath(directory: Path) -> list[Path]:
-    """Run directories at or below `directory`, sorted."""
+    """Run directories at or below `directory`, sorted. Of a sweep, the runs of its rows."""
     found = []
     for folder, folders, files in os.walk(directory):
         if "config.yaml" in files:
             found.append(Path(folder))
             folders.clear()
+        elif SWEEP in files and ROWS in folders and (rows := _rows(Path(folder))) is not None:
+            found += rows
+            folders.remove(ROWS)
         folders.sort()
     return sorted(found)
+
+
+def _rows(sweep: Path) -> list[Path] | None:
+    """The runs of a sweep's rows; None if the folder is no sweep.
+
+    A row's folder stays when the study changes, and a search keeps the runs of values that failed, so there may be
+    other runs beside these. A row that is not over has its newest run.
+    """
+    try:
+        names = [row["name"] for row in read_json(sweep / SWEEP)["rows"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    found = []
+    for folder in (sweep / ROWS / name for name in names if isinstance(name, str) and Path(name).name == name):
+        runs = underneath(folder)
+        try:
+            ended = read_json(folder / DONE).get("run")
+        except (OSError, ValueError):
+            found += [max(runs, key=started)] if runs else []
+        else:
+            found += [run for run in runs if run.relative_to(folder).as_posix() == ended]
+    return found
 
 
 def never_began(path: Path) -> bool:

@@ -17,12 +17,13 @@ from typing import Any
 from comity.names import host_of, members, parsed, unknown
 from comity.runs import sources
 from comity.runs.reading import Unreadable, read_json, read_yaml
+from comity.runs.saved import ROWS
+from comity.runs.saved import SWEEP as FILE
 from comity.runs.trust import find_module
 from comity.runs.writing import write_text
 from comity.settings import did_you_mean
 from comity.sweeps import ranges
 
-FILE = "sweep.json"
 FORMAT = 1
 SEARCH = ("search", "trials", "objective", "prune")  # keys of a study that searches, see `sweeps.ranges`
 OWN = ("tasks", "algorithms", "vary", "apart", *SEARCH)  # keys of a study that are no settings of training
@@ -55,7 +56,7 @@ class Sweep:
     rows: tuple[Row, ...]
 
     def of(self, row: Row) -> Path:
-        return self.path / "rows" / row.name
+        return self.path / ROWS / row.name
 
 
 def described(settings: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from comity.runs.directory import InUse, RunDirectory
 from comity.runs.reading import printable, read_json
-from comity.runs.saved import underneath
+from comity.runs.saved import DONE, underneath
 from comity.runs.trust import NOTHING, Trust
 from comity.runs.writing import write_text
 from comity.sweeps.claims import LEASE, Claim, Lost, newest, take
@@ -20,7 +20,6 @@ from comity.sweeps.plan import Row, Sweep, described
 from comity.sweeps.ranges import TRIAL
 from comity.sweeps.search import Pruned, Trial, mean
 
-DONE = "done.json"
 FAILED = ("failed", "not finite")
 Say = Callable[[str], None]
 

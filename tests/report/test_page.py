@@ -5,12 +5,14 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from comity.cli.main import main
 from comity.report.page import report_data, report_html, tasks_of, write_report
+from comity.runs.saved import REFERENCES
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "</script><script>document.title='owned'</script>"
@@ -41,10 +43,14 @@ def test_curves_are_those_of_the_files(two):
 
 
 def test_tables_differences_and_what_made_it(two):
+    config = Path(two[1]) / "config.yaml"
+    config.write_text(config.read_text() + "initialise: /elsewhere/first\n")
     (part,) = report_data(two, None, {}, "runs")["parts"]
     assert len(part["sheets"]) == 3  # the comparison, and each run's own
     settings = {row[0]: row[1:] for row in part["differences"]["rows"]}
     assert settings["algorithm"] == ["pg", "coma"]
+    assert settings["initialise"] == ["none", "first"]
+    assert ["initialise", "/elsewhere/first"] in part["runs"][1]["settings"]
     assert settings["training.iterations"] == ["60", "30"]
     assert settings["algorithm.clip"] == ["", EVIL]
     assert "algorithm.learning-rate" not in settings
@@ -79,6 +85,15 @@ def test_the_command_writes_one_file(two, tmp_path, monkeypatch, capsys):
     assert main(["report", *two, "--metric", "sucess"]) == 1
     assert "success" in capsys.readouterr().err
     assert main(["report"]) == 2
+    assert main(["report", "reference:two-step", "--no-replay"]) == 0
+    assert not (REFERENCES / "two-step" / "figures").exists()  # nothing is written into the package
+    assert (tmp_path / "reference-two-step-report.html").is_file()
+    (page,) = tmp_path.glob("runs/manitokan/pg/*/figures/report.html")
+    page.unlink()
+    page.symlink_to(tmp_path / "elsewhere")
+    assert main(["report", two[0], "--no-replay"]) == 1
+    assert "is a link" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()
     assert main(["report", two[0], "--out", str(tmp_path / "a.html")]) == 0  # made up: no policy can be loaded
     said = capsys.readouterr()
     assert "no replay: " in said.out

@@ -1,6 +1,7 @@
 """Finding and reading run directories."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from comity.report import exports
+from comity.report.exports import rliable
 from comity.report.labels import labels
 from comity.report.study import gather, read
 from comity.report.table import Table
@@ -146,6 +148,51 @@ def test_labels_ignore_bookkeeping_and_name_presets(make_run):
     assert labels(opened(a, e)) == ["pg · iterations=30", "pg · iterations=60"]
     f = make_run(iterations=60, algorithm="coma", training_fields={"games": 8})
     assert labels(opened(a, f)) == ["pg · games=32", "coma · games=8"]
+
+
+def test_a_run_that_started_from_another_is_no_run_from_scratch(make_run):
+    """Also of the same seeds: both are kept. Runs from another iteration, or of the same name elsewhere, differ too."""
+
+    def begun(path, iteration):
+        run = make_run(seeds=(0,), scores=(0.5,), iterations=30, manifest={"initialised": {"iteration": iteration}})
+        with open(run / "config.yaml", "a") as file:
+            file.write(f"initialise: {path}\n")
+        return run
+
+    scratch, early, late = make_run(seeds=(0,), scores=(0.1,), iterations=30), begun("/a/x", 5), begun("/a/x", 9)
+    assert labels(opened(early)) == ["pg"]
+    assert labels(opened(scratch, early, late)) == [
+        "pg · initialise=none",
+        "pg · initialise=x@5",
+        "pg · initialise=x@9",
+    ]
+    assert labels(opened(early, begun("/b/x", 5))) == ["pg · initialise=/a/x@5", "pg · initialise=/b/x@5"]
+    study = gather([scratch, early])
+    assert (len(study.labels), study.notes) == (2, ())
+    tasks = rliable([scratch, early], "success")
+    assert {name: scores.tolist() for name, scores in tasks.items()} == {
+        "pg · initialise=none": [[0.1]],
+        "pg · initialise=x@5": [[0.5]],
+    }
+
+
+def test_a_sweep_means_the_runs_of_its_rows(make_run, tmp_path):
+    """Not those of rows that the study once had, nor those of values that failed; a row in training has its newest."""
+    sweep = tmp_path / "sweeps" / "s"
+    kept, begun, gone = (sweep / "rows" / (letter * 10) for letter in "abc")
+    places = [kept / "draw-1" / "20260101_x", kept / "draw-2" / "20260102_x", gone / "20260101_x"]
+    places += [begun / "20260101_x", begun / "20260102_x", sweep / "runs" / "20260103_again"]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(make_run(seeds=(0,), scores=(0.5,), iterations=30), place)
+    (kept / "done.json").write_text(json.dumps({"status": "finished", "run": "draw-2/20260102_x"}))
+    (gone / "done.json").write_text(json.dumps({"status": "finished", "run": "20260101_x"}))
+    assert find(sweep) == sorted(places)
+    names = [kept.name, begun.name, "../../..", "d" * 10]
+    (sweep / "sweep.json").write_text(json.dumps({"rows": [{"name": name} for name in names]}))
+    assert find(sweep) == find(tmp_path / "sweeps") == [places[1], places[4], places[5]]
+    (kept / "done.json").write_text(json.dumps({"status": "failed", "run": "../../../elsewhere"}))
+    assert find(sweep) == [places[4], places[5]]
 
 
 def test_gather_pools_seeds_and_counts_none_twice(make_run):

@@ -11,11 +11,14 @@ from comity.experiments.measures import Measure
 from comity.experiments.significance import Relation
 
 OF_SPREAD = ("wider", "steadier")
+NOT_BEYOND = ("not above", "not below")  # one-sided forms of "equal": as low or lower, as high or higher
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One statement: `first` is above (below) `second`, equal to it, or varies more (less) over seeds than it.
+
+    "not above" and "not below": it is not above (below) by the margin or more.
 
     Or it is between: above `floor`, a number, and below `second` by the margin, as in "sometimes, but below random".
     """
@@ -24,7 +27,8 @@ class Comparison:
     relation: Relation
     second: str | float  # another label, or a number
     measure: Measure
-    margin: float  # smallest difference that means something; equal: largest that means nothing; wider: a ratio
+    margin: float  # smallest difference that means something; wider: a ratio
+    # equal, not above, not below: largest difference that means nothing
     floor: float | None = None  # for "between"
     beside: tuple[str, str] | None = None  # two more labels: their difference is subtracted, which is an interaction
 
@@ -35,8 +39,10 @@ class Comparison:
             raise ValueError("a comparison is of different arms: a label is there twice")
         if (self.relation == "between") != (self.floor is not None):
             raise ValueError("between needs a floor, and nothing else has one")
-        if self.margin < 0 or (self.relation == "equal" and self.margin == 0):
-            raise ValueError(f"margin {self.margin}: equality needs one greater than 0, the others 0 or more")
+        if self.margin < 0 or (self.relation in ("equal", *NOT_BEYOND) and self.margin == 0):
+            raise ValueError(
+                f"margin {self.margin}: equal, not above, not below need one greater than 0, others 0 or more"
+            )
         if self.relation == "wider" and not isinstance(self.second, str):
             raise ValueError("wider holds one arm's spread over seeds against another's: give a label")
         if self.relation == "steadier" and (isinstance(self.second, str) or self.second <= 0):

@@ -10,12 +10,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from comity.experiments.claims import OF_SPREAD, Claim, Comparison
+from comity.experiments.claims import NOT_BEYOND, OF_SPREAD, Claim, Comparison
 from comity.experiments.course import FEWEST, Course, Lengths, Records, course_of, values
 from comity.experiments.significance import LEVEL, Exact, alike, difference, exact, holm, spread_below, spread_ratio
 
 Verdict = Literal["reproduced", "partly", "not reproduced", "too little training", "open"]
 Found = tuple[Verdict, str]  # a verdict, and its reason if it needs one
+DOWN = ("below", "not above")  # relations that hold if the difference is negative
 BEGINNING = 0.1  # with a smaller share of the paper's training nothing is said of the end of learning
 
 
@@ -28,7 +29,7 @@ class Outcome(NamedTuple):
     estimate: float  # difference of means; "wider": ratio of standard deviations; "steadier": s.d. minus the number
     low: float  # 95 % interval
     high: float
-    p: float  # p-value of no such difference, by t (F, chi-squared); "equal": of a difference of `margin` or more
+    p: float  # p-value of no such difference, by t (F, chi-squared); "equal" and "not ...": of `margin` or more
     p_holm: float  # the same, corrected for the number of tests, and no smaller than the exact one
     exact: Exact | None
     course: Course
@@ -150,10 +151,10 @@ def decided(outcome: Outcome, p_holm: float) -> Found:
     """Decides by the tests over seeds, whatever the length of training. p_holm: of t, before the exact test.
 
     reproduced: significant, and as large as the margin. not reproduced: the interval excludes an effect as large as the
-    margin (equal: a difference of more than the margin is shown). partly: significant but smaller, and the margin is
-    not excluded. If there is an exact test, it must agree at LEVEL.
+    margin (equal, not above, not below: a difference of more than the margin is shown). partly: significant but
+    smaller, and the margin is not excluded. If there is an exact test, it must agree at LEVEL.
     """
-    test, sign = outcome.test, -1 if outcome.test.relation in ("below", "steadier") else 1
+    test, sign = outcome.test, -1 if outcome.test.relation in (*DOWN, "steadier") else 1
     if not np.isfinite(outcome.low) and not np.isinf(outcome.estimate):
         return "open", "fewer than three seeds"
     significant = p_holm <= LEVEL
@@ -161,6 +162,9 @@ def decided(outcome: Outcome, p_holm: float) -> Found:
         absent = outcome.low > test.margin or outcome.high < -test.margin
         shown = outcome.low > -test.margin and outcome.high < test.margin
         reached = True
+    elif test.relation in NOT_BEYOND:
+        worst, best = sorted((sign * outcome.low, sign * outcome.high))
+        absent, shown, reached = best < -test.margin, worst > -test.margin, True
     else:
         absent = max(sign * outcome.low, sign * outcome.high) < max(test.margin, 1e-12)
         shown = min(sign * outcome.low, sign * outcome.high) > (1.0 if test.relation == "wider" else 0.0)
@@ -191,9 +195,11 @@ def limited(found: Found, outcome: Outcome) -> Found:
         return found
     if len(test.labels()) > 1 and not course.begun:
         return "open", "no arm has begun to move"
-    end, sign = outcome.estimate + course.rest, -1 if test.relation == "below" else 1
+    end, sign = outcome.estimate + course.rest, -1 if test.relation in DOWN else 1
     if test.relation == "equal":
         arrives = abs(end) < test.margin or end * outcome.estimate < 0
+    elif test.relation in NOT_BEYOND:
+        arrives = sign * end > -test.margin
     else:
         arrives = sign * end >= max(test.margin, 1e-12)
     if course.moving and arrives:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Relation = Literal["above", "below", "between", "equal", "wider", "steadier"]
+Relation = Literal["above", "below", "not above", "not below", "between", "equal", "wider", "steadier"]
 Seeds = NDArray[np.float64]
 LEVEL = 0.05
 FEW = 5  # up to so many seeds of an arm, an exact test is added
@@ -21,8 +21,8 @@ ARRANGEMENTS = 200_000  # an exact test counts at most so many; of more, it draw
 class Exact(NamedTuple):
     """Exact tests of a comparison. They need no assumption on the distribution of seeds."""
 
-    holds: float  # p-value of no such difference; "equal": of one of the margin or more
-    excluded: float  # p-value of a difference as large as the margin; "equal": of one within it
+    holds: float  # p-value of no such difference; "equal", "not above", "not below": of one of the margin or more
+    excluded: float  # p-value of a difference as large as the margin; of the other three: of one within it
     least: float  # smallest p that is possible with so many seeds
 
 
@@ -34,7 +34,8 @@ def difference(
     beside: two more sets of seeds, whose difference is subtracted (an interaction), or none.
 
     p for above and below: if there is no difference in that direction, one-sided. p for equal: if the difference is
-    `margin` or more, the larger p of two one-sided tests (Schuirmann 1987). If all seeds are the same, t says nothing:
+    `margin` or more, the larger p of two one-sided tests (Schuirmann 1987); for "not above" and "not below" the p of
+    one of them. If all seeds are the same, t says nothing:
     p is 0 or 1, and the exact test decides.
     """
     from scipy.special import stdtr, stdtrit
@@ -44,7 +45,13 @@ def difference(
     parts = [x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for x in groups]
     error = float(np.sqrt(sum(parts)))
     if error < 1e-12:
-        holds = {"above": estimate > 0, "below": estimate < 0, "equal": abs(estimate) < margin}[relation]
+        holds = {
+            "above": estimate > 0,
+            "below": estimate < 0,
+            "not above": estimate < margin,
+            "not below": estimate > -margin,
+            "equal": abs(estimate) < margin,
+        }[relation]
         return estimate, estimate, estimate, 0.0 if holds else 1.0
     freedom = sum(parts) ** 2 / sum(part**2 / (len(x) - 1) for part, x in zip(parts, groups, strict=True) if part > 0)
     half = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
@@ -52,6 +59,8 @@ def difference(
     p = {
         "above": tail(estimate / error),
         "below": tail(-estimate / error),
+        "not above": tail((margin - estimate) / error),
+        "not below": tail((estimate + margin) / error),
         "equal": max(tail((estimate + margin) / error), tail((margin - estimate) / error)),
     }[relation]
     return estimate, estimate - half, estimate + half, p
@@ -120,7 +129,9 @@ def _exact(first: Seeds, second: Seeds, relation: Relation, margin: float) -> Ex
         holds = max(permuted(first, second - margin), permuted(-first, -(second + margin)))
         excluded = min(permuted(first, second + margin), permuted(-first, -(second - margin)))
         return Exact(holds, excluded, least_p(first, second))
-    x, y = (first, second) if relation == "above" else (-first, -second)
+    x, y = (first, second) if relation in ("above", "not below") else (-first, -second)
+    if relation in ("not above", "not below"):
+        return Exact(permuted(x, y - margin), permuted(-x, -(y - margin)), least_p(x, y))
     return Exact(permuted(x, y), permuted(-x, -(y + margin)), least_p(x, y))
 
 

@@ -174,6 +174,8 @@ def statement(test: Comparison) -> str:
     how = {
         "above": f"A above B{by}",
         "below": f"A below B{by}",
+        "not above": f"A not above B{by}",
+        "not below": f"A not below B{by}",
         "between": f"A between both{by.replace(' by', ', below the second by')}",
         "equal": f"A equals B, within {test.margin:g}",
         "wider": f"A's seeds spread wider than B's{f', {test.margin:g} times or more' if test.margin > 1 else ''}",

@@ -431,6 +431,17 @@ def test_entropy_bonus_is_a_reward_of_either_sign(bonus):
     )
 
 
+def test_rates_fall_to_0_after_so_many_optimizer_steps():
+    algorithm = made("ippo", rate_steps=2, epochs=1)
+    update, states = jax.jit(algorithm.update), [jax.jit(algorithm.init)(KEY)]
+    for _ in range(3):
+        states.append(update(KEY, states[-1], played("ippo"))[0])
+    for network in ("actor", "critic"):
+        before, half, whole, after = (jax.tree.leaves(getattr(state, network))[0] for state in states)
+        assert 0 < abs(whole - half).max() < 0.8 * abs(half - before).max()
+        np.testing.assert_array_equal(after, whole)
+
+
 # Settings ------------------------------------------------------------------------------------------------------------
 
 

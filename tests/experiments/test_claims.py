@@ -51,6 +51,19 @@ def test_equality_needs_an_interval_within_the_margin():
     assert judged(above(margin=0.02, relation="equal"), {"a": MID, "b": LOW})[0] == "open"
 
 
+@pytest.mark.parametrize(("relation", "first", "second"), [("not below", "a", "b"), ("not above", "b", "a")])
+def test_not_below_is_one_side_of_equality(relation, first, second):
+    """HIGH is far above LOW, MID a little above it: both are not below, and LOW is not above, at any margin."""
+    test = lambda margin, high, low: judged(above(margin, relation), {first: high, second: low})  # noqa: E731
+    assert test(0.1, HIGH, LOW)[0] == test(0.1, MID, LOW)[0] == "reproduced"
+    assert test(0.1, LOW, HIGH)[0] == "not reproduced"
+    assert test(0.1, flat(0.9, 0.1, 0.8, 0.3), LOW)[0] == "open"
+    _, outcome = test(0.02, LOW, MID)
+    x, y = (np.array([r["curve"]["success"][0] for r in some]) for some in (LOW, MID))
+    known: Any = stats.ttest_ind(x + 0.02, y, equal_var=False, alternative="greater")
+    assert outcome.p == pytest.approx(known.pvalue)
+
+
 def test_where_seeds_are_all_alike_the_exact_test_decides():
     """t divides by 0 there. Five seeds on one side of a number are so by chance in 1 of 32."""
     zero = flat(*[0.0] * 5)
@@ -59,6 +72,8 @@ def test_where_seeds_are_all_alike_the_exact_test_decides():
     assert judged(above(margin=0.01, second=0.0), {"a": zero})[0] == "not reproduced"
     assert judged(above(margin=0.01, second=0.0), {"a": flat(*[0.5] * 5)})[0] == "reproduced"
     assert judged(above(margin=0.0, relation="below", second=0.0), {"a": zero})[0] == "open"  # neither above nor below
+    assert judged(above(margin=0.01, relation="not above", second=0.0), {"a": zero})[0] == "reproduced"
+    assert judged(above(margin=0.01, relation="not below", second=0.1), {"a": zero})[0] == "not reproduced"
     ten = flat(*[0.0] * 10)
     assert judged(above(margin=0.01, relation="equal", second=0.0), {"a": ten})[1].p_holm == 2**-10
     assert judged(above(margin=0.01, relation="below"), {"a": ten, "b": HIGH})[1].p_exact == 1 / 3003

@@ -40,6 +40,7 @@ from comity.compatibility import require_discrete
 from comity.learning import (
     divisor,
     fresh_moments,
+    linear,
     mean_valid,
     optimizer,
     over_minibatches,
@@ -159,8 +160,10 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
     if config.rows != "pieces" or misread_actions or config.post_terminal:
         require_discrete(env, f"{name} as released")
     adam = partial(optimizer, "adam", epsilon=config.epsilon)
-    actor_optimizer = team.optimizer(adam(config.learning_rate, config.actor_clip))
-    critic_optimizer = teams.critics.optimizer(adam(config.critic_learning_rate, config.critic_clip))
+    falls = config.rate_steps > 0
+    rate = lambda first: partial(linear, first, 0.0, float(config.rate_steps)) if falls else first  # noqa: E731
+    actor_optimizer = team.optimizer(adam(rate(config.learning_rate), config.actor_clip))
+    critic_optimizer = teams.critics.optimizer(adam(rate(config.critic_learning_rate), config.critic_clip))
     memory = team.memory, () if teams.together else fresh_core(critic_core(config), config.hidden, agents)
 
     def init(key: Key) -> State:

@@ -24,6 +24,7 @@ class Config(released.Settings, prediction.Settings, context.Settings, actors.Pr
     minibatches: Positive[int] = 1  # most minibatches per epoch; the number divides the pieces. Paper 1, code 5
     learning_rate: Positive[float] = 5e-4  # learning rate of actors; paper and code 1e-5
     critic_learning_rate: Positive[float] = 5e-4  # not read with a shared trunk; paper and code 1e-5
+    rate_steps: NotNegative[int] = 0  # optimizer steps in which both rates fall linearly to 0; 0: they stay
     epsilon: Positive[float] = 1e-5  # Adam's epsilon, added to the root (code)
     actor_clip: Positive[float] = 10.0  # largest gradient norm, per network; paper 10, code 10 (IPPO), 1 (MAPPO)
     critic_clip: Positive[float] = 10.0  # largest gradient norm, per network; paper 10, code 1

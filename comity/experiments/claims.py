@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from comity.experiments.measures import Measure
 from comity.experiments.significance import Relation
 
-OF_SPREAD = ("wider", "steadier")
+OF_SPREAD = ("wider", "wider-throughout", "steadier")
 NOT_BEYOND = ("not above", "not below")  # one-sided forms of "equal": as low or lower, as high or higher
 
 
@@ -19,6 +19,9 @@ class Comparison:
     """One statement: `first` is above (below) `second`, equal to it, or varies more (less) over seeds than it.
 
     "not above" and "not below": it is not above (below) by the margin or more.
+
+    "wider" and "steadier" are about the spread of the measure, one number for each seed. "wider-throughout" is about
+    the spread at each point of the measure's window: the root of the mean variance over the points.
 
     Or it is between: above `floor`, a number, and below `second` by the margin, as in "sometimes, but below random".
     """
@@ -43,8 +46,10 @@ class Comparison:
             raise ValueError(
                 f"margin {self.margin}: equal, not above, not below need one greater than 0, others 0 or more"
             )
-        if self.relation == "wider" and not isinstance(self.second, str):
-            raise ValueError("wider holds one arm's spread over seeds against another's: give a label")
+        if self.relation == "wider-throughout" and self.measure.statistic != "mean":
+            raise ValueError(f"wider-throughout takes every point of a window: no {self.measure.statistic!r} of them")
+        if self.relation in ("wider", "wider-throughout") and not isinstance(self.second, str):
+            raise ValueError(f"{self.relation} holds one arm's spread over seeds against another's: give a label")
         if self.relation == "steadier" and (isinstance(self.second, str) or self.second <= 0):
             raise ValueError(f"steadier than {self.second}: give a standard deviation over seeds, greater than 0")
 

@@ -34,6 +34,18 @@ def values(side: str | float, measure: Measure, records: Records) -> NDArray[np.
     return finite([measure(record) for record in records.get(side, ())])
 
 
+def distances(side: str | float, measure: Measure, records: Records) -> NDArray[np.float64]:
+    """Returns the distance of each seed's curve from the mean curve of its arm: the root of the mean square over the
+    window's points. Points that a seed lacks are left out.
+    """
+    some = records.get(side, ()) if isinstance(side, str) else ()
+    if not some:
+        return np.array([])
+    curves = np.array([measure.points(record) for record in some])  # [S, P]
+    curves = curves[:, np.isfinite(curves).all(0)]
+    return np.sqrt(np.square(curves - curves.mean(0)).mean(1)) if curves.size else np.array([])
+
+
 def finite(numbers: Sequence[float]) -> NDArray[np.float64]:
     seeds = np.array(numbers, float)
     return seeds[np.isfinite(seeds)]

@@ -40,7 +40,7 @@ class Arm:
     options: Mapping[str, Any] = field(default_factory=dict)  # of the game, over the profile
     task: str = "manitokan"
     profile: str = "paper"  # empty: none
-    budget: str = "pg"  # name of one of the figure's budgets
+    budget: str = field(default="pg", compare=False)  # name of one of the figure's budgets; figures may have others
     trials: Mapping[str, Trial] = field(default_factory=dict)  # at every point of its curves, and at the end
     learner: str = field(
         default="", compare=False

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from comity.experiments.claims import NOT_BEYOND, OF_SPREAD, Claim, Comparison
-from comity.experiments.course import FEWEST, Course, Lengths, Records, course_of, values
+from comity.experiments.course import FEWEST, Course, Lengths, Records, course_of, distances, values
 from comity.experiments.significance import LEVEL, Exact, alike, difference, exact, holm, spread_below, spread_ratio
 
 Verdict = Literal["reproduced", "partly", "not reproduced", "too little training", "open"]
@@ -115,8 +115,9 @@ def compared(test: Comparison, records: Records, iterations: Lengths) -> Outcome
     if test.parts():
         low, high = (compared(part, records, iterations) for part in test.parts())
         return high._replace(test=test, p=max(low.p, high.p), exact=None, parts=(low, high))
+    of = distances if test.relation == "wider-throughout" else values
     first, second, *others = (
-        values(side, test.measure, records) for side in (test.first, test.second, *(test.beside or ()))
+        of(side, test.measure, records) for side in (test.first, test.second, *(test.beside or ()))
     )
     course = course_of(test, records, iterations)
     lists = first.tolist(), second.tolist()
@@ -125,8 +126,8 @@ def compared(test: Comparison, records: Records, iterations: Lengths) -> Outcome
     if min(map(len, arms)) < FEWEST:
         undefined = float("nan")
         return Outcome(test, *lists, undefined, undefined, undefined, 1.0, 1.0, None, course, beside=beside)
-    if test.relation == "wider":
-        found = spread_ratio(first, second)
+    if test.relation in ("wider", "wider-throughout"):
+        found = spread_ratio(first, second, test.relation)
     elif test.relation == "steadier":
         found = spread_below(first, float(second[0]))
     else:
@@ -167,7 +168,7 @@ def decided(outcome: Outcome, p_holm: float) -> Found:
         absent, shown, reached = best < -test.margin, worst > -test.margin, True
     else:
         absent = max(sign * outcome.low, sign * outcome.high) < max(test.margin, 1e-12)
-        shown = min(sign * outcome.low, sign * outcome.high) > (1.0 if test.relation == "wider" else 0.0)
+        shown = min(sign * outcome.low, sign * outcome.high) > (1.0 if test.relation.startswith("wider") else 0.0)
         reached = sign * outcome.estimate >= test.margin
     if significant or absent:
         verdict: Verdict = "reproduced" if significant and reached else "not reproduced" if absent else "partly"

@@ -37,7 +37,7 @@ class Measure:
 
         if self.statistic == "last":
             return at_end(record, self.metric)
-        values = self._cut(curve(record, self.metric))
+        values = self.points(record)
         if self.statistic == "correlation":
             others = self._cut(curve(record, self.other))
             both = np.isfinite(values) & np.isfinite(others)
@@ -66,6 +66,12 @@ class Measure:
         if self.statistic == "fall":
             return float((np.maximum.accumulate(values) - values).max())
         return float({"mean": np.mean, "peak": np.max, "trough": np.min}[self.statistic](values))
+
+    def points(self, record: dict[str, Any]) -> np.ndarray:
+        """Returns the metric at each point of the window, [P]; NaN where undefined."""
+        from comity.experiments.records import curve
+
+        return self._cut(curve(record, self.metric))
 
     @property
     def of_the_end(self) -> bool:
@@ -104,13 +110,16 @@ class Measure:
         return Measure(self.metric, "log-odds" if self.statistic == "log-odds" else "mean", (0.0, 0.1))
 
     @property
-    def words(self) -> str:
+    def span(self) -> str:
         low, high = (round(100 * x) for x in self.window)
+        return f"{low} to {high} % of training"
+
+    @property
+    def words(self) -> str:
         if self.statistic == "last":
             return f"{self.metric} of the last policy"
-        span = f"{low} to {high} % of training"
         if self.statistic == "correlation":
-            return f"correlation of {self.metric} with {self.other}, {span}"
+            return f"correlation of {self.metric} with {self.other}, {self.span}"
         word = {
             "mean": "mean",
             "log-odds": "log-odds",
@@ -120,7 +129,7 @@ class Measure:
             "drift": "second half less the first",
         }
         word |= {"surge": "largest, less the mean of the tenth before", "fall": "largest fall below what was reached"}
-        return f"{self.metric}, {word[self.statistic]}, {span}"
+        return f"{self.metric}, {word[self.statistic]}, {self.span}"
 
     def _cut(self, values: np.ndarray) -> np.ndarray:
         return values[self._points(len(values))]

@@ -26,6 +26,8 @@ from comity.runs.renamed import as_now
 Record = packed.Record
 GREEDY = "greedy:"  # prefix of a metric of an evaluation without noise
 BEST_ALONE = f"{GREEDY}best_alone"
+DEVIATION = "success_deviation"
+EXTREMES = {"largest": np.fmax, "smallest": np.fmin}  # prefix of a metric -> what is taken of its batches
 UNREAD_OF_HOSTED = frozenset({"processes"})  # named here, since reading records must not need the engine
 POINTS = 100  # maximum number of points of a curve
 
@@ -190,7 +192,8 @@ def thinned(
     """Thins a curve to at most `POINTS` points: means over chunks of equal number, at the iteration where they end.
 
     If every point has an evaluation, its values are used instead: continuing play knows only sums over its episodes,
-    and a distance is no sum. greedy: evaluations without noise, which are kept as greedy:NAME.
+    and a distance is no sum. greedy: evaluations without noise, which are kept as greedy:NAME. `largest_NAME` and
+    `smallest_NAME` are the extremes of training's own values between two points, which no mean shows.
     """
     groups = np.array_split(np.arange(len(lines)), min(POINTS, len(lines)))
     ends = [int(group[-1]) for group in groups]
@@ -203,9 +206,21 @@ def thinned(
         if all(name in means.get(i, ()) for i in curve["iteration"]):
             curve[name] = [None if means[i][name] is None else short(means[i][name]) for i in curve["iteration"]]
         elif name in lines[0]:
-            values = np.array([math.nan if x[name] is None else x[name] for x in lines], float)
+            values = of_lines(lines, name)
             curve[name] = [short(_mean(values[group])) for group in groups]
+        elif (extreme := name.partition("_"))[0] in EXTREMES and (values := of_lines(lines, extreme[2])).size:
+            most = EXTREMES[extreme[0]]
+            curve[name] = [short(most.reduce(values[group])) for group in groups]
     return curve
+
+
+def of_lines(lines: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    """Returns a metric of every line of training, or `success_deviation` of its games; empty if lines lack it."""
+    if name == DEVIATION:
+        return _deviation(of_lines(lines, "success"))
+    if name not in lines[0]:
+        return np.array([])
+    return np.array([math.nan if x[name] is None else x[name] for x in lines], float)
 
 
 def with_trials(
@@ -232,8 +247,10 @@ def curve(record: Record, name: str) -> np.ndarray:
     """Returns a metric of training at the record's points, [P], or TRIAL:METRIC; NaN where undefined.
 
     In addition to the recorded metrics: `residual.K`, the collective success residual (R_c - R_K) R_K of agent K
-    (figure 9); `success_deviation`, the standard deviation of success over the games of a batch; `absolute_NAME`,
-    |NAME|; `greedy:best_alone`, the largest return of policies that take turns (of a single policy, its return);
+    (figure 9); `success_deviation`, the standard deviation of success over the games of a batch, computed
+    from the mean success of a point, so that spikes shorter than the batches of a point cannot be seen;
+    `absolute_NAME`, |NAME|; `greedy:best_alone`, the largest return of policies that take turns (of a single policy,
+    its return);
     `success_error`, the distance of success measured by agent 0's rewards from success by the doors; `A - B`, the
     difference of two; `A / B`, the quotient of two means; `root_NAME`, the square root, of a negative value 0. An
     `absolute_` or `root_` at the beginning is of the whole quotient.
@@ -256,9 +273,8 @@ def curve(record: Record, name: str) -> np.ndarray:
     if stem == "residual":
         success, share = curve(record, "success"), curve(record, f"reward_share.{agent}")
         return (success - share) * share
-    if name == "success_deviation":
-        success = np.clip(curve(record, "success"), 0, 1)
-        return np.sqrt(success * (1 - success))
+    if name == DEVIATION:
+        return _deviation(curve(record, "success"))
     if name not in record["curve"]:
         return np.full(len(record["curve"]["iteration"]), math.nan)
     return np.array([math.nan if x is None else x for x in record["curve"][name]], float)
@@ -289,6 +305,12 @@ def rounded(means: dict[str, Any]) -> dict[str, float | None]:
 def short(value: float) -> float | None:
     """Rounds to four significant digits; None if not finite."""
     return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def _deviation(success: np.ndarray) -> np.ndarray:
+    """Returns the standard deviation over games of which so many succeed."""
+    share = np.clip(success, 0, 1)
+    return np.sqrt(share * (1 - share))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Relation = Literal["above", "below", "not above", "not below", "between", "equal", "wider", "steadier"]
+Relation = Literal[
+    "above", "below", "not above", "not below", "between", "equal", "wider", "wider-throughout", "steadier"
+]
 Seeds = NDArray[np.float64]
 LEVEL = 0.05
 FEW = 5  # up to so many seeds of an arm, an exact test is added
@@ -66,15 +68,25 @@ def difference(
     return estimate, estimate - half, estimate + half, p
 
 
-def spread_ratio(first: Seeds, second: Seeds) -> tuple[float, float, float, float]:
+def variance(seeds: Seeds, relation: Relation) -> float:
+    """Returns the variance over seeds; of "wider-throughout", whose seeds are distances from the mean curve, the mean
+    over the points of the variance at each point.
+    """
+    if relation == "wider-throughout":
+        return float(np.square(seeds).sum() / (len(seeds) - 1))
+    return float(seeds.var(ddof=1))
+
+
+def spread_ratio(first: Seeds, second: Seeds, relation: Relation = "wider") -> tuple[float, float, float, float]:
     """Returns (ratio of standard deviations over seeds, its 95 % interval, p of no more than 1) by the F test.
 
     The test assumes that seeds are draws from normal distributions, and it is sensitive to that. Five seeds say little
-    about a spread.
+    about a spread. For "wider-throughout" it has as many degrees of freedom as for one point, as if seeds kept their
+    distances all the time. Where they do not, the interval is wider than it had to be.
     """
     from scipy.special import fdtr, fdtri
 
-    a, b = first.var(ddof=1), second.var(ddof=1)
+    a, b = variance(first, relation), variance(second, relation)
     if b < 1e-24:
         ratio = float("inf") if a > 1e-24 else 1.0
         return ratio, ratio, ratio, 0.0 if a > 1e-24 else 1.0
@@ -122,8 +134,9 @@ def _exact(first: Seeds, second: Seeds, relation: Relation, margin: float) -> Ex
     if relation == "steadier":  # n equal seeds come from two values of any spread with this probability
         least = 2.0 ** (1 - len(first))
         return Exact(least, 0.0, least)
-    if relation == "wider":  # distances from the own mean are rearranged
-        first, second = np.abs(first - first.mean()), np.abs(second - second.mean())
+    if relation in ("wider", "wider-throughout"):  # distances from the own mean are rearranged
+        if relation == "wider":
+            first, second = np.abs(first - first.mean()), np.abs(second - second.mean())
         return Exact(permuted(first, second), permuted(-first, -margin * second), least_p(first, second))
     if relation == "equal":
         holds = max(permuted(first, second - margin), permuted(-first, -(second + margin)))

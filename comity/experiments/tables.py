@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from comity.experiments import records
-from comity.experiments.claims import Comparison
+from comity.experiments.claims import OF_SPREAD, Comparison
 from comity.experiments.course import values
 from comity.experiments.figure import Figure, Paper, Scale
 from comity.experiments.judging import Judged, Outcome, counts
 from comity.experiments.records import Record
+from comity.experiments.significance import variance
 
 Found = Mapping[str, Sequence[Record]]  # label -> a record for each seed
 
@@ -163,7 +164,7 @@ def row(outcome: Outcome) -> str:
         second += f"; beside it {arm(test.beside[1], outcome.beside[1], test)}"
     size = "-"
     if tested(outcome):
-        ratio = "ratio " if test.relation == "wider" else ""
+        ratio = "ratio " if test.relation.startswith("wider") else ""
         size = f"{ratio}{outcome.estimate:.3g} [{outcome.low:.3g}, {outcome.high:.3g}]"
     return f"| {statement(test)} | {first} | {second} | {size} | {said(outcome)} |"
 
@@ -171,6 +172,7 @@ def row(outcome: Outcome) -> str:
 def statement(test: Comparison) -> str:
     """Describes in words what is compared and how."""
     by = f" by {test.margin:g} or more" if test.margin else ""
+    times = f", {test.margin:g} times or more" if test.margin > 1 else ""
     how = {
         "above": f"A above B{by}",
         "below": f"A below B{by}",
@@ -178,18 +180,22 @@ def statement(test: Comparison) -> str:
         "not below": f"A not below B{by}",
         "between": f"A between both{by.replace(' by', ', below the second by')}",
         "equal": f"A equals B, within {test.margin:g}",
-        "wider": f"A's seeds spread wider than B's{f', {test.margin:g} times or more' if test.margin > 1 else ''}",
+        "wider": f"A's seeds spread wider than B's{times}",
+        "wider-throughout": f"A's seeds spread wider than B's at each point, root of the mean variance{times}",
         "steadier": f"s.d. of A's seeds below B{by}",
     }[test.relation]
-    return f"{test.measure.words}: {how}{', less the same beside it' if test.beside else ''}"
+    measured = test.measure.words
+    if test.relation == "wider-throughout":  # of every point, where a measure says "mean" of them
+        measured = f"{test.measure.metric}, {test.measure.span}"
+    return f"{measured}: {how}{', less the same beside it' if test.beside else ''}"
 
 
 def arm(label: str, seeds: Sequence[float], test: Comparison) -> str:
     """Returns an arm with its mean, or its standard deviation if that is compared, and its number of seeds."""
     if len(seeds) < 2:
         return f"{label} ({len(seeds)})"
-    spread = test.relation in ("wider", "steadier")
-    number = f"s.d. {np.std(seeds, ddof=1):.3g}" if spread else f"{np.mean(seeds):.3g}"
+    spread = test.relation in OF_SPREAD
+    number = f"s.d. {np.sqrt(variance(np.array(seeds), test.relation)):.3g}" if spread else f"{np.mean(seeds):.3g}"
     return f"{label}: {number} ({len(seeds)})"
 
 

@@ -8,9 +8,10 @@ from scipy import stats
 
 from comity.experiments.claims import Claim, Comparison
 from comity.experiments.judging import compared, counts, judge, together
+from comity.experiments.measures import Measure
 from comity.experiments.significance import difference
 from comity.experiments.tables import details
-from tiny.made_up import BOTH, HIGH, LOW, MID, SIX, SUCCESS, above, flat, judged
+from tiny.made_up import BOTH, HIGH, LOW, MID, SIX, SUCCESS, above, flat, judged, record
 
 
 def test_a_clear_difference_is_reproduced_and_its_opposite_is_not():
@@ -162,6 +163,22 @@ def test_a_wider_spread():
     assert judged(test, {"a": narrow, "b": wide})[0] == "not reproduced"
 
 
+def test_a_spread_at_each_point_sees_seeds_that_change_places():
+    """In the mean over the window all four are alike. The estimate is the root of the mean variance over the points."""
+    swapping = [record([0.4 + x, 0.6 - x]) for x in (-0.3, -0.1, 0.1, 0.3)]
+    records = {"a": swapping, "b": [record([0.5 + x, 0.5 + x]) for x in (-0.02, -0.01, 0.02, 0.01)]}
+    whole = Measure("success", window=(0.0, 1.0))
+    verdict, outcome = judged(Comparison("a", "wider-throughout", "b", whole, 1.0), records)
+    assert (verdict, outcome.alike) == ("reproduced", [])
+    assert outcome.estimate == pytest.approx(np.std([-0.3, -0.1, 0.1, 0.3]) / np.std([-0.02, -0.01, 0.02, 0.01]))
+    assert outcome.first == pytest.approx([0.3, 0.1, 0.1, 0.3])  # distances from the mean curve
+    assert judged(Comparison("a", "wider", "b", whole, 1.0), records)[0] == "not reproduced"
+    # Over one point it is the spread of a number for each seed: the same ratio, interval and p.
+    rows = {"a": flat(0.1, 0.5, 0.8, 0.4, 0.6), "b": flat(0.3, 0.4, 0.45, 0.35)}
+    one, other = (judged(Comparison("a", x, "b", SUCCESS, 1.0), rows)[1] for x in ("wider", "wider-throughout"))
+    assert one[3:7] == pytest.approx(other[3:7])
+
+
 def test_a_spread_below_a_number():
     def found(bound: float, *seeds: float):
         return judged(Comparison("a", "steadier", bound, SUCCESS, 0.0), {"a": flat(*seeds)})[0]
@@ -252,6 +269,8 @@ def test_bad_tests_are_refused():
         above(margin=0.0, relation="equal")
     with pytest.raises(ValueError, match="give a label"):
         Comparison("a", "wider", 0.5, SUCCESS, 1.0)
+    with pytest.raises(ValueError, match="every point"):
+        Comparison("a", "wider-throughout", "b", Measure("success", "change"), 1.0)
     with pytest.raises(ValueError, match="greater than 0"):
         Comparison("a", "steadier", "b", SUCCESS, 1.0)
     with pytest.raises(ValueError, match="twice"):

@@ -20,6 +20,11 @@ ROWS = (
         *("A's seeds spread wider than B's, 1.5 times or more", "d: s.d. 0.0381 (5)", "a: s.d. 0.0158 (5)"),
         "ratio 2.41 [",
     ),
+    (
+        ("d", "wider-throughout", "a", 1.0),
+        *("A's seeds spread wider than B's at each point, root of the mean variance",),
+        *("d: s.d. 0.0381 (5)", "a: s.d. 0.0158 (5)", "ratio 2.41 ["),
+    ),
     (("a", "steadier", 0.1, 0.0), "s.d. of A's seeds below B", "a: s.d. 0.0158 (5)", "0.1", "-0.0842 ["),
     (
         ("c", "between", "a", 0.1, {"floor": 0.25}),
@@ -39,6 +44,7 @@ def test_a_row_has_its_statement_both_arms_the_difference_and_the_verdict(asked,
     test = Comparison(first, relation, second, SUCCESS, margin, **dict(*more))
     records = {"a": HIGH, "b": LOW, "c": MID, "d": flat(*WIDE)}
     cells = row(compared(test, records, dict.fromkeys("abcd", 100)))[2:-2].split(" | ")
-    assert cells[:3] == [f"{MEAN}: {how}", one, other]
+    said = MEAN.replace(", mean", "") if relation == "wider-throughout" else MEAN
+    assert cells[:3] == [f"{said}: {how}", one, other]
     assert cells[3].startswith(size)
     assert cells[4].startswith("open (p ")  # none was given yet

@@ -16,7 +16,7 @@ from comity.experiments.hidden_gifts import episode as scripted
 from comity.experiments.hidden_gifts.factorial import CELLS
 from comity.experiments.hidden_gifts.paper import PAPER
 from comity.experiments.hidden_gifts.repairs import REPAIR_STUDY, STUDIES
-from comity.experiments.reproduce import SMOKE
+from comity.experiments.reproduce import SMOKE, paper_lengths
 from tiny.figures import drawn, smoke
 
 
@@ -80,6 +80,14 @@ def test_the_episode_of_figure_1():
     assert [tuple(map(int, x)) for x in np.argwhere(episode.events["doors_opened"])] == [(3, 0), (8, 1)]
     assert [tuple(map(int, x)) for x in np.argwhere(episode.events["drops"])] == [(4, 0)]
     assert episode.events["success"].tolist() == [0] * 8 + [1]
+
+
+def test_behaviour_is_held_against_the_training_that_the_paper_gives_each_learner():
+    for name in ("fig11", "fig12"):
+        lengths = paper_lengths(PAPER.figures[name])
+        long = {label for label, iterations in lengths.items() if iterations == 26_000}
+        assert long == {f"PG with history, {label}" for label in PAPER.figures["fig6"].arms}
+        assert lengths["PG"] == 10_000
 
 
 OPEN = ("fig1", "fig13", "repairs", "views", "views-long", "readings", "tables", "gift-games")  # runs are missing

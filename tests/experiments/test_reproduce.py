@@ -151,6 +151,13 @@ def test_curves_are_of_evaluations_only_where_there_is_one_at_every_point():
     assert "distance" not in last_only
     many = [{**lines[0], "iteration": i, "success": i % 2} for i in range(1, 201)]
     assert records.thinned(many, [], ["success"])["success"] == [0.5] * 100
+    spiky = [{**line, "success": 0.5 if i == 7 else 0.0, "loss": -float(i == 9)} for i, line in enumerate(many)]
+    extremes = ["largest_success_deviation", "smallest_loss", "largest_gone"]
+    found = records.thinned(spiky, [], extremes)
+    assert [found[x][3:5] for x in extremes[:2]] == [[0.5, 0.0], [0.0, -1.0]]  # the means of a point hide half of both
+    assert "largest_gone" not in found
+    kept = {"curve": {"success": [0.25], "iteration": [1]}}
+    assert records.curve(kept, "success_deviation") == [0.75**0.5 / 2]
 
 
 def test_shipped_records_are_found_and_fresh_leaves_them_out(folders, tmp_path):

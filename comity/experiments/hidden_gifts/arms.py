@@ -100,6 +100,9 @@ LATER = "2026-11-29"
 later = dated(LATER)
 # For claims that replace one-sided ones: "sometimes" means more than never and less than random play.
 both_sides = dated("2026-11-30")
+# For claims that replace others whose measure did not say what was meant, after the runs.
+MENDED = "2026-11-30"
+mended = dated(MENDED)
 
 
 TEAMS = ("COMA", "VDN", "QMIX", "QTRAN", "MAVEN", "MAPPO", "IPPO", "SAF")

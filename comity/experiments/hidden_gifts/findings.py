@@ -63,10 +63,10 @@ FINDINGS = {
     ),
     "fig6": Finding(
         "PG succeeds with every correction term; the term does not make it steadier",
-        {"all-succeed": REPRODUCED, "correction-steadier": NOT},
+        {"all-succeed": REPRODUCED, "correction-steadier-throughout": NOT},
     ),
     "fig7": Finding(
-        "COMA's policy loss settles near 0, with no spikes before",
+        "COMA's policy loss settles near 0, with no spikes before in means of ten batches",
         {"spikes": NOT, "settles": REPRODUCED, "growing": NOT},
     ),
     "fig8": Finding("QMIX's drops fall without the late burst", {"burst-on-top": NOT}),

@@ -24,6 +24,7 @@ from comity.experiments.hidden_gifts.arms import (
     claim,
     later,
     learner,
+    mended,
 )
 from comity.experiments.measures import Measure
 
@@ -62,10 +63,17 @@ FIG2 = Figure(
             "PG succeeds sometimes, but less often than random play.",
             Comparison("PG", "between", "random", SUCCESS, 0.001, floor=0.0005),
         ),
-        claim(
+        Claim(
             "ippo-best",
             "IPPO succeeds slightly more often than the other learners.",
-            *all_of(tuple(name for name in TEAMS if name != "IPPO"), "below", "IPPO", SUCCESS, 0.0),
+            all_of(tuple(name for name in TEAMS if name != "IPPO"), "below", "IPPO", SUCCESS, 0.0),
+            WRITTEN,
+            replaced_by="ippo-best-of-all",  # PG was left out
+        ),
+        mended(
+            "ippo-best-of-all",
+            "IPPO succeeds slightly more often than the other learners, PG among them.",
+            *all_of(("PG", *(name for name in TEAMS if name != "IPPO")), "below", "IPPO", SUCCESS, 0.0),
         ),
     ),
     smoke=("PG", "QMIX", "MAPPO", "random"),
@@ -213,6 +221,7 @@ FIG7 = Figure(
             Comparison("COMA", "above", 0.0, Measure("absolute_policy_loss", "surge", (0.1, 1.0)), 0.1),
         ),
     ),
+    note="At laptop scale points are means of ten batches: of a spike that lasts one batch they show a tenth.",
 )
 
 FIG8 = Figure(

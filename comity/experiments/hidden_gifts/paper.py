@@ -40,6 +40,11 @@ KEPT = (
     "entropy",
     "policy_loss",
     "baseline",
+    # Of the batches between two points, whose means hide what lasts one batch (figures 7 and 15):
+    "largest_success_deviation",
+    "smallest_reward_share",
+    "largest_policy_loss",
+    "smallest_policy_loss",
     *OF_GAMES,
     *OF_CREDIT,
 )

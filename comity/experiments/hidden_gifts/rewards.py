@@ -1,35 +1,44 @@
 """Figures 13 and 14: other rewards, and one of the two rewards alone."""
 
-from comity.experiments.claims import Claim, Comparison, dated
+from comity.experiments.claims import Claim, Comparison
 from comity.experiments.figure import Figure, Panel
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
     HISTORY,
     LATER,
+    MENDED,
     PANELS,
     PG_HISTORY,
     SHARE,
     SUCCESS,
     WRITTEN,
     claim,
+    mended,
     pg,
 )
 from comity.experiments.measures import Measure
 
+SAME = "Success as the code measures it, by agent 0's rewards, is success by the doors"
 
-def by_rewards(*labels: str) -> Claim:
-    """Returns a claim for arms where it matters: with normal rewards and two agents both measures are the same."""
-    return Claim(
-        "measured-by-rewards",
-        "Success as the code measures it, by agent 0's rewards, is success by the doors.",
-        tuple(Comparison(label, "equal", 0.0, Measure("success_error"), 0.005) for label in labels),
-        LATER,
+
+def by_rewards(first: tuple[str, ...], now: tuple[str, ...]) -> tuple[Claim, Claim]:
+    """Returns a claim for arms where it matters: with normal rewards and two agents both measures are the same.
+
+    first: the arms of the first claim. Some of them hardly ever succeed, and there the code's measure is always 0, so
+    both are alike whatever it measures. now: the arms of the claim that replaces it, which do succeed.
+    """
+
+    def tests(labels: tuple[str, ...]) -> tuple[Comparison, ...]:
+        return tuple(Comparison(label, "equal", 0.0, Measure("success_error"), 0.005) for label in labels)
+
+    old, new = "measured-by-rewards", "measured-by-rewards-of-successes"
+    return (
+        Claim(old, f"{SAME}.", tests(first), LATER, replaced_by=new),
+        Claim(new, f"{SAME}, with rewards for which agents succeed.", tests(now), MENDED),
     )
 
 
 OLD_LAW = "inject, mean 0"  # trained when the text's rule was read as noise of mean 0
-MENDED = "2026-11-30"  # date of the claims about the text's rule, before its runs
-mended = dated(MENDED)
 REWARD_SPREAD = Measure("reward_share", window=(0.5, 1.0))
 
 FIG13 = Figure(
@@ -74,19 +83,26 @@ FIG13 = Figure(
             "With rewards injected by the text's law success is much lower.",
             Comparison("inject", "below", "normal", SUCCESS, 0.2),
         ),
-        mended(
+        Claim(
             "inject-steadier-by-the-text",
             "And rewards vary less over seeds.",
-            Comparison("normal", "wider", "inject", REWARD_SPREAD, 1.0),
+            (Comparison("normal", "wider", "inject", REWARD_SPREAD, 1.0),),
+            MENDED,
+            replaced_by="inject-steadier-throughout",  # it took the spread of means over half of the training
         ),
-        by_rewards("oracle", "punish", OLD_LAW),
+        mended(
+            "inject-steadier-throughout",
+            "And rewards vary less over seeds, at each point of the second half of training.",
+            Comparison("normal", "wider-throughout", "inject", REWARD_SPREAD, 1.0),
+        ),
+        *by_rewards(("oracle", "punish", OLD_LAW), ("oracle", "inject", OLD_LAW)),
     ),
     smoke=("normal", "punish", "inject"),
     note=(
         "By the text's law injected rewards have the mean of the reward they surround; `inject, mean 0` was trained "
         "while that was read as noise of mean 0. They fade over 10,000 batches, as in the paper: at the laptop's 3,000 "
-        "they are still at 70 %. The figure's own claim of success by agent 0's rewards was written on "
-        "2026-11-29, after the runs."
+        "they are still at 70 %. The claims of success by agent 0's rewards were written on 2026-11-29 and 2026-11-30, "
+        "and the one of the spread at each point on 2026-11-30, after the runs."
     ),
 )
 
@@ -117,7 +133,7 @@ FIG14 = Figure(
             Comparison("collective only", "below", "both", SUCCESS, 0.2),
             Comparison("collective only", "above", 0.0, SUCCESS, 0.0005),
         ),
-        by_rewards("individual only", "collective only"),
+        *by_rewards(("individual only", "collective only"), ("collective only",)),
     ),
     smoke=("both", "collective only"),
 )

@@ -82,10 +82,23 @@ def same(
             return False
         for name, value in wanted[kind].items():
             old = known.get(name, given[kind].get(name))
+            if isinstance(old, dict) and isinstance(value, dict):
+                old = completed(old, value, given[kind].get(name))
             plain = list(old) if isinstance(old, tuple) else old
             if plain != value and not (kind == "task" and name in unread):
                 return False
     return True
+
+
+def completed(found: dict[str, Any], wanted: dict[str, Any], default: Any) -> dict[str, Any]:
+    """Returns the settings of a part, such as a bonus, with the defaults of those that a record lacks.
+
+    default: the part's settings as the code has them, a dataclass; nothing is added if it is none.
+    """
+    if not dataclasses.is_dataclass(default):
+        return found
+    added = {name: getattr(default, name, None) for name in wanted.keys() - found.keys()}
+    return found | {name: list(x) if isinstance(x, tuple) else x for name, x in added.items()}
 
 
 def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:

@@ -41,6 +41,11 @@ def test_the_latent_is_drawn_once_per_episode_for_all_agents():
     assert set(latent.reshape(-1).tolist()) == {1, 2, 3}
 
 
+def test_a_uniform_latent_is_drawn_in_greedy_play_too():
+    latent = np.asarray(played(*built(chooser="uniform"), explore=False, games=300).next_memory.latent)[0, :, 0]
+    np.testing.assert_allclose(np.bincount(latent, minlength=4)[1:] / 300, 1 / 3, atol=0.1)
+
+
 def test_greedy_play_takes_the_latent_that_promises_most():
     algorithm, state = built()
     steps = played(algorithm, state, explore=False)

@@ -318,6 +318,8 @@ def test_who_is_followed_is_paid_what_its_policy_leaves_open():
     paid = np.asarray(jax.jit(bonus.reward)(state, steps.experience))
     expected = -np.log(np.array([0.2, 0.3, 0.5]))[np.asarray(steps.action[..., 0])]
     np.testing.assert_allclose(paid[..., 0], expected, atol=0.15)
+    limited = social_influence.make(social_influence.Config(hidden=(32,), limit=1.0), Shove())
+    np.testing.assert_allclose(limited.reward(state, steps.experience), np.minimum(paid, 1.0), atol=1e-4)
     assert np.abs(paid[..., 1]).mean() < 0.05
 
 

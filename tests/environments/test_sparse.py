@@ -137,7 +137,8 @@ def test_what_is_seen_with_the_reward(when):
 @pytest.mark.parametrize("clock", [True, False])
 @pytest.mark.parametrize("game", [PushBox, SecretRoom])
 def test_the_clock_ends_or_cuts(game, clock):
-    env = game(length=3, clock_terminates=clock)
+    profiles = {PushBox: push_box.PROFILES, SecretRoom: secret_room.PROFILES}[game]
+    env = game(**{**profiles["released" if clock else "paper"], "length": 3})
     state, _ = env.reset(KEY)
     for _ in range(3):
         state, timestep = env.step(KEY, state, jnp.zeros(2, jnp.int32))

@@ -80,6 +80,21 @@ def test_ratios_of_figure_1_are_of_recorded_means_over_all_states():
     np.testing.assert_allclose(of(ERROR_OF_Q), [0.5, 0.0])
 
 
+def test_settings_that_a_part_gained_later_count_as_their_defaults():
+    """The bonus of social influence gained `limit` when table 1 was trained."""
+    recipe = recipe_of(PAPER.figures["table1"].arms["social influence, Push-Box"])
+    wanted = {**recipe.describe(), "envs": 1, "iterations": 1}
+    one = wanted["algorithm"]["social_influence"]
+    same = lambda bonus: records.same(  # noqa: E731
+        {**wanted, "algorithm": {**wanted["algorithm"], "social_influence": bonus}}, wanted, records.defaults(recipe)
+    )
+    older = {name: value for name, value in one.items() if name not in ("limit", "hidden")}
+    assert same(older)
+    assert not same({**older, "limit": 5.0})
+    assert not same({name: value for name, value in older.items() if name != "weight"})  # the arm's is no default
+    assert not same({**older, "unknown": 1})
+
+
 def test_arms_are_what_their_labels_say():
     ablations = PAPER.figures["ablations"].arms
     config = {part: recipe_of(ablations[f"{part}, Push-Box"]).config for part in ("ALITA", "No F", "No IM")}

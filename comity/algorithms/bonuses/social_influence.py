@@ -31,6 +31,7 @@ class Config:
     """Settings of the influence bonus. The sizes are ours; the paper's model is recurrent."""
 
     weight: NotNegative[float] = 0.1  # beta, in units of the game's reward per nat; paper: a search for each game
+    limit: Positive[float] = 10.0  # largest influence of an agent in a step, nats; code 10
     hidden: tuple[Positive[int], ...] = (64, 64)  # widths of an agent's model of the others, with ReLU
     learning_rate: Positive[float] = 1e-3  # learning rate of the models (Adam)
     batch: Positive[int] = 256  # transitions per step of the models, drawn from the rollout
@@ -96,7 +97,7 @@ def make(config: Config, env: Environment) -> Bonus:
         chosen = jax.nn.one_hot(action, choices)
         took = jnp.moveaxis(chosen, -1, 0)[..., None, None]
         actual = (took * instead).sum(0)  # log p given the action that was taken
-        return (jnp.exp(actual) * (actual - averaged)).sum((-2, -1))
+        return jnp.minimum((jnp.exp(actual) * (actual - averaged)).sum((-2, -1)), config.limit)
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
         follows = (steps.valid & ~steps.ended)[:-1] & steps.valid[1:]

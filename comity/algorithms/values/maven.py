@@ -198,7 +198,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     def act(key: Key, state: State, memory: Memory, observation: Observation, explore: bool = True):
         key_latent, key_action = jax.random.split(key)
         logits = latent_logits(config, score(state.chooser, observation.view))
-        drawn = sample(key_latent, logits) if explore else logits.argmax(-1)
+        drawn = sample(key_latent, logits) if explore or config.chooser == "uniform" else logits.argmax(-1)
         latent = jnp.where(memory.latent > 0, memory.latent, drawn[..., None] + 1).astype(jnp.int32)  # [..., N]
         q_of = partial(of_latent, z=jax.nn.one_hot(latent - 1, latents))
         stands = state.learned, memory.hidden, observation

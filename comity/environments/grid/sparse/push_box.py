@@ -35,7 +35,10 @@ from comity.types import Key, Observation, PyTree, Timestep
 
 VERSION = 1  # of the rules: raised whenever the same seed would give another game
 
-PROFILES: dict[str, dict[str, Any]] = {"paper": {}, "released": {"first_observation": "before"}}
+PROFILES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "released": {"first_observation": "before", "clock_terminates": True},
+}
 
 NEEDED = 2  # number of agents that must push in one direction
 START = 1  # agents' first row and column

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from comity.report.looks import line_looks
 from comity.report.statistics import FEWEST_SEEDS, Curve, common_curve, mean_ci
 from comity.report.study import GroupsLike, Study, gather
 from comity.report.table import Table
-from comity.report.words import is_rate, short
+from comity.report.words import is_rate, short, spans
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+OneSeed = tuple[NDArray[np.float64], NDArray[np.float64]]  # environment steps, values
 INK, FAINT = "#333333", "#e3e3e3"
 
 STYLE: Any = {
@@ -57,7 +58,8 @@ def draw_curves(
     runs: as in `comity.runs.saved.find`, or a dict of label -> runs. metric: one or several (None: the headline and the
     return). policy: "sampled" or "greedy" (ignored for source="metrics", the training rollouts). With five seeds or
     more a line is the mean, and the band is Student's t interval over seeds. With fewer, each seed is a thin line
-    without a band. caption: below the picture (None: an explanation of lines and bands; "": none).
+    without a band. Seeds that diverged are dotted and in no mean, because means end where their first seed ends.
+    caption: below the picture (None: an explanation of lines and bands; "": none).
     """
     return draw_study(gather(runs, source, root), metric, policy, path, title, caption, source, level)
 
@@ -95,9 +97,13 @@ def draw_study(
         panels = figure.subplots(1, len(metrics), squeeze=False)[0]
         seeds: set[int] = set()
         for axes, name in zip(panels, metrics, strict=True):
-            seeds |= {draw_group(axes, rows, name, looks[label], level, len(groups)) for label, rows in groups.items()}
+            seeds |= {
+                draw_group(axes, rows, name, looks[label], level, len(groups), study.diverged)
+                for label, rows in groups.items()
+            }
             dress(axes, name, policy, source, study.step_unit, float(table["env_steps"].max()))
-        text = explanation(seeds, table, source, level) if caption is None else caption
+        lost = {label: _diverged(rows, study.diverged) for label, rows in groups.items()}
+        text = explanation(seeds, table, source, level, lost) if caption is None else caption
         entitle(figure, title_of(study) if title is None else title, text)
         if len(groups) > 1:
             label_ends(figure, panels[-1], names, looks)
@@ -117,16 +123,42 @@ def points(table: Table, policy: str, source: str) -> Table:
     return found
 
 
-def draw_group(axes: Axes, rows: Table, metric: str, look: dict[str, Any], level: float, groups: int) -> int:
-    """Draws one label's seeds in one panel, fainter among many groups; returns how many seeds have the metric."""
-    scale = 100.0 if is_rate(metric) else 1.0
-    curves = []
+def _diverged(rows: Table, diverged: Collection[tuple[str, int]]) -> list[int]:
+    return sorted(
+        {seed for run, seed in zip(rows["run"], rows["seed"].tolist(), strict=True) if (run, seed) in diverged}
+    )
+
+
+def split_seeds(
+    rows: Table, metric: str, diverged: Collection[tuple[str, int]]
+) -> tuple[dict[int, OneSeed], dict[int, OneSeed]]:
+    """Returns {seed: (environment steps, values)} of one label's whole seeds, then of those that diverged."""
+    scale, lost = 100.0 if is_rate(metric) else 1.0, _diverged(rows, diverged)
+    found: tuple[dict[int, OneSeed], dict[int, OneSeed]] = {}, {}
     for seed in sorted(rows.unique("seed")):
         one = rows.where(seed=seed)
         if np.isfinite(one[metric]).any():
             order = np.argsort(one["env_steps"], kind="stable")
-            curves.append((one["env_steps"][order].astype(float), one[metric][order] * scale))
+            found[seed in lost][int(seed)] = one["env_steps"][order].astype(float), one[metric][order] * scale
+    return found
+
+
+def draw_group(
+    axes: Axes, rows: Table, metric: str, look: dict[str, Any], level: float, groups: int,
+    diverged: Collection[tuple[str, int]] = (),
+) -> int:  # fmt: skip
+    """Draws one label's seeds in one panel, fainter among many groups; returns how many seeds are in the mean."""
+    from matplotlib.lines import Line2D
+
+    whole, lost = split_seeds(rows, metric, diverged)
+    curves = list(whole.values())
+    for steps, values in lost.values():
+        looks = {"linestyle": ":", "marker": "x", "markevery": [-1], "markersize": 3.5}  # a cross where it ended
+        line = Line2D(steps, values, color=look["color"], linewidth=0.8, alpha=0.7, zorder=2, **looks)
+        # Beside whole seeds it does not stretch the axes, because values may be huge before they are infinite.
+        (axes.add_artist if curves else axes.add_line)(line)
     if not curves:
+        axes.autoscale_view()
         return 0
     common: Curve = common_curve(curves)
     if len(curves) < FEWEST_SEEDS and len(curves) > 1:
@@ -230,8 +262,10 @@ def spread(wanted: NDArray[np.float64], heights: NDArray[np.float64], room: floa
     return np.clip(base, min(lowest, highest), max(lowest, highest)) + offsets
 
 
-def explanation(seeds: set[int], table: Table, source: str, level: float) -> str:
-    """Explains lines and bands in words."""
+def explanation(
+    seeds: set[int], table: Table, source: str, level: float, diverged: Mapping[str, Sequence[int]] | None = None
+) -> str:
+    """Explains lines and bands in words. diverged: seeds of each label that diverged."""
     seeds = {n for n in seeds if n}
     fewest, most = min(seeds, default=0), max(seeds, default=0)
     count = f"{fewest}" if fewest == most else f"{fewest} to {most}"
@@ -243,6 +277,10 @@ def explanation(seeds: set[int], table: Table, source: str, level: float) -> str
         parts.append(f"{few}: each seed is a thin line, their mean bold, and no interval is drawn.")
     if most == 1:
         parts.append("One seed: this is no result yet.")
+    some = {label: seeds for label, seeds in (diverged or {}).items() if seeds}
+    if lost := [f"{label} (seed{'s' * (len(x) > 1)} {spans(x)})" for label, x in some.items()]:
+        what = "Dotted, with a cross at the end: seeds that diverged (NaN or infinite), in no mean or band"
+        parts.append(f"{what}: {', '.join(lost)}.")
     if source == "eval":
         played = sorted({int(n) for n in table["episodes"] if n > 0})
         if played:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from comity.report.curves import points
+from comity.report.curves import points, split_seeds
 from comity.report.labels import labels, starts, text_of, varying
 from comity.report.looks import line_looks
 from comity.report.replay import numbers
@@ -105,7 +106,7 @@ def _curves(study: Study) -> dict[str, Any]:
             continue
         table = points(whole, policy, source)
         for name in whole.metrics:
-            lines = [_line(table.where(label=label), name) for label in study.labels]
+            lines = [_line(table.where(label=label), name, study.diverged) for label in study.labels]
             if any(lines):
                 drawn.setdefault(policy, {})[name] = lines
     return {
@@ -120,23 +121,23 @@ def _dash(style: Any) -> str:
     return "" if isinstance(style, str) else " ".join(f"{2 * x:g}" for x in style[1])
 
 
-def _line(rows: Table, metric: str) -> dict[str, Any] | None:
-    """Returns one label's curve: steps, mean, interval if there are enough seeds, every seed. None without values."""
-    scale, curves, seeds = 100.0 if is_rate(metric) else 1.0, [], []
-    for seed in sorted(rows.unique("seed")):
-        one = rows.where(seed=seed)
-        if np.isfinite(one[metric]).any():
-            order = np.argsort(one["env_steps"], kind="stable")
-            curves.append((one["env_steps"][order].astype(float), one[metric][order] * scale))
-            seeds.append(int(seed))
-    if not curves:
-        return None
-    common = common_curve(curves)
-    if not len(common.steps):
-        return None
-    kept = np.unique(np.linspace(0, len(common.steps) - 1, min(MOST_POINTS, len(common.steps))).round().astype(int))
+def _line(rows: Table, metric: str, diverged: Collection[tuple[str, int]]) -> dict[str, Any] | None:
+    """Returns one label's curve: steps, mean, interval if there are enough seeds, every seed. Seeds that diverged are
+    apart, under `lost`, with steps of their own. None without values.
+    """
+    whole, broken = split_seeds(rows, metric, diverged)
+    lost = [
+        {"seed": seed, "steps": numbers(steps[some := _thinned(len(steps))], 7), "values": numbers(values[some])}
+        for seed, (steps, values) in broken.items()
+    ]
+    curves, seeds = list(whole.values()), list(whole)
+    common = common_curve(curves) if curves else None
+    if common is None or not len(common.steps):
+        nothing = {"steps": [], "seeds": [], "each": [], "mean": [], "lost": lost, "rate": bool(is_rate(metric))}
+        return nothing if lost else None
+    kept = _thinned(len(common.steps))
     values = common.values[:, kept]
-    found = {"steps": numbers(common.steps[kept], 7), "seeds": seeds, "each": numbers(values)}
+    found = {"steps": numbers(common.steps[kept], 7), "seeds": seeds, "each": numbers(values), "lost": lost}
     found["mean"] = numbers(values.mean(0))
     if len(curves) >= FEWEST_SEEDS:
         _, low, high = mean_ci(values)
@@ -144,6 +145,11 @@ def _line(rows: Table, metric: str) -> dict[str, Any] | None:
             low, high = np.clip(low, 0, 100), np.clip(high, 0, 100)
         found |= {"low": numbers(low), "high": numbers(high)}
     return found | {"rate": bool(is_rate(metric))}
+
+
+def _thinned(count: int) -> NDArray[np.int_]:
+    """Returns the places of at most MOST_POINTS points, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(MOST_POINTS, count)).round().astype(int))
 
 
 def _sheet(sheet: Sheet) -> dict[str, Any]:

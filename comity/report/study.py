@@ -30,6 +30,11 @@ class Study:
     def labels(self) -> list[str]:
         return self.table.unique("label")
 
+    @cached_property
+    def diverged(self) -> frozenset[tuple[str, int]]:
+        """(run, seed) of the seeds whose state became NaN or infinite, so that their training ended early."""
+        return frozenset((run.path.as_posix(), int(seed)) for run in self.runs for seed in run.lost)
+
     @property
     def step_unit(self) -> str:
         return self.runs[0].step_unit

@@ -47,7 +47,8 @@ class SavedRun(NamedTuple):
     @property
     def lost(self) -> list[str]:
         """Seeds whose state became NaN or infinite."""
-        return list(self.manifest.get("not_finite", {}))
+        found = self.manifest.get("not_finite")
+        return [seed for seed in found if seed.isdecimal()] if isinstance(found, dict) else []
 
     @property
     def step_unit(self) -> str:

@@ -1,5 +1,6 @@
 """Learning curves: what is drawn, read from the lines of the figure."""
 
+import json
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 from comity.report import curves
 from comity.report.curves import draw_curves, draw_group, explanation, label_ends, spread, wrapped
 from comity.report.looks import BASELINE, HUES
+from comity.report.page import report_data
 from comity.report.study import gather
 from comity.report.words import short
 
@@ -56,6 +58,47 @@ def test_five_seeds_have_a_band_and_one_line(make_run):
     half = 2.776445 * np.sqrt(0.025 / 5) * 100
     assert band.y1 == pytest.approx(30 + half)
     assert band.y0 == 0  # of the start, where all seeds are at 0
+
+
+def diverged(run, seed, last):
+    """Ends a seed of a run after the iteration `last`, as training does if its state becomes NaN."""
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(
+        json.dumps({**manifest, "status": "failed", "not_finite": {str(seed): "params"}})
+    )
+    for name in ("eval.jsonl", "metrics.jsonl"):
+        lines = [json.loads(line) for line in (run / name).read_text().splitlines()]
+        kept = [x for x in lines if x["seed"] != seed or (x["iteration"] <= last and x.get("which") != "best")]
+        (run / name).write_text("".join(json.dumps(line) + "\n" for line in kept))
+    return run
+
+
+def test_a_seed_that_diverged_is_dotted_and_ends_no_mean(make_run, tmp_path, monkeypatch):
+    scores = (0.1, 0.2, 0.3, 0.4, 0.5, 0.9)
+    run = diverged(make_run(seeds=tuple(range(6)), scores=scores, iterations=60), 5, 0)
+    saved: list[Any] = []
+    monkeypatch.setattr(curves, "save", lambda figure, path: saved.append(figure) or [path])
+    draw_curves(run, "success")
+    (panel,) = saved[0].axes
+    dotted, mean = panel.lines
+    assert (dotted.get_linestyle(), list(dotted.get_xdata())) == (":", [0])
+    np.testing.assert_allclose(mean.get_ydata(), [0, 15, 30])
+    assert len(panel.collections) == 1
+    caption = " ".join(saved[0].get_supxlabel().split())
+    assert "means over seeds (5)" in caption
+    assert "seeds that diverged (NaN or infinite), in no mean or band: pg (seed 5)." in caption
+    alone = diverged(make_run(seeds=(0,), scores=(0.4,), iterations=60), 0, 30)
+    draw_curves(alone, "success")  # there is no mean
+    (line,) = saved[1].axes[0].lines
+    np.testing.assert_allclose(line.get_ydata(), [0, 20])
+    assert saved[1].axes[0].get_ylim()[1] > 20
+    (part,) = report_data([str(run), str(alone)], None, {}, "runs")["parts"]
+    (line,) = part["curves"]["drawn"]["sampled"]["success"]
+    assert (line["seeds"], line["mean"]) == ([0, 1, 2, 3, 4], [0, 15, 30])
+    assert line["lost"] == [{"seed": 5, "steps": [0], "values": [0]}]
+    (part,) = report_data([str(alone)], None, {}, "runs")["parts"]
+    (line,) = part["curves"]["drawn"]["sampled"]["success"]
+    assert (line["mean"], line["lost"][0]["values"]) == ([], [0, 20])
 
 
 def test_a_rates_band_stays_between_0_and_100(make_run):

@@ -20,9 +20,10 @@ EVIL = "</script><script>document.title='owned'</script>"
 
 @pytest.fixture
 def two(make_run):
-    """A label of five seeds, which has an interval, and one of two."""
+    """A label of five seeds, which has an interval, and one of two, beside one that diverged."""
     wide = make_run(seeds=(0, 1, 2, 3, 4), scores=[0.2, 0.3, 0.4, 0.5, 0.6], iterations=60)
-    few = make_run(algorithm="coma", seeds=(0, 1), scores=[0.1, 0.2], iterations=30, algorithm_fields={"clip": EVIL})
+    coma = {"algorithm": "coma", "algorithm_fields": {"clip": EVIL}, "manifest": {"not_finite": {"2": "params"}}}
+    few = make_run(seeds=(0, 1, 2), scores=[0.1, 0.2, 0.9], iterations=30, **coma)
     return [str(wide), str(few)]
 
 
@@ -37,6 +38,7 @@ def test_curves_are_those_of_the_files(two):
     assert wide["low"][-1] < 40 < wide["high"][-1]
     assert (few["steps"], few["seeds"]) == ([0, 144_000], [0, 1])
     assert "low" not in few
+    assert few["lost"] == [{"seed": 2, "steps": [0, 144_000], "values": [0, 90]}]
     greedy = part["curves"]["drawn"]["greedy"]["success"][0]
     np.testing.assert_allclose(greedy["mean"], [0, 10, 20])
     assert part["curves"]["drawn"]["sampled"]["return"][0]["rate"] is False
@@ -129,8 +131,10 @@ def test_a_browser_reads_values_and_switches(two, tmp_path):
     const told = () => log.push([...tip.querySelectorAll("strong")].map(x => x.textContent).join("|"));
     const box = svg.getBoundingClientRect();
     svg.dispatchEvent(new PointerEvent("pointermove", { clientX: box.right - 20, clientY: box.top + 50 })); told();
+    const dotted = document.querySelectorAll(".series.lost").length;
     document.querySelectorAll(".legend button")[1].click(); told();
     log.push(document.querySelectorAll(".series.mean").length);
+    log.push(dotted + " to " + document.querySelectorAll(".series.lost").length);
     const [metric, policy] = document.querySelectorAll("select");
     policy.value = "greedy"; policy.dispatchEvent(new Event("change")); told();
     metric.value = "return"; metric.dispatchEvent(new Event("change")); told();
@@ -145,10 +149,10 @@ def test_a_browser_reads_values_and_switches(two, tmp_path):
     assert "<title>comity report: manitokan@1</title>" in dom
     found = re.search(r'data-log="([^"]*)"', dom)
     assert found, "the page's script stopped"
-    last, alone, count, greedy, returned, before, hidden = found[1].split(" ; ")
+    last, alone, count, dotted, greedy, returned, before, hidden = found[1].split(" ; ")
     assert re.fullmatch(r"40% \[20\.\d+, 59\.\d+\]\|15% at its end, 144k", last)
     assert alone == last.split("|")[0]
-    assert count == "1"
+    assert (count, dotted) == ("1", "1 to 0")
     assert greedy.startswith("20% [")
     assert returned.startswith("0.3 [")
     assert before.startswith("0.15 [")

@@ -2,9 +2,12 @@
 
 import math
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from comity.experiments.coala_pg import cost, estimators
+from comity.algorithms.shaping import lola
+from comity.experiments.coala_pg import cost, estimators, exact
 from comity.experiments.coala_pg.agents import CLEANUP_LITE, MORE_AGENTS
 from comity.experiments.coala_pg.exact import ANALYTIC, COMPOSITION
 from comity.experiments.coala_pg.paper import PAPER
@@ -85,6 +88,17 @@ def test_arms_are_what_their_labels_say():
     shares = [recipe_of(arm).env.naive_share for arm in MIXED_POOL.arms.values()]  # pyright: ignore
     assert shares == [0.1, 0.1, 0.1, 0.25, 0.5, 0.75, 0.0]
     assert all(recipe_of(arm).env.players == 4 for arm in MIXED_POOL.arms.values())  # pyright: ignore
+
+
+def test_fresh_learners_are_extorted_by_extortioners_and_exploit_cooperators():
+    arm = ANALYTIC.arms["DiCE, 20 ahead"]
+    probe = jax.jit(exact.met_by_naive(recipe_of(arm), 8))
+    extorts = jax.scipy.special.logit(jnp.array([exact.EXTORTIONER] * 2))
+    for logits, low, high in ((extorts, 0.5, 1.0), (jnp.full((2, 5), 5.0), -4.0, -2.5)):
+        found = probe(jax.random.key(0), lola.State(logits))
+        assert found["shaping_value_last"].shape == (8,)
+        assert low < float((found["shaping_value_last"] - found["naive_value_last"]).mean()) < high
+    assert [label for label, arm in ANALYTIC.arms.items() if arm.trials] == ["DiCE, 20 ahead"]
 
 
 def test_what_it_costs_is_finite_and_above_zero():

@@ -4,19 +4,29 @@ A naive learner's rate is 5 on points per step, and its path has 20 steps. In mi
 is a weight of the gradient. docs/papers/coala-pg/README.md gives the results.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from comity.algorithms.shaping.coala_exact import DEFECTOR, EXTORTIONER
+import jax
+from jax import Array
+
+from comity.algorithms.shaping.coala_exact import DEFECTOR, EXTORTIONER, Config, Path, paths, points_per_step
+from comity.algorithms.shaping.lola import State
+from comity.algorithms.shaping.tabular import seen_by
 from comity.experiments.claims import Claim, Comparison, dated
-from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
+from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale, Trial
 from comity.experiments.measures import Measure
+from comity.recipes import Recipe
 
 WRITTEN = "2026-11-21"  # the day on which the claims of this date were written down, before any of their runs
 SEEN = "2026-11-29"  # date of claims that replaced others after their subject had been seen
+LATER = "2026-11-30"  # date of claims about arms or trials that were added, before any of their runs
 TIT_FOR_TAT = (0.99, 0.99, 0.01, 0.99, 0.01)
+LEARNT = (0.999, 0.999, 0.06, 0.42, 0.02)  # all ten seeds of `two extortioners, 10 % naive` end near it
 
 
-claim, afterwards = dated(WRITTEN), dated(SEEN)
+claim, afterwards, later = dated(WRITTEN), dated(SEEN), dated(LATER)
 
 
 def shaper(name: str, **settings: Any) -> Arm:
@@ -38,7 +48,26 @@ def dice(look_aheads: int, weight: float = 1.0) -> Arm:
         "gamma": 0.95,
     }
     name = f"exact-dice-{look_aheads}" + ("" if weight == 1 else f"-weight-{weight:g}")
-    return Arm(name, "lola", "sound", settings, task="ipd", profile="coala", budget="exact")
+    trials = {"fresh": Trial(probe=met_by_naive, once=1024)} if look_aheads == 20 and weight == 1 else {}
+    return Arm(name, "lola", "sound", settings, task="ipd", profile="coala", budget="exact", trials=trials)
+
+
+def met_by_naive(recipe: Recipe, count: int) -> Callable[..., dict[str, Array]]:
+    """Returns a probe of the values per step of LOLA's players, means over both, and of `count` fresh naive learners
+    against them, after the last of the 20 steps on the learners' path.
+    """
+    learner = Config()
+    values = seen_by(0, partial(points_per_step, recipe.env, learner.gamma))
+
+    def probe(key: Array, state: State) -> dict[str, Array]:
+        def path(mine: Array, theirs: Array) -> Path:
+            return paths(values, mine, theirs[None], learner.naive_rate, learner.naive_steps)
+
+        starts = jax.random.normal(key, (count, 5))
+        found = jax.vmap(lambda mine: jax.vmap(partial(path, mine))(starts))(state.logits)  # leaves [2, count]
+        return {"shaping_value_last": found.mine_last.mean(0), "naive_value_last": found.theirs_last.mean(0)}
+
+    return probe
 
 
 def mixed(weight: float) -> Arm:
@@ -127,6 +156,17 @@ ANALYTIC = Figure(
             Comparison("DiCE, 20 ahead", "below", 0.5, MEETING, 0.0),
             Comparison("DiCE, 20 ahead, mixed", "above", "DiCE, 20 ahead", MEETING, 0.2),
         ),
+        later(
+            "many-look-aheads-extort",
+            "The policies that LOLA-DiCE ends with after 20 look-aheads extort a fresh naive learner.",
+            Comparison(
+                "DiCE, 20 ahead",
+                "above",
+                0.0,
+                Measure("fresh:shaping_value_last - fresh:naive_value_last", "last"),
+                0.2,
+            ),
+        ),
     ),
     smoke=("shaping", "players, 10 % naive", "DiCE, 3 ahead, mixed"),
 )
@@ -147,7 +187,7 @@ def still(name: str, start: tuple[float, ...]) -> Arm:
     )
 
 
-PLACES = {"defection": DEFECTOR, "extortion": EXTORTIONER, "tit-for-tat": TIT_FOR_TAT}
+PLACES = {"defection": DEFECTOR, "extortion": EXTORTIONER, "tit-for-tat": TIT_FOR_TAT, "learnt": LEARNT}
 PARTS = [(whose, place) for whose in ("naive", "player") for place in ("start", "cc", "cd", "dc", "dd")]
 
 
@@ -215,6 +255,13 @@ TIME_SCALES = Figure(
                 for whose, least in (("player", 0.001), ("naive", -0.003))
                 for place in ("cd", "dd")
             ),
+        ),
+        later(
+            "balance-at-the-learnt-policy",
+            "Ours: where two extortioners with a tenth of naive learners end, naive learners pull cooperation after "
+            "CD, DC and DD down, and the other player pushes it up.",
+            *(Comparison("learnt", "below", 0.0, slope("naive", place), 0.0) for place in ("cd", "dc", "dd")),
+            *(Comparison("learnt", "above", 0.0, slope("player", place), 0.0) for place in ("cd", "dc", "dd")),
         ),
     ),
     smoke=("defection",),

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from comity.recipes import find_algorithm, find_task, from_objects, population, settings_of
+from comity.recipes import find_algorithm, find_task, from_objects, population, refuse_another, settings_of
 from comity.runs.directory import RunDirectory
 from comity.runs.modules import refuse_while_imported
 from comity.runs.trust import Trust, trusting
@@ -109,12 +109,14 @@ def resume(
     the limit that `minutes` set at the start does not apply). trust: run code that came with the run (docs/trust.md).
 
     Raises FileNotFoundError; ValueError if the run has more iterations already, if the task or the algorithm has
-    another version, if its code is not trusted, or if no checkpoint is whole; InUse if another process trains the run;
-    Interrupted and NotFinite as `train`.
+    another version, if a Run plays another game (`run.on`), if its code is not trusted, or if no checkpoint is whole;
+    InUse if another process trains the run; Interrupted and NotFinite as `train`.
     """
     refuse_while_imported()
     recipe = run.recipe if isinstance(run, Run) else None
     directory = RunDirectory(run.path if isinstance(run, Run) else locate(run))
+    if recipe:
+        refuse_another(directory.config(), recipe)
     with Narrator() if progress else nullcontext(silent) as listen, caches_on_disk():
         resume_run(directory, iterations, None, listen, recipe, trusting(trust), COMPILED)
     return Run(directory, recipe=recipe, trust=trust)
@@ -130,8 +132,6 @@ def evaluate(run: Run | Path | str, episodes: int = 320, draw: int = 0, trust: b
     from comity.report.study import tabulate
     from comity.runs.saved import open_run
 
-    if episodes < 1 or draw < 0:
-        raise ValueError(f"episodes {episodes} must be 1 or more, draw {draw} 0 or more")
     loaded = run if isinstance(run, Run) else load(run, trust=trust)
     saved = open_run(loaded.path)
     return tabulate([saved], [saved.algorithm], "eval", [loaded.play(episodes, draw)])

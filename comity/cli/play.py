@@ -90,6 +90,8 @@ def schelling(words: list[str], values: dict[str, Any], settings: list[str]) -> 
         raise Usage(f"--policy {values['policy']!r} is not one of sampled, greedy")
     if values.get("episodes", 32) < 1:
         raise Usage(f"--episodes {values['episodes']} must be 1 or more")
+    if "out" in values and values["out"].suffix != ".csv":
+        raise Usage(f"--out {values['out']} does not end in .csv: the table .md and the picture .png stand beside it")
     found = of_runs(words, values, settings) if trained else of_scripts(words[0], values, settings)
     found.sheet().show(Console())
     if "out" in values:
@@ -121,7 +123,7 @@ def of_runs(words: list[str], values: dict[str, Any], settings: list[str]) -> An
     ]
     runs = [kind for kind in kinds if not isinstance(kind, str)]
     env = runs[0].env
-    if any(run.env != env for run in runs):
+    if not all(run.recipe.plays_as(runs[0].recipe) for run in runs):
         raise Usage("these runs play other games: give runs of one task with equal settings, or --task.NAME for both")
     cooperators, defectors = [
         [scripted(kind.removeprefix("scripted:"), env)] if isinstance(kind, str) else trained(kind) for kind in kinds

@@ -33,6 +33,8 @@ def verify(arguments: list[str]) -> int:
     for name in ("seeds", "episodes"):
         if values.get(name, 1) < 1:
             raise Usage(f"--{name} {values[name]} must be 1 or more")
+    if "original" in values and values.get("episodes", 64) < 2:
+        raise Usage("--episodes 1 has no standard error: give 2 or more")
     print(_described(words[0]))
     if "original" in values:
         return _in_original(path, values.get("episodes", 64))

@@ -28,6 +28,11 @@ class ParallelGame(pettingzoo.ParallelEnv):
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode {render_mode!r} is not None or 'rgb_array'")
         spec, self._draw = env.spec, functions(env).draw
+        if functions(env).host:
+            raise ValueError(
+                f"{type(env).__name__} is stepped by Python already, from an environment of another library: use that "
+                "environment itself"
+            )
         if render_mode and not self._draw:
             raise ValueError(f"{type(env).__name__} draws no pictures: leave render_mode out")
         self.env, self.render_mode = env, render_mode
@@ -117,7 +122,8 @@ class ParallelGame(pettingzoo.ParallelEnv):
 
 
 def to_pettingzoo(env: Environment, render_mode: str | None = None) -> ParallelGame:
-    """`env` as a PettingZoo ParallelEnv. Raises ValueError if it cannot draw; without PettingZoo, ImportError."""
+    """`env` as a PettingZoo ParallelEnv. Raises ValueError if it cannot draw or if Python steps it; without PettingZoo,
+    ImportError."""
     return ParallelGame(env, render_mode)
 
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from comity.names import parsed, versioned
+from comity.names import Named, parsed, versioned
 from comity.recipes.naming import algorithm_source, task_source
 from comity.recipes.objects import from_objects
 from comity.recipes.recipe import Recipe
 from comity.recipes.settings import settings_of
 from comity.recipes.source import Source
 from comity.recipes.user_files import module_of_config
+from comity.runs import sources
 from comity.runs.renamed import as_now
 from comity.runs.trust import NOTHING, Trust, allowed, chosen
 from comity.runs.values import same
@@ -73,8 +74,7 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
 def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust: Trust) -> Recipe:
     """Makes the recipe of a run whose game or algorithm a Python user gives. If one is None, the config names it.
 
-    Raises ValueError if the given object has another class, another version or other settings than the run's. An object
-    that no file defines has no version that could differ.
+    Raises ValueError if the given object is not the run's: as `refuse_another`.
     """
     left = (
         from_objects(env, "random") if env is not None else from_config({**config, "algorithm": ANY[1]}, folder, trust)
@@ -85,31 +85,62 @@ def given(config: dict[str, Any], env: Any, algorithm: Any, folder: Path, trust:
         else from_objects("matrix", algorithm)
     )
     recipe = Recipe(left.task, left.env, right.algorithm, right.config, left.profile, right.preset)
-    for kind, described in recipe.describe().items():
-        mine = dict(described)
-        theirs = as_now(config[kind], mine)
-        (name, version), (own, here) = (versioned(str(entry.pop("name"))) for entry in (theirs, mine))
-        both_own = _is_own(name, version) and _is_own(own, here)  # a file may lie elsewhere now
-        if (name != own and not both_own) or parsed(name)[1:] != parsed(own)[1:]:
-            raise ValueError(
-                f"the run's {kind} is {config[kind]['name']}, not {described['name']}: give the one it was trained with"
-            )
-        is_given = (env if kind == "task" else algorithm) is not None
-        if is_given and version and "object" not in (version, here) and version != here:
-            raise ValueError(
-                f"the run was made with {name}@{version}, the one given is @{here}: its rules have changed, so results "
-                "would not compare; give the version the run was made with"
-            )
-        for name in mine.keys() & theirs.keys() - {"profile", "preset"}:
-            if not same(mine[name], theirs[name]):
-                raise ValueError(
-                    f"the run's {kind} has {name} {theirs[name]!r}, the one given {mine[name]!r}: give it as it was "
-                    "trained; run.on(game) plays another"
-                )
+    refuse_another(config, recipe)
     return recipe
 
 
-def _is_own(name: str, version: str) -> bool:
-    """True if a task or an algorithm is a user's: of a file, of a module, or an object without a file."""
-    named = parsed(name)
-    return version == "object" or named.is_file or "." in named.target
+def refuse_another(config: dict[str, Any], recipe: Recipe) -> None:
+    """Raises ValueError, one line, if a recipe is not the one that a run's config describes.
+
+    Names, versions and settings are compared. Settings that the config lacks, because they are newer, are not. A name
+    typed into a notebook has no version.
+    """
+    for kind, described in recipe.describe().items():
+        texts = [str(config[kind]["name"]), described["name"]]
+        (theirs, then), (mine, now) = map(versioned, texts)
+        if not _same_name(parsed(theirs), parsed(mine)):
+            raise ValueError(f"the run's {kind} is {texts[0]}, not {texts[1]}: give the one it was trained with")
+        source = recipe.task if kind == "task" else recipe.algorithm
+        if then and not _same_version(then, now, source):
+            what = "code has changed" if source.files else "rules have changed, so results would not compare"
+            raise ValueError(
+                f"the run was made with {texts[0]}, the one given is @{now}: its {what}; give the version of the run"
+            )
+        left_out = ("name", "profile", "preset")
+        if found := _different(config[kind], {k: x for k, x in described.items() if k not in left_out}):
+            name, was, given_now = found
+            raise ValueError(
+                f"the run's {kind} has {name} {was!r}, the one given {given_now!r}: give it as it was trained; "
+                "run.on(game) plays another"
+            )
+
+
+def _same_name(theirs: Named, mine: Named) -> bool:
+    """True if two names mean the same. A user's file may have been moved or named in another way: `package.module`."""
+    own = all(named.is_file or "." in named.target for named in (theirs, mine))
+    return theirs[1:] == mine[1:] and (own or theirs.target == mine.target)
+
+
+def _same_version(then: str, now: str, source: Source) -> bool:
+    """True if two versions are equal, those of wrappers and bonuses included. source: the one of version `now`.
+
+    The hash of a file with imports depends on the folder that it is named from, so both ways are tried.
+    """
+    (base, _, around), (mine, _, mine_around) = then.partition("+"), now.partition("+")
+    known = {base, "object"} if mine == "object" else {mine, "object"}
+    if source.files and base not in known:
+        known.add(sources.of_file(source.files.path).version)
+    return base in known and around == mine_around
+
+
+def _different(theirs: dict[str, Any], mine: dict[str, Any], inside: str = "") -> tuple[str, Any, Any] | None:
+    """The first setting that both have and that differs: (name, its value in `theirs`, in `mine`), or None."""
+    theirs = as_now(theirs, mine)
+    for name in (name for name in mine if name in theirs):
+        one, two = theirs[name], mine[name]
+        if isinstance(one, dict) and isinstance(two, dict):
+            if found := _different(one, two, f"{inside}{name}."):
+                return found
+        elif not same(one, two):
+            return f"{inside}{name}", one, two
+    return None

@@ -50,6 +50,11 @@ def from_objects(env: Any, algorithm: Any) -> Recipe:
     )
 
 
+def source_of_game(env: Any) -> Source:
+    """The source of a game object."""
+    return _task_of(env)[0]
+
+
 def population(learners: dict[str, Any]) -> Any:
     """Makes a population's settings from {role: a name, or an algorithm's settings}. Raises ValueError, one line."""
     sources, values = [], {}

@@ -33,6 +33,19 @@ class Recipe:
         env, config = plain_fields(self.env, ("name", "profile")), plain_fields(self.config, ("name", "preset"))
         return {"task": {**task, **env}, "algorithm": {**algorithm, **config}}
 
+    def plays_as(self, other: "Recipe") -> bool:
+        """True if both play the same game: the same task, version and settings. Profiles may differ.
+
+        Classes typed into a notebook have no version, so they must be the same class.
+        """
+        if type(self.env) is type(other.env) and self.env == other.env:
+            return True
+        one, two = (recipe.describe()["task"] for recipe in (self, other))
+        for task in (one, two):
+            task |= {"profile": None, "name": task["name"].rpartition("/")[2]}  # without the folder of a user's file
+        typed = "object" in (self.task.version.partition("+")[0], other.task.version.partition("+")[0])
+        return same(one, two) and (type(self.env) is type(other.env) or not typed)
+
     def changed(self) -> list[str]:
         """Settings that differ from the profile and the preset, such as `observe=last-action`. If none is named, they
         are compared with the nearest one."""

@@ -16,7 +16,7 @@ from comity.report.sheet import Sheet
 from comity.settings import did_you_mean
 from comity.spec import functions
 from comity.training.episodes import episode_statistics, own_returns
-from comity.training.evaluation import known_mean
+from comity.training.evaluation import known, known_mean
 from comity.training.programs import FRESH
 from comity.training.run import Run
 from comity.types import Algorithm, Environment, PyTree
@@ -94,20 +94,22 @@ def cross_play(
 ) -> Results:
     """Plays every pairing of all seeds' teams and partners, over the same fresh episodes.
 
-    Raises ValueError if the runs are of different games, if Python steps the game, or if it has only one agent.
+    Seeds whose state is not finite are left out. Raises ValueError if the runs are of different games, if Python steps
+    the game, if it has only one agent, or for an unknown policy.
     """
-    first = runs[0]
-    for run in runs[1:]:
-        if run.env != first.env:
+    first, policy = runs[0], known(policy)
+    for run in runs:
+        if not run.recipe.plays_as(first.recipe):
             raise ValueError(
                 f"{run.path} plays another game than {first.path} ({run.env} against {first.env}): "
                 "give runs of one task with equal settings"
             )
+        run.state()  # raises ValueError if no seed has a policy
     several = len({run.path for run in runs}) > 1
     teams = [
         Team(f"{run.recipe.algorithm.stem}{'/' + run.short if several else ''}:{seed}", run.algorithm,
              run.state(seed), str(run.path))
-        for run in runs for seed in run.seeds
+        for run in runs for seed in run.alive
     ]  # fmt: skip
     teams += [Team(label, algorithm, (), label) for label, algorithm in partners]
     if functions(first.env).host:

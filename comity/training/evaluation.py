@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from comity.settings import did_you_mean
 from comity.training.compile import Ready
 from comity.training.seed_keys import key_of
 from comity.training.seeds import PerSeed, Seeds
@@ -65,6 +66,13 @@ def line(
         "mean": means(values),
         "values": {name: _plain(x) for name, x in values.items()},
     }
+
+
+def known(policy: Any) -> Any:
+    """Returns the name of a policy. Raises ValueError if there is none of that name."""
+    if policy not in POLICIES:
+        raise ValueError(f"policy {policy!r} is not one of {', '.join(POLICIES)}{did_you_mean(policy, POLICIES)}")
+    return policy
 
 
 def means(values: dict[str, np.ndarray]) -> dict[str, float]:

@@ -148,15 +148,19 @@ def given(run: Path, names: list[int], shape: PyTree) -> tuple[list[PyTree], dic
     """Returns (the algorithm's states in another run's last checkpoint, {"run": path, "iteration": number, "seeds":
     {seed here: its seed there}}).
 
-    A seed starts from the seed of the same number. One that the other run does not have takes a state by its position,
-    and states are repeated if the other run has fewer seeds. Raises ValueError, CorruptCheckpoint.
+    A seed starts from the seed of the same number. One that the other run does not have, or whose state there is not
+    finite, takes a state by its position, and states are repeated if the other run has fewer. Raises ValueError if no
+    state is finite, CorruptCheckpoint.
     """
     other = RunDirectory(run)
     saved = other.saved()
     if not saved:
         raise ValueError(f"--initialise {other.path}: there is no checkpoint in it; give a run that has one")
-    theirs, states, about = training_of(other.config()), [], {}
-    has = range(theirs.first_seed, theirs.first_seed + theirs.seeds)
+    theirs, states, about = training_of(other.config()), [], checkpoint.about(saved[-1])
+    failed = about.get("failed") or {}
+    has = [seed for seed in range(theirs.first_seed, theirs.first_seed + theirs.seeds) if str(seed) not in failed]
+    if not has:
+        raise ValueError(f"--initialise {other.path}: the state of no seed is finite; give a run that has one")
     there = {seed: seed if seed in has else has[index % len(has)] for index, seed in enumerate(names)}
     for seed in there.values():
         name = str(seed)
@@ -172,7 +176,8 @@ def other_seeds(initialised: dict[str, Any]) -> str | None:
     if not moved:
         return None
     return (
-        f"{initialised['run']} does not have all seeds of this run, so states go by position: seed {', '.join(moved)}"
+        f"{initialised['run']} does not have finite states of all seeds of this run, so states go by position: seed "
+        f"{', '.join(moved)}"
     )
 
 

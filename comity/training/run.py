@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from comity.extras import needed
-from comity.recipes import Recipe, from_config, given
+from comity.recipes import Recipe, from_config, given, source_of_game
 from comity.runs.directory import RunDirectory
 from comity.runs.saved import REFERENCE
 from comity.runs.trust import Trust, trusting
@@ -71,6 +71,8 @@ class Run:
         trust: bool | Trust = False,
     ):  # fmt: skip
         refuse_fork()
+        if isinstance(which, str) and which not in ("last", "best"):
+            raise ValueError(f"which {which!r} is not last, best or the iteration of a checkpoint, such as 500")
         self.directory, self.path, self.which = directory, directory.path, which
         config = directory.config()
         training = training_of(config)
@@ -80,6 +82,7 @@ class Run:
         self.seeds = [self.training.first_seed + i for i in range(self.training.seeds)]
         self.algorithm = self.recipe.make(self.recipe.config, self.env)
         self.memory = self.algorithm.memory
+        self.failed: dict[int, str] = {}  # seeds without a policy: {seed: name of the array that is not finite}
         shape = jax.eval_shape(self.algorithm.init, jax.random.key(0))
         self.is_reference = (self.path / REFERENCE).is_file()
         if self.is_reference:
@@ -110,6 +113,18 @@ class Run:
         self.iterations = {seed: about["iteration"] for seed in self.seeds}  # the iteration of each seed's policy
         self.env_steps = {int(seed): steps for seed, steps in about["env_steps"].items()}
         self._states = {seed: tree[str(seed)]["state"] for seed in self.seeds}
+        self.failed = {int(seed): what for seed, what in about["failed"].items() if int(seed) in self.seeds}
+        if self.failed:
+            say(f"left out: {self._without_policy(*self.failed)}")
+
+    @property
+    def alive(self) -> list[int]:
+        """The seeds that have a policy: their state is finite."""
+        return [seed for seed in self.seeds if seed not in self.failed]
+
+    def _without_policy(self, *seeds: int) -> str:
+        found = ", ".join(f"seed {seed} ({self.failed[seed]} became NaN or infinite)" for seed in seeds)
+        return f"{found}; evaluate --best, watch --best and comity.load(RUN, 'best') have the best policy before that"
 
     def _checkpoints(self) -> list[Path]:
         """All checkpoints, or the one of the iteration in `which`; ValueError if there is none."""
@@ -159,7 +174,8 @@ class Run:
         other = copy.copy(self)
         for kept in ("_act", "_shown"):
             other.__dict__.pop(kept, None)
-        other.recipe, other.env = dataclasses.replace(self.recipe, env=env), env
+        task = self.recipe.task if type(env) is type(self.env) else source_of_game(env)
+        other.recipe, other.env = dataclasses.replace(self.recipe, task=task, env=env), env
         other.algorithm = self.recipe.make(self.recipe.config, env)
         other.memory = other.algorithm.memory
         shape = lambda algorithm: jax.eval_shape(algorithm.init, jax.random.key(0))  # noqa: E731
@@ -170,12 +186,22 @@ class Run:
         return other
 
     def state(self, seed: int | None = None) -> PyTree:
-        """The algorithm's state of a seed (None: the first), in the structure that its `init` gives. Raises ValueError
-        for a seed that is not in the run."""
-        seed = self.seeds[0] if seed is None else seed
+        """The algorithm's state of a seed (None: the first that is finite), in the structure that its `init` gives.
+
+        Raises ValueError for a seed that is not in the run or whose state is not finite.
+        """
+        return self._states[self._seed(seed)]
+
+    def _seed(self, seed: int | None) -> int:
+        """The seed itself if it has a policy, the first one that has for None. Raises ValueError."""
+        if not self.alive:
+            raise ValueError(f"no seed has a policy: {self._without_policy(*self.seeds)}")
+        seed = self.alive[0] if seed is None else seed
         if seed not in self._states:
             raise ValueError(f"seed {seed} is not in this run: it has {', '.join(map(str, self.seeds))}")
-        return self._states[seed]
+        if seed in self.failed:
+            raise ValueError(f"no policy: {self._without_policy(seed)}")
+        return seed
 
     @property
     def short(self) -> str:
@@ -184,7 +210,7 @@ class Run:
 
     @property
     def params(self) -> dict[str, np.ndarray]:
-        """All arrays of the first seed's state by name: actor.encoder.weight, ..."""
+        """All arrays of the state of the first seed that is finite, by name: actor.encoder.weight, ..."""
         return self.arrays()
 
     def arrays(self, seed: int | None = None) -> dict[str, np.ndarray]:
@@ -202,14 +228,18 @@ class Run:
         return self._act(key, self.state(seed), memory, observation, explore=explore)
 
     def play(self, episodes: int = 320, draw: int = 0) -> list[dict[str, Any]]:
-        """Plays fresh episodes of every seed, sampled and greedy, and returns lines as in eval.jsonl.
+        """Plays fresh episodes of every seed that has a policy, sampled and greedy; returns lines as in eval.jsonl.
 
-        draw: the number of the draw; another number plays other episodes.
+        draw: the number of the draw; another number plays other episodes. Raises ValueError for fewer than one episode,
+        a negative draw, and a run in which no seed is finite.
         """
+        if episodes < 1 or draw < 0:
+            raise ValueError(f"episodes {episodes} must be 1 or more, draw {draw} 0 or more")
+        self._seed(None)
         batch = min(episodes, 32)
         one = compile.built(self.recipe, batch, 1, batch)
         seeds = compile.seeds_of(self.recipe, self.training)
-        values, states = floats(self.recipe.config), seeds.join([self.state(seed) for seed in self.seeds])
+        values, states = floats(self.recipe.config), seeds.join([self._states[seed] for seed in self.seeds])
         sizes, count = {"games": batch, "chunk": 1, "episodes": batch}, begun(self.algorithm, self.env, self.iteration)
         try:
             ready = compile.compiled(one, self.recipe, seeds, sizes, names=("evaluate", "judge"))
@@ -224,6 +254,7 @@ class Run:
                 seed, self.iteration, self.env_steps[seed], policy, which, result[policy], self.iterations[seed]
             )
             for seed, result in zip(self.seeds, results, strict=True)
+            if seed not in self.failed
             for policy in evaluation.POLICIES
         ]
 
@@ -234,7 +265,8 @@ class Run:
         """Records one episode, for `comity.report.film`.
 
         episode: its number among `games` fresh ones; None chooses the first with the best headline, and the caption
-        says so. Raises ValueError for a seed that is not in the run or an episode number that is not below `games`.
+        says so. seed: None: the first that has a policy. Raises ValueError for a seed that is not in the run or has no
+        policy, an unknown `policy`, and an episode number that is not below `games`.
         """
         return self.films(seed, policy, episode, 1, games)[0]
 
@@ -246,7 +278,7 @@ class Run:
 
         There are several only if their headline is above 0, if `episode` is None, and if together they are not long.
         """
-        seed = self.seeds[0] if seed is None else seed
+        seed, policy = self._seed(seed), evaluation.known(policy)
         state = self.state(seed)
 
         def act(key, memory, observation):
@@ -263,9 +295,9 @@ class Run:
         """Returns (env steps [P], metric [seeds, P]) at the P periodic evaluations that all seeds have.
 
         metric: a name in `mean` of eval.jsonl, in its units, NaN if undefined (None: the headline). policy: sampled or
-        greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric.
+        greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric or policy.
         """
-        metric = metric or self.env.spec.headline
+        metric, policy = metric or self.env.spec.headline, evaluation.known(policy)
         lines = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic" and x["policy"] == policy]
         if lines and metric not in lines[0]["mean"]:
             raise ValueError(f"no metric {metric!r}: there are {', '.join(lines[0]['mean'])}")

@@ -41,9 +41,10 @@ def scripted(name: str, env: Environment) -> Team:
 
 
 def trained(run: Run) -> list[Team]:
-    """The teams of a run, one for each seed."""
+    """The teams of a run, one for each seed that has a policy. Raises ValueError if none has."""
+    run.state()  # raises ValueError
     name = run.recipe.algorithm.stem
-    return [Team(f"{name}:{seed}", run.algorithm, run.state(seed), str(run.path)) for seed in run.seeds]
+    return [Team(f"{name}:{seed}", run.algorithm, run.state(seed), str(run.path)) for seed in run.alive]
 
 
 def between(

@@ -100,6 +100,8 @@ def test_bad_use_is_said_in_a_line():
         interop.to_pettingzoo(game("masks"), render_mode="human")
     with pytest.raises(ValueError, match="Matrix draws no pictures"):
         interop.to_pettingzoo(game("one step"), render_mode="rgb_array")
+    with pytest.raises(ValueError, match=r"stepped by Python already, .*: use that environment itself"):
+        interop.to_pettingzoo(interop.from_pettingzoo(Guess, length=10))
     parallel = interop.to_pettingzoo(game("one step"))
     parallel.reset(seed=0)
     with pytest.raises(ValueError, match="no action for agent_1"):

@@ -11,10 +11,12 @@ from comity.environments.matrix.ipd import IPD
 from comity.environments.matrix.two_step import TwoStep
 from comity.experiments import records
 from comity.experiments.figure import Arm, Budget, recipe_of
-from comity.recipes import from_config, from_objects, given
+from comity.recipes import Source, configs, from_config, from_objects, given
+from comity.runs import sources
 from comity.runs.renamed import as_now, saved_as
 from comity.runs.trust import NOTHING
 from comity.training import checkpoint
+from tiny import learner, signals
 
 
 def config(name: str, **values: Any) -> dict[str, Any]:
@@ -71,6 +73,34 @@ def test_another_task_or_version_than_the_runs_is_refused(tmp_path):
     older = {**task, "name": "two-step@77"}
     with pytest.raises(ValueError, match=r"made with two-step@77, the one given is @\d+: its rules have changed"):
         given({**ours, "task": older}, other, None, tmp_path, NOTHING)
+
+
+def test_a_users_file_may_have_been_moved(tmp_path):
+    run = from_objects("manitokan", "pg").describe()
+    mine, file = from_objects(signals.Signals(), learner.Config()).describe(), "elsewhere/signals.py:Signals"
+    code = mine["task"]["name"].partition("@")[2]
+    as_task = lambda name: {**run, "task": {**mine["task"], "name": name}}  # noqa: E731
+    for config, env, algorithm, says in (
+        (run, None, learner.Config(), r"the run's algorithm is pg@\d, not learner\.py@\w+: give"),
+        (as_task(f"{file}@00000000"), signals.Signals(), None, "its code has changed"),
+        (as_task(f"{file}@{code}+1"), signals.Signals(), None, "its code has changed"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            given(config, env, algorithm, tmp_path, NOTHING)
+    for name in (f"{file}@{code}", f"{file}@object", f"games.signals:Signals@{code}", "signals.py:Signals"):
+        given(as_task(name), signals.Signals(), None, tmp_path, NOTHING)
+
+
+def test_a_file_of_a_package_may_be_named_alone(tmp_path):
+    """The hash of a file with imports depends on the folder that modules are searched in."""
+    (tmp_path / "games").mkdir()
+    for name, text in (("__init__", ""), ("own", "from . import help"), ("help", "")):
+        (tmp_path / "games" / f"{name}.py").write_text(text)
+    inside, alone = sources.of_module(tmp_path, "games/own.py"), sources.of_file(tmp_path / "games" / "own.py")
+    source = Source("own.py", None, inside.version, {}, inside)
+    assert inside.version != alone.version
+    assert configs._same_version(alone.version, inside.version, source)
+    assert not configs._same_version("00000000", inside.version, source)
 
 
 @pytest.mark.parametrize(("network", "belongs"), [("attention", True), ("gru", False)])

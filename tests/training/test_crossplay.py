@@ -1,11 +1,15 @@
 """Reports of cross-play, from results made by hand."""
 
+import sys
 from dataclasses import replace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
-from comity.training.crossplay import Results, crossplay_sheets
+from comity.recipes import from_objects
+from comity.spec import Discrete, Spec, Vector
+from comity.training.crossplay import Results, cross_play, crossplay_sheets
 
 LABELS = ("pg:0", "pg:1", "scripted:random")
 
@@ -20,6 +24,33 @@ def results() -> Results:
             returns = np.tile(pay[kind], (4, 1))
             values[i, j] = {"return": returns, "success": np.full(4, kind == "itself"), "length": np.full(4, 5)}
     return Results(LABELS, values, "game@1", "success", 4, "sampled")
+
+
+class Alone:
+    """A game of one agent, of a plain class: two objects of it are not equal."""
+
+    spec = Spec(agents=1, view=Vector(1), action=Discrete(2), length=1)
+
+    def __init__(self, pay: float = 1.0):
+        self.pay = pay
+
+    def reset(self, key): ...
+
+    def step(self, key, state, action): ...
+
+
+def test_one_game_is_known_by_its_settings(monkeypatch):
+    def run(env):
+        recipe = from_objects(env, "random")
+        return SimpleNamespace(recipe=recipe, env=env, path=env, state=lambda: None, alive=[])
+
+    with pytest.raises(ValueError, match="of two agents or more"):  # so it is one game
+        cross_play([run(Alone()), run(Alone())], [])  # pyright: ignore[reportArgumentType]
+    monkeypatch.setitem(sys.modules, "notebook", ModuleType("notebook"))
+    typed = [type("Alone", (Alone,), {"__module__": "notebook"}) for _ in range(2)]  # a cell that was run twice
+    for one, other in ((Alone(), Alone(2.0)), (Alone(), typed[0]()), (typed[0](), typed[1]())):
+        with pytest.raises(ValueError, match="plays another game"):
+            cross_play([run(one), run(other)], [])  # pyright: ignore[reportArgumentType]
 
 
 def test_matrix_and_welfare():

@@ -8,15 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
 
+import comity
 from comity.runs.directory import InUse, RunDirectory
-from comity.training import checkpoint
+from comity.training import checkpoint, identity, schelling
 from comity.training.checkpoint import CorruptCheckpoint
+from comity.training.crossplay import cross_play
 from comity.training.loop import Interrupted, NotFinite
 from comity.training.settings import Training
 from tiny import learner, signals
@@ -187,6 +191,40 @@ def test_other_settings_do_not_fit(copy):
         resumed(copy, recipe(learner.Config(hidden=9)))
 
 
+class Others(signals.Signals):
+    """The same rules under another name."""
+
+
+def test_another_game_than_the_runs_is_not_trained(whole):
+    run = comity.load(whole.path, recipe=recipe())
+    for game, says in (
+        (signals.Signals(bonus=2.0), r"the run's task has bonus 1\.0, the one given 2\.0"),
+        (Others(), r"the run's task is signals\.py:Signals@\w+, not test_loop\.py:Others@\w+: give the one it was"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            comity.resume(run.on(game), progress=False)
+    assert comity.resume(run.on(signals.Signals()), progress=False).iteration == 8  # the same game
+
+
+@pytest.mark.parametrize(
+    ("ask", "says"),
+    [
+        (
+            lambda run: comity.load(run.path, cast(Any, "bset"), recipe=recipe()),
+            "which 'bset' is not last, best or the iteration",
+        ),
+        (lambda run: run.play(0), "episodes 0 must be 1 or more"),
+        (lambda run: run.play(-3), "episodes -3 must be 1 or more"),
+        (lambda run: run.curve(policy="gready"), r"policy 'gready' is not one of sampled, greedy; did you mean greedy"),
+        (lambda run: run.film(policy="gready"), "policy 'gready'"),
+        (lambda run: cross_play([run], [], policy="gready"), "policy 'gready'"),
+    ],
+)
+def test_what_a_loaded_run_refuses(whole, ask, says):
+    with pytest.raises(ValueError, match=says):
+        ask(comity.load(whole.path, recipe=recipe()))
+
+
 def test_fewer_iterations_than_it_has_are_refused(copy):
     with pytest.raises(ValueError, match="has 8 iterations already, more than 6: give a larger number"):
         resumed(copy, iterations=6)
@@ -298,7 +336,7 @@ def test_initialise_from_what_does_not_fit(whole, tmp_path):
 # ---------------------------------------------------------------------- what goes wrong
 
 
-def test_a_seed_that_is_not_finite(tmp_path):
+def test_a_seed_that_is_not_finite(tmp_path, capsys):
     """It stops, its state is kept with the name of the tensor; the others are trained to the end and evaluated."""
     broken, (notes, listen) = recipe(env=signals.Signals(nan_chance=0.0015)), listener()
     with pytest.raises(NotFinite, match=r"not finite: params\.in of seed 2; saved in .*not-finite-\*\.npz, the other"):
@@ -320,6 +358,20 @@ def test_a_seed_that_is_not_finite(tmp_path):
     with pytest.raises(NotFinite):  # it stays so
         resumed(run, broken, iterations=10)
     assert [x["iteration"] for x in run.lines("metrics.jsonl") if x["seed"] == 0] == [2, 4, 6, 8, 10]
+    # Nobody plays with it; its best policy is finite.
+    loaded = comity.load(run.path, recipe=broken)
+    assert "left out: seed 2 (params.in became NaN or infinite); " in capsys.readouterr().err
+    assert {line["seed"] for line in loaded.play(1)} == {0, 1}
+    labels = ("learner:0", "learner:1")
+    assert cross_play([loaded], [], 1).labels == tuple(team.label for team in schelling.trained(loaded)) == labels
+    with pytest.raises(ValueError, match=r"no policy: seed 2 \(params\.in became NaN or infinite\); "):
+        loaded.film(2)
+    assert np.isfinite(comity.load(run.path, "best", recipe=broken).params["params.in"]).all()
+    shape = jax.eval_shape(loaded.algorithm.init, jax.random.key(0))
+    states, about = identity.given(run.path, [2, 1], shape)
+    assert [x.updates for x in states] == [x.updates for x in (loaded.state(0), loaded.state(1))]
+    np.testing.assert_array_equal(states[0].params["in"], loaded.state(0).params["in"])
+    assert about["seeds"] == {2: 0, 1: 1}
     # The others are what they are without it.
     alone = trained(tmp_path / "alone", broken, seeds=1, iterations=10, evaluate_every=4)
     assert_same_arrays(of_seed(run.saved()[-1], 0), of_seed(alone.saved()[-1], 0))
@@ -347,7 +399,14 @@ def test_stopped_beside_a_seed_that_is_not_finite(tmp_path):
 def test_all_seeds_are_not_finite(tmp_path):
     with pytest.raises(NotFinite, match=r"of seed 0, .* of seed 1; .* no other seed is left"):
         trained(tmp_path, recipe(env=signals.Signals(nan_chance=0.3)))
-    assert run_in(tmp_path).manifest()["iterations_done"] == 2
+    run = run_in(tmp_path)
+    assert run.manifest()["iterations_done"] == 2
+    loaded = comity.load(run.path, recipe=recipe(env=signals.Signals(nan_chance=0.3)))
+    for play in (loaded.play, loaded.film, lambda: cross_play([loaded], []), lambda: schelling.trained(loaded)):
+        with pytest.raises(ValueError, match=r"no seed has a policy: seed 0 \(params.* seed 1 \("):
+            play()
+    with pytest.raises(ValueError, match="the state of no seed is finite"):
+        trained(tmp_path, initialise=run.path)
 
 
 def test_too_high_a_learning_rate(tmp_path):

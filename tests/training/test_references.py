@@ -148,6 +148,8 @@ def test_names(tmp_path, monkeypatch, capsys):
     assert "leave --best or --checkpoint out" in capsys.readouterr().err
     assert main(["evaluate", "reference:two-stp"]) == 1
     assert "did you mean two-step or n-step?; there are references of" in capsys.readouterr().err
+    assert main(["verify", "n-step", "--original", "--episodes", "1"]) == 2
+    assert "--episodes 1 has no standard error: give 2 or more" in capsys.readouterr().err
     assert main(["verify", "two-stp"]) == 2
     assert "did you mean two-step" in capsys.readouterr().err
 

@@ -146,6 +146,7 @@ def test_a_run_beside_a_script(tmp_path, capsys, monkeypatch):
         (["ipd", "--schelling", "--metric", "return"], "--metric has no meaning"),
         (["ipd", "--schelling", "--policy", "greedy"], "--policy has no meaning"),
         (["scripted:all-c", "scripted:all-d", "--schelling"], "needs a trained RUN"),
+        (["ipd", "--schelling", "--out", "tab.md"], r"--out tab\.md does not end in \.csv"),
         (["a", "b", "--schelling", "--policy", "best"], "is not one of sampled, greedy"),
     ],
 )

@@ -1,6 +1,7 @@
 """Schelling diagrams: by hand, for the prisoner's dilemma, for every game with a dilemma, and from the command line."""
 
 import csv
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,14 +10,14 @@ from PIL import Image
 
 from comity.api import train
 from comity.cli.main import Usage
-from comity.cli.play import play
+from comity.cli.play import of_runs, play
 from comity.environments import TASKS
 from comity.environments.dilemmas.cleanup import Cleanup
 from comity.environments.indirect_reciprocity import IndirectReciprocity
 from comity.environments.matrix.ipd import IPD
 from comity.environments.matrix.n_player_ipd import NPlayerIPD
 from comity.environments.matrix.repeated_matrix import RepeatedMatrix
-from comity.recipes import find_task
+from comity.recipes import find_task, from_objects
 from comity.report.schelling import Diagram
 from comity.training.crossplay import Team
 from comity.training.schelling import between, diagram
@@ -135,6 +136,17 @@ def test_a_run_beside_a_script(tmp_path, capsys, monkeypatch):
     assert float(rows[0]["sum"]) == 0
     assert 8 < float(rows[1]["defector"]) < 12  # ten steps, half of them beside cooperation
     assert -6 < float(rows[1]["cooperator"]) < -4
+
+
+def test_runs_of_different_games_are_refused(monkeypatch):
+    """The games have different settings, so one diagram cannot show both runs."""
+    runs = {name: SimpleNamespace(recipe=from_objects(IPD(length=k), "random")) for name, k in {"b": 2, "c": 3}.items()}
+    for run in runs.values():
+        run.env = run.recipe.env
+    monkeypatch.setattr("comity.cli.play.one_run", str)
+    monkeypatch.setattr("comity.training.run.load", lambda word, trust: runs[word])
+    with pytest.raises(Usage, match="these runs play other games"):
+        of_runs(["b", "c"], {}, [])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from comity.algorithms.shaping import lola
@@ -23,6 +24,23 @@ def test_means_of_estimators(b, wanted):
     p = 1 / (1 + math.exp(-0.3))
     found = [estimators.expected(name, b, p) for name in ("coala", "m-fos", "batch-unaware")]
     assert found == pytest.approx(wanted, abs=1e-9)
+
+
+def test_means_of_estimators_on_five_logits():
+    """Specification D.3, toy 2, of two games; COALA-PG's mean is the true gradient of any number of games."""
+    exact = (-0.5369124718, -0.1216202506, -0.1424574287, -0.1039287943, -0.1104660392)
+    m_fos = (-1.0746668984, -0.2700469618, -0.2568822396, -0.2328823051, -0.1981424179)
+    assert estimators.means(2, np.array(estimators.LOGITS)).value == pytest.approx(2.4955256566)
+    assert estimators.true_gradient(2) == pytest.approx(exact, abs=1e-8)
+    assert estimators.expected_gradient("coala", 2) == pytest.approx(exact, abs=1e-9)
+    assert estimators.expected_gradient("m-fos", 2) == pytest.approx(m_fos, abs=1e-9)
+    for b in (1, 4):
+        assert estimators.expected_gradient("coala", b) == pytest.approx(estimators.true_gradient(b), abs=1e-8)
+        assert estimators.expected_gradient("m-fos", b) == pytest.approx(
+            b * estimators.expected_gradient("batch-unaware", b)
+        )
+    angle, ratio = estimators.against_true("m-fos", 4)
+    assert (angle, ratio) == (pytest.approx(3.886, abs=1e-3), pytest.approx(4.005, abs=1e-3))
 
 
 def test_cost_grows_in_proportion_to_history():
@@ -62,7 +80,7 @@ def test_the_picture_of_estimators(tmp_path):
     assert {file.name for file in files} == {"estimators.png", "estimators.svg", "estimators.csv"}
     assert (tmp_path / "estimators.png").stat().st_size > 5_000
     lines = (tmp_path / "estimators.csv").read_text().splitlines()
-    assert lines[0] == "b,COALA-PG,M-FOS,batch-unaware"
+    assert lines[0].startswith('b,COALA-PG,M-FOS,batch-unaware,"COALA-PG, angle"')
     assert len(lines) == 1 + len(estimators.GAMES)
 
 

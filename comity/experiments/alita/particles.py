@@ -304,7 +304,7 @@ ABLATIONS = Figure(
         claim(
             "bonuses-explore-influence-does-not-harm",
             "Ours: without the bonuses fewer pairs of cells are seen in Push-Box, without F no fewer: the evening's "
-            "correction of the test, written when half of the seeds were trained, one of each arm in Push-Box.",
+            "correction of the test, written when half of the seeds were trained and one of each arm in Push-Box seen.",
             Comparison(on("No IM", "Push-Box"), "below", on("ALITA", "Push-Box"), SEEN, 5.0),
             Comparison(on("No F", "Push-Box"), "not below", on("ALITA", "Push-Box"), SEEN, 10.0),
         ),

@@ -12,15 +12,27 @@ from comity.experiments.measures import Measure
 from comity.experiments.significance import difference
 
 Records = Mapping[str, Sequence[dict[str, Any]]]  # label -> one record for each seed
-Lengths = Mapping[str, int | None]  # label -> updates for which the paper trained it; None: not known
 FEWEST = 3  # with fewer seeds of an arm nothing is tested
+
+
+class Length(NamedTuple):
+    """The length of the paper's training of an arm."""
+
+    updates: int
+    steps: int  # steps of all games together, if no episode ends early
+    rollout: int  # steps of a game in one iteration
+    episode: int  # most steps of an episode: of a rollout, where the setting `steps` is 0
+
+
+Lengths = Mapping[str, Length | None]  # label -> the length of the paper's training; None: not known
 
 
 class Course(NamedTuple):
     """Numbers that decide whether a difference, or its absence, says something about the paper's end of training."""
 
-    share: float | None  # trained share of the paper's updates, 1: all; of the arm with the smallest one; None: the
-    # paper's is known for no arm
+    share: float | None  # trained share of the paper's training, 1: all, see `share_of`; of the arm with the smallest
+    # one; None: the paper's is known for no arm
+    share_of: str  # steps or updates, whichever has the smaller share; training: both have the same
     begun: bool  # True if one of the arms has moved by more than the margin since the first tenth
     pace: float  # change of the difference from the last tenth but one to the last
     moving: bool  # True if what the rest of training would add at that pace differs from 0 over seeds
@@ -51,15 +63,31 @@ def finite(numbers: Sequence[float]) -> NDArray[np.float64]:
     return seeds[np.isfinite(seeds)]
 
 
-def course_of(test: Comparison, records: Records, iterations: Lengths) -> Course:
+def share_of(some: Sequence[dict[str, Any]], paper: Length) -> tuple[float, str]:
+    """Returns the trained share of the paper's training, at most 1, and what it is a share of.
+
+    A few games make as many updates as many do, and many games as many steps in fewer updates: the smaller of the two
+    shares counts. Without records it is 1.
+    """
+
+    def steps(settings: dict[str, Any]) -> int:
+        given = settings["algorithm"].get("steps", paper.rollout)
+        return settings["iterations"] * settings["envs"] * (given or paper.episode)
+
+    updates = max((x["settings"]["iterations"] / paper.updates for x in some), default=1.0)
+    played = max((steps(x["settings"]) / paper.steps for x in some), default=1.0)
+    share, word = min((updates, "updates"), (played, "steps"))
+    return min(1.0, share), "training" if updates == played else word
+
+
+def course_of(test: Comparison, records: Records, lengths: Lengths) -> Course:
     """Computes the course of a comparison. An arm whose length in the paper is not known is not extrapolated."""
     measure, signs = test.measure, test.labels()
+    shares = {x: share_of(records.get(x, ()), paper) for x in signs if (paper := lengths[x]) is not None}
     # `ahead`: the rest of the paper's training, in tenths of ours.
-    whole = {side: n for side in signs if (n := iterations[side]) is not None}
-    trained = {x: max((r["settings"]["iterations"] for r in records.get(x, ())), default=n) for x, n in whole.items()}
-    ahead = dict.fromkeys(signs, 0.0) | {side: max(0.0, 10 * (n / trained[side] - 1)) for side, n in whole.items()}
+    ahead = dict.fromkeys(signs, 0.0) | {side: 10 * (1 / share - 1) for side, (share, _) in shares.items()}
     paces = {side: finite([measure.pace(record) for record in records.get(side, ())]) for side in signs}
-    share = min((min(1.0, trained[side] / n) for side, n in whole.items()), default=None)
+    share, word = min(shares.values(), default=(None, "training"))
     begun = any(_moved(side, measure, records) > test.margin for side in signs)
     pace = sum(sign * paces[side].mean() for side, sign in signs.items() if paces[side].size)
     rest, moving = 0.0, False
@@ -70,7 +98,7 @@ def course_of(test: Comparison, records: Records, iterations: Lengths) -> Course
         moving = low > 0 or high < 0
         added = {side: _added(side, measure, records, step.mean()) for side, step in zip(signs, steps, strict=True)}
         rest = sum(sign * added[side] for side, sign in signs.items())
-    return Course(share, begun, float(pace), moving, float(rest))
+    return Course(share, word, begun, float(pace), moving, float(rest))
 
 
 def _moved(side: str, measure: Measure, records: Records) -> float:

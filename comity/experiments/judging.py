@@ -62,6 +62,7 @@ class Outcome(NamedTuple):
             "p_exact": None if self.p_exact is None else _plain(self.p_exact),
             "alike": self.alike,
             "share": None if self.course.share is None else _plain(self.course.share),
+            **({} if self.course.share_of == "training" else {"share_of": self.course.share_of}),
             "begun": self.course.begun,
             "pace": _plain(self.course.pace),
             "moving": self.course.moving,
@@ -89,14 +90,14 @@ class Outcome(NamedTuple):
 Judged = tuple[Claim, Verdict, list[Outcome]]
 
 
-def judge(claims: Sequence[Claim], records: Records, iterations: Lengths) -> list[Judged]:
+def judge(claims: Sequence[Claim], records: Records, lengths: Lengths) -> list[Judged]:
     """Returns the verdict of each claim of a figure.
 
     A claim is corrected for the number of claims that had been written down by its day. So later claims, written when
     results are known, do not make earlier ones harder to show. Claims that were replaced are tested too, each by
     itself.
     """
-    raw = {claim.name: [compared(test, records, iterations) for test in claim.tests] for claim in claims}
+    raw = {claim.name: [compared(test, records, lengths) for test in claim.tests] for claim in claims}
 
     def corrected(claim: Claim) -> list[Outcome]:
         family = [claim.name]
@@ -110,16 +111,16 @@ def judge(claims: Sequence[Claim], records: Records, iterations: Lengths) -> lis
     return [(claim, together([x.verdict for x in outcomes]), outcomes) for claim, outcomes in judged]
 
 
-def compared(test: Comparison, records: Records, iterations: Lengths) -> Outcome:
+def compared(test: Comparison, records: Records, lengths: Lengths) -> Outcome:
     """Returns a test before the correction for number, without a verdict."""
     if test.parts():
-        low, high = (compared(part, records, iterations) for part in test.parts())
+        low, high = (compared(part, records, lengths) for part in test.parts())
         return high._replace(test=test, p=max(low.p, high.p), exact=None, parts=(low, high))
     of = distances if test.relation == "wider-throughout" else values
     first, second, *others = (
         of(side, test.measure, records) for side in (test.first, test.second, *(test.beside or ()))
     )
-    course = course_of(test, records, iterations)
+    course = course_of(test, records, lengths)
     lists = first.tolist(), second.tolist()
     beside = [other.tolist() for other in others]
     arms = [first, *([second] if isinstance(test.second, str) else []), *others]

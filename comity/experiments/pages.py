@@ -107,7 +107,7 @@ def verdicts(about: Mapping[str, Any]) -> str:
     """Returns the counts of verdicts, without claims that were replaced, and the share of the paper's training."""
     claims = [claim for claim in about.get("claims", ()) if not claim["replaced_by"]]
     tested = [test for claim in claims for test in claim["tests"] if test["estimate"] != "nan"]
-    shares = [test["share"] for test in tested]
+    shares = [(test["share"], test.get("share_of", "training")) for test in tested]
     if not shares:
         return "" if not claims else f"{len(claims)} open"
     counts = in_words(counted(about))

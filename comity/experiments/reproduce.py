@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from comity.experiments import records
-from comity.experiments.course import values
+from comity.experiments.course import Length, values
 from comity.experiments.figure import Arm, Budget, Ends, Figure, Paper, Scale, lacking, recipe_of
 from comity.experiments.judging import Judged, judge
 from comity.experiments.records import Record
@@ -269,12 +269,21 @@ def verdicts_of(figure: Figure, found: Mapping[str, Sequence[Record]]) -> list[J
     return judge(figure.claims, found, paper_lengths(figure))
 
 
-def paper_lengths(figure: Figure) -> dict[str, int | None]:
-    """Returns label -> the number of updates for which the paper trained the arm, which is that of scale `paper`; None
-    if that is not known. Fewer updates may be too little training.
+def paper_lengths(figure: Figure) -> dict[str, Length | None]:
+    """Returns label -> the length of the paper's training of the arm, which is that of scale `paper`; None if that is
+    not known. A shorter one may be too little training.
     """
-    budgets = {label: figure.budgets["paper"][arm.budget] for label, arm in figure.arms.items()}
-    return {label: budget.iterations if budget.stated else None for label, budget in budgets.items()}
+
+    def length(arm: Arm) -> Length | None:
+        budget = figure.budgets["paper"][arm.budget]
+        if not budget.stated:
+            return None
+        recipe = recipe_of(replace(arm, settings={**arm.settings, **budget.settings}))
+        episode = 1 if lacking(arm) else recipe.env.spec.length  # not known without the engine, and equal on both sides
+        rollout = getattr(recipe.config, "steps", 0) or episode
+        return Length(budget.iterations, budget.iterations * budget.envs * rollout, rollout, episode)
+
+    return {label: length(arm) for label, arm in figure.arms.items()}
 
 
 def write_figure(

@@ -101,15 +101,20 @@ def said(outcome: Outcome) -> str:
 
 def of_training(outcomes: Sequence[Outcome]) -> str:
     """Returns the share of the paper's training in the tested outcomes; "" if all of it was done."""
-    return share_in_words([outcome.course.share for outcome in outcomes if tested(outcome)])
+    courses = [outcome.course for outcome in outcomes if tested(outcome)]
+    return share_in_words([(course.share, course.share_of) for course in courses])
 
 
-def share_in_words(shares: Sequence[float | None]) -> str:
-    """Returns `30 to 100 % of the paper's training`; "" if all shares are 1. None: not known."""
-    known, parts = [share for share in shares if share is not None], []
+def share_in_words(shares: Sequence[tuple[float | None, str]]) -> str:
+    """Returns `30 to 100 % of the paper's training`; "" if all shares are 1.
+
+    shares: (share, or None if the paper's length is not known; what it is a share of).
+    """
+    known, parts = [share for share, _ in shares if share is not None], []
     if known and min(known) < 1:
         ends = dict.fromkeys(f"{100 * share:.2g}".replace("1e+02", "100") for share in (min(known), max(known)))
-        parts.append(f"{' to '.join(ends)} % of the paper's training")
+        kinds = {word for share, word in shares if share is not None and share < 1}
+        parts.append(f"{' to '.join(ends)} % of the paper's {kinds.pop() if len(kinds) == 1 else 'training'}")
     if len(known) < len(shares):
         parts.append("for some arms " * bool(known) + "the length of the paper's training is not known")
     return "; ".join(parts)

@@ -11,7 +11,7 @@ from comity.experiments.judging import compared, counts, judge, together
 from comity.experiments.measures import Measure
 from comity.experiments.significance import difference
 from comity.experiments.tables import details
-from tiny.made_up import BOTH, HIGH, LOW, MID, SIX, SUCCESS, above, flat, judged, record
+from tiny.made_up import HIGH, LOW, MID, SIX, SUCCESS, above, both, flat, judged, record
 
 
 def test_a_clear_difference_is_reproduced_and_its_opposite_is_not():
@@ -111,7 +111,7 @@ def test_the_exact_test_is_not_corrected_and_t_is():
     """Of five seeds beside five no p below 1/252 is known; corrected for twenty it could never show anything."""
     others = [Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01") for i in range(19)]
     first = Claim("c", "t", (above(),), "2026-01-01")
-    _, verdict, (outcome,) = judge([first, *others], {"a": HIGH, "b": LOW}, BOTH(100))[0]
+    _, verdict, (outcome,) = judge([first, *others], {"a": HIGH, "b": LOW}, both(100))[0]
     assert (verdict, outcome.p_holm) == ("reproduced", 1 / 252)
     assert outcome.described()["p"] == outcome.described()["p_exact"] == pytest.approx(1 / 252, rel=1e-5)
     assert judged(above(), {"a": HIGH + MID, "b": LOW + MID})[1].p_exact is None  # ten seeds: t alone
@@ -139,7 +139,7 @@ def test_between_is_above_a_floor_and_below_another():
     others = [Claim(f"n{i}", "t", (above(relation="above"),), "2026-01-01") for i in range(99)]
     crowd = [Claim("c", "t", (near.test,), "2026-01-01"), *others]
     records = {"a": flat(*(0.12 + x - 0.2 for x in SIX)), "b": flat(*(0.8 + x - 0.2 for x in SIX))}
-    ((_, verdict, (outcome,)), *_) = judge(crowd, records, BOTH(100))
+    ((_, verdict, (outcome,)), *_) = judge(crowd, records, both(100))
     assert (verdict, [part.verdict for part in outcome.parts]) == ("open", ["open", "reproduced"])
     five = Comparison("a", "between", "b", SUCCESS, 0.1, floor=0.1)
     assert judged(five, {"a": MID, "b": HIGH})[1].p_holm == 1 / 32  # five seeds against a number
@@ -148,7 +148,7 @@ def test_between_is_above_a_floor_and_below_another():
 def test_counts_stand_beside_a_claim_about_many():
     tests = (above(), above(), above(relation="below"), Comparison("a", "above", "c", SUCCESS, 0.1))
     records = {"a": HIGH, "b": LOW, "c": []}
-    ((_, verdict, outcomes),) = judge([Claim("c", "text", tests, "2026-01-01")], records, dict.fromkeys("abc", 100))
+    ((_, verdict, outcomes),) = judge([Claim("c", "text", tests, "2026-01-01")], records, both(100, "abc"))
     assert verdict == "partly"
     assert counts(outcomes) == {"reproduced": 2, "not reproduced": 1, "open": 1}
     told = "2 of 4 reproduced, 1 not reproduced, 1 open; fewer than three seeds (1)"
@@ -196,22 +196,22 @@ def test_claims_of_a_figure_are_corrected_for_their_number():
     """What holds alone is no longer significant among twenty claims; those that were replaced do not count."""
     a, b = flat(0.60, 0.66, 0.63, 0.70, 0.58), flat(0.50, 0.56, 0.53, 0.60, 0.48)
     test = above(margin=0.05)
-    alone = compared(test, {"a": a, "b": b}, BOTH(100)).p
+    alone = compared(test, {"a": a, "b": b}, both(100)).p
     assert 0.005 < alone < 0.05
     nothing = Claim("n", "t", (above(relation="below"),), "2026-01-01")
     many = [Claim("c", "t", (test,), "2026-01-01"), *(nothing for _ in range(1))]
     records = {"a": a, "b": b}
-    assert judge(many[:1], records, BOTH(100))[0][1] == "reproduced"
+    assert judge(many[:1], records, both(100))[0][1] == "reproduced"
     crowd = [
         Claim("c", "t", (test,), "2026-01-01"),
         *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01") for i in range(19)),
     ]
-    assert judge(crowd, records, BOTH(100))[0][1] == "open"
+    assert judge(crowd, records, both(100))[0][1] == "open"
     gone = [
         Claim("c", "t", (test,), "2026-01-01"),
         *(Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-01", "c") for i in range(19)),
     ]
-    results = judge(gone, records, BOTH(100))
+    results = judge(gone, records, both(100))
     assert results[0][1] == "reproduced"
     assert len(results) == 20  # and the old verdicts stay visible
 
@@ -221,9 +221,9 @@ def test_claims_added_later_change_no_verdict_but_their_own():
     planned = Claim("c", "t", (above(margin=0.05),), "2026-01-01")
     added = [Claim(f"n{i}", "t", (above(relation="below"),), "2026-01-02") for i in range(150)]
     same = Claim("same", "t", planned.tests, "2026-01-02")
-    verdicts = {claim.name: found for claim, found, _ in judge([*added, planned, same], records, BOTH(100))}
+    verdicts = {claim.name: found for claim, found, _ in judge([*added, planned, same], records, both(100))}
     assert (verdicts["c"], verdicts["same"]) == ("reproduced", "open")
-    p = {claim.name: outcomes[0].p_holm for claim, _, outcomes in judge([planned, same], records, BOTH(100))}
+    p = {claim.name: outcomes[0].p_holm for claim, _, outcomes in judge([planned, same], records, both(100))}
     assert p["same"] == pytest.approx(2 * p["c"])  # of its day's two claims
 
 
@@ -253,10 +253,10 @@ def test_an_interaction_is_a_difference_of_differences():
     assert (low, high) == pytest.approx(stats.t.interval(0.95, free, estimate, error))
     records = dict(zip("abcd", (flat(*x) for x in groups), strict=True))
     test = Comparison("a", "above", "b", SUCCESS, 0.1, beside=("c", "d"))
-    outcome = compared(test, records, dict.fromkeys("abcd", 100))
+    outcome = compared(test, records, both(100, "abcd"))
     assert outcome.estimate == pytest.approx(estimate)
     assert outcome.described()["values"]["beside"] == [x.tolist() for x in groups[2:]]
-    gone = compared(test, {**records, "d": flat(0.6)}, dict.fromkeys("abcd", 100))
+    gone = compared(test, {**records, "d": flat(0.6)}, both(100, "abcd"))
     assert np.isnan(gone.estimate)  # too few seeds of any of the four
 
 

@@ -99,10 +99,10 @@ def test_arms_are_what_their_labels_say():
         assert MINIBATCH.budgets["laptop"][arm.budget].envs * b == 512  # equal play
         assert MINIBATCH.budgets["paper"][arm.budget].iterations == 3_000  # C.8, of the prisoner's dilemma
     assert set(paper_lengths(ANALYTIC).values()) == {None}  # C.7 gives rates, but no number of updates
-    assert {label.split(",")[0]: n for label, n in paper_lengths(OBSERVABILITY).items()} == {
-        "COALA-PG": 3_000,
-        "DiCE": None,
-    }
+    lengths = {label.split(",")[0]: length for label, length in paper_lengths(OBSERVABILITY).items()}
+    assert lengths["DiCE"] is None
+    assert lengths["COALA-PG"] is not None
+    assert lengths["COALA-PG"].updates == 3_000
     shares = [recipe_of(arm).env.naive_share for arm in MIXED_POOL.arms.values()]  # pyright: ignore
     assert shares == [0.1, 0.1, 0.1, 0.25, 0.5, 0.75, 0.0]
     assert all(recipe_of(arm).env.players == 4 for arm in MIXED_POOL.arms.values())  # pyright: ignore

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from comity.experiments.claims import Comparison
+from comity.experiments.course import Length
 from comity.experiments.measures import Measure
 from comity.experiments.tables import details, said
 from tiny.made_up import SIX, above, flat, judged, lines, record
@@ -79,6 +80,20 @@ def test_the_share_of_the_papers_training_stands_beside_the_verdict():
         "1 of 2 reproduced, 1 open; 30 % of the paper's training; fewer than three seeds (1)"
     )
     assert details([outcome, whole]) == "2 of 2 reproduced; 30 to 100 % of the paper's training"
+
+
+def test_the_smaller_share_counts_of_updates_and_of_steps():
+    """All of the paper's updates with a twentieth of its games are little training, as are few updates with many."""
+    high, low = (flat(*(level + x for x in SIX)) for level in (0.6, 0.3))
+    few_games, few_updates = Length(100, 100 * 640 * 10, 10, 10), Length(2_000, 100 * 32 * 10, 10, 10)
+    for length, word in ((few_games, "steps"), (few_updates, "updates")):
+        verdict, outcome = judged(above(), {"a": high, "b": low}, {"a": length, "b": 100})
+        assert (verdict, outcome.described()["share_of"]) == ("too little training", word)
+        assert details([outcome]) == f"5 % of the paper's {word}; so far reproduced"
+    short = [{**x, "settings": {**x["settings"], "algorithm": {"steps": 5}}} for x in high]
+    assert judged(above(), {"a": short, "b": low})[1].course.share == 0.5  # rollouts of 5 steps instead of 10
+    whole = [{**x, "settings": {**x["settings"], "algorithm": {"steps": 0}}} for x in high]
+    assert judged(above(), {"a": whole, "b": low}, Length(100, 100 * 32 * 20, 10, 20))[1].course.share == 0.5  # of b
 
 
 def test_a_paper_that_gives_no_length_has_no_share_of_it():

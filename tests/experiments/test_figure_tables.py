@@ -5,7 +5,7 @@ import pytest
 from comity.experiments.claims import Comparison
 from comity.experiments.judging import compared
 from comity.experiments.tables import row
-from tiny.made_up import HIGH, LOW, MID, SUCCESS, flat
+from tiny.made_up import HIGH, LOW, MID, SUCCESS, both, flat
 
 MEAN = "success, mean, 90 to 100 % of training"
 WIDE = 0.75, 0.85, 0.8, 0.78, 0.82
@@ -43,7 +43,7 @@ def test_a_row_has_its_statement_both_arms_the_difference_and_the_verdict(asked,
     first, relation, second, margin, *more = asked
     test = Comparison(first, relation, second, SUCCESS, margin, **dict(*more))
     records = {"a": HIGH, "b": LOW, "c": MID, "d": flat(*WIDE)}
-    cells = row(compared(test, records, dict.fromkeys("abcd", 100)))[2:-2].split(" | ")
+    cells = row(compared(test, records, both(100, "abcd")))[2:-2].split(" | ")
     said = MEAN.replace(", mean", "") if relation == "wider-throughout" else MEAN
     assert cells[:3] == [f"{said}: {how}", one, other]
     assert cells[3].startswith(size)

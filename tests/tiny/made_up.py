@@ -1,10 +1,11 @@
 """Records of made-up seeds, and claims about them."""
 
-import functools
+from typing import Any
 
 import numpy as np
 
 from comity.experiments.claims import Claim, Comparison
+from comity.experiments.course import Length
 from comity.experiments.judging import judge
 from comity.experiments.measures import Measure
 from comity.experiments.significance import Relation
@@ -20,21 +21,33 @@ def record(curve, other=None, last=0.5):
     }
     if other is not None:
         curve["other"] = list(other)
-    return {"curve": curve, "last": {"sampled": {"success": last}}, "settings": {"iterations": 100, "envs": 32}}
+    return {
+        "curve": curve,
+        "last": {"sampled": {"success": last}},
+        "settings": {"iterations": 100, "envs": 32, "algorithm": {}},
+    }
 
 
 def flat(*levels):
     return [record([level] * 10) for level in levels]
 
 
-BOTH = functools.partial(dict.fromkeys, "ab")  # as long as the paper trained both
+def long(updates: int | Length | None) -> Length | None:
+    """Returns a training of so many updates, with as many games and steps as in `record`."""
+    return Length(updates, updates * 32 * 10, 10, 10) if isinstance(updates, int) else updates
 
 
-def judged(test, records, iterations: int | dict[str, int | None] | None = 100):
+def both(updates: int | Length | None, labels="ab") -> dict[str, Length | None]:
+    """Returns the paper's training: it trained all arms for as long."""
+    return dict.fromkeys(labels, long(updates))
+
+
+def judged(test, records, iterations: int | Length | dict[str, Any] | None = 100):
+    lengths = iterations if isinstance(iterations, dict) else both(iterations)
     ((_, verdict, (outcome,)),) = judge(
         [Claim("c", "text", (test,), "2026-01-01")],
         records,
-        iterations if isinstance(iterations, dict) else BOTH(iterations),
+        {label: long(updates) for label, updates in lengths.items()},
     )
     return verdict, outcome
 

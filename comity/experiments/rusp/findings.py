@@ -14,7 +14,8 @@ SAYS = {
 }
 FINDINGS = {
     "fig3": Finding(
-        "Agents of random uncertain preferences answer in kind where all is unsure", {"answers-unsure": "reproduced"}
+        "So far agents of random uncertain preferences answer in kind where all is unsure",
+        {"answers-unsure": "too little training"},
     ),
     "fig9": Finding(
         "Play against the past or none: five seeds show no difference", {"stays-to-the-end": "open", "steady": "open"}

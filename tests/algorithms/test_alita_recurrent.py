@@ -11,6 +11,7 @@ from jax import lax
 
 from comity import rollout
 from comity.algorithms.off_policy import alita, alita_episodes, alita_recurrent, alita_rewards
+from comity.algorithms.off_policy.deterministic_nets import values
 from comity.learning import replay
 from comity.spec import Discrete, Spec, Vector
 from comity.types import Experience, Observation, Timestep
@@ -111,6 +112,17 @@ def alita_experience(episodes):
     cut = lambda part: jax.tree.map(lambda x: x[part], episodes.observation)  # noqa: E731
     judged = cut(slice(-1)), episodes.action, cut(slice(1, None)), episodes.valid, episodes.reward, episodes.terminated
     return Experience(*judged, {})
+
+
+@pytest.mark.parametrize("sharing", ["separate", "shared"])
+def test_separate_critics_know_which_agent_acted(sharing):
+    """Critic 0's value if only agent 0 acts is not critic 1's value if only agent 1 does; for a shared critic it is."""
+    parts, _ = parts_of(alita_recurrent.Config(**TINY, critics=sharing), Noise())
+    idle, acts = jnp.eye(3)[jnp.array([0, 1])]
+    joint = jnp.stack([jnp.stack([acts, idle]), jnp.stack([idle, acts])])  # [who acts, N, A]
+    view = jnp.ones((2, 2, *alita_episodes.read_by(Noise()).view.shape))
+    q = values(parts.nets, KEY, parts.nets.critics.init(KEY), view, joint, joint)
+    assert (abs(float(q[0, 0] - q[1, 1])) < 1e-6) == (sharing == "shared")
 
 
 def test_sets_of_steps_alike_never_hold_padding():

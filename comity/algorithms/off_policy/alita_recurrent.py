@@ -48,7 +48,9 @@ from comity.types import Algorithm, Environment, Key, Observation, PyTree, Trans
 class Config(Influence, family.Config):
     """Settings of ALITA with memory: MADDPG's family's, the influence's, the memory's. SPEC: our choice for battles."""
 
-    agents: Literal["separate", "shared"] = "shared"  # an actor and a critic for each agent, or one for all
+    agents: Literal["separate", "shared"] = "shared"  # an actor for each agent, or one for all
+    critics: Literal["separate", "shared"] = "separate"  # a critic for each agent; shared: one for all, which reads the
+    # state and the own action first, so it does not know which agent it judges
     core: Core = "gru"  # memory of actors
     memory: Positive[int] = 64  # width of the memory
     agent_id: bool = True  # an actor reads the agent's number as one-hot
@@ -86,7 +88,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 def networks(config: Config, env: Environment) -> tuple[Nets, Team]:
     """Returns (the networks, with recurrent actors; the team of these actors)."""
     require_discrete(env, "alita-recurrent")
-    nets = nets_of(config, read_by(env), Member(joint_actions, everyone=False, of_state=True))
+    nets = nets_of(config, read_by(env), Member(joint_actions, everyone=False, of_state=True), config.critics)
     memory = config.core, config.memory, config.activation
     team = actors.recurrent_team(config, env, nets.acts, config.agents, *memory, config.hidden)  # pyright: ignore
     optimizer = team.optimizer(clipped_descent(config, config.learning_rate))

@@ -1,6 +1,7 @@
 """Networks of the family of deterministic policy gradients, their inputs and their optimizers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from comity.learning import clip_by_array, in_a_circle
 from comity.learning.actions import Actions, Numbers, actions
 from comity.networks import MLP, JointNet, NormedMLP, Part, RecurrentNet, Team, Twins, joint_net, numbers
 from comity.networks.cores import Feedforward
+from comity.networks.teams import Sharing
 from comity.spec import Spec, Vector
 from comity.types import Key, Observation, PyTree
 
@@ -64,7 +66,8 @@ def clipped_descent(config: Config, rate: Any) -> optax.GradientTransformation:
     return optax.chain(kinds[config.clip_by](config.clip), step)
 
 
-def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
+def nets_of(config: Config, spec: Spec, member: Member, sharing: Sharing | None = None) -> Nets:
+    """Returns the networks. sharing: that of the critics; None: that of the actors."""
     acts = actions(spec.action, member.numbers, noise=config.noise)
     widths, count = (config.hidden,) * 2, spec.agents if member.everyone else 1
 
@@ -85,6 +88,7 @@ def nets_of(config: Config, spec: Spec, member: Member) -> Nets:
     actors = team(new_actor, view=spec.view, actions=acts, **sees)
     acting = spec.agents if member.everyone or member.of_state else 1
     critics = team(new_critic, view=Vector(acting * spec.action.n))  # critics make their image encoders themselves
+    critics = replace(critics, sharing=sharing or config.agents)
     rates = config.learning_rate, config.critic_learning_rate
     of_actor, of_critic = (clipped_descent(config, rate) for rate in rates)
     optimizers = actors.optimizer(of_actor), critics.optimizer(of_critic)

@@ -102,6 +102,64 @@ def test_without_intrinsic_rewards_it_is_independent_actor_critic():
         np.testing.assert_allclose(a, b, atol=2e-6)
 
 
+def test_values_learn_at_each_time_index_and_the_rewards_once():
+    """Layers and values take one step per time index, the last first. Then the head of the rewards takes its own."""
+    config = liir.Config(**TINY, critic_schedule="each-step", target_period=3)
+    algorithm, state, steps = played(config)
+    update = jax.jit(algorithm.update)
+    after, told = update(KEY, state, steps)
+
+    episodes, spec = replay.of_rollout(steps), GAME.spec
+    found = liir.credit(config, spec, state.critic, state.target_critic, episodes)
+    rmsprop = liir.optimizer("rmsprop", config.critic_learning_rate, config.clip, config.decay, config.epsilon)
+    wanted, opt_state, errors, extrinsic = state.critic, rmsprop.init(state.critic), [], []
+    for t in (1, 0):
+        at = lambda tree, t=t: jax.tree.map(lambda x: x[t : t + 1], tree)  # noqa: E731
+
+        def error(critic, at=at):
+            values = critic(*liir.critic_reads(spec, at(steps.observation)))[1:]
+            return liir.value_errors(values, at((found.proxy_return, found.extrinsic_return)), at(steps.valid))
+
+        errors.append(float(error(wanted)))
+        extrinsic.append(wanted(*liir.critic_reads(spec, at(steps.observation)))[2][0])
+        wanted, opt_state = liir.take_step(rmsprop, wanted, opt_state, jax.grad(error)(wanted))
+    assert float(told["critic_loss"]) == pytest.approx(np.mean(errors), rel=1e-5)  # each from before its own step
+    now, before = (net.unroll(steps.observation.view, steps.memory[0]) for net in (after.actor, state.actor))
+    advantage = found.extrinsic_return - jnp.stack(extrinsic[::-1])
+    earned = liir.extrinsic_objective(now, before, steps.action, advantage, steps.valid)
+    assert float(told["extrinsic_objective"]) == pytest.approx(float(earned), rel=1e-4)
+    for part in ("layers", "values"):
+        got, expected = (jax.tree.leaves(getattr(c.net, part)) for c in (after.critic, wanted))
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-6)
+    moved = after.critic.net.rewards.weight - state.critic.net.rewards.weight
+    assert float(jnp.abs(moved).max()) > 1e-5
+
+    later, _ = update(KEY, after, steps)
+    assert [int(x.stepwise.copied) for x in (after, later)] == [0, 4]  # two steps of the values per update
+    for state, copied in ((after, False), (later, True)):
+        assert np.array_equal(state.target_critic.net.values.weight, state.critic.net.values.weight) == copied
+
+
+def test_the_floor_of_exploration_is_in_play_and_in_the_loss():
+    """With weight 1 of the uniform policy nothing that is played depends on the actor, and its gradient is 0."""
+    config = liir.Config(**TINY, exploration="floor", floor_start=1.0, floor_end=1.0)
+    algorithm = liir.make(config, GAME)
+    state = algorithm.init(KEY)
+    sure = eqx.tree_at(lambda actor: actor.head.bias, state.actor, jnp.array([50.0, 0.0]))
+    state = state._replace(actor=sure)
+    play = rollout.start(KEY, GAME, algorithm.memory, 32)
+    steps = rollout.collect(KEY, GAME, algorithm, state, play)[1]
+    assert 0.3 < float(steps.action.mean()) < 0.7
+    after, _ = jax.jit(algorithm.update)(KEY, state, steps)
+    assert int(after.time) == len(steps.valid)
+    for a, b in zip(jax.tree.leaves(after.actor), jax.tree.leaves(sure), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    first = jax.tree.map(lambda x: x[0], (steps.observation, steps.memory))
+    greedy, _, _ = algorithm.act(KEY, state, first[1], first[0], False)
+    assert int(greedy.max()) == 0
+
+
 def test_a_gradient_of_zero_has_a_finite_derivative():
     """Nothing is earned anywhere: every advantage is 0, and so is what the step looks through."""
     algorithm, state, steps = played(liir.Config(**TINY, intrinsic_weight=0.0))

@@ -11,7 +11,7 @@ step, by the chain rule through that step. docs/algorithms/liir.md derives it an
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,14 +20,15 @@ import optax
 from jax import Array, lax
 
 from comity.algorithms import actors
+from comity.algorithms.policy_gradient.liir_settings import PYMARL, Settings
 from comity.compatibility import require_discrete
 from comity.learning import (
-    Reward,
     chosen,
     credited,
     critic_loss,
     differentiable_rmsprop,
     entropy,
+    fit_backwards,
     lambda_returns,
     log_prob,
     mean_valid,
@@ -41,7 +42,6 @@ from comity.learning.normalisation import smoothly_standardised
 from comity.networks import (
     ACTIVATIONS,
     Activation,
-    Core,
     JointNet,
     Linear,
     Part,
@@ -49,39 +49,16 @@ from comity.networks import (
     joint_net,
     numbers,
 )
-from comity.settings import Fraction, NotNegative, Positive, check
 from comity.spec import Spec
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
 
 @dataclass(frozen=True)
-class Config(actors.Reads):
-    """Settings of LIIR. Paper and code: its runs on StarCraft, as LICA's comparison repeats them."""
-
-    actors: Literal["shared", "separate"] = "shared"  # paper: one network for all agents
-    intrinsic_weight: NotNegative[float] = 0.01  # w of r + w r_in
-    intrinsic_limit: Positive[float] = 10.0  # r_in = limit tanh(x / limit)
-    credit: Reward = "mean"  # the extrinsic reward: the team's mean or sum, or each agent's own
-    learning_rate: Positive[float] = 5e-4  # RMSprop's rate for actors; the intrinsic rewards' gradient uses this step
-    critic_learning_rate: Positive[float] = 5e-4  # RMSprop's rate for values and intrinsic rewards
-    gamma: Fraction = 0.99  # discount per step
-    lambda_: Fraction = 0.8  # lambda of both returns
-    core: Core = "gru"  # memory of an actor; none: two hidden layers and no memory
-    hidden: Positive[int] = 64  # width of every layer of an actor
-    critic_hidden: Positive[int] = 128  # width of both layers that values and intrinsic rewards share
-    activation: Activation = "relu"  # after every hidden layer
-    standardise: bool = True  # normalise proxy advantages to mean 0 and deviation 1 over valid steps
-    entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
-    target_period: Positive[int] = 200  # updates between two copies of the critic to its target
-    clip: Positive[float] = 10.0  # largest gradient norm, of the critic and of actors
-    decay: Fraction = 0.99  # RMSprop's alpha
-    epsilon: Positive[float] = 1e-5  # RMSprop's epsilon; for actors inside the root, so its gradient is finite at 0
-
-    def __post_init__(self):
-        check(self)
+class Config(Settings):
+    """Settings of LIIR."""
 
 
-PRESETS = {"sound": {}, "paper": {}, "released": {}, "pymarl": {"agent_id": True, "last_action": True}}
+PRESETS = {"sound": {}, "paper": {}, "released": {}, "pymarl": PYMARL}
 
 
 class Critic(eqx.Module):
@@ -107,13 +84,22 @@ class Critic(eqx.Module):
         return self.rewards(x), values[..., 0], values[..., 1]
 
 
+class Stepwise(NamedTuple):
+    """The state that `critic_schedule` "each-step" needs in addition."""
+
+    rewards_opt_state: PyTree  # of the intrinsic rewards' head
+    copied: Array  # [] int32, `updates` at the last copy to the target
+
+
 class State(NamedTuple):
     actor: RecurrentNet  # leaves [N, ...] if separate
     critic: JointNet  # encoders and a `Critic`, one for all agents
     target_critic: JointNet
     actor_opt_state: PyTree
     critic_opt_state: PyTree
-    updates: Array  # [] int32
+    updates: Array  # [] int32, steps of the values
+    stepwise: Stepwise | tuple[()] = ()  # with critic_schedule "each-step"
+    time: PyTree = ()  # [] int32, steps of a batch so far, with exploration
 
 
 class Credit(NamedTuple):
@@ -144,9 +130,20 @@ def intrinsic_rewards(config: Config, raw: Array) -> Array:
     return config.intrinsic_limit * jnp.tanh(raw / config.intrinsic_limit)
 
 
-def credit(config: Config, spec: Spec, critic: JointNet, target: JointNet, episodes: replay.Episodes) -> Credit:
-    """Returns proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values."""
-    raw, proxy_value, extrinsic_value = critic(*critic_reads(spec, episodes.before))
+def credit(
+    config: Config,
+    spec: Spec,
+    critic: JointNet,
+    target: JointNet,
+    episodes: replay.Episodes,
+    values: tuple[Array, Array] | None = None,
+) -> Credit:
+    """Returns proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values.
+
+    values: baselines of both advantages, [T, B, N] each; None: the critic's.
+    """
+    raw, *own_values = critic(*critic_reads(spec, episodes.before))
+    proxy_value, extrinsic_value = own_values if values is None else values
     _, proxy_after, extrinsic_after = target(*critic_reads(spec, episodes.after))
     intrinsic = chosen(intrinsic_rewards(config, raw), episodes.action)
     team = credited(episodes.reward, config.credit)
@@ -180,10 +177,35 @@ def extrinsic_objective(logits: Array, before: Array, action: Array, advantage: 
     return mean_valid(ratio * advantage, valid).mean()
 
 
-def value_errors(values: tuple[Array, Array], found: Credit, valid: Array) -> Array:
+def value_errors(values: tuple[Array, Array], returns: tuple[Array, Array], valid: Array) -> Array:
     """Returns the sum of the squared errors of the proxy and the extrinsic value, each the mean over agents, []."""
-    pairs = zip(values, (found.proxy_return, found.extrinsic_return), strict=True)
+    pairs = zip(values, returns, strict=True)
     return jnp.stack([critic_loss(value, lax.stop_gradient(target), valid).mean() for value, target in pairs]).sum()
+
+
+def value_steps(
+    spec: Spec, optimizer: optax.GradientTransformation, state: State, episodes: replay.Episodes, found: Credit
+) -> tuple[State, tuple[Array, Array]]:
+    """Returns (state after one step of the values per time index, the last first; both values [T, B, N], each from
+    just before the step on its time). The head of the intrinsic rewards gets no gradient."""
+
+    def error(critic: JointNet, group: tuple) -> tuple[Array, tuple[Array, Array]]:
+        observation, returns, valid = group
+        _, proxy, extrinsic = critic(*critic_reads(spec, observation))
+        return value_errors((proxy, extrinsic), returns, valid), (proxy, extrinsic)
+
+    valid = episodes.valid
+    data = episodes.before, (found.proxy_return, found.extrinsic_return), valid
+    critic, opt_state, values = fit_backwards(
+        error, optimizer, state.critic, state.critic_opt_state, data, valid, len(valid)
+    )
+    updates = state.updates + valid.any(-1).sum(dtype=jnp.int32)
+    return state._replace(critic=critic, critic_opt_state=opt_state, updates=updates), values
+
+
+def only_rewards(grads: JointNet) -> JointNet:
+    """Returns the gradient of the intrinsic rewards' head, and 0 for all else."""
+    return eqx.tree_at(lambda grads: grads.net.rewards, jax.tree.map(jnp.zeros_like, grads), grads.net.rewards)
 
 
 def make(config: Config, env: Environment) -> Algorithm:
@@ -194,48 +216,74 @@ def make(config: Config, env: Environment) -> Algorithm:
         differentiable_rmsprop(config.learning_rate, config.clip, config.decay, config.epsilon)
     )
     critic_optimizer = optimizer("rmsprop", config.critic_learning_rate, config.clip, config.decay, config.epsilon)
+    each_step, timed = config.critic_schedule == "each-step", config.exploration != "none"
 
     def init(key: Key) -> State:
         key_actor, key_critic = jax.random.split(key)
         actor, critic = team.init(key_actor), new_critic(config, spec, key_critic)
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)  # pyright: ignore[reportArgumentType]
-        return State(actor, critic, jax.tree.map(jnp.copy, critic), *opt_states, jnp.zeros((), jnp.int32))
+        zero = lambda needed: jnp.zeros((), jnp.int32) if needed else ()  # noqa: E731
+        more = Stepwise(critic_optimizer.init(critic), zero(True)) if each_step else ()  # pyright: ignore
+        copy = jax.tree.map(jnp.copy, critic)
+        return State(actor, critic, copy, *opt_states, zero(True), more, zero(timed))  # pyright: ignore
 
     def act(key: Key, state: State, memory: PyTree, observation: Observation, explore: bool = True):
         outputs, memory = team.step(state.actor, observation.view, memory)
-        policy = acts(outputs, observation.available)
+        policy = acts(outputs, observation.available, actors.floor(config, state.time) if explore else None)
         action = policy.sample(key) if explore else policy.mode()
         value = state.critic(*critic_reads(spec, observation))[2]
         return action, team.acted(memory, action), {**policy.notes(), "value": value}
 
-    def logits_of(actor: RecurrentNet, steps: Transition) -> Array:
-        """Returns log pi(. | history) up to a constant, [T, B, N, A]."""
+    def logits_of(actor: RecurrentNet, state: State, steps: Transition) -> Array:
+        """Returns log pi(. | history) up to a constant, [T, B, N, A], with the present share of the uniform policy."""
         before = jax.tree.map(lambda x: x[0], steps.memory)
         outputs = team.unroll(actor, steps.observation.view, before, None, steps.action)
-        return acts(outputs, steps.observation.available).logits
+        return acts(outputs, steps.observation.available, actors.floor(config, state.time)).logits
 
     def actor_step(state: State, steps: Transition, advantage: Array) -> tuple[RecurrentNet, PyTree, Array]:
         """Returns (actors, their optimizer state, loss []) after the step on the proxy advantages (eq. 6)."""
 
         def loss(actor: RecurrentNet) -> Array:
-            logits = logits_of(actor, steps)
+            logits = logits_of(actor, state, steps)
             losses = policy_loss(logits, steps.action, advantage, steps.valid)
             return team.total(losses - config.entropy_coefficient * mean_valid(entropy(logits), steps.valid))
 
         value, grads = jax.value_and_grad(loss)(state.actor)
         return *take_step(actor_optimizer, state.actor, state.actor_opt_state, grads), value
 
+    def after_values(state: State, episodes: replay.Episodes) -> tuple[State, tuple[Array, Array] | None]:
+        """Returns (the state after the values' own steps, both values in play); (state, None) if they have none."""
+        if not each_step:
+            return state, None
+        found = credit(config, spec, state.critic, state.target_critic, episodes)
+        return value_steps(spec, critic_optimizer, state, episodes, found)
+
+    def after_critic(state: State, grads: JointNet) -> State:
+        """Returns the state after the critic's optimizer step, and its copy to the target if it is due."""
+        if isinstance(state.stepwise, Stepwise):
+            grads, copied = only_rewards(grads), state.stepwise.copied
+            critic, opt_state = take_step(critic_optimizer, state.critic, state.stepwise.rewards_opt_state, grads)
+            due = state.updates - copied >= config.target_period
+            state = state._replace(stepwise=Stepwise(opt_state, jnp.where(due, state.updates, copied)))
+        else:
+            critic, opt_state = take_step(critic_optimizer, state.critic, state.critic_opt_state, grads)
+            state = state._replace(critic_opt_state=opt_state, updates=state.updates + 1)
+            due = state.updates % config.target_period == 0
+        return state._replace(critic=critic, target_critic=towards(state.target_critic, critic, 1, due))
+
     def update(key: Key, state: State, steps: Transition):
         episodes, valid = replay.of_rollout(steps), steps.valid
-        before = logits_of(state.actor, steps)
+        before = logits_of(state.actor, state, steps)
+        after, values = after_values(state, episodes)
 
         def loss(critic: JointNet):
-            found = credit(config, spec, critic, state.target_critic, episodes)
+            found = credit(config, spec, critic, state.target_critic, episodes, values)
             actor, opt_state, policy = actor_step(state, steps, found.proxy_advantage)
-            now, advantage = logits_of(actor, steps), found.extrinsic_advantage
+            now, advantage = logits_of(actor, state, steps), found.extrinsic_advantage
             earned = extrinsic_objective(now, before, steps.action, advantage, valid)
-            _, *values = critic(*critic_reads(spec, steps.observation))
-            error = value_errors(tuple(values), found, valid)
+            _, *known = critic(*critic_reads(spec, steps.observation))
+            returns = found.proxy_return, found.extrinsic_return
+            error = value_errors(tuple(known) if values is None else values, returns, valid)
             metrics = {
                 "policy_loss": policy,
                 "critic_loss": error,
@@ -245,11 +293,9 @@ def make(config: Config, env: Environment) -> Algorithm:
             return error - earned, (actor, opt_state, metrics)
 
         grads, (actor, actor_opt_state, metrics) = jax.grad(loss, has_aux=True)(state.critic)
-        critic, critic_opt_state = take_step(critic_optimizer, state.critic, state.critic_opt_state, grads)
-        updates = state.updates + 1
-        target = towards(state.target_critic, critic, 1, updates % config.target_period == 0)
+        after = after_critic(after._replace(actor=actor, actor_opt_state=actor_opt_state), grads)
         metrics["entropy"] = mean_valid(entropy(before), valid).mean()
         metrics["critic_gradient_norm"] = optax.tree.norm(grads)
-        return State(actor, critic, target, actor_opt_state, critic_opt_state, updates), metrics
+        return after._replace(time=state.time + len(valid) if timed else ()), metrics
 
     return Algorithm(init, act, update, memory=team.memory, whole_episodes=True)

@@ -260,10 +260,24 @@ def test_an_enemy_that_holds_stays_and_one_that_knows_all_comes():
 
 def test_starts_are_moved_by_the_jitter_only():
     fixed, moved = (SMAC(map="3m", spawn_jitter=x) for x in (0.0, 0.5))
-    x = jax.vmap(lambda key: jnp.stack([env.reset(key)[0].units.x for env in (fixed, moved)]))(jax.random.split(KEY, 9))
+    starts = lambda key: jnp.stack([env.reset(key)[0].units.x for env in (fixed, moved)])  # noqa: E731
+    x = jax.jit(jax.vmap(starts))(jax.random.split(KEY, 9))  # compiled, so no view is made
     np.testing.assert_array_equal(x[:, 0], np.broadcast_to(fixed.rules.start[:, 0], (9, 6)))
     off = np.abs(x[:, 1] - x[:, 0])
     assert 0.3 < off.max() <= 0.5
+
+
+@pytest.mark.parametrize("name", ["2c_vs_64zg", "corridor"])
+def test_the_jitter_moves_no_unit_into_a_wall(name):
+    """A unit whose moved cell is blocked keeps its start; the others move."""
+    env = SMAC(map=name, spawn_jitter=3.0)
+    rules, ground = env.rules, env.rules.terrain
+    units = jax.jit(jax.vmap(lambda key: env.reset(key)[0].units))(jax.random.split(KEY, 32))
+    cells = np.asarray(units.x).astype(int), np.asarray(units.y).astype(int)
+    giant = rules.table.layer[:, 0] == 1
+    assert np.where(giant, ground.cliffwalk[cells], ground.walkable[cells]).all()
+    stays = (np.asarray(units.x) == rules.start[:, 0]) & (np.asarray(units.y) == rules.start[:, 1])
+    assert 0.01 < stays.mean() < 0.5
 
 
 @pytest.mark.parametrize("name", maps.MAPS)

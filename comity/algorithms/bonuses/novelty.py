@@ -106,7 +106,10 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
         return surprise(state.net, state.fixed_target, state, vector(row_of(experience)))
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
-        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[-config.capacity :], row_of(steps))
+        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), row_of(steps))
+        # The last steps of a rollout may all be padding. So padding goes to the front, where the cut drops it first.
+        kept = jnp.argsort(rows.valid, stable=True)[-config.capacity :]
+        rows = jax.tree.map(lambda x: x[kept], rows)
         state = state._replace(seen=with_sample(state.seen, vector(rows), rows.valid))
         pushed = replay.push(state.recent, rows)
         recent = jax.tree.map(lambda new, old: jnp.where(rows.valid.any(), new, old), pushed, state.recent)

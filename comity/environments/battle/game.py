@@ -19,8 +19,10 @@ from comity.environments.battle import packing, scripts, seeing
 from comity.environments.battle.arrays import NOBODY, Units, part
 from comity.environments.battle.combat import LONG_AGO, fought, weapons_of
 from comity.environments.battle.maps import DEATH, SCALE, VICTORY, Scenario, scenario
+from comity.environments.battle.motion import bits_at
 from comity.environments.battle.orders import POLICIES, STOP, orders_of
 from comity.environments.battle.outcome import ended, harm
+from comity.environments.battle.terrain import HERE
 from comity.environments.battle.units import BALANCES, ENERGY_START
 from comity.settings import NotNegative, Positive, check
 from comity.spec import Discrete, Functions, Spec, Vector
@@ -66,7 +68,8 @@ class SMAC:
     obs_last_action: bool = False  # True: an agent sees the last actions of the others in sight
     obs_timestep_number: bool = False  # True: a view ends with the share of the limit that is over
     state_timestep_number: bool = False  # True: the state ends with that share
-    spawn_jitter: NotNegative[float] = 0.0  # most cells by which a unit's start is moved, along x and y
+    spawn_jitter: NotNegative[float] = 0.0  # most cells by which a unit's start is moved, along x and y;
+    # a unit that would be moved into a wall stays
     border: NotNegative[int] = 0  # width of the map's frame that is not walkable, in cells
     clock_terminates: bool = False  # True: the time limit is a true end, of value 0
     rounded: bool = (
@@ -133,6 +136,8 @@ class SMAC:
         table = rules.table
         moved = jax.random.uniform(key_start, rules.start.shape, minval=-1.0, maxval=1.0)
         place = jnp.clip(rules.start + self.spawn_jitter * moved, 0.5, 31.5)
+        inside = bits_at(rules, place[:, :1], place[:, 1:]) >> HERE & 1  # a unit inside a wall could never leave it
+        place = jnp.where(inside > 0, rules.start, place)
         whole = lambda value: jnp.full(rules.size, value, jnp.int32)  # noqa: E731
         units = Units(
             x=place[:, 0],

@@ -104,15 +104,21 @@ def denormalised(x: Float[Array, "*axes N"], moments: Moments, first: float | Ar
 
 
 def standardised(
-    x: Float[Array, "T B N"], valid: Bool[Array, "T B"], together: bool = False, everywhere: bool = False
+    x: Float[Array, "T B N"], valid: Bool[Array, "T B *own"], together: bool = False, everywhere: bool = False
 ) -> Float[Array, "T B N"]:
     """x with mean 0 and variance 1 over valid steps, for each agent by itself or over all `together`; 0 in padding.
 
+    valid may be [T, B, N], each agent's own steps.
     everywhere: entries in padding are shifted and scaled like the rest, not set to 0.
     """
 
     def mean(x: Array) -> Array:
-        return mean_valid(x, valid).mean(keepdims=True) if together else mean_valid(x, valid)
+        means = mean_valid(x, valid)
+        if not together:
+            return means
+        if valid.ndim == x.ndim:  # agents with more steps weigh more
+            means *= valid.sum((0, 1)) * means.size / jnp.maximum(valid.sum(), 1)
+        return means.mean(keepdims=True)
 
     away = x - mean(x)
     chosen = jnp.where(aligned(valid, x), away, 0.0)

@@ -350,7 +350,7 @@ def test_agents_batched_are_agents_in_turn(monkeypatch):
 
 def test_shared_actors_and_one_value_for_all():
     """The paper's MAPPO: values of both agents are the same, its target the mean of both; one actor's mean loss."""
-    algorithm = made("mappo", actors="shared", critic_reads="views", critic_gives="one")
+    algorithm = made("mappo", actors="shared", critic_reads="views", critic_gives="one", skip_forced=True)
     state = jax.jit(algorithm.init)(KEY)
     assert state.actor.head.weight.shape == (4, 3)
     assert state.critic.layers[0].weight.shape == (1, 2 * 3, 4)  # both views without their pasts
@@ -359,9 +359,31 @@ def test_shared_actors_and_one_value_for_all():
     observation = jax.tree.map(lambda x: x[0], steps.observation)
     _, _, notes = jax.jit(algorithm.act)(KEY, state, jax.tree.map(lambda x: x[0], steps.memory), observation)
     np.testing.assert_array_equal(notes["value"][:, 0], notes["value"][:, 1])
-    after, metrics = jax.jit(algorithm.update)(KEY, state, steps)
+    update = jax.jit(algorithm.update)
+    after, metrics = update(KEY, state, steps)
     np.testing.assert_allclose(after.returns.mean[0], after.returns.mean[1])
     assert all(np.isfinite(x) for x in metrics.values())
+    forced_actions_do_not_count_for_actors(update, state, steps)
+
+
+def forced_actions_do_not_count_for_actors(update, state, steps):
+    """Policies are uniform, and nothing is earned or expected, so that an advantage is minus the noted value."""
+    nothing = lambda net: eqx.tree_at(lambda net: net.head, net, replace_fn=lambda x: jax.tree.map(jnp.zeros_like, x))  # noqa: E731
+    state = state._replace(actor=nothing(state.actor), critic=nothing(state.critic))
+    choices = np.asarray(steps.observation.available.sum(-1))
+    free, shift = choices > 1, 0.1 * (np.arange(6) < 3)[:, None, None]
+    assert len({*free.sum((0, 1)), 24}) == 3  # agents have different numbers of steps that count
+    value = jax.random.normal(KEY, choices.shape)
+    notes = {**steps.notes, "log_prob": -jnp.log(choices) - shift, "value": value}
+    steps = steps._replace(reward=jnp.zeros_like(steps.reward), notes=notes)
+    other = steps._replace(notes={**notes, "value": value + 3.0 * ~free})
+    (one, told), (two, _) = (update(KEY, state, x) for x in (steps, other))
+    close(one.actor, two.actor)
+    assert float(jnp.abs(one.actor.head.weight).max()) > 1e-5
+    assert float(told["entropy"]) == pytest.approx(np.log(choices[free]).mean(), rel=1e-5)
+    advantage = -np.asarray(value)
+    advantage = (advantage - advantage[free].mean()) / advantage[free].std()
+    assert float(told["policy_loss"]) == pytest.approx(-(np.exp(shift) * advantage)[free].mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("reads", ["view", "views"])

@@ -75,3 +75,6 @@ def test_standardised_by_hand():
     assert (apart[~valid] == 0).all()
     assert (together[~valid] == 0).all()
     np.testing.assert_array_equal(standardised(jnp.ones((4, 5, 2)), jnp.asarray(valid)), 0.0)
+    own = np.stack([valid, valid & (np.arange(5) < 2)], -1)  # agent 1 has fewer steps
+    each = np.asarray(standardised(jnp.asarray(x), jnp.asarray(own), together=True))
+    np.testing.assert_allclose(each[own], (x[own] - x[own].mean()) / x[own].std(), rtol=1e-4, atol=1e-5)

@@ -25,18 +25,20 @@ from comity.algorithms.ppo.ppo_batches import (
     State,
     Teams,
     after_rollout,
+    choosing,
     each_value,
     evaluate,
     in_deviations,
     in_reward_units,
     minibatch,
+    pooled,
     rows_of,
     targets,
 )
 from comity.algorithms.ppo.ppo_inputs import Critics, actor_sees, actor_view, all_views, own_views, views_of_all
 from comity.algorithms.ppo.ppo_settings import FAST, IMAGES, PAPER, RANDOMISED, RELEASED, SMAC, Config
 from comity.algorithms.released import ppo as released
-from comity.compatibility import require_discrete
+from comity.compatibility import require_choices, require_discrete
 from comity.learning import (
     divisor,
     fresh_moments,
@@ -92,8 +94,10 @@ def objective(config: Config, teams: Teams, networks: PyTree, batch: Batch) -> t
     log_probs = policy_now.log_prob(batch.action)
     if config.least_log_prob == "-10":
         log_probs = jnp.maximum(log_probs, released.LEAST_LOG_PROB)
-    policy = surrogate_loss(log_probs, batch.log_prob, batch.advantage, batch.valid, config.clip)
-    entropy = mean_valid(policy_now.entropy(batch.action), batch.valid)
+    counted = choosing(config, batch.available, batch.valid)
+    policy = surrogate_loss(log_probs, batch.log_prob, batch.advantage, counted, config.clip)
+    entropy = mean_valid(policy_now.entropy(batch.action), counted)
+    policy, entropy = (pooled(config, counted, x) for x in (policy, entropy))
     values = estimates(teams, critic, batch, config.rows == "alternating") if values is None else values
     errors = value_loss(values, batch.value, batch.target, batch.valid, config.clip, config.huber)
     actors_loss = policy - config.entropy_coefficient * entropy  # [N]
@@ -156,6 +160,8 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
     """Returns the family's algorithm with these critics. misread_actions: see docs/algorithms/mappo.md."""
     spec, teams = env.spec, teams_of(config, env, critics)
     agents, team, acts = spec.agents, teams.actors, teams.actions
+    if config.skip_forced:
+        require_choices(env, f"{name} with skip_forced")
     released.check(config, critics.count == critics.values == 1, critics.count == agents)
     if config.rows != "pieces" or misread_actions or config.post_terminal:
         require_discrete(env, f"{name} as released")

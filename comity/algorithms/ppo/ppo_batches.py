@@ -12,6 +12,7 @@ from comity.algorithms.ppo import trunk
 from comity.algorithms.ppo.ppo_inputs import Critics, actor_sees, critic_sees
 from comity.algorithms.ppo.ppo_settings import Config
 from comity.algorithms.released import ppo as released
+from comity.axes import aligned
 from comity.learning import (
     Moments,
     credited,
@@ -67,6 +68,28 @@ class Batch(NamedTuple):
 
 PIECES = Batch(2, 2, 1, 1, *(1,) * 8)  # pyright: ignore[reportArgumentType]  # the axis R of each field
 AGENTS = Batch(0, 0, 0, 0, *(2,) * 8)  # pyright: ignore[reportArgumentType]  # the axis N of each field
+
+
+def choosing(config: Config, available: PyTree, valid: Array) -> Array:
+    """Returns the steps that count for actors: `valid`, or with `skip_forced` [..., N], those with several actions.
+
+    available: leaves [..., N, A]; valid [...] or [..., N].
+    """
+    if not config.skip_forced:
+        return valid
+    several = jnp.stack([head.sum(-1) > 1 for head in jax.tree.leaves(available)]).any(0)
+    return several & aligned(valid, several)
+
+
+def pooled(config: Config, counted: Array, means: Array) -> Array:
+    """Returns the agents' means [N], weighted so that with one actor for all each of the counted steps weighs the same.
+
+    counted: see `choosing`.
+    """
+    if not config.skip_forced or config.actors == "separate":
+        return means
+    count = counted.sum((0, 1))
+    return means * count * len(count) / jnp.maximum(count.sum(), 1)
 
 
 def each_value(outputs: Array, agents: int) -> Array:
@@ -141,7 +164,9 @@ def rows_of(
     if config.padding_counts:
         restart, valid = restart | ~valid, jnp.ones_like(valid)
     together = config.actors == "shared" or config.normalised_over == "team"
-    advantage = standardised(advantage, steps.valid, together, config.padding_counts)
+    advantage = standardised(
+        advantage, choosing(config, steps.observation.available, steps.valid), together, config.padding_counts
+    )
     read_by_critic: PyTree = ()
     if not teams.together:
         read_by_critic = teams.critics.reads(critic_sees(config, teams.kinds, steps.observation))

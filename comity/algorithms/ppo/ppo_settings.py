@@ -40,6 +40,8 @@ class Config(released.Settings, prediction.Settings, context.Settings, actors.Pr
     encoder: tuple[Positive[int], ...] = (64,)  # widths of the layers before the GRU; paper 32, 64, 64; code: presets
     hidden: Positive[int] = 64  # width of the GRU; paper 64, code 64 (MAPPO), 128 (IPPO)
     layer_norm: bool = True  # a LayerNorm after the GRU
+    skip_forced: bool = False  # True: steps in which an agent has a single action, as the dead in battles, do not count
+    # for its actor: in the policy loss, the entropy and the normalisation of advantages
     trunk: Literal["apart", "shared"] = "apart"
     # shared: a value is one more output of the actor's network, with the actor's learning rate and clip; only if
     # critics read what actors read
@@ -66,6 +68,7 @@ PAPER = {  # the settings that IPPO and MAPPO share in the paper's tables
 SMAC = {  # both on battles (Yu et al. 2022): one network for all agents, which reads the agent's number
     "actors": "shared",
     "agent_id": True,
+    "skip_forced": True,
     "epochs": 15,  # the paper's scripts for 3m, 8m, 1c3s5z, 3s_vs_5z; other maps: docs/algorithms/mappo.md
 }
 RELEASED = {  # both in the authors' code

@@ -15,6 +15,7 @@ from comity.experiments.measures import Measure
 
 GAMES, SEEDS, POINTS = 32, 3, 25  # games at once, seeds of each arm, points of its curve, at the laptop's scale
 KEPT = ("won", "lost", "undecided", "allies_alive", "enemies_dead")  # metrics of records
+OPTIONS = {"clock_terminates": True}  # as in the framework of the comparisons, whose targets are 0 after the time limit
 TEST = {"test": Trial(greedy=True, episodes=32)}  # both papers test in this way
 WON = Measure("test:won")  # over the last tenth of training
 SOONER = Measure("test:won", window=(0.1, 0.5))
@@ -110,7 +111,7 @@ def arm(label: str, place: str, name: str = "", **settings: Any) -> Arm:
     one = LEARNERS[label]
     settings = {**one.settings, **OF_MAP.get((label, place), {}), **settings}
     called = f"{name or label.lower()}-{place}"
-    return Arm(called, one.algorithm, one.preset, settings, {}, f"smac/{place}", "paper", at(label, place), TEST,
+    return Arm(called, one.algorithm, one.preset, settings, OPTIONS, f"smac/{place}", "paper", at(label, place), TEST,
                learner=one.hue, condition=None if name else 0)  # fmt: skip
 
 
@@ -189,7 +190,7 @@ SMALL_PPO = {"hidden": 4, "encoder": (4,), "epochs": 1}
 SMALL: dict[str, dict[str, Any]] = {
     "lica": {"hidden": 4, "critic_width": 2},
     "coma": {"hidden": 4, "critic_hidden": 4, "critic_schedule": "batch"},
-    "liir": {"hidden": 4, "critic_hidden": 4},
+    "liir": {"hidden": 4, "critic_hidden": 4, "critic_schedule": "batch"},
     "iql": SMALL_VALUES,
     "vdn": SMALL_VALUES,
     "qmix": SMALL_MIXER,

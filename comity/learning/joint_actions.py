@@ -21,7 +21,7 @@ def best_value(value: Value, acts: Actions, key: Key, first: Array, available: P
     """The largest value over available joint actions, [batch, J], for each of J functions by itself.
 
     If there are at most `all_up_to` joint actions, discrete with one head, all of them are evaluated. Otherwise a
-    search begins with the joint actions first [K, batch, N, A] and with `drawn` uniform ones.
+    search begins with the joint actions first [K, batch, N, A], if they are available, and with `drawn` uniform ones.
     """
     _, _, agents, size = first.shape
     if not isinstance(acts.space, Box) and len(acts.space.heads) == 1 and size**agents <= all_up_to:
@@ -30,11 +30,20 @@ def best_value(value: Value, acts: Actions, key: Key, first: Array, available: P
         allowed = jnp.take_along_axis(available[None], jnp.asarray(every)[:, None, :, None], -1)[..., 0].all(-1)
         return jnp.where(allowed[..., None], value(joint[:, :, None]), -jnp.inf).max(0)
     some = jnp.concatenate([first, uniform(acts, key, available, drawn)])[:, :, None]  # [U, batch, 1, N, A]
-    values = value(some)
+    values = jnp.where(legal(acts, some, available), value(some), -jnp.inf)
     best, chosen = values.max(0), some[values.argmax(0), jnp.arange(first.shape[1])[:, None], 0]
     if isinstance(acts.space, Box):
         return climbed(value, best, chosen, available)
     return swept(value, acts.space.heads, best, chosen, available)
+
+
+def legal(acts: Actions, joint: Array, available: PyTree) -> Array:
+    """Returns True where joint actions [U, batch, 1, N, A] have no part in an action that is not available: [U, batch,
+    1]. Numbers are always legal."""
+    if isinstance(acts.space, Box):
+        return jnp.ones(joint.shape[:3], bool)
+    masks = jnp.concatenate(jax.tree.leaves(available), -1)  # [batch, N, A]
+    return ~((joint > 0) & ~masks[:, None]).any((-2, -1))
 
 
 def uniform(acts: Actions, key: Key, available: PyTree, count: int) -> Array:

@@ -220,7 +220,8 @@ def test_the_largest_value_is_found_among_available_actions(all_up_to):
         each = jnp.broadcast_to(u, (*u.shape[:2], 2, agents, size))
         return jnp.einsum("jabc,xyja,xyjb,xyjc->xyj", table, *(each[..., k, :] for k in range(3)))
 
-    first = jnp.tile(jnp.eye(size)[0], (1, batch, agents, 1))
+    wish = jnp.stack(jnp.unravel_index(table[0].argmax(), table.shape[1:]))  # the best of all, mostly not available
+    first = jnp.broadcast_to(jnp.eye(size)[jnp.stack([wish, 0 * wish])][:, None], (2, batch, agents, size))
     found = best_value(value, acts, keys[2], first, available, all_up_to, 64)
     mask = jnp.einsum("ya,yb,yc->yabc", *(available[:, k].astype(jnp.float32) for k in range(3)))
     true = jnp.where(mask[:, None] > 0, table, -jnp.inf).max((2, 3, 4))
@@ -308,6 +309,21 @@ def test_what_was_seen_is_no_longer_new():
     )
     known = psi(jnp.array([0, 0, 1, 1, 4, 4]), jnp.array([2, 1, 2, 2, 5, 5]))
     assert float(known.mean()) < 0.05 * float(psi(0, 15).mean())
+
+
+def test_novelty_learns_from_short_episodes_in_long_rollouts():
+    """The last `capacity` rows of the rollout are padding. What is kept are the last valid steps, in their order."""
+    env, key_action = PushBox(), jax.random.key(1)
+    bonus = novelty.make(novelty.Config(hidden=(4,), capacity=6, batch=4), env)
+    view = jnp.zeros((12, 2, 2, 90), jnp.int8).at[:4, :, :, 0].set(jnp.arange(1, 9, dtype=jnp.int8).reshape(4, 2, 1))
+    steps = steps_of(view, jax.random.randint(key_action, (12, 2, 2), 0, 2), env)
+    steps = steps._replace(valid=steps.valid & (jnp.arange(12) < 4)[:, None])
+    before = bonus.init(KEY)
+    after, _ = jax.jit(bonus.update)(KEY, before, steps)
+    np.testing.assert_array_equal(after.recent.rows.view[:, 0, 0], [3, 4, 5, 6, 7, 8])
+    assert after.recent.rows.valid.all()
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), after.net, before.net)
+    assert max(jax.tree.leaves(moved)) > 1e-4
 
 
 def test_rewards_are_the_novelty_of_the_influencer_and_penalties_of_the_others():

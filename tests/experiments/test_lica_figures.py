@@ -60,9 +60,13 @@ def test_arms_in_battle_have_the_settings_of_the_published_configuration():
         config = recipe_of(arm).config
         assert (config.updates, config.target_period, budget.envs, config.batch) == (updates, target, 32, 32)
         assert (config.agent_id, config.last_action, config.optimizer) == (True, True, "rmsprop")
+        assert not config.replacement
+        assert arm.options == {"clock_terminates": True}  # targets are 0 after the time limit
         assert (config.explore_steps * budget.envs, config.learning_rate, config.tau) == (50_000, 5e-4, 1.0)
-    coma = recipe_of(fig4.arms["COMA, 2s3z"]).config
-    assert (coma.exploration, coma.floor_start, coma.floor_end, coma.floor_steps * 32) == ("floor", 0.5, 0.01, 100_000)
+    for label, steps in (("COMA", 100_000), ("LIIR", 50_000)):
+        one = recipe_of(fig4.arms[f"{label}, 2s3z"]).config
+        assert (one.exploration, one.floor_start, one.floor_end, one.floor_steps * 32) == ("floor", 0.5, 0.01, steps)
+        assert (one.critic_schedule, one.target_period) == ("each-step", 200)
 
 
 def test_a_laptop_trains_five_maps_and_a_full_run_has_its_price():

@@ -41,7 +41,7 @@ class Config(actors.Products, actors.Reads):
     capacity: Positive[int] = 5_000  # episodes in the replay; paper and code: 1,000 rollouts of 32
     batch: Positive[int] = 32  # episodes per update; paper and code: 32 rollouts of 32
     batch_of: Literal["episodes", "rollouts"] = "episodes"  # rollouts: the episodes of a rollout are drawn together
-    replacement: bool = True  # an update may draw an episode twice; code of MAVEN: no
+    replacement: bool = True  # an update may draw an episode twice; code of MAVEN, and on battles: no
     updates: Positive[int] = 4  # optimizer steps per rollout; paper not stated, code 5
     warmup: Positive[int] = 32  # episodes in the replay before the first update
     explore_start: Fraction = 1.0  # epsilon of the epsilon-greedy policy at the start
@@ -126,6 +126,7 @@ PYMARL = {  # the framework in which papers on battles compare learners; with 32
     "target_period": 200,
     "tau": 1.0,
     "updates": 32,
+    "replacement": False,
     "explore_steps": 50_000 / 32,  # 50,000 steps of all games together
 }
 CENTRAL = {"mixer_reads": "views", "mixer_input": "raw"}  # paper and code

@@ -38,12 +38,15 @@ class LatentNet(eqx.Module):
         activation: Activation = "relu",
         core: Core = "gru",
         hypernetwork: bool = False,
+        encoder_width: int = 0,
     ):
         """names: number of agents that the network serves; 0: it is one agent's. hypernetwork: W has a bias, and it is
-        initialised as a layer on the one-hots, not as layers on the memory."""
+        initialised as a layer on the one-hots, not as layers on the memory. encoder_width: width of the first layer, 0:
+        the same as `hidden`."""
+        width = encoder_width or hidden
         keys = jax.random.split(key, 4)
-        self.encoder = Linear(keys[0], inputs, hidden)
-        self.cell = new_cell(core, keys[1], hidden, hidden, activation)
+        self.encoder = Linear(keys[0], inputs, width)
+        self.cell = new_cell(core, keys[1], width, hidden, activation)
         self.head = Linear(keys[2], hidden, latents * actions).weight
         table = jax.vmap(lambda key: Linear(key, hidden, actions).weight)
         self.names = table(jax.random.split(keys[3], names)) if names else None
@@ -59,7 +62,7 @@ class LatentNet(eqx.Module):
         return self.output(read), memory
 
     def encode(self, x: Array) -> Array:
-        """The input of the cell, [..., H]."""
+        """The input of the cell, [..., W]."""
         return ACTIVATIONS[self.activation](self.encoder(x))
 
     def memories(self, x: Array, memory: PyTree, starts: Array | None = None) -> Array:

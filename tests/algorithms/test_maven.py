@@ -46,6 +46,15 @@ def test_a_uniform_latent_is_drawn_in_greedy_play_too():
     np.testing.assert_allclose(np.bincount(latent, minlength=4)[1:] / 300, 1 / 3, atol=0.1)
 
 
+def test_the_layer_before_the_memory_is_as_wide_as_asked():
+    def shapes(**more):
+        algorithm = maven.make(replace(CONFIG, agents="shared", **more), ENV)
+        agents = jax.eval_shape(algorithm.init, KEY).learned.params.agents
+        return {size for x in jax.tree.leaves((agents.encoder, agents.cell)) for size in x.shape}
+
+    assert shapes(encoder_width=5) - shapes() == {5}
+
+
 def test_greedy_play_takes_the_latent_that_promises_most():
     algorithm, state = built()
     steps = played(algorithm, state, explore=False)

@@ -363,6 +363,23 @@ def test_qtran_losses_by_hand():
     assert jax.grad(lambda joint: qtran.optimum_loss(own, joint, value).sum())(joint).tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("double", [True, False])
+def test_qtrans_next_actions_are_of_the_present_network_or_of_the_target(double):
+    config, env = qtran.Config(hidden=4, joint_hidden=8, double=double), Matrix()
+    member, episodes = qtran.member(config, env), made_up_episodes()
+    mixer, random = member.init(KEY), np.random.default_rng(1)
+    drawn = [[jnp.asarray(random.normal(size=(5, 2, *x)), jnp.float32) for x in ((2, 3), (2, 4), (1,))] for _ in "ab"]
+    seen = [networks.split(config, networks.Values(*x), episodes.observation.available, 1) for x in drawn]
+
+    def loss(*steps):
+        return member.loss(mixer, mixer, *steps, episodes, episodes.reward)[1]["td_loss"]
+
+    (present, target), plain = seen, loss(*seen)
+    others = [x._replace(after=x.after._replace(q=-x.after.q)) for x in seen]
+    moved = [bool((loss(*x) != plain).any()) for x in ((others[0], target), (present, others[1]))]
+    assert moved == [double, not double]
+
+
 def test_qtran_alt_never_reads_the_agents_own_action():
     env = Matrix()
     config = qtran.Config(hidden=4, variant="alt", joint_hidden=8)

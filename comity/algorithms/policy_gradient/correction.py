@@ -40,21 +40,28 @@ ROLES = {  # term: (whose score gives u, whose parameters move)
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the correction. The learner adds its own settings."""
+    """Settings of the correction. The learner adds its own settings.
+
+    "released" has a closed form: of the settings below it reads the coefficient and the trigger alone.
+    """
 
     correction: Correction = (
         "none"  # the term: mixed (theorem 1), self_pure (main text), self_mixed (appendix), released (code)
     )
     correction_coefficient: float = 1.0  # c; the paper's 1, anti-collective -1
-    correction_direction: Direction = "damped"  # u; elementwise: the paper's Psi read literally
-    correction_damping: Positive[float] = 1e-3  # this times max(1, |s|^2) is added to |s|^2 in u
-    correction_decay: Fraction = 0.9  # decay of the averages over batches that give s
-    correction_clip: NotNegative[float] = 1.0  # largest norm of the term, in norms of the plain gradient
-    correction_weight_clip: Positive[float] = 10.0  # largest weight of an episode
-    correction_return: Literal["undiscounted", "discounted"] = (
-        "undiscounted"  # R_e; discounted: by gamma for each step since the giver's reward
+    correction_direction: Direction = "damped"  # u; elementwise: the paper's Psi, literally. No effect on "released"
+    correction_damping: Positive[float] = 1e-3  # this times max(1, |s|^2) is added to |s|^2 in u ("damped" only)
+    correction_decay: Fraction = 0.9  # decay of the averages over batches that give s. No effect on "released"
+    correction_clip: NotNegative[float] = (
+        1.0  # largest norm of the term, in norms of the plain gradient; "released" has no limit
     )
-    correction_baseline: Baseline = "leave-one-out"  # over the episodes in which an agent had its own reward
+    correction_weight_clip: Positive[float] = 10.0  # largest weight of an episode. No effect on "released"
+    correction_return: Literal["undiscounted", "discounted"] = (
+        "undiscounted"  # R_e; discounted: by gamma for each step since the giver's reward. No effect on "released"
+    )
+    correction_baseline: Baseline = (
+        "leave-one-out"  # over the episodes in which an agent had its own reward. No effect on "released"
+    )
     correction_trigger: Literal["success", "reward"] = (
         "success"  # where "released" acts: at the collective reward, or (code) at each own reward of 1 or more
     )

@@ -187,7 +187,8 @@ def make(config: Config, env: Environment) -> Algorithm:
     agents, actions = spec.agents, spec.action.n
     sizes = {"hidden": config.hidden, "latents": latents, "actions": actions}
     named = agents if config.agents == "shared" else 0
-    new_agent = partial(LatentNet, **sizes, names=named, activation=config.activation, core=config.core)
+    kinds = {"activation": config.activation, "core": config.core, "encoder_width": config.encoder_width}
+    new_agent = partial(LatentNet, **sizes, **kinds, names=named)
     team = networks.team_of(config, env, "maven", partial(new_agent, hypernetwork=config.head == "hypernetwork"))
     central = networks.central_size(config, spec)
     score = partial(scores, config)

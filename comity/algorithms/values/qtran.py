@@ -127,7 +127,8 @@ def member(config: Config, env: Environment) -> Member:
         mixer: Mixer, target_mixer: Mixer, present: StepValues, target: StepValues, episodes: Episodes, reward: Array
     ):
         available, action, before = episodes.observation.available, episodes.action, present.before
-        best, then = greedy(before.q, available[:-1]), greedy(present.after.q, available[1:])  # [T, B, N]
+        best = greedy(before.q, available[:-1])  # [T, B, N]
+        then = greedy((present if config.double else target).after.q, available[1:])
         if config.next_actions == "taken":
             then = jnp.concatenate([action[1:], action[-1:]])
         evaluate = partial(joint_values if base else counterfactual_values, num_actions=actions)

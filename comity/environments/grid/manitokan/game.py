@@ -223,7 +223,7 @@ class Manitokan:
         """[T, B, N], the rewards to learn from; only `reward="inject"` changes them. iteration: batches seen before."""
         if self.reward != "inject":
             return steps.reward
-        return injection.LAWS[self.injection](self, key, steps.reward, steps.valid, iteration)
+        return injection.LAWS[self.injection](self, key, steps, iteration)
 
     def collective(self, steps: Transition) -> Collective:
         """Returns the reward that all get when the last door opens, and the agent that opened its door first."""

@@ -558,7 +558,8 @@ def batch(rewards) -> Any:
     reward = np.zeros((40, 1, 2), np.float32)
     for (t, agent), points in rewards.items():
         reward[t, 0, agent] = points
-    return SimpleNamespace(reward=jnp.array(reward), valid=jnp.arange(40)[:, None] < 38)
+    time = jnp.arange(40)[:, None]
+    return SimpleNamespace(reward=jnp.array(reward), valid=time < 38, ended=time == 37)
 
 
 STEPS = batch({(10, 0): 0.5, (20, 0): 1.0, (20, 1): 1.5})
@@ -574,7 +575,12 @@ def test_only_inject_changes_the_rewards_of_training():
 def test_released_injection_is_its_formula():
     game = Manitokan(reward="inject", injection="released")
     keys = jax.random.split(KEY_OF_TIME, 4000)
-    injected = jax.jit(lambda key, reward, iteration: released(game, key, reward, STEPS.valid, iteration))
+
+    @jax.jit
+    def injected(key, reward, iteration):
+        steps: Any = SimpleNamespace(reward=reward, valid=STEPS.valid, ended=STEPS.ended)
+        return released(game, key, steps, iteration)
+
     many = jax.jit(jax.vmap(lambda key: game.training_reward(key, STEPS, 2500) - STEPS.reward))
     added = many(keys)[:, :, 0]
     mean = np.asarray(added.mean(0)) / (0.75e-4 * np.sqrt(2 / np.pi))  # E|z - r| of a normal with s.d. 1
@@ -590,10 +596,37 @@ def test_released_injection_is_its_formula():
     start = batch({(0, 0): 0.5})
     first = injected(KEY_OF_TIME, start.reward, 0)[:, 0, 0] - start.reward[:, 0, 0]
     assert ((np.asarray(first) != 0) == (np.arange(40) < 15)).all()
+    again = batch({(0, 0): 0.5, (3, 0): 0.5})  # only the first reward of an episode counts
+    np.testing.assert_allclose(
+        injected(KEY_OF_TIME, again.reward, 0)[:, 0, 0] - again.reward[:, 0, 0], first, atol=1e-7
+    )
     late = batch({(35, 0): 0.5})
     last = np.asarray(injected(KEY_OF_TIME, late.reward, 0)[:, 0, 0] - late.reward[:, 0, 0])
     assert np.flatnonzero(np.abs(last) > 1e-7).max() == 37  # nothing after the end of the episode
+    full: Any = SimpleNamespace(reward=late.reward, valid=STEPS.valid | True, ended=STEPS.valid & False)
+    last = released(Manitokan(reward="inject", length=40), KEY_OF_TIME, full, 0)[:, 0, 0] - late.reward[:, 0, 0]
+    assert np.flatnonzero(last).max() == 38  # and nothing at the last step of a whole one
     np.testing.assert_allclose(injected(KEY_OF_TIME, STEPS.reward, 10_000), STEPS.reward, atol=1e-9)
+
+
+@pytest.mark.parametrize("law", ["paper", "clean", "released"])
+def test_injection_does_not_cross_the_end_of_an_episode(law):
+    """In continuing play the next episode begins at step 15. Each episode has the noise that it has alone."""
+    game = Manitokan(reward="inject", injection=law, length=40)
+    time = jnp.arange(40)[:, None]
+    rewards = {(10, 0): 0.5, (14, 1): 1.5, (14, 0): 1.0, (20, 0): 0.5}
+
+    def added(wanted):
+        reward = batch({moment: points for moment, points in rewards.items() if wanted(moment[0])}).reward
+        steps: Any = SimpleNamespace(reward=reward, valid=time < 40, ended=time == 14)
+        return np.asarray(game.training_reward(KEY_OF_TIME, steps, 0) - reward)[:, 0]
+
+    first, second, both = added(lambda t: t < 15), added(lambda t: t >= 15), added(lambda t: True)
+    assert first[9].all()
+    assert not first[15:].any()
+    assert second[15, 0]
+    assert not second[:15].any()
+    np.testing.assert_allclose(both, first + second, atol=1e-7)
 
 
 def test_clean_injection_stays_small_and_fades():

@@ -65,7 +65,7 @@ class Transition(NamedTuple):
     def experience(self) -> Experience:
         """The part of the step that a bonus reads."""
         first = self.observation, self.action, self.next_observation, self.valid
-        return Experience(*first, self.reward, self.terminated, self.notes)
+        return Experience(*first, self.reward, self.terminated, self.notes, self.truncated)
 
 
 class Experience(NamedTuple):
@@ -78,6 +78,7 @@ class Experience(NamedTuple):
     reward: Array  # [..., N], of the game
     terminated: Array  # [...] bool
     notes: dict[str, Array]  # returned by `act`; {} from a replay, which stores no notes
+    truncated: Array | None = None  # [...] bool; None from a replay, which does not store it
 
 
 class EpisodeNumber(NamedTuple):

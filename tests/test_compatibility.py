@@ -390,6 +390,11 @@ OF_BONUSES = [  # bonuses that refuse some tasks, of several that hold the first
         "`comity list algorithms` lists all",
     ),
     Refusal(
+        ["social-influence"],
+        [task for task in ALL if short(task).spec.length == 1],
+        "{algorithm} pays for the others' next actions, and this game has one step: leave it out",
+    ),
+    Refusal(
         ["inequity"],
         ALONE,
         "{algorithm} compares an agent's reward with others', and this game has one agent: leave it out",

@@ -6,12 +6,13 @@ from comity.report.words import is_rate
 
 # Between 0 and 1, in addition to names that say that they are rates.
 SHARES = ("cooperates", "defection", "likeliest", "optimal", "optimum", "certainty", "captured", "occupied", "rewarded")
-SHARES += ("perfect", "success_error", "success_deviation")
+SHARES += ("perfect", "success_error", "success_deviation", "alive", "ate", "attacks", "only_one_died", "equality")
 # Never negative: counts, times, distances, norms, entropies.
 COUNTS = ("length", "drops", "drop_choices", "doors_opened", "pickups", "distance", "final_distance")
 COUNTS += ("first_reward_time", "gift_delay", "entropy", "kl", "collisions", "capture_steps", "agents_in_pairs")
 COUNTS += ("team_length", "team_changes", "extortion_residual", "gradient_own", "gradient_later", "gradient_balance")
 COUNTS += ("naive_gradient_norm", "player_gradient_norm", "critic_loss")
+COUNTS += ("deaths", "dead_agents", "peace", "sustainability")
 
 
 def limits(metric: str) -> tuple[float, float]:

@@ -53,7 +53,7 @@ def seen(views) -> Experience:
 
 
 def steps_of(experience: Experience) -> Transition:
-    before, action, after, valid, reward, terminated, notes = experience
+    before, action, after, valid, reward, terminated, notes, _ = experience
     cut = jnp.zeros_like(terminated)
     return Transition(before, (), action, reward, after, (), terminated, cut, valid, notes, {})
 

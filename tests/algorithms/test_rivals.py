@@ -317,6 +317,9 @@ def test_who_is_followed_is_paid_what_its_policy_leaves_open():
     steps = follow(True)(jax.random.key(99))
     paid = np.asarray(jax.jit(bonus.reward)(state, steps.experience))
     expected = -np.log(np.array([0.2, 0.3, 0.5]))[np.asarray(steps.action[..., 0])]
+    ends = np.asarray(steps.ended)
+    assert 0 < ends.mean() < 0.5
+    expected[ends] = 0  # nobody follows any more
     np.testing.assert_allclose(paid[..., 0], expected, atol=0.15)
     limited = social_influence.make(social_influence.Config(hidden=(32,), limit=1.0), Shove())
     np.testing.assert_allclose(limited.reward(state, steps.experience), np.minimum(paid, 1.0), atol=1e-4)
@@ -447,6 +450,11 @@ class Alone(Shove):
 
 
 @dataclass(frozen=True)
+class Once(Shove):
+    spec = Spec(2, Vector(5), Discrete(3), 1)
+
+
+@dataclass(frozen=True)
 class Numbers(Shove):
     spec = Spec(2, Vector(5), Box(2), T)
 
@@ -457,6 +465,8 @@ def test_what_they_refuse_is_one_line():
             module.make(module.Config(), Alone())
     with pytest.raises(ValueError, match=r"^social-influence chooses among discrete actions, Numbers has continuous"):
         social_influence.make(social_influence.Config(), Numbers())
+    with pytest.raises(ValueError, match=r"^social-influence pays for the others' next actions, .* one step"):
+        social_influence.make(social_influence.Config(), Once())
     with pytest.raises(ValueError, match=r"^tables of moves need a grid .* Numbers lacks: set by to 'networks'$"):
         eiti.make(eiti.Config(by="tables"), Numbers())
     eiti.make(eiti.Config(), Numbers())  # by networks
@@ -465,6 +475,9 @@ def test_what_they_refuse_is_one_line():
     with pytest.raises(ValueError, match=r"^social-influence reads the probabilities of the policy that acted"):
         with_bonus(stored, bonus, 1.0, "social-influence")
     fresh = with_bonus(stored._replace(replays=False), bonus, 1.0, "social-influence")
-    steps = play(Shove(), KEY)._replace(notes={})
+    steps = play(Shove(), KEY)
+    with pytest.raises(ValueError, match=r"^social-influence learns from an action and the next"):
+        bonus.update(KEY, bonus.init(KEY), jax.tree.map(lambda x: x[:1], steps))
+    steps = steps._replace(notes={})
     with pytest.raises(ValueError, match=r"^social-influence asks for notes of what was done, probabilities, which"):
         fresh.update(KEY, fresh.init(KEY), steps)

@@ -68,6 +68,8 @@ def test_log_odds_are_finite_and_their_difference_is_an_odds_ratio():
         ("drops.1", (0, np.inf)),
         ("absolute_policy_loss", (0, np.inf)),
         ("policy_loss", (-np.inf, np.inf)),
+        *((f"self:{name}", (0, 1)) for name in ("alive.0", "ate", "attacks", "only_one_died", "equality")),
+        *((f"self:{name}", (0, np.inf)) for name in ("deaths_of_others", "dead_agents", "peace", "sustainability")),
         ("drops / length", (0, np.inf)),
         ("policy_loss / length", (-np.inf, np.inf)),
         ("root_truth:policy_loss / truth:length", (0, np.inf)),

@@ -56,6 +56,8 @@ def make(config: Config, env: Environment) -> Bonus:
     require_one_head(env, "social-influence")
     if agents < 2:
         raise ValueError("social-influence pays for influence on others, and this game has one agent: leave it out")
+    if spec.length < 2:
+        raise ValueError("social-influence pays for the others' next actions, and this game has one step: leave it out")
     others = jnp.array([[j for j in range(agents) if j != i] for i in range(agents)])  # [N, N - 1]
     adam = optax.adam(config.learning_rate)
 
@@ -89,7 +91,7 @@ def make(config: Config, env: Environment) -> Bonus:
         return State(model, adam.init(model))
 
     def reward(state: State, experience: Experience) -> Array:
-        """Returns b, [..., N]."""
+        """Returns b, [..., N]: 0 at the end of an episode, where no action follows."""
         view, action, policy = experience.observation.view, experience.action, experience.notes["probabilities"]
         instead = jnp.stack([predicted(state.model, view, had_it_done(action, x)) for x in range(choices)])
         weights = jnp.moveaxis(policy, -1, 0)[..., None, None]  # [A, ..., N, 1, 1]
@@ -97,9 +99,15 @@ def make(config: Config, env: Environment) -> Bonus:
         chosen = jax.nn.one_hot(action, choices)
         took = jnp.moveaxis(chosen, -1, 0)[..., None, None]
         actual = (took * instead).sum(0)  # log p given the action that was taken
-        return jnp.minimum((jnp.exp(actual) * (actual - averaged)).sum((-2, -1)), config.limit)
+        paid = jnp.minimum((jnp.exp(actual) * (actual - averaged)).sum((-2, -1)), config.limit)
+        ended = experience.terminated if experience.truncated is None else experience.terminated | experience.truncated
+        return jnp.where(ended[..., None], 0.0, paid)
 
     def update(key: Key, state: State, steps: Transition) -> tuple[State, dict[str, Array]]:
+        if len(steps.valid) < 2:
+            raise ValueError(
+                "social-influence learns from an action and the next one: give rollouts of two steps or more"
+            )
         follows = (steps.valid & ~steps.ended)[:-1] & steps.valid[1:]
         before: Any = jax.tree.map(lambda x: x[:-1], (steps.observation.view, as_each_has_it(steps.action)))
         after = steps.action[1:][..., others]  # [T - 1, B, N, N - 1]

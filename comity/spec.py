@@ -159,9 +159,10 @@ class Host(Protocol):
         """Begins new episodes in the games where `which` [B], with seeds [B]. Returns the observation of all games."""
         ...
 
-    def step(self, which: Any, action: Any) -> tuple[tuple[Any, Any, Any], Any, Any, Any]:
+    def step(self, which: Any, action: Any) -> tuple[Any, ...]:
         """Steps the games where `which` [B]; the others stand still. Returns (observation, before any new episode;
-        reward [B, N]; terminated [B]; truncated [B])."""
+        reward [B, N]; terminated [B]; truncated [B]; and, if the game measures something, info {name: [B]}, the names
+        of which `step` of the game gives, too)."""
         ...
 
     def render(self, game: int) -> Any:

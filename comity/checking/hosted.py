@@ -42,7 +42,7 @@ def _problems_in_play(host: Any, spec: Any) -> list[str]:
                 action = rng.uniform(-1, 1, available.shape)
             else:
                 action = (rng.random(available.shape) * available).argmax(-1)
-            seen, reward, terminated, truncated = host.step(both, np.stack([action, action]))
+            seen, reward, terminated, truncated = host.step(both, np.stack([action, action]))[:4]
             if not np.isfinite(reward).all():
                 return [f"rewards are not finite at step {step + 1} of seed {seed}: {reward[0].tolist()}"]
             if (terminated | truncated).any():

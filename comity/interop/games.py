@@ -18,6 +18,7 @@ class Stepped(NamedTuple):
     reward: np.ndarray  # [B, N] float32
     terminated: np.ndarray  # [B] bool
     truncated: np.ndarray  # [B] bool
+    info: dict[str, np.ndarray]  # the environment's `measures`, each [B] float32
 
 
 def made(make: Callable[[], Any]) -> Any:
@@ -67,12 +68,13 @@ class Game:
 
     def __init__(self, env: Any, spaces: Spaces, length: int):
         self.env, self.spaces, self.length = env, spaces, length
+        self.measured: dict[str, float] = {}  # the environment's `measures` of the last step
 
     def begin(self, seed: int) -> HostObservation:
         found = self.env.reset(seed=seed)
         if not (isinstance(found, tuple) and len(found) == 2):
             raise ValueError("reset gives no (observations, infos): give both, as PettingZoo asks")
-        self.time, self.left = 0, set()
+        self.time, self.left, self.measured = 0, set(), {}
         self.running = self._running()
         return self._observation(*found, self.running, self.running)
 
@@ -85,6 +87,8 @@ class Game:
             raise ValueError("step gives no (observations, rewards, terminations, truncations, infos): give the five")
         observations, rewards, terminations, truncations, infos = found
         self.time += 1
+        told = [info for info in (infos or {}).values() if info]
+        self.measured = {n: next((float(info[n]) for info in told if n in info), 0.0) for n in spaces.measures}
         reward = np.array([float(rewards.get(n, 0.0)) if n in before else 0.0 for n in spaces.names], np.float32)
         self.left |= {name for name in before if terminations.get(name) or truncations.get(name)}
         self.running = self._running()
@@ -132,10 +136,13 @@ class Batch:
         count, agents = len(self.games), self.games[0].spaces.agents
         reward = np.zeros((count, agents), np.float32)
         terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
+        info = {name: np.zeros(count, np.float32) for name in self.games[0].spaces.measures}
         found: dict[int, HostObservation] = {}
         for k in map(int, np.flatnonzero(which)):
             found[k], reward[k], terminated[k], truncated[k] = self.games[k].step(action[k])
-        return Stepped(self._with(found), reward, terminated, truncated)
+            for name, value in self.games[k].measured.items():
+                info[name][k] = value
+        return Stepped(self._with(found), reward, terminated, truncated, info)
 
     def render(self, game: int) -> np.ndarray | None:
         """Returns a picture [H, W, 3] of one game, or None if it does not draw."""

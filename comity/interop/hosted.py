@@ -85,7 +85,8 @@ class Hosted:
         action = Box(spaces.action) if spaces.continuous else Discrete(spaces.action)
         return Spec(
             spaces.agents, Vector(spaces.view), action, self.length or self._limit(), state=Vector(spaces.state),
-            mixed_motive=spaces.agents > 1, agent_names=tuple(map(str, spaces.names)),
+            mixed_motive=spaces.agents > 1 and not spaces.of_team, headline=(*spaces.measures, "return")[0],
+            agent_names=tuple(map(str, spaces.names)),
             action_names=bodies.actuators(self.sample, spaces.action_sizes) if spaces.continuous else (),
             unread=frozenset({"processes"}),
         )  # fmt: skip
@@ -159,7 +160,8 @@ class Hosted:
 
     def step(self, key: Key, state: tuple[()], action: Any) -> tuple[tuple[()], Timestep]:
         never = jnp.bool_(False)
-        return (), Timestep(self._shapes(), jnp.zeros(self.spec.agents), never, never, {})
+        info = {name: jnp.zeros(()) for name in self.spaces.measures}
+        return (), Timestep(self._shapes(), jnp.zeros(self.spec.agents), never, never, info)
 
     def _shapes(self) -> Observation:
         spec = self.spec

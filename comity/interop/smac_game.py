@@ -22,8 +22,11 @@ class Parallel:
     """A StarCraft2Env with the methods of a PettingZoo ParallelEnv.
 
     All agents stay until the end; dead agents have one action. SMAC reports a battle at its time limit as over; here it
-    is truncated.
+    is truncated. So is a battle in which SMAC had to start the game anew.
     """
+
+    measures = ("won", "dead_allies", "dead_enemies")  # sums over an episode: 1 if won, and the dead at its end
+    of_team = True
 
     def __init__(self, env: Any):
         spaces = needed("gymnasium").spaces
@@ -33,7 +36,7 @@ class Parallel:
         self.agents: list[str] = []
         self.view = spaces.Box(-np.inf, np.inf, (int(info["obs_shape"]),), np.float32)
         self.actions = spaces.Discrete(int(info["n_actions"]))
-        self.time = 0
+        self.fallen: dict[str, int] = {}
 
     def observation_space(self, agent: str) -> Any:
         return self.view
@@ -53,15 +56,18 @@ class Parallel:
     def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Starts an episode. seed is not used: SMAC takes a seed only when it is made."""
         self.env.reset()
-        self.agents, self.time = list(self.possible_agents), 0
+        self.agents, self.fallen = list(self.possible_agents), {"dead_allies": 0, "dead_enemies": 0}
         return self._views_and_masks()
 
     def step(self, actions: dict[str, int]) -> tuple[dict, dict, dict, dict, dict]:
+        late = self.env.timeouts
         reward, over, info = self.env.step([int(actions[name]) for name in self.possible_agents])
-        self.time += 1
-        dead = info.get("dead_allies", 0) >= len(self.possible_agents)
-        cut = bool(over) and self.time >= self.limit and not info.get("battle_won", False) and not dead
+        cut = bool(over) and (self.env.timeouts > late or not info)  # no info: SMAC has started the game anew
+        now = {name: int(info.get(name, count)) for name, count in self.fallen.items()}
+        told = {"won": float(info.get("battle_won", False)), **{n: float(now[n] - self.fallen[n]) for n in now}}
+        self.fallen = now
         views, infos = self._views_and_masks()
+        infos = {name: {**info, **told} for name, info in infos.items()}
         every = lambda value: dict.fromkeys(self.possible_agents, value)  # noqa: E731
         if over:
             self.agents = []
@@ -97,12 +103,15 @@ def made(make: Callable[..., Any] | str, options: dict[str, Any]) -> Any:
 def dump_calibration(make: Callable[..., Any] | str, path: Path | str, loops: int = 400, **options: Any) -> Path:
     """Writes facts of the real game to `path` (.npz), and returns the path.
 
-    `walkable` [x, y], `size` of the map, and the loops of one battle: `ally` and `enemy` [T, K, 6]: x, y, hp, shield,
-    cooldown, energy; `action` [T, n], `reward` [T]. Agents attack the first enemy that they may attack, or else stop.
-    The environment is made with step_mul=1, so that a step is a loop of the engine.
+    `walkable` [x, y], `size` of the map, `distance` (SMAC's max_distance_x, max_distance_y), `ally_type` and
+    `enemy_type` [K], and the loops of one battle: `ally` and `enemy` [T, K, 6]: x, y, hp, shield, cooldown, energy;
+    `action` [T, n], `reward` [T]. Agents attack the first enemy that they may attack, or else stop. The environment is
+    made with step_mul=1, so that a step is a loop of the engine. Its limit, in steps, is raised to `loops`.
     """
     env = made(make, {"step_mul": 1, **options})
+    env.episode_limit = loops + 1
     env.reset()
+    types = {f"{name}_type": _types(team) for name, team in (("ally", env.agents), ("enemy", env.enemies))}
     rows: dict[str, list[Any]] = {name: [] for name in ("ally", "enemy", "action", "reward")}
     over = False
     while not over and len(rows["reward"]) < loops:
@@ -115,6 +124,7 @@ def dump_calibration(make: Callable[..., Any] | str, path: Path | str, loops: in
         rows["reward"].append(reward)
     size = np.array([env.map_x, env.map_y])
     facts: dict[str, Any] = {name: np.asarray(x, np.float32) for name, x in rows.items()}
+    facts |= types | {"distance": np.array([env.max_distance_x, env.max_distance_y])}
     np.savez_compressed(path, walkable=np.asarray(env.pathing_grid, bool), size=size, **facts)
     env.close()
     return Path(path)
@@ -122,6 +132,10 @@ def dump_calibration(make: Callable[..., Any] | str, path: Path | str, loops: in
 
 def _unit(unit: Any) -> list[float]:
     return [unit.pos.x, unit.pos.y, unit.health, unit.shield, unit.weapon_cooldown, unit.energy]
+
+
+def _types(team: dict[int, Any]) -> np.ndarray:
+    return np.array([team[k].unit_type for k in sorted(team)])
 
 
 def _attacks(mask: np.ndarray) -> int:

@@ -37,6 +37,8 @@ class Spaces:
         self.own_state = _size_of_state(env)
         self.agents, self.view, self.action = len(self.names), max(self.view_sizes), max(self.action_sizes)
         self.state = self.own_state or self.agents * self.view
+        self.measures: tuple[str, ...] = tuple(getattr(env, "measures", ()))  # numbers in infos, summed over an episode
+        self.of_team = bool(getattr(env, "of_team", False))  # True: all agents have the same reward
 
     def _without_mask(self, space: Any) -> tuple[str | None, Any]:
         """Returns (key of the observation, None: all keys; its space) for a space that may have a mask, too."""

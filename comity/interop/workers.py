@@ -32,9 +32,17 @@ class Share(gymnasium.Env):
     """The games of one process. If `action["begin"]`, the games in `which` begin an episode, else they are stepped."""
 
     def __init__(
-        self, make: Callable[[], Any], length: int, count: int, sizes: tuple[int, ...], boxes: bool, home: int
+        self,
+        make: Callable[[], Any],
+        length: int,
+        count: int,
+        sizes: tuple[int, ...],
+        measures: tuple[str, ...],
+        boxes: bool,
+        home: int,
     ):
-        """count: number of games; sizes: N, V, S, A; home: id of the main process, which makes one for its spaces."""
+        """count: number of games; sizes: N, V, S, A; measures: see `Spaces`; home: id of the main process, which makes
+        one for its spaces."""
         self.away = os.getpid() != home
         if self.away:  # only the main process obeys signals, and it ends the others
             for name in IGNORED:
@@ -45,14 +53,15 @@ class Share(gymnasium.Env):
         self.observation_space = spaces.Dict({
             "view": box(np.float32, agents, view), "state": box(np.float32, state),
             "available": box(np.uint8, agents, action), "reward": box(np.float32, agents),
-            "terminated": box(np.uint8), "truncated": box(np.uint8),
+            "terminated": box(np.uint8), "truncated": box(np.uint8), **{name_of(x): box(np.float32) for x in measures},
         })  # fmt: skip
         acts = box(np.float32, agents, action) if boxes else box(np.int32, agents)
         self.action_space = spaces.Dict(
             {"begin": spaces.Discrete(2), "which": box(np.uint8), "seeds": box(np.int64), "action": acts}
         )
         self.made, self.batch = partial(Batch, make, length, count), None
-        self.rest = np.zeros((count, agents), np.float32), np.zeros(count, bool), np.zeros(count, bool)
+        nothing = {name: np.zeros(count, np.float32) for name in measures}
+        self.rest: Any = np.zeros((count, agents), np.float32), np.zeros(count, bool), np.zeros(count, bool), nothing
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
         try:
@@ -67,8 +76,8 @@ class Share(gymnasium.Env):
             raise
         except Exception as error:  # else its traceback would be lost in this process
             raise RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}") from None
-        names = ("reward", "terminated", "truncated")
-        return {**seen._asdict(), **dict(zip(names, rest, strict=True))}, 0.0, False, False, {}
+        names, told = ("reward", "terminated", "truncated"), {name_of(name): x for name, x in rest[3].items()}
+        return {**seen._asdict(), **dict(zip(names, rest[:3], strict=True)), **told}, 0.0, False, False, {}
 
     def close(self) -> None:
         parent = multiprocessing.parent_process()
@@ -83,6 +92,11 @@ LIMITS = {
 }  # fmt: skip
 
 
+def name_of(measure: str) -> str:
+    """Returns the name of a measure among the parts of an observation."""
+    return f"measure {measure}"
+
+
 class Workers:
     """B games, stepped by several processes."""
 
@@ -90,7 +104,8 @@ class Workers:
         self.count, self.share = count, -(-count // processes)
         self.processes = -(-count // self.share)
         sizes, total = (shape.agents, shape.view, shape.state, shape.action), self.share * self.processes
-        make_share = partial(Share, make, length, self.share, sizes, shape.continuous, os.getpid())
+        self.measures = shape.measures
+        make_share = partial(Share, make, length, self.share, sizes, self.measures, shape.continuous, os.getpid())
         with _apart(), _quiet():
             self.envs = gymnasium.vector.AsyncVectorEnv(
                 [make_share] * self.processes, copy=False, context="spawn",
@@ -138,7 +153,8 @@ class Workers:
             ) from error
         of = lambda name, kind: np.array(found[name], kind).reshape(-1, *found[name].shape[2:])[: self.count]  # noqa: E731
         seen = HostObservation(of("view", np.float32), of("state", np.float32), of("available", bool))
-        return Stepped(seen, of("reward", np.float32), of("terminated", bool), of("truncated", bool))
+        info = {name: of(name_of(name), np.float32) for name in self.measures}
+        return Stepped(seen, of("reward", np.float32), of("terminated", bool), of("truncated", bool), info)
 
     def _dealt(self, x: np.ndarray) -> np.ndarray:
         """Splits x [B, ...] into [processes, share, ...], filled up with 0."""

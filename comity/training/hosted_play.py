@@ -67,10 +67,10 @@ def rollout_of(under: Under, decide: Callable[..., Any], length: int, whole: boo
     for t in range(length):
         before: Any = under.observation
         memory, action, after, notes = decide(np.int32(t), under.memory, before, under.fresh, over)
-        seen, reward, terminated, truncated = under.host.step(~over, np.asarray(action))
+        seen, reward, terminated, truncated, *info = under.host.step(~over, np.asarray(action))
         following = Observation(*seen)
-        parts: Any = before, memory, action, reward, following, after, terminated, truncated, ~over, notes, {}
-        rows.append(Transition(*parts))
+        parts: Any = before, memory, action, reward, following, after, terminated, truncated, ~over, notes
+        rows.append(Transition(*parts, *(info or [{}])))
         under.memory, under.observation, under.fresh = after, following, none
         if whole and (over := over | terminated | truncated).all():
             break
@@ -87,15 +87,18 @@ def evaluation_episodes(
     observation = Observation(*host.begin(np.ones(count, bool), _seeds(name, count)))
     reward, over = np.zeros((spec.length, count, spec.agents), np.float32), np.zeros(count, bool)
     terminated, truncated, valid = (np.zeros((spec.length, count), bool) for _ in range(3))
+    info: dict[str, np.ndarray] = {}
     for t in range(spec.length):
         action, memory = decide(np.int32(t), memory, observation, over)
-        seen, reward[t], terminated[t], truncated[t] = host.step(~over, np.asarray(action))
+        seen, reward[t], terminated[t], truncated[t], *told = host.step(~over, np.asarray(action))
+        for measure, x in told[0].items() if told else ():
+            info.setdefault(measure, np.zeros((spec.length, count), np.float32))[t] = x
         observation, valid[t] = Observation(*seen), ~over
         over = over | terminated[t] | truncated[t]
         if over.all():
             break
     nothing: Any = ()
-    return Transition(nothing, (), (), reward, nothing, (), terminated, truncated, valid, {}, {})  # pyright: ignore
+    return Transition(nothing, (), (), reward, nothing, (), terminated, truncated, valid, {}, info)  # pyright: ignore
 
 
 def _padding(last: Transition) -> Transition:
@@ -103,7 +106,7 @@ def _padding(last: Transition) -> Transition:
     off = np.zeros_like(last.valid)
     return last._replace(
         observation=last.next_observation, memory=last.next_memory, reward=np.zeros_like(last.reward),
-        terminated=off, truncated=off, valid=off,
+        terminated=off, truncated=off, valid=off, info=jax.tree.map(np.zeros_like, last.info),
     )  # fmt: skip
 
 

@@ -115,7 +115,8 @@ class Stepping:
         flags = lambda count: jax.ShapeDtypeStruct((count,), bool)  # noqa: E731
         acting = (self.floats, key, step, shape.state, *self._shapes(games), flags(games), flags(games))
         action, notes = jax.eval_shape(self.act, *acting)[1::2]
-        steps = _steps(*self._shapes(games), action, notes, self.length)
+        info = jax.eval_shape(lambda: self.env.step(jax.random.key(0), (), ())[1].info)
+        steps = _steps(*self._shapes(games), action, notes, tuple(info), self.length)
         totals = () if self.algorithm.whole_episodes else jax.eval_shape(fresh_totals, steps)
         arguments = {
             "update": (self.floats, key, shape.state, totals, steps),
@@ -210,8 +211,10 @@ def _where(condition: Any, yes: PyTree, no: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(aligned(condition, b), a, b), yes, no)
 
 
-def _steps(memory: PyTree, observation: Observation, action: PyTree, notes: PyTree, length: int) -> Transition:
-    """The shapes of a rollout, leaves [length, B, ...]."""
+def _steps(
+    memory: PyTree, observation: Observation, action: PyTree, notes: PyTree, measures: tuple[str, ...], length: int
+) -> Transition:
+    """The shapes of a rollout, leaves [length, B, ...]. measures: names of the numbers in `info`."""
     count, agents = observation.available.shape[:2]
     one = lambda kind, *shape: jax.ShapeDtypeStruct((length, *shape), kind)  # noqa: E731
     memory, observation, action, notes = jax.tree.map(
@@ -220,4 +223,5 @@ def _steps(memory: PyTree, observation: Observation, action: PyTree, notes: PyTr
     seen: Any = observation
     reward: Any = one(jnp.float32, count, agents)
     flags: Any = one(bool, count)
-    return Transition(seen, memory, action, reward, seen, memory, flags, flags, flags, notes, {})
+    told: Any = {name: one(jnp.float32, count) for name in measures}
+    return Transition(seen, memory, action, reward, seen, memory, flags, flags, flags, notes, told)

@@ -18,7 +18,7 @@ import comity
 from comity import interop
 from comity.interop.games import Batch
 from comity.interop.workers import Workers
-from tiny.parallel import Draws, Masked
+from tiny.parallel import Draws, Masked, Measured
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def dealt():
     """Five games in two processes, the second with one place too many."""
-    game = interop.from_pettingzoo(Draws, 6, cut=5)
+    game = interop.from_pettingzoo(Measured, 6, cut=5)
     host = dataclasses.replace(game, processes=2).host(5)
     assert isinstance(host, Workers)
     assert (host.processes, host.share) == (2, 3)
@@ -48,7 +48,9 @@ def test_they_show_what_one_process_shows(dealt):
     assert isinstance(alone, Batch)
     same(alone.begin(every, np.arange(5)), host.begin(every, np.arange(5)))
     action = np.arange(10).reshape(5, 2) % 2
-    same(alone.step(some, action), host.step(some, action))
+    one, two = alone.step(some, action), host.step(some, action)
+    same(one, two)
+    np.testing.assert_array_equal(two.info["halves"], 0.5 * some)
     same(alone.begin(~some, np.arange(5) + 9), host.begin(~some, np.arange(5) + 9))
     for _ in range(4):
         one, two = alone.step(every, action), host.step(every, action)
@@ -80,7 +82,7 @@ def test_runs_do_not_depend_on_how_many_processes_there_are(tmp_path):
     few = {"seeds": 2, "envs": 3, "iterations": 2, "chunk": 1, "evaluations": 1, "evaluation_episodes": 2,
            "final_episodes": 2, "out": tmp_path, "progress": False}  # fmt: skip
     config = comity.algorithm("iql", hidden=8, capacity=8, batch=4, warmup=2)
-    game = interop.from_pettingzoo(Draws, 4)
+    game = interop.from_pettingzoo(Measured, 4)
     runs = [comity.train(dataclasses.replace(game, processes=n), config, **few) for n in (1, 2)]
     jax.tree.map(np.testing.assert_array_equal, *(run.arrays(1) for run in runs))
     first, second = ((run.path / "eval.jsonl").read_bytes() for run in runs)

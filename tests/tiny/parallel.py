@@ -55,6 +55,16 @@ class Draws(Always):
         return {name: self.rng.random(1, np.float32) for name in self.possible_agents}
 
 
+class Measured(Draws):
+    """All agents earn the same, and each step's infos have a number that is summed over the episode."""
+
+    measures, of_team = ("halves",), True
+
+    def step(self, actions):
+        *rest, _ = super().step(actions)
+        return *rest, {"b": {"halves": 0.5, "other": "text"}}
+
+
 class Unseeded(Draws):
     """The seed is not heeded."""
 

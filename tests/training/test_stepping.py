@@ -19,7 +19,7 @@ from comity.training import compile as compiling
 from comity.training import films, stepping
 from comity.training.loop import resume, train
 from comity.training.settings import Training
-from tiny.parallel import Always, Draws, Leaves
+from tiny.parallel import Always, Draws, Leaves, Measured
 
 SMALL = {
     "ippo": {"steps": 6, "chunk": 3, "encoder": (8,), "hidden": 8, "epochs": 1, "minibatches": 1},
@@ -91,7 +91,8 @@ class Uniform:
 
 
 def test_rollouts_of_whole_episodes():
-    (steps,) = rollout_of(interop.from_pettingzoo(functools.partial(Draws, 5), 8), Uniform(True))
+    (steps,) = rollout_of(interop.from_pettingzoo(functools.partial(Measured, 5), 8), Uniform(True))
+    np.testing.assert_array_equal(steps.info["halves"].sum(0), 2.5)  # none in padding
     assert steps.valid.shape == (8, 3)
     np.testing.assert_array_equal(steps.valid.sum(0), 5)
     np.testing.assert_array_equal(steps.truncated.argmax(0), 4)
@@ -152,13 +153,15 @@ def lines(run, name):
 
 def test_a_run_like_any_other(tmp_path):
     """Directory, evaluations, loading, new episodes, a film."""
-    game = interop.from_pettingzoo(Draws, 4)
+    game = interop.from_pettingzoo(Measured, 4)
+    assert (game.spec.headline, game.spec.mixed_motive) == ("halves", False)
     run = comity.train(game, settings("ippo"), out=tmp_path, progress=False, **QUICK)
     config = (run.path / "config.yaml").read_text()
-    assert "pettingzoo:parallel.py:Draws@" in config
+    assert "pettingzoo:parallel.py:Measured@" in config
     assert [x["iteration"] for x in lines(run, "metrics.jsonl")] == [2, 2, 4, 4]
     assert [x["env_steps"] for x in lines(run, "metrics.jsonl")] == [36, 36, 72, 72]  # 2 iterations x 6 steps x 3 games
-    assert {x["mean"]["return"] for x in lines(run, "eval.jsonl")} == {4.0}
+    assert {(x["mean"]["return"], x["mean"]["halves"]) for x in lines(run, "eval.jsonl")} == {(4.0, 2.0)}
+    assert {x["halves"] for x in lines(run, "metrics.jsonl")} == {2.0}
     loaded = comity.load(run.path)
     jax.tree.map(np.testing.assert_array_equal, loaded.arrays(1), run.arrays(1))
     assert [x["mean"]["return"] for x in loaded.play(3)] == [4.0] * 4

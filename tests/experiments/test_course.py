@@ -93,7 +93,9 @@ def test_the_smaller_share_counts_of_updates_and_of_steps():
     short = [{**x, "settings": {**x["settings"], "algorithm": {"steps": 5}}} for x in high]
     assert judged(above(), {"a": short, "b": low})[1].course.share == 0.5  # rollouts of 5 steps instead of 10
     whole = [{**x, "settings": {**x["settings"], "algorithm": {"steps": 0}}} for x in high]
-    assert judged(above(), {"a": whole, "b": low}, Length(100, 100 * 32 * 20, 10, 20))[1].course.share == 0.5  # of b
+    for steps, share in ((20, 1.0), (40, 0.5)):  # 0: episodes of 20 steps
+        paper = Length(100, 100 * 32 * steps, 10, 20)
+        assert judged(above(second=0.5), {"a": whole}, paper)[1].course.share == share
 
 
 def test_a_paper_that_gives_no_length_has_no_share_of_it():

@@ -31,6 +31,7 @@ def test_verdicts_do_not_wait_for_a_longer_training():
 def test_whose_reward_is_learned_from():
     config: Any = recipe_of(ARMS["QMIX, team reward, Cleanup"]).config
     assert config.credit == "mean"
+    assert (config.explore_end, config.explore_steps) == (0.0, 10_000)  # its last policy plays without random actions
     own: Any = recipe_of(ARMS["IPPO, Cleanup"]).config
     assert own.credit == "own"
 

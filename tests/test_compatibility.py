@@ -168,6 +168,15 @@ REFUSED += [
         ("released", "released-last-action"),
     ),
 ]
+REFUSED += [
+    Refusal(
+        ["ippo", "mappo"],
+        GIVES_NUMBERS,
+        "{algorithm} with skip_forced chooses among discrete actions, {game} has continuous ones: take another; "
+        "`comity list algorithms` lists all",
+        ("smac",),
+    ),
+]
 COLLECTIVE = ("manitokan", "manitokan-messages", "manitokan+messages")  # games that say what is everybody's
 REFUSED += [
     Refusal(

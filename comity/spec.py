@@ -219,7 +219,12 @@ class Functions(NamedTuple):
 def functions(env: Any) -> Functions:
     """The optional functions of a game: `env.functions` if it has them, as wrappers do, else its methods by name."""
     own = getattr(env, "functions", None)
-    return own if own is not None else Functions(*(getattr(env, name, None) for name in Functions._fields))
+    return own if own is not None else methods(env)
+
+
+def methods(env: Any) -> Functions:
+    """The methods of a game that are optional functions, by name."""
+    return Functions(*(getattr(env, name, None) for name in Functions._fields))
 
 
 def innermost(env: Any) -> Any:

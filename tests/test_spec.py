@@ -157,7 +157,10 @@ def test_functions_of_a_wrapper_are_what_it_says():
 def test_what_wrappers_do_with_functions(name):
     """Each wrapper has of a function what its state and its actions let it have."""
     has = {
-        Messages(Manitokan()): {"draw", "draw_view", "summary", "pack", "unpack", "training_reward", "collective"},
+        Messages(Manitokan()): {"draw", "draw_view", "summary", "pack", "unpack", "collective"},
+        Messages(Manitokan(reward="inject")): {
+            "draw", "draw_view", "summary", "pack", "unpack", "collective", "training_reward"
+        },
         Messages(IPD()): {"summary"},
         Preferences(IPD()): {"summary", "script", "sharing"},
         Preferences(PrisonersBuddy()): {"summary", "counts", "sharing"},

@@ -195,7 +195,7 @@ def limited(found: Found, outcome: Outcome) -> Found:
         return "too little training", f"so far {verdict}"
     if verdict == "reproduced" or test.relation in OF_SPREAD:
         return found
-    if len(test.labels()) > 1 and not course.begun:
+    if test.measure.of_the_end and len(test.labels()) > 1 and not course.begun:
         return "open", "no arm has begun to move"
     end, sign = outcome.estimate + course.rest, -1 if test.relation in DOWN else 1
     if test.relation == "equal":

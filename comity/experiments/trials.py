@@ -77,10 +77,11 @@ class Trials:
             parts = []
             for part in range(-(-episodes // batch)):
                 keys = seeds.join([key_of(seed, which, iteration, part) for seed in names])
+                given, per_seed = (keys, states, np.int32(part * batch)), (True, True, False)
                 if name not in self.compiled:
                     play = played(self.recipe, trial, batch)
-                    self.compiled[name] = executable(seeds.lower(play, (keys, states), (True, True)), often=False)
-                parts.append(seeds.each(seeds.call(self.compiled[name], (keys, states), (True, True))))
+                    self.compiled[name] = executable(seeds.lower(play, given, per_seed), often=False)
+                parts.append(seeds.each(seeds.call(self.compiled[name], given, per_seed)))
             for index, seed in enumerate(names):
                 each = [jax.tree.map(np.asarray, part[index]) for part in parts]
                 values = jax.tree.map(lambda *xs, count=episodes: np.concatenate(xs)[:count], *each)
@@ -96,21 +97,22 @@ def sizes(trial: Trial, which: str, small: bool) -> tuple[int, int]:
     return (min(4, batch), min(4, episodes)) if small else (batch, episodes)
 
 
-def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[[jax.Array, Any], dict[str, jax.Array]]:
-    """Returns (key, the algorithm's state) -> statistics of episodes, [E] or [E, N]."""
+def played(recipe: Recipe, trial: Trial, episodes: int) -> Callable[..., dict[str, jax.Array]]:
+    """Returns (key, the algorithm's state, number of the first episode: 0) -> statistics of episodes, [E] or [E, N]."""
     env = dataclasses.replace(recipe.env, **trial.options)  # pyright: ignore[reportArgumentType]
     if trial.probe:
-        return trial.probe(dataclasses.replace(recipe, env=env), episodes)
+        probe = trial.probe(dataclasses.replace(recipe, env=env), episodes)
+        return lambda key, state, begun=0: probe(key, state)
     algorithm = recipe.make(recipe.config, env)
     if trial.partner:
         other = partner(trial.partner, env)[1]
         play = pairing(env, algorithm, other, not trial.greedy, first=env.spec.agents - 1, episodes=episodes)
-        return lambda key, state: play(key, state, ())
+        return lambda key, state, begun=0: play(key, state, (), begun)
 
-    def alone(key, state):
+    def alone(key, state, begun=0):
         act = lambda key, memory, observation: algorithm.act(key, state, memory, observation, explore=not trial.greedy)  # noqa: E731
         key_start, key = jax.random.split(key)
-        start = rollout.start(key_start, env, algorithm.memory, episodes, jnp.arange(episodes))
+        start = rollout.start(key_start, env, algorithm.memory, episodes, begun + jnp.arange(episodes))
         return episode_statistics(env, rollout.collect_episodes(key, env, act, start))
 
     return alone

@@ -1,5 +1,6 @@
 """A comity game as a PettingZoo ParallelEnv."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 
 from comity.extras import needed
 from comity.spec import Box, MultiDiscrete, functions
-from comity.types import Environment
+from comity.types import Environment, begin
 
 gymnasium = needed("gymnasium")
 pettingzoo = needed("pettingzoo")
@@ -40,8 +41,8 @@ class ParallelGame(pettingzoo.ParallelEnv):
         names = spec.agent_names or [f"agent_{k}" for k in range(spec.agents)]
         self.possible_agents = [str(name).replace(" ", "_") for name in names]
         self.agents: list[str] = []
-        self._start, self._step = jax.jit(env.reset), jax.jit(env.step)
-        _, seen = jax.eval_shape(env.reset, jax.random.key(0))
+        self._start, self._step = jax.jit(partial(begin, env)), jax.jit(env.step)
+        _, seen = jax.eval_shape(self._start, jax.random.key(0), 0)
         low, high = _bounds(seen.view.dtype)
         self._views = spaces.Box(low, high, seen.view.shape[1:], np.dtype(seen.view.dtype))
         if isinstance(spec.action, Box):
@@ -54,7 +55,7 @@ class ParallelGame(pettingzoo.ParallelEnv):
         self.state_space = spaces.Box(low, high, seen.state.shape, np.dtype(seen.state.dtype))
         self._observation_spaces = {name: _copy(self._views) for name in self.possible_agents}
         self._action_spaces = {name: _copy(self._actions) for name in self.possible_agents}
-        self._rng = np.random.default_rng()
+        self._rng, self._episode = np.random.default_rng(), -1  # -1: before the first
         self._key: Any = None
         self._state: Any = None
         self._seen: Any = None
@@ -66,11 +67,15 @@ class ParallelGame(pettingzoo.ParallelEnv):
         return self._action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict | None = None) -> tuple[dict, dict]:
-        """Starts an episode. The same seed gives the same episode; without one, random numbers go on."""
+        """Starts an episode. The same seed gives the same episode; without one, random numbers go on.
+
+        Games that change with the number of the episode get it: 0 after a seed, then one more each time.
+        """
         if seed is not None:
-            self._rng = np.random.default_rng(seed)
+            self._rng, self._episode = np.random.default_rng(seed), -1
+        self._episode += 1
         start, self._key = jax.random.split(jax.random.key(int(self._rng.integers(2**31))))
-        self._state, observation = self._start(start)
+        self._state, observation = self._start(start, np.int32(self._episode))
         self.agents = list(self.possible_agents)
         return self._views_and_masks(observation)
 

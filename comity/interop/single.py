@@ -38,6 +38,7 @@ class Single:
         found = self.env.reset(seed=seed)
         if not (isinstance(found, tuple) and len(found) == 2):
             raise ValueError("reset gives no (observation, info): give both, as gymnasium asks")
+        self.agents = ["agent"]
         return {"agent": found[0]}, {"agent": found[1]}
 
     def step(self, actions: dict[str, Any]) -> tuple[dict, dict, dict, dict, dict]:
@@ -45,6 +46,7 @@ class Single:
         if not (isinstance(found, tuple) and len(found) == 5):
             raise ValueError("step gives no (observation, reward, terminated, truncated, info): give the five")
         observation, reward, terminated, truncated, info = found
+        self.agents = [] if terminated or truncated else ["agent"]
         of = lambda value: {"agent": value}  # noqa: E731
         return of(observation), of(float(reward)), of(bool(terminated)), of(bool(truncated)), of(info)
 

@@ -13,6 +13,8 @@ BOOKKEEPING = frozenset(
         "first_seed",
         "chunk",
         "minutes",
+        "cpu_seconds",
+        "keep_every",
         "evaluations",
         "evaluate_every",
         "evaluation_episodes",

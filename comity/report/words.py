@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 RATES = frozenset(("success", "win", "won", "cooperation"))
+# Earnings divided by what can be earned: below 0 after losses, above 1 where one agent earns at another's cost.
+RATIOS = frozenset(("reward_share", "shaping_share", "meeting_share", "smallest_reward_share", "largest_reward_share"))
 
 
 def short(number: float) -> str:
@@ -28,7 +30,8 @@ def spans(numbers: Iterable[int]) -> str:
 def is_rate(metric: str) -> bool:
     """True if the metric is a share of episodes or steps: it is shown in percent and lies between 0 and 100."""
     name = metric.partition(".")[0]
-    return name in RATES or name.endswith(("_rate", "_success", "_share", "_fraction"))
+    ends = name.endswith(("_rate", "_success", "_share", "_fraction"))
+    return name in RATES or (ends and name not in RATIOS)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

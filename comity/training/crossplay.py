@@ -126,7 +126,7 @@ def cross_play(
             parts = []
             for part in range(-(-episodes // 32)):
                 key = jax.random.fold_in(jax.random.fold_in(jax.random.key(draw), FRESH), part)
-                parts.append(jax.tree.map(np.asarray, programs[kinds](key, row.state, column.state)))
+                parts.append(jax.tree.map(np.asarray, programs[kinds](key, row.state, column.state, 32 * part)))
             values[i, j] = jax.tree.map(lambda *xs: np.concatenate(xs)[:episodes], *parts)
     task = f"{first.recipe.task.name}@{first.recipe.task.version}"
     labels = tuple(team.label for team in teams)
@@ -136,13 +136,14 @@ def cross_play(
 def pairing(
     env: Environment, row: Algorithm, column: Algorithm, explore: bool, first: int | Array = 1, episodes: int = 32
 ):  # fmt: skip
-    """Returns a function (key, state of row, state of column) -> statistics of `episodes` episodes.
+    """Returns a function (key, state of row, state of column, number of the first episode) -> statistics of `episodes`
+    episodes.
 
     The row team plays the `first` agents, the column team all others. Each team acts for all agents with a memory of
     its own; only the actions of the agents that it plays are used.
     """
 
-    def play(key, row_state, column_state):
+    def play(key, row_state, column_state, begun=0):
         def act(key, memory, observation):
             keys = jax.random.split(key)
             mine, memory_row, _ = row.act(keys[0], row_state, memory[0], observation, explore=explore)
@@ -152,7 +153,7 @@ def pairing(
             return jax.tree.map(both, mine, theirs), (memory_row, memory_column), {}
 
         key_start, key = jax.random.split(key)
-        start = rollout.start(key_start, env, (row.memory, column.memory), episodes, jnp.arange(episodes))
+        start = rollout.start(key_start, env, (row.memory, column.memory), episodes, begun + jnp.arange(episodes))
         return episode_statistics(env, rollout.collect_episodes(key, env, act, start))
 
     return play

@@ -31,15 +31,15 @@ def evaluate(
     """Plays `episodes` per seed and policy with the program `evaluate`, which plays `batch` of each.
 
     Keys come from the seed's name, the stream and `at` (the iteration), so they differ from those of training and never
-    change. begun: the number of the first episode, for games that change with it. Returns for each seed
-    {policy: {statistic: [episodes] or [episodes, N]}}. Raises Stopped if `stopped()` before one of the later batches.
+    change. begun: the number of the first episode, for games that change with it; later batches go on from there.
+    Returns for each seed {policy: {statistic: [episodes] or [episodes, N]}}. Raises Stopped if `stopped()` before one of the later batches.
     """
     results = []
     for part in range(-(-episodes // batch)):
         if part and stopped():
             raise Stopped
         keys = seeds.join([_key(name, stream, at, part) for name in names])
-        results.append(seeds.each(ready.call(seeds, "evaluate", floats, begun, keys, states)))
+        results.append(seeds.each(ready.call(seeds, "evaluate", floats, np.int32(begun + part * batch), keys, states)))
 
     def of(index: int) -> dict[str, dict[str, np.ndarray]]:
         parts = [jax.tree.map(np.asarray, result[index]) for result in results]

@@ -102,11 +102,11 @@ def lost(directory: RunDirectory, manifest: dict[str, Any]) -> list[str]:
     return [f"{directory.checkpoints / f'{done:08d}.npz'} is lost; what follows is from {saved[-1].name}"]
 
 
-def best_problem(path: Path, seed: int, run: str | None, expected: Best | None = None, at: int = 0) -> str | None:
+def best_problem(path: Path, seed: int, run: str | None, expected: Best | None = None) -> str | None:
     """The reason why a file is not the seed's best checkpoint; None if it is.
 
-    expected: the best by the evaluations up to iteration `at`. A file of a later iteration is allowed: a kill may have
-    come after its evaluation, which is then made again.
+    expected: the best by the evaluations that count. If a kill came after a later evaluation, the file has that policy,
+    and the expected one is gone: the run may end before that evaluation is made again, or its result may differ.
     """
     if not path.is_file():
         return f"{path} is lost"
@@ -120,24 +120,21 @@ def best_problem(path: Path, seed: int, run: str | None, expected: Best | None =
         return f"{path} has no valid iteration and env_steps"
     if run and about.get("run", run) != run:
         return f"{path} is of another run ({about['run']}, this one is {run})"
-    if expected and "run" in about and expected.iteration != about["iteration"] <= at:
+    if expected and "run" in about and expected.iteration != about["iteration"]:
         return f"{path} is of iteration {about['iteration']}, the best by eval.jsonl was at {expected.iteration}"
     return None
 
 
 def bests(
-    directory: RunDirectory, by: str, run: str | None, seeds: list[int], at: int
+    directory: RunDirectory, by: str, run: str | None, seeds: list[int]
 ) -> tuple[dict[int, Best], list[str]]:
-    """Returns ({seed: its best}, notes about best checkpoints that are lost or do not belong to the run).
-
-    at: iteration of the newest checkpoint.
-    """
+    """Returns ({seed: its best}, notes about best checkpoints that are lost or do not belong to the run)."""
     found, notes = {}, []
     for seed, expected in best.chosen(directory.lines("eval.jsonl"), by).items():
         path = directory.checkpoints / f"best-{seed}.npz"
         if seed not in seeds:
             continue
-        if problem := best_problem(path, seed, run, expected, at):
+        if problem := best_problem(path, seed, run, expected):
             notes.append(f"{problem}; the next evaluation's policy takes its place")
         else:
             found[seed] = expected

@@ -68,8 +68,8 @@ def between(
     first, second = cooperators[0].algorithm, defectors[0].algorithm  # the same for all seeds of a run
 
     @jax.jit
-    def play(key: Any, count: Any, *states: Any) -> Any:
-        return pairing(env, first, second, policy == "sampled", first=count, episodes=at_once)(key, *states)
+    def play(key: Any, count: Any, begun: Any, *states: Any) -> Any:
+        return pairing(env, first, second, policy == "sampled", first=count, episodes=at_once)(key, *states, begun)
 
     returns = []
     for count in range(env.spec.agents + 1):
@@ -79,7 +79,7 @@ def between(
                 told = []
                 for part in range(-(-episodes // at_once)):
                     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(draw), FRESH), part)
-                    statistics = play(key, count, one.state, other.state)
+                    statistics = play(key, count, part * at_once, one.state, other.state)
                     told.append(np.asarray(own_returns(jax.tree.map(np.asarray, statistics))))
                 parts.append(np.concatenate(told)[:episodes])
         returns.append(np.concatenate(parts))

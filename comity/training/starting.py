@@ -100,7 +100,7 @@ def _recognise(session: Session, start: Start, listen: Listen) -> None:
     counted = start.saved[1].get("lines") if start.saved else None
     notes = identity.lost(directory, session.manifest)
     notes += session.lines.read(directory, counted, session.names)
-    session.best, lost = identity.bests(directory, session.aim, run, session.names, session.iteration)
+    session.best, lost = identity.bests(directory, session.aim, run, session.names)
     for text in notes + lost:
         listen("note", {"text": text})
 

@@ -145,7 +145,8 @@ class Stepping:
     def chunk(self, compiled: Parts, values, seed_key, iteration, count, carry):
         name, state, under, rows, sound = numbers_of(seed_key), carry.state, carry.play, [], True
         if under == ():
-            before_first = numbered(_repeated(self.algorithm.memory, self.games), jnp.full(self.games, -1))
+            begun = int(iteration) * self.length // self.env.spec.length  # 0, or by the iterations before a resume
+            before_first = numbered(_repeated(self.algorithm.memory, self.games), jnp.full(self.games, begun - 1))
             under = Under(self._host(name, self.games), self.games, before_first, None)
         key = jax.random.fold_in(seed_key, TRAIN)
         for now in range(int(iteration), int(iteration) + int(count)):
@@ -167,7 +168,7 @@ class Stepping:
         place = jnp.arange(2 * self.slots) % self.slots
         for part in range(-(-self.episodes // self.slots)):
             decide = partial(_decided, compiled["judge"], values, jax.random.fold_in(key, part), state)
-            memory = numbered(fresh, part * self.slots + place)
+            memory = numbered(fresh, begun + part * self.slots + place)
             found.append(
                 evaluation_episodes(host, decide, memory, self.env.spec, 2 * self.slots, (*numbers_of(key), part))
             )
@@ -176,7 +177,7 @@ class Stepping:
         of = lambda which: jax.tree.map(lambda x: jnp.asarray(x[:, which][:, : self.episodes]), steps)  # noqa: E731
         policies = [of(~greedy), of(greedy)]
         both = jax.tree.map(lambda *xs: jnp.concatenate(xs, 1), *policies)
-        number, count = jnp.arange(self.episodes), self.algorithm.policies
+        number, count = begun + jnp.arange(self.episodes), self.algorithm.policies
         statistics = [of_each_policy(episode_statistics(self.env, one), number, count) for one in policies]
         sampled, best = jax.tree.map(np.asarray, statistics)
         return {"sampled": sampled, "greedy": best, "faults": jax.tree.map(np.asarray, faults(both, self.episodes))}

@@ -60,7 +60,10 @@ def test_log_odds_are_finite_and_their_difference_is_an_odds_ratio():
     ("metric", "between"),
     [
         ("success", (0, 1)),
-        ("reward_share.1", (0, 1)),
+        ("own_share.1", (0, 1)),
+        ("reward_share.1", (-np.inf, np.inf)),  # earnings over what can be earned, as the two below
+        ("fresh:shaping_share", (-np.inf, np.inf)),
+        ("meeting_share.0", (-np.inf, np.inf)),
         ("unsure-self:cooperation.0", (0, 1)),
         ("hold-out-all-d:defection_in_the_end", (0, 1)),
         ("likeliest_10", (0, 1)),

@@ -221,6 +221,13 @@ def test_gymnasium_as_a_game_of_one():
         game = interop.from_gymnasium("CartPole-v1")
     assert (game.spec.agents, game.spec.view.size, game.spec.action.n, game.spec.length) == (1, 4, 2, 500)
     comity.check(game)
+    alone = game.make()  # in a user's own loop, as on docs/interop.md
+    alone.reset(seed=0)
+    while alone.agents:
+        *_, terminated, truncated, _ = alone.step({"agent": 1})
+    assert terminated["agent"] and not truncated["agent"]  # noqa: PT018
+    alone.reset(seed=1)
+    assert alone.agents == ["agent"]
     batch = Batch(game.make, 7, 2)
     seen, env = batch.begin(EVERY, np.array([3, 4])), gymnasium.make("CartPole-v1")
     np.testing.assert_array_equal(seen.view[0, 0], env.reset(seed=3)[0])

@@ -95,6 +95,15 @@ def test_an_episode_is_that_of_the_game():
         parallel.step({})
 
 
+def test_games_get_the_number_of_the_episode():
+    parallel = interop.to_pettingzoo(comity.make("manitokan", length=2, order="alternating"))
+    leaders = []
+    for seed in (3, None, None, 3):
+        parallel.reset(seed=seed)
+        leaders.append(int(parallel._state.order[0]))
+    assert leaders == [0, 1, 0, 0]
+
+
 def test_bad_use_is_said_in_a_line():
     with pytest.raises(ValueError, match="render_mode 'human' is not None or 'rgb_array'"):
         interop.to_pettingzoo(game("masks"), render_mode="human")

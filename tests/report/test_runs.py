@@ -136,6 +136,7 @@ def test_labels_show_differences_only(make_run):
 
 def test_labels_ignore_bookkeeping_and_name_presets(make_run):
     bookkeeping = {"chunk": 5, "first_seed": 1, "final_episodes": 64, "mode": "vmap", "memory": 8.0}
+    bookkeeping |= {"keep_every": 500, "cpu_seconds": 60.0}
     a = make_run(iterations=30, seeds=(0,), training_fields=bookkeeping)
     b = make_run(iterations=30, seeds=(1,))
     assert labels(opened(a, b)) == ["pg", "pg"]

@@ -41,7 +41,7 @@ class Pool:
 
     game: Environment  # the wrapped game: two agents, one discrete action, vectors as views
     tables: Fraction = 0.5  # probability that the learners play against tables in an episode
-    tells: bool = False  # True: a view ends with 1.0 if the co-player is a table, else 0.0
+    tells: bool = False  # True: a view has 1.0 if the co-player is a table, else 0.0, before its history
 
     def __post_init__(self) -> None:
         check(self)
@@ -50,6 +50,12 @@ class Pool:
             raise ValueError(f"a pool needs a game of two agents, {name} has {spec.agents}")
         if not (isinstance(spec.action, Discrete) and isinstance(spec.view, Vector)):
             raise ValueError(f"a pool needs a game with one discrete action and vectors as views, which {name} is not")
+        own = functions(self.game)
+        if found := [x for x in ("training_reward", "adopt", "carry") if getattr(own, x)]:
+            raise ValueError(
+                f"a pool plays two games at once and cannot pass on {', '.join(found)}, which {name} has with these "
+                "settings: choose others, such as --task.reward normal for manitokan"
+            )
 
     @property
     def spec(self) -> Spec:
@@ -109,7 +115,8 @@ class Pool:
         view, available = self._own(state, both.view), self._own(state, both.available)
         apart = state.apart.astype(jnp.float32)
         if self.tells:
-            view = jnp.concatenate([view, jnp.broadcast_to(apart, (2, 1))], -1)
+            now = view.shape[-1] - self.game.spec.history
+            view = jnp.concatenate([view[:, :now], jnp.broadcast_to(apart, (2, 1)), view[:, now:]], -1)
         return Observation(view, jnp.append(both.state[0].astype(jnp.float32), apart), available)
 
     def summary(self, reward: Array, info: dict[str, Array], valid: Array) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """The pool: pairings, views and rewards of a learner, actions of tables."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from comity import rollout
+from comity.environments.grid.manitokan.game import Manitokan
 from comity.environments.matrix.ipd import IPD
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.environments.wrappers.pool import Pool
@@ -15,6 +17,16 @@ from comity.training.episodes import episode_statistics
 from comity.types import begin
 
 KEY = jax.random.key(0)
+
+
+class Remembers(IPD):
+    """Its views end with two numbers that count as the agent's own past."""
+
+    @property
+    def spec(self):
+        return replace(super().spec, history=2)
+
+
 GAME = IPD(length=6)
 C, D = 0, 1
 
@@ -107,6 +119,11 @@ def test_what_is_told():
     np.testing.assert_array_equal(told, np.broadcast_to(np.asarray(last.apart, float)[:, None, None], told.shape))
     silent = Pool(GAME, tables=0.5)
     assert silent.spec.view.size == GAME.spec.view.size
+    remembers = Remembers(length=6)
+    both = [pool.reset(KEY)[1].view for pool in (Pool(remembers, tells=True), Pool(remembers))]
+    past = remembers.spec.history
+    np.testing.assert_array_equal(np.delete(both[0], -past - 1, -1), both[1])  # the past stays at the end
+    np.testing.assert_array_equal(both[0][:, -past - 1], Pool(remembers).reset(KEY)[0].apart)
 
 
 def test_statistics_are_told_apart():
@@ -144,3 +161,6 @@ def test_what_is_refused():
         Pool(PrisonersBuddy())
     with pytest.raises(ValueError, match="tables"):
         Pool(GAME, tables=1.5)
+    with pytest.raises(ValueError, match="cannot pass on training_reward, which Manitokan has with these settings"):
+        Pool(Manitokan(reward="inject"))
+    assert Pool(Manitokan()).spec.agents == 2

@@ -23,7 +23,7 @@ from comity.environments.grid.geometry import in_front
 from comity.environments.grid.manitokan import injection, layouts, observations, packing, rewards, rules, statistics
 from comity.environments.grid.manitokan.state import EXTRAS, WINDOW, State
 from comity.settings import NotNegative, Positive, check
-from comity.spec import Discrete, Spec, Vector
+from comity.spec import Discrete, Functions, Spec, Vector, methods
 from comity.types import Collective, Key, Observation, Timestep, Transition
 
 VERSION = 1  # of the rules: raised whenever the same seed would give another game
@@ -218,6 +218,11 @@ class Manitokan:
     def unpack(self, codes: packing.Codes) -> Observation:
         """Restores the observation that `pack` was given, bit for bit."""
         return packing.unpacked(self, codes)
+
+    @property
+    def functions(self) -> Functions:
+        """All of them, but `training_reward` only where it changes rewards."""
+        return methods(self) if self.reward == "inject" else methods(self)._replace(training_reward=None)
 
     def training_reward(self, key: Key, steps: Transition, iteration: Array | int) -> Array:
         """[T, B, N], the rewards to learn from; only `reward="inject"` changes them. iteration: batches seen before."""

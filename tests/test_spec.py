@@ -159,7 +159,13 @@ def test_what_wrappers_do_with_functions(name):
     has = {
         Messages(Manitokan()): {"draw", "draw_view", "summary", "pack", "unpack", "collective"},
         Messages(Manitokan(reward="inject")): {
-            "draw", "draw_view", "summary", "pack", "unpack", "collective", "training_reward"
+            "draw",
+            "draw_view",
+            "summary",
+            "pack",
+            "unpack",
+            "collective",
+            "training_reward",
         },
         Messages(IPD()): {"summary"},
         Preferences(IPD()): {"summary", "script", "sharing"},

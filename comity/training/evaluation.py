@@ -32,7 +32,8 @@ def evaluate(
 
     Keys come from the seed's name, the stream and `at` (the iteration), so they differ from those of training and never
     change. begun: the number of the first episode, for games that change with it; later batches go on from there.
-    Returns for each seed {policy: {statistic: [episodes] or [episodes, N]}}. Raises Stopped if `stopped()` before one of the later batches.
+    Returns for each seed {policy: {statistic: [episodes] or [episodes, N]}}. Raises Stopped if `stopped()` before a
+    later batch.
     """
     results = []
     for part in range(-(-episodes // batch)):

@@ -125,9 +125,7 @@ def best_problem(path: Path, seed: int, run: str | None, expected: Best | None =
     return None
 
 
-def bests(
-    directory: RunDirectory, by: str, run: str | None, seeds: list[int]
-) -> tuple[dict[int, Best], list[str]]:
+def bests(directory: RunDirectory, by: str, run: str | None, seeds: list[int]) -> tuple[dict[int, Best], list[str]]:
     """Returns ({seed: its best}, notes about best checkpoints that are lost or do not belong to the run)."""
     found, notes = {}, []
     for seed, expected in best.chosen(directory.lines("eval.jsonl"), by).items():

@@ -69,7 +69,8 @@ def between(
 
     @jax.jit
     def play(key: Any, count: Any, begun: Any, *states: Any) -> Any:
-        return pairing(env, first, second, policy == "sampled", first=count, episodes=at_once)(key, *states, begun)
+        pair = pairing(env, first, second, policy == "sampled", first=count, episodes=at_once)
+        return pair(key, *states, begun=begun)
 
     returns = []
     for count in range(env.spec.agents + 1):

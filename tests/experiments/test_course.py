@@ -122,7 +122,7 @@ def test_two_arms_that_have_not_begun_to_move_are_no_comparison():
     verdict, outcome = judged(test, {"a": still, "b": still}, iterations=1000)
     assert (verdict, outcome.reason) == ("open", "no arm has begun to move")
     assert judged(test, {"a": still, "b": still}, iterations=100)[0] == "not reproduced"
-    early = replace(test, measure=Measure("success", window=(0.0, 0.1)))  # a claim about the beginning does not ask what follows
+    early = replace(test, measure=Measure("success", window=(0.0, 0.1)))  # what follows does not matter to it
     assert judged(early, {"a": still, "b": still}, iterations=1000)[0] == "not reproduced"
     assert judged(above(margin=0.1, second=0.2), {"a": still}, iterations=1000)[0] == "not reproduced"  # of itself
 

@@ -170,7 +170,9 @@ def test_lines_are_counted(copy, name, wanted, harm):
         )
 
 
-@pytest.mark.parametrize("harm", ["lost", "of seed 1", "of another run", "of iteration 0", "of iteration 99", "is corrupt"])
+@pytest.mark.parametrize(
+    "harm", ["lost", "of seed 1", "of another run", "of iteration 0", "of iteration 99", "is corrupt"]
+)
 def test_a_best_that_is_not_the_seeds_own(copy, other, harm):
     path = copy.checkpoints / "best-0.npz"
     was = checkpoint.about(path)
@@ -184,7 +186,8 @@ def test_a_best_that_is_not_the_seeds_own(copy, other, harm):
         path.write_bytes(path.read_bytes()[:-40])
     else:
         tree = checkpoint._open(path)[1]
-        checkpoint.save(path, tree, {**was, "iteration": int(harm.split()[-1])})  # 99: of an evaluation that a kill undid
+        at = int(harm.split()[-1])  # 99: of an evaluation that a kill undid
+        checkpoint.save(path, tree, {**was, "iteration": at})
     if not harm.startswith("of iteration"):
         with pytest.raises(CorruptCheckpoint, match=rf"best-0\.npz .*{harm}.*: play the last policy, or train on"):
             comity.load(copy.path, "best", recipe=recipe())

@@ -19,6 +19,7 @@ from comity.training import compile as compiling
 from comity.training import films, stepping
 from comity.training.loop import resume, train
 from comity.training.settings import Training
+from comity.types import EpisodeNumber
 from tiny.parallel import Always, Draws, Leaves, Measured
 
 SMALL = {
@@ -60,8 +61,8 @@ def test_a_cut_teaches_the_same_whoever_makes_it(algorithm):
         jax.tree.map(np.testing.assert_array_equal, *(jax.tree.map(films.plain, x) for x in (right, found)))
 
 
-def rollout_of(game, algorithm, iterations=1):
-    """Rollouts as `update` is given them."""
+def rollout_of(game, algorithm, iterations=1, first=0):
+    """Rollouts as `update` is given them. first: the iteration with which a process begins."""
     one, taken = stepping.Stepping(algorithm.make, algorithm.config, game, 3, 4, 2), []
 
     def update(values, key, state, totals, steps):
@@ -70,7 +71,7 @@ def rollout_of(game, algorithm, iterations=1):
 
     parts = {"act": jax.jit(one.act), "update": update}
     carry = one.init(one.floats, jax.random.key(0))
-    one.chunk(parts, one.floats, jax.random.key(0), 0, iterations, carry)
+    one.chunk(parts, one.floats, jax.random.key(0), first, iterations, carry)
     one.close()
     return taken
 
@@ -132,6 +133,21 @@ def test_memory_begins_anew_with_an_episode():
     np.testing.assert_array_equal(on.next_memory[:, 0, 0], [1, 2, 3, 4, 5, 1, 2])
     (whole,) = rollout_of(interop.from_pettingzoo(cut, 8), Counter(True))
     np.testing.assert_array_equal(whole.memory[:, 0, 0], [0, 1, 2, 3, 4, 5, 5, 5])
+
+
+class Numbered(Uniform):
+    """Its memory has the number of the episode."""
+
+    def make(self, config, env):
+        return super().make(config, env)._replace(memory=EpisodeNumber(jnp.zeros(2, jnp.int32)))
+
+
+def test_numbers_of_episodes_go_on_after_a_resume():
+    game = interop.from_pettingzoo(functools.partial(Always, 5), 8)
+    unbroken = rollout_of(game, Numbered(True), 3)
+    (resumed,) = rollout_of(game, Numbered(True), 1, first=2)
+    assert (unbroken[0].memory.number == 0).all()
+    np.testing.assert_array_equal(resumed.memory.number, unbroken[2].memory.number)
 
 
 def test_an_evaluation_plays_whole_episodes_of_both_policies():

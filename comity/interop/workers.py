@@ -76,7 +76,8 @@ class Share(gymnasium.Env):
             raise
         except Exception as error:  # else its traceback would be lost in this process
             raise RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}") from None
-        names, told = ("reward", "terminated", "truncated"), {name_of(name): x for name, x in rest[3].items()}
+        info: Any = rest[3]
+        names, told = ("reward", "terminated", "truncated"), {name_of(name): x for name, x in info.items()}
         return {**seen._asdict(), **dict(zip(names, rest[:3], strict=True)), **told}, 0.0, False, False, {}
 
     def close(self) -> None:

@@ -32,6 +32,22 @@ from tiny.figures import smoke
 KEY, GAMMA, LENGTH = jax.random.key(0), 0.5, 4
 
 
+def test_notes_on_battles_say_what_is_smaller_at_the_laptops_scale():
+    names = "every", "capacity", "influence_batch", "novelty_batch", "influence_updates"
+    numbers: dict[Scale, tuple[int, ...]] = {
+        "laptop": (480, 1_024, 32, 128, 4),
+        "paper": (100, 5_000, 1_024, 1_024, 400),
+    }
+    for name in ("fig3", "fig4"):
+        figure = PAPER.figures[name]
+        for scale, wanted in numbers.items():
+            arm, _ = machinery.arms_at(PAPER, figure, scale)["ALITA" if name == "fig4" else "ALITA, 2s3z"]
+            config = recipe_of(arm).config
+            assert tuple(getattr(config, x) for x in names) == wanted
+            assert arm.options == {"clock_terminates": True}
+        assert all(f"{x:,}" in figure.note for x in (*numbers["laptop"], *numbers["paper"]))
+
+
 @pytest.mark.parametrize("kind", ["clones", "single"])
 def test_play_finds_the_influence_of_a_tabular_game_and_the_estimate_is_asked_at_the_same_states(kind):
     """Of a learner that has not learned, so that estimate and truth are far apart; both against sums over all cases."""

@@ -23,14 +23,22 @@ def fold(target: Path, source: Path, drop: Sequence[str] = ()) -> list[str]:
     """Drops arms from packed file `target`, moves the records of folder `source` into it; returns lines that say so."""
     before = packed.unpack(target).rows() if target.exists() else {}
     kept = {arm: some for arm, some in before.items() if not any(fnmatchcase(arm, glob) for glob in drop)}
-    files = {path: path.stat().st_size for path in sorted(source.glob("*.jsonl"))}
-    rows = packed.merged(kept, [(path.stem, record) for path in files for record in records.lines(path)])
+    suffixes = (".jsonl", records.LOST)
+    files = {path: path.stat().st_size for suffix in suffixes for path in sorted(source.glob(f"*{suffix}"))}
+    found = [(path, one) for path in files for one in records.lines(path)]
+    new, without = ([(path.stem, one) for path, one in found if path.suffix == suffix] for suffix in suffixes)
+    rows = packed.merged(kept, new)
+    gone = packed.unpack(target).lost if target.exists() else {}
+    left = {arm: some for arm, some in gone.items() if not any(fnmatchcase(arm, glob) for glob in drop)}
+    lost = packed.merged(left, without)
     said = [f"  dropped {arm}: {len(some)} seeds" for arm, some in before.items() if arm not in kept]
     said += [f"  added {arm}: {new} seeds" for arm, some in rows.items() if (new := len(some) - len(kept.get(arm, ())))]
+    if lost != gone:
+        said.append(f"  seeds that became not finite: {count(lost)}")
     if not said and not files:
         return []
-    if rows:
-        write_bytes(target, packed.pack(rows))
+    if rows or lost:
+        write_bytes(target, packed.pack(rows, lost))
     else:
         target.unlink(missing_ok=True)
     for path, size in files.items():

@@ -117,6 +117,7 @@ def trained(
     what = f"{queue.row(name).figure}: {job.arm.name}, seed {seed}"
     if seed not in alone.found:
         with queue.locked("table"):
+            records.lose(queue.records(known.paper.name), job.arm, job.recipe, job.budget, [seed])
             queue.write(queue.row(name)._replace(state=f"stopped: {job.arm.name}, seed {seed}, became not finite"))
         say(f"{what} became not finite; the row waits for somebody to look at it")
         return DONE
@@ -154,7 +155,8 @@ def git(root: Path, *words: str) -> str:
 
 def committed(queue: Queue, message: str, say: Say) -> None:
     """Commits the table and new records, nothing else, on the current branch; if it fails, the next commit has them."""
-    files = [str(path.relative_to(queue.root)) for path in (queue.root / "studies" / "new").rglob("*.jsonl")]
+    new = [path for path in (queue.root / "studies" / "new").rglob("*") if path.suffix in (".jsonl", records.LOST)]
+    files = [str(path.relative_to(queue.root)) for path in new]
     files.append(str(queue.table.relative_to(queue.root)))
     if not git(queue.root, "symbolic-ref", "HEAD"):
         return say("not committed: no branch is checked out")

@@ -62,6 +62,8 @@ def _train(console: Any, out: Path, name: str, observe: str, seeds: int, seconds
 
 
 def _pictures(console: Any, out: Path, runs: dict[str, Any], seconds: float) -> None:
+    import numpy as np
+
     from comity.report.curves import draw_curves
     from comity.report.film import write_gif, write_html
     from comity.report.tables import compare_table
@@ -72,7 +74,7 @@ def _pictures(console: Any, out: Path, runs: dict[str, Any], seconds: float) -> 
     caption = f"{lines if seeds < 5 else f'Mean and 95% t interval over {seeds} seeds.'} {rate}"
     groups = {label: run.path for label, run in runs.items()}
     files = draw_curves(groups, path=out / "curves.png", title="Manitokan: leaving the key behind", caption=caption)
-    trained = max((runs["PG"], runs["PG with action history"]), key=lambda run: run.curve()[1][:, -1].mean())
+    trained = max((runs["PG"], runs["PG with action history"]), key=lambda run: np.nanmean(run.curve()[1][:, -1]))
     films = [trained.films(), runs["random"].film(episode=0)]
     files += [write_gif(films, out / "film.gif"), write_html(films, out / "film.html")]
     sheet = compare_table(groups)

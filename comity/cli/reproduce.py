@@ -83,7 +83,8 @@ def reproduce(arguments: list[str]) -> None:
     files = []
     for figure in figures:
         found = machinery.results(paper, figure, scale, jobs)
-        files += machinery.write_figure(paper, figure, scale, found, out)
+        lost = machinery.lost_of(paper, figure, scale, jobs)
+        files += machinery.write_figure(paper, figure, scale, found, out, lost)
         print(f"\n{figure.title}")
         print("\n".join(spoken(machinery.verdicts_of(figure, found))))
     print("files")

@@ -19,11 +19,14 @@ Rows = dict[str, list[Record]]  # name of an arm -> its records
 FORMAT = 1
 SUFFIX = ".npz"
 FACTS, CURVE, LAST = "facts.json", "curve/", "last/"  # names of columns, or their prefixes
+LOST = "lost.json"  # seeds that became not finite, arm -> [{"seed", "settings", "config_hash"}]; not in every file
 BORN = (1980, 1, 1, 0, 0, 0)  # of every column in the zip file, which cannot store an earlier time
 
 
-def pack(rows: Mapping[str, Sequence[Record]]) -> bytes:
+def pack(rows: Mapping[str, Sequence[Record]], lost: Mapping[str, Sequence[Record]] | None = None) -> bytes:
     """Returns an .npz file of records. Raises ValueError with one line if a record would not be unpacked unchanged.
+
+    lost: seeds that became not finite, see `LOST`.
 
     Facts that many records share, such as settings, are stored once. The arms are sorted by name, and the records of
     each arm keep their order.
@@ -41,6 +44,8 @@ def pack(rows: Mapping[str, Sequence[Record]]) -> bytes:
             columns.setdefault(name, []).extend(some)
     head = json.dumps({"format": FORMAT, "values": values, "index": index}, separators=(",", ":")).encode()
     arrays = {FACTS: np.frombuffer(head, np.uint8)} | {name: _column(columns[name]) for name in sorted(columns)}
+    if lost:
+        arrays[LOST] = np.frombuffer(json.dumps(lost, sort_keys=True, separators=(",", ":")).encode(), np.uint8)
     before = {arm: rows[arm] for arm in sorted(rows) if rows[arm]}
     if json.dumps(Packed(arrays).rows()) != json.dumps(before):  # JSON distinguishes 1 from 1.0 and 0.0 from -0.0
         raise ValueError("these records would not be unpacked as they are: is a number whole in one of them alone?")
@@ -91,6 +96,7 @@ class Packed:
         if head["format"] != FORMAT:
             raise ValueError(f"packed records of format {head['format']}; this version of comity reads {FORMAT}")
         self.arrays, self.values, self.index = arrays, head["values"], head["index"]
+        self.lost: Rows = json.loads(arrays[LOST].tobytes()) if LOST in arrays else {}
         self.starts: list[dict[str, int]] = []  # for each record: column -> index of its first number there
         self.places: dict[str, list[int]] = {}  # arm -> indices of its records
         ends: dict[str, int] = {}

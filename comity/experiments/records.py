@@ -30,6 +30,7 @@ DEVIATION = "success_deviation"
 EXTREMES = {"largest": np.fmax, "smallest": np.fmin}  # prefix of a metric -> what is taken of its batches
 UNREAD_OF_HOSTED = frozenset({"processes"})  # named here, since reading records must not need the engine
 POINTS = 100  # maximum number of points of a curve
+LOST = ".lost"  # ending of an arm's file of seeds that became not finite, beside that of its records
 
 
 def settings(recipe: Recipe, budget: Budget) -> dict[str, Any]:
@@ -117,17 +118,39 @@ def read(places: Sequence[Path], arm: Arm, budget: Budget) -> dict[int, Record]:
     return dict(sorted(found.items()))
 
 
+def lost(places: Sequence[Path], arm: Arm, budget: Budget) -> list[int]:
+    """Returns the seeds of an arm that became NaN or infinite, so that they have no record. `read` has the others."""
+    recipe = recipe_of(arm)
+    wanted, given = settings(recipe, budget), defaults(recipe)
+    found: set[int] = set()
+    for place in places:
+        is_packed = place.suffix == packed.SUFFIX
+        known = packed.unpack(place).lost.get(arm.name, ()) if is_packed else lines(place / f"{arm.name}{LOST}")
+        found |= {x["seed"] for x in known if same(x["settings"], wanted, given, unread(recipe))}
+    return sorted(found)
+
+
+def lose(folder: Path, arm: Arm, recipe: Recipe, budget: Budget, seeds: Sequence[int]) -> None:
+    """Notes seeds of an arm that became NaN or infinite, each once. Raises OSError with one line."""
+    described = settings(recipe, budget)
+    known = {"settings": described, "config_hash": config_hash(described)}
+    there = lines(folder / f"{arm.name}{LOST}")
+    new = [one for seed in seeds if (one := {"seed": seed, **known}) not in there]
+    if new:
+        write(folder, arm, new, LOST)
+
+
 def lines(path: Path) -> list[Record]:
     """Returns the records of a file of JSON lines; none if there is no file."""
     return read_lines(path)
 
 
-def write(folder: Path, arm: Arm, records: Iterable[Record]) -> Path:
+def write(folder: Path, arm: Arm, records: Iterable[Record], suffix: str = ".jsonl") -> Path:
     """Adds records to an arm's file: all of them or none. Raises OSError with one line."""
     import os
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{arm.name}.jsonl"
+    path = folder / f"{arm.name}{suffix}"
     text = "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records)
     tail = path.read_bytes().rpartition(b"\n")[2] if path.exists() else b""
     if tail:  # the last line was cut off, or only lacks its line end

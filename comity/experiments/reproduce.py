@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +62,7 @@ class Job(NamedTuple):
     missing: list[int]
     seconds: float  # CPU seconds that the missing seeds will take
     lacks: str = ""  # a line that says what must be installed before it can be trained
+    lost: tuple[int, ...] = ()  # seeds that were trained and became not finite
 
     @property
     def name(self) -> str:
@@ -100,9 +102,11 @@ def plan(
             wanted[key] = arm, budget._replace(seeds=most)
     jobs = []
     for arm, budget in wanted.values():
-        found = records.read(folders.of_records(fresh), arm, budget)
+        places = folders.of_records(fresh)
+        found = records.read(places, arm, budget)
         missing = [seed for seed in range(budget.seeds) if seed not in found]
-        jobs.append(Job(arm, recipe_of(arm), budget, found, missing, 0.0, lacking(arm) if missing else ""))
+        lost = tuple(seed for seed in records.lost(places, arm, budget) if seed not in found)
+        jobs.append(Job(arm, recipe_of(arm), budget, found, missing, 0.0, lacking(arm) if missing else "", lost))
     return [job._replace(seconds=seconds) for job, seconds in zip(jobs, expected(paper, jobs), strict=True)]
 
 
@@ -189,8 +193,10 @@ def train_missing(
         new = [x for x in records.of_run(run, job.recipe, job.budget, paper.kept) if x["seed"] in job.missing]
         records.write(folders.data, job.arm, new)
         job.found.update({record["seed"]: record for record in new})
-        if lost := [str(seed) for seed in job.missing if seed not in job.found]:
-            say(f"  {job.arm.name}: seeds {', '.join(lost)} became not finite and have no record; see {run}")
+        if lost := [seed for seed in job.missing if seed not in job.found]:
+            records.lose(folders.data, job.arm, job.recipe, job.budget, lost)
+            seeds = ", ".join(map(str, lost))
+            say(f"  {job.arm.name}: seeds {seeds} became not finite and have no record; see {run}")
     return left
 
 
@@ -264,6 +270,14 @@ def results(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> 
     return found
 
 
+def lost_of(paper: Paper, figure: Figure, scale: Scale, jobs: Sequence[Job]) -> dict[str, list[int]]:
+    """Returns label -> seeds that became not finite, for the labels of a figure that lost some."""
+    there = {(job.arm.name, job.budget.iterations): job for job in jobs}
+    arms = arms_at(paper, figure, scale).items()
+    each = {label: there[arm.name, budget.iterations] for label, (arm, budget) in arms}
+    return {label: some for label, job in each.items() if (some := [s for s in job.lost if s not in job.found])}
+
+
 def verdicts_of(figure: Figure, found: Mapping[str, Sequence[Record]]) -> list[Judged]:
     """Returns claims with verdicts. A claim about an arm without a record is open."""
     return judge(figure.claims, found, paper_lengths(figure))
@@ -287,9 +301,10 @@ def paper_lengths(figure: Figure) -> dict[str, Length | None]:
 
 
 def write_figure(
-    paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path
-) -> list[Path]:
-    """Writes picture, CSV, claims.json and table of a figure; returns their paths."""
+    paper: Paper, figure: Figure, scale: Scale, found: Mapping[str, list[Record]], out: Path,
+    lost: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> list[Path]:  # fmt: skip
+    """Writes picture, CSV, claims.json and table of a figure; returns their paths. lost: of `lost_of`."""
     out.mkdir(parents=True, exist_ok=True)
     verdicts = verdicts_of(figure, found)
     files = figure.picture(out) if figure.picture else []
@@ -302,9 +317,9 @@ def write_figure(
     if not figure.arms:
         return files
     path = out / f"{figure.name}.claims.json"
-    write_text(path, json.dumps(about(figure, scale, found, verdicts, paper), indent=1) + "\n")
+    write_text(path, json.dumps(about(figure, scale, found, verdicts, paper, lost), indent=1) + "\n")
     table = out / f"{figure.name}.md"
-    write_text(table, markdown(figure, scale, found, verdicts, paper))
+    write_text(table, markdown(figure, scale, found, verdicts, paper, lost))
     return [*files, path, table]
 
 

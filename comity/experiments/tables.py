@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,22 @@ from comity.experiments.records import Record
 from comity.experiments.significance import variance
 
 Found = Mapping[str, Sequence[Record]]  # label -> a record for each seed
+Lost = Mapping[str, Sequence[int]]  # label -> seeds that became not finite, for labels that have some
+NONE_LOST: Lost = MappingProxyType({})
 
 
-def about(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper) -> dict[str, Any]:
+def about(
+    figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper, lost: Lost = NONE_LOST
+) -> dict[str, Any]:
     """Returns all that is known of a figure's claims, as plain values."""
+    without = {label: {"lost": list(seeds)} for label, seeds in lost.items()}
     return {
         "paper": paper.name,
         "figure": figure.name,
         "title": figure.title,
         "scale": scale,
         "note": figure.note,
-        "arms": {label: provenance(some) for label, some in found.items()},
+        "arms": {label: provenance(some) | without.get(label, {}) for label, some in found.items()},
         "claims": [
             {
                 "name": claim.name,
@@ -128,7 +134,9 @@ def tested(outcome: Outcome) -> bool:
 # FIGURE.md ------------------------------------------------------------------------------------------------------------
 
 
-def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper) -> str:
+def markdown(
+    figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judged], paper: Paper, lost: Lost = NONE_LOST
+) -> str:
     """Returns a table of statements by claim, one of the last policies and their cost, and the versions used."""
     lines = [f"# {figure.title}", ""]
     if figure.note:
@@ -137,6 +145,8 @@ def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judg
         lines += [*of_claims(verdicts), ""]
         lines += ["A, B: means over seeds (their number). p: corrected for the number of comparisons (Holm), or exact."]
         lines += ["[What verdicts mean](../README.md).", ""]
+    if lost:
+        lines += [without(found, lost), ""]
     if figure.published and any(found.values()):
         lines += [*beside_published(figure, found), ""]
     lines += [f"Scale: {scale}. Last policies, sampled, on new episodes: mean over seeds [smallest, largest]."]
@@ -145,6 +155,12 @@ def markdown(figure: Figure, scale: Scale, found: Found, verdicts: Sequence[Judg
     if any(found.values()):
         lines += ["", "Seeds, by what trained them:", "", *trained_with(found)]
     return "\n".join(lines) + "\n"
+
+
+def without(found: Found, lost: Lost) -> str:
+    """Returns the sentence about seeds that became not finite, by arm."""
+    each = [f"{label}: {len(some)} of {len(some) + len(found[label])}" for label, some in lost.items()]
+    return f"Seeds that became NaN or infinite, and are in no test, curve or mean: {'; '.join(each)}."
 
 
 def of_claims(verdicts: Sequence[Judged]) -> list[str]:

@@ -102,10 +102,12 @@ def refuse_another(config: dict[str, Any], recipe: Recipe) -> None:
             raise ValueError(f"the run's {kind} is {texts[0]}, not {texts[1]}: give the one it was trained with")
         source = recipe.task if kind == "task" else recipe.algorithm
         if then and not _same_version(then, now, source):
-            what = "code has changed" if source.files else "rules have changed, so results would not compare"
-            raise ValueError(
-                f"the run was made with {texts[0]}, the one given is @{now}: its {what}; give the version of the run"
-            )
+            what, advice = "rules have changed, so results would not compare", "give the version of the run"
+            if source.files:
+                left = "env" if kind == "task" else "algorithm"
+                what = "code has changed"
+                advice = f"comity.load(run, trust=True), without {left}, runs the copy in the run, and so does --trust"
+            raise ValueError(f"the run was made with {texts[0]}, the one given is @{now}: its {what}; {advice}")
         left_out = ("name", "profile", "preset")
         if found := _different(config[kind], {k: x for k, x in described.items() if k not in left_out}):
             name, was, given_now = found

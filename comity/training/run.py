@@ -292,19 +292,22 @@ class Run:
         )
 
     def curve(self, metric: str | None = None, policy: str = "sampled") -> tuple[np.ndarray, np.ndarray]:
-        """Returns (env steps [P], metric [seeds, P]) at the P periodic evaluations that all seeds have.
+        """Returns (env steps [P], metric [seeds, P]) at the P periodic evaluations of the seed that has most.
 
-        metric: a name in `mean` of eval.jsonl, in its units, NaN if undefined (None: the headline). policy: sampled or
-        greedy. Env steps are joint actions, means over seeds. Raises ValueError for an unknown metric or policy.
+        metric: a name in `mean` of eval.jsonl, in its units, NaN if undefined (None: the headline) and after a
+        seed became not finite. policy: sampled or greedy. Env steps are joint actions, means over the seeds that have
+        the point. Raises ValueError for an unknown metric or policy.
         """
         metric, policy = metric or self.env.spec.headline, evaluation.known(policy)
         lines = [x for x in self.directory.lines("eval.jsonl") if x["which"] == "periodic" and x["policy"] == policy]
         if lines and metric not in lines[0]["mean"]:
             raise ValueError(f"no metric {metric!r}: there are {', '.join(lines[0]['mean'])}")
         of = [[x for x in lines if x["seed"] == seed] for seed in self.seeds]
-        points = min(map(len, of))
-        steps = np.array([[x["env_steps"] for x in xs[:points]] for xs in of], float).mean(0)
-        return steps, np.array([[x["mean"][metric] for x in xs[:points]] for xs in of], float)  # null is NaN
+        points = max(map(len, of))
+        long = lambda some: [*some, *[None] * (points - len(some))]  # noqa: E731  # None is NaN
+        steps = np.array([long([x["env_steps"] for x in xs]) for xs in of], float)
+        values = np.array([long([x["mean"][metric] for x in xs]) for xs in of], float)
+        return np.nanmean(steps, 0) if points else steps[0], values
 
     def export(self, path: Path | str, seed: int | None = None) -> Path:
         """Writes the arrays of a seed (None: the first) by name, see `arrays`, and returns `path`.

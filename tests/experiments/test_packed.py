@@ -106,11 +106,15 @@ def test_new_records_are_folded_in_and_arms_dropped(tmp_path):
     new.mkdir()
     for arm, seeds in {"released-pg": (0, 1), "sound": (0,)}.items():
         (new / f"{arm}.jsonl").write_text("".join(json.dumps(record(seed)) + "\n" for seed in seeds))
+    gone = {"seed": 2, "settings": SETTINGS, "config_hash": records.config_hash(SETTINGS)}
+    (new / "sound.lost").write_text(json.dumps(gone) + "\n")
     pack.fold(target, new)
     assert not list(new.iterdir())
+    assert packed.unpack(target).lost == {"sound": [gone]}  # became not finite
     (new / "released-pg.jsonl").write_text(json.dumps(record(1, core_seconds=7.0)) + "\n")
     said = pack.fold(target, new, ["released-*", "nothing"])
     assert said[:2] == ["  dropped released-pg: 2 seeds", "  added released-pg: 1 seeds"]
+    assert packed.unpack(target).lost == {"sound": [gone]}
     rows = packed.unpack(target).rows()
     assert {arm: [(x["seed"], x["core_seconds"]) for x in some] for arm, some in rows.items()} == {
         "released-pg": [(1, 7.0)],
@@ -124,10 +128,10 @@ def test_a_file_that_grows_while_it_is_folded_is_kept(tmp_path, monkeypatch):
     (path := tmp_path / "arm.jsonl").write_text(json.dumps(record(0)) + "\n")
     whole = packed.pack
 
-    def while_packed(rows):
+    def while_packed(rows, lost):
         with path.open("a") as file:
             file.write(json.dumps(record(1)) + "\n")
-        return whole(rows)
+        return whole(rows, lost)
 
     monkeypatch.setattr(packed, "pack", while_packed)
     assert any("has grown meanwhile" in line for line in pack.fold(tmp_path / "records.npz", tmp_path))

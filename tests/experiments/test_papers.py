@@ -117,7 +117,8 @@ def test_verdicts_are_those_of_the_packed_records(name, figure, tmp_path):
         assert not jobs or any(job.missing for job in jobs), f"trained, but there is no {path.name}"
         return
     found = machinery.results(paper, paper.figures[figure], scale, jobs)
-    files = machinery.write_figure(paper, paper.figures[figure], scale, found, tmp_path)
+    lost = machinery.lost_of(paper, paper.figures[figure], scale, jobs)
+    files = machinery.write_figure(paper, paper.figures[figure], scale, found, tmp_path, lost)
     assert json.loads((tmp_path / path.name).read_text()) == json.loads(path.read_text())
     assert (tmp_path / f"{figure}.md").read_text() == (folder / f"{figure}.md").read_text()
     assert all((folder / file.name).exists() for file in files if file.suffix == ".png")

@@ -203,6 +203,18 @@ def test_a_seed_that_is_not_finite_has_no_record_and_is_told_of(copied):
     assert machinery.train_missing(jobs, PAPER, here, None, said.append, silent, "laptop") == []
     assert list(planned(here, [OTHER])[0].found) == [0, 2]
     assert any("seeds 1 became not finite" in line for line in said)
+    jobs = planned(here, [OTHER])  # later, from the files
+    assert jobs[0].lost == (1,)
+    machinery.train_missing(jobs, PAPER, here, None, said.append, silent, "laptop")
+    assert len(records.lines(here.data / "one.lost")) == 1  # noted once
+    (label,) = lost = machinery.lost_of(PAPER, OTHER, "laptop", jobs)
+    files = machinery.write_figure(
+        PAPER, OTHER, "laptop", machinery.results(PAPER, OTHER, "laptop", jobs), here.out, lost
+    )
+    (about,) = (json.loads(file.read_text()) for file in files if file.suffix == ".json")
+    assert (about["arms"][label]["seeds"], about["arms"][label]["lost"]) == ([0, 2], [1])
+    assert f"in no test, curve or mean: {label}: 1 of 3." in files[-1].read_text()
+    assert planned(here, [OTHER._replace(budgets=FIGURE.budgets)], seeds=1)[0].lost == (1,)
 
 
 def test_seeds_that_were_stopped_halfway_are_no_records(copied, monkeypatch):

@@ -82,7 +82,7 @@ def test_a_users_file_may_have_been_moved(tmp_path):
     as_task = lambda name: {**run, "task": {**mine["task"], "name": name}}  # noqa: E731
     for config, env, algorithm, says in (
         (run, None, learner.Config(), r"the run's algorithm is pg@\d, not learner\.py@\w+: give"),
-        (as_task(f"{file}@00000000"), signals.Signals(), None, "its code has changed"),
+        (as_task(f"{file}@00000000"), signals.Signals(), None, r"comity\.load\(run, trust=True\), without env"),
         (as_task(f"{file}@{code}+1"), signals.Signals(), None, "its code has changed"),
     ):
         with pytest.raises(ValueError, match=says):

@@ -185,6 +185,7 @@ def test_a_seed_that_becomes_not_finite_stops_its_row(queue, monkeypatch):
     monkeypatch.setattr(queue_step, "train_missing", lambda *_: [])  # finished, and no record
     assert step(queue, None, True, lambda _: None) == DONE
     assert queue.row("first").state == "stopped: one, seed 0, became not finite"
+    assert [x["seed"] for x in records.lines(queue.records("tiny") / "one.lost")] == [0]
     assert step(queue, None, True, lambda _: None) == DONE
     assert queue.row("second").state.startswith("stopped: two, seed 0")
 

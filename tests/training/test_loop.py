@@ -360,6 +360,9 @@ def test_a_seed_that_is_not_finite(tmp_path, capsys):
     assert [x["iteration"] for x in run.lines("metrics.jsonl") if x["seed"] == 0] == [2, 4, 6, 8, 10]
     # Nobody plays with it; its best policy is finite.
     loaded = comity.load(run.path, recipe=broken)
+    steps, returns = loaded.curve()  # of the others to the end
+    assert steps.tolist() == [0, 320, 640, 800][: len(steps)]
+    assert np.isfinite(returns[:2]).all() and np.isnan(returns[2, -1])  # noqa: PT018
     assert "left out: seed 2 (params.in became NaN or infinite); " in capsys.readouterr().err
     assert {line["seed"] for line in loaded.play(1)} == {0, 1}
     labels = ("learner:0", "learner:1")

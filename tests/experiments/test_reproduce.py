@@ -23,6 +23,7 @@ from comity.experiments.reproduce import Folders
 from comity.experiments.tables import spoken
 from comity.runs.directory import RunDirectory
 from comity.training.loop import NotFinite
+from comity.training.seeds import Seeds
 from tiny.paper import FIGURE, ONE, OTHER, PAPER, TWO
 
 
@@ -243,8 +244,11 @@ def test_a_run_without_its_last_evaluations_is_completed(copied):
     assert sorted(map(json.dumps, run.lines("eval.jsonl"))) == whole
 
 
-def test_a_point_of_trials_that_was_cut_off_is_made_again(copied):
+def test_a_point_of_trials_that_was_cut_off_is_made_again(copied, monkeypatch):
     here, run = copied
+    first, call = [], Seeds.call
+    told = lambda *what: first.append(what[2][2]) or call(*what)  # noqa: E731
+    monkeypatch.setattr(Seeds, "call", told)
     whole = run.lines("trials.jsonl")
     path = run.path / "trials.jsonl"
     rows = path.read_text().splitlines(keepends=True)
@@ -252,6 +256,7 @@ def test_a_point_of_trials_that_was_cut_off_is_made_again(copied):
     path.write_text("".join(rows[: last[-1]]) + rows[last[-1]][:20])  # the last trial's last seed is half there
     trained(planned(here, [OTHER]), here)
     assert run.lines("trials.jsonl") == whole
+    assert first == list(range(0, 320, 32))  # numbers of episodes go on from batch to batch
 
 
 def test_records_on_a_full_disk_are_written_whole_or_not_at_all(folders, tmp_path):

@@ -164,6 +164,9 @@ def test_replay_gives_observations_back():
     )
 
     own: Any = functions(MANITOKAN)
+    inject: dict[str, Any] = {"reward": "inject", "length": 3}
+    injecting: Any = functions(ManitokanMessages(**inject))
+    assert own.training_reward is None  # nothing is injected
 
     @jax.jit
     def play(key):
@@ -171,7 +174,8 @@ def test_replay_gives_observations_back():
         seen = replay.observed(steps)
         again = jax.vmap(jax.vmap(lambda o: own.unpack(own.pack(o))))(seen)
         shared = own.collective(steps).reward
-        return seen, again, own.training_reward(key, steps, 0), steps.reward, shared
+        trained = injecting.training_reward(key, steps, 0), Manitokan(**inject).training_reward(key, steps, 0)
+        return seen, again, *trained, shared
 
     seen, again, trained, reward, shared = play(KEY)
     jax.tree.map(np.testing.assert_array_equal, seen, again)

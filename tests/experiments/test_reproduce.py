@@ -256,7 +256,7 @@ def test_a_point_of_trials_that_was_cut_off_is_made_again(copied, monkeypatch):
     path.write_text("".join(rows[: last[-1]]) + rows[last[-1]][:20])  # the last trial's last seed is half there
     trained(planned(here, [OTHER]), here)
     assert run.lines("trials.jsonl") == whole
-    assert first == list(range(0, 320, 32))  # numbers of episodes go on from batch to batch
+    assert first == [*range(0, 320, 32)] * 2  # of two trials: numbers of episodes go on from batch to batch
 
 
 def test_records_on_a_full_disk_are_written_whole_or_not_at_all(folders, tmp_path):

@@ -52,7 +52,7 @@ def from_config(config: dict[str, Any], folder: Path | None = None, trust: Trust
                 "give it, comity.load(RUN, env=..., algorithm=...)"
             )
         own = lambda named: module_of_config(chosen(kind, name, named, version, folder, trust), named)  # noqa: E731
-        source = look(name, own, lambda package: allowed(kind, name, package, trust))
+        source = look(name, own, lambda package, function: allowed(kind, name, package, function, trust))
         part = (lambda text: text.partition("+")[2]) if source.files else str  # versions of files were compared above
         if version and part(source.version) != part(version):
             raise ValueError(

@@ -11,7 +11,9 @@ from comity.runs import sources
 from comity.runs.sources import Files
 
 Find = Callable[[Named], tuple[ModuleType, Files]]  # finds and imports the module of a name; raises ValueError
-Allow = Callable[[str], None]  # called with an installed package before its code is run; raises ValueError
+# Called before code of an installed package is run, with the package or module, and with the name of its function;
+# None: the name is in gymnasium's registry. Raises ValueError.
+Allow = Callable[[str, str | None], None]
 
 HOSTED = "comity.interop.hosted"  # the module of such games, which is imported only if one is used
 
@@ -25,11 +27,11 @@ def hosted_source(name: str, host: str, find: Find, allow: Allow, engine: bool =
         return with_source(game, Source(name, game, "1", {}, packages=_tops("gymnasium", *packages)))
     if hosted.in_registry(host, what):
         game, package = hosted.of_registry(name, what), hosted.package_of(what)
-        allow(package)
+        allow(package, None)
         return with_source(game, Source(name, game, "1", {}, packages=_tops("gymnasium", package)))
     named = parsed(what)
     if not named.is_file and sources.installed(named.target):
-        allow(named.target)
+        allow(named.target, named.attribute or hosted.USUAL)
         try:
             module = importlib.import_module(named.target)
         except ImportError as error:

@@ -24,7 +24,7 @@ def find_task(name: str, engine: bool = True) -> Source:
     The user gave the name, so code in a file that it names is run. engine: True if the physics engine of a body must be
     installed. Raises ValueError with the nearest names.
     """
-    return task_source(name, lambda named: own_module(named, "task"), lambda package: None, engine)
+    return task_source(name, lambda named: own_module(named, "task"), lambda package, function: None, engine)
 
 
 def find_algorithm(name: str) -> Source:

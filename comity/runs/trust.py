@@ -80,15 +80,22 @@ def chosen(kind: str, name: str, named: Named, version: str, folder: Path | None
     return _with_consent(f"{kind} {name}: {here}", copy or own[0], copy is not None, trust)
 
 
-KNOWN = ("mpe2", "pettingzoo", "gymnasium")  # packages whose environments a run may name
+REGISTERED = ("gymnasium",)  # packages of which a run may name environments in gymnasium's registry
+PARALLEL = ("pettingzoo", "mpe2")  # packages of which a run may name modules that make an environment by `parallel_env`
 
 
-def allowed(kind: str, name: str, package: str, trust: Trust) -> None:
-    """Raises ValueError unless code of an installed package that a run's config names may be run: the package is one of
-    `KNOWN`, or the user typed the name or trusts the run."""
-    if package.partition(".")[0] in KNOWN or trust.given or name in trust.named:
+def allowed(kind: str, name: str, package: str, function: str | None, trust: Trust) -> None:
+    """Raises ValueError unless code of an installed package that a run's config names may be run.
+
+    function: the function or class of the package that the config names; None: the name is in gymnasium's registry.
+    Environments of `REGISTERED` and `PARALLEL` may be run. Any other function may do anything with the options that
+    the config gives it: `gymnasium.make` imports the module in an id. So the user must type the name or trust the run.
+    """
+    top = package.partition(".")[0]
+    known = top in REGISTERED if function is None else top in PARALLEL and function == "parallel_env"
+    if known or trust.given or name in trust.named:
         return
-    what = f"{kind} {name} runs code of the installed package {package}, which the config names"
+    what = f"{kind} {name} runs {function or 'code'} of the installed package {package}, which the config names"
     if not (trust.ask and trust.ask(f"{what}.")):
         raise ValueError(f"{what}: nothing was run; give --trust (from Python trust=True)")
 

@@ -92,25 +92,42 @@ def test_a_users_file_from_the_command_line(here, capsys):
     assert "nothing was run" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["pettingzoo:yaml", "gymnasium:yaml:load", "pettingzoo:os:system", "pettingzoo:this",
-                                  "gymnasium:gym_of_a_stranger-v0", "pettingzoo:stranger.py:Env"])  # fmt: skip
+@pytest.mark.parametrize("name", [
+    "pettingzoo:yaml", "gymnasium:yaml:load", "pettingzoo:os:system", "pettingzoo:this",
+    "gymnasium:gym_of_a_stranger-v0", "pettingzoo:stranger.py:Env", "gymnasium:got.source.evil:Foo-v0",
+    "gymnasium:gymnasium:make", "pettingzoo:gymnasium.envs.registration:make", "pettingzoo:gymnasium:parallel_env",
+    "gymnasium:gymnasium.wrappers:TimeLimit", "pettingzoo:mpe2.simple_spread_v3:raw_env", "pettingzoo:pettingzoo:make",
+])  # fmt: skip
 def test_a_strangers_config_runs_no_code(name, here, monkeypatch):
-    """An installed package beyond those comity knows, Python's own, a file beside the config: refused before import."""
+    """An installed package beyond those comity knows, Python's own, a file beside the config, and functions that make
+    no environment of their own: `gymnasium.make` imports the module in the id that it is given."""
     import gymnasium
 
     gymnasium.register("gym_of_a_stranger-v0", entry_point="stranger:Env")
-    (here / "stranger.py").write_text("import pathlib\npathlib.Path('ran').touch()\n\nclass Env:\n    pass\n")
-    config = {"task": {"name": f"{name}@1"}, "algorithm": {"name": "random@1"}, "training": {"iterations": 1}}
+    (here / "got" / "source").mkdir(parents=True)
+    for file in ("stranger.py", "got/source/evil.py"):
+        (here / file).write_text(
+            f"import pathlib\npathlib.Path({str(here / 'ran')!r}).touch()\n\nclass Env:\n    pass\n"
+        )
+    monkeypatch.syspath_prepend(here)
+    task = {"name": f"{name}@1", "length": 5, "options": ["id=got.source.evil:Foo-v0"]}
+    config = {"task": task, "algorithm": {"name": "random@1"}, "training": {"iterations": 1}}
     with pytest.raises(ValueError, match=r"nothing was run|gymnasium knows no|not a file of yours"):
         from_config(config, here, Trust())
     assert not (here / "ran").exists()
     gymnasium.registry.pop("gym_of_a_stranger-v0")
 
 
-def test_packages_that_comity_knows_need_no_trust():
-    for name in ("pettingzoo:mpe2.simple_spread_v3@1", "gymnasium:CartPole-v1@1"):
+def test_environments_that_comity_knows_need_no_trust():
+    """Other functions of the same packages need it."""
+    spread = "pettingzoo:mpe2.simple_spread_v3"
+    for name in (f"{spread}@1", f"{spread}:parallel_env@1", "gymnasium:CartPole-v1@1"):
         config = {"task": {"name": name}, "algorithm": {"name": "random@1"}, "training": {"iterations": 1}}
         assert from_config(config).task.name == name.removesuffix("@1")
+    name = "gymnasium:gymnasium.envs.classic_control.cartpole:CartPoleEnv"
+    config = {"task": {"name": f"{name}@1", "length": 5}, "algorithm": {"name": "random@1"}, "training": {}}
+    for trust in (Trust(given=True), Trust(named=(name,)), Trust(ask=lambda question: "runs CartPoleEnv" in question)):
+        assert from_config(config, None, trust).task.name == name
 
 
 def test_another_version_of_the_package_is_said(tmp_path):

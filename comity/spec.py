@@ -147,6 +147,7 @@ class Spec:
     # With several heads, a tuple for each head. With `Box` actions that differ by agent, a tuple for each agent.
     event_names: tuple[str, ...] | None = None  # entries of `info` that are events; None: all
     event_words: tuple[tuple[str, str], ...] = ()  # (event, what its agent does: "picks up the key")
+    event_states: tuple[str, ...] = ()  # events that last ("the pole stands upright"): films tell where they begin
     event_marks: tuple[tuple[str, str], ...] = ()  # (event, the word with which films mark it in the picture: "gift")
     unread: frozenset[str] = frozenset()  # settings of the game that have no effect, given its other settings
 

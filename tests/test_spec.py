@@ -118,6 +118,7 @@ FULL = Spec(
     action_names=(("x", "y"), ("z",)),
     event_names=(),
     event_words=(("a", "does a thing"),),
+    event_states=("a",),
     event_marks=(("a", "thing"),),
     unread=frozenset({"size"}),
 )

@@ -107,6 +107,7 @@ def _kinds(spec: Spec) -> list[str]:
         ),
         "event_words": (pairs(spec.event_words), "a tuple of pairs: a name in info, what its agent does"),
         "event_marks": (pairs(spec.event_marks), "a tuple of pairs: a name in info, a word"),
+        "event_states": (texts(spec.event_states), "a tuple of names in info"),
         "event_names": (spec.event_names is None or texts(spec.event_names), "None or a tuple of names"),
         "unread": (isinstance(spec.unread, frozenset), "a frozenset of names of settings"),
     }

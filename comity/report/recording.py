@@ -115,6 +115,7 @@ class Recording:
     values: np.ndarray | None = None  # [T, N]
     info: dict[str, np.ndarray] = field(default_factory=dict)  # leaves [T] or [T, N]
     event_words: dict[str, str] = field(default_factory=dict)  # name in `info` -> words for what the agent does
+    event_states: tuple[str, ...] = ()  # names in `info` of states that last: only their beginnings are events
     event_marks: dict[str, str] = field(default_factory=dict)  # name in `info` -> the word that marks the picture
     view_names: tuple[
         Any, ...
@@ -264,7 +265,8 @@ class Recording:
         """Returns the events in order of time: rewards, and counts in `info` that are rarely different from zero.
 
         Two kinds of entries are left out: those that are not whole numbers (distances), and those that are non-zero at
-        more than half of the steps. If all agents receive the same amount, this is one event with agent None.
+        more than half of the steps. If all agents receive the same amount, this is one event with agent None. A state
+        that lasts (`event_states`) is an event when it begins.
         """
         events = _events("reward", self.rewards, whole=False)
         for name in self.info:
@@ -272,7 +274,7 @@ class Recording:
         return sorted(events, key=lambda event: (event.t, -1 if event.agent is None else event.agent))
 
     def _events_of(self, name: str, text: str) -> list[Event]:
-        return _events(text, self.info[name], whole=True) if name in self.info else []
+        return _events(text, self.info[name], True, name in self.event_states) if name in self.info else []
 
 
 def sentence(event: Event, names: Sequence[str]) -> str:
@@ -314,17 +316,15 @@ def _fits(name: str, array: np.ndarray | None, shape: Sequence[int | None], axes
         raise ValueError(f"{name} has dtype {array.dtype}: expected {np.dtype(dtype)}, 0 to 255")
 
 
-def _events(text: str, entry: np.ndarray, whole: bool) -> list[Event]:
+def _events(text: str, entry: np.ndarray, whole: bool, lasts: bool = False) -> list[Event]:
     amounts = np.nan_to_num(entry.astype(np.float64), posinf=0.0, neginf=0.0)  # [T] or [T, N]
     if whole and not np.array_equal(amounts, np.round(amounts)):
         return []
     happens = (amounts != 0).reshape(len(amounts), -1).any(-1)  # [T]
     if len(amounts) >= SHORT and happens.mean() > DENSE:
         return []
-    if whole:  # a state that lasts (holding a key) is an event only when it begins
-        lasts = np.zeros_like(amounts, bool)
-        lasts[1:] = amounts[1:] == amounts[:-1]
-        amounts = np.where(lasts, 0.0, amounts)
+    if lasts:  # a state that lasts (the pole stands) is an event only when it begins
+        amounts = np.concatenate([amounts[:1], np.where(amounts[1:] == amounts[:-1], 0.0, amounts[1:])])
         happens = (amounts != 0).reshape(len(amounts), -1).any(-1)
     events = []
     for t in np.flatnonzero(happens).tolist():

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from comity.report.labels import labels
 from comity.report.table import KEYS, OF_EVALUATIONS, Table
@@ -34,6 +35,11 @@ class Study:
     def diverged(self) -> frozenset[tuple[str, int]]:
         """(run, seed) of the seeds whose state became NaN or infinite, so that their training ended early."""
         return frozenset((run.path.as_posix(), int(seed)) for run in self.runs for seed in run.lost)
+
+    def diverged_rows(self, table: Table) -> NDArray[np.bool_]:
+        """Returns for each row of a table whether its seed diverged, [rows]."""
+        keys = zip(table["run"].tolist(), table["seed"].tolist(), strict=True)
+        return np.array([key in self.diverged for key in keys], bool)
 
     @property
     def step_unit(self) -> str:

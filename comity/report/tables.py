@@ -40,7 +40,7 @@ def final_table(
 
     metric: the first column (None: the run's headline). With fewer than five seeds, each seed is shown. lines:
     evaluations in the form of `eval.jsonl`, shown instead of the run's own, with any `which`. A run in progress shows
-    its newest periodic evaluation.
+    its newest periodic evaluation. A seed that diverged has no score: its last and best policies are in no mean.
     """
     opened = run if isinstance(run, SavedRun) else open_run(run)
     table = tabulate([opened], [opened.algorithm], "eval", None if lines is None else [list(lines)])
@@ -49,8 +49,13 @@ def final_table(
         raise ValueError(f"{opened.path} has no evaluation yet: let it train a little")
     metric = study.metric(metric)
     names = [metric, *(["return"] if metric != "return" and "return" in table else [])]
-    final, notes = newest(table, opened.algorithm, opened.status) if lines is None else (table, [])
-    seeds = sorted(final.unique("seed"))
+    lost = study.diverged_rows(table)
+    if lines is None:
+        final, notes = newest(table.rows(~lost), opened.algorithm, opened.status)
+    else:  # a policy that was kept before its seed diverged is whole
+        lost &= np.isin(table["which"], ("last", "best"))
+        final, notes = table.rows(~lost), []
+    seeds = sorted(table.unique("seed"))
     each = len(seeds) < FEWEST_SEEDS
     columns = ["checkpoint", "policy", *(f"{heading(name)}, mean" for name in names)]
     columns += [f"{heading(metric)}, seed{'s' * (len(seeds) > 1)} {spans(seeds)}"] * each
@@ -67,11 +72,13 @@ def final_table(
             row += ["  ".join(plain(by_seed.get(seed, np.nan), metric) for seed in seeds)] * each
             rows.append(tuple(row))
     counts = sorted({int(n) for n in final["episodes"]})
-    notes.append(f"each score: {' or '.join(map(str, counts))} episodes per seed")
+    notes += diverged_note(opened.algorithm, table.rows(lost))
+    if counts:
+        notes.append(f"each score: {' or '.join(map(str, counts))} episodes per seed")
     steps = short(float(np.median(largest_steps(table))))
     count = f"{len(seeds)} seed{'s' * (len(seeds) != 1)}"
     title = f"{opened.task} · {opened.algorithm} · {count} · {steps} environment steps ({opened.step_unit}) per seed"
-    notes += few_seeds([len(seeds)], "mean")
+    notes += few_seeds([len(final.unique("seed"))], "mean")
     return Sheet(title, tuple(columns), tuple(rows), tuple(notes), tuple(numbers))
 
 
@@ -94,7 +101,7 @@ def compare_table(runs: GroupsLike, metric: str | None = None, root: str | os.Pa
     runs: as in `comity.report.study.gather`, which refuses runs that cannot be compared. One row per label and policy:
     the headline (or `metric`) and the return of the last policy, the headline of the best checkpoint, and the
     probability that a seed's last policy is better than that of a seed of the first label. Notes say if budgets or
-    numbers of seeds differ.
+    numbers of seeds differ, and which seeds diverged: they are in no mean, as in curves.
     """
     return compare_study(gather(runs, root=root), metric)
 
@@ -109,7 +116,7 @@ def compare_study(study: Study, metric: str | None = None) -> Sheet:
     finals: dict[str, Table] = {}
     for label in study.labels:
         status = ", ".join(dict.fromkeys(run.status for run in study.members(label)))
-        finals[label], more = newest(study.table.where(label=label), label, status)
+        finals[label], more = newest_whole(study, label, status)
         notes += more
     first = study.labels[0]
     several = len(study.labels) > 1
@@ -121,7 +128,7 @@ def compare_study(study: Study, metric: str | None = None) -> Sheet:
     for label, final in finals.items():
         seeds, steps = len(final.unique("seed")), largest_steps(study.table.where(label=label))
         start = [label, str(seeds), short(float(np.median(steps)))]
-        for policy in in_order(final.unique("policy")):
+        for policy in in_order((final if len(final) else study.table.where(label=label)).unique("policy")):
             last = final.rows((final["policy"] == policy) & (final["which"] != "best"))
             best = final.where(policy=policy, which="best")
             row = [*start, policy]
@@ -183,6 +190,20 @@ def newest(table: Table, label: str, status: str) -> tuple[Table, list[str]]:
         who = f"seed{'s' * (len(unfinished) > 1)} {spans(unfinished)} ({status})"
         notes.append(f"{label}: {who} without final evaluation: the newest periodic one counts, at {at} env steps")
     return table.rows(np.array(chosen, int)), notes
+
+
+def newest_whole(study: Study, label: str, status: str) -> tuple[Table, list[str]]:
+    """Does the same as `newest` for the seeds of a label that did not diverge. A note names those that did."""
+    table = study.table.where(label=label)
+    lost = study.diverged_rows(table)
+    final, notes = newest(table.rows(~lost), label, status)
+    return final, [*notes, *diverged_note(label, table.rows(lost))]
+
+
+def diverged_note(label: str, lost: Table) -> list[str]:
+    """Returns a note on the seeds of these rows, which diverged; [] if there are none."""
+    seeds = sorted(lost.unique("seed"))
+    return [f"{label}: seed{'s' * (len(seeds) > 1)} {spans(seeds)} diverged, in no mean"] if seeds else []
 
 
 def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:

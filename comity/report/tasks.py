@@ -26,7 +26,7 @@ from comity.report.statistics import (
     resample,
 )
 from comity.report.study import Study, pool, refuse_mixture, tabulate
-from comity.report.tables import estimate, few_seeds, newest
+from comity.report.tables import estimate, few_seeds, newest_whole
 from comity.report.words import is_rate
 from comity.runs.saved import SavedRun
 
@@ -61,7 +61,7 @@ class Scores:
         self.notes += [f"{task}: {note}" for note in notes]
         for label in study.labels:
             status = ", ".join(dict.fromkeys(run.status for run in study.members(label)))
-            final, more = newest(table.where(label=label), label, status)
+            final, more = newest_whole(study, label, status)
             self.notes += [f"{task}: {note}" for note in more]
             last = final.rows((final["policy"] == self.policy) & (final["which"] != "best"))
             scored = zip(last["seed"].tolist(), last[name].tolist(), strict=True)

@@ -233,7 +233,7 @@ def _normalised(grid: Grid, task: str, of: dict[str, list[tuple[Row, dict[str, A
         seconds = sum(_spent(grid.sweep.of(row), about) for row, about in rows) / _seeds(rows)
         score = low = high = math.nan
         if not lost[name]:
-            about = summary(np.asarray(scores[name]))
+            about = summary(scores[name], np.mean)
             score, low, high = ((x - worst) / way for x in (means[name], about.low, about.high))
         result[name] = Cell(tuple(scores[name]), score, low, high, seconds, lost[name])
     return result

@@ -15,7 +15,7 @@ from comity.recipes import find_algorithm, settings_of
 from comity.report.sheet import Sheet
 from comity.settings import did_you_mean
 from comity.spec import functions
-from comity.training.episodes import episode_statistics, own_returns
+from comity.training.episodes import episode_statistics, equality, own_returns
 from comity.training.evaluation import known, known_mean
 from comity.training.programs import FRESH
 from comity.training.run import Run
@@ -184,20 +184,20 @@ def crossplay_sheets(results: Results, metric: str) -> list[Sheet]:
     for who, chosen in pairs.items():
         if chosen:
             welfare = [_welfare(own_returns(results.values[pair])) for pair in chosen]
-            means = [float(np.mean([w[k] for w in welfare])) for k in range(3)]
+            means = [known_mean(np.array([w[k] for w in welfare])) for k in range(3)]
             value = float(np.mean([matrix[pair] for pair in chosen]))
-            summary.append((who, str(len(chosen)), show(value), *(f"{x:.3g}" for x in means)))
+            summary.append((who, str(len(chosen)), show(value), *("-" if np.isnan(x) else f"{x:.3g}" for x in means)))
     columns = ("team with", "pairings", f"{metric}{unit}", "welfare: sum", "worst off", "equality")
     about = (
         "welfare of the game's own returns per episode: sum over agents; the agent worse off on average; "
-        "1 - Gini of mean returns"
+        "equality, 1 - Gini of an episode's returns, mean over episodes in which it is defined"
     )
     return [*sheets, Sheet("trained teams with themselves and with others", columns, tuple(summary), (about,))]
 
 
 def _welfare(returns: np.ndarray) -> tuple[float, float, float]:
-    """Returns (sum, minimum, equality) of the agents' mean returns. returns [E, N]."""
+    """Returns (sum of mean returns, the smallest, mean equality of an episode as in `welfare_equality`; NaN if it is
+    undefined in all episodes). returns [E, N].
+    """
     means = returns.mean(0)
-    total = np.abs(means).sum()
-    gini = np.abs(means[:, None] - means[None]).sum() / (2 * len(means) * total) if total > 0 else 0.0
-    return float(means.sum()), float(means.min()), float(1 - gini)
+    return float(means.sum()), float(means.min()), known_mean(np.asarray(equality(jnp.asarray(returns))))

@@ -34,16 +34,20 @@ def with_welfare(env: Environment, statistics: dict[str, Array]) -> dict[str, Ar
     if not env.spec.mixed_motive:
         return statistics
     returns = own_returns(statistics)  # [..., N]
-    total = returns.sum(-1)
-    away = jnp.abs(returns[..., :, None] - returns[..., None, :]).sum((-1, -2))
-    equality = 1 - away / (2 * returns.shape[-1] * jnp.where(total > 0, total, 1.0))
-    equality = jnp.where((total > 0) & (returns >= 0).all(-1), equality, jnp.nan)
     return {
         **statistics,
-        "welfare_sum": total,
+        "welfare_sum": returns.sum(-1),
         "welfare_minimum": returns.min(-1),
-        "welfare_equality": equality,
+        "welfare_equality": equality(returns),
     }
+
+
+def equality(returns: Array) -> Array:
+    """Equality of returns [..., N], see `with_welfare`."""
+    total = returns.sum(-1)
+    away = jnp.abs(returns[..., :, None] - returns[..., None, :]).sum((-1, -2))
+    found = 1 - away / (2 * returns.shape[-1] * jnp.where(total > 0, total, 1.0))
+    return jnp.where((total > 0) & (returns >= 0).all(-1), found, jnp.nan)
 
 
 def of_each_policy(statistics: dict[str, Array], number: Array, policies: int) -> dict[str, Array]:

@@ -89,6 +89,13 @@ def test_events_of_the_whole_game_and_of_short_episodes():
     assert one.events() == [(0, 0, "reward", 3.0), (0, 1, "reward", 2.0)]
 
 
+def test_events_that_repeat_are_all_told_and_states_once():
+    info = {"falls": np.zeros(T), "stands": np.zeros(T)}
+    info["falls"][3:6] = info["stands"][3:6] = 1
+    told = recorded(info=info, rewards=np.zeros((T, N)), event_states=("stands",)).events()
+    assert [(event.t, event.text) for event in told] == [(3, "falls"), (3, "stands"), (4, "falls"), (5, "falls")]
+
+
 def test_dense_rewards_are_no_events():
     assert recorded(rewards=np.ones((T, N)), info={}).events() == []
 

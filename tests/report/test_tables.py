@@ -104,6 +104,26 @@ def test_notes_on_unequal_budgets(make_run):
     assert not any("budget" in note for note in compare_table([short, nearly]).notes)
 
 
+def test_seeds_that_diverged_are_in_no_mean(make_run):
+    """Their last evaluation is of before; counted, it would make the label as good as it was then."""
+    lost = make_run(seeds=(0, 1, 2), scores=(0.2, 0.4, 0.9), iterations=60, manifest={"not_finite": {"2": "params"}})
+    whole = make_run(seeds=(0, 1, 2), iterations=60, algorithm="coma")
+    sheet = compare_table([whole, lost])
+    assert sheet.rows[2][:2] == ("pg", "2")
+    assert sheet.rows[2][4] == "30.0 (20.0 to 40.0)"
+    assert sheet.rows[2][6] == "35.0 (25.0 to 45.0)"  # nor their best
+    assert "pg: seed 2 diverged, in no mean" in sheet.notes
+    alone = final_table(lost)
+    assert alone.rows[0][2] == "30.0 (20.0 to 40.0)"
+    assert alone.rows[0][-1] == "20.0  40.0  –"
+    assert "pg: seed 2 diverged, in no mean" in alone.notes
+    kept = [json.loads(line) | {"which": "kept"} for line in (lost / "eval.jsonl").read_text().splitlines()[-12:-6]]
+    assert not any("diverged" in note for note in final_table(lost, lines=kept).notes)  # it had not diverged yet
+    none = make_run(seeds=(0,), iterations=60, algorithm="vdn", manifest={"not_finite": {"0": "params"}})
+    assert compare_table([whole, none]).rows[2][:5] == ("vdn", "0", "288k", "sampled", "–")
+    assert final_table(none).notes[0] == "vdn: seed 0 diverged, in no mean"
+
+
 def test_a_run_in_progress_takes_part_and_says_so(make_run):
     run = make_run(seeds=(0, 1), scores=(0.3, 0.5), iterations=90, final=False)
     done = make_run(seeds=(0, 1), iterations=90, algorithm="coma")

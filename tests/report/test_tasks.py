@@ -40,6 +40,13 @@ def test_scores_of_all_tasks_lie_on_one_scale(runs):
     np.testing.assert_allclose(scaled["coma"][:, 1], [0, 0.125, 0.25, 0.375, 0.5])
 
 
+def test_seeds_that_diverged_have_no_score(make_run):
+    lost = make_run(seeds=FIVE, scores=HIGH, iterations=60, manifest={"not_finite": {"4": "params"}})
+    scores = scores_of([lost])
+    assert scores.raw["pg"]["manitokan@1"] == pytest.approx({seed: HIGH[seed] for seed in FIVE[:4]})
+    assert "manitokan@1: pg: seed 4 diverged, in no mean" in scores.notes
+
+
 def test_the_aggregate_is_over_seeds_and_tasks(runs):
     scores = scores_of(runs)
     sheet = tasks.tasks_sheet(scores)

@@ -9,6 +9,7 @@ import yaml
 
 import comity
 from comity.cli.main import main
+from comity.report.statistics import mean_ci
 from comity.runs import saved
 from comity.sweeps import grid as grids
 from comity.training import run as runs
@@ -62,6 +63,16 @@ def test_scores_by_hand(grid):
     assert found["two-step"]["random"].score == 0
     assert found["ipd"]["lola"].score == 1
     assert "vdn" not in found["ipd"]
+
+
+def test_the_interval_is_that_of_the_mean_it_stands_beside(grid):
+    """Of five seeds: a t interval, as the legend says, around the mean, not around the interquartile mean."""
+    row = next(row for row in grid.sweep.rows if (row.task, row.algorithm) == ("ipd", "lola"))
+    scores = [9.0, 7.0, 8.0, 6.0, 20.0]
+    over(grid, row, {str(seed): score for seed, score in enumerate(scores)}, {})
+    found = grids.cells(grid)["ipd"]["lola"]
+    assert (found.score, found.low, found.high) == pytest.approx([(x - 4.0) / (10.0 - 4.0) for x in mean_ci(scores)])
+    assert grids.sheet(grid).rows[1][2].startswith("1.00 [")
 
 
 def test_a_better_team_that_is_known_moves_the_one(grid, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from comity.recipes import from_objects
 from comity.spec import Discrete, Spec, Vector
 from comity.training.crossplay import Results, cross_play, crossplay_sheets
+from comity.training.episodes import with_welfare
 
 LABELS = ("pg:0", "pg:1", "scripted:random")
 
@@ -60,7 +61,19 @@ def test_matrix_and_welfare():
     # pairings, success %, sum of returns, the worse off, equality 1 - Gini
     assert rows["itself"] == ("2", "100.0", "4", "2", "1")
     assert rows["strangers"] == ("2", "0.0", "1", "0", "0.5")
-    assert rows["scripted partners"][0] == "4"
+    assert rows["scripted partners"] == ("4", "0.0", "0", "0", "-")  # nobody earns anything: equality is undefined
+
+
+def test_equality_is_that_of_evaluations():
+    """In half of the episodes one agent earns all, in the others the other one: equal on average, never in an episode.
+    Where somebody loses it is undefined, and such episodes are in no mean.
+    """
+    turns = np.array([[2.0, 0.0], [0.0, 2.0], [-1.0, 5.0], [0.0, 0.0]])
+    values = {pair: {**told, "return": turns} for pair, told in results().values.items()}
+    _, summary = crossplay_sheets(replace(results(), values=values), "success")
+    assert {row[0]: row[-1] for row in summary.rows}["itself"] == "0.5"
+    found = with_welfare(SimpleNamespace(spec=SimpleNamespace(mixed_motive=True)), {"return": turns})  # pyright: ignore
+    np.testing.assert_array_equal(found["welfare_equality"], [0.5, 0.5, np.nan, np.nan])
 
 
 def test_welfare_is_of_the_games_own_rewards():

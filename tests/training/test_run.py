@@ -12,7 +12,7 @@ from comity.environments.indirect_reciprocity import IndirectReciprocity
 from comity.environments.prisoners_buddy import PrisonersBuddy
 from comity.recipes import find_task, settings_of
 from comity.report.film import write_gif, write_html
-from comity.spec import Discrete, Spec, Vector, functions
+from comity.spec import Box, Discrete, Spec, Vector, functions
 from comity.training.films import Filmed, filmed, record, recording
 from comity.types import Observation, Timestep
 
@@ -47,10 +47,15 @@ def test_every_game_can_be_filmed(tmp_path, name):
     act = lambda key, memory, seen: algorithm.act(key, (), memory, seen)  # noqa: E731
     shapes = jax.eval_shape(lambda: filmed(jax.random.key(0), env, act, (), 2))
     played: Filmed = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-    played = played._replace(steps=played.steps._replace(valid=np.ones(played.steps.valid.shape, bool)))
+    continuous = isinstance(env.spec.action, Box)
+    action = played.steps.action + 1.83 if continuous else played.steps.action  # drawn outside of the bounds
+    steps = played.steps._replace(valid=np.ones(played.steps.valid.shape, bool), action=action)
+    played = played._replace(steps=steps)
     film = recording(env, played, 1, caption="", **WORDS)
     assert (film.sharing is None) == (functions(env).sharing is None)
     assert (film.length, film.num_agents) == (env.spec.length, env.spec.agents)
+    if continuous:
+        assert np.asarray(film.actions).max() == 1.0  # what the game got
     assert (film.frames is None) == (functions(env).draw is None)
     assert write_gif(film, tmp_path / "film.gif").stat().st_size > 0
     assert write_html(film, tmp_path / "film.html").stat().st_size > 0

@@ -54,7 +54,7 @@ class CartpoleSwingUp:
     def spec(self) -> Spec:
         return bodies.spec_of(
             ("push",), SEEN, self.length,
-            event_names=("upright",), event_words=(("upright", "the pole stands upright"),),
+            event_names=("upright",), event_states=("upright",), event_words=(("upright", "the pole stands upright"),),
         )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:

@@ -52,7 +52,7 @@ class Pendulum:
     def spec(self) -> Spec:
         return bodies.spec_of(
             ("torque",), SEEN, self.length,
-            event_names=("upright",), event_words=(("upright", "the rod stands upright"),),
+            event_names=("upright",), event_states=("upright",), event_words=(("upright", "the rod stands upright"),),
         )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:

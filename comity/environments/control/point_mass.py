@@ -53,7 +53,7 @@ class PointMass:
     def spec(self) -> Spec:
         return bodies.spec_of(
             ("push along x", "push along y"), SEEN, self.length, self.split,
-            event_names=("there",), event_words=(("there", "the body is at the target"),),
+            event_names=("there",), event_states=("there",), event_words=(("there", "the body is at the target"),),
         )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:

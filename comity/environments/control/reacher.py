@@ -61,7 +61,7 @@ class Reacher:
     def spec(self) -> Spec:
         return bodies.spec_of(
             ("shoulder torque", "elbow torque"), SEEN, self.length, self.split,
-            event_names=("there",), event_words=(("there", "the tip is at the target"),),
+            event_names=("there",), event_states=("there",), event_words=(("there", "the tip is at the target"),),
         )  # fmt: skip
 
     def reset(self, key: Key) -> tuple[State, Observation]:

@@ -20,16 +20,13 @@ import optax
 from jax import Array, lax
 
 from comity.algorithms import actors
+from comity.algorithms.policy_gradient.liir_credit import Credit, credit, critic_reads, new_critic, value_errors
 from comity.algorithms.policy_gradient.liir_settings import PYMARL, Settings
 from comity.compatibility import require_discrete
 from comity.learning import (
-    chosen,
-    credited,
-    critic_loss,
     differentiable_rmsprop,
     entropy,
     fit_backwards,
-    lambda_returns,
     log_prob,
     mean_valid,
     optimizer,
@@ -38,17 +35,7 @@ from comity.learning import (
     towards,
 )
 from comity.learning.actions import actions
-from comity.learning.normalisation import smoothly_standardised
-from comity.networks import (
-    ACTIVATIONS,
-    Activation,
-    JointNet,
-    Linear,
-    Part,
-    RecurrentNet,
-    joint_net,
-    numbers,
-)
+from comity.networks import JointNet, RecurrentNet
 from comity.spec import Spec
 from comity.types import Algorithm, Environment, Key, Observation, PyTree, Transition
 
@@ -59,29 +46,6 @@ class Config(Settings):
 
 
 PRESETS = {"sound": {}, "paper": {}, "released": {}, "pymarl": PYMARL}
-
-
-class Critic(eqx.Module):
-    """A network of two shared layers with three heads: the intrinsic reward of each own action, the value of the proxy
-    reward, and the value of the extrinsic reward."""
-
-    layers: tuple[Linear, Linear]
-    rewards: Linear
-    values: Linear
-    activation: Activation = eqx.field(static=True)
-
-    def __init__(self, key: Key, inputs: int, hidden: int, actions: int, activation: Activation):
-        keys = jax.random.split(key, 4)
-        self.layers = Linear(keys[0], inputs, hidden), Linear(keys[1], hidden, hidden)
-        self.rewards, self.values = Linear(keys[2], hidden, actions), Linear(keys[3], hidden, 2)
-        self.activation = activation
-
-    def __call__(self, x: Array) -> tuple[Array, Array, Array]:
-        """Returns (raw intrinsic rewards [..., A], proxy value [...], extrinsic value [...]) of x [..., I]."""
-        for layer in self.layers:
-            x = ACTIVATIONS[self.activation](layer(x))
-        values = self.values(x)
-        return self.rewards(x), values[..., 0], values[..., 1]
 
 
 class Stepwise(NamedTuple):
@@ -102,64 +66,6 @@ class State(NamedTuple):
     time: PyTree = ()  # [] int32, steps of a batch so far, with exploration
 
 
-class Credit(NamedTuple):
-    """The critic's estimates on a rollout, leaves [T, B, N]. Only `proxy_advantage` is used with its gradient."""
-
-    intrinsic: Array  # r_in
-    proxy_return: Array
-    proxy_advantage: Array
-    extrinsic_return: Array
-    extrinsic_advantage: Array
-
-
-def new_critic(config: Config, spec: Spec, key: Key) -> JointNet:
-    def net(key: Key, inputs: int) -> Critic:
-        return Critic(key, inputs, config.critic_hidden, spec.action.n, config.activation)
-
-    parts = Part(spec.state), Part(spec.view), numbers(spec.agents)
-    return joint_net(key, parts, net, config.critic_hidden, config.convolutions, config.activation)
-
-
-def critic_reads(spec: Spec, observation: Observation) -> tuple[Array, ...]:
-    """Returns the inputs of the critic: state, own view and agent id, leaves [..., N, 1, *]."""
-    return *actors.central(spec, observation), jnp.eye(spec.agents)[:, None]
-
-
-def intrinsic_rewards(config: Config, raw: Array) -> Array:
-    """Returns the bounded r_in of every own action, [..., A]. raw [..., A]: the critic's outputs."""
-    return config.intrinsic_limit * jnp.tanh(raw / config.intrinsic_limit)
-
-
-def credit(
-    config: Config,
-    spec: Spec,
-    critic: JointNet,
-    target: JointNet,
-    episodes: replay.Episodes,
-    values: tuple[Array, Array] | None = None,
-) -> Credit:
-    """Returns proxy and extrinsic returns and advantages (eq. 5 to 8), by `lambda_returns` on the target's values.
-
-    values: baselines of both advantages, [T, B, N] each; None: the critic's.
-    """
-    raw, *own_values = critic(*critic_reads(spec, episodes.before))
-    proxy_value, extrinsic_value = own_values if values is None else values
-    _, proxy_after, extrinsic_after = target(*critic_reads(spec, episodes.after))
-    intrinsic = chosen(intrinsic_rewards(config, raw), episodes.action)
-    team = credited(episodes.reward, config.credit)
-    returns = lambda reward, after: lambda_returns(  # noqa: E731
-        reward, lax.stop_gradient(after), episodes.terminated, episodes.ended, config.gamma, config.lambda_
-    )
-    own = jnp.where(episodes.valid[..., None], team + config.intrinsic_weight * intrinsic, 0.0)
-    proxy, extrinsic = returns(own, proxy_after), returns(team, extrinsic_after)
-    advantage = proxy - lax.stop_gradient(proxy_value)
-    if config.standardise:
-        advantage = smoothly_standardised(advantage, episodes.valid)
-    return Credit(
-        intrinsic, proxy, advantage, lax.stop_gradient(extrinsic), lax.stop_gradient(extrinsic - extrinsic_value)
-    )
-
-
 def policy_loss(logits: Array, action: Array, advantage: Array, valid: Array) -> Array:
     """Returns -(sum m A_i log pi(a_i)) / sum m, per agent [N], with the mask m of valid steps.
 
@@ -175,12 +81,6 @@ def extrinsic_objective(logits: Array, before: Array, action: Array, advantage: 
     """
     ratio = jnp.exp(log_prob(logits, action) - lax.stop_gradient(log_prob(before, action)))
     return mean_valid(ratio * advantage, valid).mean()
-
-
-def value_errors(values: tuple[Array, Array], returns: tuple[Array, Array], valid: Array) -> Array:
-    """Returns the sum of the squared errors of the proxy and the extrinsic value, each the mean over agents, []."""
-    pairs = zip(values, returns, strict=True)
-    return jnp.stack([critic_loss(value, lax.stop_gradient(target), valid).mean() for value, target in pairs]).sum()
 
 
 def value_steps(
@@ -206,6 +106,20 @@ def value_steps(
 def only_rewards(grads: JointNet) -> JointNet:
     """Returns the gradient of the intrinsic rewards' head, and 0 for all else."""
     return eqx.tree_at(lambda grads: grads.net.rewards, jax.tree.map(jnp.zeros_like, grads), grads.net.rewards)
+
+
+def after_critic(config: Config, optimizer: optax.GradientTransformation, state: State, grads: JointNet) -> State:
+    """Returns the state after the critic's optimizer step, and its copy to the target if it is due."""
+    if isinstance(state.stepwise, Stepwise):
+        grads, copied = only_rewards(grads), state.stepwise.copied
+        critic, opt_state = take_step(optimizer, state.critic, state.stepwise.rewards_opt_state, grads)
+        due = state.updates - copied >= config.target_period
+        state = state._replace(stepwise=Stepwise(opt_state, jnp.where(due, state.updates, copied)))
+    else:
+        critic, opt_state = take_step(optimizer, state.critic, state.critic_opt_state, grads)
+        state = state._replace(critic_opt_state=opt_state, updates=state.updates + 1)
+        due = state.updates % config.target_period == 0
+    return state._replace(critic=critic, target_critic=towards(state.target_critic, critic, 1, due))
 
 
 def make(config: Config, env: Environment) -> Algorithm:
@@ -258,19 +172,6 @@ def make(config: Config, env: Environment) -> Algorithm:
         found = credit(config, spec, state.critic, state.target_critic, episodes)
         return value_steps(spec, critic_optimizer, state, episodes, found)
 
-    def after_critic(state: State, grads: JointNet) -> State:
-        """Returns the state after the critic's optimizer step, and its copy to the target if it is due."""
-        if isinstance(state.stepwise, Stepwise):
-            grads, copied = only_rewards(grads), state.stepwise.copied
-            critic, opt_state = take_step(critic_optimizer, state.critic, state.stepwise.rewards_opt_state, grads)
-            due = state.updates - copied >= config.target_period
-            state = state._replace(stepwise=Stepwise(opt_state, jnp.where(due, state.updates, copied)))
-        else:
-            critic, opt_state = take_step(critic_optimizer, state.critic, state.critic_opt_state, grads)
-            state = state._replace(critic_opt_state=opt_state, updates=state.updates + 1)
-            due = state.updates % config.target_period == 0
-        return state._replace(critic=critic, target_critic=towards(state.target_critic, critic, 1, due))
-
     def update(key: Key, state: State, steps: Transition):
         episodes, valid = replay.of_rollout(steps), steps.valid
         before = logits_of(state.actor, state, steps)
@@ -293,7 +194,9 @@ def make(config: Config, env: Environment) -> Algorithm:
             return error - earned, (actor, opt_state, metrics)
 
         grads, (actor, actor_opt_state, metrics) = jax.grad(loss, has_aux=True)(state.critic)
-        after = after_critic(after._replace(actor=actor, actor_opt_state=actor_opt_state), grads)
+        after = after_critic(
+            config, critic_optimizer, after._replace(actor=actor, actor_opt_state=actor_opt_state), grads
+        )
         metrics["entropy"] = mean_valid(entropy(before), valid).mean()
         metrics["critic_gradient_norm"] = optax.tree.norm(grads)
         return after._replace(time=state.time + len(valid) if timed else ()), metrics

@@ -17,7 +17,7 @@ from jax import Array
 from comity.algorithms.off_policy import alita, alita_rewards
 from comity.algorithms.off_policy import deterministic_nets as of_actions
 from comity.algorithms.off_policy.maddpg import joint_actions
-from comity.algorithms.policy_gradient import coma, correction, lica, liir, pg
+from comity.algorithms.policy_gradient import coma, correction, lica, liir, liir_credit, pg
 from comity.algorithms.terms import actor_of
 from comity.algorithms.values import qmix, value_networks, vdn
 from comity.learning import chosen, counterfactuals, discounted_returns, lambda_returns
@@ -192,8 +192,8 @@ def of_liir(passes: int, env: Environment, actors: PyTree, like: pg.Config) -> R
     algorithm = liir.make(config, env)
 
     def signals(key: Key, state: liir.State, case: Case) -> dict[str, Array]:
-        raw, _, _ = state.critic(*liir.critic_reads(env.spec, first(case.steps.observation)))
-        each = config.intrinsic_weight * liir.intrinsic_rewards(config, raw)[:, case.who]  # [K, A]
+        raw, _, _ = state.critic(*liir_credit.critic_reads(env.spec, first(case.steps.observation)))
+        each = config.intrinsic_weight * liir_credit.intrinsic_rewards(config, raw)[:, case.who]  # [K, A]
         return {"liir": above_average(each, case)}
 
     return Rule(*taught(algorithm, {"actor": actors}, passes), signals, config.credit)

@@ -49,15 +49,20 @@ class State(NamedTuple):
     opt_state: PyTree
 
 
-def make(config: Config, env: Environment) -> Bonus:
-    spec = env.spec
-    agents, choices = spec.agents, spec.action.n
+def require_others(env: Environment) -> None:
+    """Raises ValueError, one line, for a game without choices of one head, without others or without a next step."""
     require_choices(env, "social-influence")
     require_one_head(env, "social-influence")
-    if agents < 2:
+    if env.spec.agents < 2:
         raise ValueError("social-influence pays for influence on others, and this game has one agent: leave it out")
-    if spec.length < 2:
+    if env.spec.length < 2:
         raise ValueError("social-influence pays for the others' next actions, and this game has one step: leave it out")
+
+
+def make(config: Config, env: Environment) -> Bonus:
+    require_others(env)
+    spec = env.spec
+    agents, choices = spec.agents, spec.action.n
     others = jnp.array([[j for j in range(agents) if j != i] for i in range(agents)])  # [N, N - 1]
     adam = optax.adam(config.learning_rate)
 

@@ -156,6 +156,12 @@ def critic_core(config: Config) -> Core:
     return "gru" if config.core == "attention" else config.core
 
 
+def adam(config: Config, rate: float, clip: float) -> optax.GradientTransformation:
+    """Adam with gradients clipped by their norm. With `rate_steps` its rate falls linearly to 0."""
+    falling = partial(linear, rate, 0.0, float(config.rate_steps))
+    return optimizer("adam", falling if config.rate_steps else rate, clip, epsilon=config.epsilon)
+
+
 def learner(config: Config, env: Environment, name: str, critics: Critics, misread_actions: bool = False) -> Algorithm:
     """Returns the family's algorithm with these critics. misread_actions: see docs/algorithms/mappo.md."""
     spec, teams = env.spec, teams_of(config, env, critics)
@@ -165,11 +171,8 @@ def learner(config: Config, env: Environment, name: str, critics: Critics, misre
     released.check(config, critics.count == critics.values == 1, critics.count == agents)
     if config.rows != "pieces" or misread_actions or config.post_terminal:
         require_discrete(env, f"{name} as released")
-    adam = partial(optimizer, "adam", epsilon=config.epsilon)
-    falls = config.rate_steps > 0
-    rate = lambda first: partial(linear, first, 0.0, float(config.rate_steps)) if falls else first  # noqa: E731
-    actor_optimizer = team.optimizer(adam(rate(config.learning_rate), config.actor_clip))
-    critic_optimizer = teams.critics.optimizer(adam(rate(config.critic_learning_rate), config.critic_clip))
+    actor_optimizer = team.optimizer(adam(config, config.learning_rate, config.actor_clip))
+    critic_optimizer = teams.critics.optimizer(adam(config, config.critic_learning_rate, config.critic_clip))
     memory = team.memory, () if teams.together else fresh_core(critic_core(config), config.hidden, agents)
 
     def init(key: Key) -> State:

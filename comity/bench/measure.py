@@ -122,7 +122,17 @@ class Program:
 
         self._play = jax.jit(play)
         self.play()
-        self.env_steps = self.run(list(range(seeds)))
+        self.env_steps = self.warm_up(list(range(seeds)))
+
+    def warm_up(self, seeds: list[int]) -> float:
+        """Runs chunks until every replay holds the rows that the first update waits for, so that rounds measure updates
+        and not play alone. Returns the env steps per iteration.
+        """
+        steps = self.run(seeds)
+        rows = getattr(self.config, "warmup", 0)
+        while any(replay.filled < rows for seed in seeds for replay in replays(self.carry[seed].state)):
+            steps = self.run(seeds)
+        return steps
 
     def arguments(self, seeds: list[int]) -> tuple[Any, ...]:
         import numpy as np
@@ -146,6 +156,27 @@ class Program:
         jax.block_until_ready(self._play(self.keys[0], self.carry[0].state))
 
 
+def replays(state: Any) -> list[Any]:
+    """Returns the replays in a learner's state."""
+    import jax
+
+    from comity.learning.replay import Replay
+
+    leaves = jax.tree.leaves(state, is_leaf=lambda x: isinstance(x, Replay))
+    return [leaf for leaf in leaves if isinstance(leaf, Replay)]
+
+
+def peak_bytes() -> int:
+    """Largest memory so far: of an accelerator, or of this process on a CPU."""
+    import resource
+
+    import jax
+
+    peak = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit if peak is None else peak
+
+
 def flop_per_update(env: Any, algorithm: Any, key: Any, carry: Any) -> float:
     """FLOP of the matrix products of one rollout and update. A pass that play and learning could share counts twice."""
     import jax
@@ -162,20 +193,19 @@ def flop_per_update(env: Any, algorithm: Any, key: Any, carry: Any) -> float:
 
 def algorithm(task: str, name: str, iterations: int, repeats: int) -> dict[str, float | None]:
     """Medians of one algorithm in this process: milliseconds per update and their floor, compile time, memory, ..."""
-    import resource
-
     import jax
 
     on_cpu = jax.default_backend() == "cpu"
     clock = time.process_time if on_cpu else time.perf_counter
     program = Program(task, name, iterations)
-    rows = []
+    rows, peak = [], 0
     for _ in range(repeats):
         start = clock()
         program.run([0])
         update, start = (clock() - start) / iterations, clock()
         program.play()
         play = clock() - start
+        peak = peak or peak_bytes()  # before the first large product, whose matrices are not the learner's
         rows.append((update, play, 2.0 * SIDE**3 / product_seconds(clock) if on_cpu else rate_of_an_accelerator()))
     update, play, rate = (statistics.median(column) for column in zip(*rows, strict=True))
     updates, count, memory = (
@@ -183,9 +213,6 @@ def algorithm(task: str, name: str, iterations: int, repeats: int) -> dict[str, 
         flop_per_update(program.env, program.algorithm, program.keys[0], program.carry[0]),
         program.chunk.memory_analysis(),
     )
-    peak = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    if peak is None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
         "update_ms": 1e3 * update,
         "spread": (max(updates) - min(updates)) / update,

@@ -7,14 +7,15 @@ training and logging are off, and IPPO's learning rate stays constant, since com
 from that configuration, as it was read for the same seed: numbers of games and steps, sizes, rates. If the intervals of
 the two returns do not overlap, the ratio of speeds is left out.
 
-Every measurement is a fresh process pinned to one core, the two libraries in turn, without a compilation cache. Times
-are process CPU time, medians over seeds. A training process compiles the whole training program, runs it once, and then
-plays EPISODES new episodes with the trained policy, by code written here for both libraries. This file runs in both
-Python environments, so it imports comity only when it measures comity.
+Every measurement is a fresh process pinned to one core of the CPU, even beside a GPU, the two libraries in turn,
+without a compilation cache. Times are process CPU time, medians over seeds. A training process compiles the whole
+training program, runs it once, and then plays EPISODES new episodes with the trained policy, by code written here for
+both libraries. This file runs in both Python environments, so it imports comity only when it measures comity.
 """
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -457,6 +458,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cores", type=int, default=1)
     given = parser.parse_args()
+    os.environ["JAX_PLATFORMS"] = "cpu"  # of both sides, also beside a GPU, because times are process CPU time
     beside("measure").pin(given.cores)
     print(json.dumps(part(given)))
 

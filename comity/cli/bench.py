@@ -73,15 +73,18 @@ def bench(arguments: list[str]) -> None:
         raise Usage(f"--only {only!r}{did_you_mean(only, PARTS)}; allowed: {', '.join(PARTS)}")
     parts = [only] if only else ["algorithms"] if words else PARTS
     before = _read(values["before"]) if "before" in values else {}
+    rounds = {"iterations": iterations, "repeats": repeats}
 
     from comity.bench import measure
     from comity.training.progress import Steps
 
     steps = Steps(("start" in parts) + len(pairs) * ("algorithms" in parts) + ("cores" in parts), "measuring")
     machine = json.loads(_run("-c", MACHINE))
-    found: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), **machine, "algorithms": {}}
+    found: dict[str, Any] = {"date": time.strftime("%Y-%m-%d"), **machine, "sizes": rounds, "algorithms": {}}
     print(f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['devices'][0]}")
     print(", ".join(f"{name} {version}" for name, version in machine["versions"].items()) + f"; {found['date']}")
+    if before and (unlike := differences(before, found)):
+        print(f"{values['before']} was measured otherwise, so ratios are not of the code alone: {unlike}")
     sizes = ["--iterations", iterations, "--repeats", repeats]
     if "start" in parts:
         from comity.bench.start import WAYS, cold_and_warm
@@ -108,13 +111,33 @@ def bench(arguments: list[str]) -> None:
                 cells.append(f"{then['update_ms'] / row['update_ms']:.2f}" if then else "")
             steps.close()
             print(f"| {task} | {name} | {' | '.join(cells)} |", flush=True)
-    if "cores" in parts and machine["platform"] == "cpu" and machine["cores"] > 1:
+    if "cores" in parts and (reason := _no_cores(machine)):
+        print(f"\ncores: not measured, because {reason}")
+    elif "cores" in parts:
         steps.next("seeds side by side")
         found["cores"] = _cores(machine["cores"], sizes, steps.close)
     if "out" in values:
         values["out"].parent.mkdir(parents=True, exist_ok=True)
         values["out"].write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(f"\nwritten: {values['out']}")
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Returns in one line how an earlier measurement differs: platform, processor, sizes; "" if it does not. Files
+    from before 30 November 2026 do not say their sizes.
+    """
+    pairs = [(name, before.get(name), now[name]) for name in ("platform", "processor")]
+    pairs += [(name, before.get("sizes", {}).get(name), size) for name, size in now["sizes"].items()]
+    return ", ".join(
+        f"{name} {'unknown' if then is None else then} there, {here} here" for name, then, here in pairs if then != here
+    )
+
+
+def _no_cores(machine: dict[str, Any]) -> str:
+    """Returns why seeds on all cores cannot be measured on this machine; "" if they can."""
+    if machine["platform"] != "cpu":
+        return f"jax computes on {machine['platform'].upper()} here"
+    return "" if machine["cores"] > 1 else "there is one core"
 
 
 def ratio_to_floor(update: float, floor: float) -> float | None:

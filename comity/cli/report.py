@@ -1,6 +1,7 @@
 """`comity report`: writes one HTML file about one run or several."""
 
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 
 from comity.cli.main import Usage
@@ -58,11 +59,16 @@ def report(arguments: list[str]) -> None:
 
 def _film(paths: list[Path], trusted: object) -> str:
     """Returns a replay of the first runs side by side, or a line that says why there is none."""
+    from comity.report.labels import film_titles
     from comity.report.replay import replay_html
+    from comity.runs.saved import open_run
     from comity.training.run import load
 
     try:
-        return replay_html([load(path, trust=trusted).film() for path in paths[:MOST_FILMS]])  # pyright: ignore[reportArgumentType]
+        runs = [load(path, trust=trusted) for path in paths[:MOST_FILMS]]  # pyright: ignore[reportArgumentType]
+        films, names = [run.film() for run in runs], [run.short for run in runs]
+        titles = film_titles([open_run(path) for path in paths[:MOST_FILMS]], [film.title for film in films], names)
+        return replay_html([replace(film, title=title) for film, title in zip(films, titles, strict=True)])
     except (ValueError, OSError) as error:
         line = " ".join(str(error).split())
         print(printable(f"no replay: {line}"))

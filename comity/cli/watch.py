@@ -28,6 +28,8 @@ HELP = """  --seed S         the seed whose team is shown (the first)
 
 def watch(arguments: list[str]) -> None:
     from comity.report.film import write_gif, write_html, write_mp4
+    from comity.report.labels import film_titles
+    from comity.runs.saved import open_run
     from comity.training.run import load
 
     known = {"seed": int, "episode": int, "in-turn": int, "policy": str, "checkpoint": str}
@@ -51,14 +53,18 @@ def watch(arguments: list[str]) -> None:
             run.directory.refuse_links()
     print("playing up to 32 episodes; compiling them takes up to a minute the first time", file=sys.stderr)
     films = [run.films(values.get("seed"), policy, values.get("episode"), most) for run in runs]
-    if len(films) > 1:  # the title names the policy
+    firsts = range(0, len(films), len(wanted))  # one film of each run
+    of_runs = [open_run(path) for path in paths], [films[k][0].title for k in firsts], [runs[k].short for k in firsts]
+    titles = [title for title in film_titles(*of_runs) for _ in wanted]
+    beside = f"_{'-'.join(map(str, wanted))}" if wanted != ["last"] else ""
+    if beside or len(films) > 1:  # the title names the policy
         whose = [f"{named(run.which)}iteration {run.iterations[x[0].seed]}" for run, x in zip(runs, films, strict=True)]
         films = [
-            [replace(film, title=f"{film.title}, {which}") for film in some]
-            for some, which in zip(films, whose, strict=True)
+            [replace(film, title=f"{title}, {which}") for film in some]
+            for some, title, which in zip(films, titles, whose, strict=True)
         ]
     run, film, path = runs[0], films[0][0], paths[0]
-    beside = f"_{len(films)}_films" if len(films) > 1 else ""
+    beside += f"_{len(films)}_films" if len(films) > 1 else ""
     own = path / "figures" / f"seed{film.seed}_{policy}{beside}"
     name = f"reference-{path.name.replace('/', '-')}-{policy}{beside}"
     stem = Path(name) if run.is_reference else own  # nothing is written into the package

@@ -75,6 +75,15 @@ def task_labels(runs: Sequence[SavedRun]) -> list[str]:
     return [" · ".join([task, *differences]) for task, differences in zip(tasks, found, strict=True)]
 
 
+def film_titles(runs: Sequence[SavedRun], titles: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Returns titles of films side by side: each with the settings in which its run differs from the others, and with
+    the run's name where titles would still be equal.
+    """
+    differences = [label.split(" · ")[1:] for label in labels(runs)]
+    found = [" · ".join([title, *some]) for title, some in zip(titles, differences, strict=True)]
+    return [f"{text} ({name})" if found.count(text) > 1 else text for text, name in zip(found, names, strict=True)]
+
+
 def labels_by_task(runs: Sequence[SavedRun]) -> list[str]:
     """Returns labels of algorithms that mean the same on every task: only differences within a task count."""
     tasks, found = task_labels(runs), [""] * len(runs)

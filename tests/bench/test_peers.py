@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,6 +97,16 @@ def test_comity_is_set_by_what_jaxmarl_read_for_the_same_seed(monkeypatch, tmp_p
     assert told[0] == "measuring play32 of jaxmarl, seed 0 (1 of 12)"
     assert told[-1] == "measuring ippo of comity, seed 1 (12 of 12), ETA 0 s"
     assert len(told) == len(asked) == 12
+
+
+def test_both_sides_run_on_the_cpu_whose_time_is_measured(monkeypatch, capsys):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(peers, "beside", lambda name: SimpleNamespace(pin=lambda cores: None))
+    monkeypatch.setattr(peers, "part", lambda given: {"side": given.part[0], "platforms": os.environ["JAX_PLATFORMS"]})
+    for side in ("comity", "jaxmarl"):
+        monkeypatch.setattr("sys.argv", ["peers.py", "--part", side, "play32"])
+        peers.main()
+        assert json.loads(capsys.readouterr().out) == {"side": side, "platforms": "cpu"}
 
 
 def test_a_training_without_a_configuration_is_refused():

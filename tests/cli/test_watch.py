@@ -12,8 +12,11 @@ import pytest
 from PIL.GifImagePlugin import GifImageFile
 
 from comity.cli.main import main
+from comity.report.labels import film_titles
+from comity.runs.saved import open_run
 from comity.training.run import load
-from tiny.runs import arrays, trained
+from tiny import learner
+from tiny.runs import arrays, recipe, trained
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,31 @@ def test_films_of_several_checkpoints_stand_side_by_side(capsys, kept):
     assert sum(entry["turn"] for entry in told) > 0  # some succeed several times
     said(capsys, "watch", kept.path, "--in-turn", "1", "--html", "b.html", "--gif", "b.gif")
     assert Path("b.html").read_text().count('"turn":') == 1
+
+
+def test_films_side_by_side_say_which_run_is_which(capsys, kept, tmp_path):
+    other = trained(tmp_path, recipe(learner.Config(learning_rate=0.03)), seeds=1, chunk=1, iterations=2)
+    text = said(capsys, "watch", kept.path, other.path, "--html", "a.html", "--gif", "a.gif")
+    titles = list(dict.fromkeys(re.findall(r"learner on Signals ([^:]+): ", text)))
+    assert titles == [
+        "· learning-rate=0.01 · iterations=8, last of iteration 8",
+        "· learning-rate=0.03 · iterations=2, last of iteration 2",
+    ]
+    again = [open_run(kept.path)] * 2
+    assert film_titles(again, ["pg on ipd"] * 2, ["aaaaaa", "bbbbbb"]) == ["pg on ipd (aaaaaa)", "pg on ipd (bbbbbb)"]
+    page = tmp_path / "report.html"
+    said(capsys, "report", kept.path, other.path, "--out", page)
+    for title in titles:
+        own = json.dumps(f"learner on Signals {title.partition(',')[0]}").strip('"')
+        assert own in page.read_text(encoding="utf-8")
+
+
+def test_a_film_of_the_best_stands_beside_that_of_the_last(capsys, kept):
+    said(capsys, "watch", kept.path)
+    text = said(capsys, "watch", kept.path, "--best", "--in-turn", "1")
+    assert text.startswith("learner on Signals, best of iteration ")
+    names = {path.name for path in (kept.path / "figures").iterdir()}
+    assert {f"seed0_sampled{which}.{end}" for which in ("", "_best") for end in ("gif", "html")} <= names
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def final_table(
 
     metric: the first column (None: the run's headline). With fewer than five seeds, each seed is shown. lines:
     evaluations in the form of `eval.jsonl`, shown instead of the run's own, with any `which`. A run in progress shows
-    its newest periodic evaluation. A seed that diverged has no score: its last and best policies are in no mean.
+    its newest periodic evaluation. A seed that diverged has no score: its policies are in no mean. All given lines
+    count, as only finite policies play.
     """
     opened = run if isinstance(run, SavedRun) else open_run(run)
     table = tabulate([opened], [opened.algorithm], "eval", None if lines is None else [list(lines)])
@@ -49,12 +50,7 @@ def final_table(
         raise ValueError(f"{opened.path} has no evaluation yet: let it train a little")
     metric = study.metric(metric)
     names = [metric, *(["return"] if metric != "return" and "return" in table else [])]
-    lost = study.diverged_rows(table)
-    if lines is None:
-        final, notes = newest(table.rows(~lost), opened.algorithm, opened.status)
-    else:  # a policy that was kept before its seed diverged is whole
-        lost &= np.isin(table["which"], ("last", "best"))
-        final, notes = table.rows(~lost), []
+    final, notes = newest_whole(study, opened.algorithm, opened.status) if lines is None else (table, [])
     seeds = sorted(table.unique("seed"))
     each = len(seeds) < FEWEST_SEEDS
     columns = ["checkpoint", "policy", *(f"{heading(name)}, mean" for name in names)]
@@ -72,7 +68,6 @@ def final_table(
             row += ["  ".join(plain(by_seed.get(seed, np.nan), metric) for seed in seeds)] * each
             rows.append(tuple(row))
     counts = sorted({int(n) for n in final["episodes"]})
-    notes += diverged_note(opened.algorithm, table.rows(lost))
     if counts:
         notes.append(f"each score: {' or '.join(map(str, counts))} episodes per seed")
     steps = short(float(np.median(largest_steps(table))))
@@ -197,13 +192,9 @@ def newest_whole(study: Study, label: str, status: str) -> tuple[Table, list[str
     table = study.table.where(label=label)
     lost = study.diverged_rows(table)
     final, notes = newest(table.rows(~lost), label, status)
-    return final, [*notes, *diverged_note(label, table.rows(lost))]
-
-
-def diverged_note(label: str, lost: Table) -> list[str]:
-    """Returns a note on the seeds of these rows, which diverged; [] if there are none."""
-    seeds = sorted(lost.unique("seed"))
-    return [f"{label}: seed{'s' * (len(seeds) > 1)} {spans(seeds)} diverged, in no mean"] if seeds else []
+    if seeds := sorted(table.rows(lost).unique("seed")):
+        notes.append(f"{label}: seed{'s' * (len(seeds) > 1)} {spans(seeds)} diverged, in no mean")
+    return final, notes
 
 
 def differences(study: Study, finals: Mapping[str, Table]) -> list[str]:

@@ -24,7 +24,7 @@ folder of a sweep, to continue it: finished rows are skipped, and rows that were
   --prune HOW            ends poor trials early: median (default) | halving | none
   --seeds 5, --iterations N, --envs N, ...   as in comity train
   --apart                makes each seed a run of its own, so that machines can share the seeds
-  --dry-run              lists the rows, trains nothing
+  --dry-run              lists the rows, or prints an array's script; trains and writes nothing
   --table                prints the table of the results so far, trains nothing
   --workers N            processes here, or jobs of the array (one for each core)
   --launch HOW           processes (default) | slurm: submits an array | print: prints its script | ray
@@ -33,7 +33,7 @@ folder of a sweep, to continue it: finished rows are skipped, and rows that were
   --address HOST:PORT    address of a Ray cluster
   --batch N              a worker trains up to N rows side by side, if they differ only in floats and seeds
   --worker I/N           runs this process as one of N workers
-  --retry                trains failed rows again
+  --retry                trains failed rows again; of a search, also trials that became not finite
   --out DIR              the sweep's folder (sweeps/NAME)
   --trust                runs code that the study names and that is not yours (docs/trust.md)"""
 
@@ -53,27 +53,42 @@ def sweep(arguments: list[str]) -> int:
         number = own.get(name, "1")
         if not (number.isdecimal() and int(number) >= 1):
             raise Usage(f"--{name} {number!r} is not a whole number of 1 or more: give one")
-    one = _sweep_of(words, own, vary, settings)
     say = lambda text: print(printable(text) if "\n" not in text else text, flush=True)  # noqa: E731
-    if "dry-run" in own and own.get("launch") not in ("slurm", "print"):
-        for number, row in enumerate(one.rows, 1):
-            state = (worker.done(one.of(row)) or {}).get("status", "")
-            say(f"{number:4d}  {row.label}{f'  ({state})' if state else ''}")
-        say(f"{_rows(len(one.rows))}, nothing trained; {one.path}")
-        return 0
+    one = _sweep_of(words, own, vary, settings, say)
+    if "dry-run" in own:
+        return _listed(one, own, say)
     if "retry" in own and (again := worker.retry(one)):
         say(f"{_rows(again)} that failed will be trained again")
-    more = (*(("--trust",) if "trust" in own else ()), *(("--batch", own["batch"]) if "batch" in own else ()))
     if any(row.search for row in one.rows) and "table" not in own and worker.left(one):
         needed("optuna", "give the settings to --vary")
     if "worker" in own:
         return _as_worker(one, own["worker"], say, trust, int(own.get("batch", "1")))
     status = 0
     if "table" not in own and (left := worker.left(one)):
-        status, submitted = _launched(one, own, len(left), say, more)
+        status, submitted = _launched(one, own, len(left), say, _more(own))
         if submitted:
             return status
     return _report(one, status)
+
+
+def _listed(one: plan.Sweep, own: dict[str, str], say: Any) -> int:
+    """Prints the rows, or the script of an array. Writes nothing."""
+    left = len(worker.left(one))
+    if own.get("launch") in ("slurm", "print") and left:
+        number = min(int(own.get("workers", left)), left)
+        say(launch.slurm_script(one, number, own.get("slurm", ""), _more(own)).rstrip())
+        say("nothing written or submitted")
+        return 0
+    for number, row in enumerate(one.rows, 1):
+        state = (worker.done(one.of(row)) or {}).get("status", "")
+        say(f"{number:4d}  {row.label}{f'  ({state})' if state else ''}")
+    say(f"{_rows(len(one.rows))}, nothing trained or written; {one.path}")
+    return 0
+
+
+def _more(own: dict[str, str]) -> tuple[str, ...]:
+    """Returns the flags that are passed on to workers."""
+    return (*(("--trust",) if "trust" in own else ()), *(("--batch", own["batch"]) if "batch" in own else ()))
 
 
 def _rows(count: int) -> str:
@@ -103,8 +118,7 @@ def _launched(one: plan.Sweep, own: dict[str, str], left: int, say: Any, more: t
         return submit.submit(one, number, own.get("slurm", ""), say, more), True
     if how == "ray":
         return launch.ray(one, number, own.get("address"), say, more), False
-    submitted = how == "slurm" and "dry-run" not in own
-    return launch.slurm(one, number, own.get("slurm", ""), say, submitted, more), True
+    return launch.slurm(one, number, own.get("slurm", ""), say, how == "slurm", more), True
 
 
 def _report(one: plan.Sweep, status: int) -> int:
@@ -122,8 +136,11 @@ def _report(one: plan.Sweep, status: int) -> int:
     print("next")
     over = sum(counts.get(state, 0) for state in _good(one))
     if len(one.rows) - over:
-        failed = any(counts.get(state) for state in worker.FAILED)
-        print(f"  {command('comity', 'sweep', one.path, *(['--retry'] if failed else []))}")
+        failed, lost = counts.get("failed", 0), counts.get("not finite", 0)
+        if failed or worker.left(one):
+            print(f"  {command('comity', 'sweep', one.path, *(['--retry'] if failed else []))}")
+        if lost and not one.rows[0].search:  # --retry leaves them alone
+            print(f"  {_rows(lost)} became not finite: give other settings, such as a lower learning rate")
     if best := winner(one):
         row, about = best
         more = {name: row.config["training"][name] for name in ("seeds", "first_seed")}
@@ -179,23 +196,26 @@ def _split(arguments: list[str]) -> tuple[list[str], dict[str, str], dict[str, l
     return words, own, vary, settings
 
 
-def _sweep_of(words: list[str], own: dict[str, str], vary: dict[str, Any], settings: dict[str, Any]) -> plan.Sweep:
+def _sweep_of(
+    words: list[str], own: dict[str, str], vary: dict[str, Any], settings: dict[str, Any], say: Any
+) -> plan.Sweep:
     """Returns the sweep that the words name; plans it if it is new. Raises Usage, ValueError."""
+    file = None
     if len(words) == 1 and Path(words[0]).is_dir():
         if vary or settings or "apart" in own or "out" in own:
             raise Usage(f"{words[0]} is a sweep already: what it trains is in its study; give a new study instead")
         return plan.opened(Path(words[0]))
     if len(words) == 1 and (words[0].endswith((".yaml", ".yml")) or os.path.isfile(words[0])):
-        study: dict[str, Any] = plan.study_of(Path(words[0]))
-        name: str | None = Path(words[0]).stem
+        file = Path(words[0])
+        study: dict[str, Any] = plan.study_of(file)
     elif len(words) == 2:
         study = {"tasks": plan.names_of(words[0], "task"), "algorithms": plan.names_of(words[1], "algorithm")}
-        name = None
     else:
         raise Usage(
             f"sweep needs FILE, or TASKS and ALGORITHMS, or a sweep's folder, got {' '.join(words) or 'nothing'}: "
             "comity sweep manitokan ippo,qmix --vary learning_rate=1e-4,5e-4"
         )
+    given = {**settings, "vary": vary, "apart": True} if "apart" in own else {**settings, "vary": vary}
     sections = {key: value for key, value in settings.items() if "." in key or key in ("preset", "profile")}
     if "search" in settings:  # added to what the file searches
         settings["search"] = {**(study.get("search") or {}), **settings["search"]}
@@ -205,7 +225,14 @@ def _sweep_of(words: list[str], own: dict[str, str], vary: dict[str, Any], setti
     if "apart" in own:
         study["apart"] = True
     plan.check(study)
-    if name is None:
+    if "out" in own:
+        path = Path(own["out"])
+    elif file:
+        path = Path("sweeps") / file.stem
+        if (settings or vary or "apart" in own) and not plan.is_of(path, study):  # such as a short try
+            path = path.with_name(f"{file.stem}_{plan.digest(given)[:6]}")
+    else:
+        given = study
         short = "-".join(re.sub(r"[^A-Za-z0-9_.+-]+", "-", x) for x in (*study["tasks"], *study["algorithms"]))
-        name = f"{short[:60]}_{plan.digest(study)[:6]}"
-    return plan.planned(Path(own.get("out", Path("sweeps") / name)), study)
+        path = Path("sweeps") / f"{short[:60]}_{plan.digest(study)[:6]}"
+    return plan.planned(path, study, file, given, "dry-run" not in own, say)

@@ -132,11 +132,12 @@ def _tell(sweep: Sweep, known: set[str], say: Say) -> None:
 def slurm_script(sweep: Sweep, count: int, options: str = "", more: tuple[str, ...] = ()) -> str:
     """Returns the script of a Slurm array of `count` workers. options: of sbatch, such as `--time=2:00:00 --mem=4G`.
 
-    A job that is pre-empted or runs out of time is warned with SIGUSR1 and saves. If it is requeued, or the array is
+    A job that is pre-empted or runs out of time is warned with SIGUSR1 and saves. Without `B:` Slurm would warn only
+    the steps that srun starts, not the batch shell, in whose place the worker runs. If it is requeued, or the array is
     submitted again, it goes on.
     """
     directives = [f"--array=1-{count}", f"--job-name={_job(sweep)}", "--requeue", "--open-mode=append"]
-    directives += ["--signal=USR1@120", f"--output={(sweep.path / LOGS).resolve()}/slurm-%A_%a.log"]
+    directives += ["--signal=B:USR1@120", f"--output={(sweep.path / LOGS).resolve()}/slurm-%A_%a.log"]
     given = shlex.split(options)
     names = {word.partition("=")[0] for word in given}
     directives = [word for word in directives if word.partition("=")[0] not in names] + joined(given)

@@ -10,19 +10,19 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from comity.names import host_of, members, parsed, unknown
 from comity.runs import sources
 from comity.runs.reading import Unreadable, read_json, read_yaml
-from comity.runs.saved import ROWS
+from comity.runs.saved import DONE, ROWS
 from comity.runs.saved import SWEEP as FILE
 from comity.runs.trust import find_module
 from comity.runs.writing import write_text
 from comity.settings import did_you_mean
-from comity.sweeps import ranges
+from comity.sweeps import claims, ranges
 
 FORMAT = 1
 SEARCH = ("search", "trials", "objective", "prune")  # keys of a study that searches, see `sweeps.ranges`
@@ -349,19 +349,56 @@ def _files_of(name: str) -> sources.Files | None:
     return find_module(named.target) if own and not members(name) else None
 
 
-def planned(path: Path, study: Mapping[str, Any]) -> Sweep:
-    """Returns the sweep of a study in `path`; plans it if it is new or the study changed. Raises
-    ValueError, OSError.
+def planned(
+    path: Path, study: Mapping[str, Any], file: Path | None = None, given: Mapping[str, Any] | None = None,
+    write: bool = True, say: Callable[[str], None] = lambda text: None,
+) -> Sweep:  # fmt: skip
+    """Returns the sweep of a study in `path`; plans it if it is new or the study changed.
+
+    file: the file that the study was read from. given: the part of the study that is from the command line. write:
+    False writes nothing. say: is told how many rows that are over leave the plan. Raises OSError, and ValueError, also
+    if rows would leave the plan of another file or command line, or while a worker trains.
     """
-    made_from = fingerprint(study)
-    if (path / FILE).is_file() and _read(path).get("made_from") == made_from:
+    if is_of(path, study):
         return opened(path)
     rows = rows_of(study)
+    origin = {"file": file and os.path.relpath(file.resolve(), path.resolve()), "given": digest(given or {})[:10]}
+    if (path / FILE).is_file():
+        _replace(opened(path), {row.name for row in rows}, origin, say)
+    if not write:
+        return Sweep(path, dict(study), Path.cwd(), tuple(rows))
     path.mkdir(parents=True, exist_ok=True)
-    value = {"format": FORMAT, "made_from": made_from, "study": study, "folder": os.getcwd()}
+    value = {"format": FORMAT, "made_from": fingerprint(study), "study": study, "folder": os.getcwd(), "from": origin}
     text = json.dumps({**value, "rows": [dataclasses.asdict(row) for row in rows]}, indent=1)
     write_text(path / FILE, text + "\n")
     return opened(path)
+
+
+def is_of(path: Path, study: Mapping[str, Any]) -> bool:
+    """True if `path` has the plan of exactly this study."""
+    return (path / FILE).is_file() and _read(path).get("made_from") == fingerprint(study)
+
+
+def _replace(old: Sweep, names: set[str], origin: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Raises ValueError if a plan must not be replaced by one with rows of these names. Says which results it loses."""
+    if not (leaving := [row for row in old.rows if row.name not in names]):
+        return
+    left = f"{len(leaving)} of its {len(old.rows)} rows would leave the plan"
+    before = _read(old.path).get("from") or origin  # older plans do not say where they are from
+    if before != origin:
+        whose = f"of {os.path.normpath(old.path / before['file'])}" if before["file"] else "of another command"
+        if before["file"] == origin["file"]:
+            whose = "with other settings on the command line"
+        raise ValueError(f"{old.path} holds the sweep {whose}, and {left}: give --out DIR for a folder of its own")
+    for row in old.rows:
+        if claims.alive(old.of(row) / f"claim.{claims.newest(old.of(row))}"):
+            raise ValueError(
+                f"{old.path}: the study has changed, and {left}, but a worker trains {row.label}: stop it first"
+            )
+    over = sum((old.of(row) / DONE).is_file() for row in leaving)
+    if over:
+        say(f"the study has changed: {over} of the rows that are over leave the plan, so no table counts them; their "
+            f"runs stay in {old.path / ROWS}")  # fmt: skip
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -38,8 +38,12 @@ def left(sweep: Sweep) -> list[Row]:
 
 
 def retry(sweep: Sweep) -> int:
-    """Marks failed rows to be trained again; returns their number."""
-    again = [sweep.of(row) for row in sweep.rows if (done(sweep.of(row)) or {}).get("status") in FAILED]
+    """Marks failed rows to be trained again; returns their number.
+
+    A row that became not finite would do so again with the same settings. Only a trial of a search gets others.
+    """
+    wanted = lambda row: FAILED if row.search else FAILED[:1]  # noqa: E731
+    again = [sweep.of(row) for row in sweep.rows if (done(sweep.of(row)) or {}).get("status") in wanted(row)]
     for folder in again:
         (folder / TRIAL).unlink(missing_ok=True)  # values that failed are drawn anew
         (folder / DONE).unlink(missing_ok=True)
@@ -225,12 +229,25 @@ def _trained(
     for path in underneath(folder):
         directory = RunDirectory(path)
         if directory.saved():
-            training = training_of(config)
-            return resume(directory, None, training.minutes, listen, None, trust, programs, member).path
+            minutes = _minutes_left(directory, training_of(config).minutes)
+            return resume(directory, None, minutes, listen, None, trust, programs, member).path
         with directory.lock():  # the run was stopped before there was anything to save
             shutil.rmtree(path)
     recipe, training = from_config(config, None, trust), training_of(config)
     return train(recipe, training, folder, None, listen, "comity sweep", programs, member).path
+
+
+def _minutes_left(directory: RunDirectory, minutes: float | None) -> float | None:
+    """Returns what is left of a row's time limit in minutes, enough for one chunk at least; None without a limit."""
+    from comity.training import checkpoint
+
+    if minutes is None:
+        return None
+    spent = [directory.manifest().get("wall_seconds", 0.0)]  # written when a signal stopped the run
+    for path in directory.saved()[-1:]:  # after a kill only its checkpoint says how long it was trained
+        with contextlib.suppress(checkpoint.CorruptCheckpoint):
+            spent.append(checkpoint.about(path)["wall_seconds"])
+    return max(minutes - max(spent) / 60, 1e-3)
 
 
 def _guard(claim: Claim) -> Any:

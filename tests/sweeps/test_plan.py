@@ -5,7 +5,7 @@ import re
 import pytest
 
 from comity.cli.main import main
-from comity.sweeps import plan
+from comity.sweeps import claims, plan
 
 STUDY = {"tasks": ["matrix"], "algorithms": ["reinforce"], "seeds": 2, "iterations": 4}
 
@@ -101,16 +101,59 @@ def test_refusals_are_one_line(wrong, words):
     assert "\n" not in str(caught.value)
 
 
-def test_dry_run_lists_rows_and_trains_nothing(tmp_path, capsys):
-    (tmp_path / "rates.yaml").write_text(
-        "tasks: [matrix]\nalgorithms: [reinforce]\niterations: 4\nvary:\n  learning_rate: [1e-3, 1e-2]\n"
-    )
+RATES = "tasks: [matrix]\nalgorithms: [reinforce]\niterations: 4\nvary:\n  learning_rate: [1e-3, 1e-2]\n"
+
+
+def test_dry_run_lists_rows_and_writes_nothing(tmp_path, capsys):
+    (tmp_path / "rates.yaml").write_text(RATES)
     assert main(["sweep", "rates.yaml", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"1  reinforce on matrix · learning-rate=0.001\n .* 2  reinforce .*=0.01\n2 rows", out), out
-    assert not list(tmp_path.rglob("claim.*"))
-    again = plan.opened(tmp_path / "sweeps" / "rates")
-    assert len(again.rows) == 2
+    assert main(["sweep", "rates.yaml", "--dry-run", "--launch", "slurm"]) == 0
+    assert "#SBATCH --array=1-2" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["rates.yaml"]
+
+
+def test_a_plan_with_results_is_not_replaced_by_accident(tmp_path, capsys):
+    """By other settings, by another file of the same name, or while a worker trains."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "rates.yaml").write_text(RATES)
+    (tmp_path / "other" / "rates.yaml").write_text(RATES.replace("iterations: 4", "iterations: 5"))
+    write = lambda *words: main(["sweep", *words, "--launch", "print"])  # noqa: E731
+    assert write("rates.yaml") == 0
+    (folder,) = (tmp_path / "sweeps").iterdir()
+    first = plan.opened(folder)
+    before, over = (folder / "sweep.json").read_text(), first.of(first.rows[0])
+    over.mkdir(parents=True)
+    (over / "done.json").write_text('{"status": "finished", "line": "", "seconds": 1.0}')
+    assert write("rates.yaml", "--iterations", "3") == 0  # in a folder of its own, which stays the same
+    assert write("rates.yaml", "--iterations", "3") == 0
+    assert len(list((tmp_path / "sweeps").iterdir())) == 2
+    capsys.readouterr()
+    assert write("other/rates.yaml") == 1
+    told = "sweeps/rates holds the sweep of rates.yaml, and 2 of its 2 rows would leave the plan: give --out DIR"
+    assert told in capsys.readouterr().err
+    assert write("rates.yaml", "--envs", "8", "--out", "sweeps/rates") == 1
+    assert "sweeps/rates holds the sweep with other settings on the command line" in capsys.readouterr().err
+    assert write("matrix", "reinforce", "--out", "sweeps/rates") == 1
+    assert "sweeps/rates holds the sweep of rates.yaml" in capsys.readouterr().err
+    (tmp_path / "rates.yaml").write_text(RATES.replace("1e-3, ", ""))
+    claim = claims.take(first.of(first.rows[1]))
+    assert claim
+    assert write("rates.yaml") == 1
+    assert "a worker trains reinforce on matrix · learning-rate=0.01: stop it first" in capsys.readouterr().err
+    claim.release()
+    told = "1 of the rows that are over leave the plan, so no table counts them; their runs stay in sweeps/rates/rows"
+    assert main(["sweep", "rates.yaml", "--dry-run"]) == 0
+    assert told in capsys.readouterr().out
+    assert (folder / "sweep.json").read_text() == before
+    (tmp_path / "rates.yaml").write_text(RATES.replace("1e-3", "1e-4, 1e-3"))  # all rows stay: nothing to be said
+    assert write("rates.yaml") == 0
+    assert "leave the plan" not in capsys.readouterr().out
+    (tmp_path / "rates.yaml").write_text(RATES.replace("1e-3, ", ""))
+    assert write("rates.yaml") == 0
+    assert told in capsys.readouterr().out
+    assert [row.name for row in plan.opened(folder).rows] == [first.rows[1].name]
 
 
 @pytest.mark.parametrize(

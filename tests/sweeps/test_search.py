@@ -30,7 +30,7 @@ LONG = ["--iterations", "120", *TINY[2:6], "--evaluations", "20", *TINY[8:]]
 def planned(tmp_path, *more, words=TINY):
     """A search that nobody trains yet."""
     given = ["matrix", "reinforce", "--search", "learning_rate=1e-4:1e-1:log", "gamma=0.5,0.9", "--seeds", "1", *words]
-    assert main(["sweep", *given, *more, "--out", "sweep", "--dry-run"]) == 0
+    assert main(["sweep", *given, *more, "--out", "sweep", "--launch", "print"]) == 0
     return plan.opened(tmp_path / "sweep")
 
 

@@ -1,5 +1,6 @@
 """Sweeps from end to end: killed workers, a queue of jobs, failures, and the low cost of a finished sweep."""
 
+import json
 import os
 import signal
 import subprocess
@@ -30,7 +31,7 @@ echo "Submitted batch job 7"
 
 def planned(tmp_path, *more):
     """A sweep that nobody trains yet."""
-    assert main(["sweep", *WORDS, *more, "--out", "sweep", "--dry-run"]) == 0
+    assert main(["sweep", *WORDS, *more, "--out", "sweep", "--launch", "print"]) == 0
     return plan.opened(tmp_path / "sweep")
 
 
@@ -55,7 +56,6 @@ class Child:
 def test_a_line_says_what_a_worker_does_while_no_row_is_over(tmp_path, monkeypatch):
     """Ever more rarely: after 10, 30 and 70 s of a hundred; of a worker that runs still."""
     sweep, now, lines = planned(tmp_path), [0.0], []
-    (sweep.path / launch.LOGS).mkdir()
     said = "compiling\n   33%  ETA 57 s  iteration 330/3,000  24.9 updates/s  120k steps/s  success 33.4%\n"
     (sweep.path / launch.LOGS / "worker-2.log").write_text(said)
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: now.__setitem__(0, now[0] + 5))
@@ -101,7 +101,7 @@ def test_an_array_of_a_queue_that_kills_its_jobs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
     monkeypatch.setenv("JOBS", str(jobs))
     submit = ["sweep", *WORDS, "--apart", "--seeds", "3", "--out", "sweep", "--launch", "slurm", "--workers", "2"]
-    assert main([*submit, "--slurm", "--time=0:10:00 --signal=USR1@30"]) == 0
+    assert main([*submit, "--slurm", "--time=0:10:00 --signal=B:USR1@30"]) == 0
     out = capsys.readouterr().out
     assert "Submitted batch job 7 (2 workers" in out
     sweep = plan.opened(tmp_path / "sweep")
@@ -136,6 +136,8 @@ def test_without_a_queue_the_script_is_printed(tmp_path, monkeypatch, capsys):
     assert main(["sweep", *WORDS, "--out", "sweep", "--launch", "slurm"]) == 0
     out = capsys.readouterr().out
     assert "#SBATCH --array=1-1\n" in out
+    assert "#SBATCH --signal=B:USR1@120\n" in out  # the worker replaces the batch shell, which `USR1@120` spares
+    assert "exec " in out
     assert f"sweep {tmp_path / 'sweep'} --worker" in out
     assert "submit it with: sbatch sweep/slurm.sh" in out
 
@@ -225,6 +227,13 @@ def test_a_row_that_fails_keeps_no_other_from_being_trained(tmp_path, monkeypatc
     assert worker.retry(sweep) == 1
     assert in_this_process(sweep)[0] == 1
     assert_each_row_once(sweep)
+    done = sweep.of(sweep.rows[0]) / worker.DONE
+    done.write_text(json.dumps({**json.loads(done.read_text()), "status": "not finite", "line": "params of seed 0"}))
+    assert main(["sweep", "sweep", "--retry"]) == 1  # the same settings would give the same numbers
+    out = capsys.readouterr().out
+    assert "1 row became not finite: give other settings" in out
+    assert "--retry" not in out
+    assert worker.states(sweep) == {"not finite": 1, "finished": 1}
 
 
 def test_a_full_disk_ends_the_worker_and_no_row(tmp_path, monkeypatch):
@@ -254,10 +263,23 @@ def test_rows_that_differ_in_floats_alone_share_programs(tmp_path):
     assert compiled[1] <= 0.5 * compiled[0] + 0.1
 
 
-def test_ctrl_c_saves_what_processes_train_and_the_same_command_goes_on(tmp_path):
+def test_ctrl_c_saves_what_processes_train_and_the_same_command_goes_on(tmp_path, monkeypatch):
     """The launcher with its workers, as in a terminal."""
     longer = ["--iterations", "600", "--chunk", "5", *TINY[4:]]
-    arguments = ["sweep", "matrix", "reinforce", *longer, "--seeds", "1", "--out", "sweep", "--workers", "1"]
+    arguments = [
+        "sweep",
+        "matrix",
+        "reinforce",
+        *longer,
+        "--seeds",
+        "1",
+        "--out",
+        "sweep",
+        "--workers",
+        "1",
+        "--minutes",
+        "9",
+    ]
     arguments += ["--vary", "learning_rate=1e-3,5e-3"]
     # A shell's background jobs ignore the signal, and so would all that they start.
     listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -274,6 +296,13 @@ def test_ctrl_c_saves_what_processes_train_and_the_same_command_goes_on(tmp_path
     assert len(worker.left(sweep)) == 2
     saved = max(int(path.stem) for path in (run / "checkpoints").glob("0*.npz"))
     assert 0 < saved < 600
+    spent = json.loads((run / "manifest.json").read_text())["wall_seconds"]
+    from comity.training import loop
+
+    resume, limits = loop.resume, []
+    monkeypatch.setattr(loop, "resume", lambda *given: (limits.append(given[2]), resume(*given))[1])
     assert in_this_process(sweep)[0] == 2
+    assert limits == [pytest.approx(9 - spent / 60)]  # what is left of the limit, not a new one
+    assert spent > 0.1
     assert "resuming" in (run / "log.txt").read_text()
     assert worker.states(sweep) == {"finished": 2}

@@ -172,7 +172,7 @@ def test_who_remembers_earns_what_was_shown(core):
     """With a memory both agents do; without one nobody can earn more than half."""
     env = Recall()
     settings: dict[str, Any] = {**TINY, "hidden": 32, "memory": 16, "batch": 32, "capacity": 500, "core": core}
-    settings |= {"last_action": False, "learning_rate": 3e-3, "critic_learning_rate": 3e-3, "novelty_by": "none"}
+    settings |= {"last_action": False, "learning_rate": 1e-3, "critic_learning_rate": 6e-3, "novelty_by": "none"}
     settings |= {"influence_updates": 1, "every": 32, "tau": 0.05, "credit": "own"}
     learner = alita_recurrent.make(alita_recurrent.Config(**settings), env)
 

@@ -85,9 +85,9 @@ def test_the_episode_of_figure_1():
 def test_behaviour_is_held_against_the_training_that_the_paper_gives_each_learner():
     for name in ("fig11", "fig12"):
         lengths = paper_lengths(PAPER.figures[name])
-        long = {label for label, iterations in lengths.items() if iterations == 26_000}
+        long = {label for label, length in lengths.items() if length and length.updates == 26_000}
         assert long == {f"PG with history, {label}" for label in PAPER.figures["fig6"].arms}
-        assert lengths["PG"] == 10_000
+        assert lengths["PG"] and lengths["PG"].updates == 10_000
 
 
 OPEN = ("fig1", "fig13", "repairs", "views", "views-long", "readings", "tables", "gift-games")  # runs are missing

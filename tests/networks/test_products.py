@@ -21,7 +21,7 @@ SMALL = {"hidden": 6}
 LEARNERS = [
     (pg, SMALL),
     (ippo, {**SMALL, "encoder": (5,), "epochs": 1}),
-    (vdn, {**SMALL, "capacity": 4, "batch": 2}),
+    (vdn, {**SMALL, "capacity": 4, "warmup": 2, "batch": 2}),
     (pqn, {**SMALL, "encoder": (5,), "epochs": 1, "minibatches": 1}),
 ]
 

@@ -65,7 +65,7 @@ def test_a_line_says_what_a_worker_does_while_no_row_is_over(tmp_path, monkeypat
 
 
 def test_killed_workers_lose_no_row_and_train_none_twice(tmp_path, capfd):
-    kills_of_a_sweep(tmp_path, rows=8, workers=2, kills=2, pause=1.0, limit=300)
+    kills_of_a_sweep(tmp_path, rows=8, workers=2, kills=2, pause=0.5, limit=300)
     assert main(["sweep", "sweep"]) == 0  # no row is left: the table
     out = capfd.readouterr().out
     assert "8 finished" in out

@@ -87,7 +87,8 @@ def test_behaviour_is_held_against_the_training_that_the_paper_gives_each_learne
         lengths = paper_lengths(PAPER.figures[name])
         long = {label for label, length in lengths.items() if length and length.updates == 26_000}
         assert long == {f"PG with history, {label}" for label in PAPER.figures["fig6"].arms}
-        assert lengths["PG"] and lengths["PG"].updates == 10_000
+        assert lengths["PG"]
+        assert lengths["PG"].updates == 10_000
 
 
 OPEN = ("fig1", "fig13", "repairs", "views", "views-long", "readings", "tables", "gift-games")  # runs are missing

@@ -83,9 +83,9 @@ class Claim:
 
 
 def dated(since: str) -> Callable[..., Claim]:
-    """Returns claim(name, text, *tests), which makes claims of that date."""
+    """Returns claim(name, text, *tests, replaced_by=""), which makes claims of that date."""
 
-    def claim(name: str, text: str, *tests: Comparison) -> Claim:
-        return Claim(name, text, tests, since)
+    def claim(name: str, text: str, *tests: Comparison, replaced_by: str = "") -> Claim:
+        return Claim(name, text, tests, since, replaced_by)
 
     return claim

@@ -14,7 +14,7 @@ from jax import Array
 from comity.algorithms.shaping.coala_exact import DEFECTOR, EXTORTIONER, Config, Path, paths, points_per_step
 from comity.algorithms.shaping.lola import State
 from comity.algorithms.shaping.tabular import seen_by
-from comity.experiments.claims import Claim, Comparison, dated
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale, Trial
 from comity.experiments.measures import Measure
 from comity.recipes import Recipe
@@ -206,17 +206,14 @@ TIME_SCALES = Figure(
         Panel("naive_gradient_dc", "from naive learners, component DC"),
     ),
     (
-        Claim(
+        claim(
             "out-of-defection",
             "At defection naive learners pull towards extortion: the component DC is positive, and the largest.",
-            (
-                Comparison("defection", "above", 0.0, slope("naive", "dc"), 0.0),
-                *(
-                    Comparison("defection", "equal", 0.0, slope("naive", place), 0.0005)
-                    for place in ("start", "cc", "cd", "dd")
-                ),
+            Comparison("defection", "above", 0.0, slope("naive", "dc"), 0.0),
+            *(
+                Comparison("defection", "equal", 0.0, slope("naive", place), 0.0005)
+                for place in ("start", "cc", "cd", "dd")
             ),
-            WRITTEN,
             replaced_by="out-of-defection-projected",
         ),
         claim(  # a push of a probability of 0.01 further down is no way out of defection: the paper projects it away
@@ -236,11 +233,10 @@ TIME_SCALES = Figure(
                 for place in ("start", "cc", "cd", "dc", "dd")
             ),
         ),
-        Claim(
+        claim(
             "tit-for-tat-is-left",
             "Tit-for-tat is not where a mixed group stays: naive learners pull away from it.",
-            (Comparison("tit-for-tat", "above", 0.0, Measure("naive_gradient_norm", window=(0.0, 1.0)), 0.001),),
-            WRITTEN,
+            Comparison("tit-for-tat", "above", 0.0, Measure("naive_gradient_norm", window=(0.0, 1.0)), 0.001),
             replaced_by="tit-for-tat-is-left-by-the-group",
         ),
         # The mixture's components are 0.1 x the naive learners' + 0.9 x the players', so with these bounds at least

@@ -6,9 +6,9 @@ shape within a minute. The settings of `sequence` are the paper's. docs/papers/c
 
 from typing import Any
 
-from comity.experiments.claims import Claim, Comparison
+from comity.experiments.claims import Comparison
 from comity.experiments.coala_pg.exact import BUDGETS as EXACT_BUDGETS
-from comity.experiments.coala_pg.exact import PURE, WRITTEN, afterwards, claim
+from comity.experiments.coala_pg.exact import PURE, afterwards, claim
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
 from comity.experiments.measures import Measure
 
@@ -178,15 +178,12 @@ BALANCE = Figure(
         Panel("gradient_later", "later episodes, norm"),
     ),
     (
-        Claim(
+        claim(
             "balance",
             "Both parts are of one size for COALA-PG; for the others the later part is small beside the own one.",
-            (
-                Comparison("COALA-PG", "above", "M-FOS", EARLY, 0.5),
-                Comparison("COALA-PG", "above", "batch-unaware", EARLY, 0.5),
-                Comparison("M-FOS", "below", 0.5, EARLY, 0.0),
-            ),
-            WRITTEN,
+            Comparison("COALA-PG", "above", "M-FOS", EARLY, 0.5),
+            Comparison("COALA-PG", "above", "batch-unaware", EARLY, 0.5),
+            Comparison("M-FOS", "below", 0.5, EARLY, 0.0),
             replaced_by="balance-in-a-band",
         ),
         afterwards(

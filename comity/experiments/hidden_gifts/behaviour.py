@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from comity.experiments.claims import Claim, Comparison
+from comity.experiments.claims import Comparison
 from comity.experiments.figure import Budget, Figure, Panel, Scale
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
     DISTANCE,
     FIRST_REWARD,
-    LATER,
     WINDOW_ARMS,
     all_of,
     claim,
@@ -89,14 +88,13 @@ FIG11 = Figure(
             "With history, PG's come closer, with max-entropy or without.",
             *all_of(("PG with history, vanilla", "PG with history, max-entropy"), "below", 0.0, CLOSER, 0.1),
         ),
-        Claim(
+        later(
             "self-correction-alike",
             "With self-correction the distance varies least over seeds.",
-            tuple(
+            *(
                 Comparison(f"PG with history, {name}", "wider", "PG with history, self-correction", LATE, 1.0)
                 for name in UNLIKE
             ),
-            LATER,
             replaced_by="self-correction-alike-throughout",  # it took the spread of means over half of the training
         ),
         mended(

@@ -1,14 +1,12 @@
 """Figures 6 and 15: PG with action history and the correction terms, added and subtracted."""
 
-from comity.experiments.claims import Claim, Comparison
+from comity.experiments.claims import Comparison
 from comity.experiments.figure import Figure, Panel
 from comity.experiments.hidden_gifts.arms import (
     HISTORY,
-    LATER,
     PANELS,
     PG_HISTORY,
     SUCCESS,
-    WRITTEN,
     all_of,
     claim,
     later,
@@ -40,42 +38,35 @@ FIG6 = Figure(
             *all_of(("vanilla", "max-entropy", "correction", "self-correction"), "above", 0.5, SUCCESS, 0.0),
         ),
         # The first claims took the spread of success averaged over half of the training, not that at each point.
-        Claim(
+        claim(
             "correction-steadier",
             "Correction: success varies less over seeds.",
-            (Comparison("vanilla", "wider", "correction", LATE, 1.0),),
-            WRITTEN,
+            Comparison("vanilla", "wider", "correction", LATE, 1.0),
             replaced_by="correction-steadier-throughout",
         ),
-        Claim(
+        claim(
             "self-correction-steadiest",
             "Self-correction: it varies least.",
-            (
-                Comparison("vanilla", "wider", "self-correction", LATE, 1.0),
-                Comparison("correction", "wider", "self-correction", LATE, 1.0),
-            ),
-            WRITTEN,
+            Comparison("vanilla", "wider", "self-correction", LATE, 1.0),
+            Comparison("correction", "wider", "self-correction", LATE, 1.0),
             replaced_by="self-correction-steadiest-throughout",
         ),
-        Claim(
+        claim(
             "entropy-no-steadier",
             "Max-entropy does not make it vary less.",
-            (Comparison("max-entropy", "wider", "correction", LATE, 1.0),),
-            WRITTEN,
+            Comparison("max-entropy", "wider", "correction", LATE, 1.0),
             replaced_by="entropy-steadier",  # it did not compare with PG without either
         ),
-        Claim(
+        later(
             "entropy-steadier",
             "Ours: max-entropy makes success vary less over seeds than PG alone. The paper says that it does not.",
-            (Comparison("vanilla", "wider", "max-entropy", LATE, 1.0),),
-            LATER,
+            Comparison("vanilla", "wider", "max-entropy", LATE, 1.0),
             replaced_by="entropy-steadier-throughout",
         ),
-        Claim(
+        later(
             "entropy-steadier-at-first",
             "Early in training max-entropy makes it vary less.",
-            (Comparison("vanilla", "wider", "max-entropy", EARLY, 1.0),),
-            LATER,
+            Comparison("vanilla", "wider", "max-entropy", EARLY, 1.0),
             replaced_by="entropy-steadier-at-first-throughout",
         ),
         mended(

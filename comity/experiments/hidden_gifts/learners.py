@@ -7,7 +7,6 @@ from comity.experiments.figure import Figure, Panel
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
     DROPS,
-    LATER,
     MIXERS,
     PANELS,
     PG_HISTORY,
@@ -51,11 +50,10 @@ FIG2 = Figure(
             "MAPPO, IPPO and SAF earn more than random: they open their own doors.",
             *all_of(("MAPPO", "IPPO", "SAF"), "above", "random", SHARE, 0.05),
         ),
-        Claim(
+        claim(
             "pg-little",
             "PG succeeds sometimes.",
-            (Comparison("PG", "above", 0.0, SUCCESS, 0.0005),),
-            WRITTEN,
+            Comparison("PG", "above", 0.0, SUCCESS, 0.0005),
             replaced_by="pg-little-below-random",
         ),
         both_sides(
@@ -63,11 +61,10 @@ FIG2 = Figure(
             "PG succeeds sometimes, but less often than random play.",
             Comparison("PG", "between", "random", SUCCESS, 0.001, floor=0.0005),
         ),
-        Claim(
+        claim(
             "ippo-best",
             "IPPO succeeds slightly more often than the other learners.",
-            all_of(tuple(name for name in TEAMS if name != "IPPO"), "below", "IPPO", SUCCESS, 0.0),
-            WRITTEN,
+            *all_of(tuple(name for name in TEAMS if name != "IPPO"), "below", "IPPO", SUCCESS, 0.0),
             replaced_by="ippo-best-of-all",  # PG was left out
         ),
         mended(
@@ -88,14 +85,11 @@ FIG3 = Figure(
     (
         claim("mixers-hold", "The value mixers drop nothing.", *all_of(MIXERS, "equal", 0.0, DROPS, 0.02)),
         claim("ppo-hold", "MAPPO and SAF drop next to nothing.", *all_of(("MAPPO", "SAF"), "equal", 0.0, DROPS, 0.1)),
-        Claim(
+        claim(
             "few-drops",
             "COMA and PG drop seldom, far less than random, but do.",
-            (
-                *all_of(("COMA", "PG"), "below", "random", DROPS, 0.5),
-                *all_of(("COMA", "PG"), "above", 0.0, DROPS, 0.005),
-            ),
-            WRITTEN,
+            *all_of(("COMA", "PG"), "below", "random", DROPS, 0.5),
+            *all_of(("COMA", "PG"), "above", 0.0, DROPS, 0.005),
             replaced_by="few-drops-of-each",
         ),
         both_sides(
@@ -132,11 +126,10 @@ FIG4 = Figure(
             "With signals too, no learner succeeds more often than random.",
             *all_of(("PG", "MAPPO", "QMIX", "COMA"), "below", "random", SUCCESS, 0.0),
         ),
-        Claim(
+        later(
             "pg-some",
             "PG succeeds sometimes.",
-            (Comparison("PG", "above", 0.0, SUCCESS, 0.0005),),
-            LATER,
+            Comparison("PG", "above", 0.0, SUCCESS, 0.0005),
             replaced_by="pg-some-below-random",
         ),
         both_sides(
@@ -236,11 +229,10 @@ FIG8 = Figure(
             "Drops fall to 0, for both agents.",
             *(Comparison(name, "equal", 0.0, Measure(f"drops.{k}"), 0.02) for name in MIXERS for k in (0, 1)),
         ),
-        Claim(
+        claim(
             "burst",
             "There is one late burst of drops by QMIX's second agent.",
-            (Comparison("QMIX", "above", 0.2, Measure("drops.1", "peak", (0.5, 1.0)), 0.0),),
-            WRITTEN,
+            Comparison("QMIX", "above", 0.2, Measure("drops.1", "peak", (0.5, 1.0)), 0.0),
             replaced_by="burst-on-top",  # halfway through, half of the actions are random: these drop as often
         ),
         later(

@@ -9,7 +9,6 @@ from comity.experiments.hidden_gifts.arms import (
     PANELS,
     PG_HISTORY,
     SUCCESS,
-    WRITTEN,
     claim,
     pg,
 )
@@ -41,15 +40,12 @@ FIG9 = Figure(
             "In random order success is almost gone.",
             Comparison("random order", "equal", 0.0, SUCCESS, 0.05),
         ),
-        Claim(
+        claim(
             "antiphase",
             "Taking turns, the residuals of the two agents swing against each other.",
-            (
-                Comparison(
-                    "alternating", "below", 0.0, Measure("residual.0", "correlation", (0.2, 1.0), "residual.1"), 0.3
-                ),
+            Comparison(
+                "alternating", "below", 0.0, Measure("residual.0", "correlation", (0.2, 1.0), "residual.1"), 0.3
             ),
-            WRITTEN,
             replaced_by="turns-tell",  # a point is a mean over 30 batches, 15 of each order: it saw only the trend
         ),
         Claim(

@@ -5,14 +5,12 @@ from comity.experiments.figure import Figure, Panel
 from comity.experiments.hidden_gifts.arms import (
     BUDGETS,
     HISTORY,
-    LATER,
-    MENDED,
     PANELS,
     PG_HISTORY,
     SHARE,
     SUCCESS,
-    WRITTEN,
     claim,
+    later,
     mended,
     pg,
 )
@@ -33,8 +31,8 @@ def by_rewards(first: tuple[str, ...], now: tuple[str, ...]) -> tuple[Claim, Cla
 
     old, new = "measured-by-rewards", "measured-by-rewards-of-successes"
     return (
-        Claim(old, f"{SAME}.", tests(first), LATER, replaced_by=new),
-        Claim(new, f"{SAME}, with rewards for which agents succeed.", tests(now), MENDED),
+        later(old, f"{SAME}.", *tests(first), replaced_by=new),
+        mended(new, f"{SAME}, with rewards for which agents succeed.", *tests(now)),
     )
 
 
@@ -64,18 +62,16 @@ FIG13 = Figure(
             "Punished for keeping the key, they avoid it.",
             Comparison("punish", "below", "normal", Measure("pickups"), 0.2),
         ),
-        Claim(
+        claim(
             "inject-less",
             "With injected rewards success is much lower.",
-            (Comparison(OLD_LAW, "below", "normal", SUCCESS, 0.2),),
-            WRITTEN,
+            Comparison(OLD_LAW, "below", "normal", SUCCESS, 0.2),
             replaced_by="inject-less-by-the-text",
         ),
-        Claim(
+        claim(
             "inject-steadier",
             "And rewards vary less over seeds.",
-            (Comparison("normal", "wider", OLD_LAW, REWARD_SPREAD, 1.0),),
-            WRITTEN,
+            Comparison("normal", "wider", OLD_LAW, REWARD_SPREAD, 1.0),
             replaced_by="inject-steadier-by-the-text",
         ),
         mended(
@@ -83,11 +79,10 @@ FIG13 = Figure(
             "With rewards injected by the text's law success is much lower.",
             Comparison("inject", "below", "normal", SUCCESS, 0.2),
         ),
-        Claim(
+        mended(
             "inject-steadier-by-the-text",
             "And rewards vary less over seeds.",
-            (Comparison("normal", "wider", "inject", REWARD_SPREAD, 1.0),),
-            MENDED,
+            Comparison("normal", "wider", "inject", REWARD_SPREAD, 1.0),
             replaced_by="inject-steadier-throughout",  # it took the spread of means over half of the training
         ),
         mended(

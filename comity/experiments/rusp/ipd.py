@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from comity.experiments.claims import Claim, Comparison, dated
+from comity.experiments.claims import Comparison, dated
 from comity.experiments.figure import Arm, Figure, Panel, Trial
 from comity.experiments.measures import Measure
-from comity.experiments.rusp.arms import BUDGETS, LATE, SURE, UNSURE, WRITTEN, claim, late, trained
+from comity.experiments.rusp.arms import BUDGETS, LATE, SURE, UNSURE, claim, late, trained
 
 TRIALS = {
     "self": Trial(SURE),
@@ -145,11 +145,10 @@ FIG9 = Figure(
     BUDGETS,
     PANELS,
     (
-        Claim(
+        claim(
             "stable",
             "With past play the answer in kind stays; without, it does not.",
-            (Comparison("past play, 10 %", "above", "no past play", late(ANSWER), 0.1),),
-            WRITTEN,
+            Comparison("past play, 10 %", "above", "no past play", late(ANSWER), 0.1),
             replaced_by="stays-to-the-end",  # stability is about change, not about a level
         ),
         dated("2026-11-30")(

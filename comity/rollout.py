@@ -163,13 +163,19 @@ def shapes(env: Environment, act: Act, memory: PyTree) -> Transition:
     return jax.eval_shape(lambda: collect_episodes(key, env, act, start(key, env, memory, 1)))
 
 
+def given_to(env: Environment, action: PyTree) -> PyTree:
+    """Returns the action that the game gets. Some policies draw numbers without bounds: they learn from the draw, and a
+    game with a `Box` gets the clipped action.
+    """
+    return jnp.clip(action, -1.0, 1.0) if isinstance(env.spec.action, Box) else action
+
+
 def _step(key: Key, env: Environment, act: Act, play: Play) -> tuple[Play, Transition]:
     """Plays one step of B games, without resets and without padding."""
     key_act, key_step = jax.random.split(key)
     action, memory, notes = act(key_act, play.memory, play.observation)
     step = functions(env).step_games or jax.vmap(env.step)
-    # Some policies draw actions without bounds: they learn from the draw, and the game gets the clipped action.
-    inside = jnp.clip(action, -1.0, 1.0) if isinstance(env.spec.action, Box) else action
+    inside = given_to(env, action)
     game, timestep = step(jax.random.split(key_step, play.episode.shape[0]), play.game, inside)
     after = Play(game, timestep.observation, memory, play.episode)
     return after, Transition(

@@ -2,9 +2,8 @@
 
 Learners have their presets `pymarl` and `smac`. At scale `paper` they learn as with 32 games at once in the framework
 of the comparisons: one update per 32 episodes. At the laptop's scale value learners make 8, from a replay of 1,024
-episodes instead of 5,000. ALITA makes an update for 480 steps instead of 100, from a replay of 1,024 episodes instead
-of 5,000; F and a set D_t have 32 transitions instead of 1,024, novelty batches 128 instead of 1,024, and clones take 4
-steps per update instead of 400. Both are settings of the budgets. At every scale the time limit has value 0.
+episodes instead of 5,000. The notes of ALITA's figures say what is smaller for ALITA (`alita/battles.py`). Both are
+settings of the budgets. At every scale the time limit has value 0.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -28,13 +28,14 @@ from comity.learning.optimizers import (
     towards,
 )
 from comity.learning.pieces import cut, divisor, orders, over_minibatches, picked
-from comity.learning.returns import Reward, credited, discounted_returns, lambda_returns, mean_valid
+from comity.learning.returns import Reward, by_steps, credited, discounted_returns, lambda_returns, mean_valid
 
 __all__ = [
     "Moments",
     "Optimizer",
     "Reward",
     "Sample",
+    "by_steps",
     "chosen",
     "clip_by_array",
     "credited",

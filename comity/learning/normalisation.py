@@ -7,7 +7,7 @@ from jax import Array, lax
 from jaxtyping import Bool, Float
 
 from comity.axes import aligned
-from comity.learning.returns import mean_valid
+from comity.learning.returns import by_steps, mean_valid
 
 
 class Sample(NamedTuple):
@@ -116,9 +116,7 @@ def standardised(
         means = mean_valid(x, valid)
         if not together:
             return means
-        if valid.ndim == x.ndim:  # agents with more steps weigh more
-            means *= valid.sum((0, 1)) * means.size / jnp.maximum(valid.sum(), 1)
-        return means.mean(keepdims=True)
+        return (by_steps(means, valid) if valid.ndim == x.ndim else means).mean(keepdims=True)
 
     away = x - mean(x)
     chosen = jnp.where(aligned(valid, x), away, 0.0)

@@ -79,3 +79,9 @@ def mean_valid(x: Float[Array, "T B *rest"], valid: Bool[Array, "T B *own"]) -> 
     chosen = aligned(valid, x)
     # A select, not a product, because 0 times infinity is NaN.
     return jnp.where(chosen, x, 0).sum((0, 1)) / jnp.maximum(chosen.sum((0, 1)), 1)
+
+
+def by_steps(means: Float[Array, " N"], valid: Bool[Array, "T B N"]) -> Float[Array, " N"]:
+    """Means of agents, weighted by their numbers of valid steps: their mean is the mean over all of these steps."""
+    count = valid.sum((0, 1))
+    return means * (count * means.size / jnp.maximum(count.sum(), 1))

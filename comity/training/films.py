@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from comity import rollout
-from comity.spec import Box, MultiDiscrete, Vector, functions
+from comity.spec import MultiDiscrete, Vector, functions
 from comity.training import evaluation, hosted_play
 from comity.training.episodes import episode_statistics
 from comity.types import Environment, Key, PyTree, Timestep, Transition
@@ -100,7 +100,7 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
     view_frames = draw_view and np.stack([[draw_view(view) for view in views] for views in observations.view])
     return Recording(
         **words,
-        actions=played_actions(env, of(steps.action)),
+        actions=jax.tree.map(np.asarray, rollout.given_to(env, of(steps.action))),
         available=_counted(env, of(steps.action), observations.available),
         rewards=of(steps.reward),
         views=observations.view,
@@ -120,11 +120,6 @@ def recording(env: Environment, played: Filmed, chosen: int, **words: Any):
         terminated=bool(steps.terminated[:, chosen].any()),
         truncated=bool(steps.truncated[:, chosen].any()),
     )
-
-
-def played_actions(env: Environment, actions: PyTree) -> PyTree:
-    """The actions that the game got: a `Box` clips numbers that a policy drew outside of it, as `rollout` does."""
-    return np.clip(actions, -1.0, 1.0) if isinstance(env.spec.action, Box) else actions
 
 
 def _counted(env: Environment, actions: PyTree, available: PyTree) -> PyTree:

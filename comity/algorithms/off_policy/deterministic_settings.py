@@ -84,6 +84,15 @@ LICA_PREDATOR = {
     "batch": 128,
     "entropy_coefficient": 1e-3,
 }
+OF_ALITA: dict[str, Any] = {  # the numbers of ALITA's paper for all its experiments
+    "gamma": 0.95,
+    "clip_by": "norm",
+    "clip": 0.5,
+    "batch": 1_024,
+    "steps": 100,
+    "every": 100,
+    "tau": 0.01,
+}
 CONTROL: dict[str, Any] = {  # control of bodies: TD3's own table (Fujimoto et al. 2018), which its DDPG shares
     "hidden": 256,
     "steps": 10,

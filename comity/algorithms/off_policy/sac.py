@@ -24,6 +24,7 @@ from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import deterministic as family
 from comity.algorithms.off_policy.ddpg import own_action
 from comity.algorithms.off_policy.deterministic_nets import Nets, clipped_descent, each_value, policies
+from comity.algorithms.off_policy.deterministic_settings import OF_ALITA
 from comity.learning import take_step, towards
 from comity.networks import MLP, Team
 from comity.settings import Fraction, NotNegative, Positive, check
@@ -66,15 +67,7 @@ JANUARY: dict[str, Any] = {"values": "network", "alpha_moves": False, "alpha": 0
 # the paper has rewards times 5 and alpha 1, which is the same as alpha 0.2 with values divided by 5
 PRESETS = {
     "sound": {},
-    "paper": {
-        "gamma": 0.95,
-        "clip_by": "norm",
-        "clip": 0.5,
-        "batch": 1_024,
-        "steps": 100,
-        "every": 100,
-        "tau": 0.01,
-    },
+    "paper": OF_ALITA,
     "2018": JANUARY,
 }
 

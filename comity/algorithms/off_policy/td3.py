@@ -19,6 +19,7 @@ from comity.algorithms.normalised_views import Settings as Views
 from comity.algorithms.normalised_views import normalised
 from comity.algorithms.off_policy import deterministic as family
 from comity.algorithms.off_policy.ddpg import own_action
+from comity.algorithms.off_policy.deterministic_settings import OF_ALITA
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.settings import Fraction, NotNegative, Positive, check
 from comity.types import Algorithm, Environment, Key
@@ -55,13 +56,7 @@ ALITA: dict[str, Any] = {
     "layer_norm": True,
     "learning_rate": 1e-3,
     "critic_learning_rate": 1e-3,
-    "gamma": 0.95,
-    "clip_by": "norm",
-    "clip": 0.5,
-    "batch": 1_024,
-    "steps": 100,
-    "every": 100,
-    "tau": 0.01,
+    **OF_ALITA,
 }
 PRESETS = {
     "sound": {},

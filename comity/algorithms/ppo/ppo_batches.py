@@ -15,6 +15,7 @@ from comity.algorithms.released import ppo as released
 from comity.axes import aligned
 from comity.learning import (
     Moments,
+    by_steps,
     credited,
     cut,
     denormalised,
@@ -88,8 +89,7 @@ def pooled(config: Config, counted: Array, means: Array) -> Array:
     """
     if not config.skip_forced or config.actors == "separate":
         return means
-    count = counted.sum((0, 1))
-    return means * count * len(count) / jnp.maximum(count.sum(), 1)
+    return by_steps(means, counted)
 
 
 def each_value(outputs: Array, agents: int) -> Array:

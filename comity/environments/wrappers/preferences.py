@@ -190,9 +190,7 @@ class Preferences:
         weight = jnp.zeros((*state.shape[:-1], n, n))
         me, others = jnp.arange(n), others_of(self.offsets)
         weight = weight.at[..., me, me].set(known[..., 0])
-        for k in range(n - 1):
-            weight = weight.at[..., me, others[:, k]].set(known[..., 1 + 4 * k])
-        return shares(weight)
+        return shares(weight.at[..., me[:, None], others].set(known[..., 1 : 4 * n - 3 : 4]))
 
     def adopt(self, key: Key, state: State, lent: PyTree) -> tuple[State, Observation]:
         """Does the same as the game's own: opponents begin from the networks that an algorithm lends."""

@@ -8,6 +8,7 @@ have those that ALITA's paper gives for all its experiments.
 
 from typing import Any, NamedTuple
 
+from comity.algorithms.off_policy.deterministic_settings import OF_ALITA
 from comity.experiments.alita.arms import claim
 from comity.experiments.claims import Comparison
 from comity.experiments.figure import Arm, Budget, Figure, Panel, Scale
@@ -18,9 +19,7 @@ JAX = {"pendulum": "", "point-mass": "one", "reacher": "one", "cartpole-swing-up
 MUJOCO = ("half-cheetah", "hopper")
 
 SMALL: dict[str, Any] = {"hidden": 128, "batch": 128, "capacity": STEPS}
-# The numbers of ALITA's paper for all its experiments.
-NEAR: dict[str, Any] = {"gamma": 0.95, "clip_by": "norm", "clip": 0.5, "batch": 1_024, "steps": 100, "every": 100,
-                        "tau": 0.01, "capacity": 1_000_000}  # fmt: skip
+NEAR: dict[str, Any] = {**OF_ALITA, "capacity": 1_000_000}
 WIDE: dict[str, Any] = {**NEAR, "hidden": 128, "layer_norm": True, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
 INFLUENCE: dict[str, Any] = {"influence_batch": 1_024, "influence_updates": 400, "novelty_batch": 1_024}
 TSALLIS: dict[str, Any] = {  # as in TAC's paper: a value network, the likelihood ratio, and a constant weight

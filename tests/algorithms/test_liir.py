@@ -1,5 +1,6 @@
 """LIIR: its outer gradient against finite differences, the case without intrinsic rewards, what the rewards learn."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -139,6 +140,31 @@ def test_values_learn_at_each_time_index_and_the_rewards_once():
     assert [int(x.stepwise.copied) for x in (after, later)] == [0, 4]  # two steps of the values per update
     for state, copied in ((after, False), (later, True)):
         assert np.array_equal(state.target_critic.net.values.weight, state.critic.net.values.weight) == copied
+
+
+def test_the_code_standardises_the_extrinsic_advantage_and_clips_the_step_of_the_rewards():
+    """A large epsilon makes RMSprop plain: the first step is the clipped gradient times rate / epsilon."""
+    plain = liir.Config(
+        **TINY, intrinsic_weight=0.5, critic_schedule="each-step", learning_rate=1e3, critic_learning_rate=1e3,
+        epsilon=1e3,
+    )  # fmt: skip
+    code = replace(plain, standardise_extrinsic=True, rewards_clip=1e-4)
+    _, state, steps = played(plain)
+    found = [
+        liir.credit(config, GAME.spec, state.critic, state.target_critic, replay.of_rollout(steps))
+        for config in (plain, code)
+    ]
+    raw, standard = (np.asarray(credit.extrinsic_advantage)[np.asarray(steps.valid)] for credit in found)
+    np.testing.assert_allclose(standard, (raw - raw.mean()) / raw.std(), rtol=1e-3)
+    np.testing.assert_array_equal(found[0].proxy_advantage, found[1].proxy_advantage)
+
+    def size(config: liir.Config) -> float:
+        after, _ = jax.jit(liir.make(config, GAME).update)(KEY, state, steps)
+        heads = (jax.tree.leaves(s.critic.net.rewards) for s in (after, state))
+        return float(jnp.sqrt(sum(jnp.square(a - b).sum() for a, b in zip(*heads, strict=True))))
+
+    assert size(code) == pytest.approx(1e-4, rel=0.01)
+    assert size(replace(code, rewards_clip=10.0)) > 1.5e-4
 
 
 def test_the_floor_of_exploration_is_in_play_and_in_the_loss():

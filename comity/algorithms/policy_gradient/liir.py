@@ -109,7 +109,10 @@ def only_rewards(grads: JointNet) -> JointNet:
 
 
 def after_critic(config: Config, optimizer: optax.GradientTransformation, state: State, grads: JointNet) -> State:
-    """Returns the state after the critic's optimizer step, and its copy to the target if it is due."""
+    """Returns the state after the critic's optimizer step, and its copy to the target if it is due.
+
+    optimizer: of the whole critic; of the intrinsic rewards' head with `critic_schedule` "each-step".
+    """
     if isinstance(state.stepwise, Stepwise):
         grads, copied = only_rewards(grads), state.stepwise.copied
         critic, opt_state = take_step(optimizer, state.critic, state.stepwise.rewards_opt_state, grads)
@@ -129,7 +132,10 @@ def make(config: Config, env: Environment) -> Algorithm:
     actor_optimizer = team.optimizer(
         differentiable_rmsprop(config.learning_rate, config.clip, config.decay, config.epsilon)
     )
-    critic_optimizer = optimizer("rmsprop", config.critic_learning_rate, config.clip, config.decay, config.epsilon)
+    critic_optimizer, rewards_optimizer = (
+        optimizer("rmsprop", config.critic_learning_rate, clip, config.decay, config.epsilon)
+        for clip in (config.clip, config.rewards_clip)
+    )
     each_step, timed = config.critic_schedule == "each-step", config.exploration != "none"
 
     def init(key: Key) -> State:
@@ -137,7 +143,7 @@ def make(config: Config, env: Environment) -> Algorithm:
         actor, critic = team.init(key_actor), new_critic(config, spec, key_critic)
         opt_states = actor_optimizer.init(actor), critic_optimizer.init(critic)  # pyright: ignore[reportArgumentType]
         zero = lambda needed: jnp.zeros((), jnp.int32) if needed else ()  # noqa: E731
-        more = Stepwise(critic_optimizer.init(critic), zero(True)) if each_step else ()  # pyright: ignore
+        more = Stepwise(rewards_optimizer.init(critic), zero(True)) if each_step else ()  # pyright: ignore
         copy = jax.tree.map(jnp.copy, critic)
         return State(actor, critic, copy, *opt_states, zero(True), more, zero(timed))  # pyright: ignore
 
@@ -194,9 +200,8 @@ def make(config: Config, env: Environment) -> Algorithm:
             return error - earned, (actor, opt_state, metrics)
 
         grads, (actor, actor_opt_state, metrics) = jax.grad(loss, has_aux=True)(state.critic)
-        after = after_critic(
-            config, critic_optimizer, after._replace(actor=actor, actor_opt_state=actor_opt_state), grads
-        )
+        after = after._replace(actor=actor, actor_opt_state=actor_opt_state)
+        after = after_critic(config, rewards_optimizer if each_step else critic_optimizer, after, grads)
         metrics["entropy"] = mean_valid(entropy(before), valid).mean()
         metrics["critic_gradient_norm"] = optax.tree.norm(grads)
         return after._replace(time=state.time + len(valid) if timed else ()), metrics

@@ -89,12 +89,12 @@ def credit(
     )
     own = jnp.where(episodes.valid[..., None], team + config.intrinsic_weight * intrinsic, 0.0)
     proxy, extrinsic = returns(own, proxy_after), returns(team, extrinsic_after)
-    advantage = proxy - lax.stop_gradient(proxy_value)
-    if config.standardise:
-        advantage = smoothly_standardised(advantage, episodes.valid)
-    return Credit(
-        intrinsic, proxy, advantage, lax.stop_gradient(extrinsic), lax.stop_gradient(extrinsic - extrinsic_value)
+    advantages = proxy - lax.stop_gradient(proxy_value), lax.stop_gradient(extrinsic - extrinsic_value)
+    proxy_advantage, extrinsic_advantage = (
+        smoothly_standardised(advantage, episodes.valid) if wanted else advantage
+        for advantage, wanted in zip(advantages, (config.standardise, config.standardise_extrinsic), strict=True)
     )
+    return Credit(intrinsic, proxy, proxy_advantage, lax.stop_gradient(extrinsic), extrinsic_advantage)
 
 
 def value_errors(values: tuple[Array, Array], returns: tuple[Array, Array], valid: Array) -> Array:

@@ -26,12 +26,14 @@ class Settings(actors.Reads, actors.Exploration):
     critic_hidden: Positive[int] = 128  # width of both layers that values and intrinsic rewards share
     activation: Activation = "relu"  # after every hidden layer
     standardise: bool = True  # normalise proxy advantages to mean 0 and deviation 1 over valid steps
+    standardise_extrinsic: bool = False  # normalise extrinsic advantages likewise; code: True
     entropy_coefficient: NotNegative[float] = 0.0  # weight of the policies' entropy
     critic_schedule: Literal["each-step", "batch"] = "batch"
     # each-step (code): one step of the values per time index, the last first, then one of the intrinsic rewards' head;
     # batch: one step of all in all
     target_period: Positive[int] = 200  # least number of the values' steps between copies of the critic to its target
     clip: Positive[float] = 10.0  # largest gradient norm, of the critic and of actors
+    rewards_clip: Positive[float] = 10.0  # the same of the intrinsic rewards' own step, with each-step; code: 1
     decay: Fraction = 0.99  # RMSprop's alpha
     epsilon: Positive[float] = 1e-5  # RMSprop's epsilon; for actors inside the root, so its gradient is finite at 0
 
@@ -43,6 +45,8 @@ PYMARL = {
     "agent_id": True,
     "last_action": True,
     "critic_schedule": "each-step",
+    "standardise_extrinsic": True,
+    "rewards_clip": 1.0,
     "exploration": "floor",
     "floor_start": 0.5,
     "floor_steps": 50_000 / 32,  # 50,000 steps of 32 games together

@@ -18,6 +18,7 @@ from comity.learning.normalisation import (
 )
 from comity.learning.optimizers import (
     Optimizer,
+    as_often,
     clip_by_array,
     differentiable_rmsprop,
     fit_backwards,
@@ -35,6 +36,7 @@ __all__ = [
     "Optimizer",
     "Reward",
     "Sample",
+    "as_often",
     "by_steps",
     "chosen",
     "clip_by_array",

@@ -10,7 +10,7 @@ from jax import Array, lax
 from jaxtyping import Bool
 
 from comity.loops import over_time
-from comity.types import PyTree
+from comity.types import Key, PyTree
 
 T = TypeVar("T")
 Optimizer = Literal["adam", "radam", "rmsprop", "sgd"]
@@ -76,6 +76,27 @@ def if_ready(ready: Array, learn: Callable[[T], tuple[T, PyTree]], state: T) -> 
         return state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(learn, state)[1])
 
     return lax.cond(ready, learn, wait, state)
+
+
+def as_often(
+    every: int, key: Key, transitions: int, step: Callable[[T, Key], tuple[T, dict[str, Array]]], state: T
+) -> tuple[T, dict[str, Array]]:
+    """Calls `step` once for every `every` transitions of a rollout. Returns (state, mean metrics of these steps).
+
+    A remainder R brings one more step with probability R / `every`, so that steps are as frequent as `every` says for
+    any size of rollout. Without a step the metrics are 0.
+    """
+    whole, rest = divmod(transitions, every)
+    metrics: dict[str, Array] = {}
+    if whole:
+        state, told = lax.scan(step, state, jax.random.split(key, whole))
+        metrics = jax.tree.map(lambda x: x.mean(0), told)
+    if rest:
+        another = jax.random.bernoulli(jax.random.fold_in(key, 2), rest / every)
+        state, told = if_ready(another, lambda state: step(state, jax.random.fold_in(key, 3)), state)
+        mean = lambda x, last: jnp.where(another, (whole * x + last) / (whole + 1), x)  # noqa: E731
+        metrics = jax.tree.map(mean, metrics, told) if whole else told
+    return state, metrics
 
 
 def fit_backwards(

@@ -314,7 +314,7 @@ def test_what_was_seen_is_no_longer_new():
 def test_novelty_learns_from_short_episodes_in_long_rollouts():
     """The last `capacity` rows of the rollout are padding. What is kept are the last valid steps, in their order."""
     env, key_action = PushBox(), jax.random.key(1)
-    bonus = novelty.make(novelty.Config(hidden=(4,), capacity=6, batch=4), env)
+    bonus = novelty.make(novelty.Config(hidden=(4,), capacity=6, batch=4, every=24), env)
     view = jnp.zeros((12, 2, 2, 90), jnp.int8).at[:4, :, :, 0].set(jnp.arange(1, 9, dtype=jnp.int8).reshape(4, 2, 1))
     steps = steps_of(view, jax.random.randint(key_action, (12, 2, 2), 0, 2), env)
     steps = steps._replace(valid=steps.valid & (jnp.arange(12) < 4)[:, None])

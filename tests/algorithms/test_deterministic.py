@@ -257,17 +257,6 @@ def test_inputs_stand_in_a_circle():
     np.testing.assert_array_equal(read["ddpg"][0, 1], [20, -2])
 
 
-@pytest.mark.parametrize("transitions", [25, 100, 250])
-def test_updates_are_as_frequent_as_every_says(transitions):
-    config, step = deterministic.Config(every=100), lambda state, key: (state + 1, {"loss": jnp.float32(state) + 7.0})
-    keys = jax.random.split(KEY, 2_000)
-    counts, told = jax.vmap(lambda key: deterministic.updated(config, key, transitions, step, jnp.int32(0)))(keys)
-    assert float(counts.mean()) == pytest.approx(transitions / 100, abs=0.04)
-    assert set(np.unique(counts)) <= {transitions // 100, -(-transitions // 100)}
-    expected = np.where(counts > 0, 7 + (counts - 1) / 2, 0.0)  # the mean over the updates that took place
-    np.testing.assert_allclose(told["loss"], expected, rtol=1e-6)
-
-
 @pytest.mark.parametrize("module", [td3, sac, alita_td3])
 def test_the_papers_of_one_update_per_hundred_transitions_play_as_many(module):
     config = module.Config(**module.PRESETS["paper"])

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from comity.learning import (
+    as_often,
     chosen,
     credited,
     discounted_returns,
@@ -226,3 +227,14 @@ def test_before_a_warm_up_is_over_nothing_is_learned():
     learn = lambda x: (x + 1, {"loss": x * 2})  # noqa: E731
     assert if_ready(jnp.bool_(True), learn, jnp.array(3.0)) == (4.0, {"loss": 6.0})
     assert if_ready(jnp.bool_(False), learn, jnp.array(3.0)) == (3.0, {"loss": 0.0})
+
+
+@pytest.mark.parametrize("transitions", [25, 100, 250])
+def test_steps_are_as_frequent_as_every_says(transitions):
+    step = lambda state, key: (state + 1, {"loss": jnp.float32(state) + 7.0})  # noqa: E731
+    keys = jax.random.split(jax.random.key(0), 2_000)
+    counts, told = jax.vmap(lambda key: as_often(100, key, transitions, step, jnp.int32(0)))(keys)
+    assert float(counts.mean()) == pytest.approx(transitions / 100, abs=0.04)
+    assert set(np.unique(counts)) <= {transitions // 100, -(-transitions // 100)}
+    expected = np.where(counts > 0, 7 + (counts - 1) / 2, 0.0)  # the mean over the updates that took place
+    np.testing.assert_allclose(told["loss"], expected, rtol=1e-6)

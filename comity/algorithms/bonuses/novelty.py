@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array, lax
 
-from comity.learning import Sample, fresh_sample, in_deviations, replay, take_step, with_sample
+from comity.learning import Sample, as_often, fresh_sample, in_deviations, replay, take_step, with_sample
 from comity.learning.actions import actions
 from comity.networks import NormedMLP, stacked
 from comity.settings import NotNegative, Positive, check
@@ -115,7 +115,7 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
         recent = jax.tree.map(lambda new, old: jnp.where(rows.valid.any(), new, old), pushed, state.recent)
         state = state._replace(recent=recent)
 
-        def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
+        def step(carry: tuple, key: Key) -> tuple[tuple, dict[str, Array]]:
             net, opt_state = carry
             row = replay.draw(key, recent, config.batch)
 
@@ -126,10 +126,9 @@ def make(config: Config, env: Environment, who: tuple[int, ...] | None = None) -
             error, grads = jax.value_and_grad(loss)(net)
             after = take_step(descent, net, opt_state, grads)
             keep = lambda new, old: jnp.where(row.valid.any(), new, old)  # noqa: E731
-            return jax.tree.map(keep, after, carry), error / len(agents)
+            return jax.tree.map(keep, after, carry), {"error": error / len(agents)}
 
-        updates = max(1, round(steps.valid.size / config.every))
-        (net, opt_state), errors = lax.scan(step, (state.net, state.opt_state), jax.random.split(key, updates))
-        return state._replace(net=net, opt_state=opt_state), {"error": errors.mean()}
+        (net, opt_state), told = as_often(config.every, key, steps.valid.size, step, (state.net, state.opt_state))
+        return state._replace(net=net, opt_state=opt_state), told
 
     return Bonus(init, reward, update)

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array, lax
+from jax import Array
 
 from comity.compatibility import require_choices, require_one_head
-from comity.learning import take_step
+from comity.learning import as_often, take_step
 from comity.networks import MLP, joint_net, numbers, per_agent, stacked
 from comity.networks.joint import Part
 from comity.settings import NotNegative, Positive, check
@@ -118,7 +118,7 @@ def make(config: Config, env: Environment) -> Bonus:
         after = steps.action[1:][..., others]  # [T - 1, B, N, N - 1]
         view, done, meant, valid = (x.reshape(-1, *x.shape[2:]) for x in (*before, after, follows))
 
-        def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
+        def step(carry: tuple, key: Key) -> tuple[tuple, dict[str, Array]]:
             drawn = jax.random.randint(key, (config.batch,), 0, len(valid))
             present = valid[drawn]
 
@@ -130,10 +130,9 @@ def make(config: Config, env: Environment) -> Bonus:
             error, grads = jax.value_and_grad(loss)(carry[0])
             after = take_step(adam, carry[0], carry[1], grads)
             keep = lambda new, old: jnp.where(present.any(), new, old)  # noqa: E731
-            return jax.tree.map(keep, after, carry), error / (agents * (agents - 1))
+            return jax.tree.map(keep, after, carry), {"error": error / (agents * (agents - 1))}
 
-        updates = max(1, round(len(valid) / config.every))
-        (model, opt_state), errors = lax.scan(step, (state.model, state.opt_state), jax.random.split(key, updates))
-        return State(model, opt_state), {"error": errors.mean()}
+        (model, opt_state), told = as_often(config.every, key, len(valid), step, (state.model, state.opt_state))
+        return State(model, opt_state), told
 
     return Bonus(init, reward, update, reads=("probabilities",))

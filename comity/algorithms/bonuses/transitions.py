@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array, lax
+from jax import Array
 
 from comity.algorithms.bonuses.counts import own_cells, place
 from comity.algorithms.sights import taken
-from comity.learning import Sample, fresh_sample, in_deviations, take_step, with_sample
+from comity.learning import Sample, as_often, fresh_sample, in_deviations, take_step, with_sample
 from comity.learning.actions import actions
 from comity.networks import NormedMLP, per_agent, stacked
 from comity.settings import Positive, Range
@@ -241,7 +241,7 @@ def networks(settings: Settings, env: Environment) -> Moves:
             seen=with_sample(state.seen, pairs, valid), changes=with_sample(state.changes, change, valid)
         )
 
-        def step(carry: tuple, key: Key) -> tuple[tuple, Array]:
+        def step(carry: tuple, key: Key) -> tuple[tuple, dict[str, Array]]:
             drawn = jax.random.randint(key, (settings.batch,), 0, len(valid))
             present = valid[drawn]
 
@@ -252,11 +252,10 @@ def networks(settings: Settings, env: Environment) -> Moves:
             error, grads = jax.value_and_grad(loss)(carry[0])
             after = take_step(adam, carry[0], carry[1], grads)
             keep = lambda new, old: jnp.where(present.any(), new, old)  # noqa: E731
-            return jax.tree.map(keep, after, carry), error / (agents + len(who))
+            return jax.tree.map(keep, after, carry), {"error": error / (agents + len(who))}
 
-        updates = max(1, round(len(valid) / settings.every))
         start = (state.own, state.both), state.opt_state
-        (nets, opt_state), errors = lax.scan(step, start, jax.random.split(key, updates))
-        return state._replace(own=nets[0], both=nets[1], opt_state=opt_state), {"error": errors.mean()}
+        (nets, opt_state), told = as_often(settings.every, key, len(valid), step, start)
+        return state._replace(own=nets[0], both=nets[1], opt_state=opt_state), told
 
     return Moves(init, log_ratio, update)

@@ -37,7 +37,7 @@ from comity.algorithms.off_policy.alita_settings import Influence
 from comity.algorithms.off_policy.deterministic_nets import Member, Nets, clipped_descent, nets_of, values
 from comity.algorithms.off_policy.maddpg import joint_actions
 from comity.compatibility import require_discrete
-from comity.learning import Reward, credited, if_ready, replay, take_step, towards
+from comity.learning import Reward, as_often, credited, if_ready, replay, take_step, towards
 from comity.networks import Core, Team
 from comity.rollout import shapes
 from comity.settings import Fraction, NotNegative, Positive, check
@@ -225,7 +225,7 @@ def make(config: Config, env: Environment) -> Algorithm:
             state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
             return state, {"critic_loss": jnp.stack(losses).mean(), **metrics, **more}
 
-        learn = partial(family.updated, config, key, steps.valid.size, step)
+        learn = partial(as_often, config.every, key, steps.valid.size, step)
         added, more = after_rollout(jax.random.fold_in(key, 1), state, steps)
         learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)

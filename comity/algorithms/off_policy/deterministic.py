@@ -22,7 +22,7 @@ from jax import Array, lax
 from comity.algorithms.additions import Addition, nothing
 from comity.algorithms.off_policy.deterministic_nets import Member, Nets, each_value, nets_of, of_agents, policies
 from comity.algorithms.off_policy.deterministic_settings import CONTROL, LICA, LICA_PREDATOR, PAPER, Config
-from comity.learning import credited, if_ready, replay, take_step, towards
+from comity.learning import as_often, credited, if_ready, replay, take_step, towards
 from comity.learning.actions import Actions
 from comity.networks import MLP, JointNet
 from comity.rollout import shapes
@@ -72,27 +72,6 @@ def uniform(acts: Actions, key: Key, outputs: Array, available: PyTree) -> PyTre
     if isinstance(acts.space, Box):
         return jnp.where(available, jax.random.uniform(key, available.shape, minval=-1.0), 0.0)
     return acts(jnp.zeros_like(outputs), available).sample(key)
-
-
-def updated(
-    config: Config, key: Key, transitions: int, step: Callable[[S, Key], tuple[S, dict[str, Array]]], state: S
-) -> tuple[S, dict[str, Array]]:
-    """Calls `step` once for every `every` transitions of a rollout. Returns (state, mean metrics of these updates).
-
-    A remainder R brings one more update with probability R / `every`, so that updates are as frequent as `every` says
-    for any size of rollout. Without an update the metrics are 0.
-    """
-    whole, rest = divmod(transitions, config.every)
-    metrics: dict[str, Array] = {}
-    if whole:
-        state, told = lax.scan(step, state, jax.random.split(key, whole))
-        metrics = jax.tree.map(lambda x: x.mean(0), told)
-    if rest:
-        another = jax.random.bernoulli(jax.random.fold_in(key, 2), rest / config.every)
-        state, told = if_ready(another, lambda state: step(state, jax.random.fold_in(key, 3)), state)
-        mean = lambda x, last: jnp.where(another, (whole * x + last) / (whole + 1), x)  # noqa: E731
-        metrics = jax.tree.map(mean, metrics, told) if whole else told
-    return state, metrics
 
 
 def rows_of(env: Environment, beside: PyTree, steps: Transition) -> Rows:
@@ -247,7 +226,7 @@ def learner(config: Config, env: Environment, member: Member, adds: Callable[[Ne
             state = state._replace(target_actors=before[0], target_critics=before[1], updates=count)
             return state, {"critic_loss": losses.mean(), **metrics, **more}
 
-        learn = partial(updated, config, key, steps.valid.size, step)
+        learn = partial(as_often, config.every, key, steps.valid.size, step)
         added, more = addition.begin(jax.random.fold_in(key, 1), state, steps)
         learned = state._replace(replay=(), added=added)  # pyright: ignore[reportArgumentType]
         learned, metrics = if_ready(memories.filled >= config.warmup, learn, learned)

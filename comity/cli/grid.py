@@ -1,5 +1,6 @@
 """`comity grid`: trains every algorithm on every task that it fits, each with the same budget of processor time."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ fit are left out.
   --cpu-seconds S   processor time of training for each seed (60); compiling and the final evaluation do not count
   --seeds N         seeds of each cell (3)
   --workers N       processes here (one for each core)
-  --dry-run         lists the cells, trains nothing
+  --dry-run         lists the cells, trains and writes nothing
   --table           prints the table of the results so far, trains nothing
   --out DIR         the grid's folder (grids/NAME)
 Random play is always one of the algorithms, because its score is 0."""
@@ -28,8 +29,8 @@ def grid(arguments: list[str]) -> int:
     for name in ("cpu_seconds", "seeds", "workers"):
         if values.get(name, 1) <= 0:
             raise Usage(f"--{name.replace('_', '-')} {values[name]} must be above 0")
-    one = _grid_of(words, values)
     say = lambda text: print(printable(text), flush=True)  # noqa: E731
+    one = _grid_of(words, values, say)
     waiting = worker.left(one.sweep)
     if "dry_run" in values:
         for row in one.sweep.rows:
@@ -46,24 +47,31 @@ def grid(arguments: list[str]) -> int:
     return _report(one, status)
 
 
-def _grid_of(words: list[str], values: dict[str, Any]) -> grids.Grid:
+def _grid_of(words: list[str], values: dict[str, Any], say: Callable[[str], None]) -> grids.Grid:
     """Returns the grid that the words name; plans it if it is new. Raises Usage, ValueError."""
     given = {name: values[name] for name in ("cpu_seconds", "seeds") if name in values}
     if len(words) == 1 and Path(words[0]).is_dir():
         if given:
             raise Usage(f"{words[0]} is a grid already, with a budget and seeds of its own: give a new --out")
         return grids.opened(Path(words[0]))
+    file = None
     if len(words) == 1 and words[0].endswith((".yaml", ".yml")):
-        study, name = {**plan.study_of(Path(words[0])), **given}, Path(words[0]).stem
+        file = Path(words[0])
+        study = {**plan.study_of(file), **given}
+        name = f"{file.stem}_{plan.digest(given)[:6]}" if given else file.stem
     elif len(words) == 2:
-        study = {**dict(zip(("tasks", "algorithms"), map(_names, words, ("task", "algorithm")), strict=True)), **given}
+        study = given = {
+            **dict(zip(("tasks", "algorithms"), map(_names, words, ("task", "algorithm")), strict=True)),
+            **given,
+        }
         name = f"grid_{plan.digest(study)[:6]}"
     else:
         raise Usage(
             f"grid needs FILE, or TASKS and ALGORITHMS, or a grid's folder, got {' '.join(words) or 'nothing'}: "
             "comity grid manitokan,two-step pg,ippo,qmix"
         )
-    return grids.planned(Path(values.get("out", Path("grids") / name)), study)
+    path = Path(values.get("out", Path("grids") / name))
+    return grids.planned(path, study, file, given, "dry_run" not in values, say)
 
 
 def _names(text: str, kind: str) -> list[str]:

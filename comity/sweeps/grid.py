@@ -10,8 +10,7 @@ import dataclasses
 import itertools
 import json
 import math
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +58,14 @@ class Grid:
     labels: dict[str, list[str]]  # name of a row: its task and its algorithm, as in `names`
 
 
-def planned(path: Path, study: Mapping[str, Any]) -> Grid:
+def planned(
+    path: Path, study: Mapping[str, Any], file: Path | None = None, given: Mapping[str, Any] | None = None,
+    write: bool = True, say: Callable[[str], None] = lambda text: None,
+) -> Grid:  # fmt: skip
     """Returns the grid of a study in the folder `path`; plans it if it is new. Pairs that do not fit are left out.
 
-    study: as for a sweep, with `cpu_seconds` per seed. Raises ValueError, OSError.
+    study: as for a sweep, with `cpu_seconds` per seed. file, given, write, say: as for the plan of a sweep. Raises
+    ValueError, OSError.
     """
     from comity.training.settings import training_of
 
@@ -105,14 +108,12 @@ def planned(path: Path, study: Mapping[str, Any]) -> Grid:
             if [task_name, name] not in labels.values():
                 refused.setdefault(task_name, {})[name] = reason
     names = [list(dict.fromkeys(name for some in side for name in some)) for side in named]
-    path.mkdir(parents=True, exist_ok=True)
-    value = {"format": plan.FORMAT, "made_from": made_from, "study": study, "folder": os.getcwd()}
-    value |= {"rows": [dataclasses.asdict(row) for row in rows]}
-    write_text(path / plan.FILE, json.dumps(value, indent=1) + "\n")
-    about = {"made_from": made_from, "metrics": metrics, "refused": refused, "labels": labels}
-    about |= {"tasks": names[0], "algorithms": names[1]}
-    write_text(path / FILE, json.dumps(about, indent=1) + "\n")
-    return opened(path)
+    sweep = plan.replaced(path, study, rows, made_from, file, given, write, say)
+    if write:
+        about = {"made_from": made_from, "metrics": metrics, "refused": refused, "labels": labels}
+        about |= {"tasks": names[0], "algorithms": names[1]}
+        write_text(path / FILE, json.dumps(about, indent=1) + "\n")
+    return Grid(sweep, metrics, refused, (names[0], names[1]), labels)
 
 
 def opened(path: Path) -> Grid:

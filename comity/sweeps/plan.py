@@ -361,14 +361,24 @@ def planned(
     """
     if is_of(path, study):
         return opened(path)
-    rows = rows_of(study)
+    return replaced(path, study, rows_of(study), fingerprint(study), file, given, write, say)
+
+
+def replaced(
+    path: Path, study: Mapping[str, Any], rows: list[Row], made_from: str, file: Path | None = None,
+    given: Mapping[str, Any] | None = None, write: bool = True, say: Callable[[str], None] = lambda text: None,
+) -> Sweep:  # fmt: skip
+    """Returns the sweep of these rows in `path`, in the place of the one that is there. See `planned`.
+
+    made_from: the fingerprint of the study as its user gave it.
+    """
     origin = {"file": file and os.path.relpath(file.resolve(), path.resolve()), "given": digest(given or {})[:10]}
     if (path / FILE).is_file():
-        _replace(opened(path), {row.name for row in rows}, origin, say)
+        _check_leaving(opened(path), {row.name for row in rows}, origin, say)
     if not write:
         return Sweep(path, dict(study), Path.cwd(), tuple(rows))
     path.mkdir(parents=True, exist_ok=True)
-    value = {"format": FORMAT, "made_from": fingerprint(study), "study": study, "folder": os.getcwd(), "from": origin}
+    value = {"format": FORMAT, "made_from": made_from, "study": study, "folder": os.getcwd(), "from": origin}
     text = json.dumps({**value, "rows": [dataclasses.asdict(row) for row in rows]}, indent=1)
     write_text(path / FILE, text + "\n")
     return opened(path)
@@ -379,7 +389,7 @@ def is_of(path: Path, study: Mapping[str, Any]) -> bool:
     return (path / FILE).is_file() and _read(path).get("made_from") == fingerprint(study)
 
 
-def _replace(old: Sweep, names: set[str], origin: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def _check_leaving(old: Sweep, names: set[str], origin: Mapping[str, Any], say: Callable[[str], None]) -> None:
     """Raises ValueError if a plan must not be replaced by one with rows of these names. Says which results it loses."""
     if not (leaving := [row for row in old.rows if row.name not in names]):
         return

@@ -156,6 +156,8 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["grid", "two-step,matrix", "vdn", "--dry-run"]) == 0
     assert "4 cells, 4 to train, 0 pairs do not fit" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert main(["grid", "two-step,matrix", "vdn", "--table"]) == 1
     (folder,) = (tmp_path / "grids").iterdir()
     assert main(["grid", str(folder), "--table"]) == 1  # something is left
     assert main(["grid", str(folder), "--cpu-seconds", "3"]) == 2
@@ -163,6 +165,21 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     assert main(["grid", "two-step"]) == 2
     assert main(["grid", "two-step", "vdn", "--seeds", "0"]) == 2
     assert "must be above 0" in capsys.readouterr().err
+
+
+def test_other_flags_do_not_replace_the_grid_of_a_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("tasks: [two-step]\nalgorithms: [vdn]\ncpu_seconds: 7\n")
+    assert main(["grid", "mine.yaml", "--table"]) == 1
+    plans = {path: path.read_text() for path in (tmp_path / "grids" / "mine").glob("*.json")}
+    assert main(["grid", "mine.yaml", "--cpu-seconds", "3", "--table"]) == 1  # in a folder of its own
+    assert len(list((tmp_path / "grids").iterdir())) == 2
+    capsys.readouterr()
+    assert main(["grid", "mine.yaml", "--cpu-seconds", "3", "--out", "grids/mine", "--table"]) == 1
+    told = "grids/mine holds the sweep with other settings on the command line, and 2 of its 2 rows would leave"
+    assert told in capsys.readouterr().err
+    assert len(plans) == 2
+    assert all(path.read_text() == text for path, text in plans.items())
 
 
 def test_processor_time_ends_a_run_and_is_kept(tmp_path):

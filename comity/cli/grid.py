@@ -32,16 +32,17 @@ def grid(arguments: list[str]) -> int:
     say = lambda text: print(printable(text), flush=True)  # noqa: E731
     one = _grid_of(words, values, say)
     waiting = worker.left(one.sweep)
+    hours = sum(row.config["training"]["cpu_seconds"] for row in waiting) / 3600
     if "dry_run" in values:
         for row in one.sweep.rows:
             say(f"  {row.label}{'' if row in waiting else '  (over)'}")
         left_out = sum(map(len, one.refused.values()))
-        say(f"{len(one.sweep.rows)} cells, {len(waiting)} to train, {left_out} pairs do not fit; nothing trained")
+        cost = f"{len(waiting)} to train in about {hours:.1f} core-hours and compiling"
+        say(f"{len(one.sweep.rows)} cells, {cost}, {left_out} pairs do not fit; nothing trained")
         return 0
     status = 0
     if waiting and "table" not in values:
         seconds = float(waiting[0].config["training"]["cpu_seconds"])
-        hours = sum(row.config["training"]["cpu_seconds"] for row in waiting) / 3600
         say(f"{len(waiting)} cells of {seconds:g} CPU s: about {hours:.1f} core-hours, and compiling")
         status = launch.processes(one.sweep, values.get("workers"), say)
     return _report(one, status)

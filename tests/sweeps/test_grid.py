@@ -155,7 +155,7 @@ def test_nothing_is_known_where_random_play_is_best(grid):
 def test_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["grid", "two-step,matrix", "vdn", "--dry-run"]) == 0
-    assert "4 cells, 4 to train, 0 pairs do not fit" in capsys.readouterr().out
+    assert "4 cells, 4 to train in about 0.2 core-hours and compiling, 0 pairs do not fit" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
     assert main(["grid", "two-step,matrix", "vdn", "--table"]) == 1
     (folder,) = (tmp_path / "grids").iterdir()

@@ -69,7 +69,7 @@ LEARNERS: dict[str, Learner] = {
     "IQL": Learner("iql", laptop=FEW, paper=ONE, seconds=0.15),
     "VDN": Learner("vdn", laptop=FEW, paper=ONE, seconds=0.16),
     "QMIX": Learner("qmix", laptop=FEW, paper=ONE, seconds=0.17),
-    "QTRAN": Learner("qtran", laptop=FEW, paper=ONE),
+    "QTRAN": Learner("qtran", laptop=FEW, paper=ONE, seconds=0.23),
     "MAVEN": Learner("maven", laptop=FEW, paper=ONE, seconds=0.26),
     "ALITA": Learner("alita-recurrent", "smac", {}, SMALLER, {"influence_updates": 400}, hue="alita"),
     "EDTI": Learner(

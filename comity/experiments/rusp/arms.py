@@ -23,8 +23,8 @@ BUDGETS: dict[Scale, dict[str, Budget]] = {
         "selfish": Budget(5, 50, 256, points=25),
         "indirect": Budget(5, 150, 256, points=15),
         "buddy": Budget(5, 400, 64, points=20),
-        "images": Budget(5, 1_000, 16, points=25),
-        "oasis": Budget(5, 2_500, 32, points=25),
+        "images": Budget(5, 400, 16, points=25),
+        "oasis": Budget(5, 1_500, 32, points=25),
     },
     # 60 gradient steps: 5 epochs of 12 minibatches of the paper's 8,000 chunks (Oasis: 32,000). With chunks of 5 steps
     # an iteration has 480,000 agent steps, with chunks of 20 (indirect) four times as many, with Oasis's chunks of 100

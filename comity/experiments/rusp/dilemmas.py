@@ -79,7 +79,7 @@ FIG11 = Figure(
     ),
     smoke=("RUSP, Harvest", "selfish, Cleanup"),
     note="The paper states neither how many agents play nor how long it trained: five agents, and 5,000 iterations of "
-    "96,000 steps for the release's 500 million. The laptop's seeds train for 0.8 million steps, 0.16 % of that.",
+    "96,000 steps for the release's 500 million. The laptop's seeds train for 320,000 steps, 0.064 % of that.",
 )
 
 # Oasis ---------------------------------------------------------------------------------------------------------------
@@ -140,6 +140,6 @@ OASIS = Figure(
     ),
     smoke=("RUSP",),
     note="Trials are episodes of 1,000 steps; training has the paper's, of chance length. The laptop's "
-    "seeds train for 8 million steps; 1,000 iterations of the paper's 12.8 million stand for its training, which "
-    "could not be read: 0.06 %.",
+    "seeds train for 4.8 million steps; 1,000 iterations of the paper's 12.8 million stand for its training, which "
+    "could not be read: 0.04 %.",
 )

@@ -85,8 +85,8 @@ def _draw(axes: Axes, part: Part) -> None:
             axes.plot(values, np.full(len(values), place), "o", color=hue, alpha=0.6, markersize=4, zorder=3)
             axes.vlines(values.mean(), place - 0.3, place + 0.3, color=hue, linewidth=1.9, zorder=4)
         else:
-            at = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "center"}
-            axes.text(0.02, place, "not trained yet", fontsize=7.5, color=INK, **at)
+            at = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
+            axes.text(0.98, place, "not trained", fontsize=7.5, color=INK, **at)
     frame(axes)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
     axes.set_yticks(range(len(part.rows)), ["\n".join(textwrap.wrap(name, 32)) for name in part.rows], fontsize=7.5)

@@ -62,7 +62,7 @@ def test_rows_are_named_from_the_top_and_their_seeds_counted_or_said_to_be_missi
     assert [text.get_text() for text in axes.get_yticklabels()] == ["as it is", "repaired", "both"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
     missing, first, second = axes.texts
-    assert (missing.get_text(), missing.get_position()[1]) == ("not trained yet", 2)
+    assert (missing.get_text(), missing.get_position()[1]) == ("not trained", 2)
     assert [(text.get_text(), text.xy) for text in (first, second)] == [("n = 2", (6, 0)), ("n = 1", (9, 1))]
     for text in (first, second):  # to the right of the last dot, inside the panel
         box = text.get_window_extent()

@@ -96,6 +96,10 @@ FINDINGS = {
         "The exploration floor keeps PG from succeeding; one actor or two end alike",
         {"floor": REPRODUCED, "actors": REPRODUCED},
     ),
+    "repairs": Finding(
+        "PG learns the gift with live views and without the end value; history then decides nothing; COMA never learns",
+        {"pg-stays-low": PARTLY, "history-repaired-up-to-end-value": NOT, "coma-stays-low": REPRODUCED},
+    ),
     "beyond": Finding(
         "Three agents do not learn what two do; gifts stay in silence; long memory and prediction bring nothing sooner",
         {"more-agents": OPEN, "gifts-stay": REPRODUCED, "long-memory": NOT, "prediction": NOT},

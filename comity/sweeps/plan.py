@@ -365,8 +365,8 @@ def planned(
 
 
 def replaced(
-    path: Path, study: Mapping[str, Any], rows: list[Row], made_from: str, file: Path | None = None,
-    given: Mapping[str, Any] | None = None, write: bool = True, say: Callable[[str], None] = lambda text: None,
+    path: Path, study: Mapping[str, Any], rows: list[Row], made_from: str, file: Path | None,
+    given: Mapping[str, Any] | None, write: bool, say: Callable[[str], None],
 ) -> Sweep:  # fmt: skip
     """Returns the sweep of these rows in `path`, in the place of the one that is there. See `planned`.
 

@@ -70,7 +70,13 @@ OWN |= {name: STEPWISE for name in ("maddpg", "ddpg", "iddpg", "td3", "sac", "ta
 }
 OWN["alita"] = {**STEPWISE, "influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8}
 OWN["alita-td3"] = OWN["alita"]
-OWN["alita-qmix"] = {"influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8, "critic_hidden": 5}
+OWN["alita-qmix"] = {
+    "influence_batch": 8,
+    "novelty_hidden": (6, 5, 6),
+    "novelty_batch": 8,
+    "novelty_every": 8,
+    "critic_hidden": 5,
+}
 OWN["alita-recurrent"] = {"influence_batch": 8, "novelty_hidden": (6, 5, 6), "novelty_batch": 8, "every": 8,
                           "relaxed": "softmax", "memory": 5, "agent_id": False}  # fmt: skip
 

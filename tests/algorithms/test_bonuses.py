@@ -241,12 +241,31 @@ def modules():
     return {name: __import__(target, fromlist=["make"]) for name, (target, _) in BONUSES.items()}
 
 
+def often(name, every: int):
+    """The settings of a bonus whose networks, if it has any, take a step for every `every` transitions."""
+    config = modules()[name].Config()
+    return dataclasses.replace(config, every=every) if hasattr(config, "every") else config
+
+
+@pytest.mark.parametrize("name", ["novelty", "eiti", "edti", "social-influence"])
+def test_networks_learn_as_often_as_every_says(name):
+    """From 12 transitions several times, or with a probability of 1 in 80,000."""
+    steps = steps_of(seen(np.random.default_rng(0).integers(0, 9, (LENGTH, 4, N, 1)).astype(np.float32)))
+
+    def error(every: int) -> float:
+        bonus = modules()[name].make(often(name, every), Line())
+        return float(bonus.update(KEY, bonus.init(KEY), steps)[1]["error"])
+
+    assert error(4) != 0
+    assert error(10**6) == 0  # what is said where no step was taken
+
+
 @pytest.mark.parametrize("name", BONUSES)
 def test_every_bonus_fits_the_interface(name):
     """Of any leading axes, as a replay has them; state and structure stay; what it pays is finite."""
     module = modules()[name]
     assert module.Config().weight >= 0
-    bonus = module.make(module.Config(), Line())
+    bonus = module.make(often(name, 4), Line())
     state, experience = bonus.init(KEY), seen(np.zeros((LENGTH, 4, N, 1)))
     after, metrics = bonus.update(KEY, state, steps_of(experience))
     shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)  # noqa: E731

@@ -12,7 +12,7 @@ docs/algorithms/maddpg.md derives it and lists every departure.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,6 @@ __all__ = [
     "learner",
 ]
 
-S = TypeVar("S")
 RewardOf = Callable[[Experience], Array] | None
 
 

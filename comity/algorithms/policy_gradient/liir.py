@@ -125,6 +125,11 @@ def after_critic(config: Config, optimizer: optax.GradientTransformation, state:
     return state._replace(critic=critic, target_critic=towards(state.target_critic, critic, 1, due))
 
 
+def rmsprop(config: Config, clip: float) -> optax.GradientTransformation:
+    """RMSprop of the critic, on gradients clipped to the norm `clip`."""
+    return optimizer("rmsprop", config.critic_learning_rate, clip, config.decay, config.epsilon)
+
+
 def make(config: Config, env: Environment) -> Algorithm:
     require_discrete(env, "liir", images=True)
     spec, acts = env.spec, actions(env.spec.action)
@@ -132,10 +137,7 @@ def make(config: Config, env: Environment) -> Algorithm:
     actor_optimizer = team.optimizer(
         differentiable_rmsprop(config.learning_rate, config.clip, config.decay, config.epsilon)
     )
-    critic_optimizer, rewards_optimizer = (
-        optimizer("rmsprop", config.critic_learning_rate, clip, config.decay, config.epsilon)
-        for clip in (config.clip, config.rewards_clip)
-    )
+    critic_optimizer, rewards_optimizer = (rmsprop(config, clip) for clip in (config.clip, config.rewards_clip))
     each_step, timed = config.critic_schedule == "each-step", config.exploration != "none"
 
     def init(key: Key) -> State:

@@ -97,7 +97,7 @@ FINDINGS = {
         {"floor": REPRODUCED, "actors": REPRODUCED},
     ),
     "repairs": Finding(
-        "PG learns the gift with live views and without the end value; history then decides nothing; COMA never learns",
+        "PG learns the gift if views are live and show all and no end value is added; history then decides nothing",
         {"pg-stays-low": PARTLY, "history-repaired-up-to-end-value": NOT, "coma-stays-low": REPRODUCED},
     ),
     "beyond": Finding(
